@@ -1,1 +1,4 @@
+//! The server of Etebar: one member of a replicated ledger.
 
+pub mod raft;
+pub mod runtime;
