@@ -196,17 +196,20 @@ impl LogWriter {
             let newest = self.shared.generations().last().map_or(0, |newest| newest.number);
             self.discard(|generation, _| generation.number < newest && generation.first >= from)?;
         } else {
-            // Under the lock of readers: they find what the view promised them, or do not look for it.
-            let generations = self.shared.generations_mut();
-            let newest = generations.last().expect("a log has a generation while it is open");
-            let disk = Arc::clone(&newest.disk);
-            disk.apply(newest.removal(from)?)?;
-            drop(generations);
-            disk.sync().await?;
+            self.remove_from(from)?;
+            self.newest().sync().await?;
         }
         let mut view = self.shared.view();
         view.durable = view.durable.min(from);
         Ok(())
+    }
+
+    /// Removes the entries from `from` on in the newest generation, under the lock of readers: they find what the view
+    /// promised them, or do not look for it.
+    fn remove_from(&self, from: u64) -> Result<(), StorageError> {
+        let generations = self.shared.generations_mut();
+        let newest = generations.last().expect("a log has a generation while it is open");
+        newest.disk.apply(newest.removal(from)?)
     }
 
     async fn purge(&mut self) -> Result<(), StorageError> {
