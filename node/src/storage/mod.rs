@@ -9,11 +9,13 @@ pub mod error;
 pub mod history;
 mod keys;
 pub mod log;
+#[cfg(test)]
+mod model;
 mod parts;
 pub mod types;
 
 pub use disk::{Batch, Disk, Disks, SledDisks};
 pub use error::StorageError;
 pub use history::{Checkpoint, History};
-pub use log::{LogReader, LogSettings, LogStore, LogWriter};
+pub use log::{LOG_BYTES_MIN, LogReader, LogSettings, LogStore, LogWriter};
 pub use types::{Decided, Decisions, LogId, Member, Payload, StoredMembership, TypeConfig, Vote};

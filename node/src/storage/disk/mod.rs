@@ -2,7 +2,12 @@
 //!
 //! The promise: what was written before a [`Disk::sync`] that returned well survives a power cut. Of what was written
 //! since, any part may be lost; only a [`Batch`] is there whole or not at all. Keys are in byte order.
+//!
+//! A disk also keeps a note of how far it got, apart from the map: a database may take damage for a torn end and come back
+//! shorter, with everything in it sound. Written after each sync and not synced itself, the note is never ahead of what is
+//! durable; it survives the process, and after a power cut it may be an older one.
 
+mod note;
 mod sled_disk;
 
 use std::fmt::Debug;
@@ -17,6 +22,9 @@ use super::error::StorageError;
 /// Largest value a disk takes, in bytes. Source: with segments of 2 MiB sled keeps values of up to 32 KB out of files
 /// that it never syncs; a quarter of that leaves room for pages of several values.
 pub const VALUE_BYTES_MAX: usize = 8 * 1024;
+
+/// Longest note, in bytes. Source: a disk writes a sector of 512 bytes whole or not at all.
+pub const NOTE_BYTES_MAX: usize = 500;
 
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
@@ -65,6 +73,15 @@ pub trait Disk: Debug + Send + Sync {
 
     /// Makes all that was written survive. Where it fails, nothing more may be written.
     fn sync(&self) -> BoxFuture<'_, Result<(), StorageError>>;
+
+    /// The last note that was written; none where there is no whole one.
+    fn note(&self) -> Result<Option<Vec<u8>>, StorageError>;
+
+    /// Replaces the note; at most [`NOTE_BYTES_MAX`] bytes.
+    fn write_note(&self, note: &[u8]) -> Result<(), StorageError>;
+
+    /// Makes the note survive: before anything that it speaks of may become untrue.
+    fn sync_note(&self) -> Result<(), StorageError>;
 
     /// Bytes that it takes on the file system.
     fn bytes_on_disk(&self) -> Result<u64, StorageError>;

@@ -4,14 +4,17 @@
 //! own handle of sled's file `db`. Values beyond some size would go to files in `blobs/`, which sled never syncs:
 //! segments of 2 MiB and small values keep that folder empty, and it is checked when a database is opened.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+use super::note::NoteFile;
 use super::{Batch, Disk, Disks, Pair, VALUE_BYTES_MAX};
 use crate::storage::error::StorageError;
 
@@ -24,11 +27,17 @@ const LOCK_TRIES: u32 = 400;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// One sled database.
-#[derive(Debug)]
 struct SledDisk {
     place: PathBuf,
     db: sled::Db,
     file: File,
+    note: NoteFile,
+}
+
+impl fmt::Debug for SledDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SledDisk({})", self.place.display())
+    }
 }
 
 /// Opens the database in `folder`, or makes it. `cache_bytes` bounds sled's page cache.
@@ -45,7 +54,7 @@ pub fn open_sled(folder: &Path, cache_bytes: u64) -> Result<Arc<dyn Disk>, Stora
     }
     let db = open_database(folder, cache_bytes)?;
     let file = open_file(&db_path)?;
-    let disk = SledDisk { place: folder.to_owned(), db, file };
+    let disk = SledDisk { place: folder.to_owned(), db, file, note: NoteFile::open(folder)? };
     disk.check_no_blobs()?;
     disk.flush_and_sync()?;
     sync_folder(&folder.join("blobs"))?;
@@ -68,7 +77,7 @@ fn open_database(folder: &Path, cache_bytes: u64) -> Result<sled::Db, StorageErr
         .print_profile_on_drop(false);
     let mut tries = 1;
     loop {
-        match config.open() {
+        match guarded(folder, || config.open())? {
             Ok(db) => return Ok(db),
             Err(sled::Error::Io(error)) if is_lock(&error) && tries < LOCK_TRIES => {
                 tries += 1;
@@ -77,6 +86,15 @@ fn open_database(folder: &Path, cache_bytes: u64) -> Result<sled::Db, StorageErr
             Err(error) => return Err(database(folder, &error)),
         }
     }
+}
+
+/// Runs a piece of sled, which panics over some damage where others are an error.
+fn guarded<T>(place: &Path, work: impl FnOnce() -> T) -> Result<T, StorageError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+        StorageError::damaged(place.display(), format!("the database gave up over it: {words}"))
+    })
 }
 
 fn is_lock(error: &std::io::Error) -> bool {
@@ -100,7 +118,7 @@ impl SledDisk {
     }
 
     fn flush_and_sync(&self) -> Result<(), StorageError> {
-        self.db.flush().map_err(|error| self.failed(&error))?;
+        guarded(&self.place, || self.db.flush())?.map_err(|error| self.failed(&error))?;
         sync_data(&self.file, &self.place)
     }
 
@@ -124,22 +142,21 @@ impl SledDisk {
 
 impl Disk for SledDisk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        let value = self.db.get(key).map_err(|error| self.failed(&error))?;
+        let value = guarded(&self.place, || self.db.get(key))?.map_err(|error| self.failed(&error))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
     fn range(&self, from: &[u8], until: &[u8], most: usize) -> Result<Vec<Pair>, StorageError> {
-        let mut pairs = Vec::new();
-        for pair in self.db.range(from..until).take(most) {
-            let (key, value) = pair.map_err(|error| self.failed(&error))?;
-            pairs.push((key.to_vec(), value.to_vec()));
-        }
-        Ok(pairs)
+        guarded(&self.place, || {
+            let found = self.db.range(from..until).take(most);
+            found.map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect::<Result<_, _>>()
+        })?
+        .map_err(|error| self.failed(&error))
     }
 
     fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<(), StorageError> {
         Self::check_value(&value)?;
-        self.db.insert(key, value).map_err(|error| self.failed(&error))?;
+        guarded(&self.place, || self.db.insert(key, value))?.map_err(|error| self.failed(&error))?;
         Ok(())
     }
 
@@ -154,12 +171,24 @@ impl Disk for SledDisk {
                 None => writes.remove(key),
             }
         }
-        self.db.apply_batch(writes).map_err(|error| self.failed(&error))
+        guarded(&self.place, || self.db.apply_batch(writes))?.map_err(|error| self.failed(&error))
     }
 
     fn sync(&self) -> BoxFuture<'_, Result<(), StorageError>> {
         // It blocks: the log's writer and a checkpoint have threads of their own.
         Box::pin(std::future::ready(self.flush_and_sync()))
+    }
+
+    fn note(&self) -> Result<Option<Vec<u8>>, StorageError> {
+        self.note.read()
+    }
+
+    fn write_note(&self, note: &[u8]) -> Result<(), StorageError> {
+        self.note.write(note)
+    }
+
+    fn sync_note(&self) -> Result<(), StorageError> {
+        self.note.sync()
     }
 
     fn bytes_on_disk(&self) -> Result<u64, StorageError> {

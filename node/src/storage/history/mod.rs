@@ -77,6 +77,7 @@ impl History {
         let sealed =
             sealed.ok_or_else(|| StorageError::Absent { what: "checkpoint", place: "the history".to_owned() })?;
         let checkpoint: Checkpoint = codec::unseal_value(&key, &sealed, CHECKPOINT_PLACE)?;
+        check_reached(&*disk, &checkpoint)?;
         let tail = Tail::after(&*disk, checkpoint.records)?;
         Ok(Self {
             disk,
@@ -205,5 +206,30 @@ async fn write_checkpoint(disk: &dyn Disk, checkpoint: &Checkpoint) -> Result<()
     let mut batch = Batch::default();
     batch.insert(key, sealed);
     disk.apply(batch)?;
-    disk.sync().await
+    disk.sync().await?;
+    disk.write_note(&codec::encode(&Reached::of(checkpoint))?)
+}
+
+/// How far the history got: the note of its disk. What is found at a start may be more, never less.
+#[derive(Debug, Serialize, Deserialize)]
+struct Reached {
+    applied: Option<LogId>,
+    records: u64,
+}
+
+impl Reached {
+    fn of(checkpoint: &Checkpoint) -> Self {
+        Self { applied: checkpoint.applied, records: checkpoint.records }
+    }
+}
+
+/// A database that takes damage for a torn end comes back with an older checkpoint.
+fn check_reached(disk: &dyn Disk, checkpoint: &Checkpoint) -> Result<(), StorageError> {
+    let Some(note) = disk.note()? else { return Ok(()) };
+    let reached: Reached = codec::decode(&note).map_err(|error| StorageError::damaged(CHECKPOINT_PLACE, error))?;
+    if checkpoint.records >= reached.records && checkpoint.applied >= reached.applied {
+        return Ok(());
+    }
+    let reason = format!("it holds {} records, but {} were durable", checkpoint.records, reached.records);
+    Err(StorageError::damaged(CHECKPOINT_PLACE, reason))
 }

@@ -47,6 +47,17 @@ pub struct Bounds {
     pub purged: Option<LogId>,
 }
 
+/// How far the log got in the newest generation: its note. What is found at a start may be more, never less.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// What this node voted for.
+    pub vote: Option<Vote>,
+    /// The last log id that is gone.
+    pub purged: Option<LogId>,
+    /// The last log id there is.
+    pub last: Option<LogId>,
+}
+
 /// The folder of a generation. As wide as the largest number, so that names sort as numbers do.
 pub fn name_of(number: u64) -> String {
     format!("{number:020}")
@@ -58,6 +69,13 @@ pub fn number_of(name: &str) -> Option<u64> {
 }
 
 impl Generation {
+    /// Its note; none where none was written yet.
+    pub fn reached(&self) -> Result<Option<Reached>, StorageError> {
+        let place = format!("the note of log generation {}", self.number);
+        let note = self.disk.note()?;
+        note.map(|note| codec::decode(&note).map_err(|error| StorageError::damaged(&place, error))).transpose()
+    }
+
     /// The writes that begin this generation.
     pub fn beginning(&self, bounds: &Bounds) -> Result<Batch, StorageError> {
         let mut batch = Batch::default();
@@ -150,6 +168,13 @@ impl Bounds {
 
     fn put_all(&self, batch: &mut Batch) -> Result<(), StorageError> {
         self.put_changes(&Self::default(), batch)
+    }
+}
+
+impl Reached {
+    /// Notes it on `disk`.
+    pub fn write(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        disk.write_note(&codec::encode(self)?)
     }
 }
 

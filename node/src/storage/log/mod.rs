@@ -21,6 +21,10 @@ pub use writer::LogWriter;
 
 use super::types::LogId;
 
+/// Least bytes that a log may be bounded to. Source: a database takes 2 MiB when it is new, and a generation has to be
+/// larger than that, or each write would begin one.
+pub const LOG_BYTES_MIN: u64 = 32 * 1024 * 1024;
+
 /// Bounds of the log.
 #[derive(Debug, Clone, Copy)]
 pub struct LogSettings {
@@ -39,7 +43,7 @@ impl LogSettings {
     /// purges when it takes half of that: an eighth a generation leaves room for the one being written.
     pub fn for_log_bytes(log_bytes: u64) -> Self {
         Self {
-            generation_bytes: log_bytes / 8,
+            generation_bytes: log_bytes.max(LOG_BYTES_MIN) / 8,
             memory_bytes: 16 * 1024 * 1024,
             queue: 256,
             round_bytes: 4 * 1024 * 1024,

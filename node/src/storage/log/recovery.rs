@@ -44,11 +44,13 @@ pub fn open(disks: &dyn Disks, settings: LogSettings) -> Result<Recovered, Stora
         vote: bounds.vote,
         committed: bounds.committed,
         purged: bounds.purged,
+        first: next_index(bounds.purged),
         last: bounds.purged,
         durable: next_index(bounds.purged),
         ..View::default()
     };
     read_entries(&generations, &mut view, settings.memory_bytes)?;
+    check_reached(&generations, &view)?;
     Ok(Recovered { view, generations, bounds })
 }
 
@@ -71,6 +73,9 @@ fn finished(disks: &dyn Disks) -> Result<Vec<Generation>, StorageError> {
     if let Some((number, disk)) = unfinished {
         if generations.is_empty() {
             return Err(StorageError::Absent { what: "finished log", place: disks.place() });
+        }
+        if disk.note()?.is_some() {
+            return Err(StorageError::damaged(format!("log generation {number}"), "its heading is missing"));
         }
         disks.discard(&name_of(number), disk)?;
     }
@@ -132,6 +137,34 @@ fn read_entries(generations: &[Generation], view: &mut View, memory_bytes: u64) 
             (None, _) if index < end => return Err(missing(index, generation, "the next generation is there")),
             (None, _) => {}
         }
+    }
+    Ok(())
+}
+
+/// Compares what was found with the newest note: a database that takes damage for a torn end comes back shorter.
+fn check_reached(generations: &[Generation], view: &View) -> Result<(), StorageError> {
+    for (place, generation) in generations.iter().enumerate().rev() {
+        let Some(reached) = generation.reached()? else { continue };
+        let lost = |what: String| Err(StorageError::damaged(format!("log generation {}", generation.number), what));
+        if !(view.vote >= reached.vote) {
+            return lost(format!("it lacks the vote {:?}", reached.vote));
+        }
+        if view.purged < reached.purged {
+            return lost(format!("it lacks the purge up to {:?}", reached.purged));
+        }
+        let end = generations.get(place + 1).map_or(u64::MAX, |next| next.first);
+        let Some(last) = reached.last.filter(|last| Some(*last) > view.purged && last.index < end) else {
+            return Ok(());
+        };
+        let found = match generations.iter().rev().find(|holder| holder.first <= last.index) {
+            Some(holder) => holder.entry(last.index)?,
+            None => None,
+        };
+        let within = last.index < next_index(view.last);
+        return match found {
+            Some((entry, _)) if within && entry.log_id == last => Ok(()),
+            Some(_) | None => lost(format!("it lacks log entry {last}, which was durable")),
+        };
     }
     Ok(())
 }

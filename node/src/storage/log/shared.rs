@@ -20,6 +20,8 @@ pub struct View {
     pub committed: Option<LogId>,
     /// The last log id that is gone.
     pub purged: Option<LogId>,
+    /// The index of the first entry there is or will be.
+    pub first: u64,
     /// The last log id there is, or was.
     pub last: Option<LogId>,
     /// Entries before this index are durable.
@@ -65,7 +67,7 @@ impl Shared {
         let generations = self.generations();
         let (wanted, from_memory) = {
             let view = self.view();
-            let start = start.max(next_index(view.purged));
+            let start = start.max(view.first);
             let end = end.min(next_index(view.last));
             let memory_from = view.recent.first().unwrap_or(end);
             let held: Vec<LogEntry> = view.recent.between(start.max(memory_from), end).cloned().collect();

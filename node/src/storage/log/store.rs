@@ -76,6 +76,12 @@ impl LogStore {
         self.finished(closed).await
     }
 
+    /// What the tests look into.
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     async fn send(&self, work: Work) -> Result<(), StorageError> {
         self.queue.send(work).await.map_err(|_refused| self.stopped())
     }
@@ -98,8 +104,10 @@ impl View {
         }
         for entry in entries {
             let follows = next_index(self.last);
-            // An empty log may begin anywhere: openraft's own suite begins at 1. A start finds the hole all the same.
-            if self.last.is_some() && entry.log_id.index != follows {
+            if self.last.is_none() {
+                // A new log may begin anywhere: openraft's own suite begins at 1. A start finds the hole all the same.
+                self.first = entry.log_id.index;
+            } else if entry.log_id.index != follows {
                 let reason = format!("{} does not follow entry {follows}", entry.log_id);
                 return Err(StorageError::OutOfOrder { doing: "append", reason });
             }
@@ -110,12 +118,15 @@ impl View {
     }
 
     fn truncate(&mut self, last: Option<LogId>) {
-        self.recent.truncate(next_index(last));
-        self.last = last.max(self.purged);
+        if last < self.last {
+            self.recent.truncate(next_index(last));
+            self.last = last.max(self.purged);
+        }
     }
 
     fn purge(&mut self, upto: LogId) {
         self.recent.purge(upto.index + 1);
+        self.first = self.first.max(upto.index + 1);
         self.purged = self.purged.max(Some(upto));
         self.last = self.last.max(Some(upto));
     }
@@ -163,7 +174,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn truncate_after(&mut self, last_log_id: Option<LogIdOf<TypeConfig>>) -> Result<(), io::Error> {
         self.shared.view().truncate(last_log_id);
         let (done, durable) = oneshot::channel();
-        self.send(Work::Truncate { from: next_index(last_log_id), done }).await?;
+        self.send(Work::Truncate { last: last_log_id, done }).await?;
         Ok(self.finished(durable).await?)
     }
 

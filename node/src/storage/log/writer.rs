@@ -9,12 +9,12 @@ use std::thread::{self, JoinHandle};
 use openraft::storage::IOFlushed;
 use tokio::sync::{mpsc, oneshot};
 
-use super::generation::{self, Bounds, Generation, name_of};
+use super::generation::{self, Bounds, Generation, Reached, name_of};
 use super::next_index;
 use super::shared::Shared;
 use crate::storage::disk::{Batch, Disk, Disks};
 use crate::storage::error::StorageError;
-use crate::storage::types::{LogEntry, TypeConfig, Vote};
+use crate::storage::types::{LogEntry, LogId, TypeConfig, Vote};
 
 /// Who waits for a piece of work.
 pub type Done = oneshot::Sender<Result<(), StorageError>>;
@@ -25,8 +25,8 @@ pub enum Work {
     Append { entries: Vec<LogEntry>, callback: IOFlushed<TypeConfig> },
     /// Keep a vote.
     Vote { vote: Vote, done: Done },
-    /// Remove the entries from an index on.
-    Truncate { from: u64, done: Done },
+    /// Remove the entries after the last one to keep.
+    Truncate { last: Option<LogId>, done: Done },
     /// Keep what the view says was purged, and give its space back.
     Purge { done: Done },
     /// Write what is left and close the databases.
@@ -41,11 +41,13 @@ pub struct LogWriter {
     queue: mpsc::Receiver<Work>,
     /// What the newest generation holds beside entries.
     bounds: Bounds,
+    /// The last log id that is durable.
+    last: Option<LogId>,
 }
 
 /// Who waits for a round, in order.
 enum Waiting {
-    Append { callback: IOFlushed<TypeConfig>, end: Option<u64> },
+    Append { callback: IOFlushed<TypeConfig>, last: Option<LogId> },
     Vote { vote: Vote, done: Done },
 }
 
@@ -55,13 +57,15 @@ struct Round {
     batch: Batch,
     bytes: u64,
     first: Option<u64>,
+    last: Option<LogId>,
     vote: Option<Vote>,
     waiting: Vec<Waiting>,
 }
 
 impl LogWriter {
     pub(super) fn new(shared: Arc<Shared>, disks: Arc<dyn Disks>, queue: mpsc::Receiver<Work>, bounds: Bounds) -> Self {
-        Self { shared, disks, queue, bounds }
+        let last = shared.view().last;
+        Self { shared, disks, queue, bounds, last }
     }
 
     /// Runs the writer in a thread of its own until the log is closed, all its handles are gone, or a write fails.
@@ -104,7 +108,7 @@ impl LogWriter {
             match alone {
                 None => {}
                 Some(Work::Close { done }) => return report(self.close().await, done),
-                Some(Work::Truncate { from, done }) => report(self.truncate(from).await, done)?,
+                Some(Work::Truncate { last, done }) => report(self.truncate(last).await, done)?,
                 Some(Work::Purge { done }) => report(self.purge().await, done)?,
                 Some(Work::Append { .. } | Work::Vote { .. }) => unreachable!("these are written in rounds"),
             }
@@ -135,8 +139,8 @@ impl LogWriter {
         if round.waiting.is_empty() {
             return Ok(());
         }
-        let Round { batch, first, vote, waiting, bytes: _ } = round;
-        if let Err(error) = self.write_batch(batch, first, vote).await {
+        let Round { batch, first, last, vote, waiting, bytes: _ } = round;
+        if let Err(error) = self.write_batch(batch, first, last, vote).await {
             waiting.into_iter().for_each(|waiting| waiting.fail(&error));
             return Err(error);
         }
@@ -153,6 +157,7 @@ impl LogWriter {
         &mut self,
         mut batch: Batch,
         first: Option<u64>,
+        last: Option<LogId>,
         vote: Option<Vote>,
     ) -> Result<(), StorageError> {
         let bounds = self.bounds_now(vote);
@@ -165,7 +170,14 @@ impl LogWriter {
         self.bounds = bounds;
         let disk = self.newest();
         disk.apply(batch)?;
-        disk.sync().await
+        disk.sync().await?;
+        self.last = last.or(self.last);
+        self.note(&*disk)
+    }
+
+    /// Notes what is durable now.
+    fn note(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        Reached { vote: self.bounds.vote, purged: self.bounds.purged, last: self.last }.write(disk)
     }
 
     /// Whether the newest generation is large enough, and entry `first` would not be its first.
@@ -186,7 +198,17 @@ impl LogWriter {
         Ok(())
     }
 
-    async fn truncate(&mut self, from: u64) -> Result<(), StorageError> {
+    async fn truncate(&mut self, last: Option<LogId>) -> Result<(), StorageError> {
+        if self.last <= last {
+            return Ok(());
+        }
+        let from = next_index(last);
+        // The note may not speak of what is about to go.
+        self.last = last.max(self.bounds.purged);
+        let disk = self.newest();
+        self.note(&*disk)?;
+        disk.sync_note()?;
+        drop(disk);
         let newest_first = self.shared.generations().last().map_or(0, |newest| newest.first);
         if from < newest_first {
             // The new generation overrules what the older ones hold beyond its first index.
@@ -221,6 +243,8 @@ impl LogWriter {
         let disk = self.newest();
         disk.apply(batch)?;
         disk.sync().await?;
+        self.last = self.last.max(bounds.purged);
+        self.note(&*disk)?;
         drop(disk);
         let kept = next_index(bounds.purged);
         self.discard(|_, end| end.is_some_and(|end| end <= kept))?;
@@ -273,8 +297,9 @@ impl LogWriter {
 
 impl Round {
     fn append(&mut self, entries: Vec<LogEntry>, callback: IOFlushed<TypeConfig>) -> Result<(), StorageError> {
-        let end = entries.last().map(|entry| entry.log_id.index + 1);
-        self.waiting.push(Waiting::Append { callback, end });
+        let last = entries.last().map(|entry| entry.log_id);
+        self.last = last.or(self.last);
+        self.waiting.push(Waiting::Append { callback, last });
         for entry in &entries {
             self.bytes += generation::put_entry(&mut self.batch, entry)?;
             self.first = self.first.or(Some(entry.log_id.index));
@@ -286,9 +311,9 @@ impl Round {
 impl Waiting {
     fn complete(self, shared: &Shared) {
         match self {
-            Self::Append { callback, end } => {
-                if let Some(end) = end {
-                    shared.view().durable = end;
+            Self::Append { callback, last } => {
+                if last.is_some() {
+                    shared.view().durable = next_index(last);
                 }
                 callback.io_completed(Ok(()));
             }
@@ -301,7 +326,7 @@ impl Waiting {
 
     fn fail(self, error: &StorageError) {
         match self {
-            Self::Append { callback, end: _ } => callback.io_completed(Err(error.clone().into())),
+            Self::Append { callback, last: _ } => callback.io_completed(Err(error.clone().into())),
             Self::Vote { vote: _, done } => tell(done, Err(error.clone())),
         }
     }
@@ -312,7 +337,7 @@ impl Work {
         match self {
             Self::Append { entries: _, callback } => callback.io_completed(Err(error.clone().into())),
             Self::Vote { vote: _, done }
-            | Self::Truncate { from: _, done }
+            | Self::Truncate { last: _, done }
             | Self::Purge { done }
             | Self::Close { done } => tell(done, Err(error.clone())),
         }
