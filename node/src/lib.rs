@@ -1,4 +1,7 @@
-//! The server: one member of the cluster, as a library; `main.rs` is thin.
+//! The server of Etebar: one member of a replicated ledger.
 
 pub mod config;
 pub mod identity;
+pub mod raft;
+pub mod runtime;
+pub mod storage;
