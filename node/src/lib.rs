@@ -2,4 +2,4 @@
 
 pub mod raft;
 pub mod runtime;
-pub use raft::sketch::storage;
+pub mod storage;
