@@ -1,5 +1,7 @@
-//! The server of Etebar: one member of a replicated ledger.
+//! The server: one member of the cluster, as a library; `main.rs` is thin.
 
+pub mod config;
+pub mod identity;
 pub mod raft;
 pub mod runtime;
 pub mod storage;
