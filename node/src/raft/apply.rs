@@ -13,10 +13,10 @@ use openraft::storage::EntryResponder;
 use serde::{Deserialize, Serialize};
 
 use super::replica::{Replica, Shared};
+use crate::storage::StorageError;
 use crate::storage::codec;
 use crate::storage::history::History;
 use crate::storage::types::{Decided, Decisions, Payload, TypeConfig};
-use crate::storage::StorageError;
 
 /// What one log entry holds: commands in order, and the time that the leader gives them.
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,8 +100,7 @@ fn decide_all(
             Outcome::New(record) => {
                 replica.state.apply(&record);
                 shared.note(&replica.state, &record);
-                let record = Arc::new(record);
-                history.push(record.clone());
+                let record = history.push(record);
                 is_awaited.then(|| Decided::Accepted { record: (*record).clone(), replayed: false })
             }
             Outcome::Replay(number) if is_awaited => {

@@ -62,6 +62,13 @@ struct Proposed {
     answer: oneshot::Sender<Result<Decisions, NotDecided>>,
 }
 
+impl From<Group> for Proposed {
+    fn from(group: Group) -> Self {
+        drop(group.room);
+        Self { count: group.commands.len(), answer: group.answer }
+    }
+}
+
 impl Proposed {
     fn answer(self, outcome: Result<Decisions, NotDecided>) {
         // Who stopped waiting has been told that the outcome is unknown.
@@ -185,10 +192,8 @@ impl Proposing {
         }
         let commands = groups.iter().flat_map(|group| group.commands.iter()).collect();
         let encoded = codec::encode(&BatchOf { stamp, commands });
-        let proposed: Vec<Proposed> = groups
-            .into_iter()
-            .map(|group| Proposed { count: group.commands.len(), answer: group.answer })
-            .collect();
+        let proposed: Vec<Proposed> =
+            groups.into_iter().map(|group| Proposed { count: group.commands.len(), answer: group.answer }).collect();
         match encoded {
             Ok(bytes) => self.write(Payload(bytes.into()), proposed).await,
             Err(error) => {

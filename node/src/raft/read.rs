@@ -50,7 +50,7 @@ async fn run(raft: EtebarRaft, mut waiting: mpsc::Receiver<oneshot::Sender<Optio
         };
         for answer in round.drain(..) {
             // A reader that stopped waiting needs no position.
-            drop(answer.send(position));
+            answer.send(position).ok();
         }
     }
 }

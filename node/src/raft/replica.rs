@@ -4,6 +4,7 @@
 //! digests and the key ring are published after the change that they tell of.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ledger::{Digest, Event, Record, State};
@@ -18,7 +19,6 @@ use crate::storage::types::TypeConfig;
 pub const DIGESTS: usize = 4_096;
 
 /// The state and the position that it reflects; consistent with each other.
-#[derive(Debug)]
 pub struct Replica {
     /// The fold of all records up to `applied`.
     pub state: State,
@@ -26,6 +26,12 @@ pub struct Replica {
     pub applied: u64,
     pub(super) log_id: Option<LogIdOf<TypeConfig>>,
     pub(super) membership: StoredMembershipOf<TypeConfig>,
+}
+
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Replica({} records at {})", self.state.records(), self.applied)
+    }
 }
 
 /// The replica and what is published of it; one for the node.

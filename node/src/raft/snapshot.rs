@@ -3,12 +3,12 @@
 //! Invariants: what the follower has durably is never overwritten; a history that is not the beginning of ours stops the
 //! follower and is kept; a broken transfer goes on where it ended, because full pages are the same everywhere.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ledger::{Digest, RecordNumber, State, chain_record, page_of};
-use openraft::errors::{NetworkError, StorageError as RaftStorageError, StreamingError, Unreachable};
+use openraft::RaftTypeConfig;
+use openraft::errors::{ErrorSource, NetworkError, StreamingError, Unreachable};
 use openraft::raft::SnapshotResponse;
 use openraft::storage::{Snapshot, SnapshotMeta};
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
@@ -76,7 +76,8 @@ impl From<TransferError> for StreamingError<TypeConfig> {
     fn from(error: TransferError) -> Self {
         match error {
             TransferError::Storage(error) => {
-                RaftStorageError::read_snapshot(None, openraft::AnyError::new(&error).into()).into()
+                let source = <TypeConfig as RaftTypeConfig>::ErrorSource::from_error(&error);
+                openraft::StorageError::read_snapshot(None, source).into()
             }
             TransferError::Link(LinkError::Io(_) | LinkError::Refused(_)) | TransferError::Refused(_) => {
                 Unreachable::from_string(&error).into()
@@ -185,14 +186,21 @@ pub struct SnapshotReceiver {
     shared: Arc<Shared>,
     history: Arc<History>,
     checkpoints: Checkpointer,
-    /// Full pages up to this record were received and lie beyond the checkpoint.
-    staged: AtomicU64,
+    staged: Mutex<Staged>,
+}
+
+/// Full pages that were received and lie beyond the checkpoint. They count for as long as that is the last one: the
+/// next would write its own last page, with fewer records, over one of them.
+#[derive(Debug, Default)]
+struct Staged {
+    checkpoint: u64,
+    upto: RecordNumber,
 }
 
 impl SnapshotReceiver {
     /// Over this member's replica and history.
     pub fn new(shared: Arc<Shared>, history: Arc<History>, checkpoints: Checkpointer) -> Self {
-        Self { shared, history, checkpoints, staged: AtomicU64::new(0) }
+        Self { shared, history, checkpoints, staged: Mutex::default() }
     }
 
     /// Serves one transfer.
@@ -208,18 +216,14 @@ impl SnapshotReceiver {
         timeout(SILENCE, link.sender.send(&answer)).await.map_err(|_elapsed| LinkError::TimedOut)?
     }
 
-    async fn receive_all(
-        &self,
-        raft: &EtebarRaft,
-        link: &mut Connection,
-    ) -> Result<VoteOf<TypeConfig>, TransferError> {
+    async fn receive_all(&self, raft: &EtebarRaft, link: &mut Connection) -> Result<VoteOf<TypeConfig>, TransferError> {
         let Give::Offer { vote, to } = receive(link).await? else {
             return Err(TransferError::Refused("a transfer begins with an offer".into()));
         };
         // Own checkpoints would write pages with fewer records over those that lie beyond the last one.
         let _turn = self.checkpoints.hold().await;
         let own = self.history.checkpoint();
-        let staged = self.staged.load(Ordering::Acquire);
+        let staged = self.staged_beyond(own.records).upto;
         let have = Take::Have { records: own.records, digest: own.digest, staged };
         timeout(SILENCE, link.sender.send(&have)).await.map_err(|_elapsed| LinkError::TimedOut)??;
         self.receive_pages(link, &to).await?;
@@ -228,6 +232,15 @@ impl SnapshotReceiver {
         let installed = raft.install_full_snapshot(vote, snapshot).await;
         let answer = installed.map_err(|fatal| TransferError::Refused(fatal.to_string()))?;
         Ok(answer.vote)
+    }
+
+    /// What was received since the checkpoint with so many records.
+    fn staged_beyond(&self, checkpoint: u64) -> MutexGuard<'_, Staged> {
+        let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        if staged.checkpoint != checkpoint {
+            *staged = Staged { checkpoint, upto: 0 };
+        }
+        staged
     }
 
     async fn receive_pages(&self, link: &mut Connection, to: &Checkpoint) -> Result<(), TransferError> {
@@ -239,9 +252,9 @@ impl SnapshotReceiver {
                     }
                     let (history, last) = (self.history.clone(), to.records);
                     blocking(move || futures::executor::block_on(history.install_page(page, &bytes, last))).await?;
-                    let full = page * ledger::PAGE_RECORDS + ledger::PAGE_RECORDS;
-                    if full <= to.records {
-                        self.staged.store(full, Ordering::Release);
+                    let end = (page + 1) * ledger::PAGE_RECORDS;
+                    if end <= to.records {
+                        self.staged_beyond(self.history.checkpoint().records).upto = end;
                     }
                 }
                 Give::End => return Ok(()),

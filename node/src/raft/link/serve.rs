@@ -74,11 +74,12 @@ async fn serve_one<M: Serve>(
     acquaintances: &Acquaintances,
     member: &Arc<M>,
 ) -> Result<(), LinkError> {
-    let (caller, connection) = answer(&me, acquaintances, stream, Instant::now() + HELLO).await.inspect_err(|error| {
-        if let LinkError::Refused(reason) = error {
-            tracing::warn!(%reason, "peer refused");
-        }
-    })?;
+    let (caller, connection) =
+        answer(&me, acquaintances, stream, Instant::now() + HELLO).await.inspect_err(|error| {
+            if let LinkError::Refused(reason) = error {
+                tracing::warn!(%reason, "peer refused");
+            }
+        })?;
     match caller.purpose {
         Purpose::Append => serve_append(connection, member).await,
         Purpose::Control | Purpose::Forward => serve_calls(connection, caller.node, member).await,
