@@ -12,6 +12,8 @@ mod money;
 mod page;
 mod problem;
 mod sellers;
+#[cfg(test)]
+mod tests;
 mod time;
 
 pub use charges::{

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::AmountOut;
+
 /// What went wrong, as programs match it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -227,7 +229,13 @@ pub struct Problem {
     pub status: u16,
     pub detail: Cow<'static, str>,
     pub retryable: bool,
-    /// Members of its own: `balance`, `errors`.
+    /// The seller's, where it does not suffice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<AmountOut>,
+    /// What is wrong where, in an invalid request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    /// Any other members of its own, by name.
     #[serde(flatten)]
     pub members: Map<String, Value>,
 }
@@ -242,23 +250,24 @@ impl Problem {
             status: code.status(),
             detail: detail.into(),
             retryable: code.retryable(),
+            balance: None,
+            errors: Vec::new(),
             members: Map::new(),
         }
     }
 
-    /// The same with a member of its own.
+    /// The same with `balance`.
     #[must_use]
-    pub fn with(mut self, member: &str, value: impl Into<Value>) -> Problem {
-        self.members.insert(member.to_owned(), value.into());
-        self
+    pub fn with_balance(self, balance: AmountOut) -> Problem {
+        Problem {
+            balance: Some(balance),
+            ..self
+        }
     }
 
     /// The same with `errors`.
     #[must_use]
-    pub fn with_errors(self, errors: &[FieldError]) -> Problem {
-        let list = errors
-            .iter()
-            .map(|error| serde_json::json!({ "pointer": error.pointer, "detail": error.detail }));
-        self.with("errors", Value::Array(list.collect()))
+    pub fn with_errors(self, errors: Vec<FieldError>) -> Problem {
+        Problem { errors, ..self }
     }
 }
