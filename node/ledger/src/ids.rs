@@ -1,0 +1,91 @@
+//! Numbers inside, UUIDs outside. An id is its record's number in a UUIDv8, so that it needs no index.
+//!
+//! Layout (RFC 9562, section 5.8): 48 bits record number, version 8, 4 bits kind, 8 bits tag, variant, 62 bits tag.
+//! The tag mixes number, kind and cluster, so that a mistyped id or one of another cluster is not found.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The number of a record: 1, 2, 3 … without gaps, below 2^48.
+pub type RecordNumber = u64;
+
+/// The record number of the API key that acts.
+pub type KeyNumber = RecordNumber;
+
+/// The actor of commands that the cluster itself gives (genesis, registering a node). No API key has it.
+pub const SYSTEM_ACTOR: KeyNumber = 0;
+
+/// BLAKE3 of an API key's text; the key itself is nowhere kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyHash(pub [u8; 32]);
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyHash(…)")
+    }
+}
+
+/// Ledger time: milliseconds since the Unix epoch, UTC. It is stamped by the leader and only grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Time(pub u64);
+
+impl Time {
+    /// This time and `ms` more, at most the end of time.
+    pub fn after(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+}
+
+/// What an id names. An assigned number is never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdKind {
+    /// A seller.
+    Seller = 1,
+    /// An API key.
+    Key = 2,
+    /// A credit request.
+    CreditRequest = 3,
+    /// A charge.
+    Charge = 4,
+    /// An adjustment.
+    Adjustment = 5,
+}
+
+/// Translates between record numbers and the UUIDs of one cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IdSpace {
+    salt: u64,
+}
+
+impl IdSpace {
+    /// The ids of the cluster with this id.
+    pub fn new(cluster: Uuid) -> Self {
+        let (high, low) = cluster.as_u64_pair();
+        Self { salt: mix(high ^ mix(low)) }
+    }
+
+    /// The id of the thing of this kind that record `number` made.
+    pub fn uuid(&self, kind: IdKind, number: RecordNumber) -> Uuid {
+        let tag = mix(self.salt ^ number ^ ((kind as u64) << 56));
+        let high = (number << 16) | 0x8000 | ((kind as u64) << 8) | (tag >> 56);
+        let low = (0b10 << 62) | (tag & 0x3fff_ffff_ffff_ffff);
+        Uuid::from_u64_pair(high, low)
+    }
+
+    /// The record number in an id of this kind; `None` where it is no such id of this cluster.
+    pub fn number(&self, kind: IdKind, id: Uuid) -> Option<RecordNumber> {
+        let number = id.as_u64_pair().0 >> 16;
+        (number != 0 && self.uuid(kind, number) == id).then_some(number)
+    }
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): spreads every input bit over the output.
+pub(crate) fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}

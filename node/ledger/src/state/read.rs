@@ -1,0 +1,244 @@
+//! What can be read of a state. Look-ups by number; lists in order of their numbers, oldest first.
+
+use alloc::collections::btree_map;
+use core::ops::Bound;
+
+use super::{ApiKey, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, Seller, State, Totals, page_of};
+use crate::command::{Command, Genesis, Grant, Incarnation, NodeNumber, Verdict};
+use crate::digest::{Account, Digest, Entry, EntryKind};
+use crate::ids::{IdKind, IdSpace, KeyHash, KeyNumber, RecordNumber, SYSTEM_ACTOR, Time};
+use crate::phone::Phone;
+use crate::record::{Event, Record};
+use crate::text::IdempotencyKey;
+
+impl State {
+    /// What was fixed at the beginning; `None` before the first record.
+    pub fn genesis(&self) -> Option<&Genesis> {
+        self.genesis.as_deref()
+    }
+
+    /// The ids of this cluster.
+    pub fn ids(&self) -> IdSpace {
+        self.ids
+    }
+
+    /// The last record's time.
+    pub fn time(&self) -> Time {
+        self.time
+    }
+
+    /// How many records were applied.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// How many entries the journal has.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// The chain over all records: equal exactly where two states are.
+    pub fn digest(&self) -> Digest {
+        self.record_digest
+    }
+
+    /// The published chain over all entries.
+    pub fn entry_digest(&self) -> Digest {
+        self.entry_digest
+    }
+
+    /// The sums over all accounts.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// A seller by its record number.
+    pub fn seller(&self, number: RecordNumber) -> Option<&Seller> {
+        self.sellers.get(&number)
+    }
+
+    /// The sellers after `number`, oldest first; from 0 for all.
+    pub fn sellers_after(&self, number: RecordNumber) -> btree_map::Range<'_, RecordNumber, Seller> {
+        self.sellers.range((Bound::Excluded(number), Bound::Unbounded))
+    }
+
+    /// How many sellers there are.
+    pub fn seller_count(&self) -> u64 {
+        self.sellers.len() as u64
+    }
+
+    /// An API key by its record number, revoked or not.
+    pub fn api_key(&self, number: KeyNumber) -> Option<&ApiKey> {
+        self.api_keys.get(&number)
+    }
+
+    /// An API key by its secret's hash, revoked or not.
+    pub fn api_key_by_hash(&self, hash: &KeyHash) -> Option<&ApiKey> {
+        self.api_keys.get(self.api_key_by_hash.get(hash)?)
+    }
+
+    /// The API keys after `number`, oldest first, revoked ones too; from 0 for all.
+    pub fn api_keys_after(&self, number: KeyNumber) -> btree_map::Range<'_, KeyNumber, ApiKey> {
+        self.api_keys.range((Bound::Excluded(number), Bound::Unbounded))
+    }
+
+    /// The name of the key that acted; the cluster's own commands are by `etebar`.
+    pub fn actor_name(&self, actor: KeyNumber) -> &str {
+        if actor == SYSTEM_ACTOR {
+            return "etebar";
+        }
+        self.api_keys.get(&actor).map_or("", |key| key.name.as_str())
+    }
+
+    pub(crate) fn is_name_active(&self, name: &crate::text::Name) -> bool {
+        self.active_key_names.contains(name)
+    }
+
+    pub(crate) fn active_admin_keys(&self) -> u64 {
+        self.active_admin_keys
+    }
+
+    /// The data directory that is known under a node's number.
+    pub fn incarnation(&self, node: NodeNumber) -> Option<Incarnation> {
+        self.nodes.get(&node).copied()
+    }
+
+    /// The records of all credit requests, oldest first.
+    pub fn credit_requests(&self) -> &[RecordNumber] {
+        &self.requests
+    }
+
+    /// The records of the pending credit requests after `number`, oldest first.
+    pub fn pending_after(&self, number: RecordNumber) -> impl Iterator<Item = RecordNumber> + '_ {
+        self.pending.range((Bound::Excluded(number), Bound::Unbounded)).copied()
+    }
+
+    /// Whether the record is a credit request that has no verdict yet.
+    pub fn is_pending(&self, request: RecordNumber) -> bool {
+        self.pending.contains(&request)
+    }
+
+    /// The verdict on a credit request, and its record.
+    pub fn verdict(&self, request: RecordNumber) -> Option<(RecordNumber, Verdict)> {
+        self.verdicts.get(request).copied()
+    }
+
+    /// The reversal of a charge.
+    pub fn reversal(&self, charge: RecordNumber) -> Option<Reversal> {
+        self.reversals.get(charge).copied()
+    }
+
+    /// What was sold to a phone; `None` where nothing ever was.
+    pub fn phone(&self, phone: Phone) -> Option<&PhoneAccount> {
+        self.phones.get(phone.digits())
+    }
+
+    /// How many idempotency keys are held.
+    pub fn keys_held(&self) -> u64 {
+        self.keys.len()
+    }
+
+    /// The record of the decision that a seller's key stands for, within the window as of the last record.
+    pub fn seller_decision(&self, seller: RecordNumber, key: &IdempotencyKey, now: Time) -> Option<RecordNumber> {
+        let cluster = self.genesis.as_ref()?.cluster;
+        let nameless = crate::text::Name::new("-").ok()?;
+        let digest = crate::key_table::KeyDigest::of(cluster, Grant::Seller(seller), &nameless, key);
+        self.keys.find(digest, self.time.max(now))
+    }
+
+    /// The record that answers this command already, where it has a key that is remembered at `stamp`.
+    pub fn decision_of(&self, command: &Command, stamp: Time) -> Option<RecordNumber> {
+        let digest = self.key_digest(command.actor, command.idempotency_key.as_ref()?)?;
+        self.keys.find(digest, self.time.max(stamp))
+    }
+
+    /// How many new keys may be decided at `stamp` without passing the operator's bound, `most` at most.
+    pub fn key_room(&self, stamp: Time, most: u64) -> u64 {
+        self.keys.room(self.time.max(stamp), most)
+    }
+
+    /// What holds before a page (from 0); `None` past the end.
+    pub fn page_mark(&self, page: u64) -> Option<&PageMark> {
+        self.pages.get(usize::try_from(page).ok()?)
+    }
+
+    /// The page that holds the record of an entry; the last page for one that is yet to come.
+    pub fn page_of_entry(&self, entry: u64) -> u64 {
+        let pages = self.pages.partition_point(|mark| mark.entries < entry);
+        (pages as u64).saturating_sub(1)
+    }
+
+    /// The first record that may be at or after `time`: all before it are earlier.
+    pub fn record_from(&self, time: Time) -> RecordNumber {
+        let pages = self.pages.partition_point(|mark| mark.time < time) as u64;
+        pages.saturating_sub(1).saturating_mul(PAGE_RECORDS).saturating_add(1)
+    }
+
+    /// How many pages the history has.
+    pub fn page_count(&self) -> u64 {
+        if self.records == 0 { 0 } else { page_of(self.records).saturating_add(1) }
+    }
+
+    /// The journal entry that a record made; `None` where it moved no money.
+    pub fn entry(&self, record: &Record) -> Option<Entry<'_>> {
+        let (kind, seller, amount, number, balance, phone) = match &record.event {
+            Event::CreditApproved { request, entry, balance, .. } => {
+                (EntryKind::Credit, request.seller, request.amount.plus(), *entry, *balance, None)
+            }
+            Event::Adjusted { seller, amount, entry, balance, .. } => {
+                (EntryKind::Adjustment, *seller, amount.minor(), *entry, *balance, None)
+            }
+            Event::Charged { seller, phone, amount, entry, balance } => {
+                (EntryKind::Charge, *seller, amount.minus(), *entry, *balance, Some(*phone))
+            }
+            Event::Reversed { seller, phone, amount, entry, balance, .. } => {
+                (EntryKind::Reversal, *seller, amount.plus(), *entry, *balance, Some(*phone))
+            }
+            Event::Genesis(_)
+            | Event::SellerCreated { .. }
+            | Event::SellerStatusSet { .. }
+            | Event::KeyCreated { .. }
+            | Event::KeyRevoked { .. }
+            | Event::CreditRequested { .. }
+            | Event::CreditRejected { .. }
+            | Event::Refused { .. }
+            | Event::NodeRegistered { .. } => return None,
+        };
+        let seller_id = self.seller(seller).map_or_else(|| self.ids.uuid(IdKind::Seller, seller), |found| found.id);
+        let own = Account::Seller(seller_id);
+        let other = phone.map_or(Account::Treasury, Account::Phone);
+        let (debit, credit) = if amount < 0 { (own, other) } else { (other, own) };
+        Some(Entry {
+            number,
+            time: record.time,
+            kind,
+            seller: seller_id,
+            amount,
+            balance: balance.signed(),
+            debit,
+            credit,
+            reference: self.reference(record),
+            phone,
+            actor: self.actor_name(record.actor),
+        })
+    }
+
+    fn reference(&self, record: &Record) -> uuid::Uuid {
+        let (kind, number) = match &record.event {
+            Event::CreditApproved { request, .. } => (IdKind::CreditRequest, request.number),
+            Event::Reversed { charge, .. } => (IdKind::Charge, *charge),
+            Event::Charged { .. } => (IdKind::Charge, record.number),
+            Event::Genesis(_)
+            | Event::SellerCreated { .. }
+            | Event::SellerStatusSet { .. }
+            | Event::KeyCreated { .. }
+            | Event::KeyRevoked { .. }
+            | Event::CreditRequested { .. }
+            | Event::CreditRejected { .. }
+            | Event::Adjusted { .. }
+            | Event::Refused { .. }
+            | Event::NodeRegistered { .. } => (IdKind::Adjustment, record.number),
+        };
+        self.ids.uuid(kind, number)
+    }
+}

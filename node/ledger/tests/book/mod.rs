@@ -1,0 +1,143 @@
+//! A ledger in memory for tests: the state, its history, and short words for commands.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use ledger::{
+    Action, Amount, Change, Command, Event, Facts, Genesis, Grant, IdempotencyKey, KeyHash, Name, Note, Outcome, Phone,
+    Record, RecordNumber, SYSTEM_ACTOR, SellerStatus, State, Time, Verdict, decide, needs,
+};
+use uuid::Uuid;
+
+pub const ADMIN: RecordNumber = 1;
+pub const WINDOW_MS: u64 = 10_000;
+pub const KEYS_MAX: u64 = 1_000_000;
+
+/// State and history, kept as a node keeps them.
+pub struct Book {
+    pub state: State,
+    pub history: Vec<Record>,
+    pub now: Time,
+    secrets: u8,
+}
+
+pub fn genesis() -> Genesis {
+    Genesis {
+        cluster: Uuid::from_u128(7),
+        currency: name("IRT"),
+        places: 0,
+        key_window_ms: WINDOW_MS,
+        keys_max: KEYS_MAX,
+        rules: ledger::RULES_VERSION,
+        admin_key: KeyHash([0; 32]),
+    }
+}
+
+impl Book {
+    pub fn new() -> Self {
+        let mut book = Self { state: State::new(), history: Vec::new(), now: Time(1_000), secrets: 0 };
+        let outcome =
+            book.submit(&Command { actor: SYSTEM_ACTOR, idempotency_key: None, action: Action::Genesis(genesis()) });
+        assert!(matches!(outcome, Outcome::New(_)));
+        book
+    }
+
+    /// Fetches what the command needs, decides it, applies and keeps the record.
+    pub fn submit(&mut self, command: &Command) -> Outcome {
+        let needs = needs(&self.state, command, self.now);
+        let fetch = |number: Option<RecordNumber>| number.map(|number| &self.history[number as usize - 1]);
+        let facts = Facts { replay: fetch(needs.replay), subject: fetch(needs.subject) };
+        let outcome = decide(&self.state, &facts, command, self.now);
+        if let Outcome::New(record) = &outcome {
+            self.state.apply(record);
+            self.history.push(record.clone());
+        }
+        outcome
+    }
+
+    pub fn by(&mut self, actor: RecordNumber, key: &str, action: Action) -> Outcome {
+        let idempotency_key = (!key.is_empty()).then(|| idempotency_key(key));
+        self.submit(&Command { actor, idempotency_key, action })
+    }
+
+    /// A seller with its key: their record numbers.
+    pub fn seller(&mut self, called: &str) -> (RecordNumber, RecordNumber) {
+        let seller = made(self.by(ADMIN, "", Action::CreateSeller { name: name(called) }));
+        (seller, self.key(called, Grant::Seller(seller)))
+    }
+
+    pub fn key(&mut self, called: &str, grant: Grant) -> RecordNumber {
+        made(self.create_key("", called, grant))
+    }
+
+    pub fn create_key(&mut self, key: &str, called: &str, grant: Grant) -> Outcome {
+        self.secrets += 1;
+        let hash = KeyHash([self.secrets; 32]);
+        self.by(ADMIN, key, Action::CreateKey { name: name(called), grant, hash })
+    }
+
+    pub fn credit(&mut self, actor: RecordNumber, sum: u64) {
+        let asked = Action::RequestCredit { amount: amount(sum), note: Note::empty() };
+        let request = made(self.by(actor, "", asked));
+        made(self.approve(request));
+    }
+
+    pub fn approve(&mut self, request: RecordNumber) -> Outcome {
+        self.decide_credit(request, Verdict::Approved)
+    }
+
+    pub fn decide_credit(&mut self, request: RecordNumber, verdict: Verdict) -> Outcome {
+        self.by(ADMIN, "", Action::DecideCredit { request, verdict, reason: Note::empty() })
+    }
+
+    pub fn charge(&mut self, actor: RecordNumber, key: &str, sum: u64) -> Outcome {
+        self.by(actor, key, Action::Charge { phone: phone(0), amount: amount(sum) })
+    }
+
+    pub fn adjust(&mut self, seller: RecordNumber, key: &str, sum: i64) -> Outcome {
+        let amount = Change::new(sum).unwrap();
+        self.by(ADMIN, key, Action::Adjust { seller, amount, reason: Note::empty() })
+    }
+
+    pub fn reverse(&mut self, charge: RecordNumber, key: &str) -> Outcome {
+        self.by(ADMIN, key, Action::Reverse { charge, reason: Note::empty() })
+    }
+
+    pub fn set_status(&mut self, seller: RecordNumber, status: SellerStatus) {
+        made(self.by(ADMIN, "", Action::SetSellerStatus { seller, status }));
+    }
+
+    pub fn balance(&self, seller: RecordNumber) -> u64 {
+        self.state.seller(seller).unwrap().balance.minor()
+    }
+}
+
+/// The number of the record that was made.
+pub fn made(outcome: Outcome) -> RecordNumber {
+    match outcome {
+        Outcome::New(record) if !matches!(record.event, Event::Refused { .. }) => record.number,
+        other => panic!("not done: {other:?}"),
+    }
+}
+
+pub fn refusal(outcome: &Outcome) -> ledger::Refusal {
+    match outcome {
+        Outcome::New(Record { event: Event::Refused { refusal, .. }, .. }) => *refusal,
+        Outcome::Refused(ledger::Rejection::Conflict(refusal)) => *refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+pub fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+pub fn amount(minor: u64) -> Amount {
+    Amount::new(minor).unwrap()
+}
+
+pub fn idempotency_key(text: &str) -> IdempotencyKey {
+    IdempotencyKey::new(text).unwrap()
+}
+
+pub fn phone(last: u64) -> Phone {
+    Phone::new(989_120_000_000 + last).unwrap()
+}

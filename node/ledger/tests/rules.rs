@@ -1,0 +1,306 @@
+//! The rules of the ledger, one fact a test.
+
+mod book;
+
+use book::{ADMIN, Book, WINDOW_MS, amount, made, phone, refusal};
+use ledger::{
+    Action, Balance, Digest, Event, Grant, IdKind, IdSpace, MAX_MINOR, Outcome, Phone, Refusal, Rejection,
+    SellerStatus, State, Time, Verdict,
+};
+use uuid::Uuid;
+
+fn balance(minor: u64) -> Balance {
+    Balance::try_from(minor).unwrap()
+}
+
+#[test]
+fn a_charge_moves_its_amount_to_the_phone() {
+    let mut book = Book::new();
+    let (seller, key) = book.seller("shop");
+    book.credit(key, 10_000);
+    made(book.charge(key, "k1", 4_000));
+    assert_eq!(book.balance(seller), 6_000);
+    assert_eq!(book.state.phone(phone(0)).unwrap().balance, balance(4_000));
+    assert_eq!(book.state.totals().treasury, -10_000);
+}
+
+#[test]
+fn the_same_key_charges_once() {
+    let mut book = Book::new();
+    let (seller, key) = book.seller("shop");
+    book.credit(key, 10_000);
+    let first = made(book.charge(key, "k1", 4_000));
+    assert_eq!(book.charge(key, "k1", 4_000), Outcome::Replay(first));
+    assert_eq!(book.balance(seller), 6_000);
+}
+
+#[test]
+fn a_key_reused_for_another_charge_moves_nothing() {
+    let mut book = Book::new();
+    let (seller, key) = book.seller("shop");
+    book.credit(key, 10_000);
+    made(book.charge(key, "k1", 4_000));
+    assert_eq!(book.charge(key, "k1", 4_001), Outcome::Refused(Rejection::KeyReused));
+    let other_kind = Action::RequestCredit { amount: amount(4_000), note: ledger::Note::empty() };
+    assert_eq!(book.by(key, "k1", other_kind), Outcome::Refused(Rejection::KeyReused));
+    assert_eq!(book.balance(seller), 6_000);
+}
+
+#[test]
+fn a_refusal_under_a_key_stays_even_when_credit_has_come() {
+    let mut book = Book::new();
+    let (_, key) = book.seller("shop");
+    let first = book.charge(key, "k1", 4_000);
+    assert_eq!(refusal(&first), Refusal::InsufficientCredit { balance: Balance::ZERO });
+    book.credit(key, 10_000);
+    let Outcome::New(record) = first else { panic!("recorded") };
+    assert_eq!(book.charge(key, "k1", 4_000), Outcome::Replay(record.number));
+    made(book.charge(key, "k2", 4_000));
+}
+
+#[test]
+fn two_sellers_may_use_the_same_key() {
+    let mut book = Book::new();
+    let (one, key_one) = book.seller("one");
+    let (two, key_two) = book.seller("two");
+    book.credit(key_one, 100);
+    book.credit(key_two, 100);
+    made(book.charge(key_one, "k", 10));
+    made(book.charge(key_two, "k", 20));
+    assert_eq!((book.balance(one), book.balance(two)), (90, 80));
+}
+
+#[test]
+fn a_request_is_approved_once_and_the_opposite_verdict_is_refused() {
+    let mut book = Book::new();
+    let (seller, key) = book.seller("shop");
+    let asked = Action::RequestCredit { amount: amount(500), note: ledger::Note::empty() };
+    let request = made(book.by(key, "r1", asked));
+    let verdict = made(book.approve(request));
+    assert_eq!(book.approve(request), Outcome::Replay(verdict));
+    let opposite = book.decide_credit(request, Verdict::Rejected);
+    assert_eq!(opposite, Outcome::Refused(Rejection::Conflict(Refusal::RequestDecided { verdict: Verdict::Approved })));
+    assert_eq!(book.balance(seller), 500);
+}
+
+#[test]
+fn neither_a_charge_nor_a_decrease_goes_below_zero() {
+    let mut book = Book::new();
+    let (seller, key) = book.seller("shop");
+    book.credit(key, 100);
+    let expected = Refusal::InsufficientCredit { balance: balance(100) };
+    assert_eq!(refusal(&book.charge(key, "k1", 101)), expected);
+    assert_eq!(refusal(&book.adjust(seller, "a1", -101)), expected);
+    made(book.adjust(seller, "a2", -100));
+    assert_eq!(book.balance(seller), 0);
+}
+
+#[test]
+fn a_charge_is_reversed_once_and_whole() {
+    let mut book = Book::new();
+    let (seller, key) = book.seller("shop");
+    book.credit(key, 100);
+    let charge = made(book.charge(key, "k1", 60));
+    let reversal = made(book.reverse(charge, "v1"));
+    assert_eq!(book.reverse(charge, "v1"), Outcome::Replay(reversal));
+    assert_eq!(refusal(&book.reverse(charge, "v2")), Refusal::ChargeReversed);
+    assert_eq!(book.reverse(seller, "v3"), Outcome::Refused(Rejection::UnknownCharge));
+    assert_eq!(book.balance(seller), 100);
+    assert_eq!(book.state.phone(phone(0)).unwrap().balance, Balance::ZERO);
+}
+
+#[test]
+fn a_suspended_seller_cannot_charge_but_its_requests_can_be_approved() {
+    let mut book = Book::new();
+    let (seller, key) = book.seller("shop");
+    let asked = Action::RequestCredit { amount: amount(500), note: ledger::Note::empty() };
+    let request = made(book.by(key, "", asked.clone()));
+    book.set_status(seller, SellerStatus::Suspended);
+    assert_eq!(refusal(&book.charge(key, "k1", 1)), Refusal::SellerSuspended);
+    assert_eq!(refusal(&book.by(key, "k2", asked)), Refusal::SellerSuspended);
+    made(book.approve(request));
+    book.set_status(seller, SellerStatus::Active);
+    made(book.charge(key, "k3", 1));
+}
+
+#[test]
+fn authorisation_comes_before_replay() {
+    let mut book = Book::new();
+    let (_, key) = book.seller("shop");
+    book.credit(key, 100);
+    made(book.charge(key, "k1", 10));
+    made(book.by(ADMIN, "", Action::RevokeKey { key }));
+    assert_eq!(book.charge(key, "k1", 10), Outcome::Refused(Rejection::KeyRevoked));
+    let auditor = book.key("auditor", Grant::Auditor);
+    assert_eq!(book.charge(auditor, "k1", 10), Outcome::Refused(Rejection::Forbidden));
+    assert_eq!(book.charge(ADMIN, "k1", 10), Outcome::Refused(Rejection::Forbidden));
+}
+
+#[test]
+fn the_last_admin_key_cannot_go_and_revoking_again_is_a_replay() {
+    let mut book = Book::new();
+    let last = book.by(ADMIN, "", Action::RevokeKey { key: ADMIN });
+    assert_eq!(refusal(&last), Refusal::LastAdminKey);
+    let second = book.key("second", Grant::Admin);
+    let revoked = made(book.by(ADMIN, "", Action::RevokeKey { key: second }));
+    assert_eq!(book.by(ADMIN, "", Action::RevokeKey { key: second }), Outcome::Replay(revoked));
+    made(book.create_key("", "second", Grant::Admin));
+}
+
+#[test]
+fn names_are_unique_among_active_keys_and_a_replay_ignores_the_new_secret() {
+    let mut book = Book::new();
+    let made_first = made(book.create_key("i1", "till", Grant::Auditor));
+    assert_eq!(book.create_key("i1", "till", Grant::Auditor), Outcome::Replay(made_first));
+    assert_eq!(book.create_key("i1", "till", Grant::Admin), Outcome::Refused(Rejection::KeyReused));
+    assert_eq!(refusal(&book.create_key("i2", "till", Grant::Auditor)), Refusal::NameTaken);
+}
+
+#[test]
+fn no_balance_passes_the_limit() {
+    let mut book = Book::new();
+    let (seller, key) = book.seller("shop");
+    book.credit(key, MAX_MINOR);
+    assert_eq!(refusal(&book.adjust(seller, "a", 1)), Refusal::LimitExceeded);
+    let asked = Action::RequestCredit { amount: amount(1), note: ledger::Note::empty() };
+    let request = made(book.by(key, "", asked));
+    assert_eq!(refusal(&book.approve(request)), Refusal::LimitExceeded);
+    made(book.charge(key, "c", MAX_MINOR));
+    made(book.approve(request));
+    assert_eq!(refusal(&book.charge(key, "d", 1)), Refusal::LimitExceeded, "the phone holds the most it can");
+}
+
+#[test]
+fn a_key_is_forgotten_exactly_at_the_end_of_its_window() {
+    let mut book = Book::new();
+    let (seller, key) = book.seller("shop");
+    book.credit(key, 100);
+    let first = made(book.charge(key, "k1", 10));
+    let since = book.now;
+    book.now = Time(since.0 + WINDOW_MS - 1);
+    assert_eq!(book.charge(key, "k1", 10), Outcome::Replay(first));
+    book.now = Time(since.0 + WINDOW_MS);
+    let second = made(book.charge(key, "k1", 10));
+    assert!(second > first);
+    assert_eq!(book.balance(seller), 80);
+}
+
+#[test]
+fn a_key_used_again_after_its_window_outlives_its_first_decision() {
+    let mut book = Book::new();
+    let (_, key) = book.seller("shop");
+    book.credit(key, 100);
+    made(book.charge(key, "first", 1));
+    made(book.charge(key, "again", 1));
+    book.now = book.now.after(WINDOW_MS);
+    let again = made(book.charge(key, "again", 1));
+    made(book.charge(key, "other", 1));
+    assert_eq!(book.charge(key, "again", 1), Outcome::Replay(again));
+}
+
+#[test]
+fn ledger_time_never_goes_back_and_a_refusal_without_record_leaves_it() {
+    let mut book = Book::new();
+    let (_, key) = book.seller("shop");
+    book.credit(key, 100);
+    book.now = Time(50_000);
+    assert_eq!(book.charge(999, "k", 1), Outcome::Refused(Rejection::KeyRevoked));
+    assert_eq!(book.state.time(), Time(1_000));
+    made(book.charge(key, "k1", 1));
+    book.now = Time(2_000);
+    made(book.charge(key, "k2", 1));
+    assert_eq!(book.history.last().unwrap().time, Time(50_000));
+}
+
+#[test]
+fn expired_keys_make_room_two_for_one() {
+    let mut book = Book::new();
+    let (_, key) = book.seller("shop");
+    book.credit(key, 100);
+    for i in 0..10 {
+        made(book.charge(key, &format!("k{i}"), 1));
+    }
+    assert_eq!(book.state.keys_held(), 10);
+    book.now = book.now.after(WINDOW_MS);
+    made(book.charge(key, "later", 1));
+    assert_eq!(book.state.keys_held(), 9);
+}
+
+#[test]
+fn genesis_applies_once() {
+    let mut book = Book::new();
+    let again = Action::Genesis(book::genesis());
+    assert_eq!(book.by(ledger::SYSTEM_ACTOR, "", again.clone()), Outcome::Refused(Rejection::OutOfPlace));
+    assert_eq!(book.by(ADMIN, "", again), Outcome::Refused(Rejection::OutOfPlace));
+}
+
+#[test]
+fn a_node_keeps_the_data_directory_that_it_registered_first() {
+    let mut book = Book::new();
+    let register = |id| Action::RegisterNode { node: 1, incarnation: Uuid::from_u128(id) };
+    made(book.by(ledger::SYSTEM_ACTOR, "", register(1)));
+    assert_eq!(book.by(ledger::SYSTEM_ACTOR, "", register(2)), Outcome::Refused(Rejection::OutOfPlace));
+    assert_eq!(book.state.incarnation(1), Some(Uuid::from_u128(1)));
+}
+
+#[test]
+fn ids_name_one_thing_of_one_cluster() {
+    let ids = IdSpace::new(Uuid::from_u128(1));
+    let id = ids.uuid(IdKind::Charge, 42);
+    assert_eq!(id.get_version_num(), 8);
+    assert_eq!(ids.number(IdKind::Charge, id), Some(42));
+    assert_eq!(ids.number(IdKind::Seller, id), None);
+    assert_eq!(IdSpace::new(Uuid::from_u128(2)).number(IdKind::Charge, id), None);
+    assert_eq!(ids.number(IdKind::Charge, Uuid::nil()), None);
+}
+
+#[test]
+fn phones_are_e164_and_of_iran_only_mobiles() {
+    assert!(Phone::new(989_123_456_789).is_some());
+    assert!(Phone::new(1_234_567).is_some());
+    assert!(Phone::new(123_456).is_none());
+    assert!(Phone::new(1_000_000_000_000_000).is_none());
+    assert!(Phone::new(982_112_345_678).is_none());
+    assert!(Phone::new(9_891_234_567).is_none());
+    assert!(Phone::new(99_412_345_678).is_some());
+}
+
+/// The bytes are frozen: if this fails, a new rules version is needed, not a new value here.
+#[test]
+fn the_digests_of_version_1_stay_as_they_are() {
+    let mut book = Book::new();
+    let (seller, key) = book.seller("shop");
+    book.credit(key, 10_000);
+    let charge = made(book.charge(key, "k1", 4_000));
+    refusal(&book.charge(key, "k2", 40_000));
+    made(book.adjust(seller, "a1", -1_000));
+    made(book.reverse(charge, "v1"));
+    book.set_status(seller, SellerStatus::Suspended);
+    made(book.by(ADMIN, "", Action::RevokeKey { key }));
+    let records = "ea119c72d5e7e8b6638b21cd12f33fb544e5c0c90f4c721aa32a44cd885b6719";
+    let entries = "3af409409c039f6616a0d12417f9cf3a050d55f7d84c0e97c0c91993813a3e61";
+    assert_eq!(
+        (book.state.digest().to_string(), book.state.entry_digest().to_string()),
+        (records.into(), entries.into())
+    );
+    assert_eq!(Digest::from_hex(&book.state.digest().to_string()), Some(book.state.digest()));
+}
+
+#[test]
+fn the_audit_notices_a_changed_record() {
+    let mut book = Book::new();
+    let (_, key) = book.seller("shop");
+    book.credit(key, 10_000);
+    made(book.charge(key, "k1", 4_000));
+    let audit = |history: &[ledger::Record], state: &State| {
+        let mut audit = ledger::Audit::new();
+        history.iter().for_each(|record| audit.feed(record));
+        audit.report(&ledger::Claims::of(state))
+    };
+    assert!(audit(&book.history, &book.state).consistent);
+    let mut forged = book.history.clone();
+    let Some(Event::Charged { amount, .. }) = forged.last_mut().map(|record| &mut record.event) else { panic!() };
+    *amount = book::amount(3_000);
+    assert!(!audit(&forged, &book.state).consistent);
+    assert!(!audit(&book.history[..book.history.len() - 1], &book.state).consistent);
+}
