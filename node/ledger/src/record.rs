@@ -161,6 +161,24 @@ impl Record {
         }
     }
 
+    /// The seller whose credit, request or status this record is about; `None` for one about none, or for a refusal.
+    pub fn seller(&self) -> Option<RecordNumber> {
+        match &self.event {
+            Event::SellerCreated { .. } => Some(self.number),
+            Event::SellerStatusSet { seller, .. }
+            | Event::CreditRequested { seller, .. }
+            | Event::Adjusted { seller, .. }
+            | Event::Charged { seller, .. }
+            | Event::Reversed { seller, .. } => Some(*seller),
+            Event::CreditApproved { request, .. } | Event::CreditRejected { request, .. } => Some(request.seller),
+            Event::Genesis(_)
+            | Event::KeyCreated { .. }
+            | Event::KeyRevoked { .. }
+            | Event::Refused { .. }
+            | Event::NodeRegistered { .. } => None,
+        }
+    }
+
     /// The journal entry that this record made; `None` where it moved no money. `actor` is the name of the key that acted.
     pub fn entry<'a>(&self, ids: &IdSpace, actor: &'a str) -> Option<Entry<'a>> {
         let (kind, seller, amount, number, balance, phone) = match &self.event {
