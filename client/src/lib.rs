@@ -6,3 +6,5 @@
 pub mod api;
 #[cfg(feature = "program")]
 pub mod client;
+#[cfg(feature = "program")]
+pub mod program;

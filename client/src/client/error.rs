@@ -39,11 +39,6 @@ pub struct Unknown {
 }
 
 impl Error {
-    /// A failure on this side before anything was sent.
-    pub(super) fn not_sent(detail: impl Into<String>) -> Error {
-        Error::NotDone(NotDone { attempts: 0, problem: None, detail: detail.into() })
-    }
-
     /// The problem that came with it.
     pub fn problem(&self) -> Option<&Problem> {
         match self {

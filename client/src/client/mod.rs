@@ -11,6 +11,7 @@ mod charges;
 mod endpoints;
 mod error;
 mod idempotency;
+mod meaning;
 mod pager;
 mod query;
 mod reads;
@@ -61,6 +62,12 @@ impl Client {
             authorization: None,
             timeout: DEFAULT_TIMEOUT,
         })
+    }
+
+    /// A caller of other servers under the same key and limit.
+    pub fn at<S: AsRef<str>>(&self, servers: impl IntoIterator<Item = S>) -> Result<Client, BadServer> {
+        let others = Client::new(servers)?;
+        Ok(Client { authorization: self.authorization.clone(), timeout: self.timeout, ..others })
     }
 
     /// The same caller under this key. Fails where the text cannot stand in a header.
