@@ -89,6 +89,11 @@ impl Client {
         Client { current: Arc::new(AtomicUsize::new(index % self.servers.len())), ..self.clone() }
     }
 
+    /// Longest time for a whole call.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// How many servers it knows.
     pub fn servers(&self) -> usize {
         self.servers.len()
