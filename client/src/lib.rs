@@ -4,3 +4,7 @@
 //! without it only the bodies are built, so that the node compiles against them and nothing else.
 
 pub mod api;
+#[cfg(feature = "program")]
+pub mod client;
+#[cfg(feature = "program")]
+pub mod program;

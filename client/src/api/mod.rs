@@ -16,9 +16,7 @@ mod sellers;
 mod tests;
 mod time;
 
-pub use charges::{
-    BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, NewCharge, NewReversal,
-};
+pub use charges::{BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, NewCharge, NewReversal};
 pub use cluster::{ClusterStatus, DigestAt, Member, MemberRole};
 pub use credit_requests::{CreditRequest, NewCreditRequest, RequestStatus, Verdict};
 pub use journal::{Audit, Entry, EntryKind, NewAdjustment, Phone, Reconciliation};

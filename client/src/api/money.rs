@@ -58,9 +58,7 @@ impl AmountIn {
             None => (false, text),
         };
         let (whole, fraction) = match unsigned.split_once('.') {
-            Some((whole, fraction)) if is_digits(fraction) => {
-                (whole, fraction.trim_end_matches('0'))
-            }
+            Some((whole, fraction)) if is_digits(fraction) => (whole, fraction.trim_end_matches('0')),
             Some(_) => return Err(AmountError::Malformed),
             None => (unsigned, ""),
         };
@@ -77,10 +75,7 @@ impl AmountIn {
         let digits = whole.bytes().chain(fraction.bytes());
         let mantissa = digits.fold(0_i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
         let signed = if negative { -mantissa } else { mantissa };
-        Ok(AmountIn(Decimal::from_i128_with_scale(
-            signed,
-            fraction.len() as u32,
-        )))
+        Ok(AmountIn(Decimal::from_i128_with_scale(signed, fraction.len() as u32)))
     }
 
     /// Minor units in a currency with `places` decimal places, between `-10^15` and `10^15`.
@@ -91,9 +86,7 @@ impl AmountIn {
         }
         value.rescale(places);
         match i64::try_from(value.mantissa()) {
-            Ok(minor) if value.scale() == places && (-MAX_MINOR..=MAX_MINOR).contains(&minor) => {
-                Ok(minor)
-            }
+            Ok(minor) if value.scale() == places && (-MAX_MINOR..=MAX_MINOR).contains(&minor) => Ok(minor),
             Ok(_) | Err(_) => Err(AmountError::TooLarge),
         }
     }
@@ -188,10 +181,7 @@ pub struct AmountOut {
 impl AmountOut {
     /// `minor` units in a currency with `places` decimal places (0 to 4; more counts as 4).
     pub fn new(minor: impl Into<i128>, places: u32) -> AmountOut {
-        AmountOut {
-            minor: minor.into(),
-            places: places.min(MAX_PLACES),
-        }
+        AmountOut { minor: minor.into(), places: places.min(MAX_PLACES) }
     }
 
     /// Minor units.
@@ -219,14 +209,9 @@ impl AmountOut {
         }
         let mut digits = whole.bytes().chain(fraction.bytes());
         let minor = digits
-            .try_fold(0_i128, |sum, digit| {
-                sum.checked_mul(10)?.checked_add(i128::from(digit - b'0'))
-            })
+            .try_fold(0_i128, |sum, digit| sum.checked_mul(10)?.checked_add(i128::from(digit - b'0')))
             .ok_or(AmountError::TooLarge)?;
-        Ok(AmountOut {
-            minor: if negative { -minor } else { minor },
-            places: fraction.len() as u32,
-        })
+        Ok(AmountOut { minor: if negative { -minor } else { minor }, places: fraction.len() as u32 })
     }
 }
 

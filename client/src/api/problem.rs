@@ -81,100 +81,46 @@ impl Code {
 
     fn texts(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Code::InvalidRequest => (
-                "invalid_request",
-                "/problems/invalid-request",
-                "The request is not valid",
-            ),
+            Code::InvalidRequest => ("invalid_request", "/problems/invalid-request", "The request is not valid"),
             Code::IdempotencyKeyMissing => (
                 "idempotency_key_missing",
                 "/problems/idempotency-key-missing",
                 "The Idempotency-Key header is missing",
             ),
-            Code::Unauthenticated => (
-                "unauthenticated",
-                "/problems/unauthenticated",
-                "No valid key was given",
-            ),
-            Code::Forbidden => (
-                "forbidden",
-                "/problems/forbidden",
-                "This key may not do that",
-            ),
+            Code::Unauthenticated => ("unauthenticated", "/problems/unauthenticated", "No valid key was given"),
+            Code::Forbidden => ("forbidden", "/problems/forbidden", "This key may not do that"),
             Code::NotFound => ("not_found", "/problems/not-found", "There is no such thing"),
-            Code::MethodNotAllowed => (
-                "method_not_allowed",
-                "/problems/method-not-allowed",
-                "The method is not allowed here",
-            ),
-            Code::InsufficientCredit => (
-                "insufficient_credit",
-                "/problems/insufficient-credit",
-                "The credit does not suffice",
-            ),
-            Code::SellerSuspended => (
-                "seller_suspended",
-                "/problems/seller-suspended",
-                "The seller is suspended",
-            ),
-            Code::CreditRequestDecided => (
-                "credit_request_decided",
-                "/problems/credit-request-decided",
-                "The credit request was decided before",
-            ),
-            Code::ChargeReversed => (
-                "charge_reversed",
-                "/problems/charge-reversed",
-                "The charge was reversed before",
-            ),
-            Code::LimitExceeded => (
-                "limit_exceeded",
-                "/problems/limit-exceeded",
-                "A balance would exceed its limit",
-            ),
+            Code::MethodNotAllowed => {
+                ("method_not_allowed", "/problems/method-not-allowed", "The method is not allowed here")
+            }
+            Code::InsufficientCredit => {
+                ("insufficient_credit", "/problems/insufficient-credit", "The credit does not suffice")
+            }
+            Code::SellerSuspended => ("seller_suspended", "/problems/seller-suspended", "The seller is suspended"),
+            Code::CreditRequestDecided => {
+                ("credit_request_decided", "/problems/credit-request-decided", "The credit request was decided before")
+            }
+            Code::ChargeReversed => ("charge_reversed", "/problems/charge-reversed", "The charge was reversed before"),
+            Code::LimitExceeded => ("limit_exceeded", "/problems/limit-exceeded", "A balance would exceed its limit"),
             Code::NameTaken => ("name_taken", "/problems/name-taken", "The name is taken"),
-            Code::LastAdminKey => (
-                "last_admin_key",
-                "/problems/last-admin-key",
-                "The last admin key cannot be revoked",
-            ),
-            Code::TooLarge => (
-                "too_large",
-                "/problems/too-large",
-                "The request is too large",
-            ),
-            Code::UnsupportedMediaType => (
-                "unsupported_media_type",
-                "/problems/unsupported-media-type",
-                "The body is not application/json",
-            ),
-            Code::RateLimited => (
-                "rate_limited",
-                "/problems/rate-limited",
-                "Too many requests",
-            ),
+            Code::LastAdminKey => {
+                ("last_admin_key", "/problems/last-admin-key", "The last admin key cannot be revoked")
+            }
+            Code::TooLarge => ("too_large", "/problems/too-large", "The request is too large"),
+            Code::UnsupportedMediaType => {
+                ("unsupported_media_type", "/problems/unsupported-media-type", "The body is not application/json")
+            }
+            Code::RateLimited => ("rate_limited", "/problems/rate-limited", "Too many requests"),
             Code::IdempotencyKeyReused => (
                 "idempotency_key_reused",
                 "/problems/idempotency-key-reused",
                 "The idempotency key was used for something else",
             ),
             Code::NoLeader => ("no_leader", "/problems/no-leader", "No leader is known"),
-            Code::Overloaded => (
-                "overloaded",
-                "/problems/overloaded",
-                "The node has no room for more now",
-            ),
-            Code::Behind => (
-                "behind",
-                "/problems/behind",
-                "The node is behind the position asked for",
-            ),
+            Code::Overloaded => ("overloaded", "/problems/overloaded", "The node has no room for more now"),
+            Code::Behind => ("behind", "/problems/behind", "The node is behind the position asked for"),
             Code::DiskFull => ("disk_full", "/problems/disk-full", "The disk is full"),
-            Code::OutcomeUnknown => (
-                "outcome_unknown",
-                "/problems/outcome-unknown",
-                "The outcome is unknown",
-            ),
+            Code::OutcomeUnknown => ("outcome_unknown", "/problems/outcome-unknown", "The outcome is unknown"),
             Code::Internal => ("internal", "/problems/internal", "The node has a defect"),
         }
     }
@@ -259,10 +205,7 @@ impl Problem {
     /// The same with `balance`.
     #[must_use]
     pub fn with_balance(self, balance: AmountOut) -> Problem {
-        Problem {
-            balance: Some(balance),
-            ..self
-        }
+        Problem { balance: Some(balance), ..self }
     }
 
     /// The same with `errors`.

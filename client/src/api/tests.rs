@@ -6,9 +6,7 @@ use uuid::Uuid;
 use super::*;
 
 fn minor(text: &str, places: u32) -> Result<i64, AmountError> {
-    from_str::<AmountIn>(text)
-        .map_err(|_| AmountError::Malformed)?
-        .minor(places)
+    from_str::<AmountIn>(text).map_err(|_| AmountError::Malformed)?.minor(places)
 }
 
 #[test]
@@ -27,10 +25,7 @@ fn an_amount_is_a_decimal_string_or_an_integer() {
 fn trailing_zeros_of_a_fraction_are_fine() {
     assert_eq!(minor("\"5000.00\"", 0), Ok(5_000));
     assert_eq!(minor("\"1.50000000\"", 1), Ok(15));
-    assert_eq!(
-        from_str::<AmountIn>("\"1.50\"").unwrap(),
-        from_str::<AmountIn>("\"1.5\"").unwrap()
-    );
+    assert_eq!(from_str::<AmountIn>("\"1.50\"").unwrap(), from_str::<AmountIn>("\"1.5\"").unwrap());
 }
 
 #[test]
@@ -65,24 +60,15 @@ fn everything_else_is_refused() {
         "99999999999999999999999",
     ];
     for text in texts {
-        assert!(
-            from_str::<AmountIn>(text).is_err(),
-            "{text} was read as an amount"
-        );
+        assert!(from_str::<AmountIn>(text).is_err(), "{text} was read as an amount");
     }
 }
 
 #[test]
 fn an_amount_more_precise_than_the_currency_is_refused() {
-    assert_eq!(
-        minor("\"0.5\"", 0),
-        Err(AmountError::TooPrecise { places: 0 })
-    );
+    assert_eq!(minor("\"0.5\"", 0), Err(AmountError::TooPrecise { places: 0 }));
     assert_eq!(minor("\"0.12345\"", 4), Err(AmountError::Malformed));
-    assert_eq!(
-        AmountIn::parse("0.12345"),
-        Err(AmountError::TooPrecise { places: 4 })
-    );
+    assert_eq!(AmountIn::parse("0.12345"), Err(AmountError::TooPrecise { places: 4 }));
 }
 
 #[test]
@@ -91,19 +77,10 @@ fn an_amount_is_at_most_ten_to_the_fifteenth_minor_units() {
     assert_eq!(minor("1000000000000000", 0), Ok(MAX_MINOR));
     assert_eq!(minor("\"-1000000000000000\"", 0), Ok(-MAX_MINOR));
     assert_eq!(minor("\"1000000000000001\"", 0), Err(AmountError::TooLarge));
-    assert_eq!(
-        minor("\"100000000000.0001\"", 4),
-        Err(AmountError::TooLarge)
-    );
+    assert_eq!(minor("\"100000000000.0001\"", 4), Err(AmountError::TooLarge));
     assert_eq!(minor("\"1000000000000000\"", 4), Err(AmountError::TooLarge));
-    assert_eq!(
-        AmountIn::parse("99999999999999999"),
-        Err(AmountError::TooLarge)
-    );
-    assert_eq!(
-        AmountIn::parse(&"9".repeat(1_000)),
-        Err(AmountError::TooLarge)
-    );
+    assert_eq!(AmountIn::parse("99999999999999999"), Err(AmountError::TooLarge));
+    assert_eq!(AmountIn::parse(&"9".repeat(1_000)), Err(AmountError::TooLarge));
 }
 
 #[test]
@@ -126,32 +103,17 @@ fn an_amount_goes_out_with_exactly_its_places() {
     assert_eq!(to_string(&AmountOut::new(-1_250, 2)).unwrap(), "\"-12.50\"");
     for (minor, places) in [(0, 0), (-1, 1), (12_345, 4), (i64::MIN, 2), (i64::MAX, 0)] {
         let amount = AmountOut::new(minor, places);
-        assert_eq!(
-            from_str::<AmountOut>(&to_string(&amount).unwrap()).unwrap(),
-            amount
-        );
+        assert_eq!(from_str::<AmountOut>(&to_string(&amount).unwrap()).unwrap(), amount);
     }
 }
 
 #[test]
 fn a_time_is_rfc_3339_with_milliseconds() {
     assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
-    assert_eq!(
-        Timestamp(951_782_400_123).to_string(),
-        "2000-02-29T00:00:00.123Z"
-    );
-    assert_eq!(
-        Timestamp(4_102_444_799_999).to_string(),
-        "2099-12-31T23:59:59.999Z"
-    );
-    assert_eq!(
-        "2026-01-31T12:00:00+03:30".parse(),
-        Ok::<_, TimestampError>(Timestamp(1_769_848_200_000))
-    );
-    assert_eq!(
-        Timestamp(1_769_848_200_000).to_string(),
-        "2026-01-31T08:30:00.000Z"
-    );
+    assert_eq!(Timestamp(951_782_400_123).to_string(), "2000-02-29T00:00:00.123Z");
+    assert_eq!(Timestamp(4_102_444_799_999).to_string(), "2099-12-31T23:59:59.999Z");
+    assert_eq!("2026-01-31T12:00:00+03:30".parse(), Ok::<_, TimestampError>(Timestamp(1_769_848_200_000)));
+    assert_eq!(Timestamp(1_769_848_200_000).to_string(), "2026-01-31T08:30:00.000Z");
 }
 
 #[test]
@@ -199,17 +161,11 @@ fn a_time_that_does_not_exist_is_refused() {
 #[test]
 fn a_charge_request_borrows_its_phone_and_refuses_unknown_members() {
     let charge: NewCharge<'_> = from_str(r#"{"phone":"0912 345 6789","amount":5000}"#).unwrap();
-    assert!(matches!(
-        charge.phone,
-        std::borrow::Cow::Borrowed("0912 345 6789")
-    ));
+    assert!(matches!(charge.phone, std::borrow::Cow::Borrowed("0912 345 6789")));
     assert!(from_str::<NewCharge<'_>>(r#"{"phone":"1","amount":1,"note":"x"}"#).is_err());
     assert!(from_str::<NewCharge<'_>>(r#"{"phone":9123456789,"amount":1}"#).is_err());
     assert!(from_str::<NewCharge<'_>>(r#"{"amount":1}"#).is_err());
-    assert_eq!(
-        to_string(&charge).unwrap(),
-        r#"{"phone":"0912 345 6789","amount":"5000"}"#
-    );
+    assert_eq!(to_string(&charge).unwrap(), r#"{"phone":"0912 345 6789","amount":"5000"}"#);
 }
 
 fn charge() -> Charge {
@@ -228,41 +184,17 @@ fn charge() -> Charge {
 fn a_charge_has_its_members_in_the_contracts_order() {
     let text = r#"{"id":"00000000-0000-0000-0000-000000000001","entry":7,"seller_id":"00000000-0000-0000-0000-000000000002","phone":"+989123456789","amount":"5000","balance":"700000","created_at":"1970-01-01T00:00:00.000Z"}"#;
     assert_eq!(to_string(&charge()).unwrap(), text);
-    let read = ChargeRead {
-        charge: charge(),
-        reversed_by: None,
-    };
-    assert_eq!(
-        to_string(&read).unwrap(),
-        text.replace("\"}", "\",\"reversed_by\":null}")
-    );
-    assert_eq!(
-        from_str::<ChargeRead>(&to_string(&read).unwrap()).unwrap(),
-        read
-    );
+    let read = ChargeRead { charge: charge(), reversed_by: None };
+    assert_eq!(to_string(&read).unwrap(), text.replace("\"}", "\",\"reversed_by\":null}"));
+    assert_eq!(from_str::<ChargeRead>(&to_string(&read).unwrap()).unwrap(), read);
 }
 
 #[test]
 fn a_batch_result_has_a_charge_or_a_problem() {
-    let done = BatchResult {
-        status: 201,
-        replayed: false,
-        charge: Some(charge()),
-        problem: None,
-    };
-    assert!(
-        to_string(&done)
-            .unwrap()
-            .starts_with(r#"{"status":201,"replayed":false,"charge":{"id""#)
-    );
-    let problem =
-        Problem::new(Code::InsufficientCredit, "too little").with_balance(AmountOut::new(10, 0));
-    let refused = BatchResult {
-        status: 409,
-        replayed: true,
-        charge: None,
-        problem: Some(problem),
-    };
+    let done = BatchResult { status: 201, replayed: false, charge: Some(charge()), problem: None };
+    assert!(to_string(&done).unwrap().starts_with(r#"{"status":201,"replayed":false,"charge":{"id""#));
+    let problem = Problem::new(Code::InsufficientCredit, "too little").with_balance(AmountOut::new(10, 0));
+    let refused = BatchResult { status: 409, replayed: true, charge: None, problem: Some(problem) };
     assert_eq!(
         to_value(&refused).unwrap(),
         json!({"status":409,"replayed":true,"problem":{"type":"/problems/insufficient-credit","code":"insufficient_credit",
@@ -272,30 +204,19 @@ fn a_batch_result_has_a_charge_or_a_problem() {
 
 #[test]
 fn a_problem_has_its_members_in_the_contracts_order() {
-    let errors = vec![FieldError {
-        pointer: "/amount".into(),
-        detail: "bad".into(),
-    }];
-    let text =
-        to_string(&Problem::new(Code::InvalidRequest, "1 thing is wrong").with_errors(errors))
-            .unwrap();
+    let errors = vec![FieldError { pointer: "/amount".into(), detail: "bad".into() }];
+    let text = to_string(&Problem::new(Code::InvalidRequest, "1 thing is wrong").with_errors(errors)).unwrap();
     assert_eq!(
         text,
         r#"{"type":"/problems/invalid-request","code":"invalid_request","title":"The request is not valid","status":400,"detail":"1 thing is wrong","retryable":false,"errors":[{"pointer":"/amount","detail":"bad"}]}"#
     );
-    assert_eq!(
-        to_string(&from_str::<Problem>(&text).unwrap()).unwrap(),
-        text
-    );
+    assert_eq!(to_string(&from_str::<Problem>(&text).unwrap()).unwrap(), text);
 }
 
 #[test]
 fn every_code_is_written_as_its_text_and_names_its_type() {
     for code in Code::ALL {
         assert_eq!(to_string(&code).unwrap(), format!("\"{}\"", code.as_str()));
-        assert_eq!(
-            code.type_path(),
-            format!("/problems/{}", code.as_str().replace('_', "-"))
-        );
+        assert_eq!(code.type_path(), format!("/problems/{}", code.as_str().replace('_', "-")));
     }
 }

@@ -29,34 +29,19 @@ impl Timestamp {
     pub fn parse(text: &str) -> Result<Timestamp, TimestampError> {
         let bytes = text.as_bytes();
         let separators = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
-        let fits = separators
-            .iter()
-            .all(|&(at, byte)| bytes.get(at) == Some(&byte));
+        let fits = separators.iter().all(|&(at, byte)| bytes.get(at) == Some(&byte));
         if !fits || !matches!(bytes.get(10), Some(b'T' | b't' | b' ')) {
             return Err(TimestampError);
         }
-        let (year, month, day) = (
-            number(bytes, 0, 4)?,
-            number(bytes, 5, 2)?,
-            number(bytes, 8, 2)?,
-        );
-        let (hour, minute, second) = (
-            number(bytes, 11, 2)?,
-            number(bytes, 14, 2)?,
-            number(bytes, 17, 2)?,
-        );
-        let valid = (1..=12).contains(&month)
-            && (1..=days_in(year, month)).contains(&day)
-            && hour < 24
-            && minute < 60;
+        let (year, month, day) = (number(bytes, 0, 4)?, number(bytes, 5, 2)?, number(bytes, 8, 2)?);
+        let (hour, minute, second) = (number(bytes, 11, 2)?, number(bytes, 14, 2)?, number(bytes, 17, 2)?);
+        let valid = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day) && hour < 24 && minute < 60;
         if !valid || second > 60 {
             return Err(TimestampError);
         }
         let (part_ms, zone) = fraction(bytes.get(19..).ok_or(TimestampError)?)?;
         let minutes = hour * 60 + minute - offset_minutes(zone)?;
-        let ms = (days_from_civil(year, month, day) * 1_440 + minutes) * 60_000
-            + second * 1_000
-            + part_ms;
+        let ms = (days_from_civil(year, month, day) * 1_440 + minutes) * 60_000 + second * 1_000 + part_ms;
         u64::try_from(ms).map(Timestamp).map_err(|_| TimestampError)
     }
 }
@@ -66,9 +51,7 @@ fn number(bytes: &[u8], at: usize, width: usize) -> Result<i64, TimestampError> 
     if !digits.iter().all(u8::is_ascii_digit) {
         return Err(TimestampError);
     }
-    Ok(digits
-        .iter()
-        .fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')))
+    Ok(digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')))
 }
 
 /// Milliseconds of an optional `.digits`, rounded up, and what follows it.
@@ -118,8 +101,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * ERA_DAYS + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year
-        - EPOCH_DAYS
+    era * ERA_DAYS + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - EPOCH_DAYS
 }
 
 /// Year, month and day of a day since the epoch: the inverse of [`days_from_civil`].
@@ -127,8 +109,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + EPOCH_DAYS;
     let era = shifted.div_euclid(ERA_DAYS);
     let day_of_era = shifted.rem_euclid(ERA_DAYS);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
@@ -143,11 +124,7 @@ impl fmt::Display for Timestamp {
         let (year, month, day) = civil_from_days(days);
         let ms = self.0 % DAY_MS;
         let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
-            ms % 1_000
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1_000)
     }
 }
 

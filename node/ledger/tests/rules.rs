@@ -304,3 +304,82 @@ fn the_audit_notices_a_changed_record() {
     assert!(!audit(&forged, &book.state).consistent);
     assert!(!audit(&book.history[..book.history.len() - 1], &book.state).consistent);
 }
+
+#[test]
+fn the_same_amount_to_another_phone_is_other_content() {
+    let mut book = Book::new();
+    let (_, key) = book.seller("shop");
+    book.credit(key, 100);
+    made(book.charge(key, "k", 10));
+    let elsewhere = Action::Charge { phone: phone(1), amount: amount(10) };
+    assert_eq!(book.by(key, "k", elsewhere), Outcome::Refused(Rejection::KeyReused));
+}
+
+#[test]
+fn room_is_what_is_free_and_what_has_expired() {
+    let mut book = Book::new();
+    let (_, key) = book.seller("shop");
+    book.credit(key, 100);
+    for i in 0..10 {
+        made(book.charge(key, &format!("k{i}"), 1));
+    }
+    let free = book::KEYS_MAX - 10;
+    assert_eq!(book.state.key_room(book.now, u64::MAX), free);
+    assert_eq!(book.state.key_room(book.now, 5), 5);
+    assert_eq!(book.state.key_room(book.now.after(WINDOW_MS), u64::MAX), free + 10);
+}
+
+#[test]
+fn pages_are_found_by_entry_and_by_time() {
+    let mut book = Book::new();
+    let (_, key) = book.seller("shop");
+    book.credit(key, 1_000);
+    for i in 0..300 {
+        book.now.0 += 10;
+        made(book.charge(key, &format!("k{i}"), 1));
+    }
+    assert_eq!(book.state.page_count(), ledger::page_of(book.state.records()) + 1);
+    for record in &book.history {
+        let page = ledger::page_of(record.number);
+        if let Some(entry) = book.state.entry(record) {
+            assert_eq!(book.state.page_of_entry(entry.number), page, "entry {}", entry.number);
+        }
+        let from = book.state.record_from(record.time);
+        assert!(from <= record.number && book.history[..from as usize - 1].iter().all(|r| r.time < record.time));
+        assert!(record.number - from <= 2 * ledger::PAGE_RECORDS, "the search starts near");
+    }
+    let first_of_page_2 = &book.history[ledger::PAGE_RECORDS as usize];
+    let mark = book.state.page_mark(1).unwrap();
+    assert_eq!(mark.time, first_of_page_2.time);
+    assert_eq!(mark.entries + 1, book.state.entry(first_of_page_2).unwrap().number);
+}
+
+#[test]
+fn records_of_one_millisecond_over_a_page_boundary_are_all_found() {
+    let mut book = Book::new();
+    let (_, key) = book.seller("shop");
+    book.credit(key, 1_000);
+    book.now.0 += 10;
+    for i in 0..200 {
+        made(book.charge(key, &format!("k{i}"), 1));
+    }
+    let first = book.history.iter().find(|record| record.time == book.now).unwrap().number;
+    assert!(book.state.record_from(book.now) <= first);
+}
+
+#[test]
+fn the_audit_adds_balances_up_by_itself() {
+    let mut book = Book::new();
+    let (_, key) = book.seller("shop");
+    book.credit(key, 10_000);
+    made(book.charge(key, "k1", 4_000));
+    let mut forged = book.history.clone();
+    let Some(Event::Charged { balance, .. }) = forged.last_mut().map(|record| &mut record.event) else { panic!() };
+    *balance = Balance::try_from(6_001).unwrap();
+    let mut audit = ledger::Audit::new();
+    forged.iter().for_each(|record| audit.feed(record));
+    // Even with a chain that fits: the sum of the entries does not.
+    let mut claims = ledger::Claims::of(&book.state);
+    claims.digest = forged.iter().fold(Digest::ZERO, |chain, record| ledger::chain_record(&chain, record));
+    assert!(!audit.report(&claims).consistent);
+}

@@ -103,6 +103,11 @@ impl State {
         self.nodes.get(&node).copied()
     }
 
+    /// All members' numbers with their data directories.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeNumber, Incarnation)> + '_ {
+        self.nodes.iter().map(|(node, incarnation)| (*node, *incarnation))
+    }
+
     /// The records of all credit requests, oldest first.
     pub fn credit_requests(&self) -> &[RecordNumber] {
         &self.requests

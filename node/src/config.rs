@@ -1,0 +1,351 @@
+//! Settings: each is a flag, an environment variable and a key of the TOML file; the first of these that says it wins.
+//!
+//! Units are in the value (`50ms`, `24h`) or bytes. A wrong setting is one line and exit code 2.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::identity::MemberAddress;
+
+/// One member of an Etebar cluster: a replicated ledger for B2B airtime sales.
+#[derive(Debug, Parser)]
+#[command(name = "etebar-node", version, about, disable_help_subcommand = true)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What the program does.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Draw an admin key: print it once, with the hash that `init` takes.
+    Keygen,
+    /// Make a member's data directory. Give the same members, currency, window and key hash on every member.
+    ///
+    /// Example: etebar-node init --data-dir /var/lib/etebar --id 1 --cluster-id $(uuidgen) --admin-key-hash HEX
+    /// --member 1=10.0.0.1:7101/10.0.0.1:7121 --member 2=… --member 3=…
+    Init(Box<InitArgs>),
+    /// Serve a data directory that `init` made.
+    ///
+    /// Example: etebar-node run --data-dir /var/lib/etebar --log-bytes 1073741824
+    Run(Box<RunArgs>),
+}
+
+/// The settings of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The directory to make: absent or empty.
+    #[arg(long, env = "ETEBAR_DATA_DIR")]
+    pub data_dir: PathBuf,
+    /// This member's number, 1 or more.
+    #[arg(long, env = "ETEBAR_ID", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub id: u64,
+    /// The cluster's id, a UUID that is the same on every member.
+    #[arg(long, env = "ETEBAR_CLUSTER_ID")]
+    pub cluster_id: Uuid,
+    /// A member the cluster begins with, as ID=API_ADDRESS/PEER_ADDRESS; repeat it, or separate with commas.
+    #[arg(long = "member", env = "ETEBAR_MEMBERS", value_delimiter = ',', required = true, value_parser = parse_member)]
+    pub members: Vec<(u64, MemberAddress)>,
+    /// BLAKE3 of the first admin key, 64 hexadecimal digits, as `keygen` prints it.
+    #[arg(long, env = "ETEBAR_ADMIN_KEY_HASH", value_parser = parse_hash)]
+    pub admin_key_hash: String,
+    /// The ledger's one currency: 1 to 8 capital letters.
+    #[arg(long, env = "ETEBAR_CURRENCY", default_value = "IRT", value_parser = parse_currency)]
+    pub currency: String,
+    /// Decimal places of an amount.
+    #[arg(long, env = "ETEBAR_PLACES", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4))]
+    pub places: u8,
+    /// How long an idempotency key is remembered, in ledger time.
+    #[arg(long, env = "ETEBAR_KEY_WINDOW", default_value = "24h", value_parser = parse_duration)]
+    pub key_window: Duration,
+    /// How many idempotency keys are remembered at most.
+    #[arg(long, env = "ETEBAR_KEYS_MAX", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub keys_max: u64,
+}
+
+impl InitArgs {
+    /// The members by number; the error is one line.
+    pub fn member_map(&self) -> Result<BTreeMap<u64, MemberAddress>, String> {
+        let mut members = BTreeMap::new();
+        for (id, address) in &self.members {
+            if members.insert(*id, address.clone()).is_some() {
+                return Err(format!("--member {id} is given twice"));
+            }
+        }
+        if !members.contains_key(&self.id) {
+            return Err(format!("--id {} is not among the members", self.id));
+        }
+        Ok(members)
+    }
+}
+
+/// The settings of `run`. The same names, with dashes, are the keys of the TOML file.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RunArgs {
+    /// The directory that `init` made.
+    #[arg(long, env = "ETEBAR_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// A TOML file with any of these settings; flags and environment win over it.
+    #[arg(long, env = "ETEBAR_CONFIG")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Refuse the data directory where it is not this member's.
+    #[arg(long, env = "ETEBAR_ID")]
+    pub id: Option<u64>,
+    /// Refuse the data directory where it is not of this cluster.
+    #[arg(long, env = "ETEBAR_CLUSTER_ID")]
+    pub cluster_id: Option<Uuid>,
+    /// Where to listen for the HTTP API [default: this member's API address]
+    #[arg(long, env = "ETEBAR_API_LISTEN")]
+    pub api_listen: Option<SocketAddr>,
+    /// Where to listen for peers [default: this member's peer address]
+    #[arg(long, env = "ETEBAR_PEER_LISTEN")]
+    pub peer_listen: Option<SocketAddr>,
+    /// The log folder stays under this many bytes [default: 268435456, at least 1048576]
+    #[arg(long, env = "ETEBAR_LOG_BYTES")]
+    pub log_bytes: Option<u64>,
+    /// Pause between two heartbeats of the leader [default: 50ms]
+    #[arg(long, env = "ETEBAR_HEARTBEAT", value_parser = parse_duration)]
+    #[serde(with = "durations")]
+    pub heartbeat: Option<Duration>,
+    /// Shortest election time-out [default: 200ms]
+    #[arg(long, env = "ETEBAR_ELECTION_MIN", value_parser = parse_duration)]
+    #[serde(with = "durations")]
+    pub election_min: Option<Duration>,
+    /// Longest election time-out, and the leader's lease [default: 400ms]
+    #[arg(long, env = "ETEBAR_ELECTION_MAX", value_parser = parse_duration)]
+    #[serde(with = "durations")]
+    pub election_max: Option<Duration>,
+    /// Largest request body, in bytes [default: 2097152]
+    #[arg(long, env = "ETEBAR_BODY_BYTES")]
+    pub body_bytes: Option<u64>,
+    /// Longest time for one request [default: 10s]
+    #[arg(long, env = "ETEBAR_REQUEST_TIMEOUT", value_parser = parse_duration)]
+    #[serde(with = "durations")]
+    pub request_timeout: Option<Duration>,
+    /// Longest time for the head of a request [default: 5s]
+    #[arg(long, env = "ETEBAR_HEAD_TIMEOUT", value_parser = parse_duration)]
+    #[serde(with = "durations")]
+    pub head_timeout: Option<Duration>,
+    /// Most commands that wait to be proposed; more are refused as overloaded [default: 16384]
+    #[arg(long, env = "ETEBAR_WAITING_MAX")]
+    pub waiting_max: Option<u64>,
+    /// Most open connections of clients; more wait to be accepted [default: 10000]
+    #[arg(long, env = "ETEBAR_CONNECTIONS_MAX")]
+    pub connections_max: Option<u64>,
+    /// What to log, as `info` or `warn,etebar_node=debug` [default: info]
+    #[arg(long, env = "ETEBAR_LOG_LEVEL")]
+    pub log_level: Option<String>,
+}
+
+/// The settings of a running member, complete and checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// Whose it must be, if said.
+    pub id: Option<u64>,
+    /// Of which cluster it must be, if said.
+    pub cluster_id: Option<Uuid>,
+    /// Where to listen for the API, if not at the member's address.
+    pub api_listen: Option<SocketAddr>,
+    /// Where to listen for peers, if not at the member's address.
+    pub peer_listen: Option<SocketAddr>,
+    /// Bound of the log folder, in bytes.
+    pub log_bytes: u64,
+    /// Pause between two heartbeats.
+    pub heartbeat: Duration,
+    /// Shortest election time-out.
+    pub election_min: Duration,
+    /// Longest election time-out.
+    pub election_max: Duration,
+    /// Largest body, in bytes.
+    pub body_bytes: usize,
+    /// Longest time for a request.
+    pub request_timeout: Duration,
+    /// Longest time for its head.
+    pub head_timeout: Duration,
+    /// Most commands that wait.
+    pub waiting_max: usize,
+    /// Most open connections.
+    pub connections_max: usize,
+    /// What to log.
+    pub log_level: String,
+}
+
+/// Smallest log folder that generations fit in, in bytes.
+const LOG_BYTES_MIN: u64 = 1 << 20;
+/// Largest body that can be asked for, in bytes: a batch of 8,000 charges has less than 2 MiB.
+const BODY_BYTES_MAX: u64 = 64 << 20;
+
+impl RunArgs {
+    /// The settings, with the file's where flags and environment are silent, and the defaults where all are.
+    pub fn complete(self) -> Result<Settings, String> {
+        let file = match &self.config {
+            Some(path) => read_file(path)?,
+            None => Self::default(),
+        };
+        let settings = Settings {
+            data_dir: self.data_dir.or(file.data_dir).ok_or("--data-dir is missing")?,
+            id: self.id.or(file.id),
+            cluster_id: self.cluster_id.or(file.cluster_id),
+            api_listen: self.api_listen.or(file.api_listen),
+            peer_listen: self.peer_listen.or(file.peer_listen),
+            log_bytes: self.log_bytes.or(file.log_bytes).unwrap_or(256 << 20),
+            heartbeat: self.heartbeat.or(file.heartbeat).unwrap_or(Duration::from_millis(50)),
+            election_min: self.election_min.or(file.election_min).unwrap_or(Duration::from_millis(200)),
+            election_max: self.election_max.or(file.election_max).unwrap_or(Duration::from_millis(400)),
+            body_bytes: within(
+                "body-bytes",
+                self.body_bytes.or(file.body_bytes).unwrap_or(2 << 20),
+                1,
+                BODY_BYTES_MAX,
+            )?,
+            request_timeout: self.request_timeout.or(file.request_timeout).unwrap_or(Duration::from_secs(10)),
+            head_timeout: self.head_timeout.or(file.head_timeout).unwrap_or(Duration::from_secs(5)),
+            waiting_max: within("waiting-max", self.waiting_max.or(file.waiting_max).unwrap_or(16_384), 1, 1 << 20)?,
+            connections_max: within(
+                "connections-max",
+                self.connections_max.or(file.connections_max).unwrap_or(10_000),
+                1,
+                1 << 20,
+            )?,
+            log_level: self.log_level.or(file.log_level).unwrap_or_else(|| "info".to_owned()),
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+impl Settings {
+    fn check(&self) -> Result<(), String> {
+        if self.log_bytes < LOG_BYTES_MIN {
+            return Err(format!("--log-bytes {} is too small: at least {LOG_BYTES_MIN}", self.log_bytes));
+        }
+        for (name, value) in [
+            ("heartbeat", self.heartbeat),
+            ("election-min", self.election_min),
+            ("request-timeout", self.request_timeout),
+            ("head-timeout", self.head_timeout),
+        ] {
+            if value < Duration::from_millis(1) || value > Duration::from_secs(600) {
+                return Err(format!("--{name} must be between 1ms and 10m"));
+            }
+        }
+        if self.election_min < self.heartbeat * 2 || self.election_max <= self.election_min {
+            return Err("the election time-outs must fit: 2 * heartbeat <= election-min < election-max".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn within(name: &str, value: u64, least: u64, most: u64) -> Result<usize, String> {
+    let fitting = usize::try_from(value).ok().filter(|_| (least..=most).contains(&value));
+    fitting.ok_or_else(|| format!("--{name} must be between {least} and {most}"))
+}
+
+fn read_file(path: &PathBuf) -> Result<RunArgs, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    toml::from_str(&text).map_err(|error| {
+        let place =
+            error.span().map_or(1, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
+        format!("{}, line {place}: {}", path.display(), error.message())
+    })
+}
+
+fn parse_member(text: &str) -> Result<(u64, MemberAddress), String> {
+    let form = "must be ID=API_ADDRESS/PEER_ADDRESS, as in 1=127.0.0.1:7101/127.0.0.1:7121";
+    let (id, addresses) = text.split_once('=').ok_or(form)?;
+    let (api, peer) = addresses.split_once('/').ok_or(form)?;
+    let id: u64 = id.trim().parse().ok().filter(|id| (1..=1_000_000).contains(id)).ok_or(form)?;
+    for address in [api, peer] {
+        let port = address.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
+        port.and_then(|port| port.parse::<u16>().ok()).filter(|port| *port != 0).ok_or(form)?;
+    }
+    Ok((id, MemberAddress { api: api.to_owned(), peer: peer.to_owned() }))
+}
+
+fn parse_hash(text: &str) -> Result<String, String> {
+    ledger::Digest::from_hex(text)
+        .map(|hash| hash.to_string())
+        .ok_or_else(|| "must be 64 hexadecimal digits".to_owned())
+}
+
+fn parse_currency(text: &str) -> Result<String, String> {
+    let fits = (1..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    if fits { Ok(text.to_owned()) } else { Err("must be 1 to 8 capital letters".to_owned()) }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let duration =
+        humantime::parse_duration(text).map_err(|error| format!("{error} (write it as in 24h, 5s or 50ms)"))?;
+    if duration.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(duration) }
+}
+
+/// Durations in the TOML file, as text.
+mod durations {
+    use super::{Duration, parse_duration};
+    use serde::{Deserialize, Deserializer};
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
+        let text = String::deserialize(input)?;
+        parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn run(arguments: &[&str]) -> Result<Settings, String> {
+        let line = ["etebar-node", "run", "--data-dir", "d"].iter().chain(arguments);
+        let parsed = CommandLine::try_parse_from(line).map_err(|error| error.to_string())?;
+        let Verb::Run(run) = parsed.verb else { panic!("run") };
+        run.complete()
+    }
+
+    #[test]
+    fn what_is_not_said_has_its_default() {
+        let settings = run(&[]).unwrap();
+        assert_eq!((settings.log_bytes, settings.waiting_max), (268_435_456, 16_384));
+        assert_eq!(settings.election_max, Duration::from_millis(400));
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "log-bytes = 2097152\nheartbeat = \"20ms\"").unwrap();
+        let path = file.path().to_str().unwrap();
+        let settings = run(&["--config", path, "--heartbeat", "30ms"]).unwrap();
+        assert_eq!((settings.log_bytes, settings.heartbeat), (2_097_152, Duration::from_millis(30)));
+    }
+
+    #[test]
+    fn a_wrong_setting_is_told_in_one_line() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "\nlog-size = 1").unwrap();
+        let told = run(&["--config", file.path().to_str().unwrap()]).unwrap_err();
+        assert!(told.contains("line 2") && !told.contains('\n'), "{told}");
+        assert!(run(&["--log-bytes", "5"]).unwrap_err().contains("at least 1048576"));
+        assert!(run(&["--election-max", "100ms"]).unwrap_err().contains("election"));
+        assert!(run(&["--heartbeat", "fast"]).is_err());
+    }
+
+    #[test]
+    fn a_member_is_an_id_and_two_addresses() {
+        let (id, address) = parse_member("2=127.0.0.1:7102/127.0.0.1:7122").unwrap();
+        assert_eq!((id, address.api.as_str(), address.peer.as_str()), (2, "127.0.0.1:7102", "127.0.0.1:7122"));
+        for wrong in ["", "2", "0=a:1/b:2", "2=a:1", "2=a/b", "x=a:1/b:2", "2=a:0/b:1"] {
+            assert!(parse_member(wrong).is_err(), "{wrong}");
+        }
+    }
+}
