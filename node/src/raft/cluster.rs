@@ -193,6 +193,11 @@ impl Cluster {
         self.member().leader()
     }
 
+    /// This replica's position, as last published.
+    pub fn applied(&self) -> u64 {
+        *self.member().shared.applied().borrow()
+    }
+
     /// What `/readyz` is made of.
     pub fn readiness(&self) -> Readiness {
         let member = self.member();

@@ -29,3 +29,5 @@ pub use key_ring::{KeyRing, KnownKey};
 pub use link::hello::Identity;
 pub use replica::Replica;
 pub use settings::ClusterSettings;
+
+pub use crate::storage::{Decided, Decisions};

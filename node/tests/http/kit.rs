@@ -2,11 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use etebar_node::http::{App, Limits, secret, serve};
-use etebar_node::raft::Cluster;
+use etebar_node::raft::{Cluster, ClusterSettings, Identity, MemberDisks};
 use etebar_node::runtime::{Chance, Clock};
+use etebar_node::storage::Member;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -60,18 +62,14 @@ impl Node {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async move {
                 let folder = tempfile::tempdir().unwrap();
-                let cluster = cluster(places).await;
-                let app = App::new(
-                    cluster,
-                    limits,
-                    Clock::from_fn(|| 1_700_000_000_000),
-                    Chance::system(),
-                    folder.path().to_owned(),
-                )
-                .unwrap();
+                let cluster = cluster(folder.path(), places).await;
+                let app =
+                    App::new(cluster.clone(), limits, Clock::system(), Chance::system(), folder.path().to_owned())
+                        .unwrap();
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 ready.send(listener.local_addr().unwrap()).unwrap();
                 serve(app, listener, stop).await;
+                cluster.shutdown().await;
             });
         });
         Self { address: address.recv().unwrap(), stopping, thread: Some(thread) }
@@ -163,16 +161,41 @@ impl Drop for Node {
     }
 }
 
-async fn cluster(places: u8) -> Cluster {
-    Cluster::stub(ledger::Genesis {
-        cluster: uuid::Uuid::from_u128(7),
-        currency: ledger::Name::new("IRT").unwrap(),
-        places,
-        key_window_ms: 86_400_000,
-        keys_max: 10_000_000,
-        rules: ledger::RULES_VERSION,
-        admin_key: secret::hash(ADMIN),
-    })
+/// A cluster of one, on its data in `folder`.
+async fn cluster(folder: &Path, places: u8) -> Cluster {
+    let id = uuid::Uuid::from_u128(7);
+    for name in MemberDisks::FOLDERS {
+        std::fs::create_dir(folder.join(name)).unwrap();
+    }
+    MemberDisks::open(folder).unwrap().create().await.unwrap();
+    let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let settings = ClusterSettings {
+        identity: Identity { cluster: id, node: 1, incarnation: id },
+        members: [(1, Member { api: String::new(), peer: peer.clone() })].into(),
+        genesis: ledger::Genesis {
+            cluster: id,
+            currency: ledger::Name::new("IRT").unwrap(),
+            places,
+            key_window_ms: 86_400_000,
+            keys_max: 10_000_000,
+            rules: ledger::RULES_VERSION,
+            admin_key: secret::hash(ADMIN),
+        },
+        peer_listen: peer,
+        heartbeat: Duration::from_millis(50),
+        election_min: Duration::from_millis(100),
+        election_max: Duration::from_millis(200),
+        log_bytes: 64 * 1024 * 1024,
+        waiting_max: 16_384,
+    };
+    let disks = MemberDisks::open(folder).unwrap();
+    let cluster = Cluster::start(settings, disks, Clock::system()).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !cluster.readiness().recovered {
+        assert!(Instant::now() < deadline, "a cluster of one gets ready");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    cluster
 }
 
 /// A member of an object, as text.
