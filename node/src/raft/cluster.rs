@@ -188,14 +188,14 @@ impl Cluster {
         ClusterStatus { node: member.me.node, leader: member.leader(), term, applied, members }
     }
 
+    /// The position that the state here reflects. Cheaper than [`Self::status`].
+    pub fn applied(&self) -> u64 {
+        *self.member().shared.applied().borrow()
+    }
+
     /// The leader that this member knows. Cheaper than [`Self::status`].
     pub fn leader(&self) -> Option<u64> {
         self.member().leader()
-    }
-
-    /// This replica's position, as last published.
-    pub fn applied(&self) -> u64 {
-        *self.member().shared.applied().borrow()
     }
 
     /// What `/readyz` is made of.

@@ -30,4 +30,4 @@ pub use link::hello::Identity;
 pub use replica::Replica;
 pub use settings::ClusterSettings;
 
-pub use crate::storage::{Decided, Decisions};
+pub use crate::storage::types::{Decided, Decisions};

@@ -186,11 +186,8 @@ impl Trio {
         let seller = number(&seller.outcomes[0]);
         let mut hash = [0; 32];
         hash[..8].copy_from_slice(&seller.to_be_bytes());
-        let key = Action::CreateKey {
-            name: Name::new(name).unwrap(),
-            grant: Grant::Seller(seller),
-            hash: KeyHash(hash),
-        };
+        let key =
+            Action::CreateKey { name: Name::new(name).unwrap(), grant: Grant::Seller(seller), hash: KeyHash(hash) };
         let key = number(&self.submit(node, vec![admin(key)]).await.outcomes[0]);
         if let Some(amount) = Change::new(credit) {
             let adjust = Action::Adjust { seller, amount, reason: Note::empty() };
