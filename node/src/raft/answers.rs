@@ -1,0 +1,130 @@
+//! What the cluster answers, and what it says where it cannot.
+
+use std::time::Duration;
+
+use crate::storage::StorageError;
+
+/// How fresh a read must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consistency {
+    /// Nothing acknowledged anywhere before the read began is missing.
+    Linearizable,
+    /// Whatever this replica holds now; it may lag.
+    Local,
+}
+
+/// Why commands got no decision. The caller may always retry under the same keys.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SubmitError {
+    /// Nothing was written: no leader with a quorum could be reached in time.
+    #[error("no leader is known")]
+    NoLeader,
+    /// Nothing was written: `what` is full.
+    #[error("{what} is full")]
+    Overloaded {
+        /// What is full, as in `the queue of commands`.
+        what: String,
+    },
+    /// It may or may not be in the log.
+    #[error("no answer within {waited:?}")]
+    OutcomeUnknown {
+        /// How long the caller was kept.
+        waited: Duration,
+    },
+}
+
+/// Why a read could not reach its position in time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// No leader confirmed a position.
+    #[error("no leader is known")]
+    NoLeader,
+    /// The position is known, and this replica has not applied so far.
+    #[error("applied up to {applied}, {wanted} was wanted")]
+    Behind {
+        /// The replica's position.
+        applied: u64,
+        /// The position that the read needs.
+        wanted: u64,
+    },
+}
+
+/// Why a cluster member could not start, or had to stop. Never a reason to try again by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The disk failed, or what it holds is damaged.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A setting does not fit the others.
+    #[error("{0}")]
+    Setting(String),
+    /// The peer address could not be bound.
+    #[error("could not listen for peers on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Raft itself stopped.
+    #[error("raft stopped: {0}")]
+    Raft(String),
+}
+
+/// The cluster as this member sees it.
+#[derive(Debug, Clone)]
+pub struct ClusterStatus {
+    /// The member that answers.
+    pub node: u64,
+    /// The leader, where one is known.
+    pub leader: Option<u64>,
+    /// The current term.
+    pub term: u64,
+    /// This replica's position.
+    pub applied: u64,
+    /// All members, by id.
+    pub members: Vec<MemberStatus>,
+}
+
+/// A member's part in votes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It votes.
+    Voter,
+    /// It only listens.
+    Learner,
+}
+
+/// One member as this member sees it.
+#[derive(Debug, Clone)]
+pub struct MemberStatus {
+    /// Its number.
+    pub id: u64,
+    /// Where it serves the HTTP API, `host:port`.
+    pub api: String,
+    /// Where it serves its peers, `host:port`.
+    pub peer: String,
+    /// Its part in votes.
+    pub role: Role,
+    /// Whether it was heard within the last second, and has not stopped.
+    pub healthy: bool,
+    /// Its position, where it was ever heard.
+    pub applied: Option<u64>,
+    /// How many positions it is behind the furthest member heard, where it was ever heard.
+    pub lag: Option<u64>,
+}
+
+/// What `/readyz` is made of.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    /// The ledger has its genesis, and what was committed before the start is applied.
+    pub recovered: bool,
+    /// A leader is known.
+    pub leader: Option<u64>,
+    /// Positions behind the furthest member heard.
+    pub lag: u64,
+    /// Whether this member votes.
+    pub role: Role,
+    /// Why the member stopped itself, if it did.
+    pub failure: Option<String>,
+}

@@ -1,0 +1,184 @@
+//! The seams to the world: runtime, network, clock and chance. Node code names these and nothing behind them.
+//!
+//! Under the feature `simulation` the same code runs in one thread, on seeded chance and a clock that a test turns.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use openraft::OptionalSend;
+use openraft::type_config::async_runtime::AsyncRuntime;
+
+/// The runtime that openraft and every task of the Raft room run on.
+#[cfg(not(feature = "simulation"))]
+pub type Rt = openraft_rt_tokio::TokioRuntime;
+/// The runtime that openraft and every task of the Raft room run on; its chance follows a seed.
+#[cfg(feature = "simulation")]
+pub type Rt = openraft_rt::DeterministicRng<openraft_rt_tokio::TokioRuntime>;
+
+/// Listeners and streams: the one place to put a simulated network.
+pub mod net {
+    pub use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+    pub use tokio::net::{TcpListener, TcpStream};
+}
+
+/// Starts a task that lives as long as the node. Openraft may be called from it, in the simulation too.
+pub fn spawn<F>(future: F)
+where
+    F: Future + OptionalSend + 'static,
+    F::Output: OptionalSend + 'static,
+{
+    // The handle is dropped on purpose: a task ends with its channels or with the runtime.
+    drop(Rt::spawn(future));
+}
+
+/// The threads that Raft, its timers and the peer link run on, apart from everything else, so that load elsewhere
+/// cannot cost a leadership. They end when this is dropped.
+#[cfg(not(feature = "simulation"))]
+#[derive(Debug)]
+pub struct Room(Option<tokio::runtime::Runtime>);
+
+/// In a simulation all runs in one thread.
+#[cfg(feature = "simulation")]
+#[derive(Debug)]
+pub struct Room;
+
+#[cfg(not(feature = "simulation"))]
+impl Room {
+    /// Starts the threads.
+    pub fn start() -> std::io::Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("raft").enable_all().build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// Runs `future` on these threads, and waits for it.
+    pub async fn run<F>(&self, future: F) -> Result<F::Output, Unfinished>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let runtime = self.0.as_ref().ok_or(Unfinished)?;
+        runtime.spawn(future).await.map_err(|_joined| Unfinished)
+    }
+}
+
+#[cfg(not(feature = "simulation"))]
+impl Drop for Room {
+    fn drop(&mut self) {
+        // In the background: whoever drops it may itself run on a runtime, where waiting is forbidden.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[cfg(feature = "simulation")]
+impl Room {
+    /// Nothing to start.
+    pub fn start() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Runs `future` where it stands.
+    pub async fn run<F>(&self, future: F) -> Result<F::Output, Unfinished>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Ok(future.await)
+    }
+}
+
+/// Why work given to [`blocking`] has no result: it panicked, or the runtime is going down.
+#[derive(Debug, thiserror::Error)]
+#[error("work on the disk did not finish")]
+pub struct Unfinished;
+
+/// Does blocking work (disk, long computations) off the runtime's threads.
+#[cfg(not(feature = "simulation"))]
+pub async fn blocking<T, F>(work: F) -> Result<T, Unfinished>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    tokio::task::spawn_blocking(work).await.map_err(|_joined| Unfinished)
+}
+
+/// Does the work at once: a simulation has one thread, and its disk takes no real time.
+#[cfg(feature = "simulation")]
+pub async fn blocking<T, F>(work: F) -> Result<T, Unfinished>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Ok(work())
+}
+
+/// A wall clock: milliseconds since the Unix epoch. It may jump; nothing but the stamp of ledger time follows it.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self::from_fn(|| {
+            let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+        })
+    }
+
+    /// A clock that a test or a simulation turns.
+    pub fn from_fn(now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now_ms))
+    }
+
+    /// Now, in milliseconds since the Unix epoch.
+    pub fn now_ms(&self) -> u64 {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clock({})", self.now_ms())
+    }
+}
+
+/// The source of chance is exhausted or absent; no secret may be drawn without it.
+#[derive(Debug, thiserror::Error)]
+#[error("the source of chance gave nothing: {0}")]
+pub struct NoChance(String);
+
+/// Chance for secrets, ids and request ids. Not used by anything that replicas must agree on.
+#[derive(Clone)]
+pub struct Chance(Arc<dyn Fn(&mut [u8]) -> Result<(), NoChance> + Send + Sync>);
+
+impl Chance {
+    /// The operating system's.
+    pub fn system() -> Self {
+        Self(Arc::new(|bytes| getrandom::fill(bytes).map_err(|error| NoChance(error.to_string()))))
+    }
+
+    /// One that a simulation seeds.
+    pub fn from_fn(fill: impl Fn(&mut [u8]) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(move |bytes| {
+            fill(bytes);
+            Ok(())
+        }))
+    }
+
+    /// `N` random bytes.
+    pub fn bytes<const N: usize>(&self) -> Result<[u8; N], NoChance> {
+        let mut bytes = [0_u8; N];
+        (self.0)(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+impl fmt::Debug for Chance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Chance")
+    }
+}

@@ -1,0 +1,65 @@
+//! The note of a disk in a file of one sector.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::NOTE_BYTES_MAX;
+use crate::storage::codec;
+use crate::storage::error::StorageError;
+
+/// The key that notes are sealed under.
+const KEY: &[u8] = b"note";
+
+/// Bytes of a sector, which a disk writes whole or not at all.
+const SECTOR: usize = 512;
+
+/// The file that holds a note: its length in two bytes, then the sealed note, then zeros.
+#[derive(Debug)]
+pub struct NoteFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl NoteFile {
+    /// Opens the note of the disk in `folder`, or makes an empty one.
+    pub fn open(folder: &Path) -> Result<Self, StorageError> {
+        let path = folder.join("reached");
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(|error| StorageError::io("open", path.display(), &error))?;
+        Ok(Self { path, file })
+    }
+
+    /// The note; none where there is no whole one, as after a power cut just after the disk was made.
+    pub fn read(&self) -> Result<Option<Vec<u8>>, StorageError> {
+        let mut sector = [0; SECTOR];
+        match self.file.read_exact_at(&mut sector, 0) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(self.failed("read", &error)),
+        }
+        let [high, low, rest @ ..] = sector;
+        let sealed = rest.get(..usize::from(u16::from_be_bytes([high, low])));
+        let note = sealed.and_then(|sealed| codec::unseal(KEY, sealed, String::new).ok());
+        Ok(note.map(<[u8]>::to_vec))
+    }
+
+    /// Replaces the note.
+    pub fn write(&self, note: &[u8]) -> Result<(), StorageError> {
+        assert!(note.len() <= NOTE_BYTES_MAX, "a note fits in a sector");
+        let sealed = codec::seal(KEY, note);
+        let mut sector = [0; SECTOR];
+        sector[..2].copy_from_slice(&(sealed.len() as u16).to_be_bytes());
+        sector[2..2 + sealed.len()].copy_from_slice(&sealed);
+        self.file.write_all_at(&sector, 0).map_err(|error| self.failed("write", &error))
+    }
+
+    /// Makes the note survive a power cut.
+    pub fn sync(&self) -> Result<(), StorageError> {
+        self.file.sync_data().map_err(|error| self.failed("sync", &error))
+    }
+
+    fn failed(&self, doing: &'static str, error: &std::io::Error) -> StorageError {
+        StorageError::io(doing, self.path.display(), error)
+    }
+}

@@ -1,0 +1,260 @@
+//! sled behind the disk trait: one folder is one database.
+//!
+//! sled's `flush()` ends in `sync_file_range`, which is no fsync; so a sync here is `flush()` and then `sync_data` on an
+//! own handle of sled's file `db`. Values beyond some size would go to files in `blobs/`, which sled never syncs:
+//! segments of 2 MiB and small values keep that folder empty, and it is checked when a database is opened.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use super::note::NoteFile;
+use super::{Batch, Disk, Disks, Pair, VALUE_BYTES_MAX};
+use crate::storage::error::StorageError;
+
+/// See the head of this file; fixed for the life of a database.
+const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
+
+/// How often and how far apart to ask again for sled's lock: a thread of sled's own lets go of it a little after the
+/// last handle was dropped.
+const LOCK_TRIES: u32 = 400;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// One sled database.
+struct SledDisk {
+    place: PathBuf,
+    db: sled::Db,
+    file: File,
+    note: NoteFile,
+}
+
+impl fmt::Debug for SledDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SledDisk({})", self.place.display())
+    }
+}
+
+/// Opens the database in `folder`, or makes it. `cache_bytes` bounds sled's page cache.
+///
+/// # Errors
+/// Where the folder cannot be written, sled refuses, or `blobs/` is not empty.
+pub fn open_sled(folder: &Path, cache_bytes: u64) -> Result<Arc<dyn Disk>, StorageError> {
+    fs::create_dir_all(folder).map_err(|error| StorageError::io("make", folder.display(), &error))?;
+    let db_path = folder.join("db");
+    // What a killed process left in the page cache counts as written from now on, so it has to survive from now on;
+    // and sled writes a synced summary of it while it opens, which may not run ahead of the file itself.
+    if db_path.exists() {
+        sync_data(&open_file(&db_path)?, &db_path)?;
+    }
+    let db = open_database(folder, cache_bytes)?;
+    let file = open_file(&db_path)?;
+    let disk = SledDisk { place: folder.to_owned(), db, file, note: NoteFile::open(folder)? };
+    disk.check_no_blobs()?;
+    disk.flush_and_sync()?;
+    sync_folder(&folder.join("blobs"))?;
+    sync_file(&folder.join("conf"))?;
+    sync_folder(folder)?;
+    if let Some(parent) = folder.parent() {
+        sync_folder(parent)?;
+    }
+    Ok(Arc::new(disk))
+}
+
+fn open_database(folder: &Path, cache_bytes: u64) -> Result<sled::Db, StorageError> {
+    let config = sled::Config::new()
+        .path(folder)
+        .mode(sled::Mode::LowSpace)
+        .segment_size(SEGMENT_BYTES)
+        .cache_capacity(cache_bytes)
+        .flush_every_ms(None)
+        .use_compression(false)
+        .print_profile_on_drop(false);
+    let mut tries = 1;
+    loop {
+        match guarded(folder, || config.open())? {
+            Ok(db) => return Ok(db),
+            Err(sled::Error::Io(error)) if is_lock(&error) && tries < LOCK_TRIES => {
+                tries += 1;
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Err(error) => return Err(database(folder, &error)),
+        }
+    }
+}
+
+/// Runs a piece of sled, which panics over some damage where others are an error.
+fn guarded<T>(place: &Path, work: impl FnOnce() -> T) -> Result<T, StorageError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+        StorageError::damaged(place.display(), format!("the database gave up over it: {words}"))
+    })
+}
+
+fn is_lock(error: &std::io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
+fn database(place: &Path, error: &sled::Error) -> StorageError {
+    let place = place.display().to_string();
+    match error {
+        sled::Error::Corruption { .. } => StorageError::Damaged { place, reason: error.to_string() },
+        sled::Error::Io(_)
+        | sled::Error::CollectionNotFound(_)
+        | sled::Error::Unsupported(_)
+        | sled::Error::ReportableBug(_) => StorageError::Database { place, reason: error.to_string() },
+    }
+}
+
+impl SledDisk {
+    fn failed(&self, error: &sled::Error) -> StorageError {
+        database(&self.place, error)
+    }
+
+    fn flush_and_sync(&self) -> Result<(), StorageError> {
+        guarded(&self.place, || self.db.flush())?.map_err(|error| self.failed(&error))?;
+        sync_data(&self.file, &self.place)
+    }
+
+    fn check_no_blobs(&self) -> Result<(), StorageError> {
+        let blobs = self.place.join("blobs");
+        let mut files = fs::read_dir(&blobs).map_err(|error| StorageError::io("read", blobs.display(), &error))?;
+        match files.next() {
+            None => Ok(()),
+            Some(_) => Err(StorageError::damaged(blobs.display(), "it must be empty, or values were never synced")),
+        }
+    }
+
+    fn check_value(value: &[u8]) -> Result<(), StorageError> {
+        if value.len() <= VALUE_BYTES_MAX {
+            return Ok(());
+        }
+        let reason = format!("{} bytes, more than {VALUE_BYTES_MAX}", value.len());
+        Err(StorageError::Form { what: "a stored value".to_owned(), reason })
+    }
+}
+
+impl Disk for SledDisk {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        let value = guarded(&self.place, || self.db.get(key))?.map_err(|error| self.failed(&error))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn range(&self, from: &[u8], until: &[u8], most: usize) -> Result<Vec<Pair>, StorageError> {
+        guarded(&self.place, || {
+            let found = self.db.range(from..until).take(most);
+            found.map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect::<Result<_, _>>()
+        })?
+        .map_err(|error| self.failed(&error))
+    }
+
+    fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<(), StorageError> {
+        Self::check_value(&value)?;
+        guarded(&self.place, || self.db.insert(key, value))?.map_err(|error| self.failed(&error))?;
+        Ok(())
+    }
+
+    fn apply(&self, batch: Batch) -> Result<(), StorageError> {
+        let mut writes = sled::Batch::default();
+        for (key, value) in batch.into_writes() {
+            match value {
+                Some(value) => {
+                    Self::check_value(&value)?;
+                    writes.insert(key, value);
+                }
+                None => writes.remove(key),
+            }
+        }
+        guarded(&self.place, || self.db.apply_batch(writes))?.map_err(|error| self.failed(&error))
+    }
+
+    fn sync(&self) -> BoxFuture<'_, Result<(), StorageError>> {
+        // It blocks: the log's writer and a checkpoint have threads of their own.
+        Box::pin(std::future::ready(self.flush_and_sync()))
+    }
+
+    fn note(&self) -> Result<Option<Vec<u8>>, StorageError> {
+        self.note.read()
+    }
+
+    fn write_note(&self, note: &[u8]) -> Result<(), StorageError> {
+        self.note.write(note)
+    }
+
+    fn sync_note(&self) -> Result<(), StorageError> {
+        self.note.sync()
+    }
+
+    fn bytes_on_disk(&self) -> Result<u64, StorageError> {
+        let found = self.file.metadata().map_err(|error| StorageError::io("measure", self.place.display(), &error))?;
+        Ok(found.len().max(found.blocks() * 512))
+    }
+}
+
+/// A folder of sled databases, a subfolder each.
+#[derive(Debug)]
+pub struct SledDisks {
+    folder: PathBuf,
+    cache_bytes: u64,
+}
+
+impl SledDisks {
+    /// The databases in `folder`, which must exist; `cache_bytes` bounds the page cache of each.
+    pub fn new(folder: PathBuf, cache_bytes: u64) -> Self {
+        Self { folder, cache_bytes }
+    }
+}
+
+impl Disks for SledDisks {
+    fn list(&self) -> Result<Vec<String>, StorageError> {
+        let failed = |error: std::io::Error| StorageError::io("read", self.folder.display(), &error);
+        let mut names = Vec::new();
+        for found in fs::read_dir(&self.folder).map_err(failed)? {
+            let found = found.map_err(failed)?;
+            if found.file_type().map_err(failed)?.is_dir() {
+                names.push(found.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn Disk>, StorageError> {
+        open_sled(&self.folder.join(name), self.cache_bytes)
+    }
+
+    fn discard(&self, name: &str, last: Arc<dyn Disk>) -> Result<(), StorageError> {
+        let folder = self.folder.join(name);
+        drop(last);
+        fs::remove_dir_all(&folder).map_err(|error| StorageError::io("remove", folder.display(), &error))?;
+        sync_folder(&self.folder)
+    }
+
+    fn place(&self) -> String {
+        self.folder.display().to_string()
+    }
+}
+
+fn open_file(path: &Path) -> Result<File, StorageError> {
+    File::options().read(true).write(true).open(path).map_err(|error| StorageError::io("open", path.display(), &error))
+}
+
+fn sync_data(file: &File, place: &Path) -> Result<(), StorageError> {
+    file.sync_data().map_err(|error| StorageError::io("sync", place.display(), &error))
+}
+
+fn sync_file(path: &Path) -> Result<(), StorageError> {
+    let synced = File::open(path).and_then(|file| file.sync_all());
+    synced.map_err(|error| StorageError::io("sync", path.display(), &error))
+}
+
+/// A new name in a folder survives only once the folder itself is synced.
+fn sync_folder(path: &Path) -> Result<(), StorageError> {
+    sync_file(path)
+}

@@ -1,0 +1,69 @@
+//! Pages on the way from one member to another: read here, and taken in there.
+//!
+//! Taking in never changes what is durable: a page that differs from what this member has is refused, and pages count
+//! only once [`History::install`] names a checkpoint that covers them.
+
+use ledger::RecordNumber;
+
+use super::tail::Tail;
+use super::{Checkpoint, History, page, write_checkpoint};
+use crate::storage::error::StorageError;
+
+impl History {
+    /// The bytes of `page` up to record `last`, for another member; checked as they are read. Blocks.
+    ///
+    /// # Errors
+    /// Where the page is damaged or does not hold that record.
+    pub fn page(&self, page: u64, last: RecordNumber) -> Result<Vec<u8>, StorageError> {
+        let mut bytes = page::read_bytes(&*self.disk, page)?;
+        let (_, length) = page::decode(page, &bytes, last)?;
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    /// Writes the bytes of `page`, up to record `last`, that another member gave. They count once a checkpoint covers
+    /// them. What is durable here already is compared and not written again. Blocks.
+    ///
+    /// # Errors
+    /// Where the bytes are not those records, or differ from what is durable here.
+    pub async fn install_page(&self, page: u64, bytes: &[u8], last: RecordNumber) -> Result<(), StorageError> {
+        let _writing = self.writing.lock().await;
+        let (_, length) = page::decode(page, bytes, last)?;
+        if length != bytes.len() {
+            let reason = format!("{} bytes are left over after record {last}", bytes.len() - length);
+            return Err(StorageError::Form { what: page::place(page), reason });
+        }
+        let durable = self.checkpoint_lock().records.min(page::last_of(page));
+        if durable >= page::first_of(page) {
+            let own = self.page(page, durable.min(last))?;
+            if !bytes.starts_with(&own) {
+                let reason = format!("{} differs from the one received", page::place(page));
+                return Err(StorageError::OutOfOrder { doing: "overwrite durable history", reason });
+            }
+        }
+        if last.min(page::last_of(page)) <= durable {
+            return Ok(());
+        }
+        page::write(&*self.disk, page, bytes)
+    }
+
+    /// Makes pages that were taken in durable and the history end at `to`. The caller has folded them and compared the
+    /// digest, and pushes nothing meanwhile. Blocks.
+    ///
+    /// # Errors
+    /// Where `to` is behind what this member knows, its last page is not there, or the disk fails.
+    pub async fn install(&self, to: Checkpoint) -> Result<(), StorageError> {
+        let _writing = self.writing.lock().await;
+        let pushed = self.records();
+        if to.records < pushed {
+            let reason = format!("{} records, but {pushed} are known", to.records);
+            return Err(StorageError::OutOfOrder { doing: "install a checkpoint", reason });
+        }
+        self.disk.sync().await?;
+        let tail = Tail::after(&*self.disk, to.records)?;
+        write_checkpoint(&*self.disk, &to).await?;
+        *self.tail_lock() = tail;
+        *self.checkpoint_lock() = to;
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! The newest records, in memory: all that are not durable yet, and some before them.
+//!
+//! Invariant: numbers follow each other, and the first one begins a page.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ledger::{PAGE_RECORDS, Record, RecordNumber, page_of};
+
+use super::page;
+use crate::storage::disk::Disk;
+use crate::storage::error::StorageError;
+
+/// Durable records that stay in memory, for they are the ones asked for most: about 10 MB.
+const KEPT: usize = 256 * PAGE_RECORDS as usize;
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct Tail {
+    first: RecordNumber,
+    records: VecDeque<Arc<Record>>,
+}
+
+impl Tail {
+    /// The tail of a history of which `records` are durable: its last page, if that is partial.
+    pub fn after(disk: &dyn Disk, records: u64) -> Result<Self, StorageError> {
+        let page = page_of(records + 1);
+        let first = page::first_of(page);
+        let held = if records >= first { page::read(disk, page, records)? } else { Vec::new() };
+        Ok(Self { first, records: held.into_iter().map(Arc::new).collect() })
+    }
+
+    /// The number of the last record.
+    pub fn last(&self) -> RecordNumber {
+        self.first - 1 + self.records.len() as u64
+    }
+
+    /// Adds the next record.
+    pub fn push(&mut self, record: Arc<Record>) {
+        assert_eq!(record.number, self.last() + 1, "records are pushed in order, without gaps");
+        self.records.push_back(record);
+    }
+
+    /// The record `number`, if it is held here.
+    pub fn get(&self, number: RecordNumber) -> Option<Arc<Record>> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.records.get(place).cloned()
+    }
+
+    /// The records of `page` up to number `last`.
+    pub fn page(&self, page: u64, last: RecordNumber) -> Vec<Arc<Record>> {
+        let numbers = page::first_of(page)..=last.min(page::last_of(page));
+        numbers.filter_map(|number| self.get(number)).collect()
+    }
+
+    /// Drops the oldest full pages of what is durable, but for some.
+    pub fn trim(&mut self, durable: RecordNumber) {
+        let pages = |records: usize| records / PAGE_RECORDS as usize;
+        let surplus = pages(self.records.len().saturating_sub(KEPT));
+        let full = pages((durable + 1).saturating_sub(self.first) as usize);
+        let dropped = surplus.min(full) * PAGE_RECORDS as usize;
+        self.records.drain(..dropped);
+        self.first += dropped as u64;
+    }
+}

@@ -1,0 +1,68 @@
+//! Keys on the disk: one byte that names the kind, then big-endian fields, so that byte order is number order.
+//!
+//! An assigned byte is never used again for something else.
+
+/// Kinds of keys of the log.
+const GENERATION: u8 = 0x01;
+const VOTE: u8 = 0x02;
+const COMMITTED: u8 = 0x03;
+const PURGED: u8 = 0x04;
+const ENTRY: u8 = 0x05;
+/// Kinds of keys of the history.
+const CHECKPOINT: u8 = 0x11;
+const PAGE: u8 = 0x12;
+
+/// Which generation this is, and the first index that it may hold.
+pub fn generation() -> Vec<u8> {
+    vec![GENERATION]
+}
+
+/// The vote.
+pub fn vote() -> Vec<u8> {
+    vec![VOTE]
+}
+
+/// The last log id known to be committed.
+pub fn committed() -> Vec<u8> {
+    vec![COMMITTED]
+}
+
+/// The last log id that was purged.
+pub fn purged() -> Vec<u8> {
+    vec![PURGED]
+}
+
+/// Part `part` of the log entry `index`.
+pub fn entry(index: u64, part: u16) -> Vec<u8> {
+    numbered(ENTRY, index, part)
+}
+
+/// After the last part of any log entry.
+pub fn after_entries() -> Vec<u8> {
+    vec![ENTRY + 1]
+}
+
+/// What the history holds.
+pub fn checkpoint() -> Vec<u8> {
+    vec![CHECKPOINT]
+}
+
+/// Part `part` of page `page`.
+pub fn page(page: u64, part: u16) -> Vec<u8> {
+    numbered(PAGE, page, part)
+}
+
+/// The number and the part that a key of an entry or a page names.
+pub fn read_numbered(key: &[u8]) -> Option<(u64, u16)> {
+    let (number, rest) = key.get(1..)?.split_first_chunk::<8>()?;
+    let part = <[u8; 2]>::try_from(rest).ok()?;
+    Some((u64::from_be_bytes(*number), u16::from_be_bytes(part)))
+}
+
+fn numbered(kind: u8, number: u64, part: u16) -> Vec<u8> {
+    let mut key = Vec::with_capacity(11);
+    key.push(kind);
+    key.extend_from_slice(&number.to_be_bytes());
+    key.extend_from_slice(&part.to_be_bytes());
+    key
+}

@@ -1,0 +1,211 @@
+//! Generations: the log lies in small databases, one after the other, and each is dropped whole once it is purged.
+//!
+//! A generation holds the entries from its first index up to the next one's; what an older one still holds beyond that
+//! was truncated and counts for nothing. The newest also holds the vote and the log's bounds, so that one sync covers
+//! them and the entries alike.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::storage::codec;
+use crate::storage::disk::{Batch, Disk};
+use crate::storage::error::StorageError;
+use crate::storage::keys;
+use crate::storage::parts::{self, PARTS_MAX};
+use crate::storage::types::{LogEntry, LogId, Vote};
+
+/// One small database of the log.
+#[derive(Debug)]
+pub struct Generation {
+    /// Its place in the order, from 1; also its name.
+    pub number: u64,
+    /// The first index that it may hold.
+    pub first: u64,
+    /// Where it lies.
+    pub disk: Arc<dyn Disk>,
+}
+
+/// What the first write of a generation says of it. A generation without it was never finished and holds nothing that
+/// was answered for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heading {
+    /// See [`Generation::number`].
+    pub number: u64,
+    /// See [`Generation::first`].
+    pub first: u64,
+}
+
+/// What Raft keeps beside the entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// What this node voted for.
+    pub vote: Option<Vote>,
+    /// The last log id known to be committed.
+    pub committed: Option<LogId>,
+    /// The last log id that is gone, and all before it.
+    pub purged: Option<LogId>,
+}
+
+/// How far the log got in the newest generation: its note. What is found at a start may be more, never less.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// What this node voted for.
+    pub vote: Option<Vote>,
+    /// The last log id that is gone.
+    pub purged: Option<LogId>,
+    /// The last log id there is.
+    pub last: Option<LogId>,
+}
+
+/// The folder of a generation. As wide as the largest number, so that names sort as numbers do.
+pub fn name_of(number: u64) -> String {
+    format!("{number:020}")
+}
+
+/// The number that a folder's name stands for.
+pub fn number_of(name: &str) -> Option<u64> {
+    name.parse().ok().filter(|number| name_of(*number) == name)
+}
+
+impl Generation {
+    /// Its note; none where none was written yet.
+    pub fn reached(&self) -> Result<Option<Reached>, StorageError> {
+        let place = format!("the note of log generation {}", self.number);
+        let note = self.disk.note()?;
+        note.map(|note| codec::decode(&note).map_err(|error| StorageError::damaged(&place, error))).transpose()
+    }
+
+    /// The writes that begin this generation.
+    pub fn beginning(&self, bounds: &Bounds) -> Result<Batch, StorageError> {
+        let mut batch = Batch::default();
+        let heading = Heading { number: self.number, first: self.first };
+        put(&mut batch, keys::generation(), &heading)?;
+        bounds.put_all(&mut batch)?;
+        Ok(batch)
+    }
+
+    /// What its first write says; none where that never became durable.
+    pub fn heading(number: u64, disk: &dyn Disk) -> Result<Option<Heading>, StorageError> {
+        let place = format!("the heading of log generation {number}");
+        let heading: Option<Heading> = get(disk, &keys::generation(), &place)?;
+        match heading {
+            Some(found) if found.number != number => {
+                Err(StorageError::damaged(place, format!("it is that of generation {}", found.number)))
+            }
+            Some(_) | None => Ok(heading),
+        }
+    }
+
+    /// The bounds that it holds.
+    pub fn bounds(&self) -> Result<Bounds, StorageError> {
+        let place = |what: &str| format!("the {what} in log generation {}", self.number);
+        Ok(Bounds {
+            vote: get(&*self.disk, &keys::vote(), &place("vote"))?,
+            committed: get(&*self.disk, &keys::committed(), &place("committed position"))?,
+            purged: get(&*self.disk, &keys::purged(), &place("purged position"))?,
+        })
+    }
+
+    /// The entry `index` and its size in bytes; none where this generation does not hold it.
+    pub fn entry(&self, index: u64) -> Result<Option<(LogEntry, u64)>, StorageError> {
+        let place = || format!("log entry {index} in generation {}", self.number);
+        let pairs = self.disk.range(&keys::entry(index, 0), &keys::entry(index, u16::MAX), PARTS_MAX)?;
+        if pairs.is_empty() {
+            return Ok(None);
+        }
+        let joined = parts::join(&pairs, place)?;
+        let Some((length, bytes)) = joined.split_first_chunk::<4>() else {
+            return Err(StorageError::damaged(place(), "its length is missing"));
+        };
+        let length = u32::from_be_bytes(*length) as usize;
+        if bytes.len() != length {
+            let reason = format!("it has {} bytes of {length}: a part is missing", bytes.len());
+            return Err(StorageError::damaged(place(), reason));
+        }
+        let entry: LogEntry = codec::decode(bytes).map_err(|error| StorageError::damaged(place(), error))?;
+        if entry.log_id.index != index {
+            return Err(StorageError::damaged(place(), format!("it is entry {}", entry.log_id.index)));
+        }
+        Ok(Some((entry, joined.len() as u64)))
+    }
+
+    /// The first index from `index` on that has an entry here.
+    pub fn next_entry(&self, index: u64) -> Result<Option<u64>, StorageError> {
+        let found = self.disk.range(&keys::entry(index, 0), &keys::after_entries(), 1)?;
+        Ok(found.first().and_then(|(key, _)| keys::read_numbered(key)).map(|(index, _)| index))
+    }
+
+    /// The writes that remove all entries from `index` on.
+    pub fn removal(&self, index: u64) -> Result<Batch, StorageError> {
+        let mut batch = Batch::default();
+        let mut from = keys::entry(index, 0);
+        loop {
+            let found = self.disk.range(&from, &keys::after_entries(), 256)?;
+            let Some((last, _)) = found.last() else {
+                return Ok(batch);
+            };
+            from = [last.as_slice(), &[0]].concat();
+            found.into_iter().for_each(|(key, _)| batch.remove(key));
+        }
+    }
+}
+
+impl Bounds {
+    /// Writes what differs from `before`, which is on the disk already.
+    pub fn put_changes(&self, before: &Self, batch: &mut Batch) -> Result<(), StorageError> {
+        if self.vote != before.vote {
+            put_some(batch, keys::vote(), self.vote.as_ref())?;
+        }
+        if self.committed != before.committed {
+            put_some(batch, keys::committed(), self.committed.as_ref())?;
+        }
+        if self.purged != before.purged {
+            put_some(batch, keys::purged(), self.purged.as_ref())?;
+        }
+        Ok(())
+    }
+
+    fn put_all(&self, batch: &mut Batch) -> Result<(), StorageError> {
+        self.put_changes(&Self::default(), batch)
+    }
+}
+
+impl Reached {
+    /// Notes it on `disk`.
+    pub fn write(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        disk.write_note(&codec::encode(self)?)
+    }
+}
+
+/// Adds the parts of `entry` to `batch`; gives its size in bytes.
+pub fn put_entry(batch: &mut Batch, entry: &LogEntry) -> Result<u64, StorageError> {
+    let encoded = codec::encode(entry)?;
+    // Shorter than 4 GiB: the codec refuses more than 16 MiB.
+    let length = (encoded.len() as u32).to_be_bytes();
+    let bytes = [length.as_slice(), &encoded].concat();
+    for (key, sealed) in parts::split(&bytes, |part| keys::entry(entry.log_id.index, part))? {
+        batch.insert(key, sealed);
+    }
+    Ok(bytes.len() as u64)
+}
+
+fn put<T: Serialize>(batch: &mut Batch, key: Vec<u8>, value: &T) -> Result<(), StorageError> {
+    let sealed = codec::seal_value(&key, value)?;
+    batch.insert(key, sealed);
+    Ok(())
+}
+
+fn put_some<T: Serialize>(batch: &mut Batch, key: Vec<u8>, value: Option<&T>) -> Result<(), StorageError> {
+    match value {
+        Some(value) => put(batch, key, value),
+        None => {
+            batch.remove(key);
+            Ok(())
+        }
+    }
+}
+
+fn get<T: serde::de::DeserializeOwned>(disk: &dyn Disk, key: &[u8], place: &str) -> Result<Option<T>, StorageError> {
+    disk.get(key)?.map(|sealed| codec::unseal_value(key, &sealed, place)).transpose()
+}

@@ -1,0 +1,355 @@
+//! The one writer of the log: everything that changes it passes here, in the order in which it was asked.
+//!
+//! In production it has a thread of its own ([`LogWriter::spawn_thread`]), for its syncs block; in a simulation it is a
+//! task on the host, so that a crash ends it.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use openraft::storage::IOFlushed;
+use tokio::sync::{mpsc, oneshot};
+
+use super::generation::{self, Bounds, Generation, Reached, name_of};
+use super::next_index;
+use super::shared::Shared;
+use crate::storage::disk::{Batch, Disk, Disks};
+use crate::storage::error::StorageError;
+use crate::storage::types::{LogEntry, LogId, TypeConfig, Vote};
+
+/// Who waits for a piece of work.
+pub type Done = oneshot::Sender<Result<(), StorageError>>;
+
+/// A piece of work for the writer.
+pub enum Work {
+    /// Add entries that follow the last one.
+    Append { entries: Vec<LogEntry>, callback: IOFlushed<TypeConfig> },
+    /// Keep a vote.
+    Vote { vote: Vote, done: Done },
+    /// Remove the entries after the last one to keep.
+    Truncate { last: Option<LogId>, done: Done },
+    /// Keep what the view says was purged, and give its space back.
+    Purge { done: Done },
+    /// Write what is left and close the databases.
+    Close { done: Done },
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct LogWriter {
+    shared: Arc<Shared>,
+    disks: Arc<dyn Disks>,
+    queue: mpsc::Receiver<Work>,
+    /// What the newest generation holds beside entries.
+    bounds: Bounds,
+    /// The last log id that is durable.
+    last: Option<LogId>,
+}
+
+/// Who waits for a round, in order.
+enum Waiting {
+    Append { callback: IOFlushed<TypeConfig>, last: Option<LogId> },
+    Vote { vote: Vote, done: Done },
+}
+
+/// What is written and synced in one piece.
+#[derive(Default)]
+struct Round {
+    batch: Batch,
+    bytes: u64,
+    first: Option<u64>,
+    last: Option<LogId>,
+    vote: Option<Vote>,
+    waiting: Vec<Waiting>,
+}
+
+impl LogWriter {
+    pub(super) fn new(shared: Arc<Shared>, disks: Arc<dyn Disks>, queue: mpsc::Receiver<Work>, bounds: Bounds) -> Self {
+        let last = shared.view().last;
+        Self { shared, disks, queue, bounds, last }
+    }
+
+    /// Runs the writer in a thread of its own until the log is closed, all its handles are gone, or a write fails.
+    ///
+    /// # Errors
+    /// Where no thread can be had.
+    pub fn spawn_thread(self) -> Result<JoinHandle<Result<(), StorageError>>, StorageError> {
+        thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || futures::executor::block_on(self.run()))
+            .map_err(|error| StorageError::io("start a thread for", "the log's writer", &error))
+    }
+
+    /// Writes until the log is closed, all its handles are gone, or a write fails, which is final.
+    ///
+    /// # Errors
+    /// The write or sync that failed. Whoever waited was told, and nothing more is taken.
+    pub async fn run(mut self) -> Result<(), StorageError> {
+        let ended = self.serve().await;
+        let reason = match &ended {
+            Ok(()) => "it was closed".to_owned(),
+            Err(error) => {
+                tracing::error!(%error, "the log could not be written; nothing more is taken");
+                error.to_string()
+            }
+        };
+        self.shared.view().stopped = Some(reason.clone());
+        self.queue.close();
+        while let Ok(work) = self.queue.try_recv() {
+            work.refuse(&StorageError::Stopped { reason: reason.clone() });
+        }
+        ended
+    }
+
+    async fn serve(&mut self) -> Result<(), StorageError> {
+        while let Some(work) = self.queue.recv().await {
+            let mut round = Round::default();
+            let alone = self.collect(work, &mut round)?;
+            self.write(round).await?;
+            match alone {
+                None => {}
+                Some(Work::Close { done }) => return report(self.close().await, done),
+                Some(Work::Truncate { last, done }) => report(self.truncate(last).await, done)?,
+                Some(Work::Purge { done }) => report(self.purge().await, done)?,
+                Some(Work::Append { .. } | Work::Vote { .. }) => unreachable!("these are written in rounds"),
+            }
+        }
+        self.close().await
+    }
+
+    /// Takes what waits into one round; gives the work that must stand alone after it, if one came.
+    fn collect(&mut self, first: Work, round: &mut Round) -> Result<Option<Work>, StorageError> {
+        let mut next = Some(first);
+        while let Some(work) = next {
+            match work {
+                Work::Append { entries, callback } => round.append(entries, callback)?,
+                Work::Vote { vote, done } => {
+                    round.vote = Some(vote);
+                    round.waiting.push(Waiting::Vote { vote, done });
+                }
+                Work::Truncate { .. } | Work::Purge { .. } | Work::Close { .. } => return Ok(Some(work)),
+            }
+            let full = round.bytes >= self.shared.settings.round_bytes;
+            next = if full { None } else { self.queue.try_recv().ok() };
+        }
+        Ok(None)
+    }
+
+    /// One batch, one sync, then every callback in order.
+    async fn write(&mut self, round: Round) -> Result<(), StorageError> {
+        if round.waiting.is_empty() {
+            return Ok(());
+        }
+        let Round { batch, first, last, vote, waiting, bytes: _ } = round;
+        if let Err(error) = self.write_batch(batch, first, last, vote).await {
+            waiting.into_iter().for_each(|waiting| waiting.fail(&error));
+            return Err(error);
+        }
+        for waiting in waiting {
+            waiting.complete(&self.shared);
+        }
+        let mut view = self.shared.view();
+        let durable = view.durable;
+        view.recent.trim(durable, self.shared.settings.memory_bytes);
+        Ok(())
+    }
+
+    async fn write_batch(
+        &mut self,
+        mut batch: Batch,
+        first: Option<u64>,
+        last: Option<LogId>,
+        vote: Option<Vote>,
+    ) -> Result<(), StorageError> {
+        let bounds = self.bounds_now(vote);
+        if let Some(first) = first
+            && self.is_full(first)?
+        {
+            self.begin(first, bounds)?;
+        }
+        bounds.put_changes(&self.bounds, &mut batch)?;
+        self.bounds = bounds;
+        let disk = self.newest();
+        disk.apply(batch)?;
+        disk.sync().await?;
+        self.last = last.or(self.last);
+        self.note(&*disk)
+    }
+
+    /// Notes what is durable now.
+    fn note(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        Reached { vote: self.bounds.vote, purged: self.bounds.purged, last: self.last }.write(disk)
+    }
+
+    /// Whether the newest generation is large enough, and entry `first` would not be its first.
+    fn is_full(&self, first: u64) -> Result<bool, StorageError> {
+        let generations = self.shared.generations();
+        let newest = generations.last().expect("a log has a generation while it is open");
+        Ok(newest.first < first && newest.disk.bytes_on_disk()? >= self.shared.settings.generation_bytes)
+    }
+
+    /// Begins a generation for the entries from `first` on. Durable with the next sync of the newest disk.
+    fn begin(&mut self, first: u64, bounds: Bounds) -> Result<(), StorageError> {
+        let last = self.shared.generations().last().map_or(0, |newest| newest.number);
+        let number = last + 1;
+        let generation = Generation { number, first, disk: self.disks.open(&name_of(number))? };
+        generation.disk.apply(generation.beginning(&bounds)?)?;
+        self.bounds = bounds;
+        self.shared.generations_mut().push(generation);
+        Ok(())
+    }
+
+    async fn truncate(&mut self, last: Option<LogId>) -> Result<(), StorageError> {
+        if self.last <= last {
+            return Ok(());
+        }
+        let from = next_index(last);
+        // The note may not speak of what is about to go.
+        self.last = last.max(self.bounds.purged);
+        let disk = self.newest();
+        self.note(&*disk)?;
+        disk.sync_note()?;
+        drop(disk);
+        let newest_first = self.shared.generations().last().map_or(0, |newest| newest.first);
+        if from < newest_first {
+            // The new generation overrules what the older ones hold beyond its first index.
+            let bounds = self.bounds_now(None);
+            self.begin(from, bounds)?;
+            self.newest().sync().await?;
+            let newest = self.shared.generations().last().map_or(0, |newest| newest.number);
+            self.discard(|generation, _| generation.number < newest && generation.first >= from)?;
+        } else {
+            self.remove_from(from)?;
+            self.newest().sync().await?;
+        }
+        let mut view = self.shared.view();
+        view.durable = view.durable.min(from);
+        Ok(())
+    }
+
+    /// Removes the entries from `from` on in the newest generation, under the lock of readers: they find what the view
+    /// promised them, or do not look for it.
+    fn remove_from(&self, from: u64) -> Result<(), StorageError> {
+        let generations = self.shared.generations_mut();
+        let newest = generations.last().expect("a log has a generation while it is open");
+        newest.disk.apply(newest.removal(from)?)
+    }
+
+    async fn purge(&mut self) -> Result<(), StorageError> {
+        let bounds = self.bounds_now(None);
+        let mut batch = Batch::default();
+        bounds.put_changes(&self.bounds, &mut batch)?;
+        self.bounds = bounds;
+        // Durable before anything goes, or a start would take the gap for a loss.
+        let disk = self.newest();
+        disk.apply(batch)?;
+        disk.sync().await?;
+        self.last = self.last.max(bounds.purged);
+        self.note(&*disk)?;
+        drop(disk);
+        let kept = next_index(bounds.purged);
+        self.discard(|_, end| end.is_some_and(|end| end <= kept))?;
+        let mut view = self.shared.view();
+        view.durable = view.durable.max(kept);
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<(), StorageError> {
+        let bounds = self.bounds_now(None);
+        let mut batch = Batch::default();
+        bounds.put_changes(&self.bounds, &mut batch)?;
+        if !batch.is_empty() {
+            let disk = self.newest();
+            disk.apply(batch)?;
+            disk.sync().await?;
+        }
+        self.shared.generations_mut().clear();
+        Ok(())
+    }
+
+    /// Drops the generations that `goes` names by themselves and the first index of the next one.
+    fn discard(&self, goes: impl Fn(&Generation, Option<u64>) -> bool) -> Result<(), StorageError> {
+        let gone = {
+            let mut generations = self.shared.generations_mut();
+            let ends: Vec<Option<u64>> =
+                generations.iter().skip(1).map(|next| Some(next.first)).chain([None]).collect();
+            let (gone, kept) = std::mem::take(&mut *generations)
+                .into_iter()
+                .zip(ends)
+                .partition::<Vec<_>, _>(|(generation, end)| goes(generation, *end));
+            *generations = kept.into_iter().map(|(generation, _)| generation).collect();
+            gone
+        };
+        gone.into_iter()
+            .try_for_each(|(generation, _)| self.disks.discard(&name_of(generation.number), generation.disk))
+    }
+
+    fn newest(&self) -> Arc<dyn Disk> {
+        let generations = self.shared.generations();
+        Arc::clone(&generations.last().expect("a log has a generation while it is open").disk)
+    }
+
+    /// The bounds as they are to be on the disk; `vote` is a new one.
+    fn bounds_now(&self, vote: Option<Vote>) -> Bounds {
+        let view = self.shared.view();
+        Bounds { vote: vote.or(self.bounds.vote), committed: view.committed, purged: view.purged }
+    }
+}
+
+impl Round {
+    fn append(&mut self, entries: Vec<LogEntry>, callback: IOFlushed<TypeConfig>) -> Result<(), StorageError> {
+        let last = entries.last().map(|entry| entry.log_id);
+        self.last = last.or(self.last);
+        self.waiting.push(Waiting::Append { callback, last });
+        for entry in &entries {
+            self.bytes += generation::put_entry(&mut self.batch, entry)?;
+            self.first = self.first.or(Some(entry.log_id.index));
+        }
+        Ok(())
+    }
+}
+
+impl Waiting {
+    fn complete(self, shared: &Shared) {
+        match self {
+            Self::Append { callback, last } => {
+                if last.is_some() {
+                    shared.view().durable = next_index(last);
+                }
+                callback.io_completed(Ok(()));
+            }
+            Self::Vote { vote, done } => {
+                shared.view().vote = Some(vote);
+                tell(done, Ok(()));
+            }
+        }
+    }
+
+    fn fail(self, error: &StorageError) {
+        match self {
+            Self::Append { callback, last: _ } => callback.io_completed(Err(error.clone().into())),
+            Self::Vote { vote: _, done } => tell(done, Err(error.clone())),
+        }
+    }
+}
+
+impl Work {
+    fn refuse(self, error: &StorageError) {
+        match self {
+            Self::Append { entries: _, callback } => callback.io_completed(Err(error.clone().into())),
+            Self::Vote { vote: _, done }
+            | Self::Truncate { last: _, done }
+            | Self::Purge { done }
+            | Self::Close { done } => tell(done, Err(error.clone())),
+        }
+    }
+}
+
+fn report(result: Result<(), StorageError>, done: Done) -> Result<(), StorageError> {
+    tell(done, result.clone());
+    result
+}
+
+fn tell(done: Done, result: Result<(), StorageError>) {
+    // Who has stopped waiting needs no answer.
+    drop(done.send(result));
+}

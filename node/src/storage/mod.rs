@@ -1,0 +1,21 @@
+//! All that knows the disk: sled and the byte layout live here and nowhere else.
+//!
+//! Read in this order: [`disk`] (what a disk must promise), [`codec`] and [`parts`] (bytes on it), [`types`] (what Raft
+//! stores), [`log`] (the truth: synced before an answer), [`history`] (pages of records, and the position they hold).
+
+pub mod codec;
+pub mod disk;
+pub mod error;
+pub mod history;
+mod keys;
+pub mod log;
+#[cfg(test)]
+mod model;
+mod parts;
+pub mod types;
+
+pub use disk::{Batch, Disk, Disks, SledDisks};
+pub use error::StorageError;
+pub use history::{Checkpoint, History};
+pub use log::{LOG_BYTES_MIN, LogReader, LogSettings, LogStore, LogWriter};
+pub use types::{Decided, Decisions, LogId, Member, Payload, StoredMembership, TypeConfig, Vote};

@@ -1,0 +1,77 @@
+//! What Raft stores and answers with: the types that the log, the history and the Raft room share.
+
+use std::fmt;
+
+use bytes::Bytes;
+use ledger::{Record, Rejection};
+use openraft::alias::{EntryOf, LogIdOf, StoredMembershipOf, VoteOf};
+use serde::{Deserialize, Serialize};
+
+openraft::declare_raft_types!(
+    /// Raft as Etebar uses it.
+    #[derive(Serialize, Deserialize)]
+    pub TypeConfig:
+        D = Payload,
+        R = Decisions,
+        NodeId = u64,
+        Node = Member,
+        AsyncRuntime = crate::runtime::Rt,
+);
+
+/// Term, leader and index of one log entry.
+pub type LogId = LogIdOf<TypeConfig>;
+/// What this node voted for.
+pub type Vote = VoteOf<TypeConfig>;
+/// One entry of the log.
+pub type LogEntry = EntryOf<TypeConfig>;
+/// Who belongs to the cluster, and the entry that said so.
+pub type StoredMembership = StoredMembershipOf<TypeConfig>;
+
+/// Where a member listens.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The address of its HTTP API, `host:port`.
+    pub api: String,
+    /// The address of its peer link, `host:port`.
+    pub peer: String,
+}
+
+/// One encoded group of commands. Encoded once and shared by log, peers and apply: a clone copies no bytes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Payload(pub Bytes);
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl fmt::Display for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What became of a group of commands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decisions {
+    /// The log index of the entry that held them.
+    pub position: u64,
+    /// One for each command, in their order.
+    pub outcomes: Vec<Decided>,
+}
+
+/// What became of one command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Decided {
+    /// It is decided and recorded: done, or refused for good ([`ledger::Event::Refused`]).
+    Accepted {
+        /// The decision.
+        record: Record,
+        /// Whether it was decided before, under the same key.
+        replayed: bool,
+    },
+    /// Nothing was done and nothing is remembered.
+    Refused(Rejection),
+}
