@@ -34,8 +34,12 @@ fn a_credit_request_applies_once_however_often_it_is_approved_by_any_node_in_par
     let seller = cluster().seller_with(0);
     let request = cluster().seller(2, &seller).request_credit(1_000_000);
     let answers: Vec<_> = thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..30).map(|count| { let request = &request; scope.spawn(move || cluster().admin(1 + count % 3).approve(request).expect(200)) }).collect();
+        let workers: Vec<_> = (0..30)
+            .map(|count| {
+                let request = &request;
+                scope.spawn(move || cluster().admin(1 + count % 3).approve(request).expect(200))
+            })
+            .collect();
         workers.into_iter().map(|worker| worker.join().expect("no worker panics")).collect()
     });
     assert_eq!(answers.iter().filter(|answer| !answer.replayed()).count(), 1, "one approval is the first");
@@ -124,7 +128,9 @@ fn no_decrease_takes_credit_below_zero_while_charges_compete_for_it() {
         let decreases: Vec<_> = (0..6)
             .map(|count| {
                 let (path, body) = (&path, &body);
-                scope.spawn(move || cluster().admin(1 + count % 3).settle(&Request::post(path).key(&unique("less")).json(body)))
+                scope.spawn(move || {
+                    cluster().admin(1 + count % 3).settle(&Request::post(path).key(&unique("less")).json(body))
+                })
             })
             .collect();
         let answers: Vec<_> = decreases.into_iter().map(|worker| worker.join().expect("no worker panics")).collect();
@@ -178,7 +184,10 @@ fn a_reversal_gives_back_one_charge_once() {
     let path = format!("/v1/charges/{}/reversal", charge["id"].as_str().expect("an id"));
     let body = json!({"reason": "wrong number"});
     let entry = cluster().admin(2).post_keyed(&path, &unique("undo"), &body).expect(201).json();
-    assert_eq!((&entry["kind"], &entry["amount"], &entry["balance"]), (&json!("reversal"), &json!("600"), &json!("1000")));
+    assert_eq!(
+        (&entry["kind"], &entry["amount"], &entry["balance"]),
+        (&json!("reversal"), &json!("600"), &json!("1000"))
+    );
     assert_eq!(entry["reference"], charge["id"]);
     let second = cluster().admin(3).post_keyed(&path, &unique("undo"), &body);
     assert_eq!(second.refusal(), (409, "charge_reversed".into()));

@@ -19,7 +19,8 @@ fn every_kind_of_write_works_on_every_member() {
         let charge = caller.charge(&unique("sale"), &phone(id), 400).expect(201).json();
         assert_eq!(charge["balance"], "600");
         let path = format!("/v1/sellers/{}/adjustments", seller.id);
-        let entry = admin.post_keyed(&path, &unique("more"), &json!({"amount": 5, "reason": "gift"})).expect(201).json();
+        let entry =
+            admin.post_keyed(&path, &unique("more"), &json!({"amount": 5, "reason": "gift"})).expect(201).json();
         assert_eq!((&entry["kind"], &entry["balance"]), (&json!("adjustment"), &json!("605")));
         let path = format!("/v1/charges/{}/reversal", charge["id"].as_str().expect("an id"));
         admin.post_keyed(&path, &unique("undo"), &json!({"reason": "error"})).expect(201);
@@ -44,7 +45,8 @@ fn a_read_on_any_member_sees_what_was_acknowledged_by_another() {
 fn a_local_read_waits_for_the_position_it_is_asked_for() {
     let seller = cluster().seller_with(1_000);
     for count in 0..30_u64 {
-        let position = cluster().seller(1 + count % 3, &seller).charge(&unique("sale"), &phone(count), 1).expect(201).applied();
+        let position =
+            cluster().seller(1 + count % 3, &seller).charge(&unique("sale"), &phone(count), 1).expect(201).applied();
         let read = Request::get("/v1/sellers/me?consistency=local").header("Etebar-Min-Applied", position.to_string());
         let answer = cluster().seller(1 + (count + 1) % 3, &seller).send(&read).expect(200);
         assert!(answer.applied() >= position);
@@ -94,7 +96,11 @@ fn the_cluster_is_described_alike_by_every_member() {
         assert_eq!(members.iter().map(|member| &member["id"]).collect::<Vec<_>>(), [1, 2, 3]);
         for member in members {
             assert_eq!((&member["role"], &member["healthy"]), (&json!("voter"), &json!(true)), "{status}");
-            assert!(member["api"].as_str().is_some_and(|api| api.ends_with(&cluster().address(member["id"].as_u64().unwrap()).to_string())));
+            assert!(
+                member["api"]
+                    .as_str()
+                    .is_some_and(|api| api.ends_with(&cluster().address(member["id"].as_u64().unwrap()).to_string()))
+            );
             assert!(member["applied"].is_u64() && member["lag"].is_u64());
         }
         assert!(status["version"].is_string() && status["term"].is_u64());

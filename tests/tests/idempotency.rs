@@ -27,8 +27,14 @@ fn one_of_each_kind(cluster: &Cluster, seller: &Seller) -> Vec<(String, Request)
         mine(shop::charge("unused", &phone(2), 7)).into_charge(7),
         mine(shop::charge("unused", &phone(2), 1_000_000)).into_charge(1_000_000),
         mine(Request::post("/v1/credit-requests").json(&json!({"amount": 9, "note": "سلام \"quoted\" ✓"}))),
-        admins(Request::post(format!("/v1/sellers/{}/adjustments", seller.id)).json(&json!({"amount": -3, "reason": "fee"}))),
-        admins(Request::post(format!("/v1/sellers/{}/adjustments", seller.id)).json(&json!({"amount": -900_000, "reason": "fee"}))),
+        admins(
+            Request::post(format!("/v1/sellers/{}/adjustments", seller.id))
+                .json(&json!({"amount": -3, "reason": "fee"})),
+        ),
+        admins(
+            Request::post(format!("/v1/sellers/{}/adjustments", seller.id))
+                .json(&json!({"amount": -900_000, "reason": "fee"})),
+        ),
         admins(Request::post(format!("/v1/charges/{}/reversal", sold())).json(&json!({"reason": "error"}))),
         admins(Request::post("/v1/sellers").json(&json!({"name": unique("named")}))),
         admins(Request::post("/v1/keys").json(&key)),
@@ -240,7 +246,10 @@ fn alone_and_in_a_batch_the_same_charge_under_the_same_key_is_one() {
     let results = caller.post("/v1/charges/batch", &batch).expect(200).json()["results"].clone();
     assert_eq!(results[0], json!({"status": 201, "replayed": true, "charge": first}));
     assert_eq!((&results[1]["status"], &results[1]["replayed"]), (&json!(201), &json!(false)));
-    assert_eq!((&results[2]["status"], &results[2]["problem"]["code"]), (&json!(422), &json!("idempotency_key_reused")));
+    assert_eq!(
+        (&results[2]["status"], &results[2]["problem"]["code"]),
+        (&json!(422), &json!("idempotency_key_reused"))
+    );
     assert_eq!((&results[3]["status"], &results[3]["replayed"]), (&json!(409), &json!(false)));
     assert_eq!((&results[4]["status"], &results[4]["replayed"]), (&json!(201), &json!(true)));
     assert_eq!(results[4]["charge"], results[1]["charge"]);

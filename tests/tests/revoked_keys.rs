@@ -82,7 +82,13 @@ fn names_are_unique_among_active_keys() {
 #[test]
 fn a_key_that_nobody_made_is_401_on_every_member() {
     for member in 1..=3 {
-        for header in [None, Some("Bearer etb_admin_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), Some("Bearer x"), Some("Basic YTpi"), Some("Bearer")] {
+        for header in [
+            None,
+            Some("Bearer etb_admin_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+            Some("Bearer x"),
+            Some("Basic YTpi"),
+            Some("Bearer"),
+        ] {
             let mut request = Request::get("/v1/sellers");
             if let Some(value) = header {
                 request = request.header("Authorization", value);
