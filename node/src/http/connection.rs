@@ -16,10 +16,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::limits::Limits;
+use super::stop::{Stage, Stop};
 use super::wire::{Phase, Progress, Wire};
 
 /// The answer to a head that did not come in time.
@@ -29,9 +29,8 @@ const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\nco
 /// Largest piece of a request that hyper holds at once, in bytes: twice the head's bound.
 const BUFFER_FACTOR: usize = 2;
 
-/// Serves one connection until it ends, rests too long, sends its head too slowly, or `closing` is cancelled and what
-/// is in flight was answered.
-pub async fn serve_connection<S, F, A>(stream: S, limits: Limits, closing: CancellationToken, answer: F)
+/// Serves one connection until it ends, rests too long, sends its head too slowly, or `stop` has come so far.
+pub async fn serve_connection<S, F, A>(stream: S, limits: Limits, stop: Arc<Stop>, answer: F)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<Incoming>, Arc<Progress>) -> A,
@@ -60,15 +59,22 @@ where
         .max_buf_size(limits.head_bytes * BUFFER_FACTOR)
         .serve_connection(TokioIo::new(wire), service);
 
-    let mut closing = pin!(closing.cancelled());
-    let mut told = false;
+    let mut moved = pin!(stop.moved());
+    let mut told = None;
     let mut watch = pin!(sleep_until(Instant::now() + limits.idle));
     let mut mark = progress.mark();
     let mut due = Some(watch.deadline());
     let end = poll_fn(|cx| {
-        if !told && closing.as_mut().poll(cx).is_ready() {
-            told = true;
-            Pin::new(&mut connection).graceful_shutdown();
+        // Waited for once a stage, not once a wake: the task that is woken stays the same.
+        while told != Some(stop.stage()) {
+            told = Some(stop.stage());
+            moved.set(stop.moved());
+            let _ = moved.as_mut().poll(cx);
+        }
+        match told {
+            Some(Stage::Stopping) => Pin::new(&mut connection).graceful_shutdown(),
+            Some(Stage::Ended) => return Poll::Ready(End::Stopped),
+            Some(Stage::Serving) | None => {}
         }
         if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
             return Poll::Ready(End::Over(result));
@@ -97,7 +103,7 @@ where
         (End::Late, Phase::Head) => REQUEST_TIMEOUT,
         (End::Over(Err(error)), Phase::Head) if error.is_parse() => BAD_REQUEST,
         (End::Over(Err(error)), _) => return debug!(%error, "connection ended"),
-        (End::Over(Ok(())), _) | (End::Late, _) => return,
+        (End::Over(Ok(())) | End::Late | End::Stopped, _) => return,
     };
     let mut wire = connection.into_parts().io.into_inner();
     let said = async {
@@ -112,6 +118,7 @@ where
 enum End {
     Over(hyper::Result<()>),
     Late,
+    Stopped,
 }
 
 fn due_at(phase: Phase, limits: &Limits) -> Option<Instant> {
