@@ -53,7 +53,11 @@ pub fn check(cluster: &Cluster) -> Vec<Value> {
         assert_eq!(audit["consistent"], true, "{audit}");
         let total: i64 = sums.values().sum();
         assert_eq!(number(&audit["seller_balances"]), total, "{audit}");
-        assert_eq!(number(&audit["treasury"]), -(total + number(&audit["phone_balances"])), "accounts sum to zero: {audit}");
+        assert_eq!(
+            number(&audit["treasury"]),
+            -(total + number(&audit["phone_balances"])),
+            "accounts sum to zero: {audit}"
+        );
         position = position.max(audit["applied"].as_u64().expect("a position"));
     }
     assert_agreement(cluster, position);

@@ -89,7 +89,8 @@ impl Caller {
     /// A credit request that must be accepted; its id.
     #[track_caller]
     pub fn request_credit(&self, amount: i64) -> String {
-        let request = Request::post("/v1/credit-requests").key(&unique("wish")).json(&json!({"amount": amount.to_string()}));
+        let request =
+            Request::post("/v1/credit-requests").key(&unique("wish")).json(&json!({"amount": amount.to_string()}));
         id_of(&self.settle(&request).expect(201))
     }
 
