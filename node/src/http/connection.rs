@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::http::{Request, Response};
@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::debug;
 
 use super::limits::Limits;
@@ -61,9 +61,7 @@ where
 
     let mut moved = pin!(stop.moved());
     let mut told = None;
-    let mut watch = pin!(sleep_until(Instant::now() + limits.idle));
-    let mut mark = progress.mark();
-    let mut due = Some(watch.deadline());
+    let mut watch = Watch::new(&progress, &limits);
     let end = poll_fn(|cx| {
         // Waited for once a stage, not once a wake: the task that is woken stays the same.
         while told != Some(stop.stage()) {
@@ -76,26 +74,10 @@ where
             Some(Stage::Ended) => return Poll::Ready(End::Stopped),
             Some(Stage::Serving) | None => {}
         }
-        if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
-            return Poll::Ready(End::Over(result));
+        match Pin::new(&mut connection).poll(cx) {
+            Poll::Ready(result) => Poll::Ready(End::Over(result)),
+            Poll::Pending => watch.poll_late(cx).map(|()| End::Late),
         }
-        if progress.mark() != mark {
-            mark = progress.mark();
-            due = due_at(mark.1, &limits);
-            // Only ever moved forward; where it fires too early, it is set again below. So a busy connection pays nothing.
-            if let Some(due) = due.filter(|due| *due < watch.deadline()) {
-                watch.as_mut().reset(due);
-            }
-        }
-        while watch.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
-            match due {
-                Some(due) if due <= now => return Poll::Ready(End::Late),
-                Some(due) => watch.as_mut().reset(due),
-                None => watch.as_mut().reset(now + limits.idle),
-            }
-        }
-        Poll::Pending
     })
     .await;
 
@@ -121,11 +103,48 @@ enum End {
     Stopped,
 }
 
-fn due_at(phase: Phase, limits: &Limits) -> Option<Instant> {
-    match phase {
-        Phase::Idle | Phase::Refused => Some(Instant::now() + limits.idle),
-        Phase::Head => Some(Instant::now() + limits.head),
-        // A request bounds itself: every handler ends by its own deadline.
-        Phase::Request => None,
+/// Watches the time of one connection.
+struct Watch<'a> {
+    progress: &'a Progress,
+    limits: &'a Limits,
+    mark: (u32, Phase),
+    due: Option<Instant>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(progress: &'a Progress, limits: &'a Limits) -> Self {
+        let due = Instant::now() + limits.idle;
+        Self { progress, limits, mark: progress.mark(), due: Some(due), sleep: Box::pin(sleep_until(due)) }
+    }
+
+    /// Ready where the connection took too long with what it does now.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.progress.mark() != self.mark {
+            self.mark = self.progress.mark();
+            self.due = self.due_in(self.mark.1);
+            // Only ever moved forward; where it fires too early, it is set again below. So a busy connection pays nothing.
+            if let Some(due) = self.due.filter(|due| *due < self.sleep.deadline()) {
+                self.sleep.as_mut().reset(due);
+            }
+        }
+        while self.sleep.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            match self.due {
+                Some(due) if due <= now => return Poll::Ready(()),
+                Some(due) => self.sleep.as_mut().reset(due),
+                None => self.sleep.as_mut().reset(now + self.limits.idle),
+            }
+        }
+        Poll::Pending
+    }
+
+    fn due_in(&self, phase: Phase) -> Option<Instant> {
+        match phase {
+            Phase::Idle | Phase::Refused => Some(Instant::now() + self.limits.idle),
+            Phase::Head => Some(Instant::now() + self.limits.head),
+            // A request bounds itself: every handler ends by its own deadline.
+            Phase::Request => None,
+        }
     }
 }
