@@ -115,8 +115,9 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Makes a new data directory, durable when this returns. `parts` are the folders that the storage keeps in it.
-    pub fn init(path: &Path, identity: &Identity, parts: &[&str]) -> Result<(), DataDirError> {
+    /// Begins a new data directory, in an absent or empty place. `parts` are the folders that the storage keeps in it;
+    /// once they are filled, [`Self::finish`] makes it one.
+    pub fn prepare(path: &Path, parts: &[&str]) -> Result<(), DataDirError> {
         fs::create_dir_all(path).map_err(failed("make", path))?;
         let mut entries = fs::read_dir(path).map_err(failed("read", path))?;
         if entries.next().is_some() {
@@ -127,9 +128,13 @@ impl DataDir {
             fs::create_dir(&folder).map_err(failed("make", &folder))?;
             sync_folder(&folder)?;
         }
+        Ok(())
+    }
+
+    /// Writes the identity, last and whole, since a directory without one was never finished; durable when this returns.
+    pub fn finish(path: &Path, identity: &Identity) -> Result<(), DataDirError> {
         let lock = path.join("lock");
         File::create(&lock).map_err(failed("make", &lock))?;
-        // The identity comes last and whole: a directory without one was never finished.
         write_identity(path, identity)?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             sync_folder(parent)?;
@@ -247,7 +252,8 @@ mod tests {
     fn made() -> (tempfile::TempDir, PathBuf) {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("n1");
-        DataDir::init(&path, &identity(), &["log"]).unwrap();
+        DataDir::prepare(&path, &["log"]).unwrap();
+        DataDir::finish(&path, &identity()).unwrap();
         (temp, path)
     }
 
@@ -260,7 +266,7 @@ mod tests {
     #[test]
     fn init_never_changes_a_directory_that_is_there() {
         let (_temp, path) = made();
-        assert!(matches!(DataDir::init(&path, &identity(), &["log"]), Err(DataDirError::NotEmpty(_))));
+        assert!(matches!(DataDir::prepare(&path, &["log"]), Err(DataDirError::NotEmpty(_))));
     }
 
     #[test]

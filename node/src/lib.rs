@@ -1,6 +1,10 @@
-//! The server of Etebar: one member of a replicated ledger.
+//! The server: one member of the cluster, as a library; `main.rs` is thin.
+//!
+//! Read in this order: [`raft`] (cluster, proposer, state machine, peer link), [`storage`] (log, history, disk),
+//! [`http`] (the API). What is true about money is not here but in the crate `ledger`.
 
 pub mod config;
+pub mod http;
 pub mod identity;
 pub mod raft;
 pub mod runtime;

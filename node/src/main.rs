@@ -1,1 +1,213 @@
-fn main() {}
+//! `etebar-node`: draws a key, makes a data directory, or serves one. Thin: the rooms are in the library.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use etebar_node::config::{CommandLine, InitArgs, RunArgs, Settings, Verb};
+use etebar_node::http::{self, App, Limits};
+use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
+use etebar_node::raft::{self, Cluster, ClusterSettings, MemberDisks};
+use etebar_node::runtime::net::TcpListener;
+use etebar_node::runtime::{Chance, Clock};
+use etebar_node::storage::Member;
+use ledger::{Digest, Genesis, KeyHash, Name};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+/// glibc's allocator gives memory back in bursts that stall a node; this one does not, and costs less per request.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Something failed while running. Source: the contract, section Programs.
+const EXIT_FAILED: u8 = 1;
+/// A wrong setting, or a data directory that is not to be served.
+const EXIT_WRONG_SETTING: u8 = 2;
+
+fn main() -> ExitCode {
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => return wrong_line(&error),
+    };
+    let done = match line.verb {
+        Verb::Keygen => keygen(),
+        Verb::Init(arguments) => init(&arguments),
+        Verb::Run(arguments) => run(*arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { code, what }) => {
+            eprintln!("etebar-node: {what}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Why the program ends with another code than 0; told in one line.
+struct Failure {
+    code: u8,
+    what: String,
+}
+
+fn wrong(what: impl ToString) -> Failure {
+    Failure { code: EXIT_WRONG_SETTING, what: what.to_string() }
+}
+
+fn failed(what: impl ToString) -> Failure {
+    Failure { code: EXIT_FAILED, what: what.to_string() }
+}
+
+/// A directory that is not this member's is a wrong setting; one that is damaged is a failure.
+fn refused(error: DataDirError) -> Failure {
+    match error {
+        DataDirError::NotEmpty(_) | DataDirError::Absent(_) | DataDirError::Foreign { .. } => wrong(error),
+        DataDirError::PartMissing(_)
+        | DataDirError::Damaged { .. }
+        | DataDirError::OtherFormat { .. }
+        | DataDirError::Locked(_)
+        | DataDirError::Io { .. } => failed(error),
+    }
+}
+
+/// Help goes out as it is; a mistake becomes one line.
+fn wrong_line(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        print!("{error}");
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let told: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    eprintln!("etebar-node: {} (see --help)", told.join(" ").trim_start_matches("error: "));
+    ExitCode::from(EXIT_WRONG_SETTING)
+}
+
+/// Draws an admin key and prints it, with the hash that `init` takes.
+fn keygen() -> Result<(), Failure> {
+    let chance = Chance::system().bytes().map_err(failed)?;
+    let key = http::secret::text(etebar::api::Role::Admin, &chance);
+    let hash = Digest(http::secret::hash(&key).0);
+    println!("{{\"key\":\"{key}\",\"hash\":\"{hash}\"}}");
+    Ok(())
+}
+
+/// Makes a data directory with an empty log and an empty history; all of it survives a power cut.
+fn init(arguments: &InitArgs) -> Result<(), Failure> {
+    let members = arguments.member_map().map_err(wrong)?;
+    let incarnation = uuid::Builder::from_random_bytes(Chance::system().bytes().map_err(failed)?).into_uuid();
+    let identity = Identity {
+        format: FORMAT,
+        cluster: arguments.cluster_id,
+        node: arguments.id,
+        incarnation,
+        members,
+        genesis: GenesisSettings {
+            currency: arguments.currency.clone(),
+            places: arguments.places,
+            key_window_ms: u64::try_from(arguments.key_window.as_millis()).unwrap_or(u64::MAX),
+            keys_max: arguments.keys_max,
+            admin_key_hash: arguments.admin_key_hash.clone(),
+        },
+    };
+    let path = &arguments.data_dir;
+    DataDir::prepare(path, &MemberDisks::FOLDERS).map_err(refused)?;
+    let disks = MemberDisks::open(path).map_err(failed)?;
+    runtime(1)?.block_on(disks.create()).map_err(failed)?;
+    drop(disks);
+    DataDir::finish(path, &identity).map_err(refused)?;
+    println!("made {} for member {} of cluster {}", path.display(), identity.node, identity.cluster);
+    Ok(())
+}
+
+/// Serves a data directory until a signal, or until the member has to stop by itself.
+fn run(arguments: RunArgs) -> Result<(), Failure> {
+    let settings = arguments.complete().map_err(wrong)?;
+    let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| wrong(format!("--log-level: {error}")))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let data_dir = DataDir::open(&settings.data_dir, &MemberDisks::FOLDERS).map_err(refused)?;
+    data_dir.expect(settings.id, settings.cluster_id).map_err(refused)?;
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+    let done = runtime(workers)?.block_on(serve(&settings, &data_dir));
+    drop(data_dir);
+    done
+}
+
+async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
+    let mut stop = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let own = own_address(data_dir)?;
+    let api_listen = settings.api_listen.map_or_else(|| own.api.clone(), |address| address.to_string());
+    let listener = TcpListener::bind(&api_listen)
+        .await
+        .map_err(|error| failed(format!("could not listen for the API on {api_listen}: {error}")))?;
+    let disks = MemberDisks::open(&data_dir.path).map_err(failed)?;
+    let cluster =
+        Cluster::start(cluster_settings(settings, data_dir)?, disks, Clock::system()).await.map_err(failed)?;
+    let limits = Limits {
+        body_bytes: settings.body_bytes,
+        request: settings.request_timeout,
+        head: settings.head_timeout,
+        connections: settings.connections_max,
+        ..Limits::default()
+    };
+    let app =
+        App::new(cluster.clone(), limits, Clock::system(), Chance::system(), data_dir.path.clone()).map_err(failed)?;
+    let stopping = CancellationToken::new();
+    let serving = tokio::spawn(http::serve(app, listener, stopping.clone()));
+    info!(node = data_dir.identity.node, api = %api_listen, "member serves");
+    let failure = tokio::select! {
+        _ = stop.recv() => None,
+        _ = interrupt.recv() => None,
+        reason = cluster.failed() => Some(reason),
+    };
+    stopping.cancel();
+    // What is in flight is answered first, since it needs the cluster.
+    serving.await.map_err(failed)?;
+    cluster.shutdown().await;
+    match failure {
+        None => Ok(()),
+        Some(reason) => Err(failed(format!("member stopped: {reason}"))),
+    }
+}
+
+fn own_address(data_dir: &DataDir) -> Result<&MemberAddress, Failure> {
+    let identity = &data_dir.identity;
+    identity.members.get(&identity.node).ok_or_else(|| failed("identity.json does not name this member's addresses"))
+}
+
+fn cluster_settings(settings: &Settings, data_dir: &DataDir) -> Result<ClusterSettings, Failure> {
+    let identity = &data_dir.identity;
+    let own = own_address(data_dir)?;
+    let admin_key = Digest::from_hex(&identity.genesis.admin_key_hash);
+    let genesis = Genesis {
+        cluster: identity.cluster,
+        currency: Name::new(&identity.genesis.currency).map_err(failed)?,
+        places: identity.genesis.places,
+        key_window_ms: identity.genesis.key_window_ms,
+        keys_max: identity.genesis.keys_max,
+        rules: ledger::RULES_VERSION,
+        admin_key: KeyHash(admin_key.ok_or_else(|| failed("identity.json holds no key hash"))?.0),
+    };
+    let member = |address: &MemberAddress| Member { api: address.api.clone(), peer: address.peer.clone() };
+    Ok(ClusterSettings {
+        identity: raft::Identity { cluster: identity.cluster, node: identity.node, incarnation: identity.incarnation },
+        members: identity.members.iter().map(|(id, address)| (*id, member(address))).collect(),
+        genesis,
+        peer_listen: settings.peer_listen.map_or_else(|| own.peer.clone(), |address| address.to_string()),
+        heartbeat: settings.heartbeat,
+        election_min: settings.election_min,
+        election_max: settings.election_max,
+        log_bytes: settings.log_bytes,
+        waiting_max: settings.waiting_max,
+    })
+}
+
+fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .map_err(failed)
+}

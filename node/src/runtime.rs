@@ -33,6 +33,64 @@ where
     drop(Rt::spawn(future));
 }
 
+/// The threads that Raft, its timers and the peer link run on, apart from everything else, so that load elsewhere
+/// cannot cost a leadership. They end when this is dropped.
+#[cfg(not(feature = "simulation"))]
+#[derive(Debug)]
+pub struct Room(Option<tokio::runtime::Runtime>);
+
+/// In a simulation all runs in one thread.
+#[cfg(feature = "simulation")]
+#[derive(Debug)]
+pub struct Room;
+
+#[cfg(not(feature = "simulation"))]
+impl Room {
+    /// Starts the threads.
+    pub fn start() -> std::io::Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("raft").enable_all().build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// Runs `future` on these threads, and waits for it.
+    pub async fn run<F>(&self, future: F) -> Result<F::Output, Unfinished>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let runtime = self.0.as_ref().ok_or(Unfinished)?;
+        runtime.spawn(future).await.map_err(|_joined| Unfinished)
+    }
+}
+
+#[cfg(not(feature = "simulation"))]
+impl Drop for Room {
+    fn drop(&mut self) {
+        // In the background: whoever drops it may itself run on a runtime, where waiting is forbidden.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[cfg(feature = "simulation")]
+impl Room {
+    /// Nothing to start.
+    pub fn start() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Runs `future` where it stands.
+    pub async fn run<F>(&self, future: F) -> Result<F::Output, Unfinished>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Ok(future.await)
+    }
+}
+
 /// Why work given to [`blocking`] has no result: it panicked, or the runtime is going down.
 #[derive(Debug, thiserror::Error)]
 #[error("work on the disk did not finish")]
@@ -45,9 +103,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_joined| Unfinished)
+    tokio::task::spawn_blocking(work).await.map_err(|_joined| Unfinished)
 }
 
 /// Does the work at once: a simulation has one thread, and its disk takes no real time.
@@ -68,9 +124,7 @@ impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
         Self::from_fn(|| {
-            let since_epoch = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
+            let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
         })
     }
@@ -99,14 +153,14 @@ pub struct NoChance(String);
 
 /// Chance for secrets, ids and request ids. Not used by anything that replicas must agree on.
 #[derive(Clone)]
-pub struct Chance(Arc<dyn Fn(&mut [u8]) -> Result<(), NoChance> + Send + Sync>);
+pub struct Chance(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) -> Result<(), NoChance> + Send + Sync;
 
 impl Chance {
     /// The operating system's.
     pub fn system() -> Self {
-        Self(Arc::new(|bytes| {
-            getrandom::fill(bytes).map_err(|error| NoChance(error.to_string()))
-        }))
+        Self(Arc::new(|bytes| getrandom::fill(bytes).map_err(|error| NoChance(error.to_string()))))
     }
 
     /// One that a simulation seeds.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::{Amount, Balance, Change};
 use crate::command::{Action, Genesis, Grant, Incarnation, NodeNumber, SellerStatus, Verdict};
-use crate::ids::{KeyHash, KeyNumber, RecordNumber, Time};
+use crate::digest::{Account, Entry, EntryKind};
+use crate::ids::{IdKind, IdSpace, KeyHash, KeyNumber, RecordNumber, Time};
 use crate::phone::Phone;
 use crate::text::{IdempotencyKey, Name, Note};
 
@@ -158,6 +159,88 @@ impl Record {
                 | Action::RegisterNode { .. },
             ) => false,
         }
+    }
+
+    /// The seller whose credit, request or status this record is about; `None` for one about none, or for a refusal.
+    pub fn seller(&self) -> Option<RecordNumber> {
+        match &self.event {
+            Event::SellerCreated { .. } => Some(self.number),
+            Event::SellerStatusSet { seller, .. }
+            | Event::CreditRequested { seller, .. }
+            | Event::Adjusted { seller, .. }
+            | Event::Charged { seller, .. }
+            | Event::Reversed { seller, .. } => Some(*seller),
+            Event::CreditApproved { request, .. } | Event::CreditRejected { request, .. } => Some(request.seller),
+            Event::Genesis(_)
+            | Event::KeyCreated { .. }
+            | Event::KeyRevoked { .. }
+            | Event::Refused { .. }
+            | Event::NodeRegistered { .. } => None,
+        }
+    }
+
+    /// The journal entry that this record made; `None` where it moved no money. `actor` is the name of the key that acted.
+    pub fn entry<'a>(&self, ids: &IdSpace, actor: &'a str) -> Option<Entry<'a>> {
+        let (kind, seller, amount, number, balance, phone) = match &self.event {
+            Event::CreditApproved { request, entry, balance, .. } => {
+                (EntryKind::Credit, request.seller, request.amount.plus(), *entry, *balance, None)
+            }
+            Event::Adjusted { seller, amount, entry, balance, .. } => {
+                (EntryKind::Adjustment, *seller, amount.minor(), *entry, *balance, None)
+            }
+            Event::Charged { seller, phone, amount, entry, balance } => {
+                (EntryKind::Charge, *seller, amount.minus(), *entry, *balance, Some(*phone))
+            }
+            Event::Reversed { seller, phone, amount, entry, balance, .. } => {
+                (EntryKind::Reversal, *seller, amount.plus(), *entry, *balance, Some(*phone))
+            }
+            Event::Genesis(_)
+            | Event::SellerCreated { .. }
+            | Event::SellerStatusSet { .. }
+            | Event::KeyCreated { .. }
+            | Event::KeyRevoked { .. }
+            | Event::CreditRequested { .. }
+            | Event::CreditRejected { .. }
+            | Event::Refused { .. }
+            | Event::NodeRegistered { .. } => return None,
+        };
+        let seller = ids.uuid(IdKind::Seller, seller);
+        let own = Account::Seller(seller);
+        let other = phone.map_or(Account::Treasury, Account::Phone);
+        let (debit, credit) = if amount < 0 { (own, other) } else { (other, own) };
+        Some(Entry {
+            number,
+            time: self.time,
+            kind,
+            seller,
+            amount,
+            balance: balance.signed(),
+            debit,
+            credit,
+            reference: self.reference(ids),
+            phone,
+            actor,
+        })
+    }
+
+    /// The id of what moved the money.
+    fn reference(&self, ids: &IdSpace) -> uuid::Uuid {
+        let (kind, number) = match &self.event {
+            Event::CreditApproved { request, .. } => (IdKind::CreditRequest, request.number),
+            Event::Reversed { charge, .. } => (IdKind::Charge, *charge),
+            Event::Charged { .. } => (IdKind::Charge, self.number),
+            Event::Genesis(_)
+            | Event::SellerCreated { .. }
+            | Event::SellerStatusSet { .. }
+            | Event::KeyCreated { .. }
+            | Event::KeyRevoked { .. }
+            | Event::CreditRequested { .. }
+            | Event::CreditRejected { .. }
+            | Event::Adjusted { .. }
+            | Event::Refused { .. }
+            | Event::NodeRegistered { .. } => (IdKind::Adjustment, self.number),
+        };
+        ids.uuid(kind, number)
     }
 }
 

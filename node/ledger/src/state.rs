@@ -116,6 +116,8 @@ pub struct PageMark {
     pub entries: u64,
     /// The published chain before it.
     pub entry_digest: Digest,
+    /// The chain over all records before it: by it two members find out whether one's history begins the other's.
+    pub record_digest: Digest,
 }
 
 /// Sums over all accounts, kept with each record.
@@ -197,8 +199,12 @@ impl State {
         assert_eq!(record.number, self.records.saturating_add(1), "records come in order, without gaps");
         assert!(record.time >= self.time, "ledger time only grows");
         if page_of(record.number) as usize == self.pages.len() {
-            let mark = PageMark { time: record.time, entries: self.entries, entry_digest: self.entry_digest };
-            self.pages.push(mark);
+            self.pages.push(PageMark {
+                time: record.time,
+                entries: self.entries,
+                entry_digest: self.entry_digest,
+                record_digest: self.record_digest,
+            });
         }
         self.records = record.number;
         self.time = record.time;

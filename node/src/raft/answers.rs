@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::sketch::StorageError;
+use crate::storage::StorageError;
 
 /// How fresh a read must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,12 +1,33 @@
 //! All that knows openraft (shared with storage): one member of the cluster.
+//!
+//! Read in this order: [`cluster`] (what the rest of the node sees), [`submit`] and [`proposer`] (from commands to one
+//! log entry), [`machine`] and [`apply`] (from entries to decisions), [`read`] (positions for reads), [`checkpoint`] and
+//! [`snapshot`] (what is durable of the history, and how it gets to a member that lacks it), [`link`] and [`network`]
+//! (how members talk), [`duties`] (what a member does by itself).
 
 pub mod answers;
+mod apply;
+mod checkpoint;
 pub mod cluster;
+mod duties;
 pub mod key_ring;
-pub mod sketch;
+pub mod link;
+mod machine;
+mod member;
+mod neighbours;
+mod network;
+mod proposer;
+mod read;
+mod replica;
+pub mod settings;
+mod snapshot;
+mod submit;
 
-pub use answers::{
-    ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError,
-};
-pub use cluster::{Cluster, Replica};
+pub use answers::{ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError};
+pub use cluster::{Cluster, MemberDisks};
 pub use key_ring::{KeyRing, KnownKey};
+pub use link::hello::Identity;
+pub use replica::Replica;
+pub use settings::ClusterSettings;
+
+pub use crate::storage::types::{Decided, Decisions};

@@ -5,10 +5,10 @@ use core::ops::Bound;
 
 use super::{ApiKey, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, Seller, State, Totals, page_of};
 use crate::command::{Command, Genesis, Grant, Incarnation, NodeNumber, Verdict};
-use crate::digest::{Account, Digest, Entry, EntryKind};
-use crate::ids::{IdKind, IdSpace, KeyHash, KeyNumber, RecordNumber, SYSTEM_ACTOR, Time};
+use crate::digest::{Digest, Entry};
+use crate::ids::{IdSpace, KeyHash, KeyNumber, RecordNumber, SYSTEM_ACTOR, Time};
 use crate::phone::Phone;
-use crate::record::{Event, Record};
+use crate::record::Record;
 use crate::text::IdempotencyKey;
 
 impl State {
@@ -103,6 +103,11 @@ impl State {
         self.nodes.get(&node).copied()
     }
 
+    /// All members' numbers with their data directories.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeNumber, Incarnation)> + '_ {
+        self.nodes.iter().map(|(node, incarnation)| (*node, *incarnation))
+    }
+
     /// The records of all credit requests, oldest first.
     pub fn credit_requests(&self) -> &[RecordNumber] {
         &self.requests
@@ -181,64 +186,6 @@ impl State {
 
     /// The journal entry that a record made; `None` where it moved no money.
     pub fn entry(&self, record: &Record) -> Option<Entry<'_>> {
-        let (kind, seller, amount, number, balance, phone) = match &record.event {
-            Event::CreditApproved { request, entry, balance, .. } => {
-                (EntryKind::Credit, request.seller, request.amount.plus(), *entry, *balance, None)
-            }
-            Event::Adjusted { seller, amount, entry, balance, .. } => {
-                (EntryKind::Adjustment, *seller, amount.minor(), *entry, *balance, None)
-            }
-            Event::Charged { seller, phone, amount, entry, balance } => {
-                (EntryKind::Charge, *seller, amount.minus(), *entry, *balance, Some(*phone))
-            }
-            Event::Reversed { seller, phone, amount, entry, balance, .. } => {
-                (EntryKind::Reversal, *seller, amount.plus(), *entry, *balance, Some(*phone))
-            }
-            Event::Genesis(_)
-            | Event::SellerCreated { .. }
-            | Event::SellerStatusSet { .. }
-            | Event::KeyCreated { .. }
-            | Event::KeyRevoked { .. }
-            | Event::CreditRequested { .. }
-            | Event::CreditRejected { .. }
-            | Event::Refused { .. }
-            | Event::NodeRegistered { .. } => return None,
-        };
-        let seller_id = self.seller(seller).map_or_else(|| self.ids.uuid(IdKind::Seller, seller), |found| found.id);
-        let own = Account::Seller(seller_id);
-        let other = phone.map_or(Account::Treasury, Account::Phone);
-        let (debit, credit) = if amount < 0 { (own, other) } else { (other, own) };
-        Some(Entry {
-            number,
-            time: record.time,
-            kind,
-            seller: seller_id,
-            amount,
-            balance: balance.signed(),
-            debit,
-            credit,
-            reference: self.reference(record),
-            phone,
-            actor: self.actor_name(record.actor),
-        })
-    }
-
-    fn reference(&self, record: &Record) -> uuid::Uuid {
-        let (kind, number) = match &record.event {
-            Event::CreditApproved { request, .. } => (IdKind::CreditRequest, request.number),
-            Event::Reversed { charge, .. } => (IdKind::Charge, *charge),
-            Event::Charged { .. } => (IdKind::Charge, record.number),
-            Event::Genesis(_)
-            | Event::SellerCreated { .. }
-            | Event::SellerStatusSet { .. }
-            | Event::KeyCreated { .. }
-            | Event::KeyRevoked { .. }
-            | Event::CreditRequested { .. }
-            | Event::CreditRejected { .. }
-            | Event::Adjusted { .. }
-            | Event::Refused { .. }
-            | Event::NodeRegistered { .. } => (IdKind::Adjustment, record.number),
-        };
-        self.ids.uuid(kind, number)
+        record.entry(&self.ids, self.actor_name(record.actor))
     }
 }

@@ -1,0 +1,48 @@
+//! The cluster as one of its nodes sees it.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/cluster`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterStatus {
+    pub leader: Option<u64>,
+    pub term: u64,
+    pub members: Vec<Member>,
+    /// Position that the asked node reflects.
+    pub applied: u64,
+    /// Of the program.
+    pub version: String,
+}
+
+/// One node of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    pub id: u64,
+    /// `host:port` of its HTTP API.
+    pub api: String,
+    /// `host:port` of its peer link.
+    pub peer: String,
+    pub role: MemberRole,
+    pub healthy: bool,
+    /// Last position heard of; 0 where none was.
+    pub applied: u64,
+    /// Positions behind the furthest.
+    pub lag: u64,
+}
+
+/// Whether a member counts for a quorum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberRole {
+    Voter,
+    Learner,
+}
+
+/// `GET /v1/cluster/digest`: one replica's digest over everything decided, at one position.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigestAt {
+    pub node: u64,
+    pub applied: u64,
+    /// 64 hex digits.
+    pub digest: String,
+}

@@ -1,0 +1,125 @@
+//! The client library: one call, as many attempts as its time allows, one clear outcome.
+//!
+//! Every write carries an idempotency key (or is harmless to repeat), made once, outside the retry loop. So an attempt
+//! whose outcome is unknown is repeated, on any server, without moving money twice. What a caller gets is an answer, or
+//! an [`Error`] that says which of the three it is: refused, certainly not done, or unknown.
+//!
+//! ```no_run
+//! # async fn sell() -> Result<(), Box<dyn std::error::Error>> {
+//! use etebar::api::NewCharge;
+//! use etebar::client::{Client, Error, IdempotencyKey};
+//!
+//! let servers = ["http://127.0.0.1:7101", "http://127.0.0.1:7102", "http://127.0.0.1:7103"];
+//! let client = Client::new(servers)?.with_key("etb_seller_…")?;
+//! let order = IdempotencyKey::parse("order-17")?;
+//! let charge = NewCharge { phone: "09123456789".into(), amount: "5000".parse()? };
+//! match client.charge(&charge, &order).await {
+//!     Ok(answer) => println!("sold, {} left", answer.value.balance),
+//!     Err(Error::Refused(problem)) => println!("refused for ever: {}", problem.detail),
+//!     Err(Error::NotDone(why)) => println!("not done: {why}"),
+//!     Err(Error::OutcomeUnknown(why)) => println!("ask again under {order}: {why}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod attempt;
+mod backoff;
+mod call;
+mod charges;
+mod endpoints;
+mod error;
+mod idempotency;
+mod meaning;
+mod pager;
+mod query;
+mod reads;
+mod server;
+
+pub use attempt::{Failure, RawAnswer};
+pub use call::{Answer, Call, Effect};
+pub use error::{Error, NotDone, Unknown};
+pub use idempotency::{BadKey, IdempotencyKey};
+pub use pager::Pager;
+pub use query::Query;
+pub use reads::{ChargeFilter, CreditRequestFilter, Span};
+pub use server::BadServer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hyper::header::HeaderValue;
+
+use server::Server;
+
+/// Longest time for one call with all its attempts, unless set otherwise.
+/// Source: three times a node's own limit for a request.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A caller of one cluster under one key. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    servers: Arc<[Server]>,
+    /// Index of the server that answered last, where the next call begins.
+    current: Arc<AtomicUsize>,
+    /// `Bearer KEY`, marked as sensitive; `None` asks without a key.
+    authorization: Option<HeaderValue>,
+    timeout: Duration,
+}
+
+impl Client {
+    /// A caller of these servers (`http://host:port`), tried in this order. Fails where there is none or one is no such URL.
+    pub fn new<S: AsRef<str>>(servers: impl IntoIterator<Item = S>) -> Result<Client, BadServer> {
+        let servers = servers.into_iter().map(|url| Server::parse(url.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        if servers.is_empty() {
+            return Err(BadServer::None);
+        }
+        Ok(Client {
+            servers: servers.into(),
+            current: Arc::new(AtomicUsize::new(0)),
+            authorization: None,
+            timeout: DEFAULT_TIMEOUT,
+        })
+    }
+
+    /// A caller of other servers under the same key and limit.
+    pub fn at<S: AsRef<str>>(&self, servers: impl IntoIterator<Item = S>) -> Result<Client, BadServer> {
+        let others = Client::new(servers)?;
+        Ok(Client { authorization: self.authorization.clone(), timeout: self.timeout, ..others })
+    }
+
+    /// The same caller under this key. Fails where the text cannot stand in a header.
+    pub fn with_key(&self, key: &str) -> Result<Client, BadKey> {
+        let mut authorization = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| BadKey)?;
+        authorization.set_sensitive(true);
+        Ok(Client { authorization: Some(authorization), ..self.clone() })
+    }
+
+    /// The same caller with another limit for a whole call.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Client {
+        Client { timeout, ..self.clone() }
+    }
+
+    /// The same caller, with a preference of its own that begins at server `index` (modulo their number).
+    #[must_use]
+    pub fn starting_at(&self, index: usize) -> Client {
+        Client { current: Arc::new(AtomicUsize::new(index % self.servers.len())), ..self.clone() }
+    }
+
+    /// Longest time for a whole call.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// How many servers it knows.
+    pub fn servers(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// The server that answered last, as `host:port`.
+    pub fn current_server(&self) -> &str {
+        self.servers[self.current.load(Ordering::Relaxed) % self.servers.len()].authority()
+    }
+}

@@ -1,0 +1,60 @@
+//! What the verbs that drive charges take.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::api::AmountIn;
+
+use super::values::tag;
+
+#[derive(Debug, Args)]
+pub(in crate::program) struct Bench {
+    /// Requests under way at once, each on a connection of its own
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(in crate::program) connections: u32,
+    /// How long to drive charges
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(in crate::program) seconds: u32,
+    /// Charges in each request
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8_000))]
+    pub(in crate::program) batch: u32,
+    /// Sellers to spread charges over
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(in crate::program) sellers: u32,
+    /// Which nodes to send to
+    #[arg(long, default_value = "leader")]
+    pub(in crate::program) target: Target,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::program) enum Target {
+    Leader,
+    Follower,
+    Any,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::program) struct Load {
+    /// A JSON object with seller_id and key a line
+    #[arg(long)]
+    pub(in crate::program) sellers_file: PathBuf,
+    /// Make this many sellers with credit, write them to the file, and end (needs an admin key)
+    #[arg(long, value_name = "SELLERS", conflicts_with_all = ["processes_tag", "record"])]
+    pub(in crate::program) prepare: Option<u32>,
+    /// Credit of each seller made
+    #[arg(long, default_value = "100000000", requires = "prepare")]
+    pub(in crate::program) credit: AmountIn,
+    /// Tells this process from others that write records for one proof
+    #[arg(long, default_value = "1", value_parser = tag)]
+    pub(in crate::program) processes_tag: String,
+    /// How long to drive charges; those under way are then pursued until answered
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(in crate::program) seconds: u32,
+    /// Charges under way at once
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(in crate::program) connections: u32,
+    /// File to append one JSON line an answer to
+    #[arg(long, required_unless_present = "prepare")]
+    pub(in crate::program) record: Option<PathBuf>,
+}

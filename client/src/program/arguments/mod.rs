@@ -1,0 +1,173 @@
+//! The command line. Each verb's help ends with an example.
+
+mod driving;
+mod resources;
+mod values;
+
+pub(super) use driving::{Bench, Load, Target};
+pub(super) use resources::{Adjust, ChargeOne, Charges, CreditRequests, Keys, Sellers, Statement};
+pub(super) use values::{Listing, Once, OneSeller, SpanArguments};
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use resources::Cluster;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "etebar",
+    version,
+    about = "Etebar: a replicated ledger for B2B airtime sales, from the command line",
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "\
+Exit codes: 0 success, 1 refused, 2 wrong usage, 3 no node answers or the outcome is unknown, 4 a promise is broken.
+Example: etebar --server http://127.0.0.1:7101,http://127.0.0.1:7102 --key etb_admin_… sellers list"
+)]
+pub(in crate::program) struct Arguments {
+    #[command(flatten)]
+    pub(in crate::program) global: Global,
+    #[command(subcommand)]
+    pub(in crate::program) verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Debug, Clone, Args)]
+pub(in crate::program) struct Global {
+    /// Addresses of the nodes; another is asked where one does not answer
+    #[arg(
+        long,
+        global = true,
+        env = "ETEBAR_SERVER",
+        value_name = "URL[,URL…]",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:7101"
+    )]
+    pub(in crate::program) server: Vec<String>,
+    /// The API key to act under
+    #[arg(long, global = true, env = "ETEBAR_KEY", value_name = "KEY", hide_env_values = true)]
+    pub(in crate::program) key: Option<String>,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub(in crate::program) json: bool,
+    /// Longest time for one call with all its attempts, such as 500ms, 30s, 2m
+    #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = values::duration)]
+    pub(in crate::program) timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::program) enum Verb {
+    /// Sellers: create, list, show, suspend, activate
+    #[command(subcommand)]
+    Sellers(Sellers),
+    /// API keys: create, list, revoke
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Credit requests: create, list, show, approve, reject
+    #[command(subcommand)]
+    CreditRequests(CreditRequests),
+    /// Correct a seller's credit, up or down
+    #[command(visible_alias = "adjustments", after_help = "Example: etebar adjust 8f14… -5000 --reason 'paid twice'")]
+    Adjust(Adjust),
+    /// Sell airtime to a phone
+    #[command(after_help = "Example: etebar charge 09123456789 5000 --idempotency-key order-17")]
+    Charge(ChargeOne),
+    /// Charges: list, show, reverse, batch
+    #[command(subcommand)]
+    Charges(Charges),
+    /// A seller's entries
+    #[command(after_help = "Example: etebar statement me --from 2026-01-01T00:00:00Z --limit 1000")]
+    Statement(Statement),
+    /// All entries
+    #[command(after_help = "Example: etebar journal --limit 1000")]
+    Journal(Listing),
+    /// A seller's books, recomputed from the journal
+    #[command(after_help = "Example: etebar reconcile 8f14…")]
+    Reconcile(OneSeller),
+    /// What was sold to a phone number
+    #[command(after_help = "Example: etebar phone 09123456789")]
+    Phone {
+        /// As people write it
+        number: String,
+    },
+    /// The whole ledger, recomputed from the journal at one position
+    #[command(after_help = "Example: etebar audit --json")]
+    Audit,
+    /// The cluster as one node sees it
+    #[command(subcommand_required = false, after_help = "Example: etebar cluster status")]
+    Cluster {
+        #[command(subcommand)]
+        verb: Option<Cluster>,
+    },
+    /// Digests of all members at one position
+    #[command(after_help = "Example: etebar digest --applied 1200")]
+    Digest {
+        /// A recent position; the asked node's own unless given
+        #[arg(long)]
+        applied: Option<u64>,
+    },
+    /// Drive charges as a closed loop with sellers of its own, then check the books
+    #[command(after_help = "Example: etebar bench --connections 256 --seconds 10 --target leader --json")]
+    Bench(Bench),
+    /// Check every promise against the journal; charges may go on meanwhile
+    #[command(after_help = "Example: etebar verify")]
+    Verify,
+    /// Drive recorded charges over all servers, for `prove`
+    #[command(after_help = "Example: etebar load --prepare 8 --credit 10000000 --sellers-file s.jsonl
+         etebar load --sellers-file s.jsonl --processes-tag 1 --seconds 20 --connections 32 --record 1.jsonl")]
+    Load(Load),
+    /// Prove from the records of `load` that nothing was lost or doubled
+    #[command(after_help = "Example: etebar prove --record 1.jsonl 2.jsonl")]
+    Prove {
+        /// Files that `load` wrote
+        #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+        record: Vec<PathBuf>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_shows_an_example() {
+        fn leaves<'a>(command: &'a clap::Command, out: &mut Vec<&'a clap::Command>) {
+            let verbs: Vec<_> = command.get_subcommands().collect();
+            if verbs.is_empty() {
+                out.push(command);
+            }
+            verbs.into_iter().for_each(|verb| leaves(verb, out));
+        }
+        let command = Arguments::command();
+        let mut verbs = Vec::new();
+        leaves(&command, &mut verbs);
+        for verb in verbs {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Example: etebar "), "{} has no example", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn a_negative_adjustment_needs_no_escape() {
+        let arguments = Arguments::try_parse_from([
+            "etebar",
+            "adjust",
+            "00000000-0000-0000-0000-000000000001",
+            "-5000",
+            "--reason",
+            "r",
+        ]);
+        assert!(
+            matches!(arguments.unwrap().verb, Verb::Adjust(Adjust { amount, .. }) if amount.minor(0) == Ok(-5_000))
+        );
+    }
+}

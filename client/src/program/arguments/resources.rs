@@ -1,0 +1,174 @@
+//! The verbs of each kind of thing, and what they take.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use uuid::Uuid;
+
+use crate::api::AmountIn;
+use crate::client::IdempotencyKey;
+
+use super::values::{Listing, Once, OneSeller, RoleArgument, SpanArguments, StatusArgument};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::program) enum Sellers {
+    /// Create a seller
+    #[command(after_help = "Example: etebar sellers create 'Kiosk 12'")]
+    Create {
+        name: String,
+        #[command(flatten)]
+        once: Once,
+    },
+    /// List sellers
+    #[command(after_help = "Example: etebar sellers list --limit 1000")]
+    List(Listing),
+    /// Show a seller
+    #[command(after_help = "Example: etebar sellers show me")]
+    Show(OneSeller),
+    /// Refuse a seller's charges and credit requests
+    #[command(after_help = "Example: etebar sellers suspend 8f14…")]
+    Suspend { id: Uuid },
+    /// Take a seller's charges and credit requests again
+    #[command(after_help = "Example: etebar sellers activate 8f14…")]
+    Activate { id: Uuid },
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::program) enum Keys {
+    /// Create an API key; its secret is shown this once
+    #[command(after_help = "Example: etebar keys create --role seller --name kiosk-12 --seller 8f14…")]
+    Create {
+        #[arg(long)]
+        role: RoleArgument,
+        #[arg(long)]
+        name: String,
+        /// The seller of a seller's key
+        #[arg(long, visible_alias = "seller-id")]
+        seller: Option<Uuid>,
+        #[command(flatten)]
+        once: Once,
+    },
+    /// List API keys, without their secrets
+    #[command(after_help = "Example: etebar keys list")]
+    List(Listing),
+    /// Revoke an API key
+    #[command(after_help = "Example: etebar keys revoke 8f14…")]
+    Revoke { id: Uuid },
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::program) enum CreditRequests {
+    /// Ask for more credit
+    #[command(after_help = "Example: etebar credit-requests create 1000000 --note 'week 12'")]
+    Create {
+        amount: AmountIn,
+        #[arg(long)]
+        note: Option<String>,
+        #[command(flatten)]
+        once: Once,
+    },
+    /// List credit requests
+    #[command(after_help = "Example: etebar credit-requests list --status pending")]
+    List {
+        #[arg(long)]
+        status: Option<StatusArgument>,
+        #[arg(long, visible_alias = "seller-id")]
+        seller: Option<Uuid>,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// Show a credit request
+    #[command(after_help = "Example: etebar credit-requests show 8f14…")]
+    Show { id: Uuid },
+    /// Approve a credit request; again moves nothing
+    #[command(after_help = "Example: etebar credit-requests approve 8f14…")]
+    Approve {
+        id: Uuid,
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Reject a credit request
+    #[command(after_help = "Example: etebar credit-requests reject 8f14… --reason 'over the limit'")]
+    Reject {
+        id: Uuid,
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(in crate::program) struct Adjust {
+    pub(in crate::program) seller: Uuid,
+    /// Signed
+    #[arg(allow_negative_numbers = true)]
+    pub(in crate::program) amount: AmountIn,
+    #[arg(long)]
+    pub(in crate::program) reason: String,
+    #[command(flatten)]
+    pub(in crate::program) once: Once,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::program) struct ChargeOne {
+    /// As people write it
+    pub(in crate::program) phone: String,
+    pub(in crate::program) amount: AmountIn,
+    #[command(flatten)]
+    pub(in crate::program) once: Once,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::program) enum Charges {
+    /// List charges
+    #[command(after_help = "Example: etebar charges list --phone 09123456789")]
+    List {
+        #[arg(long)]
+        phone: Option<String>,
+        #[arg(long, visible_alias = "seller-id")]
+        seller: Option<Uuid>,
+        #[arg(long)]
+        idempotency_key: Option<IdempotencyKey>,
+        #[command(flatten)]
+        span: SpanArguments,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// Show a charge
+    #[command(after_help = "Example: etebar charges show 8f14…")]
+    Show { id: Uuid },
+    /// Undo a charge, whole
+    #[command(after_help = "Example: etebar charges reverse 8f14… --reason 'wrong number'")]
+    Reverse {
+        id: Uuid,
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        once: Once,
+    },
+    /// Sell airtime to many phones at once
+    #[command(
+        after_help = "Example: etebar charges batch charges.jsonl\nA line: {\"phone\":\"09123456789\",\"amount\":\"5000\",\"idempotency_key\":\"order-17\"}"
+    )]
+    Batch {
+        /// A JSON object with phone, amount and idempotency_key a line; - reads stdin
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::program) enum Cluster {
+    /// Leader, term and members
+    #[command(after_help = "Example: etebar cluster status --json")]
+    Status,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::program) struct Statement {
+    #[command(flatten)]
+    pub(in crate::program) seller: OneSeller,
+    #[command(flatten)]
+    pub(in crate::program) span: SpanArguments,
+    #[command(flatten)]
+    pub(in crate::program) listing: Listing,
+}

@@ -1,0 +1,10 @@
+//! The books, checked from outside: every balance recomputed from the journal's pages, without trusting any node's sums.
+//!
+//! Unit: minor units, signed from the sellers' side. Memory: one page, the balances, and 16 to 48 bytes an entry for
+//! once-ness.
+
+pub(super) mod inspection;
+pub(super) mod members;
+pub(super) mod promise;
+mod stream;
+mod walk;

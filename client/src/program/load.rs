@@ -1,0 +1,257 @@
+//! `etebar load`: charges over all servers, each pursued under its key until it is answered, each answer recorded.
+//!
+//! Now and then a charge that was acknowledged is sent again through another server, to see it replayed.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::api::{AmountIn, NewCharge};
+use crate::client::{Client, Error, IdempotencyKey};
+
+use super::arguments::Load;
+use super::output::{count, sheet};
+use super::provision::{self, Credit, Provisioned};
+use super::record::Line;
+use super::stop::Stop;
+use super::verbs::Session;
+
+/// How long a charge is pursued at a time; then again, until [`GRACE`] after the end.
+const PURSUIT: Duration = Duration::from_secs(15);
+/// How long after the end charges are pursued. Source: a cluster that was killed whole is up again in less.
+const GRACE: Duration = Duration::from_secs(60);
+/// One in so many charges is sent again after it was acknowledged.
+const AGAIN_EVERY: u64 = 16;
+/// Lines that wait to be written.
+const LINES_WAITING: usize = 4_096;
+/// Phones that are charged.
+const PHONES: u64 = 10_000;
+/// Amounts are 1 to this, in whole units.
+const AMOUNT_MAX: u64 = 1_000;
+
+/// What `load --json` prints.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    acknowledged: u64,
+    replayed: u64,
+    refused: u64,
+    unanswered: u64,
+    attempts: u64,
+    /// Longest time between two answers that decided something, whichever way.
+    longest_silence_ms: u64,
+    charges_per_second: f64,
+}
+
+pub(super) async fn run(session: &Session, load: Load) -> Result<(), Stop> {
+    if let Some(sellers) = load.prepare {
+        return prepare(session, sellers, &load).await;
+    }
+    let Some(record) = &load.record else { return Err(Stop::usage("--record is missing")) };
+    let sellers = Arc::new(read_sellers(&load.sellers_file)?);
+    let options = OpenOptions::new().create(true).append(true).open(record);
+    let file = options.map_err(|error| Stop::local(format!("{}: {error}", record.display())))?;
+    let report = drive(session, &load, &sellers, file).await?;
+    session.output.either(&report, || report.shown())?;
+    match report.unanswered {
+        0 => Ok(()),
+        some => Err(Stop::Unproven(format!("{some} charges got no answer"))),
+    }
+}
+
+/// Makes sellers and writes them to the file, for its owner's eyes alone.
+async fn prepare(session: &Session, sellers: u32, load: &Load) -> Result<(), Stop> {
+    let made = provision::sellers(&session.client, sellers, Credit::Amount(load.credit), "load").await?;
+    let failed = |error: std::io::Error| Stop::local(format!("{}: {error}", load.sellers_file.display()));
+    let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&load.sellers_file);
+    let mut file = BufWriter::new(file.map_err(failed)?);
+    for seller in &made.sellers {
+        let line = serde_json::to_string(seller).map_err(|error| Stop::local(error.to_string()))?;
+        writeln!(file, "{line}").map_err(failed)?;
+    }
+    file.flush().map_err(failed)?;
+    session.output.remark(&format!("{sellers} sellers are in {}", load.sellers_file.display()))
+}
+
+fn read_sellers(path: &Path) -> Result<Vec<Provisioned>, Stop> {
+    let text = std::fs::read_to_string(path).map_err(|error| Stop::local(format!("{}: {error}", path.display())))?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let sellers: Result<Vec<Provisioned>, _> = lines.map(serde_json::from_str).collect();
+    match sellers {
+        Ok(sellers) if !sellers.is_empty() => Ok(sellers),
+        Ok(_) => Err(Stop::usage(format!("{} has no seller", path.display()))),
+        Err(error) => Err(Stop::usage(format!("{}: {error}", path.display()))),
+    }
+}
+
+async fn drive(session: &Session, load: &Load, sellers: &Arc<Vec<Provisioned>>, file: File) -> Result<Report, Stop> {
+    let (lines, written) = mpsc::channel(LINES_WAITING);
+    let writer = tokio::spawn(write(file, written));
+    let run = IdempotencyKey::random()?.as_str()[..8].to_owned();
+    let started = Instant::now();
+    let end = started + Duration::from_secs(u64::from(load.seconds));
+    let mut tasks = JoinSet::new();
+    for number in 0..load.connections as usize {
+        let seller = sellers[number % sellers.len()].clone();
+        let client = session.client.with_key(&seller.key)?.with_timeout(PURSUIT).starting_at(number);
+        let worker = Worker {
+            client,
+            seller,
+            prefix: format!("{}-{run}-{number}", load.processes_tag),
+            chance: getrandom::u64()? | 1,
+            lines: lines.clone(),
+            end,
+        };
+        tasks.spawn(worker.run());
+    }
+    drop(lines);
+    while let Some(joined) = tasks.join_next().await {
+        joined.map_err(|error| Stop::local(error.to_string()))??;
+    }
+    let mut report = writer.await.map_err(|error| Stop::local(error.to_string()))??;
+    let per_second = (report.acknowledged - report.replayed) as f64 / started.elapsed().as_secs_f64();
+    report.charges_per_second = (per_second * 10.0).round() / 10.0;
+    Ok(report)
+}
+
+/// Writes lines as they come, and counts them.
+async fn write(file: File, mut lines: mpsc::Receiver<Line>) -> Result<Report, Stop> {
+    let failed = |error: std::io::Error| Stop::local(format!("the record: {error}"));
+    let mut file = BufWriter::with_capacity(64 * 1024, file);
+    let mut report = Report::default();
+    let mut last_ms = None;
+    while let Some(line) = lines.recv().await {
+        report.count(&line, &mut last_ms);
+        let text = serde_json::to_string(&line).map_err(|error| Stop::local(error.to_string()))?;
+        writeln!(file, "{text}").map_err(failed)?;
+        if lines.is_empty() {
+            file.flush().map_err(failed)?;
+        }
+    }
+    file.flush().map_err(failed)?;
+    Ok(report)
+}
+
+struct Worker {
+    client: Client,
+    seller: Provisioned,
+    /// Begins every key; differs between processes, runs and workers.
+    prefix: String,
+    chance: u64,
+    lines: mpsc::Sender<Line>,
+    end: Instant,
+}
+
+impl Worker {
+    async fn run(mut self) -> Result<(), Stop> {
+        let mut number = 0_u64;
+        while Instant::now() < self.end {
+            number += 1;
+            let key = IdempotencyKey::parse(&format!("{}-{number}", self.prefix))?;
+            let phone = format!("+9893{:08}", self.draw() % PHONES);
+            let amount = AmountIn::parse(&(1 + self.draw() % AMOUNT_MAX).to_string());
+            let amount = amount.map_err(|error| Stop::local(error.to_string()))?;
+            let charge = NewCharge { phone: phone.as_str().into(), amount };
+            let done = self.pursue(&charge, &key).await?;
+            if done && number.is_multiple_of(AGAIN_EVERY) {
+                let elsewhere = self.draw() as usize % self.client.servers();
+                self.client = self.client.starting_at(elsewhere);
+                self.pursue(&charge, &key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a charge until it is answered, and records the answer; whether it was charged.
+    async fn pursue(&self, charge: &NewCharge<'_>, key: &IdempotencyKey) -> Result<bool, Stop> {
+        let mut line = Line {
+            key: key.to_string(),
+            seller: self.seller.seller_id,
+            phone: charge.phone.to_string(),
+            amount: charge.amount,
+            status: 0,
+            charge: None,
+            entry: None,
+            replayed: false,
+            attempts: 0,
+            started_ms: now_ms(),
+            ended_ms: 0,
+        };
+        loop {
+            match self.client.charge(charge, key).await {
+                Ok(answer) => {
+                    line.attempts += answer.attempts;
+                    line.status = 201;
+                    line.charge = Some(answer.value.id);
+                    line.entry = Some(answer.value.entry);
+                    line.replayed = answer.replayed;
+                    break;
+                }
+                Err(Error::Refused(problem)) => {
+                    line.attempts += 1;
+                    line.status = problem.status;
+                    break;
+                }
+                Err(Error::NotDone(not_done)) => line.attempts += not_done.attempts,
+                Err(Error::OutcomeUnknown(unknown)) => line.attempts += unknown.attempts,
+            }
+            if Instant::now() > self.end + GRACE {
+                break;
+            }
+        }
+        line.ended_ms = now_ms();
+        let charged = line.status == 201;
+        self.lines.send(line).await.map_err(|_| Stop::local("the record cannot be written"))?;
+        Ok(charged)
+    }
+
+    /// xorshift64: amounts and phones need spread, not secrecy.
+    fn draw(&mut self) -> u64 {
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        self.chance
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Report {
+    fn count(&mut self, line: &Line, last_ms: &mut Option<u64>) {
+        self.attempts += u64::from(line.attempts);
+        match line.status {
+            201 => {
+                self.acknowledged += 1;
+                self.replayed += u64::from(line.replayed);
+            }
+            0 => self.unanswered += 1,
+            _ => self.refused += 1,
+        }
+        if line.status != 0 {
+            let last = last_ms.unwrap_or(line.ended_ms);
+            self.longest_silence_ms = self.longest_silence_ms.max(line.ended_ms.saturating_sub(last));
+            *last_ms = Some(last.max(line.ended_ms));
+        }
+    }
+
+    fn shown(&self) -> String {
+        sheet(&[
+            ("acknowledged", count(self.acknowledged)),
+            ("replayed", count(self.replayed)),
+            ("refused", count(self.refused)),
+            ("unanswered", count(self.unanswered)),
+            ("attempts", count(self.attempts)),
+            ("longest silence", format!("{} ms", self.longest_silence_ms)),
+        ])
+    }
+}

@@ -1,0 +1,69 @@
+//! The program `etebar`: the HTTP API from a shell, for sellers, admins, operators and testers.
+//!
+//! Tables for people, JSON for programs with `--json`. Exit codes: 0 success, 1 refused, 2 wrong usage, 3 no node
+//! answers or the outcome is unknown, 4 a promise was found broken.
+
+mod arguments;
+mod bench;
+mod books;
+mod load;
+mod output;
+mod prove;
+mod provision;
+mod record;
+mod stop;
+mod verbs;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use arguments::{Arguments, Verb};
+use output::Output;
+use stop::Stop;
+
+/// Runs the program with the arguments of the process.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let output = Output::new(arguments.global.json);
+    match on_runtime(arguments, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => {
+            output.stop(&stop);
+            ExitCode::from(stop.exit_code())
+        }
+    }
+}
+
+/// Help and version go to stdout with 0, anything wrong to stderr with 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    // There is no one left to tell where even this cannot be printed.
+    drop(error.print());
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(stop::WRONG_USAGE),
+    }
+}
+
+fn on_runtime(arguments: Arguments, output: Output) -> Result<(), Stop> {
+    // The load generator shares its cores with the nodes: one thread without work stealing costs them least.
+    let mut builder = match arguments.verb {
+        Verb::Bench(_) | Verb::Load(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.enable_all().build().map_err(|error| Stop::local(format!("no runtime: {error}")))?;
+    runtime.block_on(async {
+        tokio::select! {
+            done = verbs::run(arguments, output) => done,
+            interrupted = tokio::signal::ctrl_c() => match interrupted {
+                Ok(()) => Err(Stop::local("interrupted")),
+                Err(error) => Err(Stop::local(format!("no signals: {error}"))),
+            },
+        }
+    })
+}

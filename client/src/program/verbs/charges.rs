@@ -1,0 +1,102 @@
+//! `etebar charge` and `etebar charges`.
+
+use crate::api::{
+    BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, MAX_BATCH, NewCharge, NewReversal,
+};
+use crate::client::{ChargeFilter, Span};
+
+use super::super::arguments::{ChargeOne, Charges, SpanArguments};
+use super::super::output::{grouped, or_dash, sheet, table};
+use super::super::stop::Stop;
+use super::{Session, journal, print_list, replay_note, text_of};
+
+impl From<SpanArguments> for Span {
+    fn from(span: SpanArguments) -> Span {
+        Span { from: span.from, to: span.to }
+    }
+}
+
+pub(super) async fn one(session: &Session, verb: ChargeOne) -> Result<(), Stop> {
+    let new = NewCharge { phone: verb.phone.into(), amount: verb.amount };
+    let answer = session.client.charge(&new, &verb.once.key()?).await?;
+    session.output.either(&answer.value, || format!("{}{}", sheet(&pairs(&answer.value)), replay_note(answer.replayed)))
+}
+
+pub(super) async fn run(session: &Session, verb: Charges) -> Result<(), Stop> {
+    let client = &session.client;
+    match verb {
+        Charges::List { phone, seller, idempotency_key, span, listing } => {
+            let filter = ChargeFilter { phone, seller, key: idempotency_key, span: span.into() };
+            let head = ["id", ">entry", "seller", "phone", ">amount", ">balance", "created at", ">reversed by"];
+            print_list(session, client.charges_list(&filter, listing.page()), &listing, &head, row).await
+        }
+        Charges::Show { id } => {
+            let answer = client.charge_read(id).await?;
+            session.output.either(&answer.value, || {
+                let mut pairs = pairs(&answer.value.charge);
+                pairs.push(("reversed by", or_dash(answer.value.reversed_by)));
+                sheet(&pairs)
+            })
+        }
+        Charges::Reverse { id, reason, once } => {
+            let answer = client.reverse(id, &NewReversal { reason: reason.into() }, &once.key()?).await?;
+            journal::print_entry(session, &answer)
+        }
+        Charges::Batch { file } => batch(session, &text_of(&file)?).await,
+    }
+}
+
+/// Sends the lines of `text` in as few batches as hold them; ends at the first that is not answered.
+async fn batch(session: &Session, text: &str) -> Result<(), Stop> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let read = lines.map(|(index, line)| {
+        serde_json::from_str::<BatchItem<'_>>(line).map_err(|error| Stop::usage(format!("line {}: {error}", index + 1)))
+    });
+    let items = read.collect::<Result<Vec<_>, _>>()?;
+    if items.is_empty() {
+        return Err(Stop::usage("there is no charge to send"));
+    }
+    let mut results = Vec::with_capacity(items.len());
+    for part in items.chunks(MAX_BATCH) {
+        let answer = session.client.charge_batch(&BatchRequest { charges: part.to_vec() }).await?;
+        results.extend(answer.value.results);
+    }
+    let response = BatchResponse { results };
+    session.output.either(&response, || {
+        let rows: Vec<_> = response.results.iter().zip(&items).map(|(result, item)| batch_row(result, item)).collect();
+        table(&["key", ">status", "replayed", "charge or problem"], &rows)
+    })
+}
+
+fn batch_row(result: &BatchResult, item: &BatchItem<'_>) -> Vec<String> {
+    let charge = result.charge.as_ref().map(|charge| charge.id.to_string());
+    let problem = result.problem.as_ref().map(|problem| format!("{}: {}", problem.code.as_str(), problem.detail));
+    let replayed = if result.replayed { "yes" } else { "no" };
+    vec![item.idempotency_key.to_string(), result.status.to_string(), replayed.to_owned(), or_dash(charge.or(problem))]
+}
+
+fn row(read: &ChargeRead) -> Vec<String> {
+    let charge = &read.charge;
+    vec![
+        charge.id.to_string(),
+        charge.entry.to_string(),
+        charge.seller_id.to_string(),
+        charge.phone.clone(),
+        grouped(charge.amount),
+        grouped(charge.balance),
+        charge.created_at.to_string(),
+        or_dash(read.reversed_by),
+    ]
+}
+
+fn pairs(charge: &Charge) -> Vec<(&'static str, String)> {
+    vec![
+        ("id", charge.id.to_string()),
+        ("entry", charge.entry.to_string()),
+        ("seller", charge.seller_id.to_string()),
+        ("phone", charge.phone.clone()),
+        ("amount", grouped(charge.amount)),
+        ("balance", grouped(charge.balance)),
+        ("created at", charge.created_at.to_string()),
+    ]
+}

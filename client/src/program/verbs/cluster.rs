@@ -1,0 +1,74 @@
+//! `etebar cluster status` and `etebar digest`.
+
+use serde::Serialize;
+
+use crate::api::{ClusterStatus, MemberRole};
+
+use super::super::books::members::{self, MemberDigest};
+use super::super::output::{or_dash, table};
+use super::super::stop::Stop;
+use super::Session;
+
+pub(super) async fn status(session: &Session) -> Result<(), Stop> {
+    let cluster = session.client.cluster().await?.value;
+    session.output.either(&cluster, || shown(&cluster))
+}
+
+fn shown(cluster: &ClusterStatus) -> String {
+    let rows: Vec<_> = cluster
+        .members
+        .iter()
+        .map(|member| {
+            let role = match (cluster.leader == Some(member.id), member.role) {
+                (true, _) => "leader",
+                (false, MemberRole::Voter) => "follower",
+                (false, MemberRole::Learner) => "learner",
+            };
+            let healthy = if member.healthy { "yes" } else { "NO" };
+            vec![
+                member.id.to_string(),
+                member.api.clone(),
+                role.to_owned(),
+                healthy.to_owned(),
+                member.applied.to_string(),
+                member.lag.to_string(),
+            ]
+        })
+        .collect();
+    let leader = or_dash(cluster.leader);
+    let members = table(&[">id", "api", "role", "healthy", ">applied", ">lag"], &rows);
+    format!(
+        "leader {leader}, term {}, applied {}, version {}\n{members}",
+        cluster.term, cluster.applied, cluster.version
+    )
+}
+
+/// What `digest --json` prints.
+#[derive(Serialize)]
+struct Digests {
+    applied: u64,
+    agree: bool,
+    members: Vec<MemberDigest>,
+}
+
+pub(super) async fn digest(session: &Session, applied: Option<u64>) -> Result<(), Stop> {
+    let applied = match applied {
+        Some(applied) => applied,
+        None => session.client.digest(None).await?.value.applied,
+    };
+    let cluster = session.client.cluster().await?.value;
+    let members = members::digests(&session.client, &cluster, applied).await?;
+    let agree = members::differing(&members).is_none();
+    let digests = Digests { applied, agree, members };
+    session.output.either(&digests, || {
+        let rows = digests
+            .members
+            .iter()
+            .map(|member| vec![member.id.to_string(), or_dash(member.digest.as_ref()), or_dash(member.error.as_ref())]);
+        format!("at position {applied}\n{}", table(&[">id", "digest", "error"], &rows.collect::<Vec<_>>()))
+    })?;
+    match members::differing(&digests.members) {
+        Some(difference) => Err(Stop::Broken(difference)),
+        None => Ok(()),
+    }
+}

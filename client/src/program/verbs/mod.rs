@@ -1,0 +1,110 @@
+//! What each verb does: one file a kind of thing.
+
+mod charges;
+mod cluster;
+mod credit;
+mod journal;
+mod keys;
+mod sellers;
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::api::{MAX_PAGE, Page};
+use crate::client::{Client, IdempotencyKey, Pager};
+
+use super::arguments::{Arguments, Global, Listing, Once, Verb};
+use super::output::{Output, table};
+use super::stop::Stop;
+use super::{bench, load, prove, verify};
+
+/// What a verb works with.
+pub(super) struct Session {
+    pub(super) client: Client,
+    pub(super) output: Output,
+}
+
+pub(super) async fn run(arguments: Arguments, output: Output) -> Result<(), Stop> {
+    let session = &Session { client: client(&arguments.global)?, output };
+    match arguments.verb {
+        Verb::Sellers(verb) => sellers::run(session, verb).await,
+        Verb::Keys(verb) => keys::run(session, verb).await,
+        Verb::CreditRequests(verb) => credit::run(session, verb).await,
+        Verb::Adjust(verb) => credit::adjust(session, verb).await,
+        Verb::Charge(verb) => charges::one(session, verb).await,
+        Verb::Charges(verb) => charges::run(session, verb).await,
+        Verb::Statement(verb) => journal::statement(session, verb).await,
+        Verb::Journal(listing) => journal::journal(session, listing).await,
+        Verb::Reconcile(seller) => journal::reconcile(session, seller).await,
+        Verb::Phone { number } => journal::phone(session, &number).await,
+        Verb::Audit => journal::audit(session).await,
+        Verb::Cluster { verb: _ } => cluster::status(session).await,
+        Verb::Digest { applied } => cluster::digest(session, applied).await,
+        Verb::Bench(verb) => bench::run(session, &arguments.global, verb).await,
+        Verb::Verify => verify::run(session).await,
+        Verb::Load(verb) => load::run(session, verb).await,
+        Verb::Prove { record } => prove::run(session, &record).await,
+    }
+}
+
+fn client(global: &Global) -> Result<Client, Stop> {
+    let client = Client::new(&global.server)?.with_timeout(global.timeout);
+    match &global.key {
+        Some(key) => Ok(client.with_key(key).map_err(|_| Stop::usage("the API key has characters that no key has"))?),
+        None => Ok(client),
+    }
+}
+
+impl Once {
+    /// The caller's key, or a random one: made here, once for all attempts.
+    fn key(self) -> Result<IdempotencyKey, Stop> {
+        match self.idempotency_key {
+            Some(key) => Ok(key),
+            None => Ok(IdempotencyKey::random()?),
+        }
+    }
+}
+
+impl Listing {
+    /// The size of pages that brings it with the fewest requests.
+    fn page(&self) -> u32 {
+        self.limit.min(MAX_PAGE)
+    }
+}
+
+/// Prints up to `listing.limit` items of a list: a page in JSON, a table for people.
+async fn print_list<T: Serialize + DeserializeOwned>(
+    session: &Session,
+    pager: Pager<T>,
+    listing: &Listing,
+    head: &[&str],
+    row: fn(&T) -> Vec<String>,
+) -> Result<(), Stop> {
+    let wanted = listing.limit as usize;
+    let mut pager = pager.after(listing.after.clone());
+    let mut page = Page { items: Vec::new(), next: None };
+    while page.items.len() < wanted {
+        let Some(more) = pager.next_page().await? else { break };
+        page.items.extend(more.value.items);
+        page.next = more.value.next;
+    }
+    session.output.either(&page, || {
+        let rows: Vec<_> = page.items.iter().map(row).collect();
+        let more = page.next.as_ref().map_or(String::new(), |next| format!("\nmore follows: --after {next}"));
+        format!("{}{more}", table(head, &rows))
+    })
+}
+
+/// The text of a file, or of stdin for `-`.
+fn text_of(path: &Path) -> Result<String, Stop> {
+    let read =
+        if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    read.map_err(|error| Stop::local(format!("{}: {error}", path.display())))
+}
+
+/// What is added to a table of one answer that was decided before.
+fn replay_note(replayed: bool) -> &'static str {
+    if replayed { "\n(decided before; nothing moved now)" } else { "" }
+}

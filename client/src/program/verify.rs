@@ -1,0 +1,86 @@
+//! `etebar verify`: every promise that can be checked from outside, a line each.
+
+use serde::Serialize;
+
+use super::books::inspection::{Inspection, inspect};
+use super::books::promise::{Finding, Verdict, worst};
+use super::output::{count, table};
+use super::stop::Stop;
+use super::verbs::Session;
+
+/// What `verify --json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    verdict: Verdict,
+    entries: u64,
+    applied: u64,
+    digest: &'a str,
+    members: usize,
+    promises: Vec<Line<'a>>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    finding: &'a Finding,
+    sentence: &'static str,
+}
+
+pub(super) async fn run(session: &Session) -> Result<(), Stop> {
+    let inspection = inspect(&session.client, |_| ()).await?;
+    let verdict = worst(&inspection.findings);
+    let lines = inspection.findings.iter().map(|finding| Line { finding, sentence: finding.promise.sentence() });
+    let report = Report {
+        verdict,
+        entries: inspection.entries,
+        applied: inspection.applied,
+        digest: &inspection.digest,
+        members: inspection.members,
+        promises: lines.collect(),
+    };
+    session.output.either(&report, || shown(&inspection))?;
+    stop(&inspection.findings)
+}
+
+fn shown(inspection: &Inspection) -> String {
+    let rows: Vec<_> = inspection.findings.iter().map(row).collect();
+    format!(
+        "{}\n{} entries checked; {} members compared at position {}: {}",
+        table(&["promise", "verdict", ">checked", ">faults", "detail"], &rows),
+        count(inspection.entries),
+        inspection.members,
+        inspection.applied,
+        inspection.digest,
+    )
+}
+
+fn row(finding: &Finding) -> Vec<String> {
+    vec![
+        finding.promise.sentence().to_owned(),
+        word(finding.verdict).to_owned(),
+        count(finding.checked),
+        count(finding.faults),
+        finding.detail.clone().unwrap_or_default(),
+    ]
+}
+
+pub(super) fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Kept => "kept",
+        Verdict::Broken => "BROKEN",
+        Verdict::Unproven => "unproven",
+    }
+}
+
+/// How the verb ends: with the first promise that is broken, or else that is unproven.
+pub(super) fn stop(findings: &[Finding]) -> Result<(), Stop> {
+    let first = |verdict| findings.iter().find(|finding| finding.verdict == verdict);
+    let text = |finding: &Finding| {
+        format!("{}: {}", finding.promise.sentence(), finding.detail.as_deref().unwrap_or("no detail"))
+    };
+    match (first(Verdict::Broken), first(Verdict::Unproven)) {
+        (Some(broken), _) => Err(Stop::Broken(format!("broken: {}", text(broken)))),
+        (None, Some(unproven)) => Err(Stop::Unproven(format!("unproven: {}", text(unproven)))),
+        (None, None) => Ok(()),
+    }
+}

@@ -1,0 +1,261 @@
+#!/usr/bin/env bash
+# What the scripts of this folder share: programs, cluster.json, processes, small HTTP.
+#
+# Needs bash, coreutils, sed and util-linux (setsid, flock) alone, all of them on every Debian. cluster.json is written here
+# only, always whole and in one fixed layout, so that sed can read it. A process is ours only if its command line says so:
+# a recorded number may belong to a stranger by now, so no signal goes out before /proc was asked.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+TARGET=$(realpath -m "${CARGO_TARGET_DIR:-$ROOT/target}")
+NODE_PROGRAM=$TARGET/release/etebar-node
+CLIENT_PROGRAM=$TARGET/release/etebar
+DIR=./data/local
+SCRIPT=$(basename "$0")
+
+# How long a node may take to answer after its start, and to end after SIGTERM, in seconds. A node folds its history before
+# it answers, which takes a second for about a million charges.
+START_SECONDS=${ETEBAR_START_SECONDS:-60}
+STOP_SECONDS=15
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "$SCRIPT: $*"; exit 1; }
+wrong_usage() { say "$SCRIPT: $* (see $SCRIPT --help)"; exit 2; }
+
+# The value of an option that must have one: `value_of --dir "$@"`.
+value_of() {
+  [[ $# -ge 3 && -n $3 ]] || wrong_usage "$1 needs a value"
+  printf '%s' "$3"
+}
+
+# Prints the comment at the head of the running script, which is its help.
+help() {
+  sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0"
+  exit 0
+}
+
+# Reads `[ID|leader] [--dir DIR]` into TARGET_ID and DIR.
+parse_member_and_dir() {
+  TARGET_ID=
+  while [[ $# -gt 0 ]]; do
+    case $1 in
+      --help | -h) help ;;
+      --dir) DIR=$(value_of "$1" "$@"); shift 2 ;;
+      -*) wrong_usage "unknown option $1" ;;
+      *)
+        [[ -z $TARGET_ID ]] || wrong_usage "one member at a time, not also $1"
+        [[ $1 == leader || $1 =~ ^[1-9][0-9]*$ ]] || wrong_usage "a member is a number or the word leader, not $1"
+        TARGET_ID=$1
+        shift
+        ;;
+    esac
+  done
+  [[ -n $TARGET_ID ]] || wrong_usage "which member?"
+  open_cluster
+}
+
+# ---- programs -------------------------------------------------------------------------------------------------------
+
+# Builds the two programs where one is missing or older than its source.
+build_programs() {
+  if [[ -x $NODE_PROGRAM && -x $CLIENT_PROGRAM ]] && ! sources_newer; then return 0; fi
+  PATH=$PATH:$HOME/.cargo/bin
+  command -v cargo >/dev/null || fail "$TARGET/release lacks a program and cargo is not installed (see https://rustup.rs)"
+  say "building etebar-node and etebar (some minutes the first time)"
+  (cd "$ROOT" && cargo build --release --locked -p etebar-node -p etebar >&2) || fail "the build failed"
+}
+
+sources_newer() {
+  [[ -n $(find "$ROOT/node" "$ROOT/client" "$ROOT/Cargo.lock" -newer "$NODE_PROGRAM" \
+    \( -path '*/src/*' -o -name Cargo.toml -o -name Cargo.lock \) -type f -print -quit) ]]
+}
+
+# ---- cluster.json ---------------------------------------------------------------------------------------------------
+
+# Makes DIR absolute and reads DIR/cluster.json into ADMIN_KEY, IDS, API[id], PID[id], DATA[id], LOG[id].
+open_cluster() {
+  DIR=$(realpath -m "$DIR")
+  [[ -f $DIR/cluster.json ]] || fail "there is no cluster in $DIR (up.sh --dir $DIR makes one)"
+  read_cluster
+}
+
+read_cluster() {
+  declare -gA API=() PID=() DATA=() LOG=()
+  IDS=()
+  ADMIN_KEY=$(sed -n 's/^  "admin_key": "\([^"]*\)",$/\1/p' "$DIR/cluster.json")
+  local id api pid data log
+  while IFS=$'\t' read -r id api pid data log; do
+    IDS+=("$id")
+    API[$id]=$api PID[$id]=$pid DATA[$id]=$data LOG[$id]=$log
+  done < <(sed -n 's/^    {"id": \([0-9]*\), "api": "\([^"]*\)", "pid": \([0-9]*\), "data_dir": "\([^"]*\)", "log": "\([^"]*\)"},\{0,1\}$/\1\t\2\t\3\t\4\t\5/p' "$DIR/cluster.json")
+  [[ -n $ADMIN_KEY && ${#IDS[@]} -gt 0 ]] || fail "$DIR/cluster.json is not as up.sh writes it; nothing was changed"
+}
+
+# Writes ADMIN_KEY, IDS, API, PID, DATA, LOG to DIR/cluster.json: readable by the owner alone, whole or not at all.
+write_cluster() {
+  local new id comma=
+  new=$(mktemp "$DIR/.cluster.json.XXXXXX") # mktemp makes it with mode 0600
+  {
+    printf '{\n  "admin_key": "%s",\n  "nodes": [' "$ADMIN_KEY"
+    for id in "${IDS[@]}"; do
+      printf '%s\n    {"id": %s, "api": "%s", "pid": %s, "data_dir": "%s", "log": "%s"}' \
+        "$comma" "$id" "${API[$id]}" "${PID[$id]}" "${DATA[$id]}" "${LOG[$id]}"
+      comma=,
+    done
+    printf '\n  ]\n}\n'
+  } >"$new"
+  mv "$new" "$DIR/cluster.json"
+}
+
+known_member() { [[ -v API[$1] ]] || fail "the cluster in $DIR has no member $1 (it has ${IDS[*]})"; }
+
+# One script at a time starts members and writes cluster.json. Held until `unlock_cluster` or the end of the script.
+lock_cluster() {
+  exec 9>"$DIR/.lock"
+  flock -w 30 9 || fail "another script has been changing the cluster in $DIR for 30 s"
+}
+unlock_cluster() { exec 9>&-; }
+
+# ---- processes ------------------------------------------------------------------------------------------------------
+
+# True where process $1 is an etebar-node that serves data directory $2. A zombie has no command line, so it is not.
+is_node() {
+  local -a words=()
+  [[ -r /proc/$1/cmdline ]] || return 1
+  mapfile -d '' -t words 2>/dev/null <"/proc/$1/cmdline" || return 1
+  [[ ${#words[@]} -gt 2 && ${words[0]##*/} == etebar-node ]] || return 1
+  local word
+  for word in "${words[@]}"; do [[ $word == "$2" ]] && return 0; done
+  return 1
+}
+
+# Prints the process number of member $1; fails where it does not run. The recorded number is tried first; after a crash
+# between start and record, the process is found by its command line.
+running_pid() {
+  local pid=${PID[$1]} entry
+  if [[ $pid != 0 ]] && is_node "$pid" "${DATA[$1]}"; then
+    printf '%s' "$pid"
+    return 0
+  fi
+  for entry in /proc/[0-9]*; do
+    if is_node "${entry#/proc/}" "${DATA[$1]}"; then
+      printf '%s' "${entry#/proc/}"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# True where process $1 is stopped by SIGSTOP.
+is_paused() {
+  local state
+  state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || return 1
+  [[ $state == T ]]
+}
+
+# Sends signal $1 to member $2; fails where it does not run.
+signal_member() {
+  local pid
+  pid=$(running_pid "$2") || return 1
+  kill -s "$1" "$pid" 2>/dev/null
+}
+
+# Starts member $1 in a session of its own, without our pipes, terminal and lock; sets PID[$1]. Call with the lock held.
+launch() {
+  printf -- '--- started %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"${LOG[$1]}"
+  setsid "$NODE_PROGRAM" run --data-dir "${DATA[$1]}" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
+  PID[$1]=$!
+}
+
+# Waits until member $1 answers path $2 with 200; fails where its process ends first or START_SECONDS are over.
+wait_answer() {
+  local deadline=$((SECONDS + START_SECONDS))
+  until http_get "${API[$1]}" "$2" >/dev/null; do
+    if ! running_pid "$1" >/dev/null; then
+      say "member $1 ended: $(tail -n 1 "${LOG[$1]}")"
+      return 1
+    fi
+    if ((SECONDS >= deadline)); then
+      say "member $1 does not answer $2 after $START_SECONDS s: $(http_get "${API[$1]}" "$2" || true)"
+      return 1
+    fi
+    sleep 0.05
+  done
+}
+
+# Waits at most $2 seconds until member $1 does not run.
+wait_gone() {
+  local deadline=$((SECONDS + $2))
+  while running_pid "$1" >/dev/null; do
+    ((SECONDS < deadline)) || return 1
+    sleep 0.02
+  done
+}
+
+# Ends the members given in an orderly way, all at once; one that does not end in time is killed, and that is said.
+stop_members() {
+  local id
+  for id in "$@"; do
+    if signal_member TERM "$id"; then signal_member CONT "$id" || true; fi # a paused one hears TERM only then
+  done
+  for id in "$@"; do
+    wait_gone "$id" "$STOP_SECONDS" && continue
+    say "member $id did not end within $STOP_SECONDS s and was killed"
+    signal_member KILL "$id" || true
+    wait_gone "$id" 5 || say "member $id cannot be killed"
+  done
+}
+
+# ---- HTTP -----------------------------------------------------------------------------------------------------------
+
+# http_get URL PATH [KEY]: prints the body; succeeds for a 200 within 2 s alone. The key is on no command line.
+http_get() (
+  authority=${1#http://} status='' line='' body=''
+  exec 8<>"/dev/tcp/${authority%:*}/${authority##*:}" || exit 1
+  {
+    printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n' "$2" "$authority"
+    [[ -z ${3-} ]] || printf 'Authorization: Bearer %s\r\n' "$3"
+    printf '\r\n'
+  } >&8
+  read -r -t 2 status <&8 || exit 1
+  while IFS= read -r -t 2 line <&8 && [[ -n ${line%$'\r'} ]]; do :; done
+  IFS= read -r -t 2 -d '' body <&8 || true # fails at the end of the stream, as it should
+  printf '%s' "$body"
+  [[ $status == 'HTTP/1.'?' 200'* ]]
+) 2>/dev/null
+
+# field NAME TEXT: the first number or string under that name in one JSON text.
+field() {
+  if [[ $2 =~ \"$1\":[[:space:]]*\"([^\"]*)\" || $2 =~ \"$1\":[[:space:]]*(-?[0-9]+|true|false|null) ]]; then
+    printf '%s' "${BASH_REMATCH[1]}"
+  else
+    return 1
+  fi
+}
+
+# Prints the id of the leader: a running member that says so itself; of two, the one with the higher term, since a leader
+# that was paused does not know yet that it was replaced. Fails where there is none now.
+leader_now() {
+  local id pid text term best=-1 leader=
+  for id in "${IDS[@]}"; do
+    pid=$(running_pid "$id") || continue
+    if is_paused "$pid"; then continue; fi
+    text=$(http_get "${API[$id]}" /v1/cluster "$ADMIN_KEY") || continue
+    [[ $(field leader "$text") == "$id" ]] || continue
+    term=$(field term "$text") || continue
+    if ((term > best)); then best=$term leader=$id; fi
+  done
+  [[ -n $leader ]] && printf '%s' "$leader"
+}
+
+# Turns `leader` in TARGET_ID into a number, waiting up to 10 s for a leader; checks that the member exists.
+resolve_member() {
+  if [[ $TARGET_ID == leader ]]; then
+    local deadline=$((SECONDS + 10))
+    until TARGET_ID=$(leader_now); do
+      ((SECONDS < deadline)) || fail "no leader within 10 s"
+      sleep 0.05
+    done
+  fi
+  known_member "$TARGET_ID"
+}

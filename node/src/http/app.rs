@@ -1,0 +1,119 @@
+//! What all handlers share: the cluster, the bounds, and what never changes once the ledger has begun.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use axum::http::HeaderValue;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::limits::Limits;
+use super::problem::Problem;
+use super::render::Ground;
+use crate::raft::Cluster;
+use crate::runtime::{Chance, Clock};
+
+/// Free bytes of the data directory's disk below which writes are refused with `disk_full`.
+/// Source: eight segments of the log's databases, so that what was accepted can still be written.
+pub const DISK_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Shared by all handlers; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+/// See [`App`].
+pub struct Shared {
+    /// This member.
+    pub cluster: Cluster,
+    /// The bounds of the HTTP side.
+    pub limits: Limits,
+    /// Chance for secrets.
+    pub chance: Chance,
+    /// The wall clock, for the window of remembered keys.
+    pub clock: Clock,
+    /// This member's number as `Etebar-Node` shows it.
+    pub node: HeaderValue,
+    /// Room for large bodies.
+    pub large_bodies: Semaphore,
+    /// Room for recomputations of the books.
+    pub recounts: Arc<Semaphore>,
+    /// Where the node keeps its data.
+    pub data_dir: PathBuf,
+    ground: OnceLock<Ground>,
+    disk_is_full: AtomicBool,
+    boot: u64,
+    requests: AtomicU64,
+}
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl App {
+    /// Fails where there is no chance to draw a request id from.
+    pub fn new(
+        cluster: Cluster,
+        limits: Limits,
+        clock: Clock,
+        chance: Chance,
+        data_dir: PathBuf,
+    ) -> Result<Self, crate::runtime::NoChance> {
+        let node = HeaderValue::from(cluster.status().node);
+        let boot = u64::from_be_bytes(chance.bytes()?);
+        Ok(Self(Arc::new(Shared {
+            cluster,
+            limits,
+            chance,
+            clock,
+            node,
+            large_bodies: Semaphore::new(limits.large_bodies),
+            recounts: Arc::new(Semaphore::new(limits.recounts)),
+            data_dir,
+            ground: OnceLock::new(),
+            disk_is_full: AtomicBool::new(false),
+            boot,
+            requests: AtomicU64::new(0),
+        })))
+    }
+}
+
+impl Shared {
+    /// When a request that begins now must be answered.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.request
+    }
+
+    /// What the ledger was founded on. Fails before its genesis was applied here.
+    pub fn ground(&self) -> Result<Ground, Problem> {
+        if let Some(ground) = self.ground.get() {
+            return Ok(*ground);
+        }
+        let replica = self.cluster.replica();
+        let Some(genesis) = replica.state.genesis() else {
+            return Err(Problem::new(etebar::api::Code::NoLeader, "the ledger has not begun"));
+        };
+        Ok(*self.ground.get_or_init(|| Ground { ids: replica.state.ids(), places: u32::from(genesis.places) }))
+    }
+
+    /// A name for a request whose caller gave none: unique in this node's life.
+    pub fn request_id(&self) -> HeaderValue {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let text = format!("{:016x}-{number:x}", self.boot);
+        HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("-"))
+    }
+
+    /// Whether the disk has no room for more writes.
+    pub fn disk_is_full(&self) -> bool {
+        self.disk_is_full.load(Ordering::Relaxed)
+    }
+
+    /// Remembers how the disk was found.
+    pub fn set_disk_full(&self, full: bool) {
+        self.disk_is_full.store(full, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,124 @@
+//! One connection from its first byte to its last: hyper reads and writes HTTP/1, this watches the time.
+//!
+//! hyper's own head time-out also ends connections that merely rest, and says nothing to the caller. Here a head has
+//! its few seconds from its first byte on and ends with a bare 408; a resting connection has longer and ends silently.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::limits::Limits;
+use super::wire::{Phase, Progress, Wire};
+
+/// The answer to a head that did not come in time.
+const REQUEST_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+/// The answer to a head that hyper could not read and did not answer either, such as HTTP/2's.
+const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+/// Largest piece of a request that hyper holds at once, in bytes: twice the head's bound.
+const BUFFER_FACTOR: usize = 2;
+
+/// Serves one connection until it ends, rests too long, sends its head too slowly, or `closing` is cancelled and what
+/// is in flight was answered.
+pub async fn serve_connection<S, F, A>(stream: S, limits: Limits, closing: CancellationToken, answer: F)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(Request<Incoming>, Arc<Progress>) -> A,
+    A: Future<Output = Response<Body>>,
+{
+    let progress = Arc::new(Progress::default());
+    let wire = Wire::new(stream, Arc::clone(&progress), limits.linger_bytes, limits.linger);
+    let service = {
+        let progress = Arc::clone(&progress);
+        service_fn(move |request: Request<Incoming>| {
+            let progress = Arc::clone(&progress);
+            progress.head_read(!hyper::body::Body::is_end_stream(request.body()));
+            let answer = answer(request, Arc::clone(&progress));
+            async move {
+                let response = answer.await;
+                progress.answered();
+                Ok::<_, std::convert::Infallible>(response)
+            }
+        })
+    };
+    let mut connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .half_close(true)
+        .max_headers(limits.head_fields)
+        .max_header_size(limits.head_bytes)
+        .max_buf_size(limits.head_bytes * BUFFER_FACTOR)
+        .serve_connection(TokioIo::new(wire), service);
+
+    let mut closing = pin!(closing.cancelled());
+    let mut told = false;
+    let mut watch = pin!(sleep_until(Instant::now() + limits.idle));
+    let mut mark = progress.mark();
+    let mut due = Some(watch.deadline());
+    let end = poll_fn(|cx| {
+        if !told && closing.as_mut().poll(cx).is_ready() {
+            told = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
+            return Poll::Ready(End::Over(result));
+        }
+        if progress.mark() != mark {
+            mark = progress.mark();
+            due = due_at(mark.1, &limits);
+            // Only ever moved forward; where it fires too early, it is set again below. So a busy connection pays nothing.
+            if let Some(due) = due.filter(|due| *due < watch.deadline()) {
+                watch.as_mut().reset(due);
+            }
+        }
+        while watch.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            match due {
+                Some(due) if due <= now => return Poll::Ready(End::Late),
+                Some(due) => watch.as_mut().reset(due),
+                None => watch.as_mut().reset(now + limits.idle),
+            }
+        }
+        Poll::Pending
+    })
+    .await;
+
+    let bare = match (end, progress.phase()) {
+        (End::Late, Phase::Head) => REQUEST_TIMEOUT,
+        (End::Over(Err(error)), Phase::Head) if error.is_parse() => BAD_REQUEST,
+        (End::Over(Err(error)), _) => return debug!(%error, "connection ended"),
+        (End::Over(Ok(())), _) | (End::Late, _) => return,
+    };
+    let mut wire = connection.into_parts().io.into_inner();
+    let said = async {
+        wire.write_all(bare).await?;
+        wire.shutdown().await
+    };
+    if let Err(error) = said.await {
+        debug!(%error, "connection ended before its head did");
+    }
+}
+
+enum End {
+    Over(hyper::Result<()>),
+    Late,
+}
+
+fn due_at(phase: Phase, limits: &Limits) -> Option<Instant> {
+    match phase {
+        Phase::Idle | Phase::Refused => Some(Instant::now() + limits.idle),
+        Phase::Head => Some(Instant::now() + limits.head),
+        // A request bounds itself: every handler ends by its own deadline.
+        Phase::Request => None,
+    }
+}

@@ -1,0 +1,85 @@
+//! What every answer has, whatever it answers: a request id, the node, the leader, a position; and a 500 for a panic.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
+use axum::response::IntoResponse;
+use etebar::api::{APPLIED, LEADER, NODE, REQUEST_ID};
+use futures::FutureExt;
+use hyper::body::Incoming;
+use tower::Service;
+use tracing::debug;
+
+use super::app::App;
+use super::problem::Problem;
+use super::router::router;
+use super::wire::{Inbound, Progress};
+
+/// Longest request id that is taken from a caller, in characters. Source: the contract.
+const REQUEST_ID_CHARS: usize = 64;
+
+/// Answers requests; cheap to clone.
+#[derive(Clone)]
+pub struct Front {
+    app: App,
+    router: Router,
+}
+
+impl Front {
+    /// All of the API over `app`.
+    pub fn new(app: App) -> Self {
+        let router = router(app.clone());
+        Self { app, router }
+    }
+
+    /// Answers a request off a connection. Where its body was not read to the end, the connection ends with the answer.
+    pub async fn answer(self, request: Request<Incoming>, progress: Arc<Progress>) -> Response<Body> {
+        let is_empty = hyper::body::Body::is_end_stream(request.body());
+        let request = request.map(|incoming| {
+            if is_empty {
+                return Body::empty();
+            }
+            Body::new(Inbound { incoming, progress: Arc::clone(&progress) })
+        });
+        let mut response = self.respond(request).await;
+        if progress.is_unread() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// Answers a request.
+    pub async fn respond(mut self, request: Request<Body>) -> Response<Body> {
+        let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
+        let answered = AssertUnwindSafe(self.router.call(request)).catch_unwind().await;
+        let mut response = match answered {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_) => Problem::internal(format_args!("a handler panicked in request {id:?}")).into_response(),
+        };
+        debug!(request = ?id, status = response.status().as_u16(), "request answered");
+        self.sign(response.headers_mut(), id);
+        response
+    }
+
+    fn sign(&self, headers: &mut HeaderMap, id: HeaderValue) {
+        headers.insert(REQUEST_ID, id);
+        headers.insert(NODE, self.app.node.clone());
+        if let Some(leader) = self.app.cluster.leader() {
+            headers.insert(LEADER, HeaderValue::from(leader));
+        }
+        if !headers.contains_key(APPLIED) {
+            headers.insert(APPLIED, HeaderValue::from(self.app.cluster.applied()));
+        }
+    }
+}
+
+fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let value = headers.get(REQUEST_ID)?;
+    let text = value.as_bytes();
+    let is_fit = (1..=REQUEST_ID_CHARS).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
+    is_fit.then(|| value.clone())
+}

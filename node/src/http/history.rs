@@ -1,0 +1,104 @@
+//! Records read back: for lists, single things, and digests of entries. Always off the threads that serve requests.
+//!
+//! Records never change, so they are read without holding the state; a bound taken with the state makes a read
+//! consistent: what was decided behind it does not exist for the reader.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use ledger::state::PageMark;
+use ledger::{Digest, Entry, PAGE_RECORDS, Record, RecordNumber, chain_entry, page_of};
+
+use super::app::App;
+use super::problem::Problem;
+use super::render::Ground;
+use crate::raft::{Cluster, KeyRing};
+use crate::runtime;
+
+/// Most records that one request looks through for a page; a longer search goes on with the page's cursor.
+pub const SCAN_RECORDS: usize = 65_536;
+
+/// Runs `read` where blocking on the disk harms nobody.
+pub async fn reading<T, F>(app: &App, read: F) -> Result<T, Problem>
+where
+    F: FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,
+    T: Send + 'static,
+{
+    let reader = Reader { cluster: app.cluster.clone(), ring: app.cluster.key_ring(), ground: app.ground()? };
+    runtime::blocking(move || read(&reader)).await.map_err(Problem::internal)?
+}
+
+/// The digest of the entry that a record made, which was applied here before.
+pub async fn entry_digest(app: &App, number: RecordNumber) -> Result<Digest, Problem> {
+    let mark = app.cluster.replica().state.page_mark(page_of(number)).copied();
+    let Some(mark) = mark else {
+        return Err(Problem::internal(format_args!("record {number} is in no page")));
+    };
+    reading(app, move |reader| {
+        let mut digest = mark.entry_digest;
+        reader.fold_entries(page_start(page_of(number))..=number, mark, |_, _, upto| {
+            digest = *upto;
+            Ok(Flow::On)
+        })?;
+        Ok(digest)
+    })
+    .await
+}
+
+/// The first record of a page.
+pub fn page_start(page: u64) -> RecordNumber {
+    page.saturating_mul(PAGE_RECORDS).saturating_add(1)
+}
+
+/// Whether a search goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// It does.
+    On,
+    /// Enough was found.
+    Enough,
+}
+
+/// Reads records; see [`reading`].
+pub struct Reader {
+    cluster: Cluster,
+    ring: Arc<KeyRing>,
+    /// What the ledger was founded on.
+    pub ground: Ground,
+}
+
+impl Reader {
+    /// One record, which was applied here before.
+    pub fn record(&self, number: RecordNumber) -> Result<Arc<Record>, Problem> {
+        self.cluster.record(number).map_err(Problem::internal)
+    }
+
+    /// The name of the key that decided a record.
+    pub fn actor<'a>(&'a self, record: &Record) -> Result<&'a str, Problem> {
+        match self.ring.by_number(record.actor) {
+            Some(key) => Ok(key.name.as_str()),
+            None => Err(Problem::internal(format_args!("the actor of record {} has no key", record.number))),
+        }
+    }
+
+    /// Gives each entry of these records to `take`, with its record and the chain up to and with it. The range begins
+    /// with its page, of which `mark` is the mark.
+    pub fn fold_entries(
+        &self,
+        records: RangeInclusive<RecordNumber>,
+        mark: PageMark,
+        mut take: impl FnMut(&Record, &Entry<'_>, &Digest) -> Result<Flow, Problem>,
+    ) -> Result<(), Problem> {
+        let mut digest = mark.entry_digest;
+        for number in records {
+            let record = self.record(number)?;
+            let Some(entry) = record.entry(&self.ground.ids, "") else { continue };
+            let entry = Entry { actor: self.actor(&record)?, ..entry };
+            digest = chain_entry(&digest, &entry);
+            if take(&record, &entry, &digest)? == Flow::Enough {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! How much one caller may take: every bound of the HTTP side, with the contract's values where none is set.
+
+use std::time::Duration;
+
+/// The bounds of the HTTP side of one node.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Largest request body, in bytes.
+    pub body_bytes: usize,
+    /// Longest time from a request's head to its answer.
+    pub request: Duration,
+    /// Longest time from a head's first byte to its last.
+    pub head: Duration,
+    /// Longest time that a connection may rest between two requests.
+    pub idle: Duration,
+    /// Largest head, in bytes.
+    pub head_bytes: usize,
+    /// Most header fields in a head.
+    pub head_fields: usize,
+    /// Most connections open at once; one more gets a 503 and is closed.
+    pub connections: usize,
+    /// Most bodies over [`LARGE_BODY_BYTES`] in memory at once.
+    pub large_bodies: usize,
+    /// Most recomputations of the books at once.
+    pub recounts: usize,
+    /// How much of an unread body is read and dropped after the answer, in bytes.
+    pub linger_bytes: usize,
+    /// How long an unread body is read and dropped after the answer.
+    pub linger: Duration,
+    /// How long answers in flight are waited for at shutdown.
+    pub drain: Duration,
+}
+
+/// A body larger than this needs one of [`Limits::large_bodies`], so that bodies cannot fill the memory.
+pub const LARGE_BODY_BYTES: usize = 64 * 1024;
+
+impl Default for Limits {
+    /// Source: the contract, section Errors; the rest bounds a node's memory below 512 MiB and its files below 10,000.
+    fn default() -> Self {
+        Self {
+            body_bytes: 2 * 1024 * 1024,
+            request: Duration::from_secs(10),
+            head: Duration::from_secs(5),
+            idle: Duration::from_secs(75),
+            head_bytes: 32 * 1024,
+            head_fields: 64,
+            connections: 8_192,
+            large_bodies: 128,
+            recounts: 2,
+            linger_bytes: 8 * 1024 * 1024,
+            linger: Duration::from_secs(1),
+            drain: Duration::from_secs(3),
+        }
+    }
+}

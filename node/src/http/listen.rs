@@ -1,0 +1,130 @@
+//! The accept loop: takes connections up to a bound, and at shutdown lets what is in flight come to its end.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderValue, header};
+use etebar::api::{NODE, PROBLEM_JSON, REQUEST_ID};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::app::App;
+use super::connection::serve_connection;
+use super::front::Front;
+use super::problem::Problem;
+use crate::runtime;
+use crate::runtime::net::{TcpListener, TcpStream};
+
+/// Pause after a failed accept, as when the process has no file left: so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often the disk's free room is looked at.
+const DISK_WATCH: Duration = Duration::from_secs(1);
+
+/// Serves the API on `listener` until `stopping` is cancelled; then takes no more, answers what is in flight, and comes
+/// back within [`super::Limits::drain`].
+pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken) {
+    let front = Front::new(app.clone());
+    let room = Arc::new(Semaphore::new(app.limits.connections));
+    let ended = CancellationToken::new();
+    let watch = watch_disk(app.clone(), ended.clone());
+    let accepting = async {
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => admit(&app, &front, stream, &room, &stopping, &ended),
+                    Err(error) => {
+                        warn!(%error, "could not accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drain(&app, &room).await;
+        ended.cancel();
+    };
+    tokio::join!(accepting, watch);
+}
+
+/// Starts a connection's task, or turns the connection away where there is no room.
+fn admit(
+    app: &App,
+    front: &Front,
+    stream: TcpStream,
+    room: &Arc<Semaphore>,
+    stopping: &CancellationToken,
+    ended: &CancellationToken,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        warn!(%error, "a connection could not be set to send at once");
+    }
+    let Ok(permit) = Arc::clone(room).try_acquire_owned() else {
+        runtime::spawn(turn_away(app.clone(), stream));
+        return;
+    };
+    let (front, limits) = (front.clone(), app.limits);
+    let (stopping, ended) = (stopping.clone(), ended.clone());
+    runtime::spawn(async move {
+        let _permit: OwnedSemaphorePermit = permit;
+        let serving = serve_connection(stream, limits, stopping, move |request, progress| {
+            front.clone().answer(request, progress)
+        });
+        tokio::select! {
+            () = serving => {}
+            () = ended.cancelled() => {}
+        }
+    });
+}
+
+/// Tells a caller that there is no room for its connection.
+async fn turn_away(app: App, mut stream: TcpStream) {
+    let problem = Problem::new(etebar::api::Code::Overloaded, "this node has no room for more connections");
+    let body = serde_json::to_string(problem.body()).unwrap_or_default();
+    let mut answer = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n".to_vec();
+    let fields = [
+        (header::CONTENT_TYPE.as_str(), HeaderValue::from_static(PROBLEM_JSON)),
+        (header::CONTENT_LENGTH.as_str(), HeaderValue::from(body.len())),
+        (header::RETRY_AFTER.as_str(), HeaderValue::from_static("1")),
+        (REQUEST_ID, app.request_id()),
+        (NODE, app.node.clone()),
+    ];
+    for (name, value) in fields {
+        answer.extend_from_slice(&[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    answer.extend_from_slice(&[b"\r\n", body.as_bytes()].concat());
+    let said: io::Result<()> = async {
+        stream.write_all(&answer).await?;
+        stream.shutdown().await
+    }
+    .await;
+    warn!(told = said.is_ok(), "a connection was turned away: no room for more");
+}
+
+/// Waits until all connections are gone, for a bounded time.
+async fn drain(app: &App, room: &Semaphore) {
+    let all = u32::try_from(app.limits.connections).unwrap_or(u32::MAX);
+    match tokio::time::timeout(app.limits.drain, room.acquire_many(all)).await {
+        Ok(_) => info!("all requests in flight were answered"),
+        Err(_) => warn!("requests were still in flight when their time was over"),
+    }
+}
+
+/// Looks at the disk's free room every now and then, and remembers whether it is used up.
+async fn watch_disk(app: App, ended: CancellationToken) {
+    let mut ticks = tokio::time::interval(DISK_WATCH);
+    loop {
+        tokio::select! {
+            () = ended.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let data_dir = app.data_dir.clone();
+        match runtime::blocking(move || super::disk_room::free_bytes(&data_dir)).await {
+            Ok(Ok(free)) => app.set_disk_full(free < super::app::DISK_RESERVE_BYTES),
+            Ok(Err(error)) => warn!(%error, "the disk's free room is not known"),
+            Err(error) => warn!(%error, "the disk's free room is not known"),
+        }
+    }
+}

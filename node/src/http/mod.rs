@@ -1,0 +1,35 @@
+//! All that knows axum: the HTTP API of one node.
+//!
+//! Read in this order: [`listen`] and [`connection`] (how bytes become requests), [`front`] (what every answer has),
+//! [`router`] and [`resources`] (what is asked), [`auth`], [`write`], [`read`] and [`history`] (how it is done),
+//! [`render`] and [`problem`] (how it is told). A request becomes a typed command here, once, and never later.
+
+mod app;
+mod auth;
+mod call;
+mod connection;
+mod cursor;
+mod disk_room;
+mod field;
+mod front;
+mod history;
+mod idempotency;
+mod json;
+mod limits;
+mod listen;
+mod phone;
+mod problem;
+mod query;
+mod read;
+mod recount;
+mod render;
+mod reply;
+mod resources;
+mod router;
+pub mod secret;
+mod wire;
+mod write;
+
+pub use app::App;
+pub use limits::Limits;
+pub use listen::serve;

@@ -1,0 +1,53 @@
+//! The whole ledger, added up again at one position, from its records alone; charges go on meanwhile.
+
+use axum::extract::State;
+use etebar::api;
+use ledger::Audit;
+use ledger::audit::Claims;
+
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::call::Head;
+use crate::http::history::{self, Reader};
+use crate::http::problem::{Answer, Problem};
+use crate::http::recount::Recount;
+use crate::http::{read, reply};
+
+/// `GET /v1/audit`
+pub async fn show(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    caller.must_see_all()?;
+    let query = head.query(&[])?;
+    let recount = Recount::begin(&app, head.deadline).await?;
+    read::fresh(&app, &head, &query).await?;
+    let (applied, claims) = {
+        let replica = read::state(&app, &caller)?;
+        (replica.applied, Claims::of(&replica.state))
+    };
+    let shown = history::reading(&app, move |reader| add_up(reader, &recount, applied, &claims)).await?;
+    reply::json(applied, &shown)
+}
+
+fn add_up(reader: &Reader, recount: &Recount, applied: u64, claims: &Claims) -> Result<api::Audit, Problem> {
+    let mut audit = Audit::new();
+    for number in 1..=claims.records {
+        recount.go_on(number)?;
+        audit.feed(&*reader.record(number)?);
+    }
+    let report = audit.report(claims);
+    let amount = |minor: i128| reader.ground.amount(minor);
+    Ok(api::Audit {
+        entries: report.sums.entries,
+        sellers: report.sellers,
+        credits: amount(report.sums.credits),
+        adjustments: amount(report.sums.adjustments),
+        charges: amount(report.sums.charges),
+        reversals: amount(report.sums.reversals),
+        seller_balances: amount(report.seller_balances),
+        phone_balances: amount(report.phone_balances),
+        treasury: amount(report.treasury),
+        consistent: report.consistent,
+        applied,
+        digest: report.digest.to_string(),
+    })
+}

@@ -1,0 +1,210 @@
+//! Charges: the hot path. A charge alone, lists of charges, and one charge looked up.
+
+use axum::extract::State;
+use etebar::api;
+use etebar::api::NewCharge;
+use ledger::{Action, Event, IdKind, IdempotencyKey, Phone, Record, RecordNumber, Time};
+
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::call::{Call, Head};
+use crate::http::cursor::List;
+use crate::http::field::Faults;
+use crate::http::history::{self, Reader, SCAN_RECORDS};
+use crate::http::problem::{Answer, Problem};
+use crate::http::query::Query;
+use crate::http::{field, idempotency, json, read, reply, write};
+use crate::raft::Replica;
+
+/// `POST /v1/charges`
+pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
+    let caller = Caller::of(&call.head, &app).await?;
+    caller.must_be_seller()?;
+    let key = idempotency::required(call.head.headers())?;
+    let places = app.ground()?.places;
+    let body = call.json(&app).await?;
+    let asked: NewCharge<'_> = json::parse(&body)?;
+    let mut faults = Faults::default();
+    let phone = faults.at(|| "/phone".into(), field::phone(&asked.phone));
+    let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, places));
+    let (Some(phone), Some(amount)) = (phone, amount) else { return Err(faults.problem()) };
+    write::decide(&app, caller, Some(key), Action::Charge { phone, amount }, call.head.deadline).await
+}
+
+/// `GET /v1/charges/{id}`
+pub async fn show(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    let query = head.query(&[])?;
+    let number = app.ground()?.ids.number(IdKind::Charge, head.id()?).ok_or_else(Problem::not_found)?;
+    read::fresh(&app, &head, &query).await?;
+    let (applied, reversed_by) = {
+        let replica = read::state(&app, &caller)?;
+        if number > replica.state.records() {
+            return Err(Problem::not_found());
+        }
+        (replica.applied, replica.state.reversal(number).map(|reversal| reversal.entry))
+    };
+    let found = history::reading(&app, move |reader| {
+        let record = reader.record(number)?;
+        Ok(record.seller().zip(reader.ground.charge(&record)))
+    });
+    let (seller, charge) = found.await?.ok_or_else(Problem::not_found)?;
+    caller.must_see(seller)?;
+    reply::json(applied, &api::ChargeRead { charge, reversed_by })
+}
+
+/// `GET /v1/charges`
+pub async fn list(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    let query = head.query(&["phone", "seller_id", "idempotency_key", "from", "to", "limit", "after"])?;
+    let filter = Filter::of(&app, &caller, &query)?;
+    let list = filter.list();
+    let (after, limit) = (list.after(query.get("after"))?, query.limit()?);
+    read::fresh(&app, &head, &query).await?;
+    let now = Time(app.clock.now_ms());
+    let (applied, bound, source) = {
+        let replica = read::state(&app, &caller)?;
+        (replica.applied, replica.state.records(), filter.source(&replica, after, now)?)
+    };
+    let Found { charges, next } = history::reading(&app, move |reader| search(reader, &filter, source, limit)).await?;
+    let items = with_reversals(&app, charges, bound);
+    reply::json(applied, &list.page(items, next))
+}
+
+/// Which charges a list shows.
+#[derive(Debug, Clone)]
+struct Filter {
+    phone: Option<Phone>,
+    seller: Option<RecordNumber>,
+    key: Option<IdempotencyKey>,
+    from: Option<Time>,
+    to: Option<Time>,
+}
+
+/// Where charges that may match are looked for.
+enum Source {
+    /// In these records, and after the last of them where `more` is set.
+    Numbers { numbers: Vec<RecordNumber>, more: bool },
+    /// In all records of this range.
+    Range { first: RecordNumber, last: RecordNumber },
+}
+
+impl Filter {
+    fn of(app: &App, caller: &Caller, query: &Query<'_>) -> Result<Self, Problem> {
+        // A plus in front is the number's own; any other was a space once.
+        let phone = query.get("phone").map(|text| match text.strip_prefix('+') {
+            Some(rest) => field::phone(&format!("+{}", rest.replace('+', " "))),
+            None => field::phone(&text.replace('+', " ")),
+        });
+        let phone = phone.transpose().map_err(|error| Problem::invalid("/phone", error))?;
+        let key = query.get("idempotency_key").map(field::idempotency_key).transpose();
+        let key = key.map_err(|error| Problem::invalid("/idempotency_key", error))?;
+        let seller = read::seller_filter(app, caller, query)?;
+        if key.is_some() && seller.is_none() {
+            return Err(Problem::invalid("/seller_id", "a key names a charge of one seller only, so give the seller"));
+        }
+        Ok(Self { phone, seller, key, from: query.time("from")?, to: query.time("to")? })
+    }
+
+    fn list(&self) -> List {
+        let text = |number: Option<u64>| number.map(|number| number.to_string());
+        List::new("charges")
+            .with("phone", text(self.phone.map(Phone::digits)).as_deref())
+            .with("seller", text(self.seller).as_deref())
+            .with("key", self.key.as_ref().map(IdempotencyKey::as_str))
+            .with("from", text(self.from.map(|time| time.0)).as_deref())
+            .with("to", text(self.to.map(|time| time.0)).as_deref())
+    }
+
+    /// The narrowest place to look in, from the number `after` on.
+    fn source(&self, replica: &Replica, after: RecordNumber, now: Time) -> Result<Source, Problem> {
+        let state = &replica.state;
+        let first = self.from.map_or(1, |from| state.record_from(from)).max(after.saturating_add(1));
+        let seller = self.seller.map(|number| state.seller(number).ok_or_else(Problem::not_found)).transpose()?;
+        if let (Some(key), Some(seller)) = (&self.key, self.seller) {
+            let number = state.seller_decision(seller, key, now).filter(|number| *number >= first);
+            return Ok(Source::Numbers { numbers: number.into_iter().collect(), more: false });
+        }
+        if let Some(phone) = self.phone {
+            let charges = state.phone(phone).map_or(&[][..], |account| &account.charges);
+            let begin = charges.partition_point(|number| *number < first);
+            return Ok(some_of(charges[begin..].iter().copied(), charges.len() - begin));
+        }
+        if let Some(seller) = seller {
+            let begin = seller.entries.partition_point(|entry| entry.record() < first);
+            let refs = seller.entries[begin..].iter();
+            return Ok(some_of(refs.map(|entry| entry.record()), seller.entries.len() - begin));
+        }
+        Ok(Source::Range { first, last: state.records() })
+    }
+
+    fn matches(&self, record: &Record) -> bool {
+        let Event::Charged { seller, phone, .. } = &record.event else { return false };
+        self.seller.is_none_or(|wanted| wanted == *seller)
+            && self.phone.is_none_or(|wanted| wanted == *phone)
+            && self.from.is_none_or(|from| record.time >= from)
+    }
+
+    /// Whether all from this record on are too late.
+    fn is_past(&self, record: &Record) -> bool {
+        self.to.is_some_and(|to| record.time >= to)
+    }
+}
+
+/// As many numbers as are copied at once while the state is locked.
+fn some_of(numbers: impl Iterator<Item = RecordNumber>, count: usize) -> Source {
+    const MOST: usize = 8_192;
+    Source::Numbers { numbers: numbers.take(MOST).collect(), more: count > MOST }
+}
+
+/// Charges that match, and the number after which the search goes on.
+struct Found {
+    charges: Vec<(RecordNumber, api::Charge)>,
+    next: Option<RecordNumber>,
+}
+
+fn search(reader: &Reader, filter: &Filter, source: Source, limit: usize) -> Result<Found, Problem> {
+    match source {
+        Source::Numbers { numbers, more } => search_in(reader, filter, numbers.into_iter(), more, limit),
+        Source::Range { first, last } => {
+            let more = last.saturating_sub(first) >= SCAN_RECORDS as u64;
+            search_in(reader, filter, (first..=last).take(SCAN_RECORDS), more, limit)
+        }
+    }
+}
+
+fn search_in(
+    reader: &Reader,
+    filter: &Filter,
+    numbers: impl Iterator<Item = RecordNumber>,
+    more: bool,
+    limit: usize,
+) -> Result<Found, Problem> {
+    let mut charges: Vec<(RecordNumber, api::Charge)> = Vec::new();
+    let mut last = None;
+    for number in numbers {
+        let record = reader.record(number)?;
+        if filter.is_past(&record) {
+            return Ok(Found { charges, next: None });
+        }
+        if filter.matches(&record) {
+            if charges.len() == limit {
+                return Ok(Found { charges, next: last });
+            }
+            charges.extend(reader.ground.charge(&record).map(|charge| (number, charge)));
+        }
+        last = Some(number);
+    }
+    Ok(Found { charges, next: last.filter(|_| more) })
+}
+
+/// Adds what reversed each charge, up to the record `bound`.
+fn with_reversals(app: &App, charges: Vec<(RecordNumber, api::Charge)>, bound: RecordNumber) -> Vec<api::ChargeRead> {
+    let replica = app.cluster.replica();
+    let reversal_of = |number| replica.state.reversal(number).filter(|reversal| reversal.record <= bound);
+    let shown = charges.into_iter().map(|(number, charge)| {
+        let reversed_by = reversal_of(number).map(|reversal| reversal.entry);
+        api::ChargeRead { charge, reversed_by }
+    });
+    shown.collect()
+}

@@ -1,0 +1,69 @@
+//! The cluster as this node sees it, and this replica's digest. Both are answered without the others' help.
+
+use axum::extract::State;
+use etebar::api;
+use etebar::api::Code;
+
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::call::Head;
+use crate::http::problem::{Answer, Problem};
+use crate::http::{read, reply};
+use crate::raft::{Consistency, MemberStatus, Role};
+
+/// `GET /v1/cluster`
+pub async fn show(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    head.query(&[])?.consistency()?;
+    read::local(&app, &head).await?;
+    drop(read::state(&app, &caller)?);
+    let status = app.cluster.status();
+    let shown = api::ClusterStatus {
+        leader: status.leader,
+        term: status.term,
+        members: status.members.iter().map(member).collect(),
+        applied: status.applied,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    reply::json(status.applied, &shown)
+}
+
+fn member(member: &MemberStatus) -> api::Member {
+    api::Member {
+        id: member.id,
+        api: member.api.clone(),
+        peer: member.peer.clone(),
+        role: match member.role {
+            Role::Voter => api::MemberRole::Voter,
+            Role::Learner => api::MemberRole::Learner,
+        },
+        healthy: member.healthy,
+        applied: member.applied.unwrap_or_default(),
+        lag: member.lag.unwrap_or_default(),
+    }
+}
+
+/// `GET /v1/cluster/digest`
+pub async fn digest(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    caller.must_see_all()?;
+    let query = head.query(&["applied"])?;
+    query.consistency()?;
+    read::local(&app, &head).await?;
+    let asked = query.number("applied")?;
+    if let Some(position) = asked {
+        app.cluster.read(Consistency::Local, Some(position), head.deadline).await?;
+    }
+    let (now, latest) = {
+        let replica = read::state(&app, &caller)?;
+        (replica.applied, replica.state.digest())
+    };
+    let (applied, digest) = match asked {
+        Some(position) if position != now => {
+            let recent = app.cluster.digest_at(position);
+            (position, recent.ok_or_else(|| Problem::new(Code::NotFound, "this position is no longer remembered"))?)
+        }
+        Some(_) | None => (now, latest),
+    };
+    reply::json(applied, &api::DigestAt { node: app.cluster.status().node, applied, digest: digest.to_string() })
+}

@@ -1,0 +1,168 @@
+//! Credit requests: a seller's wish for more credit, decided once and for ever.
+
+use axum::extract::State;
+use etebar::api;
+use etebar::api::NewCreditRequest;
+use ledger::{Action, IdKind, RecordNumber, Verdict};
+
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::call::{Call, Head};
+use crate::http::cursor::List;
+use crate::http::field::Faults;
+use crate::http::history::{self, Reader};
+use crate::http::problem::{Answer, Problem};
+use crate::http::{field, idempotency, json, read, render, reply, write};
+
+/// Most requests that one call looks at under the state's lock; a longer search goes on with the page's cursor.
+const SCAN_REQUESTS: usize = 20_000;
+
+/// `POST /v1/credit-requests`
+pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
+    let caller = Caller::of(&call.head, &app).await?;
+    caller.must_be_seller()?;
+    let key = idempotency::required(call.head.headers())?;
+    let places = app.ground()?.places;
+    let body = call.json(&app).await?;
+    let asked: NewCreditRequest<'_> = json::parse(&body)?;
+    let mut faults = Faults::default();
+    let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, places));
+    let note = faults.at(|| "/note".into(), field::note(asked.note.as_deref()));
+    let (Some(amount), Some(note)) = (amount, note) else { return Err(faults.problem()) };
+    write::decide(&app, caller, Some(key), Action::RequestCredit { amount, note }, call.head.deadline).await
+}
+
+/// `POST /v1/credit-requests/{id}/approve`
+pub async fn approve(State(app): State<App>, call: Call) -> Answer {
+    decide(app, call, Verdict::Approved).await
+}
+
+/// `POST /v1/credit-requests/{id}/reject`
+pub async fn reject(State(app): State<App>, call: Call) -> Answer {
+    decide(app, call, Verdict::Rejected).await
+}
+
+async fn decide(app: App, mut call: Call, verdict: Verdict) -> Answer {
+    let caller = Caller::of(&call.head, &app).await?;
+    caller.must_be_admin()?;
+    let request = number(&app, &call.head)?;
+    let body = call.json_if_any(&app).await?;
+    let asked: api::Verdict<'_> = json::parse_or_default(&body)?;
+    let reason = field::note(asked.reason.as_deref()).map_err(|error| Problem::invalid("/reason", error))?;
+    let action = Action::DecideCredit { request, verdict, reason };
+    // No key: the request itself remembers its verdict, and gives it again.
+    write::decide(&app, caller, None, action, call.head.deadline).await
+}
+
+/// `GET /v1/credit-requests/{id}`
+pub async fn show(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    let query = head.query(&[])?;
+    let request = number(&app, &head)?;
+    read::fresh(&app, &head, &query).await?;
+    let (applied, verdict) = {
+        let replica = read::state(&app, &caller)?;
+        let verdict = replica.state.verdict(request);
+        if verdict.is_none() && !replica.state.is_pending(request) {
+            return Err(Problem::not_found());
+        }
+        (replica.applied, verdict.map(|(record, _)| record))
+    };
+    let (seller, shown) = history::reading(&app, move |reader| shown(reader, request, verdict)).await?;
+    caller.must_see(seller)?;
+    reply::json(applied, &shown)
+}
+
+/// `GET /v1/credit-requests`
+pub async fn list(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    let query = head.query(&["status", "seller_id", "limit", "after"])?;
+    let status = status_of(query.get("status"))?;
+    let seller = read::seller_filter(&app, &caller, &query)?;
+    let seller_text = seller.map(|number| number.to_string());
+    let list = List::new("credit-requests").with("status", query.get("status")).with("seller", seller_text.as_deref());
+    let (after, limit) = (list.after(query.get("after"))?, query.limit()?);
+    read::fresh(&app, &head, &query).await?;
+    let (applied, found) = {
+        let replica = read::state(&app, &caller)?;
+        let numbers = match seller {
+            Some(number) => &replica.state.seller(number).ok_or_else(Problem::not_found)?.requests,
+            None => replica.state.credit_requests(),
+        };
+        let begin = numbers.partition_point(|number| *number <= after);
+        let verdict_of = |number| replica.state.verdict(number);
+        (replica.applied, search(&numbers[begin..], status, limit, verdict_of))
+    };
+    let Found { requests, next } = found;
+    let items = history::reading(&app, move |reader| {
+        let shown = requests.into_iter().map(|(request, verdict)| shown(reader, request, verdict));
+        shown.map(|request| request.map(|(_, request)| request)).collect::<Result<Vec<_>, Problem>>()
+    })
+    .await?;
+    reply::json(applied, &list.page(items, next))
+}
+
+/// Requests that match, each with its verdict's record, and the number after which the search goes on.
+struct Found {
+    requests: Vec<(RecordNumber, Option<RecordNumber>)>,
+    next: Option<RecordNumber>,
+}
+
+fn search(
+    numbers: &[RecordNumber],
+    status: Option<api::RequestStatus>,
+    limit: usize,
+    verdict_of: impl Fn(RecordNumber) -> Option<(RecordNumber, Verdict)>,
+) -> Found {
+    let mut requests = Vec::new();
+    let mut last = None;
+    for number in numbers.iter().take(SCAN_REQUESTS) {
+        let verdict = verdict_of(*number);
+        let is = match verdict.map(|(_, verdict)| verdict) {
+            None => api::RequestStatus::Pending,
+            Some(Verdict::Approved) => api::RequestStatus::Approved,
+            Some(Verdict::Rejected) => api::RequestStatus::Rejected,
+        };
+        if status.is_none_or(|wanted| wanted == is) {
+            if requests.len() == limit {
+                return Found { requests, next: last };
+            }
+            requests.push((*number, verdict.map(|(record, _)| record)));
+        }
+        last = Some(*number);
+    }
+    let next = last.filter(|_| numbers.len() > SCAN_REQUESTS);
+    Found { requests, next }
+}
+
+fn status_of(text: Option<&str>) -> Result<Option<api::RequestStatus>, Problem> {
+    match text {
+        None => Ok(None),
+        Some("pending") => Ok(Some(api::RequestStatus::Pending)),
+        Some("approved") => Ok(Some(api::RequestStatus::Approved)),
+        Some("rejected") => Ok(Some(api::RequestStatus::Rejected)),
+        Some(_) => Err(Problem::invalid("/status", "either pending, approved or rejected")),
+    }
+}
+
+fn number(app: &App, head: &Head) -> Result<RecordNumber, Problem> {
+    app.ground()?.ids.number(IdKind::CreditRequest, head.id()?).ok_or_else(Problem::not_found)
+}
+
+/// A request with its seller's number: as its verdict left it, or as it was filed.
+fn shown(
+    reader: &Reader,
+    request: RecordNumber,
+    verdict: Option<RecordNumber>,
+) -> Result<(RecordNumber, api::CreditRequest), Problem> {
+    let record = reader.record(verdict.unwrap_or(request))?;
+    let rendered = match verdict {
+        Some(_) => render::credit_request_decided(&reader.ground, &record, reader.actor(&record)?),
+        None => render::credit_request(&reader.ground, &record),
+    };
+    let seller = record.seller();
+    rendered
+        .zip(seller)
+        .map(|(request, seller)| (seller, request))
+        .ok_or_else(|| Problem::internal(format_args!("record {} is no credit request", record.number)))
+}

@@ -1,0 +1,70 @@
+//! API keys: who may do what. The secret leaves the node once, in the answer to the key's creation.
+
+use axum::extract::State;
+use etebar::api::{NewKey, Role};
+use ledger::{Action, Grant, IdKind};
+
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::call::{Call, Head};
+use crate::http::cursor::List;
+use crate::http::field::Faults;
+use crate::http::problem::{Answer, Problem};
+use crate::http::{field, idempotency, json, read, reply, secret, write};
+
+/// `POST /v1/keys`
+pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
+    let caller = Caller::of(&call.head, &app).await?;
+    caller.must_be_admin()?;
+    let key = idempotency::optional(call.head.headers())?;
+    let body = call.json(&app).await?;
+    let asked: NewKey<'_> = json::parse(&body)?;
+    let mut faults = Faults::default();
+    let name = faults.at(|| "/name".into(), field::name(&asked.name));
+    let grant = faults.at(|| "/seller_id".into(), grant_of(&app, &asked));
+    let (Some(name), Some(grant)) = (name, grant) else { return Err(faults.problem()) };
+    let grant = grant?;
+    let text = secret::text(asked.role, &app.chance.bytes().map_err(Problem::internal)?);
+    let action = Action::CreateKey { name, grant, hash: secret::hash(&text) };
+    write::decide_with_secret(&app, caller, key, action, Some(text), call.head.deadline).await
+}
+
+/// What the new key may do. The outer error is a body that contradicts itself, the inner one a seller that is not there.
+fn grant_of(app: &App, asked: &NewKey<'_>) -> Result<Result<Grant, Problem>, &'static str> {
+    match (asked.role, asked.seller_id) {
+        (Role::Admin, None) => Ok(Ok(Grant::Admin)),
+        (Role::Auditor, None) => Ok(Ok(Grant::Auditor)),
+        (Role::Seller, Some(id)) => Ok(read::seller_number(app, id).map(Grant::Seller)),
+        (Role::Seller, None) => Err("a seller's key names its seller"),
+        (Role::Admin | Role::Auditor, Some(_)) => Err("only a seller's key names a seller"),
+    }
+}
+
+/// `GET /v1/keys`: those in force.
+pub async fn list(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    caller.must_be_admin()?;
+    let query = head.query(&["limit", "after"])?;
+    let (list, limit) = (List::new("keys"), query.limit()?);
+    let after = list.after(query.get("after"))?;
+    read::fresh(&app, &head, &query).await?;
+    let ground = app.ground()?;
+    let (applied, mut keys) = {
+        let replica = read::state(&app, &caller)?;
+        let active = replica.state.api_keys_after(after).filter(|(_, key)| key.revoked_by.is_none());
+        let found = active.take(limit + 1).map(|(number, key)| (*number, ground.key(key)));
+        (replica.applied, found.collect::<Vec<_>>())
+    };
+    let more = keys.len() > limit;
+    keys.truncate(limit);
+    let last = keys.last().map(|(number, _)| *number).filter(|_| more);
+    reply::json(applied, &list.page(keys.into_iter().map(|(_, key)| key).collect(), last))
+}
+
+/// `DELETE /v1/keys/{id}`
+pub async fn revoke(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    caller.must_be_admin()?;
+    let key = app.ground()?.ids.number(IdKind::Key, head.id()?).ok_or_else(Problem::not_found)?;
+    write::decide(&app, caller, None, Action::RevokeKey { key }, head.deadline).await
+}

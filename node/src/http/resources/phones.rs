@@ -1,0 +1,33 @@
+//! Phone accounts: what was sold to one number.
+
+use axum::extract::State;
+use etebar::api;
+
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::call::Head;
+use crate::http::problem::{Answer, Problem};
+use crate::http::render::moment;
+use crate::http::{field, read, reply};
+
+/// `GET /v1/phones/{number}`, in any spelling; a number that was never charged is not found.
+pub async fn show(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    caller.must_see_all()?;
+    let query = head.query(&[])?;
+    let phone = field::phone(head.parameter()).map_err(|error| Problem::invalid("/number", error))?;
+    read::fresh(&app, &head, &query).await?;
+    let ground = app.ground()?;
+    let (applied, shown) = {
+        let replica = read::state(&app, &caller)?;
+        let account = replica.state.phone(phone).ok_or_else(Problem::not_found)?;
+        let shown = api::Phone {
+            phone: phone.to_string(),
+            balance: ground.amount(account.balance.signed()),
+            charges: account.charges.len() as u64,
+            last_charge_at: moment(account.last_charge_at),
+        };
+        (replica.applied, shown)
+    };
+    reply::json(applied, &shown)
+}

@@ -1,0 +1,62 @@
+//! One seller's books, added up again from the journal, not from the balance that is kept.
+
+use axum::extract::State;
+use etebar::api;
+use ledger::RecordNumber;
+use ledger::audit::Sums;
+
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::call::Head;
+use crate::http::history::{self, Reader};
+use crate::http::problem::{Answer, Problem};
+use crate::http::recount::Recount;
+use crate::http::{read, reply};
+
+/// `GET /v1/sellers/{id}/reconciliation`
+pub async fn show(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    let seller = read::seller_of(&app, &head, &caller)?;
+    let query = head.query(&[])?;
+    let recount = Recount::begin(&app, head.deadline).await?;
+    read::fresh(&app, &head, &query).await?;
+    let (applied, balance, numbers) = {
+        let replica = read::state(&app, &caller)?;
+        let found = replica.state.seller(seller).ok_or_else(Problem::not_found)?;
+        let numbers: Vec<RecordNumber> = found.entries.iter().map(|entry| entry.record()).collect();
+        (replica.applied, found.balance.signed(), numbers)
+    };
+    let shown = history::reading(&app, move |reader| add_up(reader, &recount, seller, balance, &numbers)).await?;
+    reply::json(applied, &shown)
+}
+
+fn add_up(
+    reader: &Reader,
+    recount: &Recount,
+    seller: RecordNumber,
+    balance: i64,
+    numbers: &[RecordNumber],
+) -> Result<api::Reconciliation, Problem> {
+    let mut sums = Sums::default();
+    let mut sound = true;
+    for number in numbers {
+        recount.go_on(*number)?;
+        let record = reader.record(*number)?;
+        sound &= record.seller() == Some(seller) && sums.add(&record);
+        // Each entry says what was left after it; that must be the sum so far, and never below zero.
+        let said = record.entry(&reader.ground.ids, "").map(|entry| i128::from(entry.balance));
+        sound &= said == Some(sums.total()) && sums.total() >= 0;
+    }
+    let amount = |minor: i128| reader.ground.amount(minor);
+    Ok(api::Reconciliation {
+        seller_id: reader.ground.seller_id(seller),
+        credits: amount(sums.credits),
+        adjustments: amount(sums.adjustments),
+        charges: amount(sums.charges),
+        reversals: amount(sums.reversals),
+        sum: amount(sums.total()),
+        balance: amount(i128::from(balance)),
+        entries: sums.entries,
+        consistent: sound && sums.total() == i128::from(balance),
+    })
+}

@@ -1,0 +1,85 @@
+//! Sellers: businesses with prepaid credit.
+
+use axum::extract::State;
+use etebar::api::NewSeller;
+use ledger::{Action, SellerStatus};
+
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::call::{Call, Head};
+use crate::http::cursor::List;
+use crate::http::problem::{Answer, Problem};
+use crate::http::{field, idempotency, json, read, reply, write};
+
+/// `POST /v1/sellers`
+pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
+    let caller = Caller::of(&call.head, &app).await?;
+    caller.must_be_admin()?;
+    let key = idempotency::optional(call.head.headers())?;
+    let body = call.json(&app).await?;
+    let asked: NewSeller<'_> = json::parse(&body)?;
+    let name = field::name(&asked.name).map_err(|error| Problem::invalid("/name", error))?;
+    write::decide(&app, caller, key, Action::CreateSeller { name }, call.head.deadline).await
+}
+
+/// `GET /v1/sellers`
+pub async fn list(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    caller.must_see_all()?;
+    let query = head.query(&["limit", "after"])?;
+    let (list, limit) = (List::new("sellers"), query.limit()?);
+    let after = list.after(query.get("after"))?;
+    read::fresh(&app, &head, &query).await?;
+    let ground = app.ground()?;
+    let (applied, mut sellers) = {
+        let replica = read::state(&app, &caller)?;
+        let found = replica.state.sellers_after(after).take(limit + 1);
+        (replica.applied, found.map(|(number, seller)| (*number, ground.seller(seller))).collect::<Vec<_>>())
+    };
+    let more = sellers.len() > limit;
+    sellers.truncate(limit);
+    let last = sellers.last().map(|(number, _)| *number).filter(|_| more);
+    reply::json(applied, &list.page(sellers.into_iter().map(|(_, seller)| seller).collect(), last))
+}
+
+/// `GET /v1/sellers/{id}` and `/v1/sellers/me`
+pub async fn show(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    let query = head.query(&[])?;
+    let number = read::seller_of(&app, &head, &caller)?;
+    read::fresh(&app, &head, &query).await?;
+    let ground = app.ground()?;
+    let (applied, seller) = {
+        let replica = read::state(&app, &caller)?;
+        let seller = replica.state.seller(number).ok_or_else(Problem::not_found)?;
+        (replica.applied, ground.seller(seller))
+    };
+    reply::json(applied, &seller)
+}
+
+/// `POST /v1/sellers/{id}/suspend`
+pub async fn suspend(State(app): State<App>, call: Call) -> Answer {
+    set_status(app, call, SellerStatus::Suspended).await
+}
+
+/// `POST /v1/sellers/{id}/activate`
+pub async fn activate(State(app): State<App>, call: Call) -> Answer {
+    set_status(app, call, SellerStatus::Active).await
+}
+
+async fn set_status(app: App, mut call: Call, status: SellerStatus) -> Answer {
+    let caller = Caller::of(&call.head, &app).await?;
+    caller.must_be_admin()?;
+    let seller = read::seller_number(&app, call.head.id()?)?;
+    nothing_but_an_empty_object(&call.json_if_any(&app).await?)?;
+    write::decide(&app, caller, None, Action::SetSellerStatus { seller, status }, call.head.deadline).await
+}
+
+/// A body that says nothing: absent, or `{}`.
+fn nothing_but_an_empty_object(body: &[u8]) -> Result<(), Problem> {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    let Nothing {} = json::parse_or_default(body)?;
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! What a member does by itself: tells its peers how it stands, begins the ledger where it leads, writes checkpoints,
+//! purges the log, keeps a wrong clock from leading, and stops when Raft does.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ledger::{Action, Command, SYSTEM_ACTOR};
+use openraft::RaftMetrics;
+use openraft::alias::WatchReceiverOf;
+use openraft::async_runtime::WatchReceiver;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::link::message::{Request, Response};
+use super::member::Member;
+use super::neighbours::ClockVerdict;
+use super::network::PeerLinks;
+use crate::runtime;
+use crate::storage::{StorageError, TypeConfig};
+
+/// Pause between two rounds of status, of a leader's duties, and of looks at the log's size.
+const ROUND: Duration = Duration::from_millis(200);
+/// Shortest pause between two checkpoints. Source: a restart folds the log from there again, about a second of work.
+const CHECKPOINT: Duration = Duration::from_millis(1_000);
+/// Longest wait for a peer's status.
+const STATUS: Duration = Duration::from_millis(1_000);
+/// Longest wait for a command of the cluster's own.
+const COMMAND: Duration = Duration::from_millis(2_000);
+
+/// Starts all duties of a member.
+pub fn start(member: &Arc<Member>) {
+    runtime::spawn(tell_peers(member.clone()));
+    runtime::spawn(lead(member.clone()));
+    runtime::spawn(keep_history(member.clone()));
+    runtime::spawn(keep_log_small(member.clone()));
+    runtime::spawn(watch_clock(member.clone()));
+    runtime::spawn(watch_raft(member.clone()));
+    runtime::spawn(recover(member.clone()));
+}
+
+fn every(pause: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(pause);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+async fn tell_peers(member: Arc<Member>) {
+    let mut ticks = every(ROUND);
+    loop {
+        ticks.tick().await;
+        for (node, peer) in member.peers() {
+            let links = member.links.to(node, &peer);
+            runtime::spawn(tell(member.clone(), links));
+        }
+    }
+}
+
+async fn tell(member: Arc<Member>, links: PeerLinks) {
+    let asked = Instant::now();
+    let status = Request::Status(member.heartbeat());
+    // A peer that does not answer is seen by its silence.
+    if let Ok(Response::Status(said)) = links.control.call(status, asked + STATUS).await {
+        member.hear(&said);
+        member.neighbours.hear_clock(said.node, said.clock_ms, member.clock.now_ms(), asked);
+    }
+}
+
+/// Where this member leads: begins the ledger, and binds members to their data directories at first contact.
+async fn lead(member: Arc<Member>) {
+    let mut ticks = every(ROUND);
+    loop {
+        ticks.tick().await;
+        if !member.leads() {
+            continue;
+        }
+        for action in due(&member) {
+            let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, action };
+            if let Err(error) = member.submit(vec![command], Instant::now() + COMMAND).await {
+                tracing::debug!(%error, "a command of the cluster's own was not decided");
+            }
+        }
+    }
+}
+
+fn due(member: &Member) -> Vec<Action> {
+    let replica = member.shared.replica();
+    if replica.state.genesis().is_none() {
+        return vec![Action::Genesis(member.settings.genesis.clone())];
+    }
+    let own = (member.me.node, member.me.incarnation);
+    let heard = member.settings.members.keys().filter_map(|node| {
+        let heard = member.neighbours.heard(*node)?;
+        Some((*node, heard.incarnation))
+    });
+    std::iter::once(own)
+        .chain(heard)
+        .filter(|(node, _)| replica.state.incarnation(*node).is_none())
+        .map(|(node, incarnation)| Action::RegisterNode { node, incarnation })
+        .collect()
+}
+
+async fn keep_history(member: Arc<Member>) {
+    let mut ticks = every(CHECKPOINT);
+    loop {
+        ticks.tick().await;
+        if is_over(&member) {
+            return;
+        }
+        if let Err(error) = member.checkpoints.write().await {
+            member.shared.fail(format!("a checkpoint could not be written: {error}"));
+        }
+    }
+}
+
+/// Purges by bytes: openraft counts entries, which may be of any size.
+async fn keep_log_small(member: Arc<Member>) {
+    let mut ticks = every(ROUND);
+    loop {
+        ticks.tick().await;
+        if is_over(&member) {
+            return;
+        }
+        if let Err(error) = purge(&member).await {
+            member.shared.fail(format!("the log could not be purged: {error}"));
+        }
+    }
+}
+
+async fn purge(member: &Arc<Member>) -> Result<(), StorageError> {
+    let log = member.log.clone();
+    let limit = member.settings.log_bytes;
+    let bytes = runtime::blocking(move || log.bytes_on_disk()).await.map_err(unfinished)??;
+    if bytes <= limit / 2 {
+        return Ok(());
+    }
+    // Openraft purges only what a snapshot that it knows of holds. Building one is writing a checkpoint.
+    if let Err(fatal) = member.raft.trigger().snapshot().await {
+        tracing::debug!(%fatal, "no snapshot: raft has stopped");
+        return Ok(());
+    }
+    let metrics = member.raft.data_metrics().borrow_watched().clone();
+    let (Some(snapshot), purged) = (metrics.snapshot, metrics.purged) else { return Ok(()) };
+    let log = member.log.clone();
+    let from = purged.map_or(0, |purged| purged.index + 1);
+    let search = move || purge_point(from, snapshot.index, |index| Ok(log.bytes_since(index)? <= limit / 4));
+    let upto = runtime::blocking(search).await.map_err(unfinished)??;
+    tracing::debug!(bytes, upto, "purging the log");
+    if let Err(fatal) = member.raft.trigger().purge_log(upto).await {
+        tracing::debug!(%fatal, "no purge: raft has stopped");
+    }
+    Ok(())
+}
+
+fn unfinished(unfinished: runtime::Unfinished) -> StorageError {
+    StorageError::Stopped { reason: unfinished.to_string() }
+}
+
+/// The first index of `from..=last` up to which a purge leaves little enough, or else the last.
+///
+/// Followers that are a little behind find the rest in the log, and need no snapshot.
+fn purge_point(
+    from: u64,
+    last: u64,
+    leaves_little: impl Fn(u64) -> Result<bool, StorageError>,
+) -> Result<u64, StorageError> {
+    let (mut low, mut high) = (from.min(last), last);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if leaves_little(middle)? {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Ok(low)
+}
+
+/// A clock far from the others' would forget keys early or never: such a member does not lead.
+async fn watch_clock(member: Arc<Member>) {
+    let mut ticks = every(ROUND);
+    let mut was = ClockVerdict::TooFew;
+    loop {
+        ticks.tick().await;
+        let verdict = member.neighbours.clock_verdict();
+        match verdict {
+            ClockVerdict::Off(ms) => {
+                if !matches!(was, ClockVerdict::Off(_)) {
+                    tracing::error!(ahead_ms = ms, "clock is off: this member does not lead");
+                }
+                member.raft.runtime_config().elect(false);
+                if member.leads() {
+                    hand_over(&member).await;
+                }
+            }
+            ClockVerdict::TooFew | ClockVerdict::Good => {
+                if matches!(was, ClockVerdict::Off(_)) {
+                    tracing::info!("clock is right again: this member may lead");
+                }
+                member.raft.runtime_config().elect(!member.stopping.load(Ordering::Acquire));
+            }
+        }
+        was = verdict;
+    }
+}
+
+/// Asks openraft to make the furthest healthy voter the leader; `false` where there is none.
+pub(super) async fn hand_over(member: &Member) -> bool {
+    let voters: Vec<u64> = member.raft.voter_ids().filter(|node| *node != member.me.node).collect();
+    let heard = |node: &u64| member.neighbours.heard(*node).filter(|heard| heard.healthy).map(|heard| heard.applied);
+    let Some(next) = voters.iter().filter(|node| heard(node).is_some()).max_by_key(|node| heard(node)) else {
+        return false;
+    };
+    match member.raft.trigger().transfer_leader(*next).await {
+        Ok(()) => true,
+        Err(fatal) => {
+            tracing::debug!(%fatal, "leadership not handed over");
+            false
+        }
+    }
+}
+
+/// Raft ends by itself only where its disk failed or it found itself impossible: the member then stops.
+async fn watch_raft(member: Arc<Member>) {
+    let mut metrics = member.raft.metrics();
+    let mut failure = member.shared.failure();
+    let why = tokio::select! {
+        why = raft_ended(&mut metrics) => why,
+        () = async { drop(failure.wait_for(Option::is_some).await) } => "the member failed".to_owned(),
+    };
+    if !member.stopping.load(Ordering::Acquire) {
+        member.shared.fail(why);
+    }
+    // A member that failed takes no further part: it neither votes nor acknowledges.
+    if let Err(error) = member.raft.shutdown().await {
+        tracing::error!(%error, "raft did not stop");
+    }
+}
+
+async fn raft_ended(metrics: &mut WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>) -> String {
+    loop {
+        let state = metrics.borrow_watched().running_state.clone();
+        if let Err(fatal) = state {
+            return format!("raft stopped: {fatal}");
+        }
+        if metrics.changed().await.is_err() {
+            return "raft stopped".to_owned();
+        }
+    }
+}
+
+/// After a restart: everything that was committed before is applied, and the ledger has begun.
+async fn recover(member: Arc<Member>) {
+    while let Err(error) = member.raft.wait_for_recovery(Some(Duration::from_secs(3_600))).await {
+        tracing::debug!(%error, "not recovered yet");
+        if is_over(&member) {
+            return;
+        }
+    }
+    let mut applied = member.shared.applied();
+    while member.shared.replica().state.genesis().is_none() {
+        if applied.changed().await.is_err() {
+            return;
+        }
+    }
+    member.recovered.store(true, Ordering::Release);
+    tracing::info!(node = member.me.node, "recovered");
+}
+
+fn is_over(member: &Member) -> bool {
+    member.stopping.load(Ordering::Acquire) || member.shared.failure().borrow().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purge_leaves_little_and_no_less_than_it_must() {
+        assert_eq!(purge_point(0, 1_000, |index| Ok(index >= 700)).unwrap(), 700);
+        assert_eq!(purge_point(0, 500, |index| Ok(index >= 700)).unwrap(), 500);
+        assert_eq!(purge_point(900, 500, |index| Ok(index >= 700)).unwrap(), 500);
+    }
+}

@@ -1,0 +1,156 @@
+//! The accepting side of the peer link: who comes in, and who serves it.
+//!
+//! Bounds: connections, time for the hello, calls worked on at a time for each connection.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, stream};
+use ledger::NodeNumber;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::append::{Append, Appended};
+use super::frame::{LinkError, Receiver, Sender};
+use super::hello::{Acquaintances, Connection, Identity, Purpose, answer};
+use super::message::{Numbered, Request, Response};
+use crate::runtime;
+use crate::runtime::net::{TcpListener, TcpStream};
+
+/// Connections at a time. A peer holds about six, and few peers come and go at once.
+const CONNECTIONS: usize = 256;
+/// Longest time from accepting to the end of the hello.
+const HELLO: Duration = Duration::from_millis(2_000);
+/// Calls of one connection that are worked on at a time; more wait in the network.
+const CALLS: usize = 4_096;
+/// Longest time that an answer may take to be handed to the network.
+const ANSWER: Duration = Duration::from_millis(5_000);
+/// A session on which nothing came for so long is closed; the peer dials again when it has something to say.
+const IDLE: Duration = Duration::from_secs(300);
+
+/// What a member does for its peers.
+pub trait Serve: Send + Sync + 'static {
+    /// Answers one call.
+    fn call(&self, from: NodeNumber, request: Request) -> impl Future<Output = Response> + Send;
+
+    /// Answers append requests in order; ends after a conflict or a higher vote.
+    fn append<S>(&self, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
+    where
+        S: Stream<Item = Append> + Send + 'static;
+
+    /// Receives a snapshot.
+    fn snapshot(&self, from: NodeNumber, connection: Connection) -> impl Future<Output = Result<(), LinkError>> + Send;
+}
+
+/// Accepts and serves peers for as long as the runtime lives.
+pub async fn serve<M: Serve>(listener: TcpListener, me: Identity, acquaintances: Acquaintances, member: Arc<M>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _address)) => {
+                let (acquaintances, member) = (acquaintances.clone(), member.clone());
+                runtime::spawn(async move {
+                    if let Err(error) = serve_one(stream, me, &acquaintances, &member).await {
+                        tracing::debug!(%error, "peer connection ended");
+                    }
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, say: pausing is all that helps.
+                tracing::warn!(%error, "peer not accepted");
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn serve_one<M: Serve>(
+    stream: TcpStream,
+    me: Identity,
+    acquaintances: &Acquaintances,
+    member: &Arc<M>,
+) -> Result<(), LinkError> {
+    let (caller, connection) =
+        answer(&me, acquaintances, stream, Instant::now() + HELLO).await.inspect_err(|error| {
+            if let LinkError::Refused(reason) = error {
+                tracing::warn!(%reason, "peer refused");
+            }
+        })?;
+    match caller.purpose {
+        Purpose::Append => serve_append(connection, member).await,
+        Purpose::Control | Purpose::Forward => serve_calls(connection, caller.node, member).await,
+        Purpose::Snapshot => member.snapshot(caller.node, connection).await,
+    }
+}
+
+/// Requests until the peer hangs up, is silent for long, or sends what does not decode.
+fn requests(receiver: Receiver) -> impl Stream<Item = Append> + Send + 'static {
+    stream::unfold(receiver, |mut receiver| async move {
+        match timeout(IDLE, receiver.receive::<Append>()).await {
+            Ok(Ok(request)) => Some((request, receiver)),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "append session ended");
+                None
+            }
+            Err(_elapsed) => None,
+        }
+    })
+}
+
+async fn serve_append<M: Serve>(connection: Connection, member: &Arc<M>) -> Result<(), LinkError> {
+    let Connection { mut sender, receiver } = connection;
+    let mut answers = pin!(member.append(requests(receiver)));
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(answer) => timeout(ANSWER, sender.send(&answer)).await.map_err(|_elapsed| LinkError::TimedOut)??,
+            Err(stopped) => {
+                tracing::debug!(%stopped, "append session ended");
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn serve_calls<M: Serve>(connection: Connection, from: NodeNumber, member: &Arc<M>) -> Result<(), LinkError> {
+    let Connection { sender, mut receiver } = connection;
+    let (answers, queue) = mpsc::channel(CALLS);
+    let room = Arc::new(Semaphore::new(CALLS));
+    let read = async {
+        loop {
+            let call = timeout(IDLE, receiver.receive::<Numbered<Request>>()).await;
+            let Numbered { id, body } = call.map_err(|_elapsed| LinkError::Closed)??;
+            let Ok(permit) = room.clone().acquire_owned().await else { return Err(LinkError::Closed) };
+            let (member, answers) = (member.clone(), answers.clone());
+            runtime::spawn(async move {
+                let body = member.call(from, body).await;
+                // Where the connection is gone, nobody waits for the answer any more.
+                drop(answers.send(Numbered { id, body }).await);
+                drop(permit);
+            });
+        }
+    };
+    tokio::select! {
+        biased;
+        ended = write_answers(sender, queue) => ended,
+        ended = read => ended,
+    }
+}
+
+async fn write_answers(mut sender: Sender, mut queue: mpsc::Receiver<Numbered<Response>>) -> Result<(), LinkError> {
+    while let Some(answer) = queue.recv().await {
+        let write = async {
+            sender.feed(&answer).await?;
+            while let Ok(answer) = queue.try_recv() {
+                sender.feed(&answer).await?;
+            }
+            sender.flush().await
+        };
+        timeout(ANSWER, write).await.map_err(|_elapsed| LinkError::TimedOut)??;
+    }
+    Ok(())
+}

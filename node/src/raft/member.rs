@@ -1,0 +1,150 @@
+//! One member, inside: what its parts share, and what it does for its peers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use ledger::NodeNumber;
+use openraft::async_runtime::WatchReceiver;
+use tokio::time::Instant;
+
+use super::checkpoint::Checkpointer;
+use super::link::append::{Append, Appended};
+use super::link::frame::LinkError;
+use super::link::hello::{Connection, Identity};
+use super::link::message::{Heartbeat, Request, Response};
+use super::link::serve::Serve;
+use super::machine::EtebarRaft;
+use super::neighbours::Neighbours;
+use super::network::{Links, PeerLinks};
+use super::proposer::Proposer;
+use super::read::ReadGate;
+use super::replica::Shared;
+use super::settings::ClusterSettings;
+use super::snapshot::SnapshotReceiver;
+use crate::runtime::Clock;
+use crate::storage::{self, History, LogStore};
+
+/// What the parts of a running member share.
+#[derive(Debug)]
+pub struct Member {
+    pub(super) me: Identity,
+    pub(super) settings: ClusterSettings,
+    pub(super) clock: Clock,
+    pub(super) shared: Arc<Shared>,
+    pub(super) history: Arc<History>,
+    pub(super) log: LogStore,
+    pub(super) checkpoints: Checkpointer,
+    pub(super) raft: EtebarRaft,
+    pub(super) proposer: Proposer,
+    pub(super) reads: ReadGate,
+    pub(super) links: Links,
+    pub(super) neighbours: Neighbours,
+    pub(super) receiver: SnapshotReceiver,
+    /// Everything committed before the start is applied.
+    pub(super) recovered: AtomicBool,
+    /// An orderly stop has begun.
+    pub(super) stopping: AtomicBool,
+}
+
+impl Member {
+    /// The leader that this member knows, perhaps itself.
+    pub(super) fn leader(&self) -> Option<NodeNumber> {
+        self.raft.server_metrics().borrow_watched().current_leader
+    }
+
+    /// Whether this member believes that it leads.
+    pub(super) fn leads(&self) -> bool {
+        self.leader() == Some(self.me.node)
+    }
+
+    /// All members by number: those of the log, or the first ones before there is any.
+    pub(super) fn members(&self) -> BTreeMap<NodeNumber, storage::Member> {
+        let membership = self.raft.server_metrics().borrow_watched().membership_config.clone();
+        let members: BTreeMap<_, _> =
+            membership.membership().nodes().map(|(node, member)| (*node, member.clone())).collect();
+        if members.is_empty() { self.settings.members.clone() } else { members }
+    }
+
+    /// All members but this one.
+    pub(super) fn peers(&self) -> BTreeMap<NodeNumber, storage::Member> {
+        let mut members = self.members();
+        members.remove(&self.me.node);
+        members
+    }
+
+    /// The links to a member; `None` where there is none of that number.
+    pub(super) fn links_to(&self, node: NodeNumber) -> Option<PeerLinks> {
+        self.peers().get(&node).map(|member| self.links.to(node, member))
+    }
+
+    /// How this member stands.
+    pub(super) fn heartbeat(&self) -> Heartbeat {
+        let (applied, digest) = {
+            let replica = self.shared.replica();
+            (replica.applied, replica.state.digest())
+        };
+        Heartbeat {
+            node: self.me.node,
+            incarnation: self.me.incarnation,
+            clock_ms: self.clock.now_ms(),
+            applied,
+            digest,
+            failure: self.shared.failure().borrow().clone(),
+        }
+    }
+
+    /// Takes in what a peer said of itself. The odd one out stops: more members differ from it than agree.
+    pub(super) fn hear(&self, said: &Heartbeat) {
+        self.neighbours.hear(said, &self.shared);
+        let differing = self.neighbours.differing();
+        if differing.len() * 2 >= self.members().len() {
+            self.shared.fail(format!(
+                "the digest here differs from those of members {differing:?}: this member's data is kept and must be \
+                 looked at; replace the member by a new one under another number"
+            ));
+        }
+    }
+}
+
+impl Serve for Member {
+    async fn call(&self, _from: NodeNumber, request: Request) -> Response {
+        let stopped = |error: &dyn std::fmt::Display| Response::Unavailable(error.to_string());
+        match request {
+            Request::Ping => Response::Pong,
+            Request::Vote(rpc) => self.raft.vote(rpc).await.map_or_else(|error| stopped(&error), Response::Vote),
+            Request::PreVote(rpc) => {
+                self.raft.pre_vote(rpc).await.map_or_else(|error| stopped(&error), Response::PreVote)
+            }
+            Request::TransferLeader(rpc) => {
+                let handled = self.raft.handle_transfer_leader(rpc).await;
+                handled.map_or_else(|error| stopped(&error), Response::TransferLeader)
+            }
+            Request::ReadPosition { wait_ms } => Response::ReadPosition(self.reads.position(after(wait_ms)).await),
+            Request::Status(said) => {
+                self.hear(&said);
+                Response::Status(self.heartbeat())
+            }
+            Request::Forward { commands, wait_ms } => {
+                Response::Forward(self.proposer.propose(commands, after(wait_ms)).await)
+            }
+        }
+    }
+
+    fn append<S>(&self, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
+    where
+        S: Stream<Item = Append> + Send + 'static,
+    {
+        self.raft.stream_append(requests).map(|answer| answer.map_err(|fatal| fatal.to_string()))
+    }
+
+    async fn snapshot(&self, _from: NodeNumber, connection: Connection) -> Result<(), LinkError> {
+        self.receiver.receive(&self.raft, connection).await
+    }
+}
+
+fn after(wait_ms: u64) -> Instant {
+    Instant::now() + Duration::from_millis(wait_ms.min(3_600_000))
+}

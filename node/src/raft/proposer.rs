@@ -1,0 +1,252 @@
+//! One entry for many: takes the groups that wait, proposes them as one log entry, and answers each.
+//!
+//! Invariants: one entry is in flight; a group stays whole and in one entry; what is refused here was never proposed.
+//! No fixed delay: alone, a group goes at once; under load entries grow by themselves while one is in flight.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use ledger::{Action, Command, Time};
+use openraft::errors::{ClientWriteError, RaftError};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use super::link::message::{Commands, NotDecided};
+use super::machine::EtebarRaft;
+use super::replica::Shared;
+use crate::runtime::{self, Clock};
+use crate::storage::codec;
+use crate::storage::types::{Decisions, Payload};
+
+/// Most commands in an entry, and in a group. Source: a batch of the contract has up to 8,000.
+pub const ENTRY_COMMANDS: usize = 8_192;
+/// Bytes after which an entry takes no further group; one group alone may be larger, up to [`GROUP_BYTES`].
+pub const ENTRY_BYTES: usize = 1024 * 1024;
+/// Most bytes of one group, so that its entry fits a frame of the peer link with room to spare.
+pub const GROUP_BYTES: usize = 6 * 1024 * 1024;
+
+const WAITING: u8 = 0;
+const TAKEN: u8 = 1;
+const GIVEN_UP: u8 = 2;
+
+/// Puts groups of commands into the log of a leader. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Proposer {
+    queue: mpsc::UnboundedSender<Group>,
+    room: Arc<Semaphore>,
+    /// Entries that came to an end, one way or the other.
+    ended: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct Group {
+    commands: Commands,
+    bytes: usize,
+    /// Room in the queue, given back when the group is taken.
+    room: OwnedSemaphorePermit,
+    stage: Arc<AtomicU8>,
+    answer: oneshot::Sender<Result<Decisions, NotDecided>>,
+}
+
+impl Group {
+    /// Whether the caller still waits; from here on it counts as proposed.
+    fn take(&self) -> bool {
+        self.stage.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// A group that is in an entry.
+struct Proposed {
+    count: usize,
+    answer: oneshot::Sender<Result<Decisions, NotDecided>>,
+}
+
+impl From<Group> for Proposed {
+    fn from(group: Group) -> Self {
+        drop(group.room);
+        Self { count: group.commands.len(), answer: group.answer }
+    }
+}
+
+impl Proposed {
+    fn answer(self, outcome: Result<Decisions, NotDecided>) {
+        // Who stopped waiting has been told that the outcome is unknown.
+        drop(self.answer.send(outcome));
+    }
+}
+
+impl Proposer {
+    /// Starts the task that proposes; at most `waiting_max` commands wait for it.
+    pub fn start(raft: EtebarRaft, shared: Arc<Shared>, clock: Clock, waiting_max: usize) -> Self {
+        let (queue, groups) = mpsc::unbounded_channel();
+        let room = Arc::new(Semaphore::new(waiting_max.min(Semaphore::MAX_PERMITS)));
+        let ended = Arc::new(AtomicU64::new(0));
+        runtime::spawn(run(Proposing { raft, shared, clock, ended: ended.clone() }, groups));
+        Self { queue, room, ended }
+    }
+
+    /// Proposes `commands` on this node, which should lead, and waits for their decisions.
+    pub async fn propose(&self, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
+        let bytes = commands.iter().map(weight).sum();
+        if commands.len() > ENTRY_COMMANDS || bytes > GROUP_BYTES {
+            return Err(NotDecided::Overloaded("a log entry".into()));
+        }
+        let full = || NotDecided::Overloaded("the queue of commands".into());
+        let count = u32::try_from(commands.len()).map_err(|_large| full())?;
+        let room = self.room.clone().try_acquire_many_owned(count).map_err(|_full| full())?;
+        let stage = Arc::new(AtomicU8::new(WAITING));
+        let (answer, answered) = oneshot::channel();
+        let ended_before = self.ended.load(Ordering::Acquire);
+        let group = Group { commands, bytes, room, stage: stage.clone(), answer };
+        if self.queue.send(group).is_err() {
+            return Err(NotDecided::NotLeader(None));
+        }
+        match timeout_at(deadline, answered).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_dropped)) => Err(NotDecided::Unknown),
+            Err(_elapsed) => {
+                let is_unproposed =
+                    stage.compare_exchange(WAITING, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire).is_ok();
+                match is_unproposed {
+                    // Not one entry came to an end while it waited: there is no quorum, not too much work.
+                    true if self.ended.load(Ordering::Acquire) == ended_before => Err(NotDecided::NotLeader(None)),
+                    true => Err(full()),
+                    false => Err(NotDecided::Unknown),
+                }
+            }
+        }
+    }
+}
+
+/// About how many bytes a command takes in an entry; never less than it does.
+fn weight(command: &Command) -> usize {
+    let key = command.idempotency_key.as_ref().map_or(0, |key| key.as_str().len());
+    let text = match &command.action {
+        Action::CreateSeller { name } | Action::CreateKey { name, .. } => name.as_str().len(),
+        Action::RequestCredit { note, .. } => note.as_str().len(),
+        Action::DecideCredit { reason, .. } | Action::Adjust { reason, .. } | Action::Reverse { reason, .. } => {
+            reason.as_str().len()
+        }
+        Action::Genesis(genesis) => genesis.currency.as_str().len() + 96,
+        Action::SetSellerStatus { .. }
+        | Action::RevokeKey { .. }
+        | Action::Charge { .. }
+        | Action::RegisterNode { .. } => 0,
+    };
+    64 + key + text
+}
+
+struct Proposing {
+    raft: EtebarRaft,
+    shared: Arc<Shared>,
+    clock: Clock,
+    ended: Arc<AtomicU64>,
+}
+
+async fn run(proposing: Proposing, mut queue: mpsc::UnboundedReceiver<Group>) {
+    let mut held = None;
+    loop {
+        let first = match held.take() {
+            Some(group) => group,
+            None => match queue.recv().await {
+                Some(group) => group,
+                None => return,
+            },
+        };
+        let groups = collect(first, &mut queue, &mut held);
+        proposing.propose(groups).await;
+        proposing.ended.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// What waits now, as far as it fits one entry; the first group that does not is held for the next.
+fn collect(first: Group, queue: &mut mpsc::UnboundedReceiver<Group>, held: &mut Option<Group>) -> Vec<Group> {
+    let (mut count, mut bytes) = (first.commands.len(), first.bytes);
+    let mut groups = vec![first];
+    while let Ok(group) = queue.try_recv() {
+        count += group.commands.len();
+        bytes += group.bytes;
+        if count > ENTRY_COMMANDS || bytes > ENTRY_BYTES {
+            *held = Some(group);
+            break;
+        }
+        groups.push(group);
+    }
+    groups
+}
+
+/// A [`super::apply::Batch`] made of borrowed commands; the same bytes.
+#[derive(Serialize)]
+struct BatchOf<'a> {
+    stamp: Time,
+    commands: Vec<&'a Command>,
+}
+
+impl Proposing {
+    async fn propose(&self, groups: Vec<Group>) {
+        let stamp = Time(self.clock.now_ms());
+        let groups = self.with_room_for_keys(groups, stamp);
+        if groups.is_empty() {
+            return;
+        }
+        let commands = groups.iter().flat_map(|group| group.commands.iter()).collect();
+        let encoded = codec::encode(&BatchOf { stamp, commands });
+        let proposed: Vec<Proposed> =
+            groups.into_iter().map(|group| Proposed { count: group.commands.len(), answer: group.answer }).collect();
+        match encoded {
+            Ok(bytes) => self.write(Payload(bytes.into()), proposed).await,
+            Err(error) => {
+                tracing::error!(%error, "entry not encoded");
+                answer_all(proposed, &NotDecided::Overloaded("a log entry".into()));
+            }
+        }
+    }
+
+    /// Refuses the groups whose new idempotency keys could not be remembered, and drops those nobody waits for.
+    fn with_room_for_keys(&self, groups: Vec<Group>, stamp: Time) -> Vec<Group> {
+        let replica = self.shared.replica();
+        let mut room = None;
+        let mut fitting = Vec::with_capacity(groups.len());
+        for group in groups {
+            let keyed = group.commands.iter().filter(|command| command.idempotency_key.is_some());
+            let new = keyed.filter(|command| replica.state.decision_of(command, stamp).is_none()).count() as u64;
+            let room = room.get_or_insert_with(|| replica.state.key_room(stamp, ENTRY_COMMANDS as u64));
+            if new > *room {
+                let full = NotDecided::Overloaded("the memory of idempotency keys".into());
+                drop(group.answer.send(Err(full)));
+            } else if group.take() {
+                *room -= new;
+                fitting.push(group);
+            }
+        }
+        fitting
+    }
+
+    async fn write(&self, payload: Payload, groups: Vec<Proposed>) {
+        match self.raft.client_write(payload).await {
+            Ok(written) => {
+                let Decisions { position, outcomes } = written.data;
+                let mut outcomes = outcomes.into_iter();
+                for group in groups {
+                    let outcomes = outcomes.by_ref().take(group.count).collect();
+                    group.answer(Ok(Decisions { position, outcomes }));
+                }
+            }
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
+                answer_all(groups, &NotDecided::NotLeader(forward.leader_id));
+            }
+            // Discarded, stopped: it may be in the log of others.
+            Err(error) => {
+                tracing::debug!(%error, "entry without an outcome");
+                answer_all(groups, &NotDecided::Unknown);
+            }
+        }
+    }
+}
+
+fn answer_all(groups: Vec<Proposed>, outcome: &NotDecided) {
+    for group in groups {
+        group.answer(Err(outcome.clone()));
+    }
+}

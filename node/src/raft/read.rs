@@ -1,0 +1,56 @@
+//! Positions for linearizable reads: one round of the leader for all reads that wait.
+//!
+//! Invariant: a position is confirmed by a quorum after its read began. A read that arrives during a round waits for
+//! the next one. No clock is trusted.
+
+use std::time::Duration;
+
+use openraft::ReadPolicy;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::machine::EtebarRaft;
+use crate::runtime;
+
+/// Reads that wait for a position, at most; the next ones are told that there is no leader.
+const WAITING: usize = 65_536;
+/// Longest time that one round takes; openraft itself gives up after its lease.
+const ROUND: Duration = Duration::from_millis(2_000);
+
+/// Gives positions for reads on the leader. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ReadGate(mpsc::Sender<oneshot::Sender<Option<u64>>>);
+
+impl ReadGate {
+    /// Starts the task that asks.
+    pub fn start(raft: EtebarRaft) -> Self {
+        let (sender, waiting) = mpsc::channel(WAITING);
+        runtime::spawn(run(raft, waiting));
+        Self(sender)
+    }
+
+    /// A position that includes everything acknowledged before this call; `None` where this node does not lead.
+    pub async fn position(&self, deadline: Instant) -> Option<u64> {
+        let (answer, answered) = oneshot::channel();
+        self.0.try_send(answer).ok()?;
+        timeout_at(deadline, answered).await.ok()?.ok()?
+    }
+}
+
+async fn run(raft: EtebarRaft, mut waiting: mpsc::Receiver<oneshot::Sender<Option<u64>>>) {
+    let mut round = Vec::new();
+    while waiting.recv_many(&mut round, WAITING).await > 0 {
+        let position = match timeout(ROUND, raft.get_read_log_id(ReadPolicy::ReadIndex)).await {
+            Ok(Ok((read, _applied))) => Some(read.index()),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "read position not confirmed");
+                None
+            }
+            Err(_elapsed) => None,
+        };
+        for answer in round.drain(..) {
+            // A reader that stopped waiting needs no position.
+            answer.send(position).ok();
+        }
+    }
+}

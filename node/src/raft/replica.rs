@@ -1,0 +1,163 @@
+//! What this member holds: the state, the position it reflects, and what is published of them.
+//!
+//! Invariants: state and position change together, under one lock; only the state machine changes them. Positions,
+//! digests and the key ring are published after the change that they tell of.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use ledger::{Digest, Event, Record, State};
+use openraft::type_config::alias::{LogIdOf, StoredMembershipOf};
+use tokio::sync::watch;
+
+use super::key_ring::KeyRing;
+use super::link::hello::Acquaintances;
+use crate::storage::types::TypeConfig;
+
+/// How many recent positions have their digest at hand.
+pub const DIGESTS: usize = 4_096;
+
+/// The state and the position that it reflects; consistent with each other.
+pub struct Replica {
+    /// The fold of all records up to `applied`.
+    pub state: State,
+    /// The Raft log index that the state reflects; 0 before the first.
+    pub applied: u64,
+    pub(super) log_id: Option<LogIdOf<TypeConfig>>,
+    pub(super) membership: StoredMembershipOf<TypeConfig>,
+}
+
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Replica({} records at {})", self.state.records(), self.applied)
+    }
+}
+
+/// The replica and what is published of it; one for the node.
+#[derive(Debug)]
+pub struct Shared {
+    replica: RwLock<Replica>,
+    digests: Mutex<VecDeque<(u64, Digest)>>,
+    key_ring: RwLock<Arc<KeyRing>>,
+    applied: watch::Sender<u64>,
+    failure: watch::Sender<Option<String>>,
+    /// The data directories that the log has bound to members' numbers.
+    pub acquaintances: Acquaintances,
+}
+
+impl Shared {
+    /// Begins with what the pages on disk gave.
+    pub fn new(
+        state: State,
+        log_id: Option<LogIdOf<TypeConfig>>,
+        membership: StoredMembershipOf<TypeConfig>,
+        acquaintances: Acquaintances,
+    ) -> Self {
+        let replica = Replica { state, applied: 0, log_id: None, membership };
+        let shared = Self {
+            replica: RwLock::new(replica),
+            digests: Mutex::default(),
+            key_ring: RwLock::default(),
+            applied: watch::Sender::new(0),
+            failure: watch::Sender::new(None),
+            acquaintances,
+        };
+        shared.begin_at(log_id);
+        shared
+    }
+
+    /// The state now. Never held across an await: applying waits for it.
+    pub fn replica(&self) -> RwLockReadGuard<'_, Replica> {
+        self.replica.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, to change; for the state machine alone.
+    pub(super) fn replica_mut(&self) -> RwLockWriteGuard<'_, Replica> {
+        self.replica.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes everything anew after the state was replaced or folded from pages.
+    pub(super) fn begin_at(&self, log_id: Option<LogIdOf<TypeConfig>>) {
+        let mut replica = self.replica_mut();
+        replica.log_id = log_id;
+        replica.applied = log_id.map_or(0, |id| id.index);
+        let (applied, digest) = (replica.applied, replica.state.digest());
+        self.publish_keys(KeyRing::of(&replica.state));
+        for (node, incarnation) in replica.state.nodes() {
+            self.acquaintances.add(node, incarnation);
+        }
+        drop(replica);
+        self.publish(applied, digest);
+    }
+
+    /// Tells the world of a position that was just applied.
+    pub(super) fn publish(&self, applied: u64, digest: Digest) {
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        if digests.len() >= DIGESTS {
+            digests.pop_front();
+        }
+        digests.push_back((applied, digest));
+        drop(digests);
+        self.applied.send_replace(applied);
+    }
+
+    /// Publishes what a new record changes of keys and acquaintances.
+    pub(super) fn note(&self, state: &State, record: &Record) {
+        let changed = match &record.event {
+            Event::Genesis(_) | Event::KeyCreated { .. } => record.number,
+            Event::KeyRevoked { key } => *key,
+            Event::NodeRegistered { node, incarnation } => return self.acquaintances.add(*node, *incarnation),
+            Event::SellerCreated { .. }
+            | Event::SellerStatusSet { .. }
+            | Event::CreditRequested { .. }
+            | Event::CreditApproved { .. }
+            | Event::CreditRejected { .. }
+            | Event::Adjusted { .. }
+            | Event::Charged { .. }
+            | Event::Reversed { .. }
+            | Event::Refused { .. } => return,
+        };
+        if let Some(key) = state.api_key(changed) {
+            self.publish_keys(self.key_ring().with(key));
+        }
+    }
+
+    fn publish_keys(&self, ring: KeyRing) {
+        *self.key_ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+    }
+
+    /// All API keys; never waits for applying.
+    pub fn key_ring(&self) -> Arc<KeyRing> {
+        self.key_ring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The digest over everything decided up to `applied`, where that is among the recent positions.
+    pub fn digest_at(&self, applied: u64) -> Option<Digest> {
+        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = digests.binary_search_by_key(&applied, |(position, _)| *position).ok()?;
+        digests.get(found).map(|(_, digest)| *digest)
+    }
+
+    /// The position, to wait for.
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.applied.subscribe()
+    }
+
+    /// Records why the node must stop; the first reason stays.
+    pub fn fail(&self, reason: String) {
+        self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            if first {
+                tracing::error!(%reason, "member stopped");
+                *failure = Some(reason);
+            }
+            first
+        });
+    }
+
+    /// Why the node must stop, to wait for.
+    pub fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.failure.subscribe()
+    }
+}

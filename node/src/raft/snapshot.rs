@@ -1,0 +1,277 @@
+//! Catching a member up whose log ends before ours begins: only the pages that it lacks travel.
+//!
+//! Invariants: what the follower has durably is never overwritten; a history that is not the beginning of ours stops the
+//! follower and is kept; a broken transfer goes on where it ended, because full pages are the same everywhere.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ledger::{Digest, RecordNumber, State, chain_record, page_of};
+use openraft::RaftTypeConfig;
+use openraft::errors::{ErrorSource, NetworkError, StreamingError, Unreachable};
+use openraft::raft::SnapshotResponse;
+use openraft::storage::{Snapshot, SnapshotMeta};
+use openraft::type_config::alias::{SnapshotOf, VoteOf};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout};
+
+use super::checkpoint::Checkpointer;
+use super::link::call::Peer;
+use super::link::frame::LinkError;
+use super::link::hello::{Connection, Purpose};
+use super::machine::{EtebarRaft, SnapshotData};
+use super::replica::Shared;
+use crate::runtime;
+use crate::storage::types::TypeConfig;
+use crate::storage::{Checkpoint, History, StorageError};
+
+/// Longest silence on a transfer.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Longest wait for the follower to fold and install what it received.
+const INSTALL: Duration = Duration::from_secs(120);
+
+/// What the sender says.
+#[derive(Debug, Serialize, Deserialize)]
+enum Give {
+    /// This is what you shall have.
+    Offer { vote: VoteOf<TypeConfig>, to: Checkpoint },
+    /// A page, up to the last record on offer, with the BLAKE3 of its bytes.
+    Page { page: u64, bytes: Vec<u8>, checksum: [u8; 32] },
+    /// That was all of them.
+    End,
+    /// Your history is not the beginning of mine.
+    Diverged { records: u64 },
+}
+
+/// What the receiver says.
+#[derive(Debug, Serialize, Deserialize)]
+enum Take {
+    /// I have so many records durably, and this is the chain over them; pages up to `staged` need not be sent again.
+    Have { records: u64, digest: Digest, staged: RecordNumber },
+    /// It is installed, or my vote is higher.
+    Done { vote: VoteOf<TypeConfig> },
+    /// I cannot take it.
+    Refused { reason: String },
+}
+
+/// What sending needs of this member. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SnapshotSender {
+    shared: Arc<Shared>,
+    history: Arc<History>,
+}
+
+/// Why a transfer ended early.
+#[derive(Debug, thiserror::Error)]
+enum TransferError {
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl From<TransferError> for StreamingError<TypeConfig> {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::Storage(error) => {
+                let source = <TypeConfig as RaftTypeConfig>::ErrorSource::from_error(&error);
+                openraft::StorageError::read_snapshot(None, source).into()
+            }
+            TransferError::Link(LinkError::Io(_) | LinkError::Refused(_)) | TransferError::Refused(_) => {
+                Unreachable::from_string(&error).into()
+            }
+            TransferError::Link(LinkError::Closed | LinkError::TimedOut | LinkError::Malformed(_)) => {
+                NetworkError::from_string(&error).into()
+            }
+        }
+    }
+}
+
+impl SnapshotSender {
+    /// Over this member's state and history.
+    pub fn new(shared: Arc<Shared>, history: Arc<History>) -> Self {
+        Self { shared, history }
+    }
+}
+
+/// Sends the checkpoint that `snapshot` names, as far as the peer lacks it. Dropping the future cancels.
+pub async fn send_snapshot(
+    peer: &Peer,
+    sender: &SnapshotSender,
+    vote: VoteOf<TypeConfig>,
+    snapshot: SnapshotOf<TypeConfig, SnapshotData>,
+    dial_until: Instant,
+) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+    let SnapshotData(to) = snapshot.snapshot;
+    let sent = send(peer, sender, vote, to, dial_until).await;
+    let vote = sent.inspect_err(|error| tracing::warn!(peer = peer.node, %error, "snapshot not sent"))?;
+    Ok(SnapshotResponse::new(vote))
+}
+
+async fn send(
+    peer: &Peer,
+    own: &SnapshotSender,
+    vote: VoteOf<TypeConfig>,
+    to: Checkpoint,
+    dial_until: Instant,
+) -> Result<VoteOf<TypeConfig>, TransferError> {
+    let mut link = peer.dial(Purpose::Snapshot, dial_until).await?;
+    give(&mut link, &Give::Offer { vote, to: to.clone() }).await?;
+    let (records, digest, staged) = match take(&mut link, SILENCE).await? {
+        Take::Have { records, digest, staged } => (records, digest, staged),
+        Take::Done { vote } => return Ok(vote),
+        Take::Refused { reason } => return Err(TransferError::Refused(reason)),
+    };
+    if records <= to.records && digest_at(own, records).await? != digest {
+        tracing::error!(peer = peer.node, records, "a follower's history is not the beginning of ours");
+        give(&mut link, &Give::Diverged { records }).await?;
+        return Err(TransferError::Refused(format!("its {records} records are not the first of ours")));
+    }
+    let from = records.max(staged) + 1;
+    tracing::info!(peer = peer.node, from, to = to.records, "sending history");
+    if from <= to.records {
+        for page in page_of(from)..=page_of(to.records) {
+            let (history, last) = (own.history.clone(), to.records);
+            let bytes = blocking(move || history.page(page, last)).await?;
+            let checksum = *blake3::hash(&bytes).as_bytes();
+            give(&mut link, &Give::Page { page, bytes, checksum }).await?;
+        }
+    }
+    give(&mut link, &Give::End).await?;
+    match take(&mut link, INSTALL).await? {
+        Take::Done { vote } => Ok(vote),
+        Take::Refused { reason } => Err(TransferError::Refused(reason)),
+        Take::Have { .. } => Err(TransferError::Refused("the peer began again".into())),
+    }
+}
+
+/// The chain over our first `records` records.
+async fn digest_at(own: &SnapshotSender, records: RecordNumber) -> Result<Digest, TransferError> {
+    let (shared, history) = (own.shared.clone(), own.history.clone());
+    let digest = blocking(move || {
+        let before = digest_before_page_of(&shared.replica().state, records);
+        (page_of(records) * ledger::PAGE_RECORDS + 1..=records)
+            .try_fold(before, |digest, number| Ok(chain_record(&digest, &*history.record(number)?)))
+    });
+    Ok(digest.await?)
+}
+
+/// The chain over all records before the page that holds record `records`; the chain's beginning for none.
+fn digest_before_page_of(state: &State, records: RecordNumber) -> Digest {
+    state.page_mark(page_of(records)).map_or(Digest::ZERO, |mark| mark.record_digest)
+}
+
+async fn blocking<T, F>(work: F) -> Result<T, StorageError>
+where
+    F: FnOnce() -> Result<T, StorageError> + Send + 'static,
+    T: Send + 'static,
+{
+    let done = runtime::blocking(work).await;
+    done.map_err(|unfinished| StorageError::Stopped { reason: unfinished.to_string() })?
+}
+
+async fn give(link: &mut Connection, what: &Give) -> Result<(), LinkError> {
+    timeout(SILENCE, link.sender.send(what)).await.map_err(|_elapsed| LinkError::TimedOut)?
+}
+
+async fn take(link: &mut Connection, within: Duration) -> Result<Take, LinkError> {
+    timeout(within, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)?
+}
+
+/// Receives snapshots, one at a time.
+#[derive(Debug)]
+pub struct SnapshotReceiver {
+    shared: Arc<Shared>,
+    history: Arc<History>,
+    checkpoints: Checkpointer,
+    staged: Mutex<Staged>,
+}
+
+/// Full pages that were received and lie beyond the checkpoint. They count for as long as that is the last one: the
+/// next would write its own last page, with fewer records, over one of them.
+#[derive(Debug, Default)]
+struct Staged {
+    checkpoint: u64,
+    upto: RecordNumber,
+}
+
+impl SnapshotReceiver {
+    /// Over this member's replica and history.
+    pub fn new(shared: Arc<Shared>, history: Arc<History>, checkpoints: Checkpointer) -> Self {
+        Self { shared, history, checkpoints, staged: Mutex::default() }
+    }
+
+    /// Serves one transfer.
+    pub async fn receive(&self, raft: &EtebarRaft, mut link: Connection) -> Result<(), LinkError> {
+        let answer = match self.receive_all(raft, &mut link).await {
+            Ok(vote) => Take::Done { vote },
+            Err(TransferError::Link(error)) => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "snapshot not taken");
+                Take::Refused { reason: error.to_string() }
+            }
+        };
+        timeout(SILENCE, link.sender.send(&answer)).await.map_err(|_elapsed| LinkError::TimedOut)?
+    }
+
+    async fn receive_all(&self, raft: &EtebarRaft, link: &mut Connection) -> Result<VoteOf<TypeConfig>, TransferError> {
+        let Give::Offer { vote, to } = receive(link).await? else {
+            return Err(TransferError::Refused("a transfer begins with an offer".into()));
+        };
+        // Own checkpoints would write pages with fewer records over those that lie beyond the last one.
+        let _turn = self.checkpoints.hold().await;
+        let own = self.history.checkpoint();
+        let staged = self.staged_beyond(own.records).upto;
+        let have = Take::Have { records: own.records, digest: own.digest, staged };
+        timeout(SILENCE, link.sender.send(&have)).await.map_err(|_elapsed| LinkError::TimedOut)??;
+        self.receive_pages(link, &to).await?;
+        let meta = SnapshotMeta { last_log_id: to.applied, last_membership: to.membership.clone() };
+        let snapshot = Snapshot { meta, snapshot: SnapshotData(to) };
+        let installed = raft.install_full_snapshot(vote, snapshot).await;
+        let answer = installed.map_err(|fatal| TransferError::Refused(fatal.to_string()))?;
+        Ok(answer.vote)
+    }
+
+    /// What was received since the checkpoint with so many records.
+    fn staged_beyond(&self, checkpoint: u64) -> MutexGuard<'_, Staged> {
+        let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        if staged.checkpoint != checkpoint {
+            *staged = Staged { checkpoint, upto: 0 };
+        }
+        staged
+    }
+
+    async fn receive_pages(&self, link: &mut Connection, to: &Checkpoint) -> Result<(), TransferError> {
+        loop {
+            match receive(link).await? {
+                Give::Page { page, bytes, checksum } => {
+                    if checksum != *blake3::hash(&bytes).as_bytes() {
+                        return Err(LinkError::Malformed(format!("page {page} was damaged on its way")).into());
+                    }
+                    let (history, last) = (self.history.clone(), to.records);
+                    blocking(move || futures::executor::block_on(history.install_page(page, &bytes, last))).await?;
+                    let end = (page + 1) * ledger::PAGE_RECORDS;
+                    if end <= to.records {
+                        self.staged_beyond(self.history.checkpoint().records).upto = end;
+                    }
+                }
+                Give::End => return Ok(()),
+                Give::Diverged { records } => {
+                    let reason = format!(
+                        "the first {records} records here are not those of the leader: this member's data is kept and \
+                         must be looked at; replace the member by a new one under another number"
+                    );
+                    self.shared.fail(reason.clone());
+                    return Err(TransferError::Refused(reason));
+                }
+                Give::Offer { .. } => return Err(TransferError::Refused("a second offer".into())),
+            }
+        }
+    }
+}
+
+async fn receive(link: &mut Connection) -> Result<Give, LinkError> {
+    timeout(SILENCE, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)?
+}

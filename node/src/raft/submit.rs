@@ -1,0 +1,107 @@
+//! From anywhere to a decision: to the leader's proposer, here or over the link, and again where that is safe.
+//!
+//! Invariant: the commands are given to somebody else only where the one before certainly did not write them, or where
+//! deciding them twice is the same as once. Whoever is told "not done" can rely on it.
+
+use std::time::Duration;
+
+use ledger::{Action, Command};
+use openraft::async_runtime::WatchReceiver;
+use tokio::time::{Instant, timeout};
+
+use super::answers::SubmitError;
+use super::link::call::CallError;
+use super::link::message::{Commands, NotDecided, Request, Response};
+use super::member::Member;
+use crate::storage::types::Decisions;
+
+/// Longest pause before another attempt; a change of leader ends it.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Longest wait of one attempt for a leader elsewhere: a leader that was killed a moment ago answers nothing.
+const ATTEMPT: Duration = Duration::from_millis(10_000);
+
+impl Member {
+    /// Has `commands` decided as one group, wherever the leader is.
+    pub(super) async fn submit(&self, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
+        let begun = Instant::now();
+        let may_repeat = commands.iter().all(is_repeatable);
+        let commands = Commands::from(commands);
+        let mut perhaps_done = false;
+        let mut hint = None;
+        loop {
+            let not_decided = match self.attempt(&commands, hint.take(), deadline).await {
+                Ok(decisions) => return Ok(decisions),
+                Err(not_decided) => not_decided,
+            };
+            match not_decided {
+                NotDecided::NotLeader(leader) => hint = leader,
+                NotDecided::Overloaded(what) if !perhaps_done => return Err(SubmitError::Overloaded { what }),
+                NotDecided::Overloaded(_) => {}
+                NotDecided::Unknown => perhaps_done = true,
+            }
+            let is_over = Instant::now() + PAUSE >= deadline;
+            if perhaps_done && (is_over || !may_repeat) {
+                return Err(SubmitError::OutcomeUnknown { waited: begun.elapsed() });
+            }
+            if is_over {
+                return Err(SubmitError::NoLeader);
+            }
+            self.pause_for_leader().await;
+        }
+    }
+
+    /// One attempt at the leader that is known, or at the one that the last attempt named.
+    async fn attempt(
+        &self,
+        commands: &Commands,
+        hint: Option<u64>,
+        deadline: Instant,
+    ) -> Result<Decisions, NotDecided> {
+        match hint.or_else(|| self.leader()) {
+            None => Err(NotDecided::NotLeader(None)),
+            Some(leader) if leader == self.me.node => self.proposer.propose(commands.clone(), deadline).await,
+            Some(leader) => self.forward(leader, commands.clone(), deadline).await,
+        }
+    }
+
+    /// Gives the commands, not the request that they came with, to the leader.
+    async fn forward(&self, leader: u64, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
+        let Some(links) = self.links_to(leader) else { return Err(NotDecided::NotLeader(None)) };
+        let deadline = deadline.min(Instant::now() + ATTEMPT);
+        let wait_ms = millis_until(deadline);
+        match links.forward.call(Request::Forward { commands, wait_ms }, deadline).await {
+            Ok(Response::Forward(outcome)) => outcome,
+            Ok(Response::Unavailable(_)) | Err(CallError::NotSent(_)) => Err(NotDecided::NotLeader(None)),
+            Ok(_) | Err(CallError::NoAnswer) => Err(NotDecided::Unknown),
+        }
+    }
+
+    async fn pause_for_leader(&self) {
+        let mut metrics = self.raft.server_metrics();
+        // Elapsed or changed, both mean: look again.
+        drop(timeout(PAUSE, metrics.changed()).await);
+    }
+}
+
+/// Milliseconds from now to `deadline`, to be counted from its arrival by a peer with another clock.
+pub(super) fn millis_until(deadline: Instant) -> u64 {
+    u64::try_from(deadline.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether deciding it twice is the same as once: its key or its own nature makes the second one a replay.
+fn is_repeatable(command: &Command) -> bool {
+    command.idempotency_key.is_some()
+        || match command.action {
+            Action::Genesis(_)
+            | Action::RevokeKey { .. }
+            | Action::DecideCredit { .. }
+            | Action::RegisterNode { .. } => true,
+            Action::CreateSeller { .. }
+            | Action::SetSellerStatus { .. }
+            | Action::CreateKey { .. }
+            | Action::RequestCredit { .. }
+            | Action::Adjust { .. }
+            | Action::Charge { .. }
+            | Action::Reverse { .. } => false,
+        }
+}

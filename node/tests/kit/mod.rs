@@ -1,0 +1,243 @@
+//! Three members in one process, each with its own threads, disks and sockets on loopback.
+//!
+//! Stopping a member takes its threads away without notice; what it had not synced, its files still hold, so this is a
+//! kill and not a power cut.
+
+#![allow(dead_code, reason = "each test file uses its part of the kit")]
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use etebar_node::raft::{Cluster, ClusterSettings, Consistency, Identity, MemberDisks, SubmitError};
+use etebar_node::runtime::Clock;
+use etebar_node::storage::{Decided, Decisions, Member};
+use ledger::{
+    Action, Amount, Change, Command, Event, Genesis, Grant, IdempotencyKey, KeyHash, KeyNumber, Name, Note, Phone,
+    RULES_VERSION, RecordNumber,
+};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
+
+/// The record of the genesis, and so the number of the first admin's key.
+pub const ADMIN: KeyNumber = 1;
+/// Longest wait for anything that must happen.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A cluster of three, of which any may be down.
+pub struct Trio {
+    cluster: Uuid,
+    members: BTreeMap<u64, Member>,
+    folders: BTreeMap<u64, TempDir>,
+    incarnations: BTreeMap<u64, Uuid>,
+    running: BTreeMap<u64, Cluster>,
+    log_bytes: u64,
+}
+
+impl Trio {
+    /// Three new members, running.
+    pub async fn start(log_bytes: u64) -> Self {
+        let cluster = Uuid::from_u128(0xE7EBA2);
+        let mut trio = Self {
+            cluster,
+            members: (1..=3).map(|node| (node, Member { api: String::new(), peer: free_address() })).collect(),
+            folders: (1..=3).map(|node| (node, tempfile::tempdir().unwrap())).collect(),
+            incarnations: (1..=3).map(|node| (node, Uuid::from_u128(u128::from(node)))).collect(),
+            running: BTreeMap::new(),
+            log_bytes,
+        };
+        for node in 1..=3 {
+            trio.make(node).await;
+            trio.run(node).await;
+        }
+        trio.wait_until("all are recovered", |trio| trio.running.values().all(|node| node.readiness().recovered)).await;
+        trio
+    }
+
+    async fn make(&self, node: u64) {
+        let path = self.path(node);
+        for folder in MemberDisks::FOLDERS {
+            std::fs::create_dir(path.join(folder)).unwrap();
+        }
+        MemberDisks::open(&path).unwrap().create().await.unwrap();
+    }
+
+    fn path(&self, node: u64) -> PathBuf {
+        self.folders[&node].path().to_owned()
+    }
+
+    fn settings(&self, node: u64) -> ClusterSettings {
+        ClusterSettings {
+            identity: Identity { cluster: self.cluster, node, incarnation: self.incarnations[&node] },
+            members: self.members.clone(),
+            genesis: Genesis {
+                cluster: self.cluster,
+                currency: Name::new("IRT").unwrap(),
+                places: 0,
+                key_window_ms: 86_400_000,
+                keys_max: 10_000_000,
+                rules: RULES_VERSION,
+                admin_key: KeyHash([7; 32]),
+            },
+            peer_listen: self.members[&node].peer.clone(),
+            heartbeat: Duration::from_millis(50),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(600),
+            log_bytes: self.log_bytes,
+            waiting_max: 16_384,
+        }
+    }
+
+    /// Starts a member on the data it has; waits for the one before it to let go of the files.
+    pub async fn run(&mut self, node: u64) {
+        let begun = Instant::now();
+        let disks = loop {
+            match MemberDisks::open(&self.path(node)) {
+                Ok(disks) => break disks,
+                Err(error) if begun.elapsed() > PATIENCE => panic!("member {node} does not open: {error}"),
+                Err(_) => sleep(Duration::from_millis(20)).await,
+            }
+        };
+        let started = Cluster::start(self.settings(node), disks, Clock::system()).await;
+        self.running.insert(node, started.unwrap());
+    }
+
+    /// Takes a member away without notice.
+    pub fn kill(&mut self, node: u64) {
+        self.running.remove(&node).expect("it ran");
+    }
+
+    /// Stops a member in an orderly way.
+    pub async fn stop(&mut self, node: u64) {
+        self.running.remove(&node).expect("it ran").shutdown().await;
+    }
+
+    /// Gives a member that is down an empty data directory, as if its disk had been replaced.
+    pub async fn wipe(&mut self, node: u64) {
+        self.folders.insert(node, tempfile::tempdir().unwrap());
+        self.incarnations.insert(node, Uuid::from_u128(1_000 + u128::from(node)));
+        self.make(node).await;
+    }
+
+    /// A running member.
+    pub fn node(&self, node: u64) -> &Cluster {
+        &self.running[&node]
+    }
+
+    /// The members that run.
+    pub fn nodes(&self) -> Vec<u64> {
+        self.running.keys().copied().collect()
+    }
+
+    /// Waits for a leader that runs, and that all running members agree on.
+    pub async fn leader(&self) -> u64 {
+        self.wait_until("a leader is agreed on", |trio| trio.agreed_leader().is_some()).await;
+        self.agreed_leader().unwrap()
+    }
+
+    fn agreed_leader(&self) -> Option<u64> {
+        let mut leaders: Vec<_> = self.running.values().map(|node| node.status().leader).collect();
+        leaders.dedup();
+        match leaders[..] {
+            [Some(leader)] if self.running.contains_key(&leader) => Some(leader),
+            _ => None,
+        }
+    }
+
+    /// A running member that does not lead.
+    pub async fn follower(&self) -> u64 {
+        let leader = self.leader().await;
+        self.running.keys().copied().find(|node| *node != leader).unwrap()
+    }
+
+    /// Waits for a condition.
+    pub async fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let begun = Instant::now();
+        while !holds(self) {
+            if begun.elapsed() > PATIENCE {
+                let status: Vec<_> = self.running.values().map(Cluster::status).collect();
+                panic!("it never was so that {what}: {status:#?}");
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until all running members are at one position, and checks that they agree on everything up to it.
+    pub async fn agree(&self) -> u64 {
+        let at = |trio: &Self| trio.running.values().map(|node| node.replica().applied).max().unwrap();
+        self.wait_until("all are at one position", |trio| {
+            trio.running.values().all(|node| node.replica().applied == at(trio))
+        })
+        .await;
+        let position = at(self);
+        let digests: Vec<_> = self.running.values().map(|node| node.digest_at(position).unwrap()).collect();
+        assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "one position, one digest");
+        position
+    }
+
+    /// Submits at a member, for as long as it takes.
+    pub async fn submit(&self, node: u64, commands: Vec<Command>) -> Decisions {
+        self.node(node).submit(commands, Instant::now() + PATIENCE).await.unwrap()
+    }
+
+    /// A seller with a key and this much credit: its record number and its key's.
+    pub async fn seller(&self, node: u64, name: &str, credit: i64) -> (RecordNumber, KeyNumber) {
+        let seller = self.submit(node, vec![admin(Action::CreateSeller { name: Name::new(name).unwrap() })]).await;
+        let seller = number(&seller.outcomes[0]);
+        let mut hash = [0; 32];
+        hash[..8].copy_from_slice(&seller.to_be_bytes());
+        let key =
+            Action::CreateKey { name: Name::new(name).unwrap(), grant: Grant::Seller(seller), hash: KeyHash(hash) };
+        let key = number(&self.submit(node, vec![admin(key)]).await.outcomes[0]);
+        if let Some(amount) = Change::new(credit) {
+            let adjust = Action::Adjust { seller, amount, reason: Note::empty() };
+            self.submit(node, vec![admin(adjust)]).await;
+        }
+        (seller, key)
+    }
+
+    /// What is left of a seller's credit, read at a member after everything acknowledged.
+    pub async fn balance(&self, node: u64, seller: RecordNumber) -> i64 {
+        self.node(node).read(Consistency::Linearizable, None, Instant::now() + PATIENCE).await.unwrap();
+        self.node(node).replica().state.seller(seller).unwrap().balance.signed()
+    }
+}
+
+/// A command of the first admin, without an idempotency key.
+pub fn admin(action: Action) -> Command {
+    Command { actor: ADMIN, idempotency_key: None, action }
+}
+
+/// A charge of one unit under a key.
+pub fn charge(actor: KeyNumber, key: &str) -> Command {
+    Command {
+        actor,
+        idempotency_key: Some(IdempotencyKey::new(key).unwrap()),
+        action: Action::Charge { phone: Phone::new(989_123_456_789).unwrap(), amount: Amount::new(1).unwrap() },
+    }
+}
+
+/// The number of the record that decided it.
+pub fn number(decided: &Decided) -> RecordNumber {
+    match decided {
+        Decided::Accepted { record, .. } => record.number,
+        Decided::Refused(rejection) => panic!("refused: {rejection:?}"),
+    }
+}
+
+/// Whether it is a charge that was decided now.
+pub fn is_new_charge(decided: &Decided) -> bool {
+    matches!(decided, Decided::Accepted { record, replayed: false } if matches!(record.event, Event::Charged { .. }))
+}
+
+/// Submits, and gives up soon.
+pub async fn submit_within(node: &Cluster, command: Command, within: Duration) -> Result<Decisions, SubmitError> {
+    let submitted = node.submit(vec![command], Instant::now() + within);
+    timeout(within * 2, submitted).await.expect("a deadline is kept")
+}
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}

@@ -1,0 +1,247 @@
+//! A cluster of real processes, made as an operator makes one: `keygen`, `init` a member, `run`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::http::{Connection, Request};
+use crate::member::Member;
+use crate::place::{Folder, Ports};
+use crate::programs::{self, programs};
+use crate::shop::Caller;
+use crate::turns::Turn;
+use crate::wait::{self, until};
+
+/// What a cluster shall be.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    name: String,
+    members: u64,
+    settings: Vec<(String, String)>,
+    data: Option<PathBuf>,
+}
+
+/// A cluster: its members, its admin key, its folder.
+#[derive(Debug)]
+pub struct Cluster {
+    // Dropped in this order: processes first, then their folder, then the right to run.
+    members: Vec<Member>,
+    pub admin_key: String,
+    folder: Folder,
+    _ports: Ports,
+    _turn: Option<Turn>,
+}
+
+impl Plan {
+    /// Three members with the default settings; the name is for its folder.
+    pub fn new(name: &str) -> Plan {
+        Plan { name: name.to_owned(), members: 3, settings: Vec::new(), data: None }
+    }
+
+    #[must_use]
+    pub fn members(mut self, members: u64) -> Plan {
+        self.members = members;
+        self
+    }
+
+    /// A setting of `init` and `run`, as an environment variable.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: impl Into<String>) -> Plan {
+        self.settings.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Puts the data directories below this folder; logs stay in the cluster's own.
+    #[must_use]
+    pub fn data_below(mut self, folder: &Path) -> Plan {
+        self.data = Some(folder.to_owned());
+        self
+    }
+
+    /// Makes it, starts all members and waits until each is ready.
+    #[track_caller]
+    pub fn start(self) -> Cluster {
+        let cluster = self.init(Some(Turn::take()));
+        cluster.start_all();
+        cluster
+    }
+
+    /// Makes it and starts nothing.
+    #[track_caller]
+    pub fn init(self, turn: Option<Turn>) -> Cluster {
+        let (folder, ports) = (Folder::new(&self.name), Ports::take());
+        let keygen = programs::clean_command(&programs().node).arg("keygen").output().expect("keygen starts");
+        assert!(keygen.status.success(), "keygen: {}", String::from_utf8_lossy(&keygen.stderr));
+        let drawn: Value = serde_json::from_slice(&keygen.stdout).expect("keygen prints a line of JSON");
+        let text = |name: &str| drawn[name].as_str().expect("keygen prints the key and its hash").to_owned();
+        let data = self.data.clone().unwrap_or_else(|| folder.path().to_owned());
+        let members = (1..=self.members)
+            .map(|id| {
+                let api = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.api(id)));
+                let log = folder.path().join(format!("node-{id}.log"));
+                Member::new(id, api, data.join(format!("node-{id}")), log, self.settings.clone())
+            })
+            .collect();
+        let cluster = Cluster { members, admin_key: text("key"), folder, _ports: ports, _turn: turn };
+        cluster.init_all(&text("hash"));
+        cluster
+    }
+}
+
+impl Cluster {
+    /// The cluster that the tests of one file share, made by the first that asks. It ends with the process.
+    #[track_caller]
+    pub fn shared(plan: impl FnOnce() -> Plan) -> &'static Cluster {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        extern "C" fn end() {
+            // A static is never dropped, so this is its end; the processes die with ours anyhow, the folder does not.
+            if let Some(cluster) = SHARED.get() {
+                cluster.members.iter().for_each(Member::kill);
+                cluster.folder.remove();
+            }
+        }
+        SHARED.get_or_init(|| {
+            let cluster = plan().init(None);
+            cluster.start_all();
+            // SAFETY: `end` has the right signature and touches only what lives as long as the process.
+            assert_eq!(unsafe { libc::atexit(end) }, 0, "the end of the shared cluster can be registered");
+            cluster
+        })
+    }
+
+    pub fn ids(&self) -> Vec<u64> {
+        self.members.iter().map(|member| member.id).collect()
+    }
+
+    #[track_caller]
+    pub fn member(&self, id: u64) -> &Member {
+        self.members.iter().find(|member| member.id == id).expect("a member of this cluster")
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn address(&self, id: u64) -> SocketAddr {
+        self.member(id).api
+    }
+
+    /// All addresses as `--server` takes them.
+    pub fn servers(&self) -> String {
+        self.members.iter().map(|member| format!("http://{}", member.api)).collect::<Vec<_>>().join(",")
+    }
+
+    /// The admin, calling that member.
+    pub fn admin(&self, id: u64) -> Caller {
+        self.caller(id, &self.admin_key)
+    }
+
+    /// Someone with that key, calling that member.
+    pub fn caller(&self, id: u64, key: &str) -> Caller {
+        Caller { address: self.address(id), key: key.to_owned() }
+    }
+
+    /// Starts every member that does not run, and waits until all are ready.
+    #[track_caller]
+    pub fn start_all(&self) {
+        self.members.iter().filter(|member| !member.runs()).for_each(Member::launch);
+        self.wait_ready(&self.ids());
+    }
+
+    /// Starts one member and waits until it is ready.
+    #[track_caller]
+    pub fn start_ready(&self, id: u64) {
+        self.member(id).start();
+        self.wait_ready(&[id]);
+    }
+
+    #[track_caller]
+    pub fn wait_ready(&self, ids: &[u64]) {
+        for id in ids {
+            let member = self.member(*id);
+            let mut said = String::new();
+            until(2 * wait::PATIENCE, &format!("member {id} to be ready"), || {
+                assert!(member.runs(), "member {id} ended:\n{}", member.log_tail(20));
+                let answer = member.quick("/readyz")?;
+                if answer.status != 200 && said != answer.text() {
+                    said = answer.text();
+                    eprintln!("member {id} is not ready: {said}");
+                }
+                (answer.status == 200).then_some(())
+            });
+        }
+    }
+
+    /// Kills all members, none before the other by more than a moment.
+    pub fn kill_all(&self) {
+        for member in self.members.iter().filter(|member| member.runs()) {
+            member.signal(libc::SIGKILL);
+        }
+        self.members.iter().for_each(Member::kill);
+    }
+
+    /// The leader: the member that says so itself, in the highest term of those that answer. Waits for one.
+    #[track_caller]
+    pub fn leader(&self) -> u64 {
+        until(wait::PATIENCE, "a leader", || self.leader_now())
+    }
+
+    /// A leader other than `old`. Waits for one.
+    #[track_caller]
+    pub fn leader_after(&self, old: u64) -> u64 {
+        until(wait::PATIENCE, "another leader", || self.leader_now().filter(|leader| *leader != old))
+    }
+
+    /// The leader of now, if any.
+    pub fn leader_now(&self) -> Option<u64> {
+        let claims = self.members.iter().filter(|member| member.runs() && !member.is_paused()).filter_map(|member| {
+            let status = self.status(member.id)?;
+            (status["leader"].as_u64()? == member.id).then_some((status["term"].as_u64()?, member.id))
+        });
+        claims.max().map(|(_, id)| id)
+    }
+
+    /// The ids of all that do not lead now.
+    #[track_caller]
+    pub fn followers(&self) -> Vec<u64> {
+        let leader = self.leader();
+        self.ids().into_iter().filter(|id| *id != leader).collect()
+    }
+
+    /// `GET /v1/cluster` as that member sees it, without patience.
+    pub fn status(&self, id: u64) -> Option<Value> {
+        let wait = std::time::Duration::from_secs(1);
+        let request = Request::get("/v1/cluster?consistency=local").bearer(&self.admin_key);
+        let answer = Connection::open(self.address(id), wait).ok()?.send(&request).ok()?;
+        (answer.status == 200).then(|| answer.json())
+    }
+
+    /// The digest of everything that member decided up to `applied`; waits until it is there.
+    #[track_caller]
+    pub fn digest_at(&self, id: u64, applied: u64) -> String {
+        until(wait::PATIENCE, &format!("member {id} to reach {applied}"), || {
+            let answer = self.admin(id).try_get(&format!("/v1/cluster/digest?applied={applied}")).ok()?;
+            if answer.status == 503 {
+                return None;
+            }
+            Some(answer.expect(200).json()["digest"].as_str().expect("a digest").to_owned())
+        })
+    }
+
+    fn init_all(&self, admin_key_hash: &str) {
+        let cluster_id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel draws a UUID");
+        for member in &self.members {
+            let mut command = programs::clean_command(&programs().node);
+            command.arg("init").arg("--data-dir").arg(&member.data_dir).args(["--id", &member.id.to_string()]);
+            command.args(["--cluster-id", cluster_id.trim(), "--admin-key-hash", admin_key_hash]);
+            for other in &self.members {
+                let peer = other.api.port() + 20;
+                command.args(["--member", &format!("{}={}/127.0.0.1:{peer}", other.id, other.api)]);
+            }
+            let output = command.envs(member.settings.iter().cloned()).output().expect("init starts");
+            assert!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Load: workers that charge without pause over all members, each charge under one key until its outcome is known.
+//!
+//! Invariant: a worker goes on to its next charge only when the last has an answer that settles it, or when the load
+//! ends: then the charge is listed as open, and may or may not have been done.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::cluster::Cluster;
+use crate::http::{Connection, Request, Response};
+use crate::shop::{self, Seller};
+use crate::wait;
+
+/// Longest wait for one answer before the next member is asked. Source: longer than an election.
+const ATTEMPT_WAIT: Duration = Duration::from_secs(3);
+
+/// A running load.
+#[derive(Debug)]
+pub struct Load {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<Story>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// No new charge begins.
+    closing: AtomicBool,
+    /// Open charges are given up.
+    ended: AtomicBool,
+    acknowledged: AtomicU64,
+}
+
+/// What became of all charges of a load.
+#[derive(Debug, Default)]
+pub struct Story {
+    pub settled: Vec<Settled>,
+    /// Charges whose outcome was not known when the load ended.
+    pub open: Vec<Request>,
+    /// Answers that no load should get.
+    pub unexpected: Vec<String>,
+}
+
+/// A charge and the answer that settled it.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    pub seller: Seller,
+    pub request: Request,
+    pub phone: String,
+    pub amount: i64,
+    pub answer: Response,
+    pub attempts: u32,
+    pub at: Instant,
+}
+
+impl Load {
+    /// Starts `workers` that charge 1 to 9 units each time, each for the seller whose turn it is. Prints its seed.
+    pub fn start(cluster: &Cluster, sellers: &[Seller], workers: usize, seed: u64) -> Load {
+        eprintln!("load with seed {seed}");
+        let shared = Arc::new(Shared::default());
+        let addresses: Vec<SocketAddr> = cluster.ids().into_iter().map(|id| cluster.address(id)).collect();
+        let workers = (0..workers)
+            .map(|index| {
+                let worker = Worker {
+                    shared: shared.clone(),
+                    seller: sellers[index % sellers.len()].clone(),
+                    links: addresses.iter().map(|address| (*address, None)).collect(),
+                    dice: Dice(seed.wrapping_mul(1_000_003).wrapping_add(index as u64 + 1)),
+                };
+                std::thread::spawn(move || worker.run())
+            })
+            .collect();
+        Load { shared, workers }
+    }
+
+    /// How many charges were acknowledged so far.
+    pub fn acknowledged(&self) -> u64 {
+        self.shared.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many more charges were acknowledged than now.
+    #[track_caller]
+    pub fn wait_for_more(&self, charges: u64) {
+        let goal = self.acknowledged() + charges;
+        wait::eventually(&format!("{charges} more charges"), || self.acknowledged() >= goal);
+    }
+
+    /// Lets every charge that began be settled, then ends.
+    #[track_caller]
+    pub fn finish(self) -> Story {
+        self.shared.closing.store(true, Ordering::Relaxed);
+        let shared = self.shared.clone();
+        let late = Instant::now() + 2 * wait::PATIENCE;
+        while self.workers.iter().any(|worker| !worker.is_finished()) && Instant::now() < late {
+            std::thread::yield_now();
+            wait::let_pass(Duration::from_millis(5));
+        }
+        shared.ended.store(true, Ordering::Relaxed);
+        self.join()
+    }
+
+    /// Ends at once; what is open stays open.
+    #[track_caller]
+    pub fn abandon(self) -> Story {
+        self.shared.closing.store(true, Ordering::Relaxed);
+        self.shared.ended.store(true, Ordering::Relaxed);
+        self.join()
+    }
+
+    #[track_caller]
+    fn join(self) -> Story {
+        let mut all = Story::default();
+        for worker in self.workers {
+            let story = worker.join().expect("no worker panics");
+            all.settled.extend(story.settled);
+            all.open.extend(story.open);
+            all.unexpected.extend(story.unexpected);
+        }
+        assert!(all.unexpected.is_empty(), "unexpected answers: {:?}", &all.unexpected[..all.unexpected.len().min(5)]);
+        all
+    }
+}
+
+impl Story {
+    /// The charges that were answered with 201.
+    pub fn acknowledged(&self) -> impl Iterator<Item = &Settled> {
+        self.settled.iter().filter(|settled| settled.answer.status == 201)
+    }
+
+    /// The highest position that an acknowledgement named.
+    pub fn last_position(&self) -> u64 {
+        self.acknowledged().map(|settled| settled.answer.applied()).max().unwrap_or(0)
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    seller: Seller,
+    links: Vec<(SocketAddr, Option<Connection>)>,
+    dice: Dice,
+}
+
+impl Worker {
+    fn run(mut self) -> Story {
+        let mut story = Story::default();
+        while !self.shared.closing.load(Ordering::Relaxed) {
+            let phone = shop::phone(self.dice.below(1_000));
+            let amount = 1 + self.dice.below(9) as i64;
+            let request = shop::charge(&shop::unique("load"), &phone, amount).bearer(&self.seller.key);
+            self.settle(request, &phone, amount, &mut story);
+        }
+        story
+    }
+
+    fn settle(&mut self, request: Request, phone: &str, amount: i64, story: &mut Story) {
+        for attempts in 1.. {
+            let target = self.dice.below(self.links.len() as u64) as usize;
+            match self.attempt(target, &request) {
+                Some(answer) if matches!(answer.status, 201 | 409) => {
+                    self.shared.acknowledged.fetch_add(u64::from(answer.status == 201), Ordering::Relaxed);
+                    let (seller, phone) = (self.seller.clone(), phone.to_owned());
+                    let at = Instant::now();
+                    story.settled.push(Settled { seller, request, phone, amount, answer, attempts, at });
+                    return;
+                }
+                Some(answer) if !matches!(answer.status, 503 | 504) => {
+                    story.unexpected.push(format!("{}: {}", answer.status, answer.text()));
+                    return;
+                }
+                Some(_) | None if self.shared.ended.load(Ordering::Relaxed) => {
+                    story.open.push(request);
+                    return;
+                }
+                Some(_) | None => wait::let_pass(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    fn attempt(&mut self, target: usize, request: &Request) -> Option<Response> {
+        let (address, link) = &mut self.links[target];
+        let mut connection = match link.take() {
+            Some(connection) => connection,
+            None => Connection::open(*address, ATTEMPT_WAIT).ok()?,
+        };
+        let answer = connection.send(request).ok()?;
+        *link = Some(connection);
+        Some(answer)
+    }
+}
+
+/// A small generator (SplitMix64), the same on every machine for one seed.
+#[derive(Debug, Clone)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`, which is small.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.roll() % bound
+    }
+}

@@ -1,0 +1,152 @@
+//! One member as a process: started, killed, paused, ended.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::http::{Connection, Request, Response};
+use crate::wait::{self, until};
+use crate::{programs, spawner};
+
+/// A member of a cluster, whether it runs or not.
+#[derive(Debug)]
+pub struct Member {
+    pub id: u64,
+    pub api: SocketAddr,
+    pub data_dir: PathBuf,
+    pub log: PathBuf,
+    pub settings: Vec<(String, String)>,
+    process: Mutex<Process>,
+}
+
+#[derive(Debug, Default)]
+struct Process {
+    child: Option<Child>,
+    paused: bool,
+}
+
+impl Member {
+    pub fn new(id: u64, api: SocketAddr, data_dir: PathBuf, log: PathBuf, settings: Vec<(String, String)>) -> Member {
+        Member { id, api, data_dir, log, settings, process: Mutex::default() }
+    }
+
+    /// Starts it and waits until it answers `/livez`; panics where it ends instead.
+    #[track_caller]
+    pub fn start(&self) {
+        self.launch();
+        until(wait::PATIENCE, &format!("member {} to live", self.id), || {
+            assert!(self.runs(), "member {} ended at its start:\n{}", self.id, self.log_tail(20));
+            self.quick("/livez").filter(|answer| answer.status == 200)
+        });
+    }
+
+    /// Starts its process without waiting for anything.
+    #[track_caller]
+    pub fn launch(&self) {
+        let mut process = self.process();
+        assert!(process.child.is_none(), "member {} runs already", self.id);
+        let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("its log can be opened");
+        let mut command = programs::clean_command(&programs::programs().node);
+        command.arg("run").arg("--data-dir").arg(&self.data_dir).envs(self.settings.iter().cloned());
+        command.stdin(Stdio::null()).stdout(clone(&log)).stderr(log);
+        process.child = Some(spawner::spawn(command).expect("the node's program starts"));
+    }
+
+    /// SIGKILL, and waits for its end. A member that does not run stays so.
+    pub fn kill(&self) {
+        let mut process = self.process();
+        if let Some(mut child) = process.child.take() {
+            child.kill().expect("a child can be killed");
+            child.wait().expect("a killed child ends");
+        }
+        process.paused = false;
+    }
+
+    /// SIGTERM; its exit status within `limit`.
+    #[track_caller]
+    pub fn terminate(&self, limit: Duration) -> ExitStatus {
+        self.signal(libc::SIGTERM);
+        self.wait_end(limit)
+    }
+
+    /// Its exit status, which must come within `limit`.
+    #[track_caller]
+    pub fn wait_end(&self, limit: Duration) -> ExitStatus {
+        let status = until(limit, &format!("member {} to end", self.id), || {
+            self.process().child.as_mut().expect("it was started").try_wait().expect("a child can be asked")
+        });
+        self.process().child = None;
+        status
+    }
+
+    /// SIGSTOP.
+    pub fn pause(&self) {
+        self.signal(libc::SIGSTOP);
+        self.process().paused = true;
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.process().paused = false;
+        self.signal(libc::SIGCONT);
+    }
+
+    #[track_caller]
+    pub fn signal(&self, signal: i32) {
+        let process = self.process();
+        let child = process.child.as_ref().expect("only a running member takes a signal");
+        // SAFETY: kill touches no memory; the number is that of a child that was not waited for, so it is still ours.
+        let sent = unsafe { libc::kill(libc::pid_t::try_from(child.id()).expect("a pid"), signal) };
+        assert_eq!(sent, 0, "{}", io::Error::last_os_error());
+    }
+
+    /// True while its process lives, paused or not.
+    pub fn runs(&self) -> bool {
+        match &mut self.process().child {
+            Some(child) => child.try_wait().expect("a child can be asked").is_none(),
+            None => false,
+        }
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.process().paused
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.process().child.as_ref().map(Child::id)
+    }
+
+    /// Asks without a key and without patience: `None` where no answer came within a second.
+    pub fn quick(&self, path: &str) -> Option<Response> {
+        Connection::open(self.api, Duration::from_secs(1)).ok()?.send(&Request::get(path)).ok()
+    }
+
+    /// The last lines of its log.
+    pub fn log_tail(&self, lines: usize) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let all: Vec<&str> = text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+
+    fn process(&self) -> MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the log of member {} ends:\n{}", self.id, self.log_tail(15));
+        }
+        self.kill();
+    }
+}
+
+fn clone(file: &File) -> File {
+    file.try_clone().expect("a file handle can be cloned")
+}

@@ -1,0 +1,96 @@
+//! Where a cluster lives: a folder of its own under the target folder, and a block of ports of its own.
+//!
+//! A block is owned by listening on its first port, so that test binaries that run at the same time never share one and
+//! a killed one gives its block back. All lie below the range from which the kernel takes ports for outgoing connections.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::programs;
+
+const FIRST_PORT: u32 = 10_000;
+const PORTS_A_BLOCK: u32 = 40;
+const BLOCKS: u32 = 500;
+
+/// A block of ports: the API on `base + id`, peers on `base + 20 + id`, as the scripts lay them out.
+#[derive(Debug)]
+pub struct Ports {
+    pub base: u16,
+    _owned: TcpListener,
+}
+
+impl Ports {
+    /// Takes a free block; panics where there is none.
+    pub fn take() -> Ports {
+        let start = std::process::id().wrapping_mul(7) % BLOCKS;
+        (0..BLOCKS).find_map(|step| Ports::block((start + step) % BLOCKS)).expect("a free block of ports")
+    }
+
+    fn block(index: u32) -> Option<Ports> {
+        let base = u16::try_from(FIRST_PORT + index * PORTS_A_BLOCK).expect("every block lies below 65536");
+        let owned = TcpListener::bind(("127.0.0.1", base)).ok()?;
+        let free = (1..PORTS_A_BLOCK as u16).all(|offset| TcpListener::bind(("127.0.0.1", base + offset)).is_ok());
+        free.then_some(Ports { base, _owned: owned })
+    }
+
+    pub fn api(&self, id: u64) -> u16 {
+        self.base + u16::try_from(id).expect("a small id")
+    }
+
+    pub fn peer(&self, id: u64) -> u16 {
+        self.api(id) + 20
+    }
+}
+
+/// A folder that is removed when it is dropped, unless its test is failing: then it stays and is named.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Folder {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        static SWEPT: Once = Once::new();
+        let scenarios = programs::target().join("scenarios");
+        SWEPT.call_once(|| sweep(&scenarios));
+        let path = scenarios.join(format!("{}-{}-{name}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+        fs::create_dir_all(&path).expect("a folder can be made under the target folder");
+        Folder(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Removes it now, whatever became of the test.
+    pub fn remove(&self) {
+        // What cannot be removed is in nobody's way, and the next run sweeps it.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("kept for a look: {}", self.0.display());
+        } else {
+            self.remove();
+        }
+    }
+}
+
+/// Removes what test processes that live no more have left.
+fn sweep(scenarios: &Path) {
+    let Ok(entries) = fs::read_dir(scenarios) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let alive = name.split('-').next().is_some_and(|pid| Path::new("/proc").join(pid).exists());
+        if !alive {
+            crate::disk::unmount_below(&entry.path());
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

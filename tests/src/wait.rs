@@ -1,0 +1,33 @@
+//! Waiting for a condition, with a deadline: the one place of the kit that sleeps, between two looks.
+
+use std::time::{Duration, Instant};
+
+/// Pause between two looks at a condition.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
+/// Longest wait where a scenario names no time of its own. Source: many elections on a machine that is busy with others.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Looks until `look` gives a value and returns it; panics after `limit`, saying what was waited for.
+#[track_caller]
+pub fn until<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(value) = look() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited {limit:?} in vain for {what}");
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+}
+
+/// Looks until `holds` is true; panics after [`PATIENCE`].
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    until(PATIENCE, what, || holds().then_some(()));
+}
+
+/// Lets a span of real time go by where the time itself is what a scenario is about (a key window, a slow head).
+pub fn let_pass(span: Duration) {
+    std::thread::sleep(span);
+}
