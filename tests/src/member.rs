@@ -125,11 +125,11 @@ impl Member {
         Connection::open(self.api, Duration::from_secs(1)).ok()?.send(&Request::get(path)).ok()
     }
 
-    /// The last lines of its log.
+    /// The last lines of its log, but for what its Raft library says in passing.
     pub fn log_tail(&self, lines: usize) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let all: Vec<&str> = text.lines().collect();
+        let all: Vec<&str> = text.lines().filter(|line| !line.contains(" INFO openraft")).collect();
         all[all.len().saturating_sub(lines)..].join("\n")
     }
 
