@@ -141,7 +141,7 @@ pub struct RunArgs {
     /// Most open connections of clients; more wait to be accepted [default: 10000]
     #[arg(long, env = "ETEBAR_CONNECTIONS_MAX")]
     pub connections_max: Option<u64>,
-    /// What to log, as `info` or `warn,etebar_node=debug` [default: info]
+    /// What to log, as `info` or `warn,etebar_node=debug` [default: info,openraft=warn,sled=warn]
     #[arg(long, env = "ETEBAR_LOG_LEVEL")]
     pub log_level: Option<String>,
 }
@@ -218,7 +218,7 @@ impl RunArgs {
                 1,
                 1 << 20,
             )?,
-            log_level: self.log_level.or(file.log_level).unwrap_or_else(|| "info".to_owned()),
+            log_level: self.log_level.or(file.log_level).unwrap_or_else(|| "info,openraft=warn,sled=warn".to_owned()),
         };
         settings.check()?;
         Ok(settings)

@@ -153,7 +153,9 @@ pub struct NoChance(String);
 
 /// Chance for secrets, ids and request ids. Not used by anything that replicas must agree on.
 #[derive(Clone)]
-pub struct Chance(Arc<dyn Fn(&mut [u8]) -> Result<(), NoChance> + Send + Sync>);
+pub struct Chance(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) -> Result<(), NoChance> + Send + Sync;
 
 impl Chance {
     /// The operating system's.

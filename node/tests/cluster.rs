@@ -46,9 +46,9 @@ async fn a_killed_leader_is_replaced_and_catches_up() {
     trio.kill(killed);
     let left = trio.nodes();
     let begun = Instant::now();
-    trio.submit(left[0], vec![charge(key, "after the kill")]).await;
+    trio.submit(left[0], vec![charge(key, "after-the-kill")]).await;
     println!("charges again after {:?}", begun.elapsed());
-    trio.submit(left[1], vec![charge(key, "and another")]).await;
+    trio.submit(left[1], vec![charge(key, "another")]).await;
     trio.run(killed).await;
     assert_eq!(trio.balance(killed, seller).await, 998);
     trio.agree().await;

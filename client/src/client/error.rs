@@ -75,6 +75,11 @@ struct Shown<'a>(&'a Problem);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.0.code.as_str(), self.0.detail)?;
-        self.0.errors.iter().try_for_each(|error| write!(f, "; {}: {}", error.pointer, error.detail))
+        if let Some(balance) = self.0.balance {
+            write!(f, " (balance {balance})")?;
+        }
+        // A detail tells a single error by itself.
+        let more = if self.0.errors.len() > 1 { self.0.errors.as_slice() } else { &[] };
+        more.iter().try_for_each(|error| write!(f, "; {}: {}", error.pointer, error.detail))
     }
 }

@@ -3,6 +3,25 @@
 //! Every write carries an idempotency key (or is harmless to repeat), made once, outside the retry loop. So an attempt
 //! whose outcome is unknown is repeated, on any server, without moving money twice. What a caller gets is an answer, or
 //! an [`Error`] that says which of the three it is: refused, certainly not done, or unknown.
+//!
+//! ```no_run
+//! # async fn sell() -> Result<(), Box<dyn std::error::Error>> {
+//! use etebar::api::NewCharge;
+//! use etebar::client::{Client, Error, IdempotencyKey};
+//!
+//! let servers = ["http://127.0.0.1:7101", "http://127.0.0.1:7102", "http://127.0.0.1:7103"];
+//! let client = Client::new(servers)?.with_key("etb_seller_…")?;
+//! let order = IdempotencyKey::parse("order-17")?;
+//! let charge = NewCharge { phone: "09123456789".into(), amount: "5000".parse()? };
+//! match client.charge(&charge, &order).await {
+//!     Ok(answer) => println!("sold, {} left", answer.value.balance),
+//!     Err(Error::Refused(problem)) => println!("refused for ever: {}", problem.detail),
+//!     Err(Error::NotDone(why)) => println!("not done: {why}"),
+//!     Err(Error::OutcomeUnknown(why)) => println!("ask again under {order}: {why}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod attempt;
 mod backoff;
@@ -87,6 +106,11 @@ impl Client {
     #[must_use]
     pub fn starting_at(&self, index: usize) -> Client {
         Client { current: Arc::new(AtomicUsize::new(index % self.servers.len())), ..self.clone() }
+    }
+
+    /// Longest time for a whole call.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// How many servers it knows.

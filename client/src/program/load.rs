@@ -45,7 +45,7 @@ struct Report {
     refused: u64,
     unanswered: u64,
     attempts: u64,
-    /// Longest time between two acknowledgements.
+    /// Longest time between two answers that decided something, whichever way.
     longest_silence_ms: u64,
     charges_per_second: f64,
 }
@@ -233,12 +233,14 @@ impl Report {
             201 => {
                 self.acknowledged += 1;
                 self.replayed += u64::from(line.replayed);
-                let silence = last_ms.map_or(0, |last| line.ended_ms.saturating_sub(last));
-                self.longest_silence_ms = self.longest_silence_ms.max(silence);
-                *last_ms = Some(line.ended_ms.max(last_ms.unwrap_or(0)));
             }
             0 => self.unanswered += 1,
             _ => self.refused += 1,
+        }
+        if line.status != 0 {
+            let last = last_ms.unwrap_or(line.ended_ms);
+            self.longest_silence_ms = self.longest_silence_ms.max(line.ended_ms.saturating_sub(last));
+            *last_ms = Some(last.max(line.ended_ms));
         }
     }
 

@@ -92,10 +92,8 @@ impl Reader {
         let mut digest = mark.entry_digest;
         for number in records {
             let record = self.record(number)?;
-            if !makes_entry(&record) {
-                continue;
-            }
-            let Some(entry) = record.entry(&self.ground.ids, self.actor(&record)?) else { continue };
+            let Some(entry) = record.entry(&self.ground.ids, "") else { continue };
+            let entry = Entry { actor: self.actor(&record)?, ..entry };
             digest = chain_entry(&digest, &entry);
             if take(&record, &entry, &digest)? == Flow::Enough {
                 break;
@@ -103,9 +101,4 @@ impl Reader {
         }
         Ok(())
     }
-}
-
-/// Whether a record moved money. Only these have an actor with a key.
-fn makes_entry(record: &Record) -> bool {
-    ledger::audit::Sums::default().add(record)
 }

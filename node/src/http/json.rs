@@ -1,14 +1,43 @@
 //! JSON bodies: parsed once where they are right; where they are wrong, parsed again to say where.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use etebar::api::FieldError;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_path_to_error::Segment;
 
 use super::problem::Problem;
 
+/// A `T` that is written as a JSON object. serde's derived structs would take an array of their values as well.
+#[derive(Debug)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
 /// Reads a body of the type `T`, which may borrow from it.
 pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|_| explain::<T>(bytes))
+    serde_json::from_slice(bytes).map(|Object(body)| body).map_err(|_| explain::<T>(bytes))
 }
 
 /// Reads a body that may be absent, which then means the default.
@@ -19,7 +48,7 @@ pub fn parse_or_default<'a, T: Deserialize<'a> + Default>(bytes: &'a [u8]) -> Re
 /// Reads a body again, to say what is wrong with it and where.
 fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Problem {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let mut error = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+    let mut error = match serde_path_to_error::deserialize::<_, Object<T>>(&mut reader) {
         Ok(_) => {
             let detail = reader.end().map_or_else(|error| error.to_string(), |()| "not a valid body".into());
             return Problem::invalid("", detail);

@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::{HeaderValue, header};
+use etebar::api::{NODE, PROBLEM_JSON, REQUEST_ID};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -60,7 +62,7 @@ fn admit(
         warn!(%error, "a connection could not be set to send at once");
     }
     let Ok(permit) = Arc::clone(room).try_acquire_owned() else {
-        runtime::spawn(turn_away(stream));
+        runtime::spawn(turn_away(app.clone(), stream));
         return;
     };
     let (front, limits) = (front.clone(), app.limits);
@@ -78,16 +80,23 @@ fn admit(
 }
 
 /// Tells a caller that there is no room for its connection.
-async fn turn_away(mut stream: TcpStream) {
+async fn turn_away(app: App, mut stream: TcpStream) {
     let problem = Problem::new(etebar::api::Code::Overloaded, "this node has no room for more connections");
     let body = serde_json::to_string(problem.body()).unwrap_or_default();
-    let length = body.len();
-    let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n\
-         connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-    );
+    let mut answer = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n".to_vec();
+    let fields = [
+        (header::CONTENT_TYPE.as_str(), HeaderValue::from_static(PROBLEM_JSON)),
+        (header::CONTENT_LENGTH.as_str(), HeaderValue::from(body.len())),
+        (header::RETRY_AFTER.as_str(), HeaderValue::from_static("1")),
+        (REQUEST_ID, app.request_id()),
+        (NODE, app.node.clone()),
+    ];
+    for (name, value) in fields {
+        answer.extend_from_slice(&[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    answer.extend_from_slice(&[b"\r\n", body.as_bytes()].concat());
     let said: io::Result<()> = async {
-        stream.write_all(answer.as_bytes()).await?;
+        stream.write_all(&answer).await?;
         stream.shutdown().await
     }
     .await;

@@ -7,6 +7,8 @@ mod charge;
 mod decisions;
 mod entry;
 mod refusal;
+#[cfg(test)]
+mod tests;
 
 pub use charge::ChargeWriter;
 pub use decisions::{Shown, credit_request, credit_request_decided, decision};

@@ -198,6 +198,17 @@ impl Cluster {
         self.member().leader()
     }
 
+    /// The position up to which this member's log was purged; 0 where it never was.
+    pub fn log_begins_after(&self) -> u64 {
+        self.member().raft.data_metrics().borrow_watched().purged.map_or(0, |purged| purged.index)
+    }
+
+    /// Bytes that this member's log takes on its file system; 0 where that cannot be told. Reads the file system.
+    pub fn log_bytes_on_disk(&self) -> u64 {
+        let bytes = self.member().log.bytes_on_disk();
+        bytes.inspect_err(|error| tracing::warn!(%error, "log not measured")).unwrap_or(0)
+    }
+
     /// What `/readyz` is made of.
     pub fn readiness(&self) -> Readiness {
         let member = self.member();

@@ -3,6 +3,8 @@
 //! Stopping a member takes its threads away without notice; what it had not synced, its files still hold, so this is a
 //! kill and not a power cut.
 
+#![allow(dead_code, reason = "each test file uses its part of the kit")]
+
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;

@@ -19,6 +19,7 @@ use resources::Cluster;
 #[command(
     name = "etebar",
     version,
+    about = "Etebar: a replicated ledger for B2B airtime sales, from the command line",
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = "\

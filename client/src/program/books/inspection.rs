@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::api::{Audit, Code, CreditRequest, Entry, MAX_PAGE, RequestStatus, Seller};
+use crate::api::{Audit, Code, CreditRequest, Entry, MAX_PAGE, RequestStatus};
 use crate::client::{Client, CreditRequestFilter, Error, Pager};
 
 use super::super::stop::Stop;
@@ -36,14 +36,14 @@ pub(in crate::program) struct Inspection {
 /// Checks every promise; `observe` sees each entry, in order.
 pub(in crate::program) async fn inspect(client: &Client, mut observe: impl FnMut(&Entry)) -> Result<Inspection, Stop> {
     let mut findings = Findings::default();
-    let requests = all(client.credit_requests_list(CreditRequestFilter::default(), MAX_PAGE)).await?;
+    let requests = all(client.credit_requests_list(CreditRequestFilter::default(), MAX_PAGE), Requested::of).await?;
     let before = client.audit().await?.value;
-    let sellers = all(client.sellers_list(MAX_PAGE)).await?;
+    let sellers = all(client.sellers_list(MAX_PAGE), |seller| (seller.id, seller.balance.minor())).await?;
     let bound = client.audit().await?.value;
     let (digest, members) = members_agree(client, &bound, &mut findings).await?;
 
     let mut course = Course { walk: Walk::default(), journal: Journal::open(client.clone()) };
-    let mut listed: HashMap<Uuid, i128> = sellers.iter().map(|seller| (seller.id, seller.balance.minor())).collect();
+    let mut listed: HashMap<Uuid, i128> = sellers.iter().copied().collect();
     course.walk_to(before.entries, &mut findings, &mut observe).await?;
     course.sums(&before, &mut findings);
     listed.retain(|seller, balance| course.walk.sellers.get(seller).copied().unwrap_or(0) != *balance);
@@ -65,12 +65,26 @@ pub(in crate::program) async fn inspect(client: &Client, mut observe: impl FnMut
     })
 }
 
-async fn all<T: DeserializeOwned>(mut pager: Pager<T>) -> Result<Vec<T>, Error> {
+/// What is needed of each item of a list, so that no more of it stays in memory.
+async fn all<T: DeserializeOwned, U>(mut pager: Pager<T>, needed: fn(&T) -> U) -> Result<Vec<U>, Error> {
     let mut items = Vec::new();
     while let Some(page) = pager.next_page().await? {
-        items.extend(page.value.items);
+        items.extend(page.value.items.iter().map(needed));
     }
     Ok(items)
+}
+
+/// A credit request as it was listed.
+struct Requested {
+    id: Uuid,
+    amount: i128,
+    status: RequestStatus,
+}
+
+impl Requested {
+    fn of(request: &CreditRequest) -> Requested {
+        Requested { id: request.id, amount: request.amount.minor(), status: request.status }
+    }
 }
 
 /// Compares all members with the audit at its position, or with each other at a later one where that is forgotten.
@@ -209,23 +223,23 @@ impl Course {
 }
 
 /// `unmatched` are the listed balances that no entry between the bounds shows.
-fn seller_balances(sellers: &[Seller], unmatched: &HashMap<Uuid, i128>, findings: &mut Findings) {
-    for seller in sellers {
-        findings.check(Promise::SellerBalances, !unmatched.contains_key(&seller.id), || {
-            format!("seller {} is listed with {}, which its entries do not show", seller.id, seller.balance)
+fn seller_balances(sellers: &[(Uuid, i128)], unmatched: &HashMap<Uuid, i128>, findings: &mut Findings) {
+    for (seller, balance) in sellers {
+        findings.check(Promise::SellerBalances, !unmatched.contains_key(seller), || {
+            format!("seller {seller} is listed with {balance}, which its entries do not show")
         });
     }
 }
 
 /// Every request that was approved when they were listed is credited with its amount; every rejected one is not. Every
 /// credit is of a request: what was pending then may have been approved since, what came later is unknown here.
-fn credited(requests: &[CreditRequest], walk: &Walk, findings: &mut Findings) {
+fn credited(requests: &[Requested], walk: &Walk, findings: &mut Findings) {
     for request in requests {
         let credited = walk.credited.get(&request.id).copied();
         let fits = match request.status {
-            RequestStatus::Approved => credited == Some(request.amount.minor()),
+            RequestStatus::Approved => credited == Some(request.amount),
             RequestStatus::Rejected => credited.is_none(),
-            RequestStatus::Pending => credited.is_none_or(|amount| amount == request.amount.minor()),
+            RequestStatus::Pending => credited.is_none_or(|amount| amount == request.amount),
         };
         findings.check(Promise::RequestsOnce, fits, || {
             format!(

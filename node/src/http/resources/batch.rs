@@ -3,16 +3,19 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Response, StatusCode};
-use etebar::api::{BatchItem, BatchRequest, Code, MAX_BATCH};
+use etebar::api::{BatchItem, Code, MAX_BATCH};
 use ledger::{Action, Command, Event, KeyNumber, Rejection};
+
+use serde::Deserialize;
 
 use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::call::Call;
 use crate::http::field::{self, Faults};
+use crate::http::json::{self, Object};
 use crate::http::problem::{Answer, Problem, rejection};
 use crate::http::render::{self, ChargeWriter, Ground};
-use crate::http::{json, reply, write};
+use crate::http::{reply, write};
 use crate::raft::{Decided, Decisions};
 
 /// Bytes that one result takes, about.
@@ -29,9 +32,17 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     results(&ground, &decisions)
 }
 
+/// [`etebar::api::BatchRequest`], whose items must be objects.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    charges: Vec<Object<BatchItem<'a>>>,
+}
+
 /// The charges of a batch, or all that is wrong with them.
 fn commands(body: &[u8], actor: KeyNumber, places: u32) -> Result<Vec<Command>, Problem> {
-    let BatchRequest { charges } = json::parse(body)?;
+    let Batch { charges } = json::parse(body)?;
     if charges.is_empty() {
         return Err(Problem::invalid("/charges", "a batch has at least one charge"));
     }
@@ -40,7 +51,7 @@ fn commands(body: &[u8], actor: KeyNumber, places: u32) -> Result<Vec<Command>, 
     }
     let mut faults = Faults::default();
     let mut commands = Vec::with_capacity(charges.len());
-    for (at, item) in charges.iter().enumerate() {
+    for (at, Object(item)) in charges.iter().enumerate() {
         commands.extend(command(&mut faults, at, item, actor, places));
     }
     if commands.len() == charges.len() { Ok(commands) } else { Err(faults.problem()) }

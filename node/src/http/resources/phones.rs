@@ -10,12 +10,12 @@ use crate::http::problem::{Answer, Problem};
 use crate::http::render::moment;
 use crate::http::{field, read, reply};
 
-/// `GET /v1/phones/{number}`. A number that is none, like one that was never charged, is not found.
+/// `GET /v1/phones/{number}`, in any spelling; a number that was never charged is not found.
 pub async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
     let query = head.query(&[])?;
-    let phone = field::phone(head.parameter()).map_err(|_| Problem::not_found())?;
+    let phone = field::phone(head.parameter()).map_err(|error| Problem::invalid("/number", error))?;
     read::fresh(&app, &head, &query).await?;
     let ground = app.ground()?;
     let (applied, shown) = {

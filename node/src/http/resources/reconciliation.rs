@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use etebar::api;
+use ledger::RecordNumber;
 use ledger::audit::Sums;
-use ledger::{IdSpace, RecordNumber};
 
 use crate::http::app::App;
 use crate::http::auth::Caller;
@@ -39,13 +39,12 @@ fn add_up(
 ) -> Result<api::Reconciliation, Problem> {
     let mut sums = Sums::default();
     let mut sound = true;
-    let ids = IdSpace::default();
     for number in numbers {
         recount.go_on(*number)?;
         let record = reader.record(*number)?;
         sound &= record.seller() == Some(seller) && sums.add(&record);
         // Each entry says what was left after it; that must be the sum so far, and never below zero.
-        let said = record.entry(&ids, "").map(|entry| i128::from(entry.balance));
+        let said = record.entry(&reader.ground.ids, "").map(|entry| i128::from(entry.balance));
         sound &= said == Some(sums.total()) && sums.total() >= 0;
     }
     let amount = |minor: i128| reader.ground.amount(minor);

@@ -1,0 +1,126 @@
+//! A server that says what a test tells it to, and remembers what it was asked.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// A request as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Method, path and query.
+    pub line: String,
+    pub key: Option<String>,
+    pub authorization: Option<String>,
+    pub body: String,
+}
+
+/// What to do about a request.
+#[derive(Debug, Clone)]
+pub enum Reaction {
+    /// Status, head lines, body.
+    Answer(u16, Vec<&'static str>, String),
+    /// The same, and the connection is closed without saying so.
+    AnswerAndClose(u16, String),
+    /// The connection is closed without an answer.
+    Break,
+    /// No answer, for as long as the caller stays.
+    Silence,
+}
+
+/// A running fake. It ends with the test's process.
+pub struct Fake {
+    pub url: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Fake {
+    /// `react` is given each request and how many came before it.
+    pub fn start(react: impl Fn(&Asked, usize) -> Reaction + Send + Sync + 'static) -> Fake {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (log, react) = (Arc::clone(&asked), Arc::new(react));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (log, react) = (Arc::clone(&log), Arc::clone(&react));
+                std::thread::spawn(move || serve(stream, &log, &*react));
+            }
+        });
+        Fake { url, asked }
+    }
+
+    /// All requests so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn serve(stream: TcpStream, log: &Mutex<Vec<Asked>>, react: &dyn Fn(&Asked, usize) -> Reaction) {
+    let mut writer = stream.try_clone().unwrap();
+    let mut reader = BufReader::new(stream);
+    while let Some(asked) = read(&mut reader) {
+        let before = {
+            let mut log = log.lock().unwrap();
+            log.push(asked.clone());
+            log.len() - 1
+        };
+        let (status, lines, body, close) = match react(&asked, before) {
+            Reaction::Answer(status, lines, body) => (status, lines, body, false),
+            Reaction::AnswerAndClose(status, body) => (status, Vec::new(), body, true),
+            Reaction::Break => return,
+            Reaction::Silence => {
+                // The caller's end of the connection ends the wait.
+                let _ = reader.read(&mut [0]);
+                return;
+            }
+        };
+        let kind = if status < 400 { "application/json" } else { "application/problem+json" };
+        let mut head = format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n", body.len());
+        lines.iter().for_each(|line| head.push_str(&format!("{line}\r\n")));
+        if write!(writer, "{head}\r\n{body}").is_err() || close {
+            return;
+        }
+    }
+}
+
+fn read(reader: &mut impl BufRead) -> Option<Asked> {
+    let mut line = String::new();
+    if reader.read_line(&mut line).ok()? == 0 {
+        return None;
+    }
+    let first = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
+    let mut asked = Asked { line: first, key: None, authorization: None, body: String::new() };
+    let mut length = 0;
+    loop {
+        line.clear();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        match name.to_ascii_lowercase().as_str() {
+            "idempotency-key" => asked.key = Some(value.to_owned()),
+            "authorization" => asked.authorization = Some(value.to_owned()),
+            "content-length" => length = value.parse().ok()?,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    asked.body = String::from_utf8(body).ok()?;
+    Some(asked)
+}
+
+/// A charge as a node answers it.
+pub const CHARGE: &str = r#"{"id":"00000000-0000-0000-0000-000000000001","entry":7,"seller_id":"00000000-0000-0000-0000-000000000002","phone":"+989123456789","amount":"5000","balance":"700000","created_at":"2026-01-31T08:30:00.000Z"}"#;
+
+/// A problem as a node answers it.
+pub fn problem(code: &str, status: u16) -> String {
+    format!(
+        r#"{{"type":"/problems/{}","code":"{code}","title":"T","status":{status},"detail":"so it is","retryable":false}}"#,
+        code.replace('_', "-")
+    )
+}
+
+/// An address where nothing listens.
+pub fn nowhere() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}

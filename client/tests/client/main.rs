@@ -1,0 +1,5 @@
+//! The client from outside: its library and its program, against servers that tests control.
+
+mod fake;
+mod library;
+mod program;

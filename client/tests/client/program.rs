@@ -1,0 +1,245 @@
+//! The program `etebar` as a shell sees it: what it prints, and its exit codes.
+
+use std::process::{Command, Output};
+
+use ledger::{Account, Digest, EntryKind, Phone, Time, chain_entry};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::fake::{CHARGE, Fake, Reaction, nowhere, problem};
+
+fn etebar(server: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_etebar"));
+    command.args(arguments).env("ETEBAR_SERVER", server).env("ETEBAR_KEY", "etb_admin_x");
+    command.output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn answering(status: u16, body: String) -> Fake {
+    Fake::start(move |_, _| Reaction::Answer(status, vec![], body.clone()))
+}
+
+#[test]
+fn a_charge_is_a_table_for_people_and_the_answer_itself_for_programs() {
+    let fake = answering(201, CHARGE.to_owned());
+    let people = etebar(&fake.url, &["charge", "09123456789", "5000", "--idempotency-key", "k"]);
+    assert_eq!(code(&people), 0);
+    assert!(out(&people).contains("balance     700,000"), "{}", out(&people));
+    let programs = etebar(&fake.url, &["--json", "charge", "09123456789", "5000"]);
+    assert_eq!(out(&programs).trim_end(), CHARGE);
+    assert_eq!(fake.asked()[0].key.as_deref(), Some("k"));
+}
+
+#[test]
+fn a_refusal_exits_with_1_and_says_why() {
+    let fake = answering(409, problem("insufficient_credit", 409));
+    let people = etebar(&fake.url, &["charge", "09123456789", "5000"]);
+    assert_eq!((code(&people), err(&people).as_str()), (1, "etebar: insufficient_credit: so it is\n"));
+    let programs = etebar(&fake.url, &["--json", "charge", "09123456789", "5000"]);
+    let stated: Value = serde_json::from_str(&err(&programs)).unwrap();
+    assert_eq!((code(&programs), stated["code"].as_str()), (1, Some("insufficient_credit")));
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let cases: [&[&str]; 7] = [
+        &["fly"],
+        &[],
+        &["charge", "09123456789"],
+        &["charge", "09123456789", "5e3"],
+        &["charge", "09123456789", "5", "--idempotency-key", "a b"],
+        &["sellers", "suspend", "me"],
+        &["--timeout", "5", "audit"],
+    ];
+    for arguments in cases {
+        assert_eq!(code(&etebar("http://127.0.0.1:1", arguments)), 2, "{arguments:?}");
+    }
+    assert_eq!(code(&etebar("nonsense", &["audit"])), 2);
+}
+
+#[test]
+fn no_answer_exits_with_3() {
+    let down = etebar(&nowhere(), &["--timeout", "300ms", "audit"]);
+    assert_eq!(code(&down), 3, "{}", err(&down));
+}
+
+#[test]
+fn an_unknown_outcome_exits_with_3_and_names_the_key() {
+    let fake = Fake::start(|_, _| Reaction::Break);
+    let arguments = ["--timeout", "300ms", "--json", "charge", "09123456789", "5", "--idempotency-key", "order-17"];
+    let output = etebar(&fake.url, &arguments);
+    let stated: Value = serde_json::from_str(&err(&output)).unwrap();
+    assert_eq!(code(&output), 3);
+    assert_eq!((&stated["code"], &stated["idempotency_key"]), (&json!("outcome_unknown"), &json!("order-17")));
+}
+
+#[test]
+fn help_exits_with_0() {
+    let output = etebar("http://127.0.0.1:1", &["charge", "--help"]);
+    assert_eq!(code(&output), 0);
+    assert!(out(&output).contains("Example: etebar charge"));
+}
+
+/// A whole ledger of three entries, as one node serves it.
+struct Books {
+    entries: Vec<Value>,
+    balance: &'static str,
+    digests: [&'static str; 2],
+    second_is_down: bool,
+}
+
+const SELLER: Uuid = Uuid::from_u128(2);
+const PHONE: u64 = 989_123_456_789;
+
+fn honest() -> Books {
+    let mut digest = Digest::ZERO;
+    let mut entries = Vec::new();
+    let mut balance = 0;
+    let (own, phone) = (Account::Seller(SELLER), Phone::new(PHONE).unwrap());
+    for (number, kind, amount, reference) in
+        [(1, EntryKind::Credit, 1_000, 10), (2, EntryKind::Charge, -400, 11), (3, EntryKind::Reversal, 400, 11)]
+    {
+        balance += amount;
+        let with_phone = (kind != EntryKind::Credit).then_some(phone);
+        let other = with_phone.map_or(Account::Treasury, Account::Phone);
+        let (debit, credit) = if amount < 0 { (own, other) } else { (other, own) };
+        let entry = ledger::Entry {
+            number,
+            time: Time(1_000),
+            kind,
+            seller: SELLER,
+            amount,
+            balance,
+            debit,
+            credit,
+            reference: Uuid::from_u128(reference),
+            phone: with_phone,
+            actor: "someone",
+        };
+        digest = chain_entry(&digest, &entry);
+        let mut shown = json!({
+            "entry": number, "created_at": "1970-01-01T00:00:01.000Z", "kind": format!("{kind:?}").to_lowercase(),
+            "seller_id": SELLER, "amount": amount.to_string(), "balance": balance.to_string(),
+            "debit": debit.to_string(), "credit": credit.to_string(), "reference": entry.reference,
+            "actor": "someone", "digest": digest.to_string(),
+        });
+        if let Some(phone) = with_phone {
+            shown["phone"] = json!(phone.to_string());
+        }
+        entries.push(shown);
+    }
+    Books { entries, balance: "1000", digests: ["d1", "d1"], second_is_down: false }
+}
+
+impl Books {
+    /// The node that is asked, and another member that is asked for its digest alone.
+    fn serve(self) -> String {
+        let digest = self.digests[1];
+        let second = Fake::start(move |_, _| {
+            Reaction::Answer(200, vec![], json!({"node": 2, "applied": 9, "digest": digest}).to_string())
+        });
+        let second = if self.second_is_down { nowhere() } else { second.url };
+        let first = Fake::start(move |asked, _| {
+            let path = asked.line.trim_start_matches("GET ").split('?').next().unwrap_or_default();
+            match self.body(path, &second) {
+                Some(body) => Reaction::Answer(200, vec![], body.to_string()),
+                None => Reaction::Answer(404, vec![], problem("not_found", 404)),
+            }
+        });
+        first.url
+    }
+
+    fn body(&self, path: &str, second: &str) -> Option<Value> {
+        let member = |id: u64, api: &str| json!({"id": id, "api": api, "peer": "p:1", "role": "voter", "healthy": true, "applied": 9, "lag": 0});
+        let page = |items: Value| json!({"items": items, "next": null});
+        match path {
+            "/v1/credit-requests" => Some(page(json!([{
+                "id": Uuid::from_u128(10), "seller_id": SELLER, "amount": "1000", "note": null, "status": "approved",
+                "created_at": "1970-01-01T00:00:01.000Z", "decided_at": null, "decided_by": null, "reason": null,
+            }]))),
+            "/v1/audit" => Some(json!({
+                "entries": 3, "sellers": 1, "credits": "1000", "adjustments": "0", "charges": "-400",
+                "reversals": "400", "seller_balances": "1000", "phone_balances": "0", "treasury": "-1000",
+                "consistent": true, "applied": 9, "digest": "d1",
+            })),
+            "/v1/sellers" => Some(page(json!([{
+                "id": SELLER, "name": "s", "status": "active", "balance": self.balance,
+                "created_at": "1970-01-01T00:00:01.000Z",
+            }]))),
+            "/v1/journal" => Some(page(json!(self.entries))),
+            "/v1/phones/%2B989123456789" => Some(json!({
+                "phone": "+989123456789", "balance": "0", "charges": 1, "last_charge_at": "1970-01-01T00:00:01.000Z",
+            })),
+            "/v1/cluster" => Some(json!({
+                "leader": 1, "term": 1, "applied": 9, "version": "0", "members": [member(2, second)],
+            })),
+            "/v1/cluster/digest" => Some(json!({"node": 1, "applied": 9, "digest": self.digests[0]})),
+            _ => None,
+        }
+    }
+}
+
+fn broken_promises(output: &Output) -> Vec<String> {
+    let report: Value = serde_json::from_str(&out(output)).unwrap();
+    let promises = report["promises"].as_array().unwrap().iter();
+    let broken = promises.filter(|promise| promise["verdict"] == "broken");
+    broken.map(|promise| promise["promise"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn verify_finds_an_honest_ledger_honest() {
+    let server = honest().serve();
+    let output = etebar(&server, &["verify", "--json"]);
+    assert_eq!(broken_promises(&output), Vec::<String>::new(), "{}", err(&output));
+    assert_eq!(code(&output), 0, "{}{}", out(&output), err(&output));
+    let people = etebar(&server, &["verify"]);
+    assert_eq!(out(&people).matches(" kept ").count(), 12, "{}", out(&people));
+}
+
+#[test]
+fn verify_exits_with_4_where_an_entry_was_changed() {
+    let mut books = honest();
+    books.entries[1]["actor"] = json!("someone else");
+    let output = etebar(&books.serve(), &["verify", "--json"]);
+    assert_eq!((code(&output), broken_promises(&output)), (4, vec!["digest_chain".to_owned()]));
+}
+
+#[test]
+fn verify_exits_with_4_where_a_balance_is_not_its_entries_sum() {
+    let output = etebar(&Books { balance: "1001", ..honest() }.serve(), &["verify", "--json"]);
+    assert_eq!((code(&output), broken_promises(&output)), (4, vec!["seller_balances".to_owned()]));
+}
+
+#[test]
+fn verify_exits_with_4_where_an_entry_is_missing() {
+    let mut books = honest();
+    books.entries.pop();
+    let output = etebar(&books.serve(), &["verify", "--json"]);
+    assert_eq!(code(&output), 4);
+    assert!(broken_promises(&output).contains(&"sums_equal".to_owned()));
+}
+
+#[test]
+fn verify_exits_with_4_where_a_member_has_another_digest() {
+    let output = etebar(&Books { digests: ["d1", "d2"], ..honest() }.serve(), &["verify", "--json"]);
+    assert_eq!((code(&output), broken_promises(&output)), (4, vec!["members_agree".to_owned()]));
+}
+
+#[test]
+fn verify_exits_with_3_where_a_member_does_not_answer() {
+    let mut books = honest();
+    books.second_is_down = true;
+    let output = etebar(&books.serve(), &["--timeout", "1s", "verify", "--json"]);
+    assert_eq!((code(&output), broken_promises(&output)), (3, Vec::<String>::new()));
+}

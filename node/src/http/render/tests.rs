@@ -1,0 +1,159 @@
+//! Golden answers of rules version 1. A change here breaks the promise that a replay is byte for byte the first answer;
+//! new wording needs a new version of the rules.
+
+use axum::http::StatusCode;
+use ledger::record::RequestShown;
+use ledger::{
+    Action, Amount, Balance, Change, Digest, Event, Grant, IdSpace, KeyHash, Name, Note, Phone, Record, Refusal,
+    SellerStatus, Time, Verdict,
+};
+use uuid::Uuid;
+
+use super::{ChargeWriter, Ground, Shown, decision};
+
+fn ground(places: u32) -> Ground {
+    Ground { ids: IdSpace::new(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)), places }
+}
+
+fn record(event: Event) -> Record {
+    Record { number: 77, time: Time(1_700_000_000_123), actor: 1, idempotency_key: None, event }
+}
+
+fn told(event: Event) -> (u16, String) {
+    let shown = Shown { actor: "ops", secret: None, digest: Some(Digest([0xab; 32])) };
+    let (status, body) = decision(&ground(0), &record(event), shown).expect("the record answers a request");
+    (status.as_u16(), String::from_utf8(body).expect("JSON is UTF-8"))
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a name")
+}
+
+fn note(text: &str) -> Note {
+    Note::new(text).expect("a note")
+}
+
+fn amount(minor: u64) -> Amount {
+    Amount::new(minor).expect("an amount")
+}
+
+fn balance(minor: u64) -> Balance {
+    Balance::try_from(minor).expect("a balance")
+}
+
+fn phone() -> Phone {
+    Phone::new(989_123_456_789).expect("a phone")
+}
+
+fn request() -> RequestShown {
+    RequestShown {
+        number: 70,
+        seller: 5,
+        amount: amount(1_000_000),
+        note: note("for \"November\""),
+        created_at: Time(1_699_999_999_000),
+    }
+}
+
+fn charged() -> Event {
+    Event::Charged { seller: 5, phone: phone(), amount: amount(5_000), entry: 42, balance: balance(995_000) }
+}
+
+#[test]
+fn decisions_read_as_they_did_when_they_were_made() {
+    let events = [
+        Event::SellerCreated { name: name("فروشنده") },
+        Event::SellerStatusSet {
+            seller: 5,
+            status: SellerStatus::Suspended,
+            name: name("one"),
+            balance: balance(7),
+            created_at: Time(0),
+        },
+        Event::KeyCreated { name: name("till 1"), grant: Grant::Seller(5), hash: KeyHash([1; 32]) },
+        Event::KeyCreated { name: name("eyes"), grant: Grant::Auditor, hash: KeyHash([1; 32]) },
+        Event::KeyRevoked { key: 9 },
+        Event::CreditRequested { seller: 5, amount: amount(1), note: Note::empty() },
+        Event::CreditApproved { request: request(), reason: note("paid"), entry: 3, balance: balance(1_000_000) },
+        Event::CreditRejected { request: request(), reason: Note::empty() },
+        Event::Adjusted {
+            seller: 5,
+            amount: Change::new(-500).expect("a change"),
+            reason: note("fee"),
+            entry: 4,
+            balance: balance(0),
+        },
+        charged(),
+        Event::Reversed {
+            charge: 60,
+            seller: 5,
+            phone: phone(),
+            amount: amount(5_000),
+            reason: note("wrong number"),
+            entry: 43,
+            balance: balance(5_000),
+        },
+    ];
+    let told: String = events.map(told).map(|(status, body)| format!("{status} {body}\n")).concat();
+    assert_eq!(told, include_str!("golden/decisions.v1.txt"));
+}
+
+#[test]
+fn refusals_read_as_they_did_when_they_were_made() {
+    let refusals = [
+        Refusal::InsufficientCredit { balance: balance(4_999) },
+        Refusal::SellerSuspended,
+        Refusal::RequestDecided { verdict: Verdict::Approved },
+        Refusal::RequestDecided { verdict: Verdict::Rejected },
+        Refusal::ChargeReversed,
+        Refusal::LimitExceeded,
+        Refusal::NameTaken,
+        Refusal::LastAdminKey,
+    ];
+    let action = Action::Charge { phone: phone(), amount: amount(5_000) };
+    let told: String = refusals
+        .map(|refusal| told(Event::Refused { action: action.clone(), refusal }))
+        .map(|(status, body)| format!("{status} {body}\n"))
+        .concat();
+    assert_eq!(told, include_str!("golden/refusals.v1.txt"));
+}
+
+#[test]
+fn a_written_charge_is_the_serialised_one() {
+    for places in 0..=4 {
+        let ground = ground(places);
+        let mut writer = ChargeWriter::new(ground);
+        for (seller, minor, time) in [(5, 1, 0), (5, 10_005, 1), (6, 1_000_000_000_000_000, 253_402_300_799_999)] {
+            let event = Event::Charged {
+                seller,
+                phone: phone(),
+                amount: amount(minor),
+                entry: minor,
+                balance: balance(minor - 1),
+            };
+            let record = Record { time: Time(time), ..record(event) };
+            let mut written = Vec::new();
+            assert!(writer.write(&mut written, &record));
+            let serialised = serde_json::to_vec(&ground.charge(&record).expect("a charge")).expect("JSON");
+            assert_eq!(String::from_utf8(written), String::from_utf8(serialised));
+        }
+    }
+}
+
+#[test]
+fn what_answers_no_request_is_not_rendered() {
+    let event = Event::NodeRegistered { node: 1, incarnation: Uuid::nil() };
+    assert!(decision(&ground(0), &record(event.clone()), Shown::default()).is_none());
+    assert!(!ChargeWriter::new(ground(0)).write(&mut Vec::new(), &record(event)));
+    let no_digest = Event::Adjusted {
+        seller: 5,
+        amount: Change::new(1).expect("a change"),
+        reason: note("x"),
+        entry: 1,
+        balance: balance(1),
+    };
+    assert!(decision(&ground(0), &record(no_digest), Shown::default()).is_none());
+    let (status, body) =
+        decision(&ground(0), &record(Event::KeyRevoked { key: 1 }), Shown::default()).expect("rendered");
+    assert_eq!((status, body.len()), (StatusCode::NO_CONTENT, 0));
+}

@@ -1,0 +1,12 @@
+//! The HTTP API of one node over a real socket, before a cluster of one.
+
+mod http {
+    pub mod kit;
+
+    mod bad_input;
+    mod batches;
+    mod connections;
+    mod pages;
+    mod roles;
+    mod story;
+}

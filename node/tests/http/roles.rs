@@ -1,0 +1,91 @@
+//! Who may do what, and what the others see of it.
+
+use serde_json::json;
+
+use super::kit::{ADMIN, Node, text};
+
+#[test]
+fn a_seller_sees_only_its_own() {
+    let node = Node::start();
+    let (one, key) = node.seller_with("one", "100");
+    let (two, other) = node.seller_with("two", "100");
+    let charge = text(&node.charge(&other, "c", "1").json(), "id");
+    let request = text(&node.post(&other, "/v1/credit-requests", "r", &json!({ "amount": 1 })).json(), "id");
+    for path in [
+        format!("/v1/sellers/{two}"),
+        format!("/v1/sellers/{two}/entries"),
+        format!("/v1/sellers/{two}/reconciliation"),
+        format!("/v1/charges/{charge}"),
+        format!("/v1/credit-requests/{request}"),
+        format!("/v1/charges?seller_id={two}"),
+        format!("/v1/credit-requests?seller_id={two}"),
+    ] {
+        let reply = node.get(&key, &path);
+        assert_eq!((reply.status, reply.code().as_str()), (404, "not_found"), "{path}");
+        assert!(node.get(&other, &path).status == 200 && node.get(ADMIN, &path).status == 200, "{path}");
+    }
+    assert_eq!(node.get(&key, "/v1/charges").json()["items"], json!([]));
+    assert_eq!(node.get(&key, &format!("/v1/charges?seller_id={one}")).status, 200);
+    for path in ["/v1/sellers", "/v1/keys", "/v1/journal", "/v1/audit", "/v1/phones/09123456789", "/v1/cluster/digest"]
+    {
+        assert_eq!(node.get(&key, path).code(), "forbidden", "{path}");
+    }
+    assert_eq!(node.get(&key, "/v1/cluster").status, 200);
+}
+
+#[test]
+fn each_role_keeps_to_its_own_doings() {
+    let node = Node::start();
+    let (seller, key) = node.seller_with("one", "100");
+    let body = json!({ "role": "auditor", "name": "eyes" });
+    let auditor = text(&node.post(ADMIN, "/v1/keys", "", &body).json(), "key");
+    let id = uuid::Uuid::nil();
+    let by_admins = [
+        ("/v1/sellers".to_owned(), json!({ "name": "x" })),
+        (format!("/v1/sellers/{seller}/suspend"), json!({})),
+        (format!("/v1/sellers/{seller}/activate"), json!({})),
+        ("/v1/keys".to_owned(), json!({ "role": "admin", "name": "x" })),
+        (format!("/v1/sellers/{seller}/adjustments"), json!({ "amount": 1, "reason": "x" })),
+        (format!("/v1/credit-requests/{id}/approve"), json!({})),
+        (format!("/v1/credit-requests/{id}/reject"), json!({})),
+        (format!("/v1/charges/{id}/reversal"), json!({ "reason": "x" })),
+    ];
+    for (path, body) in &by_admins {
+        for key in [&key, &auditor] {
+            assert_eq!(node.post(key, path, "k", body).code(), "forbidden", "{path}");
+        }
+    }
+    let by_sellers = [
+        ("/v1/charges", json!({ "phone": "09123456789", "amount": 1 })),
+        ("/v1/credit-requests", json!({ "amount": 1 })),
+        ("/v1/charges/batch", json!({ "charges": [] })),
+    ];
+    for (path, body) in &by_sellers {
+        for key in [ADMIN, &auditor] {
+            assert_eq!(node.post(key, path, "k", body).code(), "forbidden", "{path}");
+        }
+    }
+    assert_eq!(node.get(&auditor, "/v1/journal").status, 200);
+    assert_eq!(node.get(ADMIN, "/v1/sellers/me").code(), "not_found");
+}
+
+#[test]
+fn without_a_known_key_nothing_is_shown() {
+    let node = Node::start();
+    for headers in [
+        &[][..],
+        &[("authorization", "Bearer etb_admin_other")],
+        &[("authorization", "Basic etb_admin_kit")],
+        &[("authorization", "Bearer etb_admin_kit"), ("authorization", "Bearer etb_admin_kit")],
+    ] {
+        let reply = node.call("GET", "/v1/sellers", headers, "");
+        assert_eq!((reply.status, reply.code().as_str()), (401, "unauthenticated"));
+        assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
+        assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+    }
+    for path in ["/livez", "/readyz"] {
+        let reply = node.call("GET", path, &[], "");
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert!(reply.body.lines().all(|line| line.starts_with("ok ")), "{}", reply.body);
+    }
+}
