@@ -330,6 +330,7 @@ struct Opened {
 fn open(disks: &MemberDisks, settings: LogSettings) -> Result<Opened, StorageError> {
     let (log, writer) = LogStore::open(disks.log.clone(), settings)?;
     let history = Arc::new(History::open(disks.history.clone())?);
+    log.check_joins(&history.checkpoint())?;
     let mut state = State::new();
     fold_into(&mut state, &history, &history.checkpoint())?;
     Ok(Opened { log, writer, history, state })
