@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::cluster::Cluster;
 use crate::http::{Connection, Request, Response};
 use crate::shop::{self, Seller};
@@ -188,6 +190,31 @@ impl Worker {
         *link = Some(connection);
         Some(answer)
     }
+}
+
+/// Charges one unit each in that many batches, over all members; how many bytes of keys and phones that was, a floor of
+/// what the log had to take.
+#[track_caller]
+pub fn batches(cluster: &Cluster, seller: &Seller, batches: usize, charges: usize) -> u64 {
+    let ids = cluster.ids();
+    let mut bytes = 0;
+    for batch in 0..batches {
+        let items: Vec<_> = (0..charges)
+            .map(|count| {
+                let (phone, key) = (shop::phone(count as u64), shop::unique("batch-charge-with-a-key-of-usual-length"));
+                bytes += (phone.len() + key.len()) as u64;
+                json!({"phone": phone, "amount": 1, "idempotency_key": key})
+            })
+            .collect();
+        let request = Request::post("/v1/charges/batch").json(&json!({ "charges": items }));
+        let alive: Vec<_> = ids.iter().filter(|id| cluster.member(**id).runs()).collect();
+        let answer = cluster.seller(*alive[batch % alive.len()], seller).settle(&request).expect(200).json();
+        let accepted = answer["results"]
+            .as_array()
+            .map_or(0, |results| results.iter().filter(|result| result["status"] == 201).count());
+        assert_eq!(accepted, charges, "every charge of a batch is accepted");
+    }
+    bytes
 }
 
 /// A small generator (SplitMix64), the same on every machine for one seed.

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -83,10 +83,16 @@ impl Member {
         status
     }
 
-    /// SIGSTOP.
+    /// SIGSTOP; returns when all its threads have stopped, so that it sees nothing that is sent from then on.
+    #[track_caller]
     pub fn pause(&self) {
         self.signal(libc::SIGSTOP);
         self.process().paused = true;
+        let tasks = format!("/proc/{}/task", self.pid().expect("only a running member is paused"));
+        until(wait::PATIENCE, &format!("member {} to stop", self.id), || {
+            let tasks = fs::read_dir(&tasks).expect("a stopped process is there");
+            tasks.flatten().all(|task| is_stopped(&task.path())).then_some(())
+        });
     }
 
     /// SIGCONT.
@@ -125,11 +131,11 @@ impl Member {
         Connection::open(self.api, Duration::from_secs(1)).ok()?.send(&Request::get(path)).ok()
     }
 
-    /// The last lines of its log.
+    /// The last lines of its log, but for what its Raft library says in passing.
     pub fn log_tail(&self, lines: usize) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let all: Vec<&str> = text.lines().collect();
+        let all: Vec<&str> = text.lines().filter(|line| !line.contains(" INFO openraft")).collect();
         all[all.len().saturating_sub(lines)..].join("\n")
     }
 
@@ -145,6 +151,13 @@ impl Drop for Member {
         }
         self.kill();
     }
+}
+
+/// True where the thread of this folder in /proc has stopped.
+fn is_stopped(task: &Path) -> bool {
+    let stat = fs::read_to_string(task.join("stat")).expect("a stopped thread is there");
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    state == Some('T')
 }
 
 fn clone(file: &File) -> File {

@@ -1,0 +1,67 @@
+//! A power cut of all three members under load: everything that was acknowledged had reached the disk.
+//!
+//! Needs root, since it mounts a disk of its own; without, it says so and tests nothing. `.ci/run` insists on root.
+
+use tests::disk::{self, Disk};
+use tests::place::Folder;
+use tests::turns::alone;
+use tests::{Load, Plan, books};
+
+/// True where the test cannot be; says so loudly.
+fn skipped(what: &str) -> bool {
+    if disk::is_root() {
+        return false;
+    }
+    eprintln!("NOT TESTED, because it takes root to mount a disk: {what}");
+    true
+}
+
+#[test]
+fn after_a_power_cut_of_all_three_under_load_every_acknowledged_charge_is_there() {
+    if skipped("a power cut of all three members under load") {
+        return;
+    }
+    let _alone = alone();
+    let folder = Folder::new("power");
+    let disk = Disk::new(folder.path(), 1_024);
+    let plan = Plan::new("power-cut").data_below(disk.path()).setting("ETEBAR_LOG_BYTES", (2 << 20).to_string());
+    let cluster = plan.start();
+    let hasty = cluster.seller_with(100_000_000);
+    for round in 0..5 {
+        let sellers: Vec<_> = (0..4).map(|_| cluster.seller_with(1_000_000)).collect();
+        // Batches push the log through its generations, so that some cuts hit a purge or a checkpoint.
+        let load = Load::start(&cluster, &sellers, 8, 100 + round);
+        load.wait_for_more(300);
+        tests::load::batches(&cluster, &hasty, 10, 1_000);
+        load.wait_for_more(100 + 137 * round);
+        disk.cut();
+        cluster.kill_all();
+        disk.restore();
+        cluster.start_all();
+        let story = load.finish();
+        assert!(story.acknowledged().count() > 400);
+        books::prove(&cluster, &story);
+    }
+}
+
+#[test]
+fn what_init_made_and_the_first_charge_survive_a_power_cut_at_once() {
+    if skipped("a power cut right after the first charge") {
+        return;
+    }
+    let _alone = alone();
+    let folder = Folder::new("power-first");
+    let disk = Disk::new(folder.path(), 512);
+    let cluster = Plan::new("power-first").data_below(disk.path()).start();
+    let seller = cluster.seller_with(100);
+    let request = tests::shop::charge("first", &tests::shop::phone(1), 30);
+    let first = cluster.seller(1, &seller).send(&request).expect(201);
+    disk.cut();
+    cluster.kill_all();
+    disk.restore();
+    cluster.start_all();
+    let again = cluster.seller(2, &seller).settle(&request);
+    assert!(again.replayed());
+    assert_eq!(again.body, first.body);
+    assert_eq!(cluster.admin(3).balance(&seller.id), 70);
+}

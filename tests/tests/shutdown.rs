@@ -1,0 +1,59 @@
+//! SIGTERM: a member stops taking requests, answers those in flight, hands leadership over, syncs, and exits 0.
+
+use std::time::{Duration, Instant};
+
+use tests::http::{ANSWER_WAIT, Connection};
+use tests::turns::alone;
+use tests::{Load, Plan, Request, books};
+
+/// From the contract.
+const LIMIT: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_leader_ends_in_time_under_load_and_hands_leadership_over() {
+    let _alone = alone();
+    let cluster = Plan::new("term-leader").start();
+    let sellers: Vec<_> = (0..4).map(|_| cluster.seller_with(1_000_000)).collect();
+    let load = Load::start(&cluster, &sellers, 8, 11);
+    for _ in 0..3 {
+        load.wait_for_more(200);
+        let leader = cluster.leader();
+        let began = Instant::now();
+        let status = cluster.member(leader).terminate(LIMIT);
+        assert_eq!(status.code(), Some(0), "{}", cluster.member(leader).log_tail(10));
+        eprintln!("the leader ended within {:?}", began.elapsed());
+        cluster.leader_after(leader);
+        load.wait_for_more(100);
+        cluster.start_ready(leader);
+    }
+    books::prove(&cluster, &load.finish());
+}
+
+#[test]
+fn all_members_end_in_time_at_once_and_come_back_with_everything() {
+    let _alone = alone();
+    let cluster = Plan::new("term-all").start();
+    let sellers: Vec<_> = (0..4).map(|_| cluster.seller_with(1_000_000)).collect();
+    let load = Load::start(&cluster, &sellers, 8, 12);
+    load.wait_for_more(300);
+    cluster.ids().iter().for_each(|id| cluster.member(*id).signal(libc::SIGTERM));
+    for id in cluster.ids() {
+        let status = cluster.member(id).wait_end(LIMIT);
+        assert_eq!(status.code(), Some(0), "member {id}: {}", cluster.member(id).log_tail(10));
+    }
+    cluster.start_all();
+    books::prove(&cluster, &load.finish());
+}
+
+#[test]
+fn neither_idle_connections_nor_half_sent_requests_hold_it_up() {
+    let cluster = Plan::new("term-idle").start();
+    let member = cluster.member(1);
+    let mut idle = Connection::open(member.api, ANSWER_WAIT).expect("it listens");
+    idle.send(&Request::get("/livez")).expect("an answer").expect(200);
+    let _silent = Connection::open(member.api, ANSWER_WAIT).expect("it listens");
+    let mut half = Connection::open(member.api, ANSWER_WAIT).expect("it listens");
+    half.write(b"POST /v1/charges HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\n{").expect("it takes bytes");
+    assert_eq!(member.terminate(LIMIT).code(), Some(0), "{}", member.log_tail(10));
+    assert!(Connection::open(member.api, Duration::from_secs(1)).is_err(), "it takes no connection any more");
+}
