@@ -105,6 +105,8 @@ impl Member {
 
     async fn pause_for_leader(&self) {
         let mut metrics = self.raft.server_metrics();
+        // A new receiver counts what is there as unseen: without this the pause would be none.
+        drop(metrics.borrow_and_update());
         // Elapsed or changed, both mean: look again.
         drop(timeout(PAUSE, metrics.changed()).await);
     }
