@@ -6,7 +6,7 @@ use clap::Parser;
 use etebar_node::config::{CommandLine, InitArgs, RunArgs, Settings, Verb};
 use etebar_node::http::{self, App, Limits};
 use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
-use etebar_node::raft::{self, Cluster, ClusterSettings, MemberDisks};
+use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, MemberDisks};
 use etebar_node::runtime::net::TcpListener;
 use etebar_node::runtime::{Chance, Clock};
 use etebar_node::storage::Member;
@@ -67,6 +67,16 @@ fn refused(error: DataDirError) -> Failure {
         | DataDirError::OtherFormat { .. }
         | DataDirError::Locked(_)
         | DataDirError::Io { .. } => failed(error),
+    }
+}
+
+/// What failed, and what to do where the disk's content is at fault.
+fn not_started(error: ClusterError) -> Failure {
+    match error {
+        ClusterError::Storage(error) => failed(format!(
+            "{error}: keep the data directory, remove this member from the cluster and add a new one under a new id"
+        )),
+        ClusterError::Setting(_) | ClusterError::Listen { .. } | ClusterError::Raft(_) => failed(error),
     }
 }
 
@@ -144,9 +154,14 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     let listener = TcpListener::bind(&api_listen)
         .await
         .map_err(|error| failed(format!("could not listen for the API on {api_listen}: {error}")))?;
-    let disks = MemberDisks::open(&data_dir.path).map_err(failed)?;
-    let cluster =
-        Cluster::start(cluster_settings(settings, data_dir)?, disks, Clock::system()).await.map_err(failed)?;
+    let disks = MemberDisks::open(&data_dir.path).map_err(|error| not_started(ClusterError::Storage(error)))?;
+    let starting = Cluster::start(cluster_settings(settings, data_dir)?, disks, Clock::system());
+    let cluster = tokio::select! {
+        started = starting => started.map_err(not_started)?,
+        // Nothing was served yet, so there is nothing to finish.
+        _ = stop.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let limits = Limits {
         body_bytes: settings.body_bytes,
         request: settings.request_timeout,

@@ -29,13 +29,13 @@ const COMMAND: Duration = Duration::from_millis(2_000);
 
 /// Starts all duties of a member.
 pub fn start(member: &Arc<Member>) {
-    runtime::spawn(tell_peers(member.clone()));
-    runtime::spawn(lead(member.clone()));
-    runtime::spawn(keep_history(member.clone()));
-    runtime::spawn(keep_log_small(member.clone()));
-    runtime::spawn(watch_clock(member.clone()));
-    runtime::spawn(watch_raft(member.clone()));
-    runtime::spawn(recover(member.clone()));
+    runtime::spawn_vital("tell_peers", tell_peers(member.clone()));
+    runtime::spawn_vital("lead", lead(member.clone()));
+    runtime::spawn_vital("keep_history", keep_history(member.clone()));
+    runtime::spawn_vital("keep_log_small", keep_log_small(member.clone()));
+    runtime::spawn_vital("watch_clock", watch_clock(member.clone()));
+    runtime::spawn_vital("watch_raft", watch_raft(member.clone()));
+    runtime::spawn_vital("recover", recover(member.clone()));
 }
 
 fn every(pause: Duration) -> tokio::time::Interval {
@@ -181,7 +181,12 @@ async fn watch_clock(member: Arc<Member>) {
     let mut was = ClockVerdict::TooFew;
     loop {
         ticks.tick().await;
+        if member.stamps.was_set() {
+            tracing::warn!("the clock was set: nothing is stamped with it before it was compared with the others'");
+            member.neighbours.forget_clocks();
+        }
         let verdict = member.neighbours.clock_verdict();
+        member.stamps.judge(verdict);
         match verdict {
             ClockVerdict::Off(ms) => {
                 if !matches!(was, ClockVerdict::Off(_)) {

@@ -25,6 +25,8 @@ impl Member {
     pub(super) async fn submit(&self, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
         let begun = Instant::now();
         let may_repeat = commands.iter().all(is_repeatable);
+        // Well within the window in which a key is remembered: after it the same command would be decided anew.
+        let repeat_within = Duration::from_millis(self.settings.genesis.key_window_ms / 2);
         let commands = Commands::from(commands);
         let mut perhaps_done = false;
         let mut hint = None;
@@ -48,7 +50,7 @@ impl Member {
                 NotDecided::Unknown => perhaps_done = true,
             }
             let is_over = Instant::now() + PAUSE >= deadline;
-            if perhaps_done && (is_over || !may_repeat) {
+            if perhaps_done && (is_over || !may_repeat || begun.elapsed() >= repeat_within) {
                 return Err(SubmitError::OutcomeUnknown { waited: begun.elapsed() });
             }
             if is_over {
