@@ -63,6 +63,15 @@ async fn appends(place: &Path, bytes: usize) -> Result<(), Failure> {
     );
     log.close().await?;
     writer.join().map_err(|_panic| "the writer panicked")??;
+    let started = Instant::now();
+    let disks: Arc<dyn Disks> = Arc::new(SledDisks::new(place.to_owned(), 8 * 1024 * 1024));
+    let (log, _writer) = LogStore::open(disks, LogSettings::for_log_bytes(256 * 1024 * 1024))?;
+    println!(
+        "{:>24} {:.0} MiB opened and checked in {:?}",
+        "",
+        log.bytes_on_disk()? as f64 / 1048576.0,
+        started.elapsed()
+    );
     Ok(())
 }
 

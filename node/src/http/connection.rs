@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::http::{Request, Response};
@@ -15,11 +15,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::debug;
 
 use super::limits::Limits;
+use super::stop::{Stage, Stop};
 use super::wire::{Phase, Progress, Wire};
 
 /// The answer to a head that did not come in time.
@@ -29,9 +29,8 @@ const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\nco
 /// Largest piece of a request that hyper holds at once, in bytes: twice the head's bound.
 const BUFFER_FACTOR: usize = 2;
 
-/// Serves one connection until it ends, rests too long, sends its head too slowly, or `closing` is cancelled and what
-/// is in flight was answered.
-pub async fn serve_connection<S, F, A>(stream: S, limits: Limits, closing: CancellationToken, answer: F)
+/// Serves one connection until it ends, rests too long, sends its head too slowly, or `stop` has come so far.
+pub async fn serve_connection<S, F, A>(stream: S, limits: Limits, stop: Arc<Stop>, answer: F)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<Incoming>, Arc<Progress>) -> A,
@@ -60,36 +59,25 @@ where
         .max_buf_size(limits.head_bytes * BUFFER_FACTOR)
         .serve_connection(TokioIo::new(wire), service);
 
-    let mut closing = pin!(closing.cancelled());
-    let mut told = false;
-    let mut watch = pin!(sleep_until(Instant::now() + limits.idle));
-    let mut mark = progress.mark();
-    let mut due = Some(watch.deadline());
+    let mut moved = pin!(stop.moved());
+    let mut told = None;
+    let mut watch = Watch::new(&progress, &limits);
     let end = poll_fn(|cx| {
-        if !told && closing.as_mut().poll(cx).is_ready() {
-            told = true;
-            Pin::new(&mut connection).graceful_shutdown();
+        // Waited for once a stage, not once a wake: the task that is woken stays the same.
+        while told != Some(stop.stage()) {
+            told = Some(stop.stage());
+            moved.set(stop.moved());
+            let _ = moved.as_mut().poll(cx);
         }
-        if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
-            return Poll::Ready(End::Over(result));
+        match told {
+            Some(Stage::Stopping) => Pin::new(&mut connection).graceful_shutdown(),
+            Some(Stage::Ended) => return Poll::Ready(End::Stopped),
+            Some(Stage::Serving) | None => {}
         }
-        if progress.mark() != mark {
-            mark = progress.mark();
-            due = due_at(mark.1, &limits);
-            // Only ever moved forward; where it fires too early, it is set again below. So a busy connection pays nothing.
-            if let Some(due) = due.filter(|due| *due < watch.deadline()) {
-                watch.as_mut().reset(due);
-            }
+        match Pin::new(&mut connection).poll(cx) {
+            Poll::Ready(result) => Poll::Ready(End::Over(result)),
+            Poll::Pending => watch.poll_late(cx).map(|()| End::Late),
         }
-        while watch.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
-            match due {
-                Some(due) if due <= now => return Poll::Ready(End::Late),
-                Some(due) => watch.as_mut().reset(due),
-                None => watch.as_mut().reset(now + limits.idle),
-            }
-        }
-        Poll::Pending
     })
     .await;
 
@@ -97,7 +85,7 @@ where
         (End::Late, Phase::Head) => REQUEST_TIMEOUT,
         (End::Over(Err(error)), Phase::Head) if error.is_parse() => BAD_REQUEST,
         (End::Over(Err(error)), _) => return debug!(%error, "connection ended"),
-        (End::Over(Ok(())), _) | (End::Late, _) => return,
+        (End::Over(Ok(())) | End::Late | End::Stopped, _) => return,
     };
     let mut wire = connection.into_parts().io.into_inner();
     let said = async {
@@ -112,13 +100,51 @@ where
 enum End {
     Over(hyper::Result<()>),
     Late,
+    Stopped,
 }
 
-fn due_at(phase: Phase, limits: &Limits) -> Option<Instant> {
-    match phase {
-        Phase::Idle | Phase::Refused => Some(Instant::now() + limits.idle),
-        Phase::Head => Some(Instant::now() + limits.head),
-        // A request bounds itself: every handler ends by its own deadline.
-        Phase::Request => None,
+/// Watches the time of one connection.
+struct Watch<'a> {
+    progress: &'a Progress,
+    limits: &'a Limits,
+    mark: (u32, Phase),
+    due: Option<Instant>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(progress: &'a Progress, limits: &'a Limits) -> Self {
+        let due = Instant::now() + limits.idle;
+        Self { progress, limits, mark: progress.mark(), due: Some(due), sleep: Box::pin(sleep_until(due)) }
+    }
+
+    /// Ready where the connection took too long with what it does now.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.progress.mark() != self.mark {
+            self.mark = self.progress.mark();
+            self.due = self.due_in(self.mark.1);
+            // Only ever moved forward; where it fires too early, it is set again below. So a busy connection pays nothing.
+            if let Some(due) = self.due.filter(|due| *due < self.sleep.deadline()) {
+                self.sleep.as_mut().reset(due);
+            }
+        }
+        while self.sleep.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            match self.due {
+                Some(due) if due <= now => return Poll::Ready(()),
+                Some(due) => self.sleep.as_mut().reset(due),
+                None => self.sleep.as_mut().reset(now + self.limits.idle),
+            }
+        }
+        Poll::Pending
+    }
+
+    fn due_in(&self, phase: Phase) -> Option<Instant> {
+        match phase {
+            Phase::Idle | Phase::Refused => Some(Instant::now() + self.limits.idle),
+            Phase::Head => Some(Instant::now() + self.limits.head),
+            // A request bounds itself: every handler ends by its own deadline.
+            Phase::Request => None,
+        }
     }
 }

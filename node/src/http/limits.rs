@@ -49,7 +49,7 @@ impl Default for Limits {
             recounts: 2,
             linger_bytes: 8 * 1024 * 1024,
             linger: Duration::from_secs(1),
-            drain: Duration::from_secs(3),
+            drain: Duration::from_secs(2),
         }
     }
 }

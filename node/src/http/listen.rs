@@ -15,6 +15,7 @@ use super::app::App;
 use super::connection::serve_connection;
 use super::front::Front;
 use super::problem::Problem;
+use super::stop::{Stage, Stop};
 use crate::runtime;
 use crate::runtime::net::{TcpListener, TcpStream};
 
@@ -28,6 +29,7 @@ const DISK_WATCH: Duration = Duration::from_secs(1);
 pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken) {
     let front = Front::new(app.clone());
     let room = Arc::new(Semaphore::new(app.limits.connections));
+    let stop = Arc::new(Stop::default());
     let ended = CancellationToken::new();
     let watch = watch_disk(app.clone(), ended.clone());
     let accepting = async {
@@ -35,7 +37,7 @@ pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken)
             tokio::select! {
                 () = stopping.cancelled() => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => admit(&app, &front, stream, &room, &stopping, &ended),
+                    Ok((stream, _)) => admit(&app, &front, stream, &room, &stop),
                     Err(error) => {
                         warn!(%error, "could not accept a connection");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -43,21 +45,16 @@ pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken)
                 },
             }
         }
+        stop.go_on_to(Stage::Stopping);
         drain(&app, &room).await;
+        stop.go_on_to(Stage::Ended);
         ended.cancel();
     };
     tokio::join!(accepting, watch);
 }
 
 /// Starts a connection's task, or turns the connection away where there is no room.
-fn admit(
-    app: &App,
-    front: &Front,
-    stream: TcpStream,
-    room: &Arc<Semaphore>,
-    stopping: &CancellationToken,
-    ended: &CancellationToken,
-) {
+fn admit(app: &App, front: &Front, stream: TcpStream, room: &Arc<Semaphore>, stop: &Arc<Stop>) {
     if let Err(error) = stream.set_nodelay(true) {
         warn!(%error, "a connection could not be set to send at once");
     }
@@ -65,17 +62,10 @@ fn admit(
         runtime::spawn(turn_away(app.clone(), stream));
         return;
     };
-    let (front, limits) = (front.clone(), app.limits);
-    let (stopping, ended) = (stopping.clone(), ended.clone());
+    let (front, limits, stop) = (front.clone(), app.limits, Arc::clone(stop));
     runtime::spawn(async move {
         let _permit: OwnedSemaphorePermit = permit;
-        let serving = serve_connection(stream, limits, stopping, move |request, progress| {
-            front.clone().answer(request, progress)
-        });
-        tokio::select! {
-            () = serving => {}
-            () = ended.cancelled() => {}
-        }
+        serve_connection(stream, limits, stop, move |request, progress| front.clone().answer(request, progress)).await;
     });
 }
 

@@ -27,6 +27,7 @@ mod reply;
 mod resources;
 mod router;
 pub mod secret;
+mod stop;
 mod wire;
 mod write;
 

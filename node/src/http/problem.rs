@@ -104,7 +104,7 @@ impl From<ReadError> for Problem {
     }
 }
 
-/// What was decided not to be done and not to be remembered, as the caller sees it; `None` for a refusal by the state,
+/// What was decided not to be done and not to be remembered, as the caller sees it. The error is a refusal by the state,
 /// which is rendered like a recorded one.
 pub fn rejection(rejection: Rejection) -> Result<Problem, ledger::Refusal> {
     Ok(match rejection {

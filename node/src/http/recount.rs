@@ -27,9 +27,9 @@ impl Recount {
         }
     }
 
-    /// Fails where the request's time is over. Looks at the clock once a page of records.
-    pub fn go_on(&self, record: u64) -> Result<(), Problem> {
-        if record.is_multiple_of(PAGE_RECORDS) && Instant::now() >= self.deadline {
+    /// Fails where the request's time is over. `read` counts the records read so far; the clock is looked at now and then.
+    pub fn go_on(&self, read: u64) -> Result<(), Problem> {
+        if read.is_multiple_of(PAGE_RECORDS) && Instant::now() >= self.deadline {
             return Err(Problem::new(Code::Overloaded, "the books could not be added up within the time of a request"));
         }
         Ok(())

@@ -61,7 +61,7 @@ pub async fn decide_with_secret(
     }
 }
 
-/// A decision that left no record. Only what the state forbade reflects a position.
+/// A decision that left no record, as of the position where it was refused.
 fn refused(ground: &Ground, why: Rejection, position: u64) -> Answer {
     let problem = rejection(why).unwrap_or_else(|refusal| render::refusal(ground, refusal).into());
     let mut response = problem.into_response();

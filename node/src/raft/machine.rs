@@ -1,6 +1,7 @@
 //! The state machine that openraft drives: one entry after the other, off the threads of Raft.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
@@ -42,9 +43,16 @@ impl Machine {
 
     /// Applies a bounded piece of what is committed.
     async fn apply_some(&self, entries: Vec<EntryResponder<TypeConfig>>) -> Result<(), io::Error> {
+        let is_light = apply::is_light(&self.shared, &entries)?;
         let (shared, history) = (self.shared.clone(), self.history.clone());
-        let applied = runtime::blocking(move || apply::apply(&shared, &history, entries)).await;
-        let applied = applied.map_err(io::Error::other).and_then(|applied| applied);
+        let work = move || apply::apply(&shared, &history, entries);
+        // A panic means books that do not add up. Openraft would go on without its state machine: it must be told.
+        let applied = if is_light {
+            catch_unwind(AssertUnwindSafe(work)).map_err(|_panic| io::Error::other("it does not fit the state"))
+        } else {
+            runtime::blocking(work).await.map_err(io::Error::other)
+        };
+        let applied = applied.and_then(|applied| applied);
         applied.inspect_err(|error| self.shared.fail(format!("a committed entry could not be applied: {error}")))
     }
 }

@@ -206,17 +206,23 @@ impl Proposing {
     /// Refuses the groups whose new idempotency keys could not be remembered, and drops those nobody waits for.
     fn with_room_for_keys(&self, groups: Vec<Group>, stamp: Time) -> Vec<Group> {
         let replica = self.shared.replica();
-        let mut room = None;
+        let keyed = |group: &Group| group.commands.iter().filter(|command| command.idempotency_key.is_some()).count();
+        let most = groups.iter().map(keyed).sum::<usize>() as u64;
+        let mut room = replica.state.key_room(stamp, most);
+        if room >= most {
+            return groups.into_iter().filter(Group::take).collect();
+        }
+        let is_new = |command: &&Command| {
+            command.idempotency_key.is_some() && replica.state.decision_of(command, stamp).is_none()
+        };
         let mut fitting = Vec::with_capacity(groups.len());
         for group in groups {
-            let keyed = group.commands.iter().filter(|command| command.idempotency_key.is_some());
-            let new = keyed.filter(|command| replica.state.decision_of(command, stamp).is_none()).count() as u64;
-            let room = room.get_or_insert_with(|| replica.state.key_room(stamp, ENTRY_COMMANDS as u64));
-            if new > *room {
+            let new = group.commands.iter().filter(is_new).count() as u64;
+            if new > room {
                 let full = NotDecided::Overloaded("the memory of idempotency keys".into());
                 drop(group.answer.send(Err(full)));
             } else if group.take() {
-                *room -= new;
+                room -= new;
                 fitting.push(group);
             }
         }

@@ -29,7 +29,15 @@ impl Member {
         let mut perhaps_done = false;
         let mut hint = None;
         loop {
-            let not_decided = match self.attempt(&commands, hint.take(), deadline).await {
+            let target = hint.take().or_else(|| self.leader());
+            let attempt = self.attempt(&commands, target, deadline);
+            let decided = tokio::select! {
+                biased;
+                decided = attempt => decided,
+                // A leader that is paused or cut off keeps its callers; where asking another is safe, they need not wait.
+                () = self.led_by_another_than(target), if may_repeat => Err(NotDecided::Unknown),
+            };
+            let not_decided = match decided {
                 Ok(decisions) => return Ok(decisions),
                 Err(not_decided) => not_decided,
             };
@@ -50,14 +58,14 @@ impl Member {
         }
     }
 
-    /// One attempt at the leader that is known, or at the one that the last attempt named.
+    /// One attempt at `leader`.
     async fn attempt(
         &self,
         commands: &Commands,
-        hint: Option<u64>,
+        leader: Option<u64>,
         deadline: Instant,
     ) -> Result<Decisions, NotDecided> {
-        match hint.or_else(|| self.leader()) {
+        match leader {
             None => Err(NotDecided::NotLeader(None)),
             Some(leader) if leader == self.me.node => self.proposer.propose(commands.clone(), deadline).await,
             Some(leader) => self.forward(leader, commands.clone(), deadline).await,
@@ -73,6 +81,25 @@ impl Member {
             Ok(Response::Forward(outcome)) => outcome,
             Ok(Response::Unavailable(_)) | Err(CallError::NotSent(_)) => Err(NotDecided::NotLeader(None)),
             Ok(_) | Err(CallError::NoAnswer) => Err(NotDecided::Unknown),
+        }
+    }
+
+    /// Returns once another member than `leader` is known to lead; pending for ever where `leader` is this one or none.
+    async fn led_by_another_than(&self, leader: Option<u64>) {
+        let Some(leader) = leader.filter(|leader| *leader != self.me.node) else {
+            return std::future::pending().await;
+        };
+        let mut metrics = self.raft.server_metrics();
+        let mut was_led = self.leader() == Some(leader);
+        loop {
+            let now = metrics.borrow_watched().current_leader;
+            if was_led && now.is_some_and(|now| now != leader) {
+                return;
+            }
+            was_led |= now == Some(leader);
+            if metrics.changed().await.is_err() {
+                return std::future::pending().await;
+            }
         }
     }
 

@@ -6,6 +6,8 @@
 pub mod codec;
 pub mod disk;
 pub mod error;
+#[cfg(test)]
+mod golden;
 pub mod history;
 mod keys;
 pub mod log;

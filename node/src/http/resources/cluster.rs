@@ -31,7 +31,8 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
 fn member(member: &MemberStatus) -> api::Member {
     api::Member {
         id: member.id,
-        api: member.api.clone(),
+        // A URL, as in cluster.json, so that a caller can use it as it is.
+        api: format!("http://{}", member.api),
         peer: member.peer.clone(),
         role: match member.role {
             Role::Voter => api::MemberRole::Voter,

@@ -39,8 +39,8 @@ fn add_up(
 ) -> Result<api::Reconciliation, Problem> {
     let mut sums = Sums::default();
     let mut sound = true;
-    for number in numbers {
-        recount.go_on(*number)?;
+    for (at, number) in numbers.iter().enumerate() {
+        recount.go_on(at as u64)?;
         let record = reader.record(*number)?;
         sound &= record.seller() == Some(seller) && sums.add(&record);
         // Each entry says what was left after it; that must be the sum so far, and never below zero.

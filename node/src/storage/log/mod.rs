@@ -10,6 +10,7 @@ mod recent;
 mod recovery;
 mod shared;
 mod store;
+mod work;
 mod writer;
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ fn check_reached(generations: &[Generation], view: &View) -> Result<(), StorageE
     for (place, generation) in generations.iter().enumerate().rev() {
         let Some(reached) = generation.reached()? else { continue };
         let lost = |what: String| Err(StorageError::damaged(format!("log generation {}", generation.number), what));
-        if !(view.vote >= reached.vote) {
+        if view.vote.partial_cmp(&reached.vote).is_none_or(std::cmp::Ordering::is_lt) {
             return lost(format!("it lacks the vote {:?}", reached.vote));
         }
         if view.purged < reached.purged {

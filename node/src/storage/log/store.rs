@@ -11,10 +11,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::reader::LogReader;
 use super::recovery;
 use super::shared::{Shared, View};
-use super::writer::{LogWriter, Work};
+use super::work::Work;
+use super::writer::LogWriter;
 use super::{LogSettings, next_index};
 use crate::storage::disk::Disks;
 use crate::storage::error::StorageError;
+use crate::storage::history::Checkpoint;
 use crate::storage::types::{LogEntry, LogId, TypeConfig, Vote};
 
 /// The log. Cheap to clone; all clones feed one writer.
@@ -59,6 +61,19 @@ impl LogStore {
     /// The index after the last entry that is durable here: nothing durable may name a position from there on.
     pub fn durable_end(&self) -> u64 {
         self.shared.view().durable
+    }
+
+    /// Refuses a history that ends before what this log still has: the two could not be joined.
+    ///
+    /// # Errors
+    /// Where entries after `history` are purged.
+    pub fn check_joins(&self, history: &Checkpoint) -> Result<(), StorageError> {
+        let purged = self.shared.view().purged;
+        if history.applied >= purged {
+            return Ok(());
+        }
+        let reason = format!("it ends at {:?}, but the log is purged up to {purged:?}", history.applied);
+        Err(StorageError::damaged("the history", reason))
     }
 
     /// A reader of this log.

@@ -6,32 +6,15 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use openraft::storage::IOFlushed;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::generation::{self, Bounds, Generation, Reached, name_of};
+use super::generation::{Bounds, Generation, Reached, name_of};
 use super::next_index;
 use super::shared::Shared;
+use super::work::{Done, Round, Waiting, Work, tell};
 use crate::storage::disk::{Batch, Disk, Disks};
 use crate::storage::error::StorageError;
-use crate::storage::types::{LogEntry, LogId, TypeConfig, Vote};
-
-/// Who waits for a piece of work.
-pub type Done = oneshot::Sender<Result<(), StorageError>>;
-
-/// A piece of work for the writer.
-pub enum Work {
-    /// Add entries that follow the last one.
-    Append { entries: Vec<LogEntry>, callback: IOFlushed<TypeConfig> },
-    /// Keep a vote.
-    Vote { vote: Vote, done: Done },
-    /// Remove the entries after the last one to keep.
-    Truncate { last: Option<LogId>, done: Done },
-    /// Keep what the view says was purged, and give its space back.
-    Purge { done: Done },
-    /// Write what is left and close the databases.
-    Close { done: Done },
-}
+use crate::storage::types::{LogId, Vote};
 
 /// See the head of this file.
 #[derive(Debug)]
@@ -43,23 +26,6 @@ pub struct LogWriter {
     bounds: Bounds,
     /// The last log id that is durable.
     last: Option<LogId>,
-}
-
-/// Who waits for a round, in order.
-enum Waiting {
-    Append { callback: IOFlushed<TypeConfig>, last: Option<LogId> },
-    Vote { vote: Vote, done: Done },
-}
-
-/// What is written and synced in one piece.
-#[derive(Default)]
-struct Round {
-    batch: Batch,
-    bytes: u64,
-    first: Option<u64>,
-    last: Option<LogId>,
-    vote: Option<Vote>,
-    waiting: Vec<Waiting>,
 }
 
 impl LogWriter {
@@ -295,61 +261,7 @@ impl LogWriter {
     }
 }
 
-impl Round {
-    fn append(&mut self, entries: Vec<LogEntry>, callback: IOFlushed<TypeConfig>) -> Result<(), StorageError> {
-        let last = entries.last().map(|entry| entry.log_id);
-        self.last = last.or(self.last);
-        self.waiting.push(Waiting::Append { callback, last });
-        for entry in &entries {
-            self.bytes += generation::put_entry(&mut self.batch, entry)?;
-            self.first = self.first.or(Some(entry.log_id.index));
-        }
-        Ok(())
-    }
-}
-
-impl Waiting {
-    fn complete(self, shared: &Shared) {
-        match self {
-            Self::Append { callback, last } => {
-                if last.is_some() {
-                    shared.view().durable = next_index(last);
-                }
-                callback.io_completed(Ok(()));
-            }
-            Self::Vote { vote, done } => {
-                shared.view().vote = Some(vote);
-                tell(done, Ok(()));
-            }
-        }
-    }
-
-    fn fail(self, error: &StorageError) {
-        match self {
-            Self::Append { callback, last: _ } => callback.io_completed(Err(error.clone().into())),
-            Self::Vote { vote: _, done } => tell(done, Err(error.clone())),
-        }
-    }
-}
-
-impl Work {
-    fn refuse(self, error: &StorageError) {
-        match self {
-            Self::Append { entries: _, callback } => callback.io_completed(Err(error.clone().into())),
-            Self::Vote { vote: _, done }
-            | Self::Truncate { last: _, done }
-            | Self::Purge { done }
-            | Self::Close { done } => tell(done, Err(error.clone())),
-        }
-    }
-}
-
 fn report(result: Result<(), StorageError>, done: Done) -> Result<(), StorageError> {
     tell(done, result.clone());
     result
-}
-
-fn tell(done: Done, result: Result<(), StorageError>) {
-    // Who has stopped waiting needs no answer.
-    drop(done.send(result));
 }

@@ -8,6 +8,7 @@ use openraft::{RaftLogReader, Vote};
 
 use super::{Running, refusal, small};
 use crate::storage::disk::Disks;
+use crate::storage::history::Checkpoint;
 use crate::storage::keys;
 use crate::storage::log::generation::name_of;
 use crate::storage::log::{LogSettings, LogStore};
@@ -241,5 +242,18 @@ async fn a_read_for_a_follower_is_bounded_and_never_empty() {
     let all: Vec<LogEntry> = futures::TryStreamExt::try_collect(reader.entries_stream(3..).await).await.unwrap();
     assert_eq!(all, running.entries()[3..]);
     drop(reader);
+    running.close().await;
+}
+
+#[tokio::test]
+async fn a_history_that_ends_before_the_log_begins_is_refused() {
+    let (_model, disks) = model();
+    let mut running = Running::create(&disks, small(u64::MAX)).await;
+    running.fill(1, 0..10, 100).await;
+    running.log.purge(log_id(1, 5)).await.unwrap();
+    let ending = |index| Checkpoint { applied: Some(log_id(1, index)), ..Checkpoint::default() };
+    running.log.check_joins(&ending(5)).unwrap();
+    let error = running.log.check_joins(&ending(4)).unwrap_err().to_string();
+    assert!(error.starts_with("the history is damaged: it ends at"), "{error}");
     running.close().await;
 }

@@ -1,0 +1,159 @@
+//! The link over loopback, with a peer that does as it is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, stream};
+use ledger::NodeNumber;
+use openraft::Vote;
+use openraft::raft::{AppendEntriesRequest, StreamAppendError};
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+use super::append::{Append, AppendLink, Appended};
+use super::call::{CallError, Calls, Peer};
+use super::frame::LinkError;
+use super::hello::{Acquaintances, Connection, Identity, Purpose};
+use super::message::{Request, Response};
+use super::serve::{Serve, serve};
+use crate::runtime::net::TcpListener;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Answers positions with what it is asked to wait, never answers a wait of 0, and finds no conflict before the third.
+struct Parrot;
+
+impl Serve for Parrot {
+    async fn call(&self, _from: NodeNumber, request: Request) -> Response {
+        match request {
+            Request::ReadPosition { wait_ms: 0 } => std::future::pending().await,
+            Request::ReadPosition { wait_ms } => Response::ReadPosition(Some(wait_ms)),
+            _ => Response::Pong,
+        }
+    }
+
+    fn append<S>(&self, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
+    where
+        S: Stream<Item = Append> + Send + 'static,
+    {
+        requests.enumerate().map(|(place, request)| match place {
+            2 => Ok(Err(StreamAppendError::HigherVote(request.vote))),
+            _ => Ok(Ok(request.prev_log_id)),
+        })
+    }
+
+    async fn snapshot(&self, _from: NodeNumber, _connection: Connection) -> Result<(), LinkError> {
+        Ok(())
+    }
+}
+
+fn identity(node: NodeNumber) -> Identity {
+    Identity { cluster: Uuid::from_u128(1), node, incarnation: Uuid::from_u128(u128::from(node)) }
+}
+
+/// A peer that is member 2, and how member 1 reaches it.
+async fn parrot(acquaintances: Acquaintances) -> (tokio::task::JoinHandle<()>, Peer) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let serving = tokio::spawn(serve(listener, identity(2), acquaintances, Arc::new(Parrot)));
+    let peer = Peer { me: identity(1), acquaintances: Acquaintances::default(), node: 2, address: address.into() };
+    (serving, peer)
+}
+
+async fn refusal(peer: &Peer) -> String {
+    let Err(LinkError::Refused(reason)) = peer.dial(Purpose::Control, Instant::now() + SOON).await else {
+        panic!("it was not refused");
+    };
+    reason
+}
+
+#[tokio::test]
+async fn strangers_are_told_what_is_wrong() {
+    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let other_cluster = Identity { cluster: Uuid::from_u128(9), ..identity(1) };
+    assert!(refusal(&Peer { me: other_cluster, ..peer.clone() }).await.contains("correct the addresses"));
+    assert!(refusal(&Peer { node: 3, ..peer.clone() }).await.contains("member 2, not 3"));
+    assert!(refusal(&Peer { me: identity(2), ..peer.clone() }).await.contains("two nodes run as member 2"));
+}
+
+#[tokio::test]
+async fn a_new_data_directory_under_a_known_number_is_refused_by_both_sides() {
+    let known = Acquaintances::default();
+    known.add(1, Uuid::from_u128(1));
+    let (_serving, peer) = parrot(known).await;
+    let wiped = Identity { incarnation: Uuid::from_u128(77), ..identity(1) };
+    assert!(refusal(&Peer { me: wiped, ..peer.clone() }).await.contains("add it under a new one"));
+
+    let acquaintances = Acquaintances::default();
+    acquaintances.add(2, Uuid::from_u128(78));
+    assert!(refusal(&Peer { acquaintances, ..peer }).await.contains("remove member 2"));
+}
+
+#[tokio::test]
+async fn a_call_that_waits_does_not_stand_in_front_of_others() {
+    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let calls = Calls::open(peer, Purpose::Control);
+    let waiting = calls.call(Request::ReadPosition { wait_ms: 0 }, Instant::now() + Duration::from_millis(300));
+    let others = stream::iter(1..=1_000_u64).map(|wait_ms| {
+        let calls = calls.clone();
+        async move { (wait_ms, calls.call(Request::ReadPosition { wait_ms }, Instant::now() + SOON).await.unwrap()) }
+    });
+    let others = others.buffer_unordered(100).for_each(|(asked, answer)| async move {
+        assert!(matches!(answer, Response::ReadPosition(Some(position)) if position == asked), "its own answer");
+    });
+    let (waited, ()) = tokio::join!(waiting, others);
+    assert!(matches!(waited, Err(CallError::NoAnswer)));
+}
+
+#[tokio::test]
+async fn a_call_to_nobody_is_certainly_not_sent() {
+    let (serving, peer) = parrot(Acquaintances::default()).await;
+    serving.abort();
+    serving.await.unwrap_err();
+    let calls = Calls::open(peer, Purpose::Forward);
+    let answer = calls.call(Request::Ping, Instant::now() + SOON).await;
+    assert!(matches!(answer, Err(CallError::NotSent(_))), "{answer:?}");
+}
+
+fn request() -> Append {
+    AppendEntriesRequest { vote: Vote::new_committed(3, 1), prev_log_id: None, entries: vec![], leader_commit: None }
+}
+
+async fn answers(link: &mut AppendLink, requests: usize) -> Vec<Result<Appended, LinkError>> {
+    let input = stream::iter((0..requests).map(|_| request()));
+    timeout(SOON, link.session(input, SOON, SOON).collect()).await.expect("a session ends with its input")
+}
+
+#[tokio::test]
+async fn a_session_answers_all_its_input_and_ends() {
+    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let mut link = AppendLink::new(peer);
+    assert_eq!(answers(&mut link, 0).await.len(), 0);
+    assert!(matches!(answers(&mut link, 2).await[..], [Ok(Ok(None)), Ok(Ok(None))]));
+}
+
+#[tokio::test]
+async fn a_higher_vote_ends_the_session_and_its_connection() {
+    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let mut link = AppendLink::new(peer);
+    let ended = answers(&mut link, 5).await;
+    assert!(matches!(ended[..], [Ok(Ok(_)), Ok(Ok(_)), Ok(Err(StreamAppendError::HigherVote(_)))]), "{ended:?}");
+    // A new connection counts anew.
+    assert!(matches!(answers(&mut link, 2).await[..], [Ok(Ok(None)), Ok(Ok(None))]));
+}
+
+#[tokio::test]
+async fn a_session_with_nobody_takes_its_input_before_it_dials() {
+    let (serving, peer) = parrot(Acquaintances::default()).await;
+    serving.abort();
+    serving.await.unwrap_err();
+    let mut link = AppendLink::new(peer);
+    let taken = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let input = stream::iter([()]).map(|()| {
+        taken.store(true, std::sync::atomic::Ordering::SeqCst);
+        request()
+    });
+    let ended: Vec<_> = link.session(input, SOON, SOON).collect().await;
+    assert!(matches!(ended[..], [Err(_)]), "{ended:?}");
+    assert!(taken.load(std::sync::atomic::Ordering::SeqCst), "openraft's back-off sleeps inside the input");
+}

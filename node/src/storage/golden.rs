@@ -1,0 +1,82 @@
+//! Bytes that version 1 has written: they are read for ever, and this build still writes them.
+
+use ledger::{Amount, Balance, Event, IdempotencyKey, Phone, Record, Time};
+use openraft::entry::RaftEntry;
+use openraft::{EntryPayload, Membership, Vote};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::codec::{decode, encode, seal};
+use super::history::Checkpoint;
+use super::model::{entry, log_id};
+use super::types::{LogEntry, Member, StoredMembership};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|start| u8::from_str_radix(&hex[start..start + 2], 16).unwrap()).collect()
+}
+
+fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, golden: &str) {
+    assert_eq!(hex(&encode(value).unwrap()), golden, "{value:?}");
+    assert_eq!(decode::<T>(&bytes_of(golden)).unwrap(), *value);
+}
+
+fn membership() -> Membership<u64, Member> {
+    let nodes = (1..=3).map(|id| (id, Member { api: format!("a:{id}"), peer: format!("p:{id}") }));
+    Membership::new(vec![[1, 2, 3].into()], nodes.collect::<std::collections::BTreeMap<_, _>>()).unwrap()
+}
+
+#[test]
+fn a_log_entry() {
+    check(&entry(2, 300, 5), "010201fb2c0101055656565656");
+    check(
+        &LogEntry::new(log_id(1, 0), EntryPayload::Membership(membership())),
+        "01010100020103010203030103613a3103703a310203613a3203703a320303613a3303703a33",
+    );
+    check(&LogEntry::new_blank(log_id(4, 7)), "0104010700");
+}
+
+#[test]
+fn a_vote() {
+    check(&Vote::<openraft::alias::LeaderIdOf<super::TypeConfig>>::new(3, 2), "01030200");
+}
+
+#[test]
+fn a_checkpoint() {
+    let checkpoint = Checkpoint {
+        applied: Some(log_id(2, 300)),
+        membership: StoredMembership::new(Some(log_id(1, 0)), membership()),
+        records: 1_000,
+        digest: ledger::Digest([7; 32]),
+    };
+    check(
+        &checkpoint,
+        "01010201fb2c01010101000103010203030103613a3103703a310203613a3203703a320303613a3303703a33fbe8030707070707070707070707070707070707070707070707070707070707070707",
+    );
+}
+
+#[test]
+fn a_record() {
+    let record = Record {
+        number: 65,
+        time: Time(1_700_000_000_000),
+        actor: 3,
+        idempotency_key: IdempotencyKey::new("k1").ok(),
+        event: Event::Charged {
+            seller: 2,
+            phone: Phone::new(989_123_456_789).unwrap(),
+            amount: Amount::new(5_000).unwrap(),
+            entry: 60,
+            balance: Balance::default(),
+        },
+    };
+    check(&record, "0141fd0068e5cf8b0100000301026b310902fd152f5a4ce6000000fb88133c00");
+}
+
+#[test]
+fn a_seal() {
+    assert_eq!(hex(&seal(b"key", b"body")), "01bd1a93a5b81e57ec626f6479");
+}

@@ -1,0 +1,140 @@
+//! Cuts, damage, and reading while writing.
+
+use std::sync::Arc;
+
+use super::{History, checkpoint, created, expected, folded, model, push, record};
+use crate::storage::keys;
+use crate::storage::model::Dice;
+
+#[tokio::test]
+async fn a_checkpoint_survives_any_cut_and_nothing_half_counts() {
+    for seed in 0..80 {
+        let mut dice = Dice(seed);
+        let (disks, disk, mut history) = created().await;
+        let mut durable = 0;
+        for _boot in 0..5 {
+            for _ in 0..dice.below(4) {
+                push(&history, dice.below(150));
+                let to = durable + dice.below(history.records() - durable + 1);
+                history.write(checkpoint(to)).await.unwrap();
+                durable = to;
+            }
+            push(&history, 1 + dice.below(150));
+            half_a_checkpoint(&history, &mut dice);
+            disks.cut(&mut dice);
+            history = History::open(Arc::clone(&disk)).unwrap();
+            assert_eq!(history.checkpoint(), if durable == 0 { history.checkpoint() } else { checkpoint(durable) });
+            assert_eq!(history.records(), durable, "seed {seed}");
+            assert_eq!(folded(&history, durable), expected(durable), "seed {seed}");
+        }
+    }
+}
+
+/// Writes pages as a checkpoint does and stops before it is done.
+fn half_a_checkpoint(history: &History, dice: &mut Dice) {
+    let before = history.checkpoint().records;
+    let pushed = history.records();
+    for page in ledger::page_of(before + 1)..=ledger::page_of(pushed) {
+        let records = history.tail_lock().page(page, pushed);
+        super::super::page::write(&*history.disk, page, &super::super::page::encode(&records).unwrap()).unwrap();
+        if dice.below(3) == 0 {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_record_is_found_by_its_number() {
+    let (_disks, _disk, history) = created().await;
+    for _ in 0..60 {
+        push(&history, 1_000);
+        history.write(checkpoint(history.records())).await.unwrap();
+    }
+    push(&history, 10);
+    assert!(history.tail_lock().get(1).is_none(), "old records left the memory");
+    for number in [1, 63, 64, 65, 128, 129, 30_000, 59_999, 60_000, 60_001, 60_010] {
+        assert_eq!(*history.record(number).unwrap(), record(number));
+        assert_eq!(*history.record(number).unwrap(), record(number), "again, from the cache");
+    }
+    for absent in [0, 60_011] {
+        assert!(history.record(absent).unwrap_err().to_string().contains("there is no record"));
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_goes_neither_back_nor_beyond_what_was_pushed() {
+    let (_disks, _disk, history) = created().await;
+    push(&history, 100);
+    history.write(checkpoint(70)).await.unwrap();
+    assert!(history.write(checkpoint(69)).await.is_err());
+    assert!(history.write(checkpoint(101)).await.is_err());
+    history.write(checkpoint(70)).await.unwrap();
+    assert_eq!(history.checkpoint().records, 70);
+}
+
+#[tokio::test]
+async fn a_failed_sync_leaves_the_checkpoint_where_it_was() {
+    let (disks, _disk, history) = created().await;
+    push(&history, 100);
+    history.write(checkpoint(70)).await.unwrap();
+    disks.fail_syncs();
+    assert!(history.write(checkpoint(100)).await.is_err());
+    assert_eq!(history.checkpoint(), checkpoint(70));
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_refused_with_its_place() {
+    let (disks, _disk, history) = created().await;
+    push(&history, 200);
+    history.write(checkpoint(200)).await.unwrap();
+    disks.damage("history", &keys::page(1, 0), |value| value.as_mut().unwrap()[100] ^= 1);
+    let error = history.fold(1..=200, |_| ()).unwrap_err().to_string();
+    assert!(error.starts_with("page 1 of the history (records 65 to 128), part 0, is damaged"), "{error}");
+    disks.damage("history", &keys::page(1, 0), |value| *value = None);
+    let error = history.fold(1..=200, |_| ()).unwrap_err().to_string();
+    assert!(error.starts_with("page 1 of the history (records 65 to 128) is damaged"), "{error}");
+    assert_eq!(*history.record(1).unwrap(), record(1), "other pages are read");
+}
+
+#[tokio::test]
+async fn a_lost_history_is_a_refusal_not_an_empty_history() {
+    let (disks, disk) = model();
+    assert!(History::open(Arc::clone(&disk)).unwrap_err().to_string().contains("the history holds no checkpoint"));
+    History::create(&*disk).await.unwrap();
+    assert!(History::create(&*disk).await.is_err(), "a history is made once");
+    disks.damage("history", &keys::checkpoint(), |value| value.as_mut().unwrap()[3] ^= 1);
+    let error = History::open(disk).unwrap_err().to_string();
+    assert!(error.starts_with("the checkpoint of the history is damaged"), "{error}");
+}
+
+#[tokio::test]
+async fn an_older_checkpoint_than_the_one_noted_is_refused() {
+    let (disks, disk, history) = created().await;
+    push(&history, 100);
+    history.write(checkpoint(70)).await.unwrap();
+    let mut older = None;
+    disks.damage("history", &keys::checkpoint(), |value| older = value.clone());
+    history.write(checkpoint(100)).await.unwrap();
+    disks.damage("history", &keys::checkpoint(), |value| *value = older);
+    let error = History::open(disk).unwrap_err().to_string();
+    assert!(error.contains("it holds 70 records, but 100 were durable"), "{error}");
+}
+
+#[tokio::test]
+async fn pushing_and_reading_go_on_during_a_checkpoint() {
+    let (_disks, _disk, history) = created().await;
+    push(&history, 20_000);
+    let history = Arc::new(history);
+    let to = checkpoint(20_000);
+    let writer = std::thread::spawn({
+        let history = Arc::clone(&history);
+        move || futures::executor::block_on(history.write(to))
+    });
+    for number in 20_001..=22_000 {
+        history.push(record(number));
+        assert_eq!(*history.record(number - 20_000).unwrap(), record(number - 20_000));
+    }
+    writer.join().unwrap().unwrap();
+    assert_eq!((history.checkpoint().records, history.records()), (20_000, 22_000));
+    assert_eq!(folded(&history, 20_000), expected(20_000));
+}

@@ -1,0 +1,74 @@
+//! What the history promises, on disks in memory that lose what they may, and on sled.
+
+mod cuts;
+mod install;
+mod on_disk;
+
+use std::sync::Arc;
+
+use ledger::{Amount, Balance, Digest, Event, IdempotencyKey, Phone, Record, Time, chain_record};
+use openraft::Membership;
+
+use super::{Checkpoint, History};
+use crate::storage::disk::{Disk, Disks};
+use crate::storage::model::{ModelDisks, log_id};
+use crate::storage::types::{Member, StoredMembership};
+
+/// A charge as record `number`; some have a long key.
+fn record(number: u64) -> Record {
+    let key = "k".repeat(1 + (number * 7 % 64) as usize);
+    Record {
+        number,
+        time: Time(1_700_000_000_000 + number),
+        actor: 3,
+        idempotency_key: IdempotencyKey::new(&key).ok(),
+        event: Event::Charged {
+            seller: 2,
+            phone: Phone::new(989_123_456_789).unwrap(),
+            amount: Amount::new(5_000 + number).unwrap(),
+            entry: number,
+            balance: Balance::default(),
+        },
+    }
+}
+
+fn push(history: &History, count: u64) {
+    let first = history.records() + 1;
+    (first..first + count).for_each(|number| drop(history.push(record(number))));
+}
+
+/// The checkpoint after `records` records.
+fn checkpoint(records: u64) -> Checkpoint {
+    let digest = (1..=records).fold(Digest::ZERO, |digest, number| chain_record(&digest, &record(number)));
+    let members = [(1, Member { api: "a:1".to_owned(), peer: "a:2".to_owned() })];
+    let membership = Membership::new(vec![[1].into()], std::collections::BTreeMap::from(members)).unwrap();
+    Checkpoint {
+        applied: Some(log_id(1, records)),
+        membership: StoredMembership::new(Some(log_id(1, 0)), membership),
+        records,
+        digest,
+    }
+}
+
+fn folded(history: &History, last: u64) -> Vec<Record> {
+    let mut records = Vec::new();
+    history.fold(1..=last, |record| records.push(record.clone())).unwrap();
+    records
+}
+
+fn expected(last: u64) -> Vec<Record> {
+    (1..=last).map(record).collect()
+}
+
+fn model() -> (ModelDisks, Arc<dyn Disk>) {
+    let disks = ModelDisks::default();
+    let disk = disks.open("history").unwrap();
+    (disks, disk)
+}
+
+async fn created() -> (ModelDisks, Arc<dyn Disk>, History) {
+    let (disks, disk) = model();
+    History::create(&*disk).await.unwrap();
+    let history = History::open(Arc::clone(&disk)).unwrap();
+    (disks, disk, history)
+}

@@ -1,0 +1,73 @@
+//! A file system that can lose its power.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// `FS_IOC_SHUTDOWN` of Linux, and its flag for going down without writing anything out.
+const FS_IOC_SHUTDOWN: libc::c_ulong = 0x8004_587d;
+const NO_LOG_FLUSH: u32 = 2;
+
+/// Ext4 in a file, mounted over a loop device. Unmounted and removed when dropped.
+pub struct Volume {
+    image: PathBuf,
+    mount_point: PathBuf,
+    mounted: bool,
+    /// Holds both, and is dropped last.
+    _folder: tempfile::TempDir,
+}
+
+impl Volume {
+    /// Makes and mounts one of 512 MiB.
+    pub fn make() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, mount_point) = (folder.path().join("image"), folder.path().join("mounted"));
+        File::create(&image).unwrap().set_len(512 << 20).unwrap();
+        std::fs::create_dir(&mount_point).unwrap();
+        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image));
+        let mut volume = Self { image, mount_point, mounted: false, _folder: folder };
+        volume.mount();
+        volume
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        &self.mount_point
+    }
+
+    /// Cuts the power: whatever is not on the disk yet never gets there.
+    pub fn cut_power(&self) {
+        let root = File::open(&self.mount_point).unwrap();
+        let flag: u32 = NO_LOG_FLUSH;
+        // SAFETY: the ioctl reads one u32, and the descriptor is open.
+        let done = unsafe { libc::ioctl(root.as_raw_fd(), FS_IOC_SHUTDOWN, &raw const flag) };
+        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+    }
+
+    /// Brings it back, as after the power came back. Nobody may use it.
+    pub fn mount_again(&mut self) {
+        run(Command::new("umount").arg(&self.mount_point));
+        self.mounted = false;
+        self.mount();
+    }
+
+    fn mount(&mut self) {
+        run(Command::new("mount").args(["-o", "loop"]).arg(&self.image).arg(&self.mount_point));
+        self.mounted = true;
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        if self.mounted {
+            // At the end of a failed test somebody may still use it: it goes when they do.
+            drop(Command::new("umount").arg("-l").arg(&self.mount_point).status());
+        }
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}

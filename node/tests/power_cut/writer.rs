@@ -1,0 +1,132 @@
+//! The process whose power is cut: it writes the log and the history at once, and says what was acknowledged.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use etebar_node::storage::disk::open_sled;
+use etebar_node::storage::{Checkpoint, Disks, History, LogId, LogSettings, LogStore, Payload, SledDisks, TypeConfig};
+use ledger::{Amount, Balance, Event, Phone, Record, Time};
+use openraft::entry::RaftEntry;
+use openraft::storage::{IOFlushed, RaftLogStorage};
+use openraft::type_config::TypeConfigExt;
+use openraft::vote::RaftLeaderIdExt;
+use openraft::{RaftLogReader, Vote};
+
+/// Chance that repeats itself (SplitMix64).
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+}
+
+/// Generations that come and go while the test runs.
+pub fn settings() -> LogSettings {
+    LogSettings { memory_bytes: 100_000, ..LogSettings::for_log_bytes(0) }
+}
+
+/// The entry `index` of `term`, always with the same bytes.
+pub fn entry(term: u64, index: u64) -> openraft::alias::EntryOf<TypeConfig> {
+    let mut dice = Dice(term << 32 | index);
+    let length = if dice.below(4) == 0 { 40_000 } else { 3_000 };
+    let payload: Vec<u8> = (0..dice.below(length)).map(|_| dice.below(256) as u8).collect();
+    openraft::Entry::new(log_id(term, index), openraft::EntryPayload::Normal(Payload(Bytes::from(payload))))
+}
+
+/// The record `number`, always the same.
+pub fn record(number: u64) -> Record {
+    Record {
+        number,
+        time: Time(number),
+        actor: 3,
+        idempotency_key: ledger::IdempotencyKey::new(&format!("key-{number}")).ok(),
+        event: Event::Charged {
+            seller: 2,
+            phone: Phone::new(989_123_456_789).unwrap(),
+            amount: Amount::new(number).unwrap(),
+            entry: number,
+            balance: Balance::default(),
+        },
+    }
+}
+
+fn log_id(term: u64, index: u64) -> LogId {
+    LogId::new(<openraft::alias::LeaderIdOf<TypeConfig>>::new_committed(term, 1), index)
+}
+
+/// Makes an empty log and an empty history.
+pub async fn create(folder: &Path) {
+    std::fs::create_dir(folder.join("log")).unwrap();
+    LogStore::create(&SledDisks::new(folder.join("log"), 4 << 20)).await.unwrap();
+    History::create(&*open_sled(&folder.join("history"), 4 << 20).unwrap()).await.unwrap();
+}
+
+/// Writes until the disk fails or the process is killed.
+pub fn run(folder: &Path, seed: u64) {
+    let history = folder.join("history");
+    std::thread::spawn(move || futures::executor::block_on(write_history(&history, Dice(seed + 1_000))));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(write_log(&folder.join("log"), Dice(seed)));
+}
+
+async fn write_log(folder: &Path, mut dice: Dice) {
+    let disks: Arc<dyn Disks> = Arc::new(SledDisks::new(folder.to_owned(), 4 << 20));
+    let (mut log, writer) = LogStore::open(Arc::clone(&disks), settings()).unwrap();
+    let _writer = writer.spawn_thread().unwrap();
+    let vote: Option<openraft::alias::VoteOf<TypeConfig>> = log.reader().read_vote().await.unwrap();
+    let mut term = vote.map_or(0, |vote| vote.leader_id.term) + 1;
+    log.save_vote(&Vote::new(term, 1)).await.unwrap();
+    println!("voted={term}");
+    loop {
+        let state = log.get_log_state().await.unwrap();
+        let (first, next) = (next_index(state.last_purged_log_id), next_index(state.last_log_id));
+        match dice.below(60) {
+            0 if next > first + 10 => {
+                let keep = next - 1 - dice.below(10);
+                println!("truncating={keep}");
+                let kept = log.reader().try_get_log_entries(keep..=keep).await.unwrap();
+                log.truncate_after(kept.first().map(|entry| entry.log_id)).await.unwrap();
+                term += 1;
+                log.save_vote(&Vote::new(term, 1)).await.unwrap();
+                println!("voted={term}");
+            }
+            1 if next > first + 60 => {
+                let upto = next - 30;
+                println!("purging={upto}");
+                let before = disks.list().unwrap().len();
+                let last = log.reader().try_get_log_entries(upto..=upto).await.unwrap();
+                log.purge(last[0].log_id).await.unwrap();
+                println!("purged={upto},{}", before.saturating_sub(disks.list().unwrap().len()));
+            }
+            _ => {
+                let (tx, synced) = TypeConfig::oneshot();
+                log.append([entry(term, next)], IOFlushed::signal(tx)).await.unwrap();
+                synced.await.unwrap().unwrap();
+                println!("appended={next},{term}");
+            }
+        }
+    }
+}
+
+fn next_index(id: Option<LogId>) -> u64 {
+    id.map_or(0, |id| id.index + 1)
+}
+
+async fn write_history(folder: &Path, mut dice: Dice) {
+    let history = History::open(open_sled(folder, 4 << 20).unwrap()).unwrap();
+    loop {
+        for _ in 0..dice.below(300) {
+            history.push(record(history.records() + 1));
+        }
+        let records = history.records();
+        let applied = Some(log_id(1, records));
+        history.write(Checkpoint { applied, records, ..Checkpoint::default() }).await.unwrap();
+        println!("checkpointed={records}");
+    }
+}
