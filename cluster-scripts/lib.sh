@@ -51,7 +51,6 @@ parse_member_and_dir() {
     esac
   done
   [[ -n $TARGET_ID ]] || wrong_usage "which member?"
-  open_cluster
 }
 
 # ---- programs -------------------------------------------------------------------------------------------------------

@@ -17,12 +17,20 @@ use openraft::type_config::async_runtime::AsyncRuntime;
 pub type Rt = openraft_rt_tokio::TokioRuntime;
 /// The runtime that openraft and every task of the Raft room run on; its chance follows a seed.
 #[cfg(feature = "simulation")]
-pub type Rt = openraft_rt::DeterministicRng<openraft_rt_tokio::TokioRuntime>;
+pub type Rt = openraft_rt::deterministic_rng::DeterministicRng<openraft_rt_tokio::TokioRuntime>;
 
-/// Listeners and streams: the one place to put a simulated network.
+/// Listeners and streams: the one place where a network is named.
+#[cfg(not(feature = "simulation"))]
 pub mod net {
     pub use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
     pub use tokio::net::{TcpListener, TcpStream};
+}
+
+/// Listeners and streams of a simulated network.
+#[cfg(feature = "simulation")]
+pub mod net {
+    pub use turmoil::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+    pub use turmoil::net::{TcpListener, TcpStream};
 }
 
 /// Starts a task that lives as long as the node. Openraft may be called from it, in the simulation too.
@@ -135,6 +143,26 @@ where
     T: Send + 'static,
 {
     Ok(work())
+}
+
+/// Does blocking work that awaits its syncs: on a thread where they may block.
+#[cfg(not(feature = "simulation"))]
+pub async fn on_disk<F>(work: F) -> Result<F::Output, Unfinished>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    blocking(move || futures::executor::block_on(work)).await
+}
+
+/// Awaits the work where it stands: the simulated disk takes simulated time.
+#[cfg(feature = "simulation")]
+pub async fn on_disk<F>(work: F) -> Result<F::Output, Unfinished>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    Ok(work.await)
 }
 
 /// A wall clock: milliseconds since the Unix epoch. It may jump; nothing but the stamp of ledger time follows it.

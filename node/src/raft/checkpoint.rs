@@ -60,7 +60,7 @@ impl Checkpointer {
             return Ok(self.last());
         }
         let (history, written) = (self.0.history.clone(), to.clone());
-        runtime::blocking(move || futures::executor::block_on(history.write(written)))
+        runtime::on_disk(async move { history.write(written).await })
             .await
             .map_err(|unfinished| StorageError::Stopped { reason: unfinished.to_string() })??;
         Ok(to)

@@ -100,7 +100,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let SnapshotData(to) = snapshot;
         assert_eq!(to.applied, meta.last_log_id, "a snapshot is named by its checkpoint");
         let (shared, history) = (self.shared.clone(), self.history.clone());
-        let installed = runtime::blocking(move || futures::executor::block_on(install(&shared, &history, to)))
+        let installed = runtime::on_disk(async move { install(&shared, &history, to).await })
             .await
             .map_err(io::Error::other)
             .and_then(|installed| installed.map_err(io::Error::other));

@@ -168,8 +168,11 @@ where
     F: FnOnce() -> Result<T, StorageError> + Send + 'static,
     T: Send + 'static,
 {
-    let done = runtime::blocking(work).await;
-    done.map_err(|unfinished| StorageError::Stopped { reason: unfinished.to_string() })?
+    runtime::blocking(work).await.map_err(stopped)?
+}
+
+fn stopped(unfinished: runtime::Unfinished) -> StorageError {
+    StorageError::Stopped { reason: unfinished.to_string() }
 }
 
 async fn give(link: &mut Connection, what: &Give) -> Result<(), LinkError> {
@@ -251,7 +254,8 @@ impl SnapshotReceiver {
                         return Err(LinkError::Malformed(format!("page {page} was damaged on its way")).into());
                     }
                     let (history, last) = (self.history.clone(), to.records);
-                    blocking(move || futures::executor::block_on(history.install_page(page, &bytes, last))).await?;
+                    let written = runtime::on_disk(async move { history.install_page(page, &bytes, last).await }).await;
+                    written.map_err(stopped)??;
                     let end = (page + 1) * ledger::PAGE_RECORDS;
                     if end <= to.records {
                         self.staged_beyond(self.history.checkpoint().records).upto = end;
