@@ -273,3 +273,20 @@ fn sync_file(path: &Path) -> Result<(), StorageError> {
 fn sync_folder(path: &Path) -> Result<(), StorageError> {
     sync_file(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_crash_left_of_a_discarded_database_is_no_database() {
+        let temp = tempfile::tempdir().unwrap();
+        let disks = SledDisks::new(temp.path().to_owned(), 1024 * 1024);
+        drop(disks.open("2").unwrap());
+        let left = temp.path().join(format!("1{DISCARDED}"));
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("conf"), b"half of it").unwrap();
+        assert_eq!(disks.list().unwrap(), ["2"]);
+        assert!(!left.exists());
+    }
+}
