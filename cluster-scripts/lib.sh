@@ -162,7 +162,7 @@ signal_member() {
 # Starts member $1 in a session of its own, without our pipes, terminal and lock; sets PID[$1]. Call with the lock held.
 launch() {
   printf -- '--- started %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"${LOG[$1]}"
-  setsid "$NODE_PROGRAM" run --data-dir "${DATA[$1]}" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
+  setsid "$NODE_PROGRAM" run --data-dir "${DATA[$1]}" --id "$1" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
   PID[$1]=$!
 }
 

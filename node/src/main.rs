@@ -125,7 +125,7 @@ fn init(arguments: &InitArgs) -> Result<(), Failure> {
     let disks = MemberDisks::open(path).map_err(failed)?;
     runtime(1)?.block_on(disks.create()).map_err(failed)?;
     drop(disks);
-    DataDir::finish(path, &identity).map_err(refused)?;
+    DataDir::finish(path, &identity, &MemberDisks::FOLDERS).map_err(refused)?;
     println!("made {} for member {} of cluster {}", path.display(), identity.node, identity.cluster);
     Ok(())
 }
