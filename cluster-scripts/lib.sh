@@ -170,7 +170,8 @@ launch() {
 wait_answer() {
   local deadline=$((SECONDS + START_SECONDS))
   until http_get "${API[$1]}" "$2" >/dev/null; do
-    if ! running_pid "$1" >/dev/null; then
+    # A child that is still on its way to exec has our own command line, and runs.
+    if ! running_pid "$1" >/dev/null && ! kill -0 "${PID[$1]}" 2>/dev/null; then
       say "member $1 ended: $(tail -n 1 "${LOG[$1]}")"
       return 1
     fi

@@ -13,7 +13,7 @@ use etebar_node::storage::Member;
 use ledger::{Digest, Genesis, KeyHash, Name};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 /// glibc's allocator gives memory back in bursts that stall a node; this one does not, and costs less per request.
@@ -135,13 +135,17 @@ fn run(arguments: RunArgs) -> Result<(), Failure> {
     let settings = arguments.complete().map_err(wrong)?;
     let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| wrong(format!("--log-level: {error}")))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    std::panic::set_hook(Box::new(|panic| error!(%panic, "a defect")));
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!(%error, "the number of open files stays limited");
     }
     let data_dir = DataDir::open(&settings.data_dir, &MemberDisks::FOLDERS).map_err(refused)?;
     data_dir.expect(settings.id, settings.cluster_id).map_err(refused)?;
     let workers = std::thread::available_parallelism().map_or(2, usize::from).max(2);
-    let done = runtime(workers)?.block_on(serve(&settings, &data_dir));
+    let runtime = runtime(workers)?;
+    let done = runtime.block_on(serve(&settings, &data_dir));
+    // Recomputations of the books that nobody waits for any more must not hold the process up.
+    runtime.shutdown_background();
     drop(data_dir);
     done
 }
