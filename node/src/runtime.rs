@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt;
-use openraft::OptionalSend;
-use openraft::type_config::async_runtime::AsyncRuntime;
+use openraft_rt::AsyncRuntime;
+use openraft_rt::OptionalSend;
 
 /// The runtime that openraft and every task of the Raft room run on.
 #[cfg(not(feature = "simulation"))]

@@ -253,7 +253,7 @@ async fn raft_ended(metrics: &mut WatchReceiverOf<TypeConfig, RaftMetrics<TypeCo
     }
 }
 
-/// After a restart: everything that was committed before is applied, and the ledger has begun.
+/// After a restart: everything that was committed before is applied, and the ledger has begun for this member.
 async fn recover(member: Arc<Member>) {
     while let Err(error) = member.raft.wait_for_recovery(Some(Duration::from_secs(3_600))).await {
         tracing::debug!(%error, "not recovered yet");
@@ -262,13 +262,19 @@ async fn recover(member: Arc<Member>) {
         }
     }
     let mut applied = member.shared.applied();
-    while member.shared.replica().state.genesis().is_none() {
+    while !has_begun(&member) {
         if applied.changed().await.is_err() {
             return;
         }
     }
     member.recovered.store(true, Ordering::Release);
     tracing::info!(node = member.me.node, "recovered");
+}
+
+/// The ledger has its genesis and knows this member's data directory: from then on a wiped one is refused everywhere.
+fn has_begun(member: &Member) -> bool {
+    let replica = member.shared.replica();
+    replica.state.genesis().is_some() && replica.state.incarnation(member.me.node) == Some(member.me.incarnation)
 }
 
 fn is_over(member: &Member) -> bool {
