@@ -1,7 +1,8 @@
 //! Append sessions: requests in order on one connection, answers in the same order, many on their way at once.
 //!
-//! Invariant: a connection goes back for the next session only when all that was sent is answered; after a conflict,
-//! a higher vote or an error it is dropped, because what is still on its way belongs to another story.
+//! Invariant: answers are taken in the order of their requests. A session that is dropped early leaves its answers owed,
+//! and the next one skips them: to dial again for each heartbeat that was late would make a slow peer slower. After a
+//! conflict, a higher vote or an error the connection is dropped: what is still on its way belongs to another story.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -28,13 +29,20 @@ pub type Appended = StreamAppendResult<TypeConfig>;
 #[derive(Debug)]
 pub struct AppendLink {
     peer: Peer,
-    idle: Option<Connection>,
+    kept: Option<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    connection: Connection,
+    /// When each request was sent that is not answered yet.
+    unanswered: VecDeque<Instant>,
 }
 
 impl AppendLink {
     /// Not connected yet.
     pub fn new(peer: Peer) -> Self {
-        Self { peer, idle: None }
+        Self { peer, kept: None }
     }
 
     /// Sends all of `input` and yields an answer for each; `dial_within` bounds connecting, `answer_within` each answer.
@@ -47,26 +55,23 @@ impl AppendLink {
     where
         S: Stream<Item = Append> + Send + Unpin + 'a,
     {
-        let connection = self.idle.take();
-        let session = Session {
-            link: self,
-            connection,
-            input: Box::pin(input),
-            input_ended: false,
-            unanswered: VecDeque::new(),
-            dial_within,
-            answer_within,
-        };
+        let owed = self.kept.as_ref().map_or(0, |kept| kept.unanswered.len());
+        let input = Box::pin(input);
+        let session = Session { link: self, input, input_ended: false, owed, dial_within, answer_within };
         stream::unfold(Some(session), |session| async move {
             let mut session = session?;
-            match session.next_answer().await {
+            let answer = session.next_answer().await;
+            match answer {
+                Ok(None) => None,
                 Ok(Some(Ok(matched))) => Some((Ok(Ok(matched)), Some(session))),
-                Ok(Some(Err(turned_down))) => Some((Ok(Err(turned_down)), None)),
-                Ok(None) => {
-                    session.link.idle = session.connection.take();
-                    None
+                Ok(Some(Err(turned_down))) => {
+                    session.link.kept = None;
+                    Some((Ok(Err(turned_down)), None))
                 }
-                Err(error) => Some((Err(error), None)),
+                Err(error) => {
+                    session.link.kept = None;
+                    Some((Err(error), None))
+                }
             }
         })
     }
@@ -74,11 +79,10 @@ impl AppendLink {
 
 struct Session<'a, S> {
     link: &'a mut AppendLink,
-    connection: Option<Connection>,
     input: Pin<Box<S>>,
     input_ended: bool,
-    /// When each unanswered request was sent.
-    unanswered: VecDeque<Instant>,
+    /// Answers that still come for the sessions before.
+    owed: usize,
     dial_within: Duration,
     answer_within: Duration,
 }
@@ -90,10 +94,14 @@ enum Event {
 }
 
 impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
+    fn unanswered(&self) -> usize {
+        self.link.kept.as_ref().map_or(0, |kept| kept.unanswered.len())
+    }
+
     /// The next answer; `None` when the input has ended and all of it is answered.
     async fn next_answer(&mut self) -> Result<Option<Appended>, LinkError> {
         loop {
-            if self.input_ended && self.unanswered.is_empty() {
+            if self.input_ended && self.unanswered() == self.owed {
                 return Ok(None);
             }
             match self.next_event().await {
@@ -102,11 +110,19 @@ impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
                 // without having waited there would be tried again at once, for ever.
                 Event::Request(Some(request)) => self.send(&request).await?,
                 Event::Answer(Ok(answer)) => {
-                    self.unanswered.pop_front();
-                    return Ok(Some(answer));
+                    if let Some(kept) = &mut self.link.kept {
+                        kept.unanswered.pop_front();
+                    }
+                    if self.owed == 0 {
+                        return Ok(Some(answer));
+                    }
+                    self.owed -= 1;
                 }
-                // The peer may hang up an idle connection; the next request dials again.
-                Event::Answer(Err(_)) if self.unanswered.is_empty() => self.connection = None,
+                // The peer may hang up while nothing of this session is on its way; the next request dials again.
+                Event::Answer(Err(_)) if self.unanswered() == self.owed => {
+                    self.link.kept = None;
+                    self.owed = 0;
+                }
                 Event::Answer(Err(error)) => return Err(error),
                 Event::Late => return Err(LinkError::TimedOut),
             }
@@ -114,11 +130,13 @@ impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
     }
 
     async fn next_event(&mut self) -> Event {
-        let takes_input = !self.input_ended && self.unanswered.len() < IN_FLIGHT;
-        let late = self.unanswered.front().map(|sent| *sent + self.answer_within);
+        let takes_input = !self.input_ended && self.unanswered() < IN_FLIGHT;
+        let kept = self.link.kept.as_mut();
+        let oldest = kept.as_ref().and_then(|kept| kept.unanswered.front());
+        let late = oldest.map(|sent| *sent + self.answer_within);
         let answer = async {
-            match &mut self.connection {
-                Some(connection) => connection.receiver.receive::<Appended>().await,
+            match kept {
+                Some(kept) => kept.connection.receiver.receive::<Appended>().await,
                 None => std::future::pending().await,
             }
         };
@@ -131,16 +149,19 @@ impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
     }
 
     async fn send(&mut self, request: &Append) -> Result<(), LinkError> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
+        let kept = match &mut self.link.kept {
+            Some(kept) => kept,
             None => {
                 let deadline = Instant::now() + self.dial_within;
-                self.connection.insert(self.link.peer.dial(Purpose::Append, deadline).await?)
+                let connection = self.link.peer.dial(Purpose::Append, deadline).await?;
+                self.link.kept.insert(Kept { connection, unanswered: VecDeque::new() })
             }
         };
         let deadline = Instant::now() + self.answer_within;
-        timeout_at(deadline, connection.sender.send(request)).await.map_err(|_elapsed| LinkError::TimedOut)??;
-        self.unanswered.push_back(Instant::now());
-        Ok(())
+        let sender = &mut kept.connection.sender;
+        timeout_at(deadline, sender.feed(request)).await.map_err(|_elapsed| LinkError::TimedOut)??;
+        // Counted before it is flushed: dropped in between, it would go out with the next session.
+        kept.unanswered.push_back(Instant::now());
+        timeout_at(deadline, sender.flush()).await.map_err(|_elapsed| LinkError::TimedOut)?
     }
 }

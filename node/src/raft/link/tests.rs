@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use ledger::NodeNumber;
-use openraft::Vote;
+use openraft::alias::LeaderIdOf;
 use openraft::raft::{AppendEntriesRequest, StreamAppendError};
-use tokio::time::{Instant, timeout};
+use openraft::vote::RaftLeaderIdExt;
+use openraft::{LogId, Vote};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::append::{Append, AppendLink, Appended};
@@ -17,10 +19,13 @@ use super::hello::{Acquaintances, Connection, Identity, Purpose};
 use super::message::{Request, Response};
 use super::serve::{Serve, serve};
 use crate::runtime::net::TcpListener;
+use crate::storage::TypeConfig;
 
+/// A request after this index is answered slowly.
+const SLOW: u64 = 99;
 const SOON: Duration = Duration::from_secs(20);
 
-/// Answers positions with what it is asked to wait, never answers a wait of 0, and finds no conflict before the third.
+/// Answers positions with what it is asked to wait, never a wait of 0, and the third append with a higher vote.
 struct Parrot;
 
 impl Serve for Parrot {
@@ -36,9 +41,14 @@ impl Serve for Parrot {
     where
         S: Stream<Item = Append> + Send + 'static,
     {
-        requests.enumerate().map(|(place, request)| match place {
-            2 => Ok(Err(StreamAppendError::HigherVote(request.vote))),
-            _ => Ok(Ok(request.prev_log_id)),
+        requests.enumerate().then(|(place, request)| async move {
+            if request.prev_log_id.is_some_and(|previous| previous.index == SLOW) {
+                sleep(Duration::from_millis(200)).await;
+            }
+            match place {
+                2 => Ok(Err(StreamAppendError::HigherVote(request.vote))),
+                _ => Ok(Ok(request.prev_log_id)),
+            }
         })
     }
 
@@ -115,6 +125,11 @@ async fn a_call_to_nobody_is_certainly_not_sent() {
     assert!(matches!(answer, Err(CallError::NotSent(_))), "{answer:?}");
 }
 
+fn request_after(index: u64) -> Append {
+    let leader = <LeaderIdOf<TypeConfig>>::new_committed(3, 1);
+    AppendEntriesRequest { prev_log_id: Some(LogId::new(leader, index)), ..request() }
+}
+
 fn request() -> Append {
     AppendEntriesRequest { vote: Vote::new_committed(3, 1), prev_log_id: None, entries: vec![], leader_commit: None }
 }
@@ -140,6 +155,20 @@ async fn a_higher_vote_ends_the_session_and_its_connection() {
     assert!(matches!(ended[..], [Ok(Ok(_)), Ok(Ok(_)), Ok(Err(StreamAppendError::HigherVote(_)))]), "{ended:?}");
     // A new connection counts anew.
     assert!(matches!(answers(&mut link, 2).await[..], [Ok(Ok(None)), Ok(Ok(None))]));
+}
+
+#[tokio::test]
+async fn a_session_dropped_early_leaves_no_answer_to_the_next() {
+    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let mut link = AppendLink::new(peer);
+    {
+        let input = stream::iter([request_after(SLOW)]).chain(stream::pending());
+        let mut dropped = std::pin::pin!(link.session(input, SOON, SOON));
+        timeout(Duration::from_millis(50), dropped.next()).await.expect_err("its answer takes longer");
+    }
+    let input = stream::iter([request_after(5)]);
+    let own: Vec<_> = timeout(SOON, link.session(input, SOON, SOON).collect()).await.unwrap();
+    assert!(matches!(own[..], [Ok(Ok(Some(matched)))] if matched.index == 5), "{own:?}");
 }
 
 #[tokio::test]
