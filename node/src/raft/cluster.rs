@@ -153,7 +153,13 @@ impl Cluster {
     /// # Errors
     /// Where there is none of that number, or its page is damaged.
     pub fn record(&self, number: RecordNumber) -> Result<Arc<Record>, StorageError> {
-        self.member().history.record(number)
+        let member = self.member();
+        member.history.record(number).inspect_err(|error| {
+            // Whoever finds damage serves no more: what else is damaged is not known.
+            if matches!(error, StorageError::Damaged { .. }) {
+                member.shared.fail(format!("a record could not be read: {error}"));
+            }
+        })
     }
 
     /// The digest over everything decided up to `applied`, where that is among the last 4,096 positions.

@@ -97,10 +97,7 @@ impl Member {
 
     /// How this member stands.
     pub(super) fn heartbeat(&self) -> Heartbeat {
-        let (applied, digest) = {
-            let replica = self.shared.replica();
-            (replica.applied, replica.whole.1)
-        };
+        let (applied, digest) = self.shared.published();
         Heartbeat {
             node: self.me.node,
             incarnation: self.me.incarnation,

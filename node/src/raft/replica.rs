@@ -131,6 +131,12 @@ impl Shared {
         self.applied.send_replace(applied);
     }
 
+    /// The position that was last published, and its digest; never waits for applying.
+    pub(super) fn published(&self) -> (u64, Digest) {
+        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        digests.back().copied().unwrap_or((0, Digest::ZERO))
+    }
+
     /// Publishes what a new record changes of keys and acquaintances.
     pub(super) fn note(&self, state: &State, record: &Record) {
         let changed = match &record.event {
