@@ -6,6 +6,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 parse_member_and_dir "$@"
+open_cluster
 resolve_member
 signal_member KILL "$TARGET_ID" || true
 wait_gone "$TARGET_ID" 5 || fail "member $TARGET_ID still runs 5 s after SIGKILL"

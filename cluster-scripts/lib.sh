@@ -51,7 +51,6 @@ parse_member_and_dir() {
     esac
   done
   [[ -n $TARGET_ID ]] || wrong_usage "which member?"
-  open_cluster
 }
 
 # ---- programs -------------------------------------------------------------------------------------------------------
@@ -163,7 +162,7 @@ signal_member() {
 # Starts member $1 in a session of its own, without our pipes, terminal and lock; sets PID[$1]. Call with the lock held.
 launch() {
   printf -- '--- started %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"${LOG[$1]}"
-  setsid "$NODE_PROGRAM" run --data-dir "${DATA[$1]}" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
+  setsid "$NODE_PROGRAM" run --data-dir "${DATA[$1]}" --id "$1" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
   PID[$1]=$!
 }
 
@@ -171,7 +170,8 @@ launch() {
 wait_answer() {
   local deadline=$((SECONDS + START_SECONDS))
   until http_get "${API[$1]}" "$2" >/dev/null; do
-    if ! running_pid "$1" >/dev/null; then
+    # A child that is still on its way to exec has our own command line, and runs.
+    if ! running_pid "$1" >/dev/null && ! kill -0 "${PID[$1]}" 2>/dev/null; then
       say "member $1 ended: $(tail -n 1 "${LOG[$1]}")"
       return 1
     fi

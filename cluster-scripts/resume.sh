@@ -6,6 +6,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 parse_member_and_dir "$@"
+open_cluster
 resolve_member
 signal_member CONT "$TARGET_ID" || fail "member $TARGET_ID does not run"
 printf '%s\n' "$TARGET_ID"

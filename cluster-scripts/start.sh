@@ -7,6 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 parse_member_and_dir "$@"
 [[ $TARGET_ID != leader ]] || wrong_usage "start.sh takes a number: a leader runs already"
+open_cluster
 known_member "$TARGET_ID"
 build_programs
 lock_cluster

@@ -34,7 +34,7 @@ create() {
     done
     members+=(--member "$id=127.0.0.1:$((port + id))/127.0.0.1:$((port + 20 + id))")
   done
-  trap 'rm -rf "${DIR:?}"/node-[1-9]' EXIT # a half-made cluster would only be in the way
+  trap 'rm -rf "${DIR:?}"/node-[1-9] "${DIR:?}"/node-[1-9].log' EXIT # a half-made cluster would only be in the way
   line=$("$NODE_PROGRAM" keygen) || fail "etebar-node keygen failed"
   ADMIN_KEY=$(field key "$line")
   cluster=$(</proc/sys/kernel/random/uuid)

@@ -79,6 +79,14 @@ impl InitArgs {
                 return Err(format!("--member {id} is given twice"));
             }
         }
+        let mut addresses: Vec<&String> = members.values().flat_map(|member| [&member.api, &member.peer]).collect();
+        addresses.sort();
+        if let Some(twice) = addresses.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(format!("--member: the address {} is given twice", twice[0]));
+        }
+        if self.key_window > KEY_WINDOW_MAX {
+            return Err("--key-window is at most 3650d".to_owned());
+        }
         if !members.contains_key(&self.id) {
             return Err(format!("--id {} is not among the members", self.id));
         }
@@ -109,7 +117,7 @@ pub struct RunArgs {
     /// Where to listen for peers [default: this member's peer address]
     #[arg(long, env = "ETEBAR_PEER_LISTEN")]
     pub peer_listen: Option<SocketAddr>,
-    /// The log folder stays under this many bytes [default: 268435456, at least 1048576]
+    /// The log folder stays under this many bytes [default: 268435456, at least 8388608]
     #[arg(long, env = "ETEBAR_LOG_BYTES")]
     pub log_bytes: Option<u64>,
     /// Pause between two heartbeats of the leader [default: 50ms]
@@ -141,7 +149,7 @@ pub struct RunArgs {
     /// Most open connections of clients; more wait to be accepted [default: 10000]
     #[arg(long, env = "ETEBAR_CONNECTIONS_MAX")]
     pub connections_max: Option<u64>,
-    /// What to log, as `info` or `warn,etebar_node=debug` [default: info,openraft=warn,sled=warn]
+    /// What to log, as `info` or `warn,etebar_node=debug` [default: info,openraft=warn,sled=off]
     #[arg(long, env = "ETEBAR_LOG_LEVEL")]
     pub log_level: Option<String>,
 }
@@ -181,8 +189,10 @@ pub struct Settings {
     pub log_level: String,
 }
 
-/// Smallest log folder that generations fit in, in bytes.
-const LOG_BYTES_MIN: u64 = 1 << 20;
+/// Longest memory of an idempotency key: ten years.
+const KEY_WINDOW_MAX: Duration = Duration::from_secs(3_650 * 86_400);
+/// Smallest log folder that can be kept, in bytes: two generations of 4 MiB, the least that sled takes well.
+const LOG_BYTES_MIN: u64 = 8 << 20;
 /// Largest body that can be asked for, in bytes: a batch of 8,000 charges has less than 2 MiB.
 const BODY_BYTES_MAX: u64 = 64 << 20;
 
@@ -218,7 +228,7 @@ impl RunArgs {
                 1,
                 1 << 20,
             )?,
-            log_level: self.log_level.or(file.log_level).unwrap_or_else(|| "info,openraft=warn,sled=warn".to_owned()),
+            log_level: self.log_level.or(file.log_level).unwrap_or_else(|| "info,openraft=warn,sled=off".to_owned()),
         };
         settings.check()?;
         Ok(settings)
@@ -323,10 +333,10 @@ mod tests {
     #[test]
     fn a_flag_wins_over_the_file() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, "log-bytes = 2097152\nheartbeat = \"20ms\"").unwrap();
+        writeln!(file, "log-bytes = 12582912\nheartbeat = \"20ms\"").unwrap();
         let path = file.path().to_str().unwrap();
         let settings = run(&["--config", path, "--heartbeat", "30ms"]).unwrap();
-        assert_eq!((settings.log_bytes, settings.heartbeat), (2_097_152, Duration::from_millis(30)));
+        assert_eq!((settings.log_bytes, settings.heartbeat), (12_582_912, Duration::from_millis(30)));
     }
 
     #[test]
@@ -335,7 +345,7 @@ mod tests {
         writeln!(file, "\nlog-size = 1").unwrap();
         let told = run(&["--config", file.path().to_str().unwrap()]).unwrap_err();
         assert!(told.contains("line 2") && !told.contains('\n'), "{told}");
-        assert!(run(&["--log-bytes", "5"]).unwrap_err().contains("at least 1048576"));
+        assert!(run(&["--log-bytes", "5"]).unwrap_err().contains("at least 8388608"));
         assert!(run(&["--election-max", "100ms"]).unwrap_err().contains("election"));
         assert!(run(&["--heartbeat", "fast"]).is_err());
     }

@@ -14,6 +14,9 @@ use uuid::Uuid;
 /// The layout of a data directory that this build reads and writes.
 pub const FORMAT: u32 = 1;
 
+/// The file in each part of a data directory that holds the directory's incarnation.
+const OWNER: &str = "owner";
+
 /// A member's addresses, as its peers and clients dial them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -132,9 +135,12 @@ impl DataDir {
     }
 
     /// Writes the identity, last and whole, since a directory without one was never finished; durable when this returns.
-    pub fn finish(path: &Path, identity: &Identity) -> Result<(), DataDirError> {
+    pub fn finish(path: &Path, identity: &Identity, parts: &[&str]) -> Result<(), DataDirError> {
         let lock = path.join("lock");
         File::create(&lock).map_err(failed("make", &lock))?;
+        for part in parts {
+            write_whole(&path.join(part), OWNER, identity.incarnation.to_string().as_bytes())?;
+        }
         write_identity(path, identity)?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             sync_folder(parent)?;
@@ -150,6 +156,7 @@ impl DataDir {
             if !folder.is_dir() {
                 return Err(DataDirError::PartMissing(folder));
             }
+            check_owner(&folder, &identity)?;
         }
         let lock_path = path.join("lock");
         let lock = File::create(&lock_path).map_err(failed("open", &lock_path))?;
@@ -183,11 +190,34 @@ fn write_identity(path: &Path, identity: &Identity) -> Result<(), DataDirError> 
     let blake3 = checksum(path, identity)?;
     let file = IdentityFile { identity: identity.clone(), blake3 };
     let json = serde_json::to_vec_pretty(&file).map_err(|error| damaged(path, &error))?;
-    let (draft, target) = (path.join("identity.json.new"), path.join("identity.json"));
+    write_whole(path, "identity.json", &json)
+}
+
+/// Puts a file in place whole or not at all; durable when this returns.
+fn write_whole(folder: &Path, name: &str, content: &[u8]) -> Result<(), DataDirError> {
+    let (draft, target) = (folder.join(format!("{name}.new")), folder.join(name));
     let mut out = File::create(&draft).map_err(failed("write", &draft))?;
-    out.write_all(&json).and_then(|()| out.sync_all()).map_err(failed("write", &draft))?;
+    out.write_all(content).and_then(|()| out.sync_all()).map_err(failed("write", &draft))?;
     fs::rename(&draft, &target).map_err(failed("rename", &draft))?;
-    sync_folder(path)
+    sync_folder(folder)
+}
+
+/// Refuses a part of another member's data directory: its votes and entries are not this member's.
+fn check_owner(folder: &Path, identity: &Identity) -> Result<(), DataDirError> {
+    let file = folder.join(OWNER);
+    let owner = match fs::read_to_string(&file) {
+        Ok(owner) => owner,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(DataDirError::PartMissing(file)),
+        Err(error) => return Err(failed("read", &file)(error)),
+    };
+    if owner == identity.incarnation.to_string() {
+        return Ok(());
+    }
+    Err(DataDirError::Foreign {
+        path: folder.to_owned(),
+        found: format!("data directory {owner}"),
+        wanted: format!("data directory {}", identity.incarnation),
+    })
 }
 
 fn read_identity(path: &Path) -> Result<Identity, DataDirError> {
@@ -253,7 +283,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("n1");
         DataDir::prepare(&path, &["log"]).unwrap();
-        DataDir::finish(&path, &identity()).unwrap();
+        DataDir::finish(&path, &identity(), &["log"]).unwrap();
         (temp, path)
     }
 
@@ -285,6 +315,16 @@ mod tests {
         assert!(matches!(DataDir::open(&path, &["log"]), Err(DataDirError::Damaged { .. })));
         fs::write(&file, text.replace("\"format\": 1", "\"format\": 9")).unwrap();
         assert!(matches!(DataDir::open(&path, &["log"]), Err(DataDirError::OtherFormat { found: 9, .. })));
+    }
+
+    #[test]
+    fn a_part_of_another_data_directory_is_refused() {
+        let (_temp, path) = made();
+        let owner = path.join("log").join(OWNER);
+        fs::write(&owner, Uuid::from_u128(9).to_string()).unwrap();
+        assert!(matches!(DataDir::open(&path, &["log"]), Err(DataDirError::Foreign { .. })));
+        fs::remove_file(&owner).unwrap();
+        assert!(matches!(DataDir::open(&path, &["log"]), Err(DataDirError::PartMissing(_))));
     }
 
     #[test]

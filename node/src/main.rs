@@ -6,14 +6,14 @@ use clap::Parser;
 use etebar_node::config::{CommandLine, InitArgs, RunArgs, Settings, Verb};
 use etebar_node::http::{self, App, Limits};
 use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
-use etebar_node::raft::{self, Cluster, ClusterSettings, MemberDisks};
+use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, MemberDisks};
 use etebar_node::runtime::net::TcpListener;
 use etebar_node::runtime::{Chance, Clock};
 use etebar_node::storage::Member;
 use ledger::{Digest, Genesis, KeyHash, Name};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 /// glibc's allocator gives memory back in bursts that stall a node; this one does not, and costs less per request.
@@ -70,6 +70,16 @@ fn refused(error: DataDirError) -> Failure {
     }
 }
 
+/// What failed, and what to do where the disk's content is at fault.
+fn not_started(error: ClusterError) -> Failure {
+    match error {
+        ClusterError::Storage(error) => failed(format!(
+            "{error}: keep the data directory, remove this member from the cluster and add a new one under a new id"
+        )),
+        ClusterError::Setting(_) | ClusterError::Listen { .. } | ClusterError::Raft(_) => failed(error),
+    }
+}
+
 /// Help goes out as it is; a mistake becomes one line.
 fn wrong_line(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
@@ -115,7 +125,7 @@ fn init(arguments: &InitArgs) -> Result<(), Failure> {
     let disks = MemberDisks::open(path).map_err(failed)?;
     runtime(1)?.block_on(disks.create()).map_err(failed)?;
     drop(disks);
-    DataDir::finish(path, &identity).map_err(refused)?;
+    DataDir::finish(path, &identity, &MemberDisks::FOLDERS).map_err(refused)?;
     println!("made {} for member {} of cluster {}", path.display(), identity.node, identity.cluster);
     Ok(())
 }
@@ -125,13 +135,17 @@ fn run(arguments: RunArgs) -> Result<(), Failure> {
     let settings = arguments.complete().map_err(wrong)?;
     let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| wrong(format!("--log-level: {error}")))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    std::panic::set_hook(Box::new(|panic| error!(%panic, "a defect")));
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!(%error, "the number of open files stays limited");
     }
     let data_dir = DataDir::open(&settings.data_dir, &MemberDisks::FOLDERS).map_err(refused)?;
     data_dir.expect(settings.id, settings.cluster_id).map_err(refused)?;
     let workers = std::thread::available_parallelism().map_or(2, usize::from).max(2);
-    let done = runtime(workers)?.block_on(serve(&settings, &data_dir));
+    let runtime = runtime(workers)?;
+    let done = runtime.block_on(serve(&settings, &data_dir));
+    // Recomputations of the books that nobody waits for any more must not hold the process up.
+    runtime.shutdown_background();
     drop(data_dir);
     done
 }
@@ -144,9 +158,14 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     let listener = TcpListener::bind(&api_listen)
         .await
         .map_err(|error| failed(format!("could not listen for the API on {api_listen}: {error}")))?;
-    let disks = MemberDisks::open(&data_dir.path).map_err(failed)?;
-    let cluster =
-        Cluster::start(cluster_settings(settings, data_dir)?, disks, Clock::system()).await.map_err(failed)?;
+    let disks = MemberDisks::open(&data_dir.path).map_err(|error| not_started(ClusterError::Storage(error)))?;
+    let starting = Cluster::start(cluster_settings(settings, data_dir)?, disks, Clock::system());
+    let cluster = tokio::select! {
+        started = starting => started.map_err(not_started)?,
+        // Nothing was served yet, so there is nothing to finish.
+        _ = stop.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let limits = Limits {
         body_bytes: settings.body_bytes,
         request: settings.request_timeout,

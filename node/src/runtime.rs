@@ -4,11 +4,13 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use openraft::OptionalSend;
-use openraft::type_config::async_runtime::AsyncRuntime;
+use futures::FutureExt;
+use openraft_rt::AsyncRuntime;
+use openraft_rt::OptionalSend;
 
 /// The runtime that openraft and every task of the Raft room run on.
 #[cfg(not(feature = "simulation"))]
@@ -39,6 +41,25 @@ where
 {
     // The handle is dropped on purpose: a task ends with its channels or with the runtime.
     drop(Rt::spawn(future));
+}
+
+/// Starts a task that the node cannot do without: where it panics the process ends at once, since half a node would
+/// hold what others wait for.
+pub fn spawn_vital<F>(what: &'static str, future: F)
+where
+    F: Future<Output = ()> + OptionalSend + 'static,
+{
+    spawn(async move {
+        if AssertUnwindSafe(future).catch_unwind().await.is_err() {
+            give_up(what);
+        }
+    });
+}
+
+/// Ends the process after a panic that it cannot go on from. What it acknowledged is synced.
+pub fn give_up(what: &str) -> ! {
+    tracing::error!(what, "panicked: the process ends");
+    std::process::abort()
 }
 
 /// The threads that Raft, its timers and the peer link run on, apart from everything else, so that load elsewhere

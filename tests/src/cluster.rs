@@ -115,6 +115,12 @@ impl Cluster {
         self.members.iter().map(|member| member.id).collect()
     }
 
+    /// The members that run and are not paused.
+    pub fn running(&self) -> Vec<u64> {
+        let running = self.members.iter().filter(|member| member.runs() && !member.is_paused());
+        running.map(|member| member.id).collect()
+    }
+
     #[track_caller]
     pub fn member(&self, id: u64) -> &Member {
         self.members.iter().find(|member| member.id == id).expect("a member of this cluster")
@@ -196,9 +202,9 @@ impl Cluster {
 
     /// The leader of now, if any.
     pub fn leader_now(&self) -> Option<u64> {
-        let claims = self.members.iter().filter(|member| member.runs() && !member.is_paused()).filter_map(|member| {
-            let status = self.status(member.id)?;
-            (status["leader"].as_u64()? == member.id).then_some((status["term"].as_u64()?, member.id))
+        let claims = self.running().into_iter().filter_map(|id| {
+            let status = self.status(id)?;
+            (status["leader"].as_u64()? == id).then_some((status["term"].as_u64()?, id))
         });
         claims.max().map(|(_, id)| id)
     }

@@ -196,7 +196,7 @@ impl Worker {
 /// what the log had to take.
 #[track_caller]
 pub fn batches(cluster: &Cluster, seller: &Seller, batches: usize, charges: usize) -> u64 {
-    let ids = cluster.ids();
+    let running = cluster.running();
     let mut bytes = 0;
     for batch in 0..batches {
         let items: Vec<_> = (0..charges)
@@ -207,8 +207,7 @@ pub fn batches(cluster: &Cluster, seller: &Seller, batches: usize, charges: usiz
             })
             .collect();
         let request = Request::post("/v1/charges/batch").json(&json!({ "charges": items }));
-        let alive: Vec<_> = ids.iter().filter(|id| cluster.member(**id).runs()).collect();
-        let answer = cluster.seller(*alive[batch % alive.len()], seller).settle(&request).expect(200).json();
+        let answer = cluster.seller(running[batch % running.len()], seller).settle(&request).expect(200).json();
         let accepted = answer["results"]
             .as_array()
             .map_or(0, |results| results.iter().filter(|result| result["status"] == 201).count());

@@ -8,12 +8,15 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::programs;
 
 const FIRST_PORT: u32 = 10_000;
 const PORTS_A_BLOCK: u32 = 40;
 const BLOCKS: u32 = 500;
+/// How long the folder of a test that failed or was killed stays for a look.
+const KEPT_FOR: Duration = Duration::from_secs(3_600);
 
 /// A block of ports: the API on `base + id`, peers on `base + 20 + id`, as the scripts lay them out.
 #[derive(Debug)]
@@ -88,7 +91,11 @@ fn sweep(scenarios: &Path) {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let alive = name.split('-').next().is_some_and(|pid| Path::new("/proc").join(pid).exists());
-        if !alive {
+        let old = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|made| made.elapsed().is_ok_and(|age| age > KEPT_FOR));
+        if !alive && old {
             crate::disk::unmount_below(&entry.path());
             let _ = fs::remove_dir_all(entry.path());
         }

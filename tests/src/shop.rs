@@ -146,10 +146,11 @@ impl Cluster {
     /// A seller with that much credit, requested by it and approved by the admin.
     #[track_caller]
     pub fn seller_with(&self, credit: i64) -> Seller {
-        let admin = self.admin(self.ids()[0]);
+        let member = self.running()[0];
+        let admin = self.admin(member);
         let seller = admin.new_seller("seller");
         if credit > 0 {
-            let request = self.caller(self.ids()[0], &seller.key).request_credit(credit);
+            let request = self.caller(member, &seller.key).request_credit(credit);
             admin.approve(&request).expect(200);
         }
         seller

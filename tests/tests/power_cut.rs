@@ -23,8 +23,8 @@ fn after_a_power_cut_of_all_three_under_load_every_acknowledged_charge_is_there(
     }
     let _alone = alone();
     let folder = Folder::new("power");
-    let disk = Disk::new(folder.path(), 1_024);
-    let plan = Plan::new("power-cut").data_below(disk.path()).setting("ETEBAR_LOG_BYTES", (2 << 20).to_string());
+    let disk = Disk::new(folder.path(), 2_048);
+    let plan = Plan::new("power-cut").data_below(disk.path()).setting("ETEBAR_LOG_BYTES", (16 << 20).to_string());
     let cluster = plan.start();
     let hasty = cluster.seller_with(100_000_000);
     for round in 0..5 {
@@ -32,7 +32,7 @@ fn after_a_power_cut_of_all_three_under_load_every_acknowledged_charge_is_there(
         // Batches push the log through its generations, so that some cuts hit a purge or a checkpoint.
         let load = Load::start(&cluster, &sellers, 8, 100 + round);
         load.wait_for_more(300);
-        tests::load::batches(&cluster, &hasty, 10, 1_000);
+        tests::load::batches(&cluster, &hasty, 30, 2_000);
         load.wait_for_more(100 + 137 * round);
         disk.cut();
         cluster.kill_all();

@@ -18,16 +18,16 @@ pub struct ClusterStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     pub id: u64,
-    /// `host:port` of its HTTP API.
+    /// URL of its HTTP API.
     pub api: String,
     /// `host:port` of its peer link.
     pub peer: String,
     pub role: MemberRole,
     pub healthy: bool,
-    /// Last position heard of; 0 where none was.
-    pub applied: u64,
-    /// Positions behind the furthest.
-    pub lag: u64,
+    /// Last position heard of it; `null` where it was never heard.
+    pub applied: Option<u64>,
+    /// Positions behind the furthest; `null` where it was never heard.
+    pub lag: Option<u64>,
 }
 
 /// Whether a member counts for a quorum.

@@ -83,7 +83,7 @@ impl Head {
 impl Call {
     /// The body of a request that must have one, in JSON.
     pub async fn json(&mut self, app: &App) -> Result<Bytes, Problem> {
-        if !is_json(self.head.headers()) {
+        if !is_json(self.head.headers()) || self.head.headers().contains_key(header::CONTENT_ENCODING) {
             return Err(not_json());
         }
         self.bytes(app).await
@@ -151,7 +151,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn not_json() -> Problem {
-    Problem::new(Code::UnsupportedMediaType, "the body is taken as application/json only")
+    Problem::new(Code::UnsupportedMediaType, "the body is taken as application/json only, without a content encoding")
 }
 
 fn too_large(most: usize) -> Problem {

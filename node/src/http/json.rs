@@ -55,7 +55,9 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Problem {
         }
         Err(error) => FieldError { pointer: pointer(error.path()), detail: error.inner().to_string() },
     };
-    if let Some(field) = named_field(&error.detail, "missing field `") {
+    let named =
+        named_field(&error.detail, "missing field `").or_else(|| named_field(&error.detail, "duplicate field `"));
+    if let Some(field) = named {
         error.pointer = format!("{}/{}", error.pointer, escaped(field));
     }
     Problem::invalid_all(vec![error])

@@ -53,12 +53,18 @@ pub async fn decide_with_secret(
     let Decisions { position, mut outcomes } = submit(app, vec![command], deadline).await?;
     match outcomes.pop() {
         Some(Decided::Accepted { record, replayed }) => {
-            let secret = secret.filter(|_| !replayed);
+            // This node may have proposed the command twice itself: the answer is a first one where the secret is this one.
+            let secret = secret.filter(|secret| is_secret_of(secret, &record));
+            let replayed = replayed && secret.is_none();
             accepted(app, &ground, &record, replayed, secret, position, deadline).await
         }
         Some(Decided::Refused(why)) => refused(&ground, why, position),
         None => Err(Problem::internal("a command came back without a decision")),
     }
+}
+
+fn is_secret_of(secret: &str, record: &Record) -> bool {
+    matches!(&record.event, Event::KeyCreated { hash, .. } if *hash == super::secret::hash(secret))
 }
 
 /// A decision that left no record, as of the position where it was refused.

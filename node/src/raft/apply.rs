@@ -111,8 +111,7 @@ fn is_in_memory(state: &State, command: &Command, stamp: Time) -> bool {
 
 fn advance(replica: &mut Replica, log_id: openraft::type_config::alias::LogIdOf<TypeConfig>) {
     assert!(log_id.index == 0 || log_id.index > replica.applied, "entries are applied in order, once");
-    replica.applied = log_id.index;
-    replica.log_id = Some(log_id);
+    replica.reach(Some(log_id));
 }
 
 fn decode(payload: &Payload) -> Result<Batch, io::Error> {

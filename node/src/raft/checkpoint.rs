@@ -51,6 +51,10 @@ impl Checkpointer {
     /// where a snapshot is being received.
     pub async fn write(&self) -> Result<Checkpoint, StorageError> {
         let Ok(_turn) = self.0.turn.try_lock() else { return Ok(self.last()) };
+        // A member that failed keeps its disk as it was.
+        if self.0.shared.failure().borrow().is_some() {
+            return Ok(self.last());
+        }
         let to = self.present();
         if to.applied == self.last().applied || !self.wait_for_log(&to).await {
             return Ok(self.last());
@@ -67,8 +71,8 @@ impl Checkpointer {
         Checkpoint {
             applied: replica.log_id,
             membership: replica.membership.clone(),
-            records: replica.state.records(),
-            digest: replica.state.digest(),
+            records: replica.whole.0,
+            digest: replica.whole.1,
         }
     }
 

@@ -29,6 +29,7 @@ use super::read::ReadGate;
 use super::replica::{Replica, Shared};
 use super::settings::ClusterSettings;
 use super::snapshot::{SnapshotReceiver, SnapshotSender};
+use super::stamps::Stamps;
 use super::submit::millis_until;
 use crate::runtime::net::TcpListener;
 use crate::runtime::{self, Clock, Room};
@@ -152,7 +153,13 @@ impl Cluster {
     /// # Errors
     /// Where there is none of that number, or its page is damaged.
     pub fn record(&self, number: RecordNumber) -> Result<Arc<Record>, StorageError> {
-        self.member().history.record(number)
+        let member = self.member();
+        member.history.record(number).inspect_err(|error| {
+            // Whoever finds damage serves no more: what else is damaged is not known.
+            if matches!(error, StorageError::Damaged { .. }) {
+                member.shared.fail(format!("a record could not be read: {error}"));
+            }
+        })
     }
 
     /// The digest over everything decided up to `applied`, where that is among the last 4,096 positions.
@@ -185,7 +192,7 @@ impl Cluster {
         };
         let term = member.raft.metrics().borrow_watched().current_term;
         let members = member.members().into_iter().map(describe).collect();
-        ClusterStatus { node: member.me.node, leader: member.leader(), term, applied, members }
+        ClusterStatus { node: member.me.node, leader: member.heard_leader(), term, applied, members }
     }
 
     /// The position that the state here reflects. Cheaper than [`Self::status`].
@@ -195,7 +202,7 @@ impl Cluster {
 
     /// The leader that this member knows. Cheaper than [`Self::status`].
     pub fn leader(&self) -> Option<u64> {
-        self.member().leader()
+        self.member().heard_leader()
     }
 
     /// The position up to which this member's log was purged; 0 where it never was.
@@ -216,7 +223,7 @@ impl Cluster {
         let is_voter = member.raft.voter_ids().any(|node| node == member.me.node);
         Readiness {
             recovered: member.recovered.load(Ordering::Acquire),
-            leader: member.leader(),
+            leader: member.heard_leader(),
             lag: member.neighbours.furthest().saturating_sub(applied),
             role: if is_voter { Role::Voter } else { Role::Learner },
             failure: member.shared.failure().borrow().clone(),
@@ -281,12 +288,11 @@ async fn start(settings: ClusterSettings, disks: MemberDisks, clock: Clock) -> R
     let log_settings = LogSettings::for_log_bytes(settings.log_bytes);
     let opened = runtime::blocking(move || open(&disks, log_settings)).await;
     let Opened { log, writer, history, state } = opened.map_err(damaged)??;
-    run_writer(writer)?;
-
     let me = settings.identity;
     let acquaintances = Acquaintances::default();
     let checkpoint = history.checkpoint();
     let shared = Arc::new(Shared::new(state, checkpoint.applied, checkpoint.membership, acquaintances.clone()));
+    run_writer(writer, shared.clone())?;
     let checkpoints = Checkpointer::new(shared.clone(), history.clone(), log.clone());
     let machine = Machine::new(shared.clone(), history.clone(), checkpoints.clone());
     let links = Links::new(me, acquaintances.clone());
@@ -296,13 +302,15 @@ async fn start(settings: ClusterSettings, disks: MemberDisks, clock: Clock) -> R
         .await
         .map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
 
+    let stamps = Arc::new(Stamps::new(clock.clone()));
     let member = Arc::new(Member {
         me,
-        proposer: Proposer::start(raft.clone(), shared.clone(), clock.clone(), settings.waiting_max),
+        proposer: Proposer::start(raft.clone(), shared.clone(), stamps.clone(), settings.waiting_max),
         reads: ReadGate::start(raft.clone()),
         receiver: SnapshotReceiver::new(shared.clone(), history.clone(), checkpoints.clone()),
         settings,
         clock,
+        stamps,
         shared,
         history,
         log,
@@ -313,7 +321,7 @@ async fn start(settings: ClusterSettings, disks: MemberDisks, clock: Clock) -> R
         recovered: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
     });
-    runtime::spawn(serve(listener, me, acquaintances, member.clone()));
+    runtime::spawn_vital("peer listener", serve(listener, me, acquaintances, member.clone()));
     initialise(&member.raft, &member.settings).await?;
     duties::start(&member);
     Ok(member)
@@ -345,16 +353,23 @@ fn damaged(_panicked: runtime::Unfinished) -> ClusterError {
 }
 
 #[cfg(not(feature = "simulation"))]
-fn run_writer(writer: LogWriter) -> Result<(), StorageError> {
-    // The thread ends with the log; what it fails at, openraft hears from it.
-    writer.spawn_thread().map(drop)
+fn run_writer(writer: LogWriter, shared: Arc<Shared>) -> Result<(), StorageError> {
+    let writing = writer.spawn_thread()?;
+    // Openraft hears of a failure with its next write; an idle member should stop at once.
+    let watch = move || match writing.join() {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => shared.fail(format!("the log could not be written: {error}")),
+        Err(_panicked) => runtime::give_up("log writer"),
+    };
+    let watching = std::thread::Builder::new().name("log-watch".to_owned()).spawn(watch);
+    watching.map(drop).map_err(|error| StorageError::Stopped { reason: format!("no thread to watch the log: {error}") })
 }
 
 #[cfg(feature = "simulation")]
-fn run_writer(writer: LogWriter) -> Result<(), StorageError> {
+fn run_writer(writer: LogWriter, shared: Arc<Shared>) -> Result<(), StorageError> {
     runtime::spawn(async move {
         if let Err(error) = writer.run().await {
-            tracing::error!(%error, "log writer ended");
+            shared.fail(format!("the log could not be written: {error}"));
         }
     });
     Ok(())

@@ -29,13 +29,13 @@ const COMMAND: Duration = Duration::from_millis(2_000);
 
 /// Starts all duties of a member.
 pub fn start(member: &Arc<Member>) {
-    runtime::spawn(tell_peers(member.clone()));
-    runtime::spawn(lead(member.clone()));
-    runtime::spawn(keep_history(member.clone()));
-    runtime::spawn(keep_log_small(member.clone()));
-    runtime::spawn(watch_clock(member.clone()));
-    runtime::spawn(watch_raft(member.clone()));
-    runtime::spawn(recover(member.clone()));
+    runtime::spawn_vital("tell_peers", tell_peers(member.clone()));
+    runtime::spawn_vital("lead", lead(member.clone()));
+    runtime::spawn_vital("keep_history", keep_history(member.clone()));
+    runtime::spawn_vital("keep_log_small", keep_log_small(member.clone()));
+    runtime::spawn_vital("watch_clock", watch_clock(member.clone()));
+    runtime::spawn_vital("watch_raft", watch_raft(member.clone()));
+    runtime::spawn_vital("recover", recover(member.clone()));
 }
 
 fn every(pause: Duration) -> tokio::time::Interval {
@@ -181,7 +181,12 @@ async fn watch_clock(member: Arc<Member>) {
     let mut was = ClockVerdict::TooFew;
     loop {
         ticks.tick().await;
+        if member.stamps.was_set() {
+            tracing::warn!("the clock was set: nothing is stamped with it before it was compared with the others'");
+            member.neighbours.forget_clocks();
+        }
         let verdict = member.neighbours.clock_verdict();
+        member.stamps.judge(verdict);
         match verdict {
             ClockVerdict::Off(ms) => {
                 if !matches!(was, ClockVerdict::Off(_)) {
@@ -248,7 +253,7 @@ async fn raft_ended(metrics: &mut WatchReceiverOf<TypeConfig, RaftMetrics<TypeCo
     }
 }
 
-/// After a restart: everything that was committed before is applied, and the ledger has begun.
+/// After a restart: everything that was committed before is applied, and the ledger has begun for this member.
 async fn recover(member: Arc<Member>) {
     while let Err(error) = member.raft.wait_for_recovery(Some(Duration::from_secs(3_600))).await {
         tracing::debug!(%error, "not recovered yet");
@@ -257,13 +262,19 @@ async fn recover(member: Arc<Member>) {
         }
     }
     let mut applied = member.shared.applied();
-    while member.shared.replica().state.genesis().is_none() {
+    while !has_begun(&member) {
         if applied.changed().await.is_err() {
             return;
         }
     }
     member.recovered.store(true, Ordering::Release);
     tracing::info!(node = member.me.node, "recovered");
+}
+
+/// The ledger has its genesis and knows this member's data directory: from then on a wiped one is refused everywhere.
+fn has_begun(member: &Member) -> bool {
+    let replica = member.shared.replica();
+    replica.state.genesis().is_some() && replica.state.incarnation(member.me.node) == Some(member.me.incarnation)
 }
 
 fn is_over(member: &Member) -> bool {

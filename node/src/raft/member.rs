@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use ledger::NodeNumber;
-use openraft::async_runtime::WatchReceiver;
+use openraft::async_runtime::{Instant as _, WatchReceiver};
 use tokio::time::Instant;
 
 use super::checkpoint::Checkpointer;
@@ -24,6 +24,7 @@ use super::read::ReadGate;
 use super::replica::Shared;
 use super::settings::ClusterSettings;
 use super::snapshot::SnapshotReceiver;
+use super::stamps::Stamps;
 use crate::runtime::Clock;
 use crate::storage::{self, History, LogStore};
 
@@ -33,6 +34,7 @@ pub struct Member {
     pub(super) me: Identity,
     pub(super) settings: ClusterSettings,
     pub(super) clock: Clock,
+    pub(super) stamps: Arc<Stamps>,
     pub(super) shared: Arc<Shared>,
     pub(super) history: Arc<History>,
     pub(super) log: LogStore,
@@ -53,6 +55,19 @@ impl Member {
     /// The leader that this member knows, perhaps itself.
     pub(super) fn leader(&self) -> Option<NodeNumber> {
         self.raft.server_metrics().borrow_watched().current_leader
+    }
+
+    /// The same leader, where there are signs that it still leads: a quorum answered this member lately, or the leader
+    /// was heard lately. Raft itself keeps the last leader's name until there is another.
+    pub(super) fn heard_leader(&self) -> Option<NodeNumber> {
+        let leader = self.leader()?;
+        if leader != self.me.node {
+            return self.neighbours.heard(leader).is_some_and(|heard| heard.healthy).then_some(leader);
+        }
+        let is_alone = self.raft.voter_ids().nth(1).is_none();
+        let acked = self.raft.data_metrics().borrow_watched().last_quorum_acked;
+        let within = self.settings.election_max * 2 + self.settings.heartbeat;
+        (is_alone || acked.is_some_and(|acked| acked.elapsed() <= within)).then_some(leader)
     }
 
     /// Whether this member believes that it leads.
@@ -82,10 +97,7 @@ impl Member {
 
     /// How this member stands.
     pub(super) fn heartbeat(&self) -> Heartbeat {
-        let (applied, digest) = {
-            let replica = self.shared.replica();
-            (replica.applied, replica.state.digest())
-        };
+        let (applied, digest) = self.shared.published();
         Heartbeat {
             node: self.me.node,
             incarnation: self.me.incarnation,

@@ -21,6 +21,7 @@ mod read;
 mod replica;
 pub mod settings;
 mod snapshot;
+mod stamps;
 mod submit;
 
 pub use answers::{ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError};

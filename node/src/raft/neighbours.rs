@@ -96,6 +96,11 @@ impl Neighbours {
         }
     }
 
+    /// Forgets what the others' clocks said: ours was set since.
+    pub fn forget_clocks(&self) {
+        self.lock().values_mut().for_each(|neighbour| neighbour.clock = None);
+    }
+
     /// What was last heard of a member.
     pub fn heard(&self, node: u64) -> Option<Heard> {
         self.lock().get(&node).map(|neighbour| Heard {

@@ -15,7 +15,8 @@ use tokio::time::{Instant, timeout_at};
 use super::link::message::{Commands, NotDecided};
 use super::machine::EtebarRaft;
 use super::replica::Shared;
-use crate::runtime::{self, Clock};
+use super::stamps::Stamps;
+use crate::runtime;
 use crate::storage::codec;
 use crate::storage::types::{Decisions, Payload};
 
@@ -78,11 +79,11 @@ impl Proposed {
 
 impl Proposer {
     /// Starts the task that proposes; at most `waiting_max` commands wait for it.
-    pub fn start(raft: EtebarRaft, shared: Arc<Shared>, clock: Clock, waiting_max: usize) -> Self {
+    pub fn start(raft: EtebarRaft, shared: Arc<Shared>, stamps: Arc<Stamps>, waiting_max: usize) -> Self {
         let (queue, groups) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(waiting_max.min(Semaphore::MAX_PERMITS)));
         let ended = Arc::new(AtomicU64::new(0));
-        runtime::spawn(run(Proposing { raft, shared, clock, ended: ended.clone() }, groups));
+        runtime::spawn_vital("proposer", run(Proposing { raft, shared, stamps, ended: ended.clone() }, groups));
         Self { queue, room, ended }
     }
 
@@ -140,7 +141,7 @@ fn weight(command: &Command) -> usize {
 struct Proposing {
     raft: EtebarRaft,
     shared: Arc<Shared>,
-    clock: Clock,
+    stamps: Arc<Stamps>,
     ended: Arc<AtomicU64>,
 }
 
@@ -185,7 +186,10 @@ struct BatchOf<'a> {
 
 impl Proposing {
     async fn propose(&self, groups: Vec<Group>) {
-        let stamp = Time(self.clock.now_ms());
+        let Some(stamp) = self.stamps.now() else {
+            // Nothing was proposed: another member leads soon, or the clock is found to be right.
+            return groups.into_iter().for_each(|group| drop(group.answer.send(Err(NotDecided::NotLeader(None)))));
+        };
         let groups = self.with_room_for_keys(groups, stamp);
         if groups.is_empty() {
             return;

@@ -25,7 +25,7 @@ impl ReadGate {
     /// Starts the task that asks.
     pub fn start(raft: EtebarRaft) -> Self {
         let (sender, waiting) = mpsc::channel(WAITING);
-        runtime::spawn(run(raft, waiting));
+        runtime::spawn_vital("read gate", run(raft, waiting));
         Self(sender)
     }
 

@@ -26,6 +26,18 @@ pub struct Replica {
     pub applied: u64,
     pub(super) log_id: Option<LogIdOf<TypeConfig>>,
     pub(super) membership: StoredMembershipOf<TypeConfig>,
+    /// How many records there were, and their digest, when `applied` was reached: an entry that could not be applied
+    /// to its end leaves the state beyond it, and nothing durable or told to peers may come of that.
+    pub(super) whole: (u64, Digest),
+}
+
+impl Replica {
+    /// The state and `log_id` belong together from here on.
+    pub(super) fn reach(&mut self, log_id: Option<LogIdOf<TypeConfig>>) {
+        self.log_id = log_id;
+        self.applied = log_id.map_or(0, |id| id.index);
+        self.whole = (self.state.records(), self.state.digest());
+    }
 }
 
 impl fmt::Debug for Replica {
@@ -54,7 +66,8 @@ impl Shared {
         membership: StoredMembershipOf<TypeConfig>,
         acquaintances: Acquaintances,
     ) -> Self {
-        let replica = Replica { state, applied: 0, log_id: None, membership };
+        let mut replica = Replica { state, applied: 0, log_id: None, membership, whole: (0, Digest::ZERO) };
+        replica.reach(log_id);
         let shared = Self {
             replica: RwLock::new(replica),
             digests: Mutex::default(),
@@ -63,7 +76,7 @@ impl Shared {
             failure: watch::Sender::new(None),
             acquaintances,
         };
-        shared.begin_at(log_id);
+        shared.publish_all();
         shared
     }
 
@@ -77,16 +90,32 @@ impl Shared {
         self.replica.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Puts a state that was folded from pages in place of the present one, which comes back.
+    pub(super) fn replace(
+        &self,
+        state: State,
+        membership: StoredMembershipOf<TypeConfig>,
+        log_id: Option<LogIdOf<TypeConfig>>,
+    ) -> State {
+        let before = {
+            let mut replica = self.replica_mut();
+            let before = std::mem::replace(&mut replica.state, state);
+            replica.membership = membership;
+            replica.reach(log_id);
+            before
+        };
+        self.publish_all();
+        before
+    }
+
     /// Publishes everything anew after the state was replaced or folded from pages.
-    pub(super) fn begin_at(&self, log_id: Option<LogIdOf<TypeConfig>>) {
-        let mut replica = self.replica_mut();
-        replica.log_id = log_id;
-        replica.applied = log_id.map_or(0, |id| id.index);
-        let (applied, digest) = (replica.applied, replica.state.digest());
+    fn publish_all(&self) {
+        let replica = self.replica();
         self.publish_keys(KeyRing::of(&replica.state));
         for (node, incarnation) in replica.state.nodes() {
             self.acquaintances.add(node, incarnation);
         }
+        let (applied, digest) = (replica.applied, replica.whole.1);
         drop(replica);
         self.publish(applied, digest);
     }
@@ -100,6 +129,12 @@ impl Shared {
         digests.push_back((applied, digest));
         drop(digests);
         self.applied.send_replace(applied);
+    }
+
+    /// The position that was last published, and its digest; never waits for applying.
+    pub(super) fn published(&self) -> (u64, Digest) {
+        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        digests.back().copied().unwrap_or((0, Digest::ZERO))
     }
 
     /// Publishes what a new record changes of keys and acquaintances.

@@ -17,6 +17,8 @@ use crate::storage::types::Decisions;
 
 /// Longest pause before another attempt; a change of leader ends it.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Time that a leader's answer may take on its way back, in milliseconds.
+const ANSWER_TRAVELS_MS: u64 = 200;
 /// Longest wait of one attempt for a leader elsewhere: a leader that was killed a moment ago answers nothing.
 const ATTEMPT: Duration = Duration::from_millis(10_000);
 
@@ -25,6 +27,8 @@ impl Member {
     pub(super) async fn submit(&self, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
         let begun = Instant::now();
         let may_repeat = commands.iter().all(is_repeatable);
+        // Well within the window in which a key is remembered: after it the same command would be decided anew.
+        let repeat_within = Duration::from_millis(self.settings.genesis.key_window_ms / 2);
         let commands = Commands::from(commands);
         let mut perhaps_done = false;
         let mut hint = None;
@@ -48,7 +52,7 @@ impl Member {
                 NotDecided::Unknown => perhaps_done = true,
             }
             let is_over = Instant::now() + PAUSE >= deadline;
-            if perhaps_done && (is_over || !may_repeat) {
+            if perhaps_done && (is_over || !may_repeat || begun.elapsed() >= repeat_within) {
                 return Err(SubmitError::OutcomeUnknown { waited: begun.elapsed() });
             }
             if is_over {
@@ -76,7 +80,8 @@ impl Member {
     async fn forward(&self, leader: u64, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
         let Some(links) = self.links_to(leader) else { return Err(NotDecided::NotLeader(None)) };
         let deadline = deadline.min(Instant::now() + ATTEMPT);
-        let wait_ms = millis_until(deadline);
+        // A little less for the leader, so that its "certainly not done" arrives before this node gives up.
+        let wait_ms = millis_until(deadline).saturating_sub(ANSWER_TRAVELS_MS);
         match links.forward.call(Request::Forward { commands, wait_ms }, deadline).await {
             Ok(Response::Forward(outcome)) => outcome,
             Ok(Response::Unavailable(_)) | Err(CallError::NotSent(_)) => Err(NotDecided::NotLeader(None)),

@@ -33,7 +33,7 @@ pub(in crate::program) struct Arguments {
     pub(in crate::program) verb: Verb,
 }
 
-/// What every verb takes.
+// What every verb takes. No doc comment: clap would show it as what the program is about.
 #[derive(Debug, Clone, Args)]
 pub(in crate::program) struct Global {
     /// Addresses of the nodes; another is asked where one does not answer

@@ -30,8 +30,8 @@ fn shown(cluster: &ClusterStatus) -> String {
                 member.api.clone(),
                 role.to_owned(),
                 healthy.to_owned(),
-                member.applied.to_string(),
-                member.lag.to_string(),
+                or_dash(member.applied),
+                or_dash(member.lag),
             ]
         })
         .collect();

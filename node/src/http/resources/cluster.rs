@@ -39,8 +39,8 @@ fn member(member: &MemberStatus) -> api::Member {
             Role::Learner => api::MemberRole::Learner,
         },
         healthy: member.healthy,
-        applied: member.applied.unwrap_or_default(),
-        lag: member.lag.unwrap_or_default(),
+        applied: member.applied,
+        lag: member.lag,
     }
 }
 

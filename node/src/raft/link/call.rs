@@ -87,7 +87,7 @@ impl Calls {
     /// Starts the task that keeps the connection.
     pub fn open(peer: Peer, purpose: Purpose) -> Self {
         let (sender, queue) = mpsc::channel(QUEUE);
-        runtime::spawn(keep(peer, purpose, queue));
+        runtime::spawn_vital("peer link", keep(peer, purpose, queue));
         Self(sender)
     }
 

@@ -197,6 +197,9 @@ impl Disk for SledDisk {
     }
 }
 
+/// What a discarded database's folder is called until its files are gone.
+const DISCARDED: &str = ".discarded";
+
 /// A folder of sled databases, a subfolder each.
 #[derive(Debug)]
 pub struct SledDisks {
@@ -217,8 +220,14 @@ impl Disks for SledDisks {
         let mut names = Vec::new();
         for found in fs::read_dir(&self.folder).map_err(failed)? {
             let found = found.map_err(failed)?;
-            if found.file_type().map_err(failed)?.is_dir() {
-                names.push(found.file_name().to_string_lossy().into_owned());
+            if !found.file_type().map_err(failed)?.is_dir() {
+                continue;
+            }
+            let name = found.file_name().to_string_lossy().into_owned();
+            if name.ends_with(DISCARDED) {
+                remove_folder(&found.path())?;
+            } else {
+                names.push(name);
             }
         }
         names.sort();
@@ -230,15 +239,21 @@ impl Disks for SledDisks {
     }
 
     fn discard(&self, name: &str, last: Arc<dyn Disk>) -> Result<(), StorageError> {
-        let folder = self.folder.join(name);
+        let (folder, discarded) = (self.folder.join(name), self.folder.join(format!("{name}{DISCARDED}")));
         drop(last);
-        fs::remove_dir_all(&folder).map_err(|error| StorageError::io("remove", folder.display(), &error))?;
-        sync_folder(&self.folder)
+        // Removing the files one by one is not atomic: a crash in between would leave what looks like a damaged database.
+        fs::rename(&folder, &discarded).map_err(|error| StorageError::io("rename", folder.display(), &error))?;
+        sync_folder(&self.folder)?;
+        remove_folder(&discarded)
     }
 
     fn place(&self) -> String {
         self.folder.display().to_string()
     }
+}
+
+fn remove_folder(path: &Path) -> Result<(), StorageError> {
+    fs::remove_dir_all(path).map_err(|error| StorageError::io("remove", path.display(), &error))
 }
 
 fn open_file(path: &Path) -> Result<File, StorageError> {
@@ -257,4 +272,21 @@ fn sync_file(path: &Path) -> Result<(), StorageError> {
 /// A new name in a folder survives only once the folder itself is synced.
 fn sync_folder(path: &Path) -> Result<(), StorageError> {
     sync_file(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_crash_left_of_a_discarded_database_is_no_database() {
+        let temp = tempfile::tempdir().unwrap();
+        let disks = SledDisks::new(temp.path().to_owned(), 1024 * 1024);
+        drop(disks.open("2").unwrap());
+        let left = temp.path().join(format!("1{DISCARDED}"));
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("conf"), b"half of it").unwrap();
+        assert_eq!(disks.list().unwrap(), ["2"]);
+        assert!(!left.exists());
+    }
 }

@@ -1,0 +1,295 @@
+//! A data directory that is absent, foreign, damaged or in use is refused with what to do; so is a wrong setting, in one
+//! line with exit code 2.
+
+use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tests::place::Folder;
+use tests::programs::{clean_command, programs};
+use tests::scripts::{Ended, run};
+use tests::turns::Turn;
+use tests::{Cluster, Plan, load};
+
+fn node() -> Command {
+    clean_command(&programs().node)
+}
+
+/// Runs a member that must refuse; it says so in one line.
+#[track_caller]
+fn refused(data_dir: &Path, arguments: &[&str]) -> Ended {
+    let ended = run(node().arg("run").arg("--data-dir").arg(data_dir).args(arguments));
+    assert!(matches!(ended.code, Some(1 | 2)), "{ended:?}");
+    assert!(!ended.err.contains("panicked"), "{}", ended.err);
+    ended
+}
+
+/// A cluster with some charges, whose members are ended in an orderly way.
+fn ended_cluster(name: &str) -> Cluster {
+    let cluster = Plan::new(name).start();
+    let seller = cluster.seller_with(1_000_000);
+    load::batches(&cluster, &seller, 3, 1_000);
+    for id in cluster.ids() {
+        assert_eq!(cluster.member(id).terminate(std::time::Duration::from_secs(10)).code(), Some(0));
+    }
+    cluster
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files.sort();
+    files
+}
+
+/// Turns over a byte at every `step` of a file.
+fn damage(file: &Path, step: usize) {
+    let mut file = fs::OpenOptions::new().read(true).write(true).open(file).expect("the file opens");
+    let length = file.metadata().expect("its length").len();
+    for offset in (step as u64 / 2..length).step_by(step) {
+        let mut byte = [0];
+        file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut byte)).expect("it is read");
+        byte[0] ^= 0xFF;
+        file.seek(SeekFrom::Start(offset)).and_then(|_| file.write_all(&byte)).expect("it is written");
+    }
+}
+
+#[test]
+fn an_absent_directory_is_a_refusal_and_not_an_empty_ledger() {
+    let folder = Folder::new("absent");
+    let absent = folder.path().join("nowhere");
+    let ended = refused(&absent, &[]);
+    assert!(ended.err.contains("init"), "it says what to do: {}", ended.err);
+    assert!(!absent.exists(), "run never makes one");
+    fs::create_dir(&absent).expect("a folder");
+    refused(&absent, &[]);
+    assert_eq!(fs::read_dir(&absent).expect("a folder").count(), 0, "nor fills an empty one");
+}
+
+#[test]
+fn init_changes_no_directory_that_is_not_empty() {
+    let cluster = Plan::new("init-again").init(Some(Turn::take()));
+    let before = fs::read(cluster.member(1).data_dir.join("identity.json")).expect("an identity");
+    let mut init = node();
+    init.args([
+        "init",
+        "--id",
+        "1",
+        "--cluster-id",
+        "6f2c1a52-0d8c-4c43-9d2b-0f3f3e0f9a10",
+        "--admin-key-hash",
+        &"00".repeat(32),
+    ]);
+    init.args(["--member", "1=127.0.0.1:1/127.0.0.1:2", "--data-dir"]).arg(&cluster.member(1).data_dir);
+    let ended = run(&mut init);
+    assert!(matches!(ended.code, Some(1 | 2)) && ended.err.contains("not empty"), "{ended:?}");
+    assert_eq!(fs::read(cluster.member(1).data_dir.join("identity.json")).expect("an identity"), before);
+}
+
+#[test]
+fn a_directory_in_use_is_refused() {
+    let cluster = Plan::new("in-use").start();
+    let ended = refused(&cluster.member(1).data_dir, &["--api-listen", "127.0.0.1:0", "--peer-listen", "127.0.0.1:0"]);
+    assert!(ended.err.contains("another process"), "{}", ended.err);
+    assert!(cluster.member(1).runs());
+    cluster.admin(1).get("/v1/sellers").expect(200);
+}
+
+#[test]
+fn another_members_or_another_clusters_directory_is_refused() {
+    let cluster = Plan::new("foreign").init(Some(Turn::take()));
+    let other_id = refused(&cluster.member(1).data_dir, &["--id", "2"]);
+    assert!(other_id.err.contains("belongs to"), "{}", other_id.err);
+    let other_cluster = refused(&cluster.member(1).data_dir, &["--cluster-id", "6f2c1a52-0d8c-4c43-9d2b-0f3f3e0f9a10"]);
+    assert!(other_cluster.err.contains("belongs to"), "{}", other_cluster.err);
+}
+
+#[test]
+fn a_damaged_identity_is_refused() {
+    let cluster = Plan::new("identity").init(Some(Turn::take()));
+    let identity = cluster.member(1).data_dir.join("identity.json");
+    let text = fs::read_to_string(&identity).expect("an identity");
+    for other in [text.replacen("\"node\": 1", "\"node\": 2", 1), text[..text.len() / 2].to_owned(), String::new()] {
+        assert_ne!(other, text);
+        fs::write(&identity, other).expect("it is written");
+        let ended = refused(&cluster.member(1).data_dir, &[]);
+        assert!(ended.err.contains("damaged"), "{}", ended.err);
+    }
+}
+
+#[test]
+fn a_directory_with_a_part_missing_is_refused() {
+    let cluster = ended_cluster("part-missing");
+    for part in ["log", "history"] {
+        let (here, away) = (cluster.member(1).data_dir.join(part), cluster.folder().join(part));
+        fs::rename(&here, &away).expect("it can be moved");
+        let ended = refused(&cluster.member(1).data_dir, &[]);
+        assert!(ended.err.contains("damaged") || ended.err.contains("missing"), "{}", ended.err);
+        assert!(!here.exists(), "nothing is made in its place");
+        fs::create_dir(&here).expect("an empty folder");
+        refused(&cluster.member(1).data_dir, &[]);
+        fs::remove_dir_all(&here).expect("what run may have left there");
+        fs::rename(&away, &here).expect("it can be moved back");
+    }
+    cluster.start_all();
+    tests::books::check(&cluster);
+}
+
+#[test]
+fn damaged_data_is_never_served_as_if_it_were_whole() {
+    let cluster = ended_cluster("damaged");
+    let member = cluster.member(1);
+    let kept = cluster.folder().join("kept");
+    copy(&member.data_dir, &kept);
+    for part in ["history", "log"] {
+        fs::remove_dir_all(&member.data_dir).expect("it can be removed");
+        copy(&kept, &member.data_dir);
+        let files: Vec<_> =
+            files_below(&member.data_dir.join(part)).into_iter().filter(|file| file.ends_with("db")).collect();
+        assert!(!files.is_empty(), "{part} has a database");
+        files.iter().for_each(|file| damage(file, 512));
+        let before: Vec<_> = files.iter().map(|file| file.metadata().expect("its length").len()).collect();
+        member.launch();
+        let status = member.wait_end(std::time::Duration::from_secs(30));
+        assert_ne!(status.code(), Some(0), "{part}");
+        assert!(
+            files.iter().zip(before).all(|(file, length)| file.metadata().is_ok_and(|now| now.len() >= length)),
+            "the data is kept"
+        );
+    }
+    fs::remove_dir_all(&member.data_dir).expect("it can be removed");
+    copy(&kept, &member.data_dir);
+    cluster.start_all();
+    tests::books::check(&cluster);
+}
+
+#[test]
+fn a_member_whose_disk_was_wiped_does_not_rejoin_under_its_old_id() {
+    let cluster = ended_cluster("wiped");
+    let member = cluster.member(1);
+    fs::remove_dir_all(&member.data_dir).expect("the disk is lost");
+    let identity: serde_json::Value =
+        serde_json::from_slice(&fs::read(cluster.member(2).data_dir.join("identity.json")).expect("an identity"))
+            .expect("JSON");
+    let identity = &identity["identity"];
+    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    let mut init = node();
+    init.args(["init", "--id", "1", "--cluster-id", &text(&identity["cluster"])]);
+    init.args(["--admin-key-hash", &text(&identity["genesis"]["admin_key_hash"])])
+        .arg("--data-dir")
+        .arg(&member.data_dir);
+    for id in 1..=3_u64 {
+        let addresses = &identity["members"][id.to_string()];
+        init.args(["--member", &format!("{id}={}/{}", text(&addresses["api"]), text(&addresses["peer"]))]);
+    }
+    run(&mut init).success();
+    cluster.member(2).launch();
+    cluster.member(3).launch();
+    cluster.wait_ready(&[2, 3]);
+    member.launch();
+    tests::eventually("the wiped member to end or to say that it is refused", || {
+        !member.runs() || member.log_tail(50).contains("cannot come back under its number")
+    });
+    assert!(member.quick("/readyz").is_none_or(|answer| answer.status != 200), "it is not ready");
+    let status = cluster.status(2).expect("the others go on");
+    assert_eq!(status["members"][0]["applied"].as_u64().unwrap_or(0), 0, "{status}");
+    assert_eq!(cluster.admin(2).list("/v1/sellers").len(), 1);
+}
+
+#[test]
+fn a_wrong_setting_is_one_line_and_exit_2() {
+    let cluster = Plan::new("settings").init(Some(Turn::take()));
+    let file = cluster.folder().join("settings.toml");
+    let data_dir = &cluster.member(1).data_dir;
+    let mut wrong: Vec<Command> = [
+        &["--log-bytes", "many"][..],
+        &["--log-bytes", "1"],
+        &["--heartbeat", "50"],
+        &["--election-min", "400ms", "--election-max", "200ms"],
+        &["--no-such-flag"],
+        &["--api-listen", "nowhere"],
+        &["--config", "/nonexistent.toml"],
+        &["--body-bytes", "-1"],
+    ]
+    .map(|arguments| {
+        let mut command = node();
+        command.arg("run").arg("--data-dir").arg(data_dir).args(arguments);
+        command
+    })
+    .into();
+    let mut by_environment = node();
+    by_environment.arg("run").arg("--data-dir").arg(data_dir).env("ETEBAR_REQUEST_TIMEOUT", "soon");
+    wrong.push(by_environment);
+    for text in ["log-bytes = \"many\"", "no-such-key = 1", "not toml"] {
+        fs::write(&file, text).expect("a file");
+        let ended = run(node().arg("run").arg("--data-dir").arg(data_dir).arg("--config").arg(&file));
+        assert_wrong(&ended);
+    }
+    let mut no_verb = node();
+    no_verb.arg("walk");
+    wrong.push(no_verb);
+    for (name, value) in [
+        ("ETEBAR_PLACES", "5"),
+        ("ETEBAR_CURRENCY", "toman"),
+        ("ETEBAR_KEY_WINDOW", "x"),
+        ("ETEBAR_KEYS_MAX", "0"),
+        ("ETEBAR_ADMIN_KEY_HASH", "xy"),
+    ] {
+        let mut command = node();
+        command.args([
+            "init",
+            "--id",
+            "1",
+            "--cluster-id",
+            "6f2c1a52-0d8c-4c43-9d2b-0f3f3e0f9a10",
+            "--member",
+            "1=127.0.0.1:1/127.0.0.1:2",
+        ]);
+        command
+            .arg("--data-dir")
+            .arg(cluster.folder().join("never"))
+            .env("ETEBAR_ADMIN_KEY_HASH", "00".repeat(32))
+            .env(name, value);
+        wrong.push(command);
+    }
+    for mut command in wrong {
+        assert_wrong(&run(&mut command));
+    }
+    assert!(!cluster.folder().join("never").exists());
+}
+
+#[track_caller]
+fn assert_wrong(ended: &Ended) {
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert_eq!(ended.err.trim_end().lines().count(), 1, "{}", ended.err);
+}
+
+#[test]
+fn every_setting_of_run_is_in_its_help() {
+    let help = run(node().args(["run", "--help"])).success();
+    for setting in [
+        "DATA_DIR",
+        "CONFIG",
+        "LOG_BYTES",
+        "HEARTBEAT",
+        "ELECTION_MIN",
+        "ELECTION_MAX",
+        "BODY_BYTES",
+        "REQUEST_TIMEOUT",
+        "HEAD_TIMEOUT",
+        "WAITING_MAX",
+        "LOG_LEVEL",
+    ] {
+        assert!(help.contains(&format!("ETEBAR_{setting}")), "{setting}");
+        assert!(help.contains(&format!("--{}", setting.to_lowercase().replace('_', "-"))), "{setting}");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp starts");
+    assert!(status.success());
+}
