@@ -2,6 +2,7 @@
 //!
 //! Read in this order: [`raft`] (cluster, proposer, state machine, peer link), [`storage`] (log, history, disk),
 //! [`http`] (the API). What is true about money is not here but in the crate `ledger`.
+#![deny(clippy::unwrap_used)]
 
 pub mod config;
 pub mod http;

@@ -171,6 +171,7 @@ pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
 
 impl Clock {
     /// The machine's clock.
+    #[expect(clippy::disallowed_methods, reason = "the seam itself")]
     pub fn system() -> Self {
         Self::from_fn(|| {
             let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -208,6 +209,7 @@ type Fill = dyn Fn(&mut [u8]) -> Result<(), NoChance> + Send + Sync;
 
 impl Chance {
     /// The operating system's.
+    #[expect(clippy::disallowed_methods, reason = "the seam itself")]
     pub fn system() -> Self {
         Self(Arc::new(|bytes| getrandom::fill(bytes).map_err(|error| NoChance(error.to_string()))))
     }

@@ -10,6 +10,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Looks until `look` gives a value and returns it; panics after `limit`, saying what was waited for.
 #[track_caller]
+#[expect(clippy::disallowed_methods, reason = "the one place where tests wait")]
 pub fn until<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + limit;
     loop {
@@ -28,6 +29,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Lets a span of real time go by where the time itself is what a scenario is about (a key window, a slow head).
+#[expect(clippy::disallowed_methods, reason = "the one place where tests wait")]
 pub fn let_pass(span: Duration) {
     std::thread::sleep(span);
 }

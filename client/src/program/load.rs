@@ -221,6 +221,7 @@ impl Worker {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the record says when, for people")]
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

@@ -66,6 +66,7 @@ pub fn open_sled(folder: &Path, cache_bytes: u64) -> Result<Arc<dyn Disk>, Stora
     Ok(Arc::new(disk))
 }
 
+#[expect(clippy::disallowed_methods, reason = "sled's file lock tells nobody when it is free")]
 fn open_database(folder: &Path, cache_bytes: u64) -> Result<sled::Db, StorageError> {
     let config = sled::Config::new()
         .path(folder)
