@@ -3,7 +3,7 @@
 //! Read in this order: [`cluster`] (what the rest of the node sees), [`submit`] and [`proposer`] (from commands to one
 //! log entry), [`machine`] and [`apply`] (from entries to decisions), [`read`] (positions for reads), [`checkpoint`] and
 //! [`snapshot`] (what is durable of the history, and how it gets to a member that lacks it), [`link`] and [`network`]
-//! (how members talk), [`duties`] (what a member does by itself).
+//! (how members talk), [`duties`] (what a member does by itself), [`life`] (how it starts and stops).
 
 pub mod answers;
 mod apply;
@@ -11,6 +11,7 @@ mod checkpoint;
 pub mod cluster;
 mod duties;
 pub mod key_ring;
+mod life;
 pub mod link;
 mod machine;
 mod member;
@@ -25,8 +26,9 @@ mod stamps;
 mod submit;
 
 pub use answers::{ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError};
-pub use cluster::{Cluster, MemberDisks};
+pub use cluster::Cluster;
 pub use key_ring::{KeyRing, KnownKey};
+pub use life::MemberDisks;
 pub use link::hello::Identity;
 pub use replica::Replica;
 pub use settings::ClusterSettings;

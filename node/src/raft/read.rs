@@ -7,15 +7,24 @@ use std::time::Duration;
 
 use openraft::ReadPolicy;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::link::call::CallError;
+use super::link::message::{Request, Response};
 use super::machine::EtebarRaft;
+use super::member::Member;
+use super::submit::millis_until;
 use crate::runtime;
 
 /// Reads that wait for a position, at most; the next ones are told that there is no leader.
 const WAITING: usize = 65_536;
 /// Longest time that one round takes; openraft itself gives up after its lease.
 const ROUND: Duration = Duration::from_millis(2_000);
+
+/// Pause before a leader that could not confirm a read is asked again.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Longest wait for one confirmation from a leader elsewhere.
+const ATTEMPT: Duration = Duration::from_millis(2_000);
 
 /// Gives positions for reads on the leader. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -51,6 +60,36 @@ async fn run(raft: EtebarRaft, mut waiting: mpsc::Receiver<oneshot::Sender<Optio
         for answer in round.drain(..) {
             // A reader that stopped waiting needs no position.
             answer.send(position).ok();
+        }
+    }
+}
+
+impl Member {
+    /// A position that includes everything acknowledged anywhere before this call.
+    pub(super) async fn read_position(&self, deadline: Instant) -> Option<u64> {
+        loop {
+            let position = match self.leader() {
+                None => None,
+                Some(leader) if leader == self.me.node => self.reads.position(deadline).await,
+                Some(leader) => self.ask_position(leader, deadline).await,
+            };
+            if position.is_some() {
+                return position;
+            }
+            if Instant::now() + PAUSE >= deadline {
+                return None;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn ask_position(&self, leader: u64, deadline: Instant) -> Option<u64> {
+        let links = self.links_to(leader)?;
+        let deadline = deadline.min(Instant::now() + ATTEMPT);
+        let request = Request::ReadPosition { wait_ms: millis_until(deadline) };
+        match links.control.call(request, deadline).await {
+            Ok(Response::ReadPosition(position)) => position,
+            Ok(_) | Err(CallError::NotSent(_) | CallError::NoAnswer) => None,
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use etebar_node::storage::disk::{Batch, Disk, Disks, Pair};
 use etebar_node::storage::StorageError;
+use etebar_node::storage::disk::{Batch, Disk, Disks, Pair};
 use futures::future::BoxFuture;
 use tokio::time::sleep;
 
