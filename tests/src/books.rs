@@ -13,37 +13,63 @@ use crate::wait::{self, until};
 /// How many acknowledged charges are sent again to see that they replay.
 const REPLAYS: usize = 100;
 
+/// What the checks need of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub number: u64,
+    pub kind: String,
+    pub seller: String,
+    /// Signed, from the seller's side.
+    pub amount: i64,
+    pub reference: String,
+    pub phone: Option<String>,
+}
+
 /// The whole journal, read from one member; panics where it has a gap or breaks a rule of money.
 #[track_caller]
-pub fn journal(cluster: &Cluster, id: u64) -> Vec<Value> {
-    let entries = cluster.admin(id).list("/v1/journal");
-    let mut balances: HashMap<&str, i64> = HashMap::new();
+pub fn journal(cluster: &Cluster, id: u64) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut balances: HashMap<String, i64> = HashMap::new();
     let mut references = HashSet::new();
-    for (index, entry) in entries.iter().enumerate() {
-        assert_eq!(entry["entry"], index as u64 + 1, "the journal has no gaps");
-        let seller = entry["seller_id"].as_str().expect("every entry has a seller");
-        let balance = balances.entry(seller).or_default();
-        *balance += number(&entry["amount"]);
-        assert_eq!(*balance, number(&entry["balance"]), "the running balance is the sum of the entries: {entry}");
-        assert!(*balance >= 0, "no balance is negative at any entry: {entry}");
-        let once = (entry["kind"].as_str(), entry["reference"].as_str());
-        assert!(references.insert(once), "one entry for each request, charge and reversal: {entry}");
-    }
+    cluster.admin(id).each("/v1/journal", |told| {
+        let entry = read(told);
+        assert_eq!(entry.number, entries.len() as u64 + 1, "the journal has no gaps");
+        let balance = balances.entry(entry.seller.clone()).or_default();
+        *balance += entry.amount;
+        assert_eq!(*balance, number(&told["balance"]), "the running balance is the sum of the entries: {told}");
+        assert!(*balance >= 0, "no balance is negative at any entry: {told}");
+        let once = (entry.kind.clone(), entry.reference.clone());
+        assert!(references.insert(once), "one entry for each request, charge and reversal: {told}");
+        entries.push(entry);
+    });
     entries
+}
+
+#[track_caller]
+fn read(told: &Value) -> Entry {
+    let text = |name: &str| told[name].as_str().unwrap_or_else(|| panic!("no {name} in {told}")).to_owned();
+    Entry {
+        number: told["entry"].as_u64().expect("every entry has a number"),
+        kind: text("kind"),
+        seller: text("seller_id"),
+        amount: number(&told["amount"]),
+        reference: text("reference"),
+        phone: told["phone"].as_str().map(str::to_owned),
+    }
 }
 
 /// Checks the whole ledger on every member, and that all members agree at one position.
 #[track_caller]
-pub fn check(cluster: &Cluster) -> Vec<Value> {
+pub fn check(cluster: &Cluster) -> Vec<Entry> {
     let ids = cluster.ids();
     let entries = journal(cluster, ids[0]);
-    let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+    let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
     for entry in &entries {
-        *sums.entry(entry["seller_id"].as_str().expect("a seller").to_owned()).or_default() += number(&entry["amount"]);
+        *sums.entry(&entry.seller).or_default() += entry.amount;
     }
-    for (seller, sum) in &sums {
-        let member = ids[seller.len() % ids.len()];
-        let reconciled = cluster.admin(member).get(&format!("/v1/sellers/{seller}/reconciliation")).expect(200).json();
+    for (index, (seller, sum)) in sums.iter().enumerate() {
+        let admin = cluster.admin(ids[index % ids.len()]);
+        let reconciled = admin.get(&format!("/v1/sellers/{seller}/reconciliation")).expect(200).json();
         assert_eq!(reconciled["consistent"], true, "{reconciled}");
         assert_eq!((number(&reconciled["sum"]), number(&reconciled["balance"])), (*sum, *sum), "{reconciled}");
     }
@@ -53,11 +79,8 @@ pub fn check(cluster: &Cluster) -> Vec<Value> {
         assert_eq!(audit["consistent"], true, "{audit}");
         let total: i64 = sums.values().sum();
         assert_eq!(number(&audit["seller_balances"]), total, "{audit}");
-        assert_eq!(
-            number(&audit["treasury"]),
-            -(total + number(&audit["phone_balances"])),
-            "accounts sum to zero: {audit}"
-        );
+        let phones = number(&audit["phone_balances"]);
+        assert_eq!(number(&audit["treasury"]), -(total + phones), "accounts sum to zero: {audit}");
         position = position.max(audit["applied"].as_u64().expect("a position"));
     }
     assert_agreement(cluster, position);
@@ -76,20 +99,20 @@ pub fn assert_agreement(cluster: &Cluster, position: u64) {
 #[track_caller]
 pub fn prove(cluster: &Cluster, story: &Story) {
     let entries = check(cluster);
-    let booked: HashMap<&str, &Value> = entries
-        .iter()
-        .filter(|entry| entry["kind"] == "charge")
-        .map(|entry| (entry["reference"].as_str().expect("a charge's id"), entry))
-        .collect();
+    let charges = entries.iter().filter(|entry| entry.kind == "charge");
+    let booked: HashMap<&str, &Entry> = charges.map(|entry| (entry.reference.as_str(), entry)).collect();
     let mut claimed: HashMap<String, usize> = HashMap::new();
     for settled in story.acknowledged() {
         let told = settled.answer.json();
         let id = told["id"].as_str().expect("a charge's id");
         let entry = booked.get(id).unwrap_or_else(|| panic!("an acknowledged charge is lost: {told}"));
-        assert_eq!(entry["entry"], told["entry"], "{told} {entry}");
-        assert_eq!(entry["seller_id"], settled.seller.id.as_str(), "{told} {entry}");
-        assert_eq!(entry["phone"], settled.phone.as_str(), "{told} {entry}");
-        assert_eq!(number(&entry["amount"]), -settled.amount, "{told} {entry}");
+        assert_eq!(told["entry"], entry.number, "{told} {entry:?}");
+        assert_eq!(
+            (&entry.seller, entry.phone.as_ref()),
+            (&settled.seller.id, Some(&settled.phone)),
+            "{told} {entry:?}"
+        );
+        assert_eq!(entry.amount, -settled.amount, "{told} {entry:?}");
         *claimed.entry(settled.seller.id.clone()).or_default() += 1;
     }
     assert_none_doubled(story, &booked, &claimed);
@@ -98,9 +121,9 @@ pub fn prove(cluster: &Cluster, story: &Story) {
 
 /// A seller of the load has a charge in the journal for each that was acknowledged, and at most one more for each open one.
 #[track_caller]
-fn assert_none_doubled(story: &Story, booked: &HashMap<&str, &Value>, claimed: &HashMap<String, usize>) {
+fn assert_none_doubled(story: &Story, booked: &HashMap<&str, &Entry>, claimed: &HashMap<String, usize>) {
     for (seller, count) in claimed {
-        let found = booked.values().filter(|entry| entry["seller_id"] == seller.as_str()).count();
+        let found = booked.values().filter(|entry| entry.seller == *seller).count();
         assert!(found >= *count, "{seller}: {count} acknowledged, {found} in the journal");
         let open = story.open.len();
         assert!(found <= count + open, "{seller}: {count} acknowledged, {open} open, but {found} in the journal");

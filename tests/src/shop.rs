@@ -127,16 +127,23 @@ impl Caller {
         number(&self.settle(&Request::get(format!("/v1/sellers/{seller}"))).expect(200).json()["balance"])
     }
 
-    /// Every item of a list, page by page.
+    /// Every item of a list.
     #[track_caller]
     pub fn list(&self, path: &str) -> Vec<Value> {
         let mut items = Vec::new();
+        self.each(path, |item| items.push(item.clone()));
+        items
+    }
+
+    /// Shows every item of a list, page by page.
+    #[track_caller]
+    pub fn each(&self, path: &str, mut show: impl FnMut(&Value)) {
         let separator = if path.contains('?') { '&' } else { '?' };
         let mut next = format!("{path}{separator}limit=1000");
         loop {
             let page = self.settle(&Request::get(&next)).expect(200).json();
-            items.extend(page["items"].as_array().expect("a page has items").iter().cloned());
-            let Some(after) = page["next"].as_str() else { return items };
+            page["items"].as_array().expect("a page has items").iter().for_each(&mut show);
+            let Some(after) = page["next"].as_str() else { return };
             next = format!("{path}{separator}limit=1000&after={after}");
         }
     }

@@ -59,7 +59,7 @@ fn a_key_is_forgotten_after_the_window_and_on_every_member_at_the_same_position(
     assert_ne!(second.json()["id"], first.json()["id"]);
     assert_eq!(cluster.admin(3).balance(&seller.id), 980);
     let entries = books::check(&cluster);
-    assert_eq!(entries.iter().filter(|entry| entry["kind"] == "charge").count(), 2);
+    assert_eq!(entries.iter().filter(|entry| entry.kind == "charge").count(), 2);
     let by_key = cluster.seller(3, &seller).list("/v1/charges?idempotency_key=sale");
     assert_eq!(by_key.len(), 1, "a charge is found by its key within the window alone");
     assert_eq!(by_key[0]["id"], second.json()["id"]);

@@ -24,7 +24,7 @@ fn after_a_power_cut_of_all_three_under_load_every_acknowledged_charge_is_there(
     let _alone = alone();
     let folder = Folder::new("power");
     let disk = Disk::new(folder.path(), 2_048);
-    let plan = Plan::new("power-cut").data_below(disk.path()).setting("ETEBAR_LOG_BYTES", (16 << 20).to_string());
+    let plan = Plan::new("power-cut").data_below(disk.path()).setting("ETEBAR_LOG_BYTES", (32 << 20).to_string());
     let cluster = plan.start();
     let hasty = cluster.seller_with(100_000_000);
     for round in 0..5 {
