@@ -20,6 +20,8 @@ use crate::storage::{StorageError, TypeConfig};
 
 /// Pause between two rounds of status, of a leader's duties, and of looks at the log's size.
 const ROUND: Duration = Duration::from_millis(200);
+/// Pause between two looks at the log's size. Source: a batch a millisecond makes about half a megabyte in that time.
+const LOG_ROUND: Duration = Duration::from_millis(50);
 /// Shortest pause between two checkpoints. Source: a restart folds the log from there again, about a second of work.
 const CHECKPOINT: Duration = Duration::from_millis(1_000);
 /// Longest wait for a peer's status.
@@ -114,7 +116,7 @@ async fn keep_history(member: Arc<Member>) {
 
 /// Purges by bytes: openraft counts entries, which may be of any size.
 async fn keep_log_small(member: Arc<Member>) {
-    let mut ticks = every(ROUND);
+    let mut ticks = every(LOG_ROUND);
     loop {
         ticks.tick().await;
         if is_over(&member) {
@@ -130,7 +132,8 @@ async fn purge(member: &Arc<Member>) -> Result<(), StorageError> {
     let log = member.log.clone();
     let limit = member.settings.log_bytes;
     let bytes = runtime::blocking(move || log.bytes_on_disk()).await.map_err(unfinished)??;
-    if bytes <= limit / 2 {
+    member.shared.set_log_crowded(bytes > limit / 2);
+    if bytes <= limit / 8 * 3 {
         return Ok(());
     }
     // Openraft purges only what a snapshot that it knows of holds. Building one is writing a checkpoint.

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use ledger::{Action, Command, Time};
 use openraft::errors::{ClientWriteError, RaftError};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::link::message::{Commands, NotDecided};
 use super::machine::EtebarRaft;
@@ -26,6 +27,11 @@ pub const ENTRY_COMMANDS: usize = 8_192;
 pub const ENTRY_BYTES: usize = 1024 * 1024;
 /// Most bytes of one group, so that its entry fits a frame of the peer link with room to spare.
 pub const GROUP_BYTES: usize = 6 * 1024 * 1024;
+
+/// Longest wait of one entry for the log to be purged: with 1 MiB an entry, slower than any purge.
+const CROWDED_WAIT: Duration = Duration::from_millis(200);
+/// How often it looks whether it still has to.
+const CROWDED_LOOK: Duration = Duration::from_millis(2);
 
 const WAITING: u8 = 0;
 const TAKEN: u8 = 1;
@@ -155,6 +161,7 @@ async fn run(proposing: Proposing, mut queue: mpsc::UnboundedReceiver<Group>) {
                 None => return,
             },
         };
+        proposing.let_the_log_be_purged().await;
         let groups = collect(first, &mut queue, &mut held);
         proposing.propose(groups).await;
         proposing.ended.fetch_add(1, Ordering::AcqRel);
@@ -185,6 +192,14 @@ struct BatchOf<'a> {
 }
 
 impl Proposing {
+    /// Waits a bounded while where the log grows faster than it is purged, so that its folder stays under its bound.
+    async fn let_the_log_be_purged(&self) {
+        let until = Instant::now() + CROWDED_WAIT;
+        while self.shared.is_log_crowded() && Instant::now() < until {
+            sleep(CROWDED_LOOK).await;
+        }
+    }
+
     async fn propose(&self, groups: Vec<Group>) {
         let Some(stamp) = self.stamps.now() else {
             // Nothing was proposed: another member leads soon, or the clock is found to be right.

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ledger::{Digest, Event, Record, State};
@@ -54,6 +55,8 @@ pub struct Shared {
     key_ring: RwLock<Arc<KeyRing>>,
     applied: watch::Sender<u64>,
     failure: watch::Sender<Option<String>>,
+    /// The log grows faster than it is purged.
+    log_crowded: AtomicBool,
     /// The data directories that the log has bound to members' numbers.
     pub acquaintances: Acquaintances,
 }
@@ -74,6 +77,7 @@ impl Shared {
             key_ring: RwLock::default(),
             applied: watch::Sender::new(0),
             failure: watch::Sender::new(None),
+            log_crowded: AtomicBool::new(false),
             acquaintances,
         };
         shared.publish_all();
@@ -172,6 +176,16 @@ impl Shared {
         let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
         let found = digests.binary_search_by_key(&applied, |(position, _)| *position).ok()?;
         digests.get(found).map(|(_, digest)| *digest)
+    }
+
+    /// Remembers whether the log grows faster than it is purged.
+    pub(super) fn set_log_crowded(&self, crowded: bool) {
+        self.log_crowded.store(crowded, Ordering::Relaxed);
+    }
+
+    /// Whether the log grows faster than it is purged: who proposes waits a little.
+    pub(super) fn is_log_crowded(&self) -> bool {
+        self.log_crowded.load(Ordering::Relaxed)
     }
 
     /// The position, to wait for.
