@@ -117,7 +117,7 @@ pub struct RunArgs {
     /// Where to listen for peers [default: this member's peer address]
     #[arg(long, env = "ETEBAR_PEER_LISTEN")]
     pub peer_listen: Option<SocketAddr>,
-    /// The log folder stays under this many bytes [default: 268435456, at least 8388608]
+    /// The log folder stays under this many bytes [default: 268435456, at least 16777216]
     #[arg(long, env = "ETEBAR_LOG_BYTES")]
     pub log_bytes: Option<u64>,
     /// Pause between two heartbeats of the leader [default: 50ms]
@@ -191,8 +191,8 @@ pub struct Settings {
 
 /// Longest memory of an idempotency key: ten years.
 const KEY_WINDOW_MAX: Duration = Duration::from_secs(3_650 * 86_400);
-/// Smallest log folder that can be kept, in bytes: two generations of 4 MiB, the least that sled takes well.
-const LOG_BYTES_MIN: u64 = 8 << 20;
+/// Smallest log folder that can be kept, in bytes: generations of 4 MiB, the least that sled takes well, and what is being dropped.
+const LOG_BYTES_MIN: u64 = 16 << 20;
 /// Largest body that can be asked for, in bytes: a batch of 8,000 charges has less than 2 MiB.
 const BODY_BYTES_MAX: u64 = 64 << 20;
 
@@ -333,10 +333,10 @@ mod tests {
     #[test]
     fn a_flag_wins_over_the_file() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, "log-bytes = 12582912\nheartbeat = \"20ms\"").unwrap();
+        writeln!(file, "log-bytes = 33554432\nheartbeat = \"20ms\"").unwrap();
         let path = file.path().to_str().unwrap();
         let settings = run(&["--config", path, "--heartbeat", "30ms"]).unwrap();
-        assert_eq!((settings.log_bytes, settings.heartbeat), (12_582_912, Duration::from_millis(30)));
+        assert_eq!((settings.log_bytes, settings.heartbeat), (33_554_432, Duration::from_millis(30)));
     }
 
     #[test]
@@ -345,7 +345,7 @@ mod tests {
         writeln!(file, "\nlog-size = 1").unwrap();
         let told = run(&["--config", file.path().to_str().unwrap()]).unwrap_err();
         assert!(told.contains("line 2") && !told.contains('\n'), "{told}");
-        assert!(run(&["--log-bytes", "5"]).unwrap_err().contains("at least 8388608"));
+        assert!(run(&["--log-bytes", "5"]).unwrap_err().contains("at least 16777216"));
         assert!(run(&["--election-max", "100ms"]).unwrap_err().contains("election"));
         assert!(run(&["--heartbeat", "fast"]).is_err());
     }
