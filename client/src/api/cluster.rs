@@ -12,6 +12,10 @@ pub struct ClusterStatus {
     pub applied: u64,
     /// Of the program.
     pub version: String,
+    /// How long idempotency keys are remembered, in seconds of ledger time, rounded down; `null` before the cluster is
+    /// founded. A retry under the same key is safe for this long after the first attempt.
+    #[serde(default)]
+    pub key_window_seconds: Option<u64>,
 }
 
 /// One node of the cluster.

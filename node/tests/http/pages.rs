@@ -84,6 +84,10 @@ fn from_is_inclusive_and_to_exclusive() {
     assert_eq!(all(&node, &key, &format!("/v1/charges?from={from}&to={to}"), 10).len(), count(from, to));
     let entries = all(&node, &key, &format!("/v1/sellers/{seller}/entries?from={from}&to={to}"), 10);
     assert_eq!(entries.len(), count(from, to));
+    assert_eq!(all(&node, ADMIN, &format!("/v1/journal?from={from}&to={to}"), 1), entries);
+    let before: Vec<_> =
+        all(&node, ADMIN, "/v1/journal", 10).into_iter().filter(|entry| &text(entry, "created_at") < from).collect();
+    assert_eq!(all(&node, ADMIN, &format!("/v1/journal?to={from}"), 1), before);
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn a_seller_sees_only_its_own() {
         assert_eq!(node.get(&key, path).code(), "forbidden", "{path}");
     }
     assert_eq!(node.get(&key, "/v1/cluster").status, 200);
+    assert_eq!(node.get(&key, "/v1/cluster").json()["key_window_seconds"], 86_400);
 }
 
 #[test]

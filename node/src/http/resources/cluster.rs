@@ -16,7 +16,7 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     head.query(&[])?.consistency()?;
     read::local(&app, &head).await?;
-    drop(read::state(&app, &caller)?);
+    let key_window_ms = read::state(&app, &caller)?.state.genesis().map(|genesis| genesis.key_window_ms);
     let status = app.cluster.status();
     let shown = api::ClusterStatus {
         leader: status.leader,
@@ -24,6 +24,7 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
         members: status.members.iter().map(member).collect(),
         applied: status.applied,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        key_window_seconds: key_window_ms.map(|window| window / 1_000),
     };
     reply::json(status.applied, &shown)
 }

@@ -11,6 +11,7 @@ use crate::http::call::Head;
 use crate::http::cursor::List;
 use crate::http::history::{self, Flow, Reader, SCAN_RECORDS, page_start};
 use crate::http::problem::{Answer, Problem};
+use crate::http::query::Query;
 use crate::http::{read, render, reply};
 
 /// Entries of a seller that are looked at beyond a page's limit: those before `from` in `from`'s own page of records.
@@ -41,37 +42,77 @@ impl Found {
 pub async fn all(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
-    let query = head.query(&["limit", "after"])?;
-    let (list, limit) = (List::new("journal"), query.limit()?);
+    let query = head.query(&["from", "to", "limit", "after"])?;
+    let (span, limit) = (Span::of(&query)?, query.limit()?);
+    let list = span.narrow(List::new("journal"));
     let after = list.after(query.get("after"))?;
     read::fresh(&app, &head, &query).await?;
-    let (applied, bound, mark) = {
+    let (applied, after, bound, mark) = {
         let replica = read::state(&app, &caller)?;
-        let mark = replica.state.page_mark(page_of(after.saturating_add(1))).copied();
-        (replica.applied, replica.state.records(), mark)
+        let state = &replica.state;
+        let after = after.max(span.first_record(state).saturating_sub(1));
+        (replica.applied, after, state.records(), state.page_mark(page_of(after.saturating_add(1))).copied())
     };
     let Some(mark) = mark else { return reply::json(applied, &list.page(Vec::<api::Entry>::new(), None)) };
-    let found = history::reading(&app, move |reader| read_on(reader, after, bound, mark, limit)).await?;
+    let found = history::reading(&app, move |reader| read_on(reader, span, after, bound, mark, limit)).await?;
     reply::json(applied, &list.page(found.entries, found.next))
+}
+
+/// Which entries: from (inclusive) and to (exclusive) moments of ledger time.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    from: Option<Time>,
+    to: Option<Time>,
+}
+
+impl Span {
+    fn of(query: &Query<'_>) -> Result<Self, Problem> {
+        Ok(Self { from: query.time("from")?, to: query.time("to")? })
+    }
+
+    /// The list that only this span of is shown.
+    fn narrow(self, list: List) -> List {
+        let text = |time: Option<Time>| time.map(|time| time.0.to_string());
+        list.with("from", text(self.from).as_deref()).with("to", text(self.to).as_deref())
+    }
+
+    /// A record at or before the first one within, at most a page before it.
+    fn first_record(self, state: &ledger::State) -> RecordNumber {
+        self.from.map_or(1, |from| state.record_from(from))
+    }
+
+    fn has_begun(self, time: Time) -> bool {
+        self.from.is_none_or(|from| time >= from)
+    }
+
+    fn is_over(self, time: Time) -> bool {
+        self.to.is_some_and(|to| time >= to)
+    }
 }
 
 fn read_on(
     reader: &Reader,
+    span: Span,
     after: RecordNumber,
     bound: RecordNumber,
     mark: PageMark,
     limit: usize,
 ) -> Result<Found, Problem> {
     let mut found = Found::default();
+    let mut over = false;
     let first = page_start(page_of(after.saturating_add(1)));
     let last = bound.min(first.saturating_add(SCAN_RECORDS as u64));
     reader.fold_entries(first..=last, mark, |record, entry, digest| {
-        if record.number <= after {
+        over = span.is_over(record.time);
+        if over {
+            return Ok(Flow::Enough);
+        }
+        if record.number <= after || !span.has_begun(record.time) {
             return Ok(Flow::On);
         }
         Ok(found.take(record.number, || render::entry(&reader.ground, entry, digest), limit))
     })?;
-    if last < bound && found.next.is_none() {
+    if last < bound && found.next.is_none() && !over {
         found.next = Some(last);
     }
     Ok(found)
@@ -82,29 +123,23 @@ pub async fn of_seller(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let seller = read::seller_of(&app, &head, &caller)?;
     let query = head.query(&["from", "to", "limit", "after"])?;
-    let (from, to, limit) = (query.time("from")?, query.time("to")?, query.limit()?);
-    let text = |time: Option<Time>| time.map(|time| time.0.to_string());
-    let list = List::new("entries")
-        .with("seller", Some(&seller.to_string()))
-        .with("from", text(from).as_deref())
-        .with("to", text(to).as_deref());
+    let (span, limit) = (Span::of(&query)?, query.limit()?);
+    let list = span.narrow(List::new("entries").with("seller", Some(&seller.to_string())));
     let after = list.after(query.get("after"))?;
     read::fresh(&app, &head, &query).await?;
     let (applied, pages) = {
         let replica = read::state(&app, &caller)?;
         let state = &replica.state;
         let entries = &state.seller(seller).ok_or_else(Problem::not_found)?.entries;
-        let first = from.map_or(1, |from| state.record_from(from)).max(after.saturating_add(1));
+        let first = span.first_record(state).max(after.saturating_add(1));
         let begin = entries.partition_point(|entry| entry.record() < first);
         let numbers = entries[begin..].iter().map(|entry| entry.record()).take(limit + SLACK);
         (replica.applied, by_page(numbers, |page| state.page_mark(page).copied())?)
     };
-    let within = move |time: Time| from.is_none_or(|from| time >= from);
-    let past = move |time: Time| to.is_some_and(|to| time >= to);
     let found = history::reading(&app, move |reader| {
         let mut found = Found::default();
         for page in pages {
-            if read_page(reader, &page, &mut found, limit, within, past)? == Flow::Enough {
+            if read_page(reader, &page, &mut found, limit, span)? == Flow::Enough {
                 break;
             }
         }
@@ -139,21 +174,14 @@ fn by_page(
     Ok(pages)
 }
 
-fn read_page(
-    reader: &Reader,
-    page: &Page,
-    found: &mut Found,
-    limit: usize,
-    within: impl Fn(Time) -> bool,
-    past: impl Fn(Time) -> bool,
-) -> Result<Flow, Problem> {
+fn read_page(reader: &Reader, page: &Page, found: &mut Found, limit: usize, span: Span) -> Result<Flow, Problem> {
     let Some(last) = page.wanted.last() else { return Ok(Flow::On) };
     let mut flow = Flow::On;
     reader.fold_entries(page_start(page.number)..=*last, page.mark, |record, entry, digest| {
-        if page.wanted.binary_search(&record.number).is_err() || !within(record.time) {
+        if page.wanted.binary_search(&record.number).is_err() || !span.has_begun(record.time) {
             return Ok(Flow::On);
         }
-        flow = if past(record.time) {
+        flow = if span.is_over(record.time) {
             Flow::Enough
         } else {
             found.take(record.number, || render::entry(&reader.ground, entry, digest), limit)
