@@ -8,6 +8,7 @@ mod bench;
 mod books;
 mod load;
 mod output;
+mod plot;
 mod prove;
 mod provision;
 mod record;

@@ -2,4 +2,5 @@
 
 mod fake;
 mod library;
+mod plot;
 mod program;

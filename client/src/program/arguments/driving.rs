@@ -58,3 +58,19 @@ pub(in crate::program) struct Load {
     #[arg(long, required_unless_present = "prepare")]
     pub(in crate::program) record: Option<PathBuf>,
 }
+
+#[derive(Debug, Args)]
+pub(in crate::program) struct Plot {
+    /// Files that `load` wrote
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub(in crate::program) record: Vec<PathBuf>,
+    /// What happened meanwhile: {"at_ms":1767225600000,"until_ms":null,"what":"node 2 killed"} a line
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::program) marks: Option<PathBuf>,
+    /// Where to write the drawing
+    #[arg(long, value_name = "FILE.svg")]
+    pub(in crate::program) output: PathBuf,
+    /// What stands above it
+    #[arg(long, default_value = "Charges over time")]
+    pub(in crate::program) title: String,
+}

@@ -4,7 +4,7 @@ mod driving;
 mod resources;
 mod values;
 
-pub(super) use driving::{Bench, Load, Target};
+pub(super) use driving::{Bench, Load, Plot, Target};
 pub(super) use resources::{Adjust, ChargeOne, Charges, CreditRequests, Keys, Sellers, Statement};
 pub(super) use values::{Listing, Once, OneSeller, SpanArguments};
 
@@ -125,6 +125,9 @@ pub(in crate::program) enum Verb {
         #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
         record: Vec<PathBuf>,
     },
+    /// Draw from the records of `load` how many charges were done, and how fast, as an SVG; asks no server
+    #[command(after_help = "Example: etebar plot --record 1.jsonl 2.jsonl --marks kills.jsonl --output load.svg")]
+    Plot(Plot),
 }
 
 #[cfg(test)]

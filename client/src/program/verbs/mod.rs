@@ -18,7 +18,7 @@ use crate::client::{Client, IdempotencyKey, Pager};
 use super::arguments::{Arguments, Global, Listing, Once, Verb};
 use super::output::{Output, table};
 use super::stop::Stop;
-use super::{bench, load, prove, verify};
+use super::{bench, load, plot, prove, verify};
 
 /// What a verb works with.
 pub(super) struct Session {
@@ -46,6 +46,7 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> Result<(), Stop
         Verb::Verify => verify::run(session).await,
         Verb::Load(verb) => load::run(session, verb).await,
         Verb::Prove { record } => prove::run(session, &record).await,
+        Verb::Plot(verb) => plot::run(session, &verb),
     }
 }
 
