@@ -50,7 +50,7 @@ trap 'exit 130' INT TERM
 step() {
   printf '\n%3d s  %s\n' "$((SECONDS - BEGAN))" "$1"
   shift
-  [[ $# == 0 ]] || printf '       | %s\n' "$@"
+  [[ $# == 0 ]] || fold -s -w 90 <<<"$*" | sed 's/^/       | /; s/ *$//'
 }
 told() { printf '       %s\n' "$*"; }
 
