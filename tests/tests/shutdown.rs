@@ -57,3 +57,34 @@ fn neither_idle_connections_nor_half_sent_requests_hold_it_up() {
     assert_eq!(member.terminate(LIMIT).code(), Some(0), "{}", member.log_tail(10));
     assert!(Connection::open(member.api, Duration::from_secs(1)).is_err(), "it takes no connection any more");
 }
+
+#[test]
+fn a_read_that_still_waits_is_told_to_go_elsewhere() {
+    let cluster = Plan::new("term-wait").start();
+    let member = cluster.member(1);
+    let request = Request::get("/v1/sellers").bearer(&cluster.admin_key).header("Etebar-Min-Applied", "1000000");
+    let mut waiting = Connection::open(member.api, ANSWER_WAIT).expect("it listens");
+    let answer = std::thread::spawn(move || waiting.send(&request));
+    assert_eq!(member.terminate(LIMIT).code(), Some(0), "{}", member.log_tail(10));
+    let answer = answer.join().expect("no panic").expect("an answer before the connection ends").expect(503);
+    assert_eq!((answer.code().as_str(), answer.header("Connection")), ("behind", Some("close")));
+    assert!(answer.header("Retry-After").is_some());
+}
+
+#[test]
+fn a_busy_connection_is_told_that_an_answer_is_its_last() {
+    let cluster = Plan::new("term-busy").start();
+    let member = cluster.member(1);
+    // On a busy machine the moment in which callers are told may pass between two requests; hardly five times.
+    let told = (0..5).any(|_| {
+        let mut busy = Connection::open(member.api, ANSWER_WAIT).expect("it listens");
+        busy.send(&Request::get("/livez")).expect("an answer").expect(200);
+        member.signal(libc::SIGTERM);
+        let mut answers = std::iter::from_fn(|| busy.send(&Request::get("/livez")).ok());
+        let told = answers.any(|answer| answer.header("Connection") == Some("close"));
+        assert_eq!(member.wait_end(LIMIT).code(), Some(0), "{}", member.log_tail(10));
+        cluster.start_ready(1);
+        told
+    });
+    assert!(told, "no answer said that it was the connection's last");
+}

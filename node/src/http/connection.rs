@@ -70,9 +70,9 @@ where
             let _ = moved.as_mut().poll(cx);
         }
         match told {
-            Some(Stage::Stopping) => Pin::new(&mut connection).graceful_shutdown(),
+            Some(Stage::Stopping | Stage::Late) => Pin::new(&mut connection).graceful_shutdown(),
             Some(Stage::Ended) => return Poll::Ready(End::Stopped),
-            Some(Stage::Serving) | None => {}
+            Some(Stage::Serving | Stage::Closing) | None => {}
         }
         match Pin::new(&mut connection).poll(cx) {
             Poll::Ready(result) => Poll::Ready(End::Over(result)),

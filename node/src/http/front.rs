@@ -1,13 +1,16 @@
 //! What every answer has, whatever it answers: a request id, the node, the leader, a position; and a 500 for a panic.
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
 use axum::response::IntoResponse;
-use etebar::api::{APPLIED, LEADER, NODE, REQUEST_ID};
+use etebar::api::{APPLIED, Code, LEADER, NODE, REQUEST_ID};
 use futures::FutureExt;
 use hyper::body::Incoming;
 use tower::Service;
@@ -16,6 +19,7 @@ use tracing::debug;
 use super::app::App;
 use super::problem::Problem;
 use super::router::router;
+use super::stop::{Stage, Stop};
 use super::wire::{Inbound, Progress};
 
 /// Longest request id that is taken from a caller, in characters. Source: the contract.
@@ -36,7 +40,7 @@ impl Front {
     }
 
     /// Answers a request off a connection. Where its body was not read to the end, the connection ends with the answer.
-    pub async fn answer(self, request: Request<Incoming>, progress: Arc<Progress>) -> Response<Body> {
+    pub async fn answer(self, request: Request<Incoming>, progress: Arc<Progress>, stop: Arc<Stop>) -> Response<Body> {
         let is_empty = hyper::body::Body::is_end_stream(request.body());
         let request = request.map(|incoming| {
             if is_empty {
@@ -44,21 +48,27 @@ impl Front {
             }
             Body::new(Inbound { incoming, progress: Arc::clone(&progress) })
         });
-        let mut response = self.respond(request).await;
-        if progress.is_unread() {
+        let mut response = self.respond(request, &stop).await;
+        if progress.is_unread() || stop.stage() > Stage::Serving {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 
-    /// Answers a request.
-    pub async fn respond(mut self, request: Request<Body>) -> Response<Body> {
+    async fn respond(mut self, request: Request<Body>, stop: &Stop) -> Response<Body> {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
-        let answered = AssertUnwindSafe(self.router.call(request)).catch_unwind().await;
-        let mut response = match answered {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(_) => Problem::internal(format_args!("a handler panicked in request {id:?}")).into_response(),
+        let is_read = request.method().is_safe();
+        let mut answering = pin!(AssertUnwindSafe(self.router.call(request)).catch_unwind());
+        // The connection polls this whenever the stage moves, so nothing is registered for each request.
+        let answered = poll_fn(|cx| match answering.as_mut().poll(cx) {
+            Poll::Pending if stop.stage() >= Stage::Late => Poll::Ready(None),
+            pending_or_ready => pending_or_ready.map(Some),
+        });
+        let mut response = match answered.await {
+            Some(Ok(Ok(response))) => response,
+            Some(Ok(Err(never))) => match never {},
+            Some(Err(_)) => Problem::internal(format_args!("a handler panicked in request {id:?}")).into_response(),
+            None => stopped(is_read).into_response(),
         };
         debug!(request = ?id, status = response.status().as_u16(), "request answered");
         self.sign(response.headers_mut(), id);
@@ -75,6 +85,14 @@ impl Front {
             headers.insert(APPLIED, HeaderValue::from(self.app.cluster.applied()));
         }
     }
+}
+
+/// The answer to what was still in flight when the node had to end.
+fn stopped(is_read: bool) -> Problem {
+    if is_read {
+        return Problem::new(Code::Behind, "this node is shutting down, ask another");
+    }
+    Problem::new(Code::OutcomeUnknown, "this node is shutting down; ask another under the same key")
 }
 
 fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {

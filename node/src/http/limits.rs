@@ -27,6 +27,9 @@ pub struct Limits {
     pub linger_bytes: usize,
     /// How long an unread body is read and dropped after the answer.
     pub linger: Duration,
+    /// How long requests are still taken at shutdown, each answer being its connection's last. Source: ten round trips of
+    /// a busy caller, so that few find their connection closed between two requests.
+    pub farewell: Duration,
     /// How long answers in flight are waited for at shutdown.
     pub drain: Duration,
 }
@@ -49,6 +52,7 @@ impl Default for Limits {
             recounts: 2,
             linger_bytes: 8 * 1024 * 1024,
             linger: Duration::from_secs(1),
+            farewell: Duration::from_millis(100),
             drain: Duration::from_secs(2),
         }
     }

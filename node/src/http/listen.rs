@@ -1,6 +1,7 @@
 //! The accept loop: takes connections up to a bound, and at shutdown lets what is in flight come to its end.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,11 +22,13 @@ use crate::runtime::net::{TcpListener, TcpStream};
 
 /// Pause after a failed accept, as when the process has no file left: so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long before the end of the drain what is in flight is told that its time is over.
+const LATE: Duration = Duration::from_millis(250);
 /// How often the disk's free room is looked at.
 const DISK_WATCH: Duration = Duration::from_secs(1);
 
-/// Serves the API on `listener` until `stopping` is cancelled; then takes no more, answers what is in flight, and comes
-/// back within [`super::Limits::drain`].
+/// Serves the API on `listener` until `stopping` is cancelled; then asks callers to go elsewhere for a moment, takes no
+/// more, answers what is in flight, and comes back within [`super::Limits::farewell`] and [`super::Limits::drain`].
 pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken) {
     let front = Front::new(app.clone());
     let room = Arc::new(Semaphore::new(app.limits.connections));
@@ -33,9 +36,15 @@ pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken)
     let ended = CancellationToken::new();
     let watch = watch_disk(app.clone(), ended.clone());
     let accepting = async {
+        let farewell = async {
+            stopping.cancelled().await;
+            stop.go_on_to(Stage::Closing);
+            tokio::time::sleep(app.limits.farewell).await;
+        };
+        let mut farewell = pin!(farewell);
         loop {
             tokio::select! {
-                () = stopping.cancelled() => break,
+                () = &mut farewell => break,
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => admit(&app, &front, stream, &room, &stop),
                     Err(error) => {
@@ -45,8 +54,8 @@ pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken)
                 },
             }
         }
-        stop.go_on_to(Stage::Stopping);
-        drain(&app, &room).await;
+        drop(listener);
+        drain(&app, &room, &stop).await;
         stop.go_on_to(Stage::Ended);
         ended.cancel();
     };
@@ -65,7 +74,9 @@ fn admit(app: &App, front: &Front, stream: TcpStream, room: &Arc<Semaphore>, sto
     let (front, limits, stop) = (front.clone(), app.limits, Arc::clone(stop));
     runtime::spawn(async move {
         let _permit: OwnedSemaphorePermit = permit;
-        serve_connection(stream, limits, stop, move |request, progress| front.clone().answer(request, progress)).await;
+        let answers = Arc::clone(&stop);
+        let answer = move |request, progress| front.clone().answer(request, progress, Arc::clone(&answers));
+        serve_connection(stream, limits, stop, answer).await;
     });
 }
 
@@ -93,13 +104,17 @@ async fn turn_away(app: App, mut stream: TcpStream) {
     warn!(told = said.is_ok(), "a connection was turned away: no room for more");
 }
 
-/// Waits until all connections are gone, for a bounded time.
-async fn drain(app: &App, room: &Semaphore) {
+/// Waits until all connections are gone, for a bounded time, and at its end tells what is in flight that it is over.
+async fn drain(app: &App, room: &Semaphore, stop: &Stop) {
     let all = u32::try_from(app.limits.connections).unwrap_or(u32::MAX);
-    match tokio::time::timeout(app.limits.drain, room.acquire_many(all)).await {
-        Ok(_) => info!("all requests in flight were answered"),
-        Err(_) => warn!("requests were still in flight when their time was over"),
+    let parts = [(Stage::Stopping, app.limits.drain.saturating_sub(LATE)), (Stage::Late, LATE)];
+    for (stage, time) in parts {
+        stop.go_on_to(stage);
+        if tokio::time::timeout(time, room.acquire_many(all)).await.is_ok() {
+            return info!("all requests in flight were answered");
+        }
     }
+    warn!("connections were still open when their time was over");
 }
 
 /// Looks at the disk's free room every now and then, and remembers whether it is used up.

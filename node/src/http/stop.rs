@@ -11,10 +11,14 @@ use tokio::sync::futures::Notified;
 pub enum Stage {
     /// All is served.
     Serving = 0,
+    /// All is served, and each answer says that it is its connection's last, so that callers go elsewhere by themselves.
+    Closing = 1,
     /// What is in flight is answered, and nothing more.
-    Stopping = 1,
-    /// Nothing is.
-    Ended = 2,
+    Stopping = 2,
+    /// What is still in flight is told that its time is over.
+    Late = 3,
+    /// Nothing is served.
+    Ended = 4,
 }
 
 /// The stage, and a call to those who wait for the next one.
@@ -29,7 +33,9 @@ impl Stop {
     pub fn stage(&self) -> Stage {
         match self.stage.load(Ordering::Acquire) {
             0 => Stage::Serving,
-            1 => Stage::Stopping,
+            1 => Stage::Closing,
+            2 => Stage::Stopping,
+            3 => Stage::Late,
             _ => Stage::Ended,
         }
     }
