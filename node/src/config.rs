@@ -12,6 +12,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::identity::MemberAddress;
+use crate::storage::LOG_BYTES_MIN;
 
 /// One member of an Etebar cluster: a replicated ledger for B2B airtime sales.
 #[derive(Debug, Parser)]
@@ -191,8 +192,6 @@ pub struct Settings {
 
 /// Longest memory of an idempotency key: ten years.
 const KEY_WINDOW_MAX: Duration = Duration::from_secs(3_650 * 86_400);
-/// Smallest log folder that can be kept, in bytes: generations of 4 MiB, the least that sled takes well, and what is being dropped.
-const LOG_BYTES_MIN: u64 = 16 << 20;
 /// Largest body that can be asked for, in bytes: a batch of 8,000 charges has less than 2 MiB.
 const BODY_BYTES_MAX: u64 = 64 << 20;
 
