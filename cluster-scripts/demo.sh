@@ -60,13 +60,6 @@ expect() {
   told "$1: $(grouped "$3")"
 }
 
-# A whole number with its thousands set off.
-grouped() {
-  local left=$1 out=
-  while [[ ${#left} -gt 3 ]]; do out=,${left: -3}$out left=${left:0:-3}; done
-  printf '%s' "$left$out"
-}
-
 # The first port of a range that nobody listens on, below the ports that the kernel gives to outgoing connections.
 free_port() {
   local port offset
@@ -168,21 +161,6 @@ two_sellers() {
 progress() { if [[ -t 1 ]]; then printf '\r       %s\e[K' "$*"; fi; }
 progress_done() { if [[ -t 1 ]]; then printf '\r\e[K'; fi; }
 
-now_ms() { printf '%s' "${EPOCHREALTIME/[.,]/}" | sed 's/...$//'; }
-
-# mark FROM_MS UNTIL_MS WHAT: something that was done to the cluster, for the drawing.
-mark() { printf '{"at_ms":%s,"until_ms":%s,"what":"%s"}\n' "$1" "$2" "$3" >>"$WORK/marks"; }
-
-# Sets ANSWERS to the number of answers on record, reading only what was added since it was last called.
-count_answers() {
-  local i lines bytes
-  for ((i = 1; i <= LOADS; i++)); do
-    [[ -f $WORK/record-$i ]] || continue
-    read -r lines bytes < <(tail -c "+$((READ[i] + 1))" "$WORK/record-$i" | wc -lc)
-    ANSWERS=$((ANSWERS + lines)) READ[i]=$((READ[i] + bytes))
-  done
-}
-
 # watch_load SECONDS: shows how the load goes, a bar for each half second, and on a terminal alone.
 watch_load() {
   local until=$((SECONDS + $1)) before now began
@@ -223,9 +201,8 @@ load_with_kills() {
     'A charge that got no answer is sent again under its key, to another node, until it has one. Each answer is written down.'
   as "$ADMIN_KEY" load --prepare 16 --sellers-file "$WORK/sellers" >/dev/null
   local i pids=()
-  ANSWERS=0 PEAK=0 RATES='' READ=()
+  PEAK=0 RATES=''
   for ((i = 1; i <= LOADS; i++)); do
-    READ[i]=0
     as "$ADMIN_KEY" load --sellers-file "$WORK/sellers" --processes-tag "$i" --seconds "$LOAD_SECONDS" \
       --connections "$CONNECTIONS" --record "$WORK/record-$i" >"$WORK/load-$i" &
     pids+=($!)

@@ -145,6 +145,15 @@ running_pid() {
   return 1
 }
 
+# True where process $1, one of ours, holds nothing any more. One that is ending has no command line already, but its files
+# are still open, and the lock of its data directory with them.
+is_over() {
+  local state
+  state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || return 0
+  [[ -z $state || $state == [ZX] ]] && return 0
+  [[ -n $(tr -d "\0" 2>/dev/null <"/proc/$1/cmdline") ]] && ! is_node "$1" "$2"
+}
+
 # True where process $1 is stopped by SIGSTOP.
 is_paused() {
   local state
@@ -161,10 +170,17 @@ signal_member() {
 
 # Starts member $1 in a session of its own, without our pipes, terminal and lock; sets PID[$1]. Call with the lock held.
 launch() {
+  local within=()
+  wait_gone "$1" 5 || fail "member $1 is ending, but does not come to its end"
+  [[ -z ${ETEBAR_NETWORK-} ]] || within=(ip netns exec "$ETEBAR_NETWORK$1") # replaces itself by what it runs
   printf -- '--- started %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"${LOG[$1]}"
-  setsid "$NODE_PROGRAM" run --data-dir "${DATA[$1]}" --id "$1" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
+  setsid "${within[@]}" "$NODE_PROGRAM" run --data-dir "${DATA[$1]}" --id "$1" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
   PID[$1]=$!
+  disown # it is nobody's job: bash need not tell when it is killed
 }
+
+# The address of member $1: this machine's own, or that of its network namespace, which chaos.sh made.
+host_of() { if [[ -z ${ETEBAR_NETWORK-} ]]; then printf 127.0.0.1; else printf '10.77.0.%s' "$1"; fi; }
 
 # Waits until member $1 answers path $2 with 200; fails where its process ends first or START_SECONDS are over.
 wait_answer() {
@@ -183,10 +199,11 @@ wait_answer() {
   done
 }
 
-# Waits at most $2 seconds until member $1 does not run.
+# Waits at most $2 seconds until member $1 does not run and its data directory is free.
 wait_gone() {
-  local deadline=$((SECONDS + $2))
-  while running_pid "$1" >/dev/null; do
+  local deadline=$((SECONDS + $2)) pid
+  pid=$(running_pid "$1") || pid=${PID[$1]}
+  until [[ $pid == 0 ]] || is_over "$pid" "${DATA[$1]}"; do
     ((SECONDS < deadline)) || return 1
     sleep 0.02
   done
@@ -203,6 +220,33 @@ stop_members() {
     say "member $id did not end within $STOP_SECONDS s and was killed"
     signal_member KILL "$id" || true
     wait_gone "$id" 5 || say "member $id cannot be killed"
+  done
+}
+
+# ---- recorded load --------------------------------------------------------------------------------------------------
+
+# A whole number with its thousands set off.
+grouped() {
+  local left=$1 out=
+  while [[ ${#left} -gt 3 ]]; do out=,${left: -3}$out left=${left:0:-3}; done
+  printf '%s' "$left$out"
+}
+
+# Milliseconds since the Unix epoch, as in the records of `etebar load`.
+now_ms() { printf '%s' "$((${EPOCHREALTIME/[.,]/} / 1000))"; }
+
+# mark FROM_MS UNTIL_MS WHAT: something that was done to the cluster, for the drawing; written to $WORK/marks.
+mark() { printf '{"at_ms":%s,"until_ms":%s,"what":"%s"}\n' "$1" "$2" "$3" >>"$WORK/marks"; }
+
+# Sets ANSWERS to the number of answers in the files $WORK/record-*, reading only what was added since it was last called.
+declare -A READ=()
+ANSWERS=0
+count_answers() {
+  local file lines bytes
+  for file in "$WORK"/record-*; do
+    [[ -f $file ]] || continue
+    read -r lines bytes < <(tail -c "+$((${READ[$file]:-0} + 1))" "$file" | wc -lc)
+    ANSWERS=$((ANSWERS + lines)) READ[$file]=$((${READ[$file]:-0} + bytes))
   done
 }
 
