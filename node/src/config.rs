@@ -121,6 +121,9 @@ pub struct RunArgs {
     /// The log folder stays under this many bytes [default: 268435456, at least 16777216]
     #[arg(long, env = "ETEBAR_LOG_BYTES")]
     pub log_bytes: Option<u64>,
+    /// Free bytes of the disk below which new records are refused; reads go on [default: 67108864, at least 16777216]
+    #[arg(long, env = "ETEBAR_DISK_RESERVE")]
+    pub disk_reserve: Option<u64>,
     /// Pause between two heartbeats of the leader [default: 50ms]
     #[arg(long, env = "ETEBAR_HEARTBEAT", value_parser = parse_duration)]
     #[serde(with = "durations")]
@@ -170,6 +173,8 @@ pub struct Settings {
     pub peer_listen: Option<SocketAddr>,
     /// Bound of the log folder, in bytes.
     pub log_bytes: u64,
+    /// Free bytes of the disk that are kept.
+    pub disk_reserve: u64,
     /// Pause between two heartbeats.
     pub heartbeat: Duration,
     /// Shortest election time-out.
@@ -192,6 +197,8 @@ pub struct Settings {
 
 /// Longest memory of an idempotency key: ten years.
 const KEY_WINDOW_MAX: Duration = Duration::from_secs(3_650 * 86_400);
+/// Least bytes of the disk to keep. Source: eight segments of the databases, so that what was accepted can be written.
+const DISK_RESERVE_MIN: u64 = 16 << 20;
 /// Largest body that can be asked for, in bytes: a batch of 8,000 charges has less than 2 MiB.
 const BODY_BYTES_MAX: u64 = 64 << 20;
 
@@ -209,6 +216,7 @@ impl RunArgs {
             api_listen: self.api_listen.or(file.api_listen),
             peer_listen: self.peer_listen.or(file.peer_listen),
             log_bytes: self.log_bytes.or(file.log_bytes).unwrap_or(256 << 20),
+            disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64 << 20),
             heartbeat: self.heartbeat.or(file.heartbeat).unwrap_or(Duration::from_millis(50)),
             election_min: self.election_min.or(file.election_min).unwrap_or(Duration::from_millis(200)),
             election_max: self.election_max.or(file.election_max).unwrap_or(Duration::from_millis(400)),
@@ -238,6 +246,9 @@ impl Settings {
     fn check(&self) -> Result<(), String> {
         if self.log_bytes < LOG_BYTES_MIN {
             return Err(format!("--log-bytes {} is too small: at least {LOG_BYTES_MIN}", self.log_bytes));
+        }
+        if self.disk_reserve < DISK_RESERVE_MIN {
+            return Err(format!("--disk-reserve {} is too small: at least {DISK_RESERVE_MIN}", self.disk_reserve));
         }
         for (name, value) in [
             ("heartbeat", self.heartbeat),

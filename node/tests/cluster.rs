@@ -105,3 +105,18 @@ async fn an_orderly_stop_hands_leadership_over() {
     let decided = submit_within(trio.node(left[0]), charge(key, "next"), Duration::from_millis(1_000)).await.unwrap();
     assert!(is_new_charge(&decided.outcomes[0]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_without_room_on_its_disk_proposes_nothing_until_there_is() {
+    let trio = Trio::start(LOG_BYTES).await;
+    let (seller, key) = trio.seller(1, "shop", 1_000).await;
+    let (leader, follower) = (trio.leader().await, trio.follower().await);
+    trio.node(leader).set_disk_full(true);
+    for node in [leader, follower] {
+        let refused = submit_within(trio.node(node), charge(key, "k"), Duration::from_secs(10)).await;
+        assert!(matches!(refused, Err(SubmitError::DiskFull)), "through member {node}: {refused:?}");
+    }
+    trio.node(leader).set_disk_full(false);
+    assert!(is_new_charge(&trio.submit(follower, vec![charge(key, "k")]).await.outcomes[0]), "the key was unused");
+    assert_eq!(trio.balance(leader, seller).await, 999);
+}

@@ -3,9 +3,11 @@
 //! After the cut the file system loses everything that was not synced, as a machine does; a killed process would not
 //! show that, since the kernel keeps its pages. Needs root.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -67,6 +69,26 @@ impl Drop for Disk {
     fn drop(&mut self) {
         unmount_below(&self.mount);
     }
+}
+
+/// Makes `file`, on the file system that holds `folder`, so large that about `left` bytes are free there.
+pub fn fill(file: &File, folder: &Path, left: u64) {
+    let bytes = free_bytes(folder).saturating_sub(left);
+    let length = libc::off_t::try_from(bytes).expect("a disk of less than exabytes");
+    // SAFETY: the file descriptor is open for the whole call.
+    let failed = unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) };
+    assert_eq!(failed, 0, "the disk is filled: {}", io::Error::from_raw_os_error(failed));
+}
+
+fn free_bytes(folder: &Path) -> u64 {
+    let path = CString::new(folder.as_os_str().as_bytes()).expect("a path has no zero byte");
+    let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the path ends with a zero byte, and the call writes the whole structure where it succeeds.
+    let found = unsafe {
+        assert_eq!(libc::statvfs(path.as_ptr(), found.as_mut_ptr()), 0, "{}", io::Error::last_os_error());
+        found.assume_init()
+    };
+    found.f_bavail * found.f_frsize
 }
 
 /// Unmounts whatever is mounted at or below `folder`.

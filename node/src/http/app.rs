@@ -1,7 +1,7 @@
 //! What all handlers share: the cluster, the bounds, and what never changes once the ledger has begun.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::http::HeaderValue;
@@ -13,10 +13,6 @@ use super::problem::Problem;
 use super::render::Ground;
 use crate::raft::Cluster;
 use crate::runtime::{Chance, Clock};
-
-/// Free bytes of the data directory's disk below which writes are refused with `disk_full`.
-/// Source: eight segments of the log's databases, so that what was accepted can still be written.
-pub const DISK_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
@@ -41,7 +37,6 @@ pub struct Shared {
     /// Where the node keeps its data.
     pub data_dir: PathBuf,
     ground: OnceLock<Ground>,
-    disk_is_full: AtomicBool,
     boot: u64,
     requests: AtomicU64,
 }
@@ -75,7 +70,6 @@ impl App {
             recounts: Arc::new(Semaphore::new(limits.recounts)),
             data_dir,
             ground: OnceLock::new(),
-            disk_is_full: AtomicBool::new(false),
             boot,
             requests: AtomicU64::new(0),
         })))
@@ -105,15 +99,5 @@ impl Shared {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let text = format!("{:016x}-{number:x}", self.boot);
         HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("-"))
-    }
-
-    /// Whether the disk has no room for more writes.
-    pub fn disk_is_full(&self) -> bool {
-        self.disk_is_full.load(Ordering::Relaxed)
-    }
-
-    /// Remembers how the disk was found.
-    pub fn set_disk_full(&self, full: bool) {
-        self.disk_is_full.store(full, Ordering::Relaxed);
     }
 }

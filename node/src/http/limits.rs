@@ -27,6 +27,8 @@ pub struct Limits {
     pub linger_bytes: usize,
     /// How long an unread body is read and dropped after the answer.
     pub linger: Duration,
+    /// Free bytes of the data directory's disk below which nothing new is taken.
+    pub disk_reserve_bytes: u64,
     /// How long requests are still taken at shutdown, each answer being its connection's last. Source: ten round trips of
     /// a busy caller, so that few find their connection closed between two requests.
     pub farewell: Duration,
@@ -52,6 +54,7 @@ impl Default for Limits {
             recounts: 2,
             linger_bytes: 8 * 1024 * 1024,
             linger: Duration::from_secs(1),
+            disk_reserve_bytes: 64 * 1024 * 1024,
             farewell: Duration::from_millis(100),
             drain: Duration::from_secs(2),
         }

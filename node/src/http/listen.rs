@@ -24,8 +24,9 @@ use crate::runtime::net::{TcpListener, TcpStream};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long before the end of the drain what is in flight is told that its time is over.
 const LATE: Duration = Duration::from_millis(250);
-/// How often the disk's free room is looked at.
-const DISK_WATCH: Duration = Duration::from_secs(1);
+/// How often the disk's free room is looked at. Source: at 130,000 charges a second, log and history grow by about 4 MB
+/// in that time.
+const DISK_WATCH: Duration = Duration::from_millis(100);
 
 /// Serves the API on `listener` until `stopping` is cancelled; then asks callers to go elsewhere for a moment, takes no
 /// more, answers what is in flight, and comes back within [`super::Limits::farewell`] and [`super::Limits::drain`].
@@ -127,7 +128,7 @@ async fn watch_disk(app: App, ended: CancellationToken) {
         }
         let data_dir = app.data_dir.clone();
         match runtime::blocking(move || super::disk_room::free_bytes(&data_dir)).await {
-            Ok(Ok(free)) => app.set_disk_full(free < super::app::DISK_RESERVE_BYTES),
+            Ok(Ok(free)) => app.cluster.set_disk_full(free < app.limits.disk_reserve_bytes),
             Ok(Err(error)) => warn!(%error, "the disk's free room is not known"),
             Err(error) => warn!(%error, "the disk's free room is not known"),
         }

@@ -86,6 +86,7 @@ impl From<SubmitError> for Problem {
         match error {
             SubmitError::NoLeader => Self::new(Code::NoLeader, detail),
             SubmitError::Overloaded { .. } => Self::new(Code::Overloaded, detail),
+            SubmitError::DiskFull => Self::new(Code::DiskFull, detail),
             SubmitError::OutcomeUnknown { .. } => Self::new(
                 Code::OutcomeUnknown,
                 format!("{detail}; it may have been done, the same request under the same key tells"),

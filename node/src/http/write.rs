@@ -13,12 +13,13 @@ use super::history;
 use super::problem::{Answer, Problem, rejection};
 use super::render::{self, Ground, Shown};
 use super::reply;
-use crate::raft::{Consistency, Decided, Decisions};
+use crate::raft::{Consistency, Decided, Decisions, SubmitError};
 
 /// Has `commands` decided as one group, in order.
 pub async fn submit(app: &App, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, Problem> {
-    if app.disk_is_full() {
-        return Err(Problem::new(Code::DiskFull, "this node's disk has no room for more records"));
+    // What this node hands on comes back to its own disk.
+    if app.cluster.is_disk_full() {
+        return Err(SubmitError::DiskFull.into());
     }
     let count = commands.len();
     let decisions = app.cluster.submit(commands, deadline).await?;

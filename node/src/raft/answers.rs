@@ -25,6 +25,9 @@ pub enum SubmitError {
         /// What is full, as in `the queue of commands`.
         what: String,
     },
+    /// Nothing was written: the disk of this member or of the leader has no more room than it keeps in reserve.
+    #[error("a node's disk has no room for more records")]
+    DiskFull,
     /// It may or may not be in the log.
     #[error("no answer within {waited:?}")]
     OutcomeUnknown {

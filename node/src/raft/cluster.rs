@@ -157,6 +157,22 @@ impl Cluster {
         bytes.inspect_err(|error| tracing::warn!(%error, "log not measured")).unwrap_or(0)
     }
 
+    /// Tells the member how much room its disk has: while it is `full`, nothing new is proposed here.
+    pub fn set_disk_full(&self, full: bool) {
+        if self.member().shared.set_disk_full(full) {
+            if full {
+                tracing::warn!("the disk has no room for more records: they are refused until there is");
+            } else {
+                tracing::info!("the disk has room for records again");
+            }
+        }
+    }
+
+    /// Whether the disk was last found without room for more records.
+    pub fn is_disk_full(&self) -> bool {
+        self.member().shared.is_disk_full()
+    }
+
     /// What `/readyz` is made of.
     pub fn readiness(&self) -> Readiness {
         let member = self.member();

@@ -41,6 +41,7 @@ const GIVEN_UP: u8 = 2;
 #[derive(Debug, Clone)]
 pub struct Proposer {
     queue: mpsc::UnboundedSender<Group>,
+    shared: Arc<Shared>,
     room: Arc<Semaphore>,
     /// Entries that came to an end, one way or the other.
     ended: Arc<AtomicU64>,
@@ -89,12 +90,16 @@ impl Proposer {
         let (queue, groups) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(waiting_max.min(Semaphore::MAX_PERMITS)));
         let ended = Arc::new(AtomicU64::new(0));
-        runtime::spawn_vital("proposer", run(Proposing { raft, shared, stamps, ended: ended.clone() }, groups));
-        Self { queue, room, ended }
+        let proposing = Proposing { raft, shared: shared.clone(), stamps, ended: ended.clone() };
+        runtime::spawn_vital("proposer", run(proposing, groups));
+        Self { queue, shared, room, ended }
     }
 
     /// Proposes `commands` on this node, which should lead, and waits for their decisions.
     pub async fn propose(&self, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
+        if self.shared.is_disk_full() {
+            return Err(NotDecided::DiskFull);
+        }
         let bytes = commands.iter().map(weight).sum();
         if commands.len() > ENTRY_COMMANDS || bytes > GROUP_BYTES {
             return Err(NotDecided::Overloaded("a log entry".into()));

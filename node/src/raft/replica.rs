@@ -57,6 +57,8 @@ pub struct Shared {
     failure: watch::Sender<Option<String>>,
     /// The log grows faster than it is purged.
     log_crowded: AtomicBool,
+    /// The disk has no more room than is kept in reserve.
+    disk_full: AtomicBool,
     /// The data directories that the log has bound to members' numbers.
     pub acquaintances: Acquaintances,
 }
@@ -78,6 +80,7 @@ impl Shared {
             applied: watch::Sender::new(0),
             failure: watch::Sender::new(None),
             log_crowded: AtomicBool::new(false),
+            disk_full: AtomicBool::new(false),
             acquaintances,
         };
         shared.publish_all();
@@ -186,6 +189,16 @@ impl Shared {
     /// Whether the log grows faster than it is purged: who proposes waits a little.
     pub(super) fn is_log_crowded(&self) -> bool {
         self.log_crowded.load(Ordering::Relaxed)
+    }
+
+    /// Remembers whether the disk has no more room than is kept in reserve; whether that is news.
+    pub(super) fn set_disk_full(&self, full: bool) -> bool {
+        self.disk_full.swap(full, Ordering::Relaxed) != full
+    }
+
+    /// Whether the disk has no more room than is kept in reserve: nothing new is proposed here.
+    pub(super) fn is_disk_full(&self) -> bool {
+        self.disk_full.load(Ordering::Relaxed)
     }
 
     /// The position, to wait for.

@@ -48,7 +48,8 @@ impl Member {
             match not_decided {
                 NotDecided::NotLeader(leader) => hint = leader,
                 NotDecided::Overloaded(what) if !perhaps_done => return Err(SubmitError::Overloaded { what }),
-                NotDecided::Overloaded(_) => {}
+                NotDecided::DiskFull if !perhaps_done => return Err(SubmitError::DiskFull),
+                NotDecided::Overloaded(_) | NotDecided::DiskFull => {}
                 NotDecided::Unknown => perhaps_done = true,
             }
             let is_over = Instant::now() + PAUSE >= deadline;

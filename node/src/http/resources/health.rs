@@ -37,7 +37,7 @@ pub async fn ready(State(app): State<App>) -> Response<Body> {
         Check { name: "leader", fault: fault(readiness.leader.is_none(), "no leader is known") },
         Check { name: "lag", fault: (readiness.lag > LAG_MAX).then(|| format!("{} positions behind", readiness.lag)) },
         Check { name: "voter", fault: voter },
-        Check { name: "disk", fault: fault(app.disk_is_full(), "the disk has no room for more records") },
+        Check { name: "disk", fault: fault(app.cluster.is_disk_full(), "the disk has no room for more records") },
     ])
 }
 

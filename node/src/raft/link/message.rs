@@ -66,6 +66,8 @@ pub enum NotDecided {
     Overloaded(String),
     /// It may or may not be in the log.
     Unknown,
+    /// Nothing was written: the leader's disk has no more room than it keeps in reserve.
+    DiskFull,
 }
 
 /// How a member stands; exchanged a few times a second.
