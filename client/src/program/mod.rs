@@ -6,6 +6,7 @@
 mod arguments;
 mod bench;
 mod books;
+mod hint;
 mod load;
 mod output;
 mod prove;
@@ -21,6 +22,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use arguments::{Arguments, Verb};
+use hint::Called;
 use output::Output;
 use stop::Stop;
 
@@ -31,10 +33,11 @@ pub fn run() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let output = Output::new(arguments.global.json);
+    let called = Called { servers: arguments.global.server.clone(), arguments: hint::arguments() };
     match on_runtime(arguments, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {
-            output.stop(&stop);
+            output.stop(&stop, hint::with(&stop, &called).as_deref());
             ExitCode::from(stop.exit_code())
         }
     }
