@@ -7,6 +7,7 @@ mod arguments;
 mod bench;
 mod books;
 mod hint;
+mod import;
 mod load;
 mod output;
 mod prove;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use arguments::{Arguments, Verb};
+use arguments::{Arguments, Charges, Verb};
 use hint::Called;
 use output::Output;
 use stop::Stop;
@@ -60,6 +61,10 @@ fn on_runtime(arguments: Arguments, output: Output) -> Result<(), Stop> {
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder.enable_all().build().map_err(|error| Stop::local(format!("no runtime: {error}")))?;
+    // An import ends by itself when it is interrupted: it first waits for what is under way.
+    if matches!(arguments.verb, Verb::Charges(Charges::Import(_))) {
+        return runtime.block_on(verbs::run(arguments, output));
+    }
     runtime.block_on(async {
         tokio::select! {
             done = verbs::run(arguments, output) => done,

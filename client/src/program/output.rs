@@ -43,6 +43,11 @@ impl Output {
         }
     }
 
+    /// Whether tables are printed, and progress is told.
+    pub(super) fn is_for_people(&self) -> bool {
+        !self.json
+    }
+
     /// Why there is no result, and what to do next.
     pub(super) fn stop(&self, stop: &Stop, hint: Option<&str>) {
         if !self.json {

@@ -1,5 +1,7 @@
 //! The client from outside: its library and its program, against servers that tests control.
 
 mod fake;
+mod import;
 mod library;
 mod program;
+mod shop;
