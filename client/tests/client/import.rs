@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::fake::{Reaction, nowhere, problem};
-use crate::shop::{Desk, PATIENCE, Shop, shop};
+use crate::shop::{Desk, PATIENCE, Shop, Trouble, shop};
 
 /// Lines in a batch.
 const BATCH: usize = 500;
@@ -27,7 +27,12 @@ fn command(server: &str, file: &Path, more: &[&str]) -> Command {
 }
 
 fn import(shop: &Shop, desk: &Desk) -> Output {
-    command(&shop.fake.url, &desk.input(), &["--json", "--parallel", "1", "--timeout", "1s"]).output().unwrap()
+    command(&shop.fake.url, &desk.input(), &["--json", "--parallel", "1"]).output().unwrap()
+}
+
+/// The same, without patience.
+fn hasty_import(shop: &Shop, desk: &Desk) -> Output {
+    command(&shop.fake.url, &desk.input(), &["--json", "--parallel", "1", "--timeout", "2s"]).output().unwrap()
 }
 
 fn start(shop: &Shop, desk: &Desk) -> Child {
@@ -50,15 +55,23 @@ fn statuses(pairs: &[(&str, usize)]) -> HashMap<String, usize> {
     pairs.iter().map(|(status, count)| ((*status).to_owned(), *count)).collect()
 }
 
+fn unauthenticated() -> Trouble {
+    Trouble::Undecided(Reaction::Answer(401, vec![], problem("unauthenticated", 401)))
+}
+
 /// Runs an import until its second batch is on its way, and kills it there with SIGKILL.
-fn killed_in_its_second_batch(desk: &Desk, decide_it: bool) -> Shop {
-    let shop = shop(move |before| (before == 1 && !decide_it).then_some(Reaction::Silence));
-    let mut child = start(&shop, desk);
+fn killed_in_its_second_batch(desk: &Desk, trouble: Trouble) -> Shop {
+    let shop = shop(move |before| (before == 1).then(|| trouble.clone()));
+    kill_in_its_second_batch(&shop, desk);
+    shop
+}
+
+fn kill_in_its_second_batch(shop: &Shop, desk: &Desk) {
+    let mut child = start(shop, desk);
     shop.wait_for_batch();
     shop.wait_for_batch();
     child.kill().unwrap();
     child.wait().unwrap();
-    shop
 }
 
 #[test]
@@ -185,7 +198,7 @@ fn what_a_node_finds_malformed_is_refused_and_the_rest_of_its_batch_charged() {
         let mut refusal: Value = serde_json::from_str(&problem("invalid_request", 400)).unwrap();
         refusal["errors"] =
             json!([{"pointer": "/charges/3/phone", "detail": "no"}, {"pointer": "/charges/1/phone", "detail": "no"}]);
-        (before == 0).then(|| Reaction::Answer(400, vec![], refusal.to_string()))
+        (before == 0).then(|| Trouble::Undecided(Reaction::Answer(400, vec![], refusal.to_string())))
     });
     let (summary, _) = ended(&import(&shop, &desk), 1);
     assert_eq!((counts(&summary), shop.charged()), ([3, 2, 0, 0], 3));
@@ -217,9 +230,9 @@ fn every_key_is_on_the_disk_before_the_first_charge_is_sent() {
 
 #[test]
 fn killed_anywhere_a_second_run_charges_the_rest_and_nothing_twice() {
-    for decide_it in [false, true] {
+    for trouble in [Trouble::Undecided(Reaction::Silence), Trouble::Unanswered] {
         let desk = Desk::lines(1_200);
-        let shop = killed_in_its_second_batch(&desk, decide_it);
+        let shop = killed_in_its_second_batch(&desk, trouble);
         let (summary, _) = ended(&import(&shop, &desk), 0);
         assert_eq!(counts(&summary), [1_200, 0, 0, 0]);
         assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
@@ -232,7 +245,7 @@ fn killed_anywhere_a_second_run_charges_the_rest_and_nothing_twice() {
 #[test]
 fn a_torn_last_record_is_as_if_it_had_not_been_written() {
     let desk = Desk::lines(1_200);
-    let shop = killed_in_its_second_batch(&desk, true);
+    let shop = killed_in_its_second_batch(&desk, Trouble::Unanswered);
     let whole = desk.text("orders.csv.resume");
     // Cut within the answers of the first batch.
     let cut = whole.match_indices("charged").nth(BATCH / 2).unwrap().0;
@@ -245,7 +258,7 @@ fn a_torn_last_record_is_as_if_it_had_not_been_written() {
 #[test]
 fn damage_another_input_another_seller_or_a_lost_resume_file_is_refused_and_nothing_is_sent() {
     let desk = Desk::lines(1_200);
-    let shop = killed_in_its_second_batch(&desk, true);
+    let shop = killed_in_its_second_batch(&desk, Trouble::Unanswered);
     let (input, resume) = (fs::read(desk.input()).unwrap(), desk.text("orders.csv.resume"));
     let sent = shop.batches().len();
     let refuses = |code, said: &str| {
@@ -275,7 +288,7 @@ fn damage_another_input_another_seller_or_a_lost_resume_file_is_refused_and_noth
 #[test]
 fn two_imports_of_one_file_at_once_are_refused() {
     let desk = Desk::lines(10);
-    let shop = shop(|before| (before == 0).then_some(Reaction::Silence));
+    let shop = shop(|before| (before == 0).then_some(Trouble::Undecided(Reaction::Silence)));
     let mut first = start(&shop, &desk);
     shop.wait_for_batch();
     let (_, stop) = ended(&import(&shop, &desk), 1);
@@ -289,7 +302,7 @@ fn two_imports_of_one_file_at_once_are_refused() {
 #[test]
 fn within_the_window_of_the_clusters_clock_it_resumes_and_past_it_no_more_ever() {
     let desk = Desk::lines(1_200);
-    let shop = killed_in_its_second_batch(&desk, true);
+    let shop = killed_in_its_second_batch(&desk, Trouble::Unanswered);
     let sent = shop.batches().len();
     for date in ["date: Mon, 10 Sep 2001 01:46:00 GMT", "date: Sun, 09 Sep 2001 01:46:40 GMT"] {
         shop.books.lock().unwrap().date = date;
@@ -303,16 +316,32 @@ fn within_the_window_of_the_clusters_clock_it_resumes_and_past_it_no_more_ever()
         assert_eq!(shop.batches().len(), sent);
     }
     let desk = Desk::lines(1_200);
-    let shop = killed_in_its_second_batch(&desk, true);
+    let shop = killed_in_its_second_batch(&desk, Trouble::Unanswered);
     shop.books.lock().unwrap().date = "date: Mon, 10 Sep 2001 00:46:40 GMT";
     ended(&import(&shop, &desk), 0);
     assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
 }
 
 #[test]
+fn what_an_earlier_run_may_have_charged_stays_in_doubt_however_a_later_run_fails() {
+    let desk = Desk::lines(1_200);
+    let shop = shop(|before| match before {
+        1 => Some(Trouble::Unanswered),
+        2 => Some(unauthenticated()),
+        _ => None,
+    });
+    kill_in_its_second_batch(&shop, &desk);
+    let (summary, _) = ended(&import(&shop, &desk), 3);
+    assert_eq!(counts(&summary), [500, 0, 500, 200]);
+    shop.books.lock().unwrap().date = "date: Mon, 10 Sep 2001 02:00:00 GMT";
+    ended(&import(&shop, &desk), 1);
+    assert_eq!(shop.batches().len(), 3);
+}
+
+#[test]
 fn what_was_never_sent_may_be_sent_however_late() {
     let desk = Desk::lines(1_200);
-    let shop = shop(|before| (before == 1).then(|| Reaction::Answer(401, vec![], problem("unauthenticated", 401))));
+    let shop = shop(|before| (before == 1).then(unauthenticated));
     let (summary, stop) = ended(&import(&shop, &desk), 1);
     assert_eq!(counts(&summary), [500, 0, 0, 700]);
     assert!(stop["hint"].as_str().unwrap().starts_with("set --key or ETEBAR_KEY"), "{stop}");
@@ -330,21 +359,33 @@ fn without_a_node_nothing_is_begun_and_without_answers_it_stops_with_3_and_resum
     let leaderless = Reaction::Answer(503, vec![], problem("no_leader", 503));
     for (trouble, expected) in [(leaderless, [500, 0, 0, 700]), (Reaction::Break, [500, 0, 500, 200])] {
         let desk = Desk::lines(1_200);
-        let trouble = Mutex::new(Some(trouble));
         let broken = Arc::new(Mutex::new(true));
         let still = Arc::clone(&broken);
         let shop = shop(move |before| match before {
             0 => None,
-            _ if *still.lock().unwrap() => trouble.lock().unwrap().clone(),
+            _ if *still.lock().unwrap() => Some(Trouble::Undecided(trouble.clone())),
             _ => None,
         });
-        let (summary, stop) = ended(&import(&shop, &desk), 3);
+        let (summary, stop) = ended(&hasty_import(&shop, &desk), 3);
         assert_eq!(counts(&summary), expected);
         assert!(stop["hint"].as_str().unwrap().contains("the same command goes on from here"), "{stop}");
         *broken.lock().unwrap() = false;
         ended(&import(&shop, &desk), 0);
         assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
     }
+}
+
+/// Interrupts an import and reads what it says of that.
+fn interrupt(child: &mut Child) -> String {
+    let said = &mut String::new();
+    signal(child);
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(said).unwrap();
+    said.clone()
+}
+
+fn signal(child: &Child) {
+    // SAFETY: kill touches no memory, and the child was not waited for, so the number is its.
+    assert_eq!(unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGINT) }, 0);
 }
 
 #[test]
@@ -360,14 +401,24 @@ fn interrupted_it_waits_for_what_is_under_way_and_sends_no_more() {
     });
     let mut child = start(&shop, &desk);
     shop.wait_for_batch();
-    // SAFETY: kill touches no memory, and the child was not waited for, so the number is its.
-    assert_eq!(unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGINT) }, 0);
-    let mut said = String::new();
-    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
-    assert!(said.starts_with("no more is sent"), "{said}");
+    assert!(interrupt(&mut child).starts_with("no more is sent"));
     release.send(()).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert_eq!(desk.statuses(), statuses(&[("charged", 500), ("not_sent", 700)]));
+    ended(&import(&shop, &desk), 0);
+    assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
+}
+
+#[test]
+fn interrupted_twice_it_waits_no_longer_and_says_what_is_unknown() {
+    let desk = Desk::lines(1_200);
+    let shop = shop(|before| (before == 0).then_some(Trouble::Undecided(Reaction::Silence)));
+    let mut child = start(&shop, &desk);
+    shop.wait_for_batch();
+    interrupt(&mut child);
+    signal(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert_eq!(desk.statuses(), statuses(&[("unknown", 500), ("not_sent", 700)]));
     ended(&import(&shop, &desk), 0);
     assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
 }

@@ -32,10 +32,19 @@ pub struct Books {
     pub date: &'static str,
 }
 
-/// What a test does about a batch, given how many came before; `None` lets it be decided and answered.
-type Trouble = dyn Fn(usize) -> Option<Reaction> + Send + Sync;
+/// What a test does about a batch.
+#[derive(Clone)]
+pub enum Trouble {
+    /// It is not decided, and this is said of it.
+    Undecided(Reaction),
+    /// It is decided, and yet nothing is said of it.
+    Unanswered,
+}
 
-pub fn shop(trouble: impl Fn(usize) -> Option<Reaction> + Send + Sync + 'static) -> Shop {
+/// Given how many batches came before; `None` lets it be decided and answered.
+type Troubles = dyn Fn(usize) -> Option<Trouble> + Send + Sync;
+
+pub fn shop(trouble: impl Fn(usize) -> Option<Trouble> + Send + Sync + 'static) -> Shop {
     let books = Books {
         seller: Uuid::from_u128(2),
         credit: 1_000_000_000,
@@ -47,12 +56,12 @@ pub fn shop(trouble: impl Fn(usize) -> Option<Reaction> + Send + Sync + 'static)
     let (announce, batches) = channel();
     let announce = Mutex::new((announce, 0));
     let shared = Arc::clone(&books);
-    let trouble: Box<Trouble> = Box::new(trouble);
+    let trouble: Box<Troubles> = Box::new(trouble);
     let fake = Fake::start(move |asked, _| react(asked, &shared, &announce, &*trouble));
     Shop { fake, books, batches }
 }
 
-fn react(asked: &Asked, books: &Mutex<Books>, announce: &Mutex<(Sender<()>, usize)>, trouble: &Trouble) -> Reaction {
+fn react(asked: &Asked, books: &Mutex<Books>, announce: &Mutex<(Sender<()>, usize)>, trouble: &Troubles) -> Reaction {
     let (date, seller) = {
         let books = books.lock().unwrap();
         (books.date, books.seller)
@@ -75,7 +84,15 @@ fn react(asked: &Asked, books: &Mutex<Books>, announce: &Mutex<(Sender<()>, usiz
                 let _ = announce.0.send(());
                 announce.1 - 1
             };
-            trouble(before).unwrap_or_else(|| fine(books.lock().unwrap().decide(&asked.body)))
+            let decide = || books.lock().unwrap().decide(&asked.body);
+            match trouble(before) {
+                None => fine(decide()),
+                Some(Trouble::Undecided(reaction)) => reaction,
+                Some(Trouble::Unanswered) => {
+                    decide();
+                    Reaction::Silence
+                }
+            }
         }
         _ => Reaction::Answer(404, vec![], problem("not_found", 404)),
     }
