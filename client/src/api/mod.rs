@@ -10,6 +10,7 @@ mod journal;
 mod keys;
 mod money;
 mod page;
+mod phone;
 mod problem;
 mod sellers;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use journal::{Audit, Entry, EntryKind, NewAdjustment, Phone, Reconciliation}
 pub use keys::{Key, NewKey, Role};
 pub use money::{AmountError, AmountIn, AmountOut, MAX_MINOR, MAX_PLACES};
 pub use page::Page;
+pub use phone::{PhoneError, read_phone};
 pub use problem::{Code, FieldError, Problem};
 pub use sellers::{NewSeller, Seller, SellerStatus};
 pub use time::{Timestamp, TimestampError};

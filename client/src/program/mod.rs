@@ -6,6 +6,8 @@
 mod arguments;
 mod bench;
 mod books;
+mod hint;
+mod import;
 mod load;
 mod output;
 mod plot;
@@ -21,7 +23,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use arguments::{Arguments, Verb};
+use arguments::{Arguments, Charges, Verb};
+use hint::Called;
 use output::Output;
 use stop::Stop;
 
@@ -32,10 +35,11 @@ pub fn run() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let output = Output::new(arguments.global.json);
+    let called = Called { servers: arguments.global.server.clone(), arguments: hint::arguments() };
     match on_runtime(arguments, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {
-            output.stop(&stop);
+            output.stop(&stop, hint::with(&stop, &called).as_deref());
             ExitCode::from(stop.exit_code())
         }
     }
@@ -58,6 +62,10 @@ fn on_runtime(arguments: Arguments, output: Output) -> Result<(), Stop> {
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder.enable_all().build().map_err(|error| Stop::local(format!("no runtime: {error}")))?;
+    // An import ends by itself when it is interrupted: it first waits for what is under way.
+    if matches!(arguments.verb, Verb::Charges(Charges::Import(_))) {
+        return runtime.block_on(verbs::run(arguments, output));
+    }
     runtime.block_on(async {
         tokio::select! {
             done = verbs::run(arguments, output) => done,

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::api::AmountOut;
 use crate::client::Error;
 
-use super::stop::Stop;
+use super::stop::{Stop, WRONG_USAGE};
 
 /// Where and how to print. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
@@ -43,13 +43,21 @@ impl Output {
         }
     }
 
-    /// Why there is no result.
-    pub(super) fn stop(&self, stop: &Stop) {
+    /// Whether tables are printed, and progress is told.
+    pub(super) fn is_for_people(&self) -> bool {
+        !self.json
+    }
+
+    /// Why there is no result, and what to do next.
+    pub(super) fn stop(&self, stop: &Stop, hint: Option<&str>) {
         if !self.json {
             eprintln!("etebar: {stop}");
+            if let Some(hint) = hint {
+                eprintln!("hint: {hint}");
+            }
             return;
         }
-        let value = match stop {
+        let mut value = match stop {
             Stop::Call(Error::Refused(problem)) => json!(problem),
             Stop::Call(Error::NotDone(not_done)) => {
                 json!({"code": "not_done", "detail": not_done.detail, "attempts": not_done.attempts, "problem": not_done.problem})
@@ -62,7 +70,14 @@ impl Output {
             Stop::Local(text) => json!({"code": "failed", "detail": text}),
             Stop::Unproven(text) => json!({"code": "unproven", "detail": text}),
             Stop::Broken(text) => json!({"code": "broken_promise", "detail": text}),
+            Stop::Advised { text, hint: _, code } => {
+                let name = if *code == WRONG_USAGE { "wrong_usage" } else { "unfinished" };
+                json!({"code": name, "detail": text})
+            }
         };
+        if let Some(hint) = hint {
+            value["hint"] = json!(hint);
+        }
         eprintln!("{value}");
     }
 }

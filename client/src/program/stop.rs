@@ -17,6 +17,9 @@ pub(super) enum Stop {
     /// A file, a pipe, the system.
     #[error("{0}")]
     Local(String),
+    /// A verb that knows best what to do next, and its exit code.
+    #[error("{text}")]
+    Advised { text: String, hint: String, code: u8 },
     /// Not every promise could be checked.
     #[error("{0}")]
     Unproven(String),
@@ -40,6 +43,7 @@ impl Stop {
             Stop::Usage(_) => WRONG_USAGE,
             Stop::Call(Error::NotDone(_) | Error::OutcomeUnknown(_)) | Stop::Unproven(_) => 3,
             Stop::Broken(_) => 4,
+            Stop::Advised { text: _, hint: _, code } => *code,
         }
     }
 }

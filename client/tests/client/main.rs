@@ -1,6 +1,8 @@
 //! The client from outside: its library and its program, against servers that tests control.
 
 mod fake;
+mod import;
 mod library;
 mod plot;
 mod program;
+mod shop;

@@ -45,7 +45,12 @@ fn a_charge_is_a_table_for_people_and_the_answer_itself_for_programs() {
 fn a_refusal_exits_with_1_and_says_why() {
     let fake = answering(409, problem("insufficient_credit", 409));
     let people = etebar(&fake.url, &["charge", "09123456789", "5000"]);
-    assert_eq!((code(&people), err(&people).as_str()), (1, "etebar: insufficient_credit: so it is\n"));
+    assert_eq!(code(&people), 1);
+    let said = err(&people);
+    assert!(
+        said.starts_with("etebar: insufficient_credit: so it is\nhint: ask for more with `etebar credit-requests"),
+        "{said}"
+    );
     let programs = etebar(&fake.url, &["--json", "charge", "09123456789", "5000"]);
     let stated: Value = serde_json::from_str(&err(&programs)).unwrap();
     assert_eq!((code(&programs), stated["code"].as_str()), (1, Some("insufficient_credit")));
@@ -82,6 +87,37 @@ fn an_unknown_outcome_exits_with_3_and_names_the_key() {
     let stated: Value = serde_json::from_str(&err(&output)).unwrap();
     assert_eq!(code(&output), 3);
     assert_eq!((&stated["code"], &stated["idempotency_key"]), (&json!("outcome_unknown"), &json!("order-17")));
+}
+
+#[test]
+fn every_no_says_what_to_do_next() {
+    let hint = |server: &str, arguments: &[&str]| {
+        let people = err(&etebar(server, arguments));
+        let json = err(&etebar(server, &[&["--json"], arguments].concat()));
+        let stated: Value = serde_json::from_str(&json).unwrap();
+        let hint = stated["hint"].as_str().unwrap().to_owned();
+        assert_eq!(people.lines().last(), Some(format!("hint: {hint}").as_str()));
+        hint
+    };
+    let down = nowhere();
+    let told = hint(&down, &["--timeout", "300ms", "audit"]);
+    assert!(told.starts_with(&format!("tried {down}; is the cluster up? cluster-scripts/up.sh")), "{told}");
+    let revoked = answering(401, problem("unauthenticated", 401));
+    assert!(hint(&revoked.url, &["audit"]).contains("ETEBAR_KEY"));
+    let forbidden = answering(403, problem("forbidden", 403));
+    assert!(hint(&forbidden.url, &["audit"]).contains("a key of another role"));
+}
+
+#[test]
+fn an_unknown_outcome_tells_the_command_that_settles_it_without_the_secret() {
+    let fake = Fake::start(|_, _| Reaction::Break);
+    let output = etebar(&fake.url, &["--timeout", "300ms", "--key", "etb_secret", "charge", "0912 345 6789", "5"]);
+    let said = err(&output);
+    let hint = said.lines().last().unwrap();
+    assert!(hint.contains(" --timeout 300ms --key KEY charge '0912 345 6789' 5 --idempotency-key "), "{said}");
+    assert!(!said.contains("etb_secret"));
+    let key = hint.rsplit(' ').next().unwrap();
+    assert!(fake.asked().iter().all(|asked| asked.key.as_deref() == Some(key)), "{key}");
 }
 
 #[test]

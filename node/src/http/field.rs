@@ -1,9 +1,8 @@
 //! Values of a request, checked one by one, so that all that is wrong with a request is said at once.
 
-use etebar::api::{AmountIn, FieldError};
+use etebar::api::{AmountIn, FieldError, PhoneError, read_phone};
 use ledger::{Amount, Change, IdempotencyKey, Name, Note, Phone};
 
-use super::phone;
 use super::problem::{ERRORS_MAX, Problem};
 
 /// Collects what is wrong with one request.
@@ -41,8 +40,8 @@ pub fn change(amount: AmountIn, places: u32) -> Result<Change, String> {
 }
 
 /// A phone number in one of its spellings.
-pub fn phone(text: &str) -> Result<Phone, phone::PhoneError> {
-    phone::parse(text)
+pub fn phone(text: &str) -> Result<Phone, PhoneError> {
+    read_phone(text)
 }
 
 /// A name.

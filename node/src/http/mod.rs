@@ -17,7 +17,6 @@ mod idempotency;
 mod json;
 mod limits;
 mod listen;
-mod phone;
 mod problem;
 mod query;
 mod read;

@@ -5,7 +5,7 @@ mod resources;
 mod values;
 
 pub(super) use driving::{Bench, Load, Plot, Target};
-pub(super) use resources::{Adjust, ChargeOne, Charges, CreditRequests, Keys, Sellers, Statement};
+pub(super) use resources::{Adjust, ChargeOne, Charges, CreditRequests, Import, Keys, Sellers, Statement};
 pub(super) use values::{Listing, Once, OneSeller, SpanArguments};
 
 use std::path::PathBuf;
@@ -74,7 +74,7 @@ pub(in crate::program) enum Verb {
     /// Sell airtime to a phone
     #[command(after_help = "Example: etebar charge 09123456789 5000 --idempotency-key order-17")]
     Charge(ChargeOne),
-    /// Charges: list, show, reverse, batch
+    /// Charges: list, show, reverse, batch, import
     #[command(subcommand)]
     Charges(Charges),
     /// A seller's entries

@@ -154,6 +154,30 @@ pub(in crate::program) enum Charges {
         #[arg(default_value = "-")]
         file: PathBuf,
     },
+    /// Sell airtime to each line of a CSV file, once, however often it is interrupted and begun again
+    #[command(after_help = "\
+Example: etebar charges import orders.csv
+
+The whole file is checked before anything is sent. Beside it are kept
+  orders.csv.resume   each line's key and what is known of it; the same command goes on from there. Never delete it
+  orders.result.csv   the columns of the file, then line, idempotency_key, status (charged, refused, unknown, not_sent),
+                      charge_id, entry, balance, problem
+  orders.again.csv    at the end, if any: lines that certainly moved nothing, to be imported as a file of their own
+A line that was refused stays refused under its key. A line without an answer is sent again under its key, but not when
+the cluster may have forgotten the key (after 24 h, unless its operator chose otherwise): then nothing more is sent.
+Exit codes: 0 all charged, 1 some were refused or it was stopped, 2 the file or the command is wrong and nothing was
+sent, 3 no node answers or the outcome of some lines is unknown.")]
+    Import(Import),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::program) struct Import {
+    /// Its first line names the columns: phone, amount, perhaps idempotency_key, and any others, which the result repeats
+    #[arg(value_name = "FILE.csv")]
+    pub(in crate::program) file: PathBuf,
+    /// Batches of 500 lines under way at once; with 1 the lines are charged in the file's order
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(in crate::program) parallel: u32,
 }
 
 #[derive(Debug, Subcommand)]

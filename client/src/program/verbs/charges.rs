@@ -6,6 +6,7 @@ use crate::api::{
 use crate::client::{ChargeFilter, Span};
 
 use super::super::arguments::{ChargeOne, Charges, SpanArguments};
+use super::super::import;
 use super::super::output::{grouped, or_dash, sheet, table};
 use super::super::stop::Stop;
 use super::{Session, journal, print_list, replay_note, text_of};
@@ -43,6 +44,7 @@ pub(super) async fn run(session: &Session, verb: Charges) -> Result<(), Stop> {
             journal::print_entry(session, &answer)
         }
         Charges::Batch { file } => batch(session, &text_of(&file)?).await,
+        Charges::Import(verb) => import::run(session, verb).await,
     }
 }
 

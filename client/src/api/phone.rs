@@ -1,5 +1,7 @@
 //! Phone numbers as people write them, made into the ledger's one shape. Strict: what is not surely a number is refused.
 //!
+//! Here, and not in the node, so that a caller can check a whole file of charges before it sends the first.
+//!
 //! Iranian mobiles in their five spellings; other countries with `+`. Persian and Arabic-Indic digits count as digits;
 //! spaces and dashes may stand anywhere between them. Letters never do: keypad readings make a stranger's number.
 
@@ -28,7 +30,7 @@ pub enum PhoneError {
 }
 
 /// Reads one spelling of a phone number.
-pub fn parse(text: &str) -> Result<Phone, PhoneError> {
+pub fn read_phone(text: &str) -> Result<Phone, PhoneError> {
     let mut digits = 0_u64;
     let mut count = 0_u32;
     let mut leading_zeros = 0_u32;
@@ -100,7 +102,7 @@ mod tests {
     use super::*;
 
     fn e164(text: &str) -> Result<String, PhoneError> {
-        parse(text).map(|phone| phone.to_string())
+        read_phone(text).map(|phone| phone.to_string())
     }
 
     #[test]
