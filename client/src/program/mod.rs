@@ -6,8 +6,11 @@
 mod arguments;
 mod bench;
 mod books;
+mod completions;
+mod lists;
 mod load;
 mod output;
+mod paint;
 mod prove;
 mod provision;
 mod record;
@@ -30,7 +33,8 @@ pub fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
-    let output = Output::new(arguments.global.json);
+    let painted = paint::wanted(arguments.global.color.into());
+    let output = Output::new(arguments.global.json, painted);
     match on_runtime(arguments, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {
