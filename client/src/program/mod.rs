@@ -14,7 +14,9 @@ mod paint;
 mod prove;
 mod provision;
 mod record;
+mod review;
 mod stop;
+mod terminal;
 mod verbs;
 mod verify;
 

@@ -4,3 +4,4 @@ mod fake;
 mod formats;
 mod library;
 mod program;
+mod review;

@@ -72,7 +72,7 @@ pub(in crate::program) enum Verb {
     /// API keys: create, list, revoke
     #[command(subcommand)]
     Keys(Keys),
-    /// Credit requests: create, list, show, approve, reject
+    /// Credit requests: create, review, list, show, approve, reject
     #[command(subcommand)]
     CreditRequests(CreditRequests),
     /// Correct a seller's credit, up or down

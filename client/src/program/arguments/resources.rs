@@ -92,6 +92,12 @@ pub(in crate::program) enum CreditRequests {
         #[command(flatten)]
         listing: Listing,
     },
+    /// Walk through the pending ones on a terminal, oldest first: approve, reject or skip each
+    #[command(after_help = "\
+Example: etebar credit-requests review
+It shows each request with its seller's balance, and asks. Keys: a approve, r reject, s skip, b back to one skipped,
+q quit, ? help. Nothing is decided before Enter.")]
+    Review,
     /// Show a credit request
     #[command(after_help = "Example: etebar credit-requests show 8f14…")]
     Show {

@@ -7,6 +7,7 @@ use super::super::arguments::{Adjust, CreditRequests};
 use super::super::lists::{self, Listed};
 use super::super::output::{money, or_dash, sheet};
 use super::super::paint::Cell;
+use super::super::review;
 use super::super::stop::Stop;
 use super::{Session, journal, replay_note};
 
@@ -17,6 +18,7 @@ pub(super) async fn run(session: &Session, verb: CreditRequests) -> Result<(), S
             let new = NewCreditRequest { amount, note: note.map(Into::into) };
             client.request_credit(&new, &once.key()?).await?
         }
+        CreditRequests::Review => return review::run(session).await,
         CreditRequests::Show { id } => client.credit_request(id).await?,
         CreditRequests::Approve { id, reason } => {
             client.approve(id, &Verdict { reason: reason.map(Into::into) }).await?

@@ -7,6 +7,8 @@ mod journal;
 mod keys;
 mod sellers;
 
+pub(super) use credit::status as credit_status;
+pub(super) use sellers::status as seller_status;
 
 use std::path::Path;
 
