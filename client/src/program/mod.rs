@@ -19,6 +19,7 @@ mod stop;
 mod terminal;
 mod verbs;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 

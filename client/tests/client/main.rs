@@ -5,3 +5,4 @@ mod formats;
 mod library;
 mod program;
 mod review;
+mod watch;

@@ -5,7 +5,7 @@ mod resources;
 mod values;
 
 pub(super) use driving::{Bench, Load, Target};
-pub(super) use resources::{Adjust, ChargeOne, Charges, CreditRequests, Journal, Keys, Sellers, Statement};
+pub(super) use resources::{Adjust, ChargeOne, Charges, CreditRequests, Journal, Keys, Sellers, Statement, Watch};
 pub(super) use values::{Colour, Format, Listing, Once, OneSeller, SpanArguments};
 
 use std::path::PathBuf;
@@ -116,6 +116,13 @@ spreadsheet would take for a formula has a ' before it.")]
         #[command(subcommand)]
         verb: Option<Cluster>,
     },
+    /// A live table of the members: role, state, lag, rate, digest
+    #[command(after_help = "\
+Example: etebar watch
+         etebar watch --json --interval 5s --count 12 > watch.jsonl
+On a terminal it is a table (q quits); elsewhere it prints a line a look, and with --json an object. Needs any key;
+digests need an admin's or auditor's. It exits with 4 where it saw members with different digests.")]
+    Watch(Watch),
     /// Digests of all members at one position
     #[command(after_help = "Example: etebar digest --applied 1200")]
     Digest {

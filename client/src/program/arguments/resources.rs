@@ -1,6 +1,7 @@
 //! The verbs of each kind of thing, and what they take.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use uuid::Uuid;
@@ -8,7 +9,7 @@ use uuid::Uuid;
 use crate::api::AmountIn;
 use crate::client::IdempotencyKey;
 
-use super::values::{Listing, Once, OneSeller, RoleArgument, SpanArguments, StatusArgument};
+use super::values::{Listing, Once, OneSeller, RoleArgument, SpanArguments, StatusArgument, interval};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::program) enum Sellers {
@@ -220,4 +221,14 @@ pub(in crate::program) struct Journal {
     pub(in crate::program) span: SpanArguments,
     #[command(flatten)]
     pub(in crate::program) listing: Listing,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(in crate::program) struct Watch {
+    /// Time between two looks, 200ms to 60s
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub(in crate::program) interval: Duration,
+    /// End after so many looks
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(in crate::program) count: Option<u64>,
 }

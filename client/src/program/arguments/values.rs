@@ -137,6 +137,14 @@ fn moment(text: &str) -> Result<Timestamp, String> {
         .map_err(|_| "a time is written as 2026-11-01 (midnight, UTC) or as 2026-11-01T08:30:00Z".to_owned())
 }
 
+/// Reads the pause between two looks: 200ms to 60s.
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        fits if (200..=60_000).contains(&fits.as_millis()) => Ok(fits),
+        _ => Err("an interval is between 200ms and 60s".to_owned()),
+    }
+}
+
 /// Reads `500ms`, `30s`, `2m`, `24h`; more than nothing.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
@@ -175,5 +183,12 @@ mod tests {
         for text in ["", "2026", "2026-13-01", "2026-11-31", "01.11.2026", "yesterday"] {
             assert!(moment(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_interval_has_bounds() {
+        assert_eq!(interval("200ms"), Ok(Duration::from_millis(200)));
+        assert_eq!(interval("1m"), Ok(Duration::from_secs(60)));
+        assert!(interval("199ms").is_err() && interval("61s").is_err());
     }
 }

@@ -7,6 +7,7 @@ mod journal;
 mod keys;
 mod sellers;
 
+pub(super) use cluster::role;
 pub(super) use credit::status as credit_status;
 pub(super) use sellers::status as seller_status;
 
@@ -17,7 +18,7 @@ use crate::client::{Client, IdempotencyKey};
 use super::arguments::{Arguments, Global, Once, Verb};
 use super::output::Output;
 use super::stop::Stop;
-use super::{bench, completions, load, prove, verify};
+use super::{bench, completions, load, prove, verify, watch};
 
 /// What a verb works with.
 pub(super) struct Session {
@@ -44,6 +45,7 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> Result<(), Stop
         Verb::Phone { number } => journal::phone(session, &number).await,
         Verb::Audit => journal::audit(session).await,
         Verb::Cluster { verb: _ } => cluster::status(session).await,
+        Verb::Watch(verb) => watch::run(session, &arguments.global, verb).await,
         Verb::Digest { applied } => cluster::digest(session, applied).await,
         Verb::Bench(verb) => bench::run(session, &arguments.global, verb).await,
         Verb::Verify => verify::run(session).await,
