@@ -13,6 +13,7 @@ pub mod place;
 pub mod programs;
 pub mod scripts;
 pub mod shop;
+pub mod tmux;
 pub mod turns;
 pub mod wait;
 

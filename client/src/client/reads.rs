@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use crate::api::{
-    Audit, ChargeRead, ClusterStatus, CreditRequest, DigestAt, Entry, Key, MAX_PAGE, Phone, Reconciliation,
-    RequestStatus, Seller, Timestamp,
+    Audit, ChargeRead, ClusterStatus, CreditRequest, DigestAt, Entry, Key, Phone, Reconciliation, RequestStatus,
+    Seller, Timestamp,
 };
 
 use super::call::{Answer, Call};
@@ -48,12 +48,12 @@ impl Client {
 
     /// All sellers.
     pub fn sellers_list(&self, limit: u32) -> Pager<Seller> {
-        Pager::new(self.clone(), listed("/v1/sellers", limit))
+        Pager::new(self.clone(), Query::new("/v1/sellers"), limit)
     }
 
     /// All keys, without their secrets.
     pub fn keys_list(&self, limit: u32) -> Pager<Key> {
-        Pager::new(self.clone(), listed("/v1/keys", limit))
+        Pager::new(self.clone(), Query::new("/v1/keys"), limit)
     }
 
     /// One credit request.
@@ -68,9 +68,8 @@ impl Client {
             RequestStatus::Approved => "approved",
             RequestStatus::Rejected => "rejected",
         });
-        let query =
-            listed("/v1/credit-requests", limit).and_some("status", status).and_some("seller_id", filter.seller);
-        Pager::new(self.clone(), query)
+        let query = Query::new("/v1/credit-requests").and_some("status", status).and_some("seller_id", filter.seller);
+        Pager::new(self.clone(), query, limit)
     }
 
     /// One charge.
@@ -80,22 +79,27 @@ impl Client {
 
     /// Charges.
     pub fn charges_list(&self, filter: &ChargeFilter, limit: u32) -> Pager<ChargeRead> {
-        let query = listed("/v1/charges", limit)
+        let query = Query::new("/v1/charges")
             .and_some("phone", filter.phone.as_deref())
             .and_some("seller_id", filter.seller)
             .and_some("idempotency_key", filter.key.as_ref());
-        Pager::new(self.clone(), filter.span.narrow(query))
+        Pager::new(self.clone(), filter.span.narrow(query), limit)
     }
 
     /// One seller's entries.
     pub fn entries_list(&self, seller: Uuid, span: Span, limit: u32) -> Pager<Entry> {
-        let query = listed(&format!("/v1/sellers/{seller}/entries"), limit);
-        Pager::new(self.clone(), span.narrow(query))
+        let query = Query::new(format!("/v1/sellers/{seller}/entries"));
+        Pager::new(self.clone(), span.narrow(query), limit)
     }
 
     /// The whole journal.
     pub fn journal(&self, limit: u32) -> Pager<Entry> {
-        Pager::new(self.clone(), listed("/v1/journal", limit))
+        self.journal_within(Span::default(), limit)
+    }
+
+    /// The journal's entries in a span of time.
+    pub fn journal_within(&self, span: Span, limit: u32) -> Pager<Entry> {
+        Pager::new(self.clone(), span.narrow(Query::new("/v1/journal")), limit)
     }
 
     /// One seller's books, recomputed.
@@ -122,10 +126,6 @@ impl Client {
     pub async fn digest(&self, applied: Option<u64>) -> Result<Answer<DigestAt>, Error> {
         self.fetch(&Call::get(Query::new("/v1/cluster/digest").and_some("applied", applied).finish())).await
     }
-}
-
-fn listed(path: &str, limit: u32) -> Query {
-    Query::new(path).and("limit", limit.clamp(1, MAX_PAGE))
 }
 
 fn id_or_me(seller: Option<Uuid>) -> String {

@@ -6,17 +6,23 @@
 mod arguments;
 mod bench;
 mod books;
+mod completions;
 mod hint;
 mod import;
+mod lists;
 mod load;
 mod output;
+mod paint;
 mod plot;
 mod prove;
 mod provision;
 mod record;
+mod review;
 mod stop;
+mod terminal;
 mod verbs;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -34,7 +40,8 @@ pub fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
-    let output = Output::new(arguments.global.json);
+    let painted = paint::wanted(arguments.global.color.into());
+    let output = Output::new(arguments.global.json, painted);
     let called = Called { servers: arguments.global.server.clone(), arguments: hint::arguments() };
     match on_runtime(arguments, output) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! What goes to stdout (results) and to stderr (why there are none).
 
-use std::io::Write;
+use std::io::Write as _;
 
 use serde::Serialize;
 use serde_json::json;
@@ -8,32 +8,44 @@ use serde_json::json;
 use crate::api::AmountOut;
 use crate::client::Error;
 
+use super::paint::{self, Cell, Tone};
 use super::stop::{Stop, WRONG_USAGE};
 
 /// Where and how to print. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Output {
     json: bool,
+    painted: bool,
 }
 
 impl Output {
-    pub(super) fn new(json: bool) -> Output {
-        Output { json }
+    /// JSON or texts; these with the colours of [`paint`], or without.
+    pub(super) fn new(json: bool, painted: bool) -> Output {
+        Output { json, painted }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    pub(super) fn is_painted(&self) -> bool {
+        self.painted
     }
 
     /// `value` as JSON on one line, or `text` for people.
     pub(super) fn either(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Stop> {
-        if self.json { self.json(value) } else { line(&text()) }
+        if self.json { self.json(value) } else { self.remark(&text()) }
     }
 
-    fn json(&self, value: &impl Serialize) -> Result<(), Stop> {
+    /// `value` as JSON on one line.
+    pub(super) fn json(&self, value: &impl Serialize) -> Result<(), Stop> {
         let text = serde_json::to_string(value).map_err(|error| Stop::local(format!("not JSON: {error}")))?;
         line(&text)
     }
 
     /// A line for people alone.
     pub(super) fn remark(&self, text: &str) -> Result<(), Stop> {
-        if self.json { Ok(()) } else { line(text) }
+        if self.json { Ok(()) } else { line(&paint::shown(text, self.painted)) }
     }
 
     /// What is under way, for people alone, on stderr.
@@ -82,34 +94,91 @@ impl Output {
     }
 }
 
+/// A line on stdout. A reader that went away (`| head`) has all that it wanted; the verb goes on, since its exit code may
+/// say more.
 fn line(text: &str) -> Result<(), Stop> {
+    write(&format!("{text}\n")).map(drop)
+}
+
+/// Writes to stdout; false where nobody reads it any more.
+pub(super) fn write(text: &str) -> Result<bool, Stop> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Stop::local(format!("stdout: {error}")))
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Stop::local(format!("stdout: {error}"))),
+    }
 }
 
 /// Rows under a head; each column as wide as its widest cell. Columns named with a leading `>` are flush right.
-pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let right: Vec<bool> = head.iter().map(|name| name.starts_with('>')).collect();
-    let head: Vec<String> = head.iter().map(|name| name.trim_start_matches('>').to_owned()).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).chain(head.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let lines = std::iter::once(&head).chain(rows).map(|row| {
-        let cells =
-            row.iter().zip(&widths).zip(&right).map(|((cell, &width), &right)| {
-                if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-            });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    });
+pub(super) fn table<C: Clone + Into<Cell>>(head: &[&str], rows: &[Vec<C>]) -> String {
+    let rows: Vec<Vec<Cell>> = rows.iter().map(|row| row.iter().cloned().map(Into::into).collect()).collect();
+    let mut columns = Columns::new(head);
+    columns.widen(&rows);
+    let lines = std::iter::once(columns.head()).chain(rows.iter().map(|row| columns.row(row)));
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The columns of a table whose rows come piece by piece.
+#[derive(Debug)]
+pub(super) struct Columns {
+    head: Vec<Cell>,
+    right: Vec<bool>,
+    widths: Vec<usize>,
+}
+
+impl Columns {
+    pub(super) fn new(head: &[&str]) -> Columns {
+        let cells: Vec<Cell> = head.iter().map(|name| Cell::new(name.trim_start_matches('>'), Tone::Head)).collect();
+        let widths = cells.iter().map(Cell::width).collect();
+        Columns { head: cells, right: head.iter().map(|name| name.starts_with('>')).collect(), widths }
+    }
+
+    /// Makes room for these rows too; no column ever shrinks.
+    pub(super) fn widen(&mut self, rows: &[Vec<Cell>]) {
+        for row in rows {
+            self.widths.iter_mut().zip(row).for_each(|(width, cell)| *width = cell.width().max(*width));
+        }
+    }
+
+    pub(super) fn head(&self) -> String {
+        self.row(&self.head)
+    }
+
+    pub(super) fn row(&self, cells: &[Cell]) -> String {
+        let (mut line, mut gap) = (String::new(), 0);
+        for ((cell, &width), &right) in cells.iter().zip(&self.widths).zip(&self.right) {
+            let room = width - cell.width().min(width);
+            let (before, after) = if right { (room, 0) } else { (0, room) };
+            if cell.is_empty() {
+                gap += width;
+            } else {
+                line.push_str(&" ".repeat(gap + before));
+                line.push_str(&cell.to_string());
+                gap = after;
+            }
+            gap += 2;
+        }
+        line
+    }
+}
+
 /// Names and values, one pair a line.
-pub(super) fn sheet(pairs: &[(&str, String)]) -> String {
+pub(super) fn sheet<C: Clone + Into<Cell>>(pairs: &[(&str, C)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    pairs.iter().map(|(name, value)| format!("{name:<width$}  {value}")).collect::<Vec<_>>().join("\n")
+    let line = |(name, value): &(&str, C)| format!("{name:<width$}  {}", value.clone().into());
+    pairs.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// An amount for people; what is below zero stands out.
+pub(super) fn money(amount: AmountOut) -> Cell {
+    let tone = if amount.minor() < 0 { Tone::Bad } else { Tone::Plain };
+    Cell::new(&grouped(amount), tone)
+}
+
+/// What should always be `yes`.
+pub(super) fn yes_or_no(yes: bool) -> Cell {
+    if yes { Cell::good("yes") } else { Cell::bad("NO") }
 }
 
 /// An amount with its thousands set off, for people.
@@ -161,6 +230,17 @@ mod tests {
     #[test]
     fn a_column_is_as_wide_as_its_widest_cell() {
         let rows = [vec!["a".to_owned(), "1,000".to_owned()], vec!["longer".to_owned(), "5".to_owned()]];
-        assert_eq!(table(&["name", ">sum"], &rows), "name      sum\na       1,000\nlonger      5");
+        let shown = paint::shown(&table(&["name", ">sum"], &rows), false);
+        assert_eq!(shown, "name      sum\na       1,000\nlonger      5");
+    }
+
+    #[test]
+    fn columns_line_up_under_persian_names_and_colours() {
+        let rows = [
+            vec![Cell::from("فروشگاه\u{200c}ها"), Cell::good("ok"), "1".into()],
+            vec!["a".into(), Cell::from(""), "22".into()],
+        ];
+        let shown = paint::shown(&table(&["name", "state", ">n"], &rows), false);
+        assert_eq!(shown, "name       state   n\nفروشگاه\u{200c}ها  ok      1\na                 22");
     }
 }

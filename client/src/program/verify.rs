@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::books::inspection::{Inspection, inspect};
 use super::books::promise::{Finding, Verdict, worst};
 use super::output::{count, table};
+use super::paint::{Cell, Tone};
 use super::stop::Stop;
 use super::verbs::Session;
 
@@ -54,13 +55,18 @@ fn shown(inspection: &Inspection) -> String {
     )
 }
 
-fn row(finding: &Finding) -> Vec<String> {
+fn row(finding: &Finding) -> Vec<Cell> {
+    let tone = match finding.verdict {
+        Verdict::Kept => Tone::Good,
+        Verdict::Broken => Tone::Bad,
+        Verdict::Unproven => Tone::Waiting,
+    };
     vec![
-        finding.promise.sentence().to_owned(),
-        word(finding.verdict).to_owned(),
-        count(finding.checked),
-        count(finding.faults),
-        finding.detail.clone().unwrap_or_default(),
+        finding.promise.sentence().into(),
+        Cell::new(word(finding.verdict), tone),
+        count(finding.checked).into(),
+        count(finding.faults).into(),
+        finding.detail.clone().unwrap_or_default().into(),
     ]
 }
 

@@ -8,21 +8,21 @@ use uuid::Uuid;
 
 use crate::fake::{CHARGE, Fake, Reaction, nowhere, problem};
 
-fn etebar(server: &str, arguments: &[&str]) -> Output {
+pub fn etebar(server: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_etebar"));
     command.args(arguments).env("ETEBAR_SERVER", server).env("ETEBAR_KEY", "etb_admin_x");
     command.output().unwrap()
 }
 
-fn code(output: &Output) -> i32 {
+pub fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
-fn out(output: &Output) -> String {
+pub fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn err(output: &Output) -> String {
+pub fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 

@@ -5,15 +5,20 @@ mod resources;
 mod values;
 
 pub(super) use driving::{Bench, Load, Plot, Target};
-pub(super) use resources::{Adjust, ChargeOne, Charges, CreditRequests, Import, Keys, Sellers, Statement};
-pub(super) use values::{Listing, Once, OneSeller, SpanArguments};
+pub(super) use resources::{
+    Adjust, ChargeOne, Charges, CreditRequests, Import, Journal, Keys, Sellers, Statement, Watch,
+};
+pub(super) use values::{Colour, Format, Listing, Once, OneSeller, SpanArguments};
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use resources::Cluster;
+
+/// Where each verb's help shows what all verbs take.
+const GLOBAL: &str = "Options of every verb";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -40,6 +45,7 @@ pub(in crate::program) struct Global {
     #[arg(
         long,
         global = true,
+        help_heading = GLOBAL,
         env = "ETEBAR_SERVER",
         value_name = "URL[,URL…]",
         value_delimiter = ',',
@@ -47,14 +53,17 @@ pub(in crate::program) struct Global {
     )]
     pub(in crate::program) server: Vec<String>,
     /// The API key to act under
-    #[arg(long, global = true, env = "ETEBAR_KEY", value_name = "KEY", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "ETEBAR_KEY", value_name = "KEY", hide_env_values = true)]
     pub(in crate::program) key: Option<String>,
     /// Print JSON instead of tables
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub(in crate::program) json: bool,
     /// Longest time for one call with all its attempts, such as 500ms, 30s, 2m
-    #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = values::duration)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "TIME", default_value = "30s", value_parser = values::duration)]
     pub(in crate::program) timeout: Duration,
+    /// When to colour what people read; NO_COLOR in the environment means never, too
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "WHEN", default_value = "auto", hide_possible_values = true, value_parser = clap::builder::EnumValueParser::<Colour>::new())]
+    pub(in crate::program) color: Colour,
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,7 +74,7 @@ pub(in crate::program) enum Verb {
     /// API keys: create, list, revoke
     #[command(subcommand)]
     Keys(Keys),
-    /// Credit requests: create, list, show, approve, reject
+    /// Credit requests: create, review, list, show, approve, reject
     #[command(subcommand)]
     CreditRequests(CreditRequests),
     /// Correct a seller's credit, up or down
@@ -77,12 +86,20 @@ pub(in crate::program) enum Verb {
     /// Charges: list, show, reverse, batch, import
     #[command(subcommand)]
     Charges(Charges),
-    /// A seller's entries
-    #[command(after_help = "Example: etebar statement me --from 2026-01-01T00:00:00Z --limit 1000")]
+    /// A seller's entries, whole or by time: as a table, CSV or JSON lines
+    #[command(after_help = "\
+Example: etebar statement me --from 2026-11-01 --to 2026-12-01
+         etebar statement 8f14… --all --format csv --output statement.csv
+Times are ledger time, in UTC. CSV and JSON lines have plain amounts, as the API gives them; in CSV a text that a
+spreadsheet would take for a formula has a ' before it.")]
     Statement(Statement),
-    /// All entries
-    #[command(after_help = "Example: etebar journal --limit 1000")]
-    Journal(Listing),
+    /// The entries of all sellers, whole or by time: as a table, CSV or JSON lines
+    #[command(after_help = "\
+Example: etebar journal --all --format jsonl | gzip > journal.jsonl.gz
+         etebar journal --from 2026-11-01 --to 2026-12-01 --all --format csv --output november.csv
+Times are ledger time, in UTC. CSV and JSON lines have plain amounts, as the API gives them; in CSV a text that a
+spreadsheet would take for a formula has a ' before it.")]
+    Journal(Journal),
     /// A seller's books, recomputed from the journal
     #[command(after_help = "Example: etebar reconcile 8f14…")]
     Reconcile(OneSeller),
@@ -101,6 +118,13 @@ pub(in crate::program) enum Verb {
         #[command(subcommand)]
         verb: Option<Cluster>,
     },
+    /// A live table of the members: role, state, lag, rate, digest
+    #[command(after_help = "\
+Example: etebar watch
+         etebar watch --json --interval 5s --count 12 > watch.jsonl
+On a terminal it is a table (q quits); elsewhere it prints a line a look, and with --json an object. Needs any key;
+digests need an admin's or auditor's. It exits with 4 where it saw members with different digests.")]
+    Watch(Watch),
     /// Digests of all members at one position
     #[command(after_help = "Example: etebar digest --applied 1200")]
     Digest {
@@ -114,6 +138,15 @@ pub(in crate::program) enum Verb {
     /// Check every promise against the journal; charges may go on meanwhile
     #[command(after_help = "Example: etebar verify")]
     Verify,
+    /// Print what makes a shell complete this program's verbs and options
+    #[command(after_help = "\
+Example: etebar completions bash > ~/.local/share/bash-completion/completions/etebar
+         etebar completions zsh > ~/.zfunc/_etebar       (a folder of $fpath, before compinit)
+         etebar completions fish > ~/.config/fish/completions/etebar.fish")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
     /// Drive recorded charges over all servers, for `prove`
     #[command(after_help = "Example: etebar load --prepare 8 --credit 10000000 --sellers-file s.jsonl
          etebar load --sellers-file s.jsonl --processes-tag 1 --seconds 20 --connections 32 --record 1.jsonl")]
@@ -128,6 +161,13 @@ pub(in crate::program) enum Verb {
     /// Draw from the records of `load` how many charges were done, and how fast, as an SVG; asks no server
     #[command(after_help = "Example: etebar plot --record 1.jsonl 2.jsonl --marks kills.jsonl --output load.svg")]
     Plot(Plot),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::program) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The verbs of each kind of thing, and what they take.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use uuid::Uuid;
@@ -8,29 +9,36 @@ use uuid::Uuid;
 use crate::api::AmountIn;
 use crate::client::IdempotencyKey;
 
-use super::values::{Listing, Once, OneSeller, RoleArgument, SpanArguments, StatusArgument};
+use super::values::{Listing, Once, OneSeller, RoleArgument, SpanArguments, StatusArgument, interval};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::program) enum Sellers {
     /// Create a seller
     #[command(after_help = "Example: etebar sellers create 'Kiosk 12'")]
     Create {
+        /// What people call it
         name: String,
         #[command(flatten)]
         once: Once,
     },
     /// List sellers
-    #[command(after_help = "Example: etebar sellers list --limit 1000")]
+    #[command(after_help = "Example: etebar sellers list --all")]
     List(Listing),
     /// Show a seller
     #[command(after_help = "Example: etebar sellers show me")]
     Show(OneSeller),
     /// Refuse a seller's charges and credit requests
     #[command(after_help = "Example: etebar sellers suspend 8f14…")]
-    Suspend { id: Uuid },
+    Suspend {
+        /// The seller
+        id: Uuid,
+    },
     /// Take a seller's charges and credit requests again
     #[command(after_help = "Example: etebar sellers activate 8f14…")]
-    Activate { id: Uuid },
+    Activate {
+        /// The seller
+        id: Uuid,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -40,6 +48,7 @@ pub(in crate::program) enum Keys {
     Create {
         #[arg(long)]
         role: RoleArgument,
+        /// Who acts under it; the journal shows it. Unique among active keys
         #[arg(long)]
         name: String,
         /// The seller of a seller's key
@@ -53,7 +62,10 @@ pub(in crate::program) enum Keys {
     List(Listing),
     /// Revoke an API key
     #[command(after_help = "Example: etebar keys revoke 8f14…")]
-    Revoke { id: Uuid },
+    Revoke {
+        /// The key's id, as `keys list` shows it
+        id: Uuid,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,7 +73,9 @@ pub(in crate::program) enum CreditRequests {
     /// Ask for more credit
     #[command(after_help = "Example: etebar credit-requests create 1000000 --note 'week 12'")]
     Create {
+        /// Digits, such as 1000000
         amount: AmountIn,
+        /// For whoever decides
         #[arg(long)]
         note: Option<String>,
         #[command(flatten)]
@@ -70,27 +84,42 @@ pub(in crate::program) enum CreditRequests {
     /// List credit requests
     #[command(after_help = "Example: etebar credit-requests list --status pending")]
     List {
+        /// Those that stand so
         #[arg(long)]
         status: Option<StatusArgument>,
-        #[arg(long, visible_alias = "seller-id")]
+        /// Those of this seller
+        #[arg(long, visible_alias = "seller-id", value_name = "ID")]
         seller: Option<Uuid>,
         #[command(flatten)]
         listing: Listing,
     },
+    /// Walk through the pending ones on a terminal, oldest first: approve, reject or skip each
+    #[command(after_help = "\
+Example: etebar credit-requests review
+It shows each request with its seller's balance, and asks. Keys: a approve, r reject, s skip, b back to one skipped,
+q quit, ? help. Nothing is decided before Enter.")]
+    Review,
     /// Show a credit request
     #[command(after_help = "Example: etebar credit-requests show 8f14…")]
-    Show { id: Uuid },
+    Show {
+        /// The credit request
+        id: Uuid,
+    },
     /// Approve a credit request; again moves nothing
     #[command(after_help = "Example: etebar credit-requests approve 8f14…")]
     Approve {
+        /// The credit request
         id: Uuid,
+        /// Kept with the verdict
         #[arg(long)]
         reason: Option<String>,
     },
     /// Reject a credit request
     #[command(after_help = "Example: etebar credit-requests reject 8f14… --reason 'over the limit'")]
     Reject {
+        /// The credit request
         id: Uuid,
+        /// Kept with the verdict; the seller reads it
         #[arg(long)]
         reason: Option<String>,
     },
@@ -98,10 +127,12 @@ pub(in crate::program) enum CreditRequests {
 
 #[derive(Debug, Args)]
 pub(in crate::program) struct Adjust {
+    /// The seller's id
     pub(in crate::program) seller: Uuid,
-    /// Signed
+    /// Signed: 5000 gives credit, -5000 takes it
     #[arg(allow_negative_numbers = true)]
     pub(in crate::program) amount: AmountIn,
+    /// Why; kept with the adjustment
     #[arg(long)]
     pub(in crate::program) reason: String,
     #[command(flatten)]
@@ -110,8 +141,9 @@ pub(in crate::program) struct Adjust {
 
 #[derive(Debug, Args)]
 pub(in crate::program) struct ChargeOne {
-    /// As people write it
+    /// As people write it: 09123456789, +98 912 345 6789
     pub(in crate::program) phone: String,
+    /// Digits, such as 5000
     pub(in crate::program) amount: AmountIn,
     #[command(flatten)]
     pub(in crate::program) once: Once,
@@ -120,13 +152,18 @@ pub(in crate::program) struct ChargeOne {
 #[derive(Debug, Subcommand)]
 pub(in crate::program) enum Charges {
     /// List charges
-    #[command(after_help = "Example: etebar charges list --phone 09123456789")]
+    #[command(after_help = "\
+Example: etebar charges list --phone 09123456789
+         etebar charges list --from 2026-11-01 --to 2026-12-01 --all --format csv --output november.csv")]
     List {
+        /// Those to this number
         #[arg(long)]
         phone: Option<String>,
-        #[arg(long, visible_alias = "seller-id")]
+        /// Those of this seller
+        #[arg(long, visible_alias = "seller-id", value_name = "ID")]
         seller: Option<Uuid>,
-        #[arg(long)]
+        /// The one under this key, while keys are remembered; an admin names the seller too
+        #[arg(long, value_name = "KEY")]
         idempotency_key: Option<IdempotencyKey>,
         #[command(flatten)]
         span: SpanArguments,
@@ -135,11 +172,16 @@ pub(in crate::program) enum Charges {
     },
     /// Show a charge
     #[command(after_help = "Example: etebar charges show 8f14…")]
-    Show { id: Uuid },
+    Show {
+        /// The charge
+        id: Uuid,
+    },
     /// Undo a charge, whole
     #[command(after_help = "Example: etebar charges reverse 8f14… --reason 'wrong number'")]
     Reverse {
+        /// The charge
         id: Uuid,
+        /// Why; kept with the reversal
         #[arg(long)]
         reason: String,
         #[command(flatten)]
@@ -195,4 +237,22 @@ pub(in crate::program) struct Statement {
     pub(in crate::program) span: SpanArguments,
     #[command(flatten)]
     pub(in crate::program) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::program) struct Journal {
+    #[command(flatten)]
+    pub(in crate::program) span: SpanArguments,
+    #[command(flatten)]
+    pub(in crate::program) listing: Listing,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(in crate::program) struct Watch {
+    /// Time between two looks, 200ms to 60s
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub(in crate::program) interval: Duration,
+    /// End after so many looks
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(in crate::program) count: Option<u64>,
 }

@@ -1,5 +1,6 @@
 //! What several verbs take, and how single values are read.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -21,23 +22,48 @@ pub(in crate::program) struct SellerArgument(pub(in crate::program) Option<Uuid>
 
 #[derive(Debug, Clone, Copy, Args)]
 pub(in crate::program) struct SpanArguments {
-    /// Not before this moment (RFC 3339)
-    #[arg(long)]
+    /// From this moment on: 2026-11-01 (midnight, UTC), 2026-11-01T08:30:00Z or 2026-11-01T12:00:00+03:30
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(in crate::program) from: Option<Timestamp>,
-    /// Before this moment (RFC 3339)
-    #[arg(long)]
+    /// Before this moment: `--from 2026-11-01 --to 2026-12-01` is November
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(in crate::program) to: Option<Timestamp>,
 }
 
-/// How much of a list.
+/// How much of a list, how, and where to.
 #[derive(Debug, Clone, Args)]
 pub(in crate::program) struct Listing {
     /// Most items
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000), conflicts_with = "all")]
     pub(in crate::program) limit: u32,
-    /// Where an earlier list ended: its `next`
+    /// Everything, however much it is
     #[arg(long)]
+    pub(in crate::program) all: bool,
+    /// Go on where an earlier list ended: its `next`
+    #[arg(long, value_name = "NEXT")]
     pub(in crate::program) after: Option<String>,
+    /// How to print it; a table unless given, and one JSON page with --json
+    #[arg(long)]
+    pub(in crate::program) format: Option<Format>,
+    /// Write it to this file, which appears when it is whole
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::program) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::program) enum Format {
+    // No doc comments: clap would then spread every verb's help over twice the lines.
+    Table,
+    Csv,
+    Jsonl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::program) enum Colour {
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    Auto,
+    Always,
+    Never,
 }
 
 /// Names a command, so that it is done once however often it is sent.
@@ -82,6 +108,16 @@ impl From<StatusArgument> for RequestStatus {
     }
 }
 
+impl From<Colour> for anstream::ColorChoice {
+    fn from(colour: Colour) -> anstream::ColorChoice {
+        match colour {
+            Colour::Auto => anstream::ColorChoice::Auto,
+            Colour::Always => anstream::ColorChoice::Always,
+            Colour::Never => anstream::ColorChoice::Never,
+        }
+    }
+}
+
 fn seller(text: &str) -> Result<SellerArgument, String> {
     if text == "me" {
         return Ok(SellerArgument(None));
@@ -92,6 +128,21 @@ fn seller(text: &str) -> Result<SellerArgument, String> {
 pub(super) fn tag(text: &str) -> Result<String, String> {
     let fits = (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if fits { Ok(text.to_owned()) } else { Err("a tag is 1 to 16 ASCII letters and digits".to_owned()) }
+}
+
+/// Reads RFC 3339, or a date alone as its midnight in UTC.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let midnight = if text.len() == "2026-11-01".len() { "T00:00:00.000Z" } else { "" };
+    Timestamp::parse(&format!("{text}{midnight}"))
+        .map_err(|_| "a time is written as 2026-11-01 (midnight, UTC) or as 2026-11-01T08:30:00Z".to_owned())
+}
+
+/// Reads the pause between two looks: 200ms to 60s.
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        fits if (200..=60_000).contains(&fits.as_millis()) => Ok(fits),
+        _ => Err("an interval is between 200ms and 60s".to_owned()),
+    }
 }
 
 /// Reads `500ms`, `30s`, `2m`, `24h`; more than nothing.
@@ -123,5 +174,21 @@ mod tests {
         for text in ["", "5", "s", "0s", "1d", "25h", "-1s", "1.5s"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_date_is_its_midnight_in_utc() {
+        assert_eq!(moment("2026-11-01"), moment("2026-11-01T00:00:00Z"));
+        assert_eq!(moment("2026-11-01T03:30:00+03:30"), moment("2026-11-01"));
+        for text in ["", "2026", "2026-13-01", "2026-11-31", "01.11.2026", "yesterday"] {
+            assert!(moment(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_interval_has_bounds() {
+        assert_eq!(interval("200ms"), Ok(Duration::from_millis(200)));
+        assert_eq!(interval("1m"), Ok(Duration::from_secs(60)));
+        assert!(interval("199ms").is_err() && interval("61s").is_err());
     }
 }

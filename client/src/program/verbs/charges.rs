@@ -1,15 +1,18 @@
 //! `etebar charge` and `etebar charges`.
 
 use crate::api::{
-    BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, MAX_BATCH, NewCharge, NewReversal,
+    BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, MAX_BATCH, MAX_PAGE, NewCharge,
+    NewReversal,
 };
 use crate::client::{ChargeFilter, Span};
 
 use super::super::arguments::{ChargeOne, Charges, SpanArguments};
 use super::super::import;
-use super::super::output::{grouped, or_dash, sheet, table};
+use super::super::lists::{self, Listed};
+use super::super::output::{grouped, money, or_dash, sheet, table};
+use super::super::paint::Cell;
 use super::super::stop::Stop;
-use super::{Session, journal, print_list, replay_note, text_of};
+use super::{Session, journal, replay_note, text_of};
 
 impl From<SpanArguments> for Span {
     fn from(span: SpanArguments) -> Span {
@@ -28,8 +31,7 @@ pub(super) async fn run(session: &Session, verb: Charges) -> Result<(), Stop> {
     match verb {
         Charges::List { phone, seller, idempotency_key, span, listing } => {
             let filter = ChargeFilter { phone, seller, key: idempotency_key, span: span.into() };
-            let head = ["id", ">entry", "seller", "phone", ">amount", ">balance", "created at", ">reversed by"];
-            print_list(session, client.charges_list(&filter, listing.page()), &listing, &head, row).await
+            lists::print(session, client.charges_list(&filter, MAX_PAGE), &listing).await
         }
         Charges::Show { id } => {
             let answer = client.charge_read(id).await?;
@@ -77,18 +79,25 @@ fn batch_row(result: &BatchResult, item: &BatchItem<'_>) -> Vec<String> {
     vec![item.idempotency_key.to_string(), result.status.to_string(), replayed.to_owned(), or_dash(charge.or(problem))]
 }
 
-fn row(read: &ChargeRead) -> Vec<String> {
-    let charge = &read.charge;
-    vec![
-        charge.id.to_string(),
-        charge.entry.to_string(),
-        charge.seller_id.to_string(),
-        charge.phone.clone(),
-        grouped(charge.amount),
-        grouped(charge.balance),
-        charge.created_at.to_string(),
-        or_dash(read.reversed_by),
-    ]
+impl Listed for ChargeRead {
+    const HEAD: &'static [&'static str] =
+        &["id", ">entry", "seller", "phone", ">amount", ">balance", "created at", ">reversed by"];
+    const COLUMNS: &'static [&'static str] =
+        &["id", "entry", "seller_id", "phone", "amount", "balance", "created_at", "reversed_by"];
+
+    fn row(&self) -> Vec<Cell> {
+        let charge = &self.charge;
+        vec![
+            charge.id.to_string().into(),
+            charge.entry.to_string().into(),
+            charge.seller_id.to_string().into(),
+            charge.phone.clone().into(),
+            money(charge.amount),
+            money(charge.balance),
+            charge.created_at.to_string().into(),
+            or_dash(self.reversed_by).into(),
+        ]
+    }
 }
 
 fn pairs(charge: &Charge) -> Vec<(&'static str, String)> {

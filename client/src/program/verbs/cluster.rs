@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use crate::api::{ClusterStatus, MemberRole};
+use crate::api::{ClusterStatus, Member, MemberRole};
 
 use super::super::books::members::{self, MemberDigest};
-use super::super::output::{or_dash, table};
+use super::super::output::{or_dash, table, yes_or_no};
+use super::super::paint::Cell;
 use super::super::stop::Stop;
 use super::Session;
 
@@ -15,23 +16,17 @@ pub(super) async fn status(session: &Session) -> Result<(), Stop> {
 }
 
 fn shown(cluster: &ClusterStatus) -> String {
-    let rows: Vec<_> = cluster
+    let rows: Vec<Vec<Cell>> = cluster
         .members
         .iter()
         .map(|member| {
-            let role = match (cluster.leader == Some(member.id), member.role) {
-                (true, _) => "leader",
-                (false, MemberRole::Voter) => "follower",
-                (false, MemberRole::Learner) => "learner",
-            };
-            let healthy = if member.healthy { "yes" } else { "NO" };
             vec![
-                member.id.to_string(),
-                member.api.clone(),
-                role.to_owned(),
-                healthy.to_owned(),
-                or_dash(member.applied),
-                or_dash(member.lag),
+                member.id.to_string().into(),
+                member.api.clone().into(),
+                role(cluster, member).into(),
+                yes_or_no(member.healthy),
+                or_dash(member.applied).into(),
+                or_dash(member.lag).into(),
             ]
         })
         .collect();
@@ -41,6 +36,15 @@ fn shown(cluster: &ClusterStatus) -> String {
         "leader {leader}, term {}, applied {}, version {}\n{members}",
         cluster.term, cluster.applied, cluster.version
     )
+}
+
+/// What a member is, by that view of the cluster.
+pub(in crate::program) fn role(cluster: &ClusterStatus, member: &Member) -> &'static str {
+    match (cluster.leader == Some(member.id), member.role) {
+        (true, _) => "leader",
+        (false, MemberRole::Voter) => "follower",
+        (false, MemberRole::Learner) => "learner",
+    }
 }
 
 /// What `digest --json` prints.

@@ -1,12 +1,15 @@
 //! `etebar credit-requests` and `etebar adjust`.
 
-use crate::api::{CreditRequest, NewAdjustment, NewCreditRequest, RequestStatus, Verdict};
+use crate::api::{CreditRequest, MAX_PAGE, NewAdjustment, NewCreditRequest, RequestStatus, Verdict};
 use crate::client::CreditRequestFilter;
 
 use super::super::arguments::{Adjust, CreditRequests};
-use super::super::output::{grouped, or_dash, sheet};
+use super::super::lists::{self, Listed};
+use super::super::output::{money, or_dash, sheet};
+use super::super::paint::Cell;
+use super::super::review;
 use super::super::stop::Stop;
-use super::{Session, journal, print_list, replay_note};
+use super::{Session, journal, replay_note};
 
 pub(super) async fn run(session: &Session, verb: CreditRequests) -> Result<(), Stop> {
     let client = &session.client;
@@ -15,6 +18,7 @@ pub(super) async fn run(session: &Session, verb: CreditRequests) -> Result<(), S
             let new = NewCreditRequest { amount, note: note.map(Into::into) };
             client.request_credit(&new, &once.key()?).await?
         }
+        CreditRequests::Review => return review::run(session).await,
         CreditRequests::Show { id } => client.credit_request(id).await?,
         CreditRequests::Approve { id, reason } => {
             client.approve(id, &Verdict { reason: reason.map(Into::into) }).await?
@@ -22,9 +26,7 @@ pub(super) async fn run(session: &Session, verb: CreditRequests) -> Result<(), S
         CreditRequests::Reject { id, reason } => client.reject(id, &Verdict { reason: reason.map(Into::into) }).await?,
         CreditRequests::List { status, seller, listing } => {
             let filter = CreditRequestFilter { status: status.map(Into::into), seller };
-            let head = ["id", "seller", ">amount", "status", "created at", "decided at", "decided by"];
-            return print_list(session, client.credit_requests_list(filter, listing.page()), &listing, &head, row)
-                .await;
+            return lists::print(session, client.credit_requests_list(filter, MAX_PAGE), &listing).await;
         }
     };
     session.output.either(&answer.value, || format!("{}{}", shown(&answer.value), replay_note(answer.replayed)))
@@ -36,36 +38,44 @@ pub(super) async fn adjust(session: &Session, verb: Adjust) -> Result<(), Stop> 
     journal::print_entry(session, &answer)
 }
 
-fn row(request: &CreditRequest) -> Vec<String> {
-    vec![
-        request.id.to_string(),
-        request.seller_id.to_string(),
-        grouped(request.amount),
-        status(request.status).to_owned(),
-        request.created_at.to_string(),
-        or_dash(request.decided_at),
-        or_dash(request.decided_by.as_ref()),
-    ]
+impl Listed for CreditRequest {
+    const HEAD: &'static [&'static str] =
+        &["id", "seller", ">amount", "status", "created at", "decided at", "decided by", "note"];
+    const COLUMNS: &'static [&'static str] =
+        &["id", "seller_id", "amount", "note", "status", "created_at", "decided_at", "decided_by", "reason"];
+
+    fn row(&self) -> Vec<Cell> {
+        vec![
+            self.id.to_string().into(),
+            self.seller_id.to_string().into(),
+            money(self.amount),
+            status(self.status),
+            self.created_at.to_string().into(),
+            or_dash(self.decided_at).into(),
+            or_dash(self.decided_by.as_ref()).into(),
+            or_dash(self.note.as_ref()).into(),
+        ]
+    }
 }
 
 fn shown(request: &CreditRequest) -> String {
     sheet(&[
-        ("id", request.id.to_string()),
-        ("seller", request.seller_id.to_string()),
-        ("amount", grouped(request.amount)),
-        ("note", or_dash(request.note.as_ref())),
-        ("status", status(request.status).to_owned()),
-        ("created at", request.created_at.to_string()),
-        ("decided at", or_dash(request.decided_at)),
-        ("decided by", or_dash(request.decided_by.as_ref())),
-        ("reason", or_dash(request.reason.as_ref())),
+        ("id", request.id.to_string().into()),
+        ("seller", request.seller_id.to_string().into()),
+        ("amount", money(request.amount)),
+        ("note", or_dash(request.note.as_ref()).into()),
+        ("status", status(request.status)),
+        ("created at", request.created_at.to_string().into()),
+        ("decided at", or_dash(request.decided_at).into()),
+        ("decided by", or_dash(request.decided_by.as_ref()).into()),
+        ("reason", or_dash(request.reason.as_ref()).into()),
     ])
 }
 
-fn status(status: RequestStatus) -> &'static str {
+pub(in crate::program) fn status(status: RequestStatus) -> Cell {
     match status {
-        RequestStatus::Pending => "pending",
-        RequestStatus::Approved => "approved",
-        RequestStatus::Rejected => "rejected",
+        RequestStatus::Pending => Cell::waiting("pending"),
+        RequestStatus::Approved => Cell::good("approved"),
+        RequestStatus::Rejected => Cell::bad("rejected"),
     }
 }

@@ -1,23 +1,22 @@
 //! `etebar statement`, `journal`, `reconcile`, `phone`, `audit`.
 
-use crate::api::{Audit, Entry, EntryKind, Reconciliation};
+use crate::api::{Audit, Entry, EntryKind, MAX_PAGE, Reconciliation};
 use crate::client::Answer;
 
-use super::super::arguments::{Listing, OneSeller, Statement};
-use super::super::output::{count, grouped, or_dash, sheet};
+use super::super::arguments::{Journal, OneSeller, Statement};
+use super::super::lists::{self, Listed};
+use super::super::output::{count, grouped, money, or_dash, sheet, yes_or_no};
+use super::super::paint::Cell;
 use super::super::stop::Stop;
-use super::{Session, print_list, replay_note};
-
-const HEAD: [&str; 8] = [">entry", "created at", "kind", "seller", ">amount", ">balance", "phone", "actor"];
+use super::{Session, replay_note};
 
 pub(super) async fn statement(session: &Session, verb: Statement) -> Result<(), Stop> {
     let seller = own_id(session, &verb.seller).await?;
-    let pager = session.client.entries_list(seller, verb.span.into(), verb.listing.page());
-    print_list(session, pager, &verb.listing, &HEAD, row).await
+    lists::print(session, session.client.entries_list(seller, verb.span.into(), MAX_PAGE), &verb.listing).await
 }
 
-pub(super) async fn journal(session: &Session, listing: Listing) -> Result<(), Stop> {
-    print_list(session, session.client.journal(listing.page()), &listing, &HEAD, row).await
+pub(super) async fn journal(session: &Session, verb: Journal) -> Result<(), Stop> {
+    lists::print(session, session.client.journal_within(verb.span.into(), MAX_PAGE), &verb.listing).await
 }
 
 pub(super) async fn reconcile(session: &Session, seller: OneSeller) -> Result<(), Stop> {
@@ -78,17 +77,36 @@ fn consistent(consistent: bool, otherwise: &str) -> Result<(), Stop> {
     if consistent { Ok(()) } else { Err(Stop::Broken(otherwise.to_owned())) }
 }
 
-fn row(entry: &Entry) -> Vec<String> {
-    vec![
-        entry.entry.to_string(),
-        entry.created_at.to_string(),
-        kind(entry.kind).to_owned(),
-        entry.seller_id.to_string(),
-        grouped(entry.amount),
-        grouped(entry.balance),
-        or_dash(entry.phone.as_ref()),
-        entry.actor.clone(),
-    ]
+impl Listed for Entry {
+    const HEAD: &'static [&'static str] =
+        &[">entry", "created at", "kind", "seller", ">amount", ">balance", "phone", "actor"];
+    const COLUMNS: &'static [&'static str] = &[
+        "entry",
+        "created_at",
+        "kind",
+        "seller_id",
+        "amount",
+        "balance",
+        "debit",
+        "credit",
+        "reference",
+        "phone",
+        "actor",
+        "digest",
+    ];
+
+    fn row(&self) -> Vec<Cell> {
+        vec![
+            self.entry.to_string().into(),
+            self.created_at.to_string().into(),
+            kind(self.kind).into(),
+            self.seller_id.to_string().into(),
+            money(self.amount),
+            money(self.balance),
+            or_dash(self.phone.as_ref()).into(),
+            self.actor.clone().into(),
+        ]
+    }
 }
 
 fn kind(kind: EntryKind) -> &'static str {
@@ -102,35 +120,31 @@ fn kind(kind: EntryKind) -> &'static str {
 
 fn reconciliation(books: &Reconciliation) -> String {
     sheet(&[
-        ("seller", books.seller_id.to_string()),
-        ("credits", grouped(books.credits)),
-        ("adjustments", grouped(books.adjustments)),
-        ("charges", grouped(books.charges)),
-        ("reversals", grouped(books.reversals)),
-        ("sum", grouped(books.sum)),
-        ("balance", grouped(books.balance)),
-        ("entries", count(books.entries)),
-        ("consistent", yes_or_no(books.consistent).to_owned()),
+        ("seller", books.seller_id.to_string().into()),
+        ("credits", money(books.credits)),
+        ("adjustments", money(books.adjustments)),
+        ("charges", money(books.charges)),
+        ("reversals", money(books.reversals)),
+        ("sum", money(books.sum)),
+        ("balance", money(books.balance)),
+        ("entries", count(books.entries).into()),
+        ("consistent", yes_or_no(books.consistent)),
     ])
 }
 
 fn audited(audit: &Audit) -> String {
     sheet(&[
-        ("entries", count(audit.entries)),
-        ("sellers", count(audit.sellers)),
-        ("credits", grouped(audit.credits)),
-        ("adjustments", grouped(audit.adjustments)),
-        ("charges", grouped(audit.charges)),
-        ("reversals", grouped(audit.reversals)),
-        ("seller balances", grouped(audit.seller_balances)),
-        ("phone balances", grouped(audit.phone_balances)),
-        ("treasury", grouped(audit.treasury)),
-        ("consistent", yes_or_no(audit.consistent).to_owned()),
-        ("applied", audit.applied.to_string()),
-        ("digest", audit.digest.clone()),
+        ("entries", count(audit.entries).into()),
+        ("sellers", count(audit.sellers).into()),
+        ("credits", money(audit.credits)),
+        ("adjustments", money(audit.adjustments)),
+        ("charges", money(audit.charges)),
+        ("reversals", money(audit.reversals)),
+        ("seller balances", money(audit.seller_balances)),
+        ("phone balances", money(audit.phone_balances)),
+        ("treasury", money(audit.treasury)),
+        ("consistent", yes_or_no(audit.consistent)),
+        ("applied", audit.applied.to_string().into()),
+        ("digest", audit.digest.clone().into()),
     ])
-}
-
-fn yes_or_no(yes: bool) -> &'static str {
-    if yes { "yes" } else { "NO" }
 }

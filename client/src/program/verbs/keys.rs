@@ -1,11 +1,13 @@
 //! `etebar keys`.
 
-use crate::api::{Key, NewKey, Role};
+use crate::api::{Key, MAX_PAGE, NewKey, Role};
 
 use super::super::arguments::Keys;
+use super::super::lists::{self, Listed};
 use super::super::output::{or_dash, sheet};
+use super::super::paint::Cell;
 use super::super::stop::Stop;
-use super::{Session, print_list, replay_note};
+use super::{Session, replay_note};
 
 pub(super) async fn run(session: &Session, verb: Keys) -> Result<(), Stop> {
     let client = &session.client;
@@ -22,10 +24,7 @@ pub(super) async fn run(session: &Session, verb: Keys) -> Result<(), Stop> {
                 format!("{}{}{lost}", shown(&answer.value), replay_note(answer.replayed))
             })
         }
-        Keys::List(listing) => {
-            let head = ["id", "role", "name", "seller", "created at"];
-            print_list(session, client.keys_list(listing.page()), &listing, &head, row).await
-        }
+        Keys::List(listing) => lists::print(session, client.keys_list(MAX_PAGE), &listing).await,
         Keys::Revoke { id } => {
             client.revoke_key(id).await?;
             session.output.remark("revoked")
@@ -33,14 +32,20 @@ pub(super) async fn run(session: &Session, verb: Keys) -> Result<(), Stop> {
     }
 }
 
-fn row(key: &Key) -> Vec<String> {
-    vec![
-        key.id.to_string(),
-        role(key.role).to_owned(),
-        key.name.clone(),
-        or_dash(key.seller_id),
-        key.created_at.to_string(),
-    ]
+/// Without the secret, which no list has.
+impl Listed for Key {
+    const HEAD: &'static [&'static str] = &["id", "role", "name", "seller", "created at"];
+    const COLUMNS: &'static [&'static str] = &["id", "role", "name", "seller_id", "created_at"];
+
+    fn row(&self) -> Vec<Cell> {
+        vec![
+            self.id.to_string().into(),
+            role(self.role).into(),
+            self.name.clone().into(),
+            or_dash(self.seller_id).into(),
+            self.created_at.to_string().into(),
+        ]
+    }
 }
 
 fn shown(key: &Key) -> String {

@@ -7,18 +7,18 @@ mod journal;
 mod keys;
 mod sellers;
 
+pub(super) use cluster::role;
+pub(super) use credit::status as credit_status;
+pub(super) use sellers::status as seller_status;
+
 use std::path::Path;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use crate::client::{Client, IdempotencyKey};
 
-use crate::api::{MAX_PAGE, Page};
-use crate::client::{Client, IdempotencyKey, Pager};
-
-use super::arguments::{Arguments, Global, Listing, Once, Verb};
-use super::output::{Output, table};
+use super::arguments::{Arguments, Global, Once, Verb};
+use super::output::Output;
 use super::stop::Stop;
-use super::{bench, load, plot, prove, verify};
+use super::{bench, completions, load, plot, prove, verify, watch};
 
 /// What a verb works with.
 pub(super) struct Session {
@@ -27,6 +27,10 @@ pub(super) struct Session {
 }
 
 pub(super) async fn run(arguments: Arguments, output: Output) -> Result<(), Stop> {
+    // A shell's start-up file asks for completions where no server is set, or a wrong one.
+    if let Verb::Completions { shell } = arguments.verb {
+        return completions::print(shell);
+    }
     let session = &Session { client: client(&arguments.global)?, output };
     match arguments.verb {
         Verb::Sellers(verb) => sellers::run(session, verb).await,
@@ -36,15 +40,17 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> Result<(), Stop
         Verb::Charge(verb) => charges::one(session, verb).await,
         Verb::Charges(verb) => charges::run(session, verb).await,
         Verb::Statement(verb) => journal::statement(session, verb).await,
-        Verb::Journal(listing) => journal::journal(session, listing).await,
+        Verb::Journal(verb) => journal::journal(session, verb).await,
         Verb::Reconcile(seller) => journal::reconcile(session, seller).await,
         Verb::Phone { number } => journal::phone(session, &number).await,
         Verb::Audit => journal::audit(session).await,
         Verb::Cluster { verb: _ } => cluster::status(session).await,
+        Verb::Watch(verb) => watch::run(session, &arguments.global, verb).await,
         Verb::Digest { applied } => cluster::digest(session, applied).await,
         Verb::Bench(verb) => bench::run(session, &arguments.global, verb).await,
         Verb::Verify => verify::run(session).await,
         Verb::Load(verb) => load::run(session, verb).await,
+        Verb::Completions { shell } => completions::print(shell),
         Verb::Prove { record } => prove::run(session, &record).await,
         Verb::Plot(verb) => plot::run(session, &verb),
     }
@@ -66,36 +72,6 @@ impl Once {
             None => Ok(IdempotencyKey::random()?),
         }
     }
-}
-
-impl Listing {
-    /// The size of pages that brings it with the fewest requests.
-    fn page(&self) -> u32 {
-        self.limit.min(MAX_PAGE)
-    }
-}
-
-/// Prints up to `listing.limit` items of a list: a page in JSON, a table for people.
-async fn print_list<T: Serialize + DeserializeOwned>(
-    session: &Session,
-    pager: Pager<T>,
-    listing: &Listing,
-    head: &[&str],
-    row: fn(&T) -> Vec<String>,
-) -> Result<(), Stop> {
-    let wanted = listing.limit as usize;
-    let mut pager = pager.after(listing.after.clone());
-    let mut page = Page { items: Vec::new(), next: None };
-    while page.items.len() < wanted {
-        let Some(more) = pager.next_page().await? else { break };
-        page.items.extend(more.value.items);
-        page.next = more.value.next;
-    }
-    session.output.either(&page, || {
-        let rows: Vec<_> = page.items.iter().map(row).collect();
-        let more = page.next.as_ref().map_or(String::new(), |next| format!("\nmore follows: --after {next}"));
-        format!("{}{more}", table(head, &rows))
-    })
 }
 
 /// The text of a file, or of stdin for `-`.

@@ -1,11 +1,13 @@
 //! `etebar sellers`.
 
-use crate::api::{NewSeller, Seller, SellerStatus};
+use crate::api::{MAX_PAGE, NewSeller, Seller, SellerStatus};
 
 use super::super::arguments::Sellers;
-use super::super::output::{grouped, sheet};
+use super::super::lists::{self, Listed};
+use super::super::output::{money, sheet};
+use super::super::paint::Cell;
 use super::super::stop::Stop;
-use super::{Session, print_list, replay_note};
+use super::{Session, replay_note};
 
 pub(super) async fn run(session: &Session, verb: Sellers) -> Result<(), Stop> {
     let client = &session.client;
@@ -14,37 +16,39 @@ pub(super) async fn run(session: &Session, verb: Sellers) -> Result<(), Stop> {
         Sellers::Show(seller) => client.seller(seller.id.0).await?,
         Sellers::Suspend { id } => client.suspend_seller(id).await?,
         Sellers::Activate { id } => client.activate_seller(id).await?,
-        Sellers::List(listing) => {
-            let head = ["id", "name", "status", ">balance", "created at"];
-            return print_list(session, client.sellers_list(listing.page()), &listing, &head, row).await;
-        }
+        Sellers::List(listing) => return lists::print(session, client.sellers_list(MAX_PAGE), &listing).await,
     };
     session.output.either(&answer.value, || format!("{}{}", shown(&answer.value), replay_note(answer.replayed)))
 }
 
-fn row(seller: &Seller) -> Vec<String> {
-    vec![
-        seller.id.to_string(),
-        seller.name.clone(),
-        status(seller.status).to_owned(),
-        grouped(seller.balance),
-        seller.created_at.to_string(),
-    ]
+impl Listed for Seller {
+    const HEAD: &'static [&'static str] = &["id", "name", "status", ">balance", "created at"];
+    const COLUMNS: &'static [&'static str] = &["id", "name", "status", "balance", "created_at"];
+
+    fn row(&self) -> Vec<Cell> {
+        vec![
+            self.id.to_string().into(),
+            self.name.clone().into(),
+            status(self.status),
+            money(self.balance),
+            self.created_at.to_string().into(),
+        ]
+    }
 }
 
 fn shown(seller: &Seller) -> String {
     sheet(&[
-        ("id", seller.id.to_string()),
-        ("name", seller.name.clone()),
-        ("status", status(seller.status).to_owned()),
-        ("balance", grouped(seller.balance)),
-        ("created at", seller.created_at.to_string()),
+        ("id", seller.id.to_string().into()),
+        ("name", seller.name.clone().into()),
+        ("status", status(seller.status)),
+        ("balance", money(seller.balance)),
+        ("created at", seller.created_at.to_string().into()),
     ])
 }
 
-fn status(status: SellerStatus) -> &'static str {
+pub(in crate::program) fn status(status: SellerStatus) -> Cell {
     match status {
-        SellerStatus::Active => "active",
-        SellerStatus::Suspended => "suspended",
+        SellerStatus::Active => Cell::good("active"),
+        SellerStatus::Suspended => Cell::bad("suspended"),
     }
 }

@@ -1,0 +1,126 @@
+//! `etebar credit-requests review` in a terminal, against a ledger of one request.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tests::tmux::Tmux;
+use uuid::Uuid;
+
+use crate::fake::{Fake, Reaction, problem};
+use crate::program::{code, err, etebar};
+
+const SELLER: Uuid = Uuid::from_u128(2);
+const REQUEST: Uuid = Uuid::from_u128(10);
+
+fn request(status: &str, by: Option<&str>, reason: Option<&str>) -> Value {
+    json!({
+        "id": REQUEST, "seller_id": SELLER, "amount": "1000000", "note": "week\u{1b}[2J 12", "status": status,
+        "created_at": "2026-11-01T08:30:00.000Z", "decided_at": null, "decided_by": by, "reason": reason,
+    })
+}
+
+/// A ledger with one pending request. `verdict` answers a verdict; from then on the request stands as `after`.
+fn ledger(verdict: (u16, String), after: Value) -> Fake {
+    let now = Arc::new(Mutex::new(request("pending", None, None)));
+    Fake::start(move |asked, _| {
+        let mut now = now.lock().unwrap();
+        if asked.line.starts_with("POST ") {
+            *now = after.clone();
+            return Reaction::Answer(verdict.0, vec![], verdict.1.clone());
+        }
+        let body = if asked.line.starts_with("GET /v1/credit-requests?") {
+            let pending = now["status"] == "pending";
+            json!({"items": if pending { vec![now.clone()] } else { vec![] }, "next": null})
+        } else if asked.line.starts_with("GET /v1/credit-requests/") {
+            now.clone()
+        } else {
+            json!({"id": SELLER, "name": "فروشگاه", "status": "suspended", "balance": "700000",
+                   "created_at": "2026-11-01T08:30:00.000Z"})
+        };
+        Reaction::Answer(200, vec![], body.to_string())
+    })
+}
+
+fn verdicts(fake: &Fake) -> Vec<String> {
+    fake.asked().into_iter().filter(|asked| asked.line.starts_with("POST ")).map(|asked| asked.line).collect()
+}
+
+fn reviewing(fake: &Fake) -> Tmux {
+    let settings = [("ETEBAR_SERVER", fake.url.as_str()), ("ETEBAR_KEY", "etb_admin_x")];
+    let terminal = Tmux::start((100, 40), &settings);
+    terminal.command("stty -g > /dev/null; before=$(stty -g)");
+    let program = env!("CARGO_BIN_EXE_etebar");
+    terminal.command(&format!(
+        "clear; {program} credit-requests review; echo \"exit=$? same=$([ \"$before\" = \"$(stty -g)\" ] && echo yes)\""
+    ));
+    terminal.wait_for("? help >");
+    terminal
+}
+
+#[test]
+fn a_request_is_shown_with_all_that_a_verdict_needs() {
+    let fake = ledger((200, request("approved", Some("me"), None).to_string()), request("approved", Some("me"), None));
+    let terminal = reviewing(&fake);
+    let screen = terminal.screen();
+    for shown in ["request 1 of 1", "فروشگاه", "suspended", "1,000,000", "[2J 12", "700,000", "1,700,000"] {
+        assert!(screen.contains(shown), "{shown} is missing in\n{screen}");
+    }
+    terminal.keys(&["?"]);
+    terminal.wait_for("A verdict is for ever");
+    terminal.keys(&["q"]);
+    terminal.wait_for("approved 0, rejected 0, skipped 0, not looked at 1");
+    terminal.wait_for("exit=0 same=yes");
+}
+
+#[test]
+fn one_key_decides_nothing() {
+    let fake = ledger((200, request("approved", Some("me"), None).to_string()), request("approved", Some("me"), None));
+    let terminal = reviewing(&fake);
+    terminal.keys(&["a"]);
+    terminal.wait_for("credit 1,000,000 to");
+    terminal.keys(&["a"]);
+    terminal.wait_for("not approved");
+    terminal.keys(&["r"]);
+    terminal.wait_for("reason, which");
+    terminal.text("no");
+    terminal.keys(&["Escape"]);
+    terminal.wait_for("not rejected");
+    terminal.keys(&["s"]);
+    terminal.wait_for("approved 0, rejected 0, skipped 1");
+    assert_eq!(verdicts(&fake), Vec::<String>::new());
+}
+
+#[test]
+fn a_verdict_that_somebody_else_gave_meanwhile_is_shown_and_no_error() {
+    let fake =
+        ledger((409, problem("credit_request_decided", 409)), request("rejected", Some("boss"), Some("too late")));
+    let terminal = reviewing(&fake);
+    terminal.keys(&["a"]);
+    terminal.wait_for("credit 1,000,000 to");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("rejected meanwhile by boss (too late); nothing moved now");
+    terminal.wait_for("approved 0, rejected 0, skipped 0, decided by others 1");
+    terminal.wait_for("exit=0 same=yes");
+}
+
+#[test]
+fn a_key_that_may_not_decide_ends_it_with_1_and_the_terminal_as_it_was() {
+    let fake = ledger((403, problem("forbidden", 403)), request("pending", None, None));
+    let terminal = reviewing(&fake);
+    terminal.keys(&["r"]);
+    terminal.wait_for("reason, which");
+    terminal.text("over the limit");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("exit=1 same=yes");
+    assert!(fake.asked().iter().any(|asked| asked.body == r#"{"reason":"over the limit"}"#));
+}
+
+#[test]
+fn elsewhere_than_on_a_terminal_it_is_wrong_usage() {
+    let fake = ledger((200, String::new()), request("pending", None, None));
+    for arguments in [&["credit-requests", "review"][..], &["credit-requests", "review", "--json"]] {
+        let output = etebar(&fake.url, arguments);
+        assert_eq!(code(&output), 2);
+        assert!(err(&output).contains("list --status pending"), "{}", err(&output));
+    }
+}
