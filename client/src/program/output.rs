@@ -51,14 +51,14 @@ impl Output {
     /// What is under way, for people alone, on stderr.
     pub(super) fn progress(&self, text: &str) {
         if !self.json {
-            eprintln!("{text}");
+            complain(text);
         }
     }
 
     /// Why there is no result.
     pub(super) fn stop(&self, stop: &Stop) {
         if !self.json {
-            eprintln!("etebar: {stop}");
+            complain(&format!("etebar: {stop}"));
             return;
         }
         let value = match stop {
@@ -75,8 +75,13 @@ impl Output {
             Stop::Unproven(text) => json!({"code": "unproven", "detail": text}),
             Stop::Broken(text) => json!({"code": "broken_promise", "detail": text}),
         };
-        eprintln!("{value}");
+        complain(&value.to_string());
     }
+}
+
+/// A line on stderr. Where nobody reads it, the exit code still tells.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// A line on stdout. A reader that went away (`| head`) has all that it wanted; the verb goes on, since its exit code may
