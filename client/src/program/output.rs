@@ -51,7 +51,7 @@ impl Output {
     /// What is under way, for people alone, on stderr.
     pub(super) fn progress(&self, text: &str) {
         if !self.json {
-            eprintln!("{text}");
+            complain(text);
         }
     }
 
@@ -63,9 +63,9 @@ impl Output {
     /// Why there is no result, and what to do next.
     pub(super) fn stop(&self, stop: &Stop, hint: Option<&str>) {
         if !self.json {
-            eprintln!("etebar: {stop}");
+            complain(&format!("etebar: {stop}"));
             if let Some(hint) = hint {
-                eprintln!("hint: {hint}");
+                complain(&format!("hint: {hint}"));
             }
             return;
         }
@@ -90,8 +90,13 @@ impl Output {
         if let Some(hint) = hint {
             value["hint"] = json!(hint);
         }
-        eprintln!("{value}");
+        complain(&value.to_string());
     }
+}
+
+/// A line on stderr. Where nobody reads it, the exit code still tells.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// A line on stdout. A reader that went away (`| head`) has all that it wanted; the verb goes on, since its exit code may

@@ -44,9 +44,10 @@ pub(super) struct Terminal {
     painted: bool,
 }
 
-/// Whether somebody sits at both ends.
+/// Whether somebody sits at both ends, at a terminal that can do more than print.
 pub(super) fn is_there() -> bool {
-    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    !dumb && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
 impl Terminal {

@@ -199,6 +199,15 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
+fn an_error_that_nobody_reads_leaves_the_exit_code() {
+    let fake = Fake::start(|_, _| Reaction::Answer(403, vec![], problem("forbidden", 403)));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_etebar"));
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    command.args(["journal", "--all"]).env("ETEBAR_SERVER", &fake.url).stderr(full);
+    assert_eq!(command.status().unwrap().code(), Some(1));
+}
+
+#[test]
 fn colours_are_for_terminals_unless_asked_for_and_never_in_data() {
     let fake = list(1, entry);
     let coloured = |arguments: &[&str]| out(&etebar(&fake.url, arguments)).contains('\u{1b}');

@@ -21,12 +21,18 @@ fn request(status: &str, by: Option<&str>, reason: Option<&str>) -> Value {
 
 /// A ledger with one pending request. `verdict` answers a verdict; from then on the request stands as `after`.
 fn ledger(verdict: (u16, String), after: Value) -> Fake {
-    let now = Arc::new(Mutex::new(request("pending", None, None)));
+    reacting(after, move |_| Reaction::Answer(verdict.0, vec![], verdict.1.clone()))
+}
+
+/// The same, where `verdict` reacts to a verdict, told how many came before.
+fn reacting(after: Value, verdict: impl Fn(usize) -> Reaction + Send + Sync + 'static) -> Fake {
+    let state = Arc::new(Mutex::new((request("pending", None, None), 0)));
     Fake::start(move |asked, _| {
-        let mut now = now.lock().unwrap();
+        let (now, verdicts) = &mut *state.lock().unwrap();
         if asked.line.starts_with("POST ") {
             *now = after.clone();
-            return Reaction::Answer(verdict.0, vec![], verdict.1.clone());
+            *verdicts += 1;
+            return verdict(*verdicts - 1);
         }
         let body = if asked.line.starts_with("GET /v1/credit-requests?") {
             let pending = now["status"] == "pending";
@@ -101,6 +107,23 @@ fn a_verdict_that_somebody_else_gave_meanwhile_is_shown_and_no_error() {
     terminal.wait_for("rejected meanwhile by boss (too late); nothing moved now");
     terminal.wait_for("approved 0, rejected 0, skipped 0, decided by others 1");
     terminal.wait_for("exit=0 same=yes");
+}
+
+#[test]
+fn a_verdict_counts_as_ours_where_only_its_first_answer_was_lost() {
+    let approved = request("approved", Some("me"), None);
+    let replay = Reaction::Answer(200, vec!["idempotency-replayed: true"], approved.to_string());
+    for (lost, closing) in [(1, "approved 1 (1,000,000), rejected 0, skipped 0"), (0, "decided by others 1")] {
+        let replay = replay.clone();
+        let fake =
+            reacting(approved.clone(), move |before| if before < lost { Reaction::Break } else { replay.clone() });
+        let terminal = reviewing(&fake);
+        terminal.keys(&["a"]);
+        terminal.wait_for("credit 1,000,000 to");
+        terminal.keys(&["Enter"]);
+        terminal.wait_for(closing);
+        assert_eq!(verdicts(&fake).len(), lost + 1);
+    }
 }
 
 #[test]

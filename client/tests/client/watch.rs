@@ -142,6 +142,20 @@ fn colours_are_off_where_no_color_is_set() {
 }
 
 #[test]
+fn a_dumb_terminal_gets_lines() {
+    let fake = cluster("d1d1d1d1d1", &Arc::default());
+    let settings = [("ETEBAR_SERVER", fake.url.as_str()), ("ETEBAR_KEY", "etb_admin_x")];
+    let terminal = Tmux::start((80, 24), &settings);
+    terminal.command(&format!(
+        "TERM=dumb {} watch --count 1 --interval 10s; echo \"exit=$?\"",
+        env!("CARGO_BIN_EXE_etebar")
+    ));
+    let screen = terminal.wait_for("exit=0");
+    assert!(screen.contains("leader 1, term 4") && !screen.contains("q quits"), "{screen}");
+    assert!(!terminal.colours().contains("\u{1b}[31m"), "{screen}");
+}
+
+#[test]
 fn a_signal_gives_the_terminal_back() {
     let fake = cluster("d1d1d1d1d1", &Arc::default());
     let file = std::env::temp_dir().join(unique("watch.pid"));
