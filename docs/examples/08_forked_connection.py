@@ -39,6 +39,7 @@ def told_the_child(seller: Seller) -> str:
         os._exit(0)
     ask(connection, seller.key, 5)
     os.write(has_asked[1], b"!")
+    os.close(answer[1])  # else a child that failed would leave us waiting
     told = json.loads(os.read(answer[0], 65_536))
     os.wait()
     return told["amount"]
@@ -53,6 +54,7 @@ def told_by_our_client(etebar: Etebar) -> "list[str]":
         os.write(answer[1], outcome.body["amount"].encode())
         os._exit(0)
     mine = etebar.charge(str(uuid.uuid4()), PHONE, 5).body["amount"]
+    os.close(answer[1])
     childs = os.read(answer[0], 64).decode()
     os.wait()
     return [mine, childs]

@@ -66,7 +66,7 @@ def measure(job, how: str) -> "list[tuple]":
     """A row for each number of workers."""
     rows, alone = [], None
     name = job.__name__.replace("_", " ").replace(" c", " C")
-    for workers in (1, 2, 4, 8) if keeps() else (1, 4):
+    for workers in (1, 2, 4, 8) if keeps() else (1, 2):
         with new_pool(how, workers) as pool:
             seconds, cores = run(pool, job, workers)
         alone = alone or seconds

@@ -42,9 +42,13 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let group = libc::pid_t::try_from(self.0.id()).expect("a pid");
-        // SAFETY: kill touches no memory. The group is the child's own; where nothing is left of it, nothing is done.
+        // SAFETY: kill touches no memory. The group is the child's own, and named after a child not yet waited for.
         unsafe { libc::kill(-group, libc::SIGKILL) };
+        // It was killed; what it ends with is nobody's business.
         let _ = self.0.wait();
     }
 }
@@ -58,7 +62,11 @@ fn python(program: &str) -> Command {
         "the documents' programs need python3, 3.9 or newer (Debian: apt-get install python3)"
     );
     let mut command = programs::clean_command("python3");
-    command.arg(docs().join("examples").join(program)).env("PYTHONDONTWRITEBYTECODE", "1").env_remove("FIGURES");
+    command
+        .arg(docs().join("examples").join(program))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("JOBS", "4")
+        .env_remove("FIGURES");
     command
 }
 
