@@ -24,7 +24,11 @@ use super::types::LogId;
 
 /// Least bytes that a log may be bounded to. Source: a database takes 2 MiB when it is new, and a generation has to be
 /// larger than that, or each write would begin one.
+#[cfg(not(feature = "simulation"))]
 pub const LOG_BYTES_MIN: u64 = 32 * 1024 * 1024;
+/// Least bytes that a log may be bounded to; a simulated database takes nothing when it is new.
+#[cfg(feature = "simulation")]
+pub const LOG_BYTES_MIN: u64 = 8 * 1024;
 
 /// Bounds of the log.
 #[derive(Debug, Clone, Copy)]
