@@ -89,7 +89,7 @@ pub(super) async fn start(
     if planted("key-forgotten-early") && me.node == 1 {
         halve_key_window(&mut state);
     }
-    let acquaintances = Acquaintances::default();
+    let acquaintances = Acquaintances::kept_in(history.clone())?;
     let checkpoint = history.checkpoint();
     let shared = Arc::new(Shared::new(state, checkpoint.applied, checkpoint.membership, acquaintances.clone()));
     run_writer(writer, shared.clone())?;

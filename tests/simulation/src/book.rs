@@ -126,6 +126,11 @@ impl Book {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The book, where nobody else has it open.
+    pub fn try_pages(&self) -> Option<MutexGuard<'_, Pages>> {
+        self.pages.try_lock().ok()
+    }
+
     /// Simulated milliseconds since the beginning.
     pub fn now_ms(&self) -> u64 {
         self.now_ms.load(Ordering::Relaxed)

@@ -66,7 +66,6 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    story::listen_to_panics();
     watch_progress(arguments.seed);
     let Ended { summary, trace, story, invalid } = run::run(arguments.seed, arguments.seconds);
     for line in &story {

@@ -1,34 +1,32 @@
 //! The story of a run, told around the first broken promise.
 
-use std::sync::Mutex;
-
 use etebar_node::raft::Decided;
 use ledger::{Action, Command};
 
-use crate::book::{Broken, Line, Op, Outcome, Pages};
+use crate::book::{Book, Broken, Line, Op, Outcome, Pages};
 use crate::door::Reply;
 
 /// Lines told before the breach.
 const LINES: usize = 60;
 
-static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
-
-/// Keeps the words of a panic for the story instead of printing them.
-pub fn listen_to_panics() {
-    std::panic::set_hook(Box::new(|panic| {
+/// Ends the process with the story when anything panics: a member that panicked cannot be taken down in order.
+pub fn end_with_panics(book: &Book, seed: u64) {
+    let book = book.clone();
+    std::panic::set_hook(Box::new(move |panic| {
         let said = panic.payload_as_str().unwrap_or("it said nothing");
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        if let Ok(mut last) = LAST_PANIC.lock() {
-            // The first one is the reason; others follow from it.
-            last.get_or_insert_with(|| format!("{said} ({place})"));
+        let what = format!("panicked: {said} ({place})");
+        let at_ms = book.now_ms();
+        match book.try_pages() {
+            Some(mut pages) => {
+                pages.broken.push(Broken { at_ms, what, op: None });
+                tell(&pages).iter().for_each(|line| println!("{line}"));
+            }
+            None => println!("{at_ms:>8} ms  BROKEN: {what}"),
         }
-        tracing::warn!(said, place, "panic");
+        println!("seed {seed} trace none: it panicked");
+        std::process::exit(4);
     }));
-}
-
-/// What the first panic said.
-pub fn last_panic() -> String {
-    LAST_PANIC.lock().ok().and_then(|last| last.clone()).unwrap_or_default()
 }
 
 /// The story around the first breach, and all that concerns its op.

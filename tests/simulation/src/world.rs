@@ -1,7 +1,6 @@
 //! The world of a run: members, clients, links and time; what is done to them, and how it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -142,16 +141,14 @@ impl World<'_> {
 
     /// One millisecond.
     pub fn step(&mut self) {
-        let stepped = catch_unwind(AssertUnwindSafe(|| self.sim.step().map_err(|error| error.to_string())));
+        let stepped = self.sim.step();
         let now_ms = self.sim.elapsed().as_millis() as u64;
         self.book.set_now_ms(now_ms);
         STEPS.store(now_ms, Ordering::Relaxed);
         #[cfg(feature = "plants")]
         ledger::plants::set_node_clock_ms(1_700_000_000_000 + now_ms);
-        match stepped {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return self.book.broken(format!("a host failed: {error}")),
-            Err(_panic) => return self.book.broken(format!("a member panicked: {}", crate::story::last_panic())),
+        if let Err(error) = stepped {
+            return self.book.broken(format!("a host failed: {error}"));
         }
         for place in 0..self.hosts.len() {
             self.look_at(place as u64 + 1);
