@@ -57,9 +57,16 @@ where
 }
 
 /// Ends the process after a panic that it cannot go on from. What it acknowledged is synced.
+#[cfg(not(feature = "simulation"))]
 pub fn give_up(what: &str) -> ! {
     tracing::error!(what, "panicked: the process ends");
     std::process::abort()
+}
+
+/// Ends the simulated host, and with it the simulation: it is a broken promise, which has to be told.
+#[cfg(feature = "simulation")]
+pub fn give_up(what: &str) -> ! {
+    panic!("{what} panicked: the process ends")
 }
 
 /// The threads that Raft, its timers and the peer link run on, apart from everything else, so that load elsewhere

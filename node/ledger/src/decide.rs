@@ -6,6 +6,7 @@
 use crate::amount::{Balance, Immovable};
 use crate::command::{Action, Command, Grant, SellerStatus, Verdict};
 use crate::ids::{RecordNumber, SYSTEM_ACTOR, Time};
+use crate::plants::{node_clock_ms, planted};
 use crate::record::{Event, Record, Refusal, RequestShown};
 use crate::state::{ApiKey, State};
 
@@ -94,14 +95,18 @@ pub fn decide(state: &State, facts: &Facts<'_>, command: &Command, stamp: Time) 
         Ok(event) => event,
         Err(No::Before(number)) => return Outcome::Replay(number),
         Err(No::Rejected(rejection)) => return Outcome::Refused(rejection),
-        Err(No::Forbidden(refusal)) if command.idempotency_key.is_none() => {
+        Err(No::Forbidden(refusal)) if command.idempotency_key.is_none() || planted("refusal-forgotten") => {
             return Outcome::Refused(Rejection::Conflict(refusal));
         }
         Err(No::Forbidden(refusal)) => Event::Refused { action: command.action.clone(), refusal },
     };
     Outcome::New(Record {
         number: state.records().saturating_add(1),
-        time: state.time().max(stamp),
+        time: if planted("clock-in-decide") {
+            state.time().max(Time(node_clock_ms()))
+        } else {
+            state.time().max(stamp)
+        },
         actor: command.actor,
         idempotency_key: command.idempotency_key.clone(),
         event,
@@ -164,7 +169,8 @@ fn authorise(state: &State, command: &Command) -> Result<(), Rejection> {
 }
 
 fn active_key<'a>(state: &'a State, command: &Command) -> Result<&'a ApiKey, Rejection> {
-    state.api_key(command.actor).filter(|key| key.revoked_by.is_none()).ok_or(Rejection::KeyRevoked)
+    let is_good = |key: &&ApiKey| key.revoked_by.is_none() || planted("revoked-key-works");
+    state.api_key(command.actor).filter(is_good).ok_or(Rejection::KeyRevoked)
 }
 
 fn replay(facts: &Facts<'_>, command: &Command, number: RecordNumber) -> Outcome {
@@ -242,7 +248,7 @@ fn judge_credit(state: &State, facts: &Facts<'_>, command: &Command) -> Result<E
     let Action::DecideCredit { request, verdict, reason } = &command.action else {
         return Err(Rejection::OutOfPlace.into());
     };
-    if let Some((record, before)) = state.verdict(*request) {
+    if let Some((record, before)) = state.verdict(*request).filter(|_| !planted("double-approve")) {
         return if before == *verdict {
             Err(No::Before(record))
         } else {
@@ -307,7 +313,7 @@ fn judge_reversal(state: &State, facts: &Facts<'_>, command: &Command) -> Result
     let Event::Charged { seller, phone, amount, .. } = &subject.event else {
         return Err(Rejection::UnknownCharge.into());
     };
-    if state.reversal(*charge).is_some() {
+    if state.reversal(*charge).is_some() && !planted("reversal-twice") {
         return Err(Refusal::ChargeReversed.into());
     }
     let before = state.seller(*seller).ok_or(Rejection::UnknownSeller)?.balance;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
+use ledger::plants::{chance, planted};
 use ledger::{Action, Command, Facts, Needs, Outcome, Record, RecordNumber, Rejection, State, Time, decide, needs};
 use openraft::EntryPayload;
 use openraft::storage::EntryResponder;
@@ -37,7 +38,11 @@ pub fn apply(shared: &Shared, history: &History, entries: Vec<EntryResponder<Typ
     for (entry, responder) in entries {
         let outcomes = match entry.payload {
             EntryPayload::Normal(payload) => {
-                let batch = decode(&payload)?;
+                let mut batch = decode(&payload)?;
+                if planted("unordered-iteration") {
+                    let places = batch.commands.len().max(1);
+                    batch.commands.rotate_left(chance() % places);
+                }
                 let fetched = fetch(&shared.replica().state, history, &batch).map_err(io::Error::other)?;
                 let mut replica = shared.replica_mut();
                 let outcomes = decide_all(shared, history, &mut replica, &fetched, batch, responder.is_some());

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ledger::plants::planted;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep};
 
@@ -55,7 +56,10 @@ impl Checkpointer {
         if self.0.shared.failure().borrow().is_some() {
             return Ok(self.last());
         }
-        let to = self.present();
+        let mut to = self.present();
+        if planted("applied-apart") {
+            (to.records, to.digest) = (self.last().records, self.last().digest);
+        }
         if to.applied == self.last().applied || !self.wait_for_log(&to).await {
             return Ok(self.last());
         }

@@ -44,7 +44,7 @@ impl Cluster {
         Ok(Self(Arc::new(Handle { member, room })))
     }
 
-    fn member(&self) -> &Member {
+    pub(super) fn member(&self) -> &Member {
         &self.0.member
     }
 

@@ -23,6 +23,8 @@ mod replica;
 pub mod settings;
 mod snapshot;
 mod stamps;
+#[cfg(feature = "simulation")]
+pub mod standing;
 mod submit;
 
 pub use answers::{ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError};

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use ledger::plants::planted;
 use openraft::ReadPolicy;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -49,7 +50,8 @@ impl ReadGate {
 async fn run(raft: EtebarRaft, mut waiting: mpsc::Receiver<oneshot::Sender<Option<u64>>>) {
     let mut round = Vec::new();
     while waiting.recv_many(&mut round, WAITING).await > 0 {
-        let position = match timeout(ROUND, raft.get_read_log_id(ReadPolicy::ReadIndex)).await {
+        let policy = if planted("stale-read-after-pause") { ReadPolicy::LeaseRead } else { ReadPolicy::ReadIndex };
+        let position = match timeout(ROUND, raft.get_read_log_id(policy)).await {
             Ok(Ok((read, _applied))) => Some(read.index()),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "read position not confirmed");
@@ -70,6 +72,10 @@ impl Member {
         loop {
             let position = match self.leader() {
                 None => None,
+                Some(_) if planted("stale-read-at-follower") => Some(*self.shared.applied().borrow()),
+                Some(leader) if leader == self.me.node && planted("stale-read-at-old-leader") => {
+                    Some(*self.shared.applied().borrow())
+                }
                 Some(leader) if leader == self.me.node => self.reads.position(deadline).await,
                 Some(leader) => self.ask_position(leader, deadline).await,
             };

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
-use ledger::{Action, Command};
+use ledger::plants::planted;
+use ledger::{Action, Command, IdempotencyKey};
 use openraft::async_runtime::WatchReceiver;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::answers::SubmitError;
 use super::link::call::CallError;
@@ -29,7 +30,7 @@ impl Member {
         let may_repeat = commands.iter().all(is_repeatable);
         // Well within the window in which a key is remembered: after it the same command would be decided anew.
         let repeat_within = Duration::from_millis(self.settings.genesis.key_window_ms / 2);
-        let commands = Commands::from(commands);
+        let mut commands = Commands::from(commands);
         let mut perhaps_done = false;
         let mut hint = None;
         loop {
@@ -51,6 +52,9 @@ impl Member {
                 NotDecided::DiskFull if !perhaps_done => return Err(SubmitError::DiskFull),
                 NotDecided::Overloaded(_) | NotDecided::DiskFull => {}
                 NotDecided::Unknown => perhaps_done = true,
+            }
+            if perhaps_done && planted("forward-under-new-key") {
+                commands = under_new_keys(&commands);
             }
             let is_over = Instant::now() + PAUSE >= deadline;
             if perhaps_done && (is_over || !may_repeat || begun.elapsed() >= repeat_within) {
@@ -113,14 +117,26 @@ impl Member {
         let mut metrics = self.raft.server_metrics();
         // A new receiver counts what is there as unseen: without this the pause would be none.
         drop(metrics.borrow_and_update());
-        // Elapsed or changed, both mean: look again.
-        drop(timeout(PAUSE, metrics.changed()).await);
+        // Elapsed or changed, both mean: look again. Where Raft has stopped nothing changes any more, and at once.
+        if let Ok(Err(_stopped)) = timeout(PAUSE, metrics.changed()).await {
+            sleep(PAUSE).await;
+        }
     }
 }
 
 /// Milliseconds from now to `deadline`, to be counted from its arrival by a peer with another clock.
 pub(super) fn millis_until(deadline: Instant) -> u64 {
     u64::try_from(deadline.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// For a planted bug alone: the same commands, which nobody would know again.
+fn under_new_keys(commands: &[Command]) -> Commands {
+    let renamed = |command: &Command| {
+        let key =
+            command.idempotency_key.as_ref().and_then(|key| IdempotencyKey::new(&format!("{}~", key.as_str())).ok());
+        Command { idempotency_key: key.or_else(|| command.idempotency_key.clone()), ..command.clone() }
+    };
+    Commands::from(commands.iter().map(renamed).collect::<Vec<_>>())
 }
 
 /// Whether deciding it twice is the same as once: its key or its own nature makes the second one a replay.

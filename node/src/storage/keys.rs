@@ -11,6 +11,7 @@ const ENTRY: u8 = 0x05;
 /// Kinds of keys of the history.
 const CHECKPOINT: u8 = 0x11;
 const PAGE: u8 = 0x12;
+const ACQUAINTANCE: u8 = 0x13;
 
 /// Which generation this is, and the first index that it may hold.
 pub fn generation() -> Vec<u8> {
@@ -50,6 +51,16 @@ pub fn checkpoint() -> Vec<u8> {
 /// Part `part` of page `page`.
 pub fn page(page: u64, part: u16) -> Vec<u8> {
     numbered(PAGE, page, part)
+}
+
+/// The data directory under which a member was first met.
+pub fn acquaintance(node: u64) -> Vec<u8> {
+    [[ACQUAINTANCE].as_slice(), &node.to_be_bytes()].concat()
+}
+
+/// After the last acquaintance.
+pub fn after_acquaintances() -> Vec<u8> {
+    vec![ACQUAINTANCE + 1]
 }
 
 /// The number and the part that a key of an entry or a page names.

@@ -11,8 +11,8 @@ mod golden;
 pub mod history;
 mod keys;
 pub mod log;
-#[cfg(test)]
-mod model;
+#[cfg(any(test, feature = "simulation"))]
+pub mod model;
 mod parts;
 pub mod types;
 

@@ -1,49 +1,99 @@
-//! For tests: disks in memory that keep the promise of [`Disk`] and not more. A power cut loses any part of what was not
-//! synced, by a seed; a sync can be made to fail.
+//! For tests and for `tests/simulation`: disks in memory that keep the promise of [`Disk`] and not more.
+//!
+//! A power cut loses a tail or any part of what was not synced (a write that was torn is one that sled's own checksums
+//! drop, so it is lost whole). A disk may be slow, stall, fill up, fail a sync, and rot. What happens follows a seed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
-use openraft::entry::RaftEntry;
-use openraft::vote::RaftLeaderIdExt;
 
-use super::disk::{Batch, Disk, Disks, Pair};
+use super::disk::{Batch, Disk, Disks, NOTE_BYTES_MAX, Pair};
 use super::error::StorageError;
-use super::types::{LogEntry, LogId, Payload, TypeConfig};
+
+/// How often a stalled sync looks whether it may go on.
+const STALL_LOOK: Duration = Duration::from_millis(5);
 
 /// Chance that repeats itself (SplitMix64).
 #[derive(Debug, Clone)]
 pub struct Dice(pub u64);
 
 impl Dice {
-    /// A number below `end`.
-    pub fn below(&mut self, end: u64) -> u64 {
+    /// The numbers of this seed and place.
+    pub fn new(seed: u64, place: u64) -> Self {
+        let mut dice = Self(seed ^ place.wrapping_mul(0xd129_0ddb_53c4_3e49));
+        dice.roll();
+        dice
+    }
+
+    /// The next number.
+    pub fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.roll() % end
+    }
+
+    /// A number from `least` to `most`.
+    pub fn between(&mut self, least: u64, most: u64) -> u64 {
+        least + self.below(most - least + 1)
+    }
+
+    /// True about once in `times`.
+    pub fn once_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
     }
 }
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
-#[derive(Debug, Default, Clone)]
+/// What is wrong with a folder of disks; nothing by default.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// How long a sync takes, in milliseconds: at least and at most. Not waited for at all where both are zero.
+    pub sync_ms: (u64, u64),
+    /// Syncs do not end.
+    pub stalled: bool,
+    /// The next sync fails, and all after it.
+    pub syncs_fail: bool,
+    /// Nothing can be written.
+    pub full: bool,
+}
+
+#[derive(Debug, Default)]
 struct Content {
+    /// What is read: everything written.
+    now: Map,
+    /// What survives.
     synced: Map,
+    /// What was written since.
     unsynced: Vec<Batch>,
+    /// How many batches survive; those of `unsynced` come after them.
+    durable: usize,
+    /// Bytes of `now`.
+    bytes: u64,
     note: Option<Vec<u8>>,
     durable_note: Option<Vec<u8>>,
     ever_synced: bool,
 }
 
-/// A folder of disks in memory. Clones share it.
-#[derive(Debug, Default, Clone)]
-pub struct ModelDisks {
-    disks: Arc<Mutex<BTreeMap<String, Content>>>,
-    syncs_fail: Arc<Mutex<bool>>,
+#[derive(Debug)]
+struct Folder {
+    disks: BTreeMap<String, Content>,
+    health: Health,
+    /// For the time that syncs take.
+    dice: Dice,
 }
+
+/// A folder of disks in memory, which outlives whoever opened them. Clones share it.
+#[derive(Debug, Clone)]
+pub struct ModelDisks(Arc<Mutex<Folder>>);
 
 #[derive(Debug)]
 struct ModelDisk {
@@ -51,77 +101,145 @@ struct ModelDisk {
     of: ModelDisks,
 }
 
+impl Default for ModelDisks {
+    fn default() -> Self {
+        Self::new(Dice(0))
+    }
+}
+
 impl ModelDisks {
-    /// Cuts the power: of each disk any part of what was not synced is lost, and a disk never synced perhaps whole.
+    /// An empty, healthy folder; `dice` say how long its syncs take.
+    pub fn new(dice: Dice) -> Self {
+        Self(Arc::new(Mutex::new(Folder { disks: BTreeMap::new(), health: Health::default(), dice })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Folder> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is wrong with the disks.
+    pub fn ail(&self, how: impl FnOnce(&mut Health)) {
+        how(&mut self.lock().health);
+    }
+
+    /// Cuts the power: of each disk a tail or any part of what was not synced is lost, and a disk never synced perhaps whole.
     pub fn cut(&self, dice: &mut Dice) {
-        let mut disks = self.disks.lock().unwrap();
-        disks.retain(|_, content| content.ever_synced || dice.below(2) == 0);
-        for content in disks.values_mut() {
-            if dice.below(2) == 0 {
+        let mut folder = self.lock();
+        folder.disks.retain(|_, content| content.ever_synced || dice.once_in(2));
+        for content in folder.disks.values_mut() {
+            if dice.once_in(2) {
                 content.note = content.durable_note.clone();
             }
             content.durable_note = content.note.clone();
-            for batch in std::mem::take(&mut content.unsynced) {
-                if dice.below(2) == 0 {
-                    write(&mut content.synced, batch);
-                }
+            let mut unsynced = std::mem::take(&mut content.unsynced);
+            if dice.once_in(2) {
+                unsynced.truncate(dice.below(unsynced.len() as u64 + 1) as usize);
+            } else {
+                unsynced.retain(|_| dice.once_in(2));
             }
+            for batch in unsynced {
+                write(&mut content.synced, batch);
+            }
+            content.now = content.synced.clone();
+            content.bytes = content.now.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
         }
+    }
+
+    /// Loses everything, as a disk that was replaced.
+    pub fn wipe(&self) {
+        self.lock().disks.clear();
     }
 
     /// Lets every sync from now on fail.
     pub fn fail_syncs(&self) {
-        *self.syncs_fail.lock().unwrap() = true;
+        self.ail(|health| health.syncs_fail = true);
     }
 
     /// Changes one stored value as damage would.
     pub fn damage(&self, disk: &str, key: &[u8], how: impl FnOnce(&mut Option<Vec<u8>>)) {
-        let mut disks = self.disks.lock().unwrap();
-        let content = disks.get_mut(disk).unwrap();
+        let mut folder = self.lock();
+        let Some(content) = folder.disks.get_mut(disk) else { return };
         let mut value = content.synced.remove(key);
+        content.now.remove(key);
         how(&mut value);
         if let Some(value) = value {
+            content.now.insert(key.to_owned(), value.clone());
             content.synced.insert(key.to_owned(), value);
         }
     }
+
+    /// Flips one bit of one stored value; the disk and the key that it hit.
+    pub fn rot(&self, dice: &mut Dice) -> Option<(String, Vec<u8>)> {
+        let (name, key, bit) = {
+            let folder = self.lock();
+            let values = folder.disks.values().map(|content| content.synced.len() as u64).sum::<u64>();
+            let mut places = folder
+                .disks
+                .iter()
+                .flat_map(|(name, content)| content.synced.iter().map(move |(key, value)| (name, key, value)));
+            let (name, key, value) = places.nth(dice.below(values.max(1)) as usize)?;
+            (name.clone(), key.clone(), dice.below(value.len() as u64 * 8) as usize)
+        };
+        self.damage(&name, &key, |value| {
+            if let Some(byte) = value.as_mut().and_then(|value| value.get_mut(bit / 8)) {
+                *byte ^= 1 << (bit % 8);
+            }
+        });
+        Some((name, key))
+    }
 }
 
-fn write(map: &mut Map, batch: Batch) {
+/// Writes, and gives by how many bytes the map grew.
+fn write(map: &mut Map, batch: Batch) -> i64 {
+    let mut grown = 0;
     for (key, value) in batch.into_writes() {
-        match value {
+        let key_bytes = key.len();
+        let bytes = |value: Option<&Vec<u8>>| value.map_or(0, |value| (key_bytes + value.len()) as i64);
+        grown += bytes(value.as_ref());
+        let before = match value {
             Some(value) => map.insert(key, value),
             None => map.remove(&key),
         };
+        grown -= bytes(before.as_ref());
     }
+    grown
 }
 
 impl ModelDisk {
     fn with<T>(&self, work: impl FnOnce(&mut Content) -> T) -> T {
-        work(self.of.disks.lock().unwrap().get_mut(&self.name).expect("an open disk was not discarded"))
+        work(self.of.lock().disks.get_mut(&self.name).expect("an open disk was not discarded"))
     }
 
-    fn now(&self) -> Map {
-        self.with(|content| {
-            let mut map = content.synced.clone();
-            content.unsynced.iter().cloned().for_each(|batch| write(&mut map, batch));
-            map
-        })
+    fn failed(&self, reason: &str) -> StorageError {
+        StorageError::Database { place: self.name.clone(), reason: reason.to_owned() }
+    }
+
+    /// Waits as long as a sync takes now.
+    async fn take_time(&self) {
+        let takes_ms = {
+            let mut folder = self.of.lock();
+            let (least, most) = folder.health.sync_ms;
+            if most == 0 { 0 } else { folder.dice.between(least, most) }
+        };
+        if takes_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(takes_ms)).await;
+        }
+        while self.of.lock().health.stalled {
+            tokio::time::sleep(STALL_LOOK).await;
+        }
     }
 }
 
 impl Disk for ModelDisk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.now().get(key).cloned())
+        Ok(self.with(|content| content.now.get(key).cloned()))
     }
 
     fn range(&self, from: &[u8], until: &[u8], most: usize) -> Result<Vec<Pair>, StorageError> {
-        let pairs = self
-            .now()
-            .range(from.to_owned()..until.to_owned())
-            .take(most)
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect();
-        Ok(pairs)
+        Ok(self.with(|content| {
+            let range = content.now.range(from.to_owned()..until.to_owned());
+            range.take(most).map(|(key, value)| (key.clone(), value.clone())).collect()
+        }))
     }
 
     fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<(), StorageError> {
@@ -131,24 +249,35 @@ impl Disk for ModelDisk {
     }
 
     fn apply(&self, batch: Batch) -> Result<(), StorageError> {
-        self.with(|content| content.unsynced.push(batch));
+        if self.of.lock().health.full {
+            return Err(self.failed("no space is left"));
+        }
+        self.with(|content| {
+            let grown = write(&mut content.now, batch.clone());
+            content.bytes = content.bytes.saturating_add_signed(grown);
+            content.unsynced.push(batch);
+        });
         Ok(())
     }
 
     fn sync(&self) -> BoxFuture<'_, Result<(), StorageError>> {
-        let fails = *self.of.syncs_fail.lock().unwrap();
-        let result = if fails {
-            Err(StorageError::Database { place: self.name.clone(), reason: "the sync failed".to_owned() })
-        } else {
+        Box::pin(async move {
+            let written = self.with(|content| content.durable + content.unsynced.len());
+            self.take_time().await;
+            if self.of.lock().health.syncs_fail {
+                return Err(self.failed("the sync failed"));
+            }
             self.with(|content| {
-                for batch in std::mem::take(&mut content.unsynced) {
+                // Another sync may have made some of them survive meanwhile.
+                let behind = written.saturating_sub(content.durable);
+                for batch in content.unsynced.drain(..behind) {
                     write(&mut content.synced, batch);
                 }
+                content.durable += behind;
                 content.ever_synced = true;
             });
             Ok(())
-        };
-        Box::pin(std::future::ready(result))
+        })
     }
 
     fn note(&self) -> Result<Option<Vec<u8>>, StorageError> {
@@ -156,7 +285,7 @@ impl Disk for ModelDisk {
     }
 
     fn write_note(&self, note: &[u8]) -> Result<(), StorageError> {
-        assert!(note.len() <= super::disk::NOTE_BYTES_MAX, "{} bytes", note.len());
+        assert!(note.len() <= NOTE_BYTES_MAX, "{} bytes", note.len());
         self.with(|content| content.note = Some(note.to_owned()));
         Ok(())
     }
@@ -167,23 +296,23 @@ impl Disk for ModelDisk {
     }
 
     fn bytes_on_disk(&self) -> Result<u64, StorageError> {
-        Ok(self.now().iter().map(|(key, value)| (key.len() + value.len()) as u64).sum())
+        Ok(self.with(|content| content.bytes))
     }
 }
 
 impl Disks for ModelDisks {
     fn list(&self) -> Result<Vec<String>, StorageError> {
-        Ok(self.disks.lock().unwrap().keys().cloned().collect())
+        Ok(self.lock().disks.keys().cloned().collect())
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn Disk>, StorageError> {
-        self.disks.lock().unwrap().entry(name.to_owned()).or_default();
+        self.lock().disks.entry(name.to_owned()).or_default();
         Ok(Arc::new(ModelDisk { name: name.to_owned(), of: self.clone() }))
     }
 
     fn discard(&self, name: &str, last: Arc<dyn Disk>) -> Result<(), StorageError> {
         assert_eq!(Arc::strong_count(&last), 1, "a discarded disk has no other holder");
-        self.disks.lock().unwrap().remove(name);
+        self.lock().disks.remove(name);
         Ok(())
     }
 
@@ -192,14 +321,26 @@ impl Disks for ModelDisks {
     }
 }
 
-/// The log id of `index` in `term`.
-pub fn log_id(term: u64, index: u64) -> LogId {
-    LogId::new(<openraft::alias::LeaderIdOf<TypeConfig>>::new_committed(term, 1), index)
-}
+#[cfg(test)]
+pub use samples::{entry, log_id};
 
-/// An entry with `bytes` bytes that tell it from others.
-pub fn entry(term: u64, index: u64, bytes: usize) -> LogEntry {
-    let filling = (index as u8).wrapping_mul(31).wrapping_add(term as u8);
-    let payload = Payload(Bytes::from(vec![filling; bytes]));
-    LogEntry::new(log_id(term, index), openraft::EntryPayload::Normal(payload))
+#[cfg(test)]
+mod samples {
+    use bytes::Bytes;
+    use openraft::entry::RaftEntry;
+    use openraft::vote::RaftLeaderIdExt;
+
+    use crate::storage::types::{LogEntry, LogId, Payload, TypeConfig};
+
+    /// The log id of `index` in `term`.
+    pub fn log_id(term: u64, index: u64) -> LogId {
+        LogId::new(<openraft::alias::LeaderIdOf<TypeConfig>>::new_committed(term, 1), index)
+    }
+
+    /// An entry with `bytes` bytes that tell it from others.
+    pub fn entry(term: u64, index: u64, bytes: usize) -> LogEntry {
+        let filling = (index as u8).wrapping_mul(31).wrapping_add(term as u8);
+        let payload = Payload(Bytes::from(vec![filling; bytes]));
+        LogEntry::new(log_id(term, index), openraft::EntryPayload::Normal(payload))
+    }
 }

@@ -1,203 +1,132 @@
-//! A deterministic simulation: three members in one thread, on a simulated network, clock and disk, while hosts lose
-//! power, links break and messages are held. Exit 0 where every promise held, 4 where one was broken.
+//! A deterministic simulation of the cluster: the node's own code in one thread, on a simulated network, disk and clock,
+//! while members lose power, disks fail, links break, clocks jump, and clients ask for everything there is.
 //!
-//! Usage: simulation SEED [SECONDS]. The same seed tells the same story, in a process of its own.
+//! Two phases. *Safety*: whatever happens, no promise may break. *Liveness*: a majority is mended and the rest stays broken
+//! for good; charges must succeed again within [`LIVENESS`]. In the end all members that are not lost come together, and the
+//! whole history is checked. One process a seed; the same seed gives the same trace.
+//!
+//! Exit 0 where every promise held, 4 where one was broken, 1 where too little happened to say so, 2 for wrong usage.
 
 #[cfg(not(tokio_unstable))]
 compile_error!("run cargo inside tests/simulation: its .cargo/config.toml sets a flag that makes runs repeatable");
 
-mod dice;
-mod disk;
+mod accounts;
+mod book;
+mod check;
+mod client;
+mod door;
+mod faults;
 mod host;
+mod market;
+mod run;
 mod story;
+mod swarm;
+mod watch;
+mod world;
 
 use std::process::ExitCode;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use etebar_node::runtime::Rt;
-use turmoil::{Builder, Sim};
+/// Longest real time of one simulated millisecond, and of the checks at the end. It takes less than a thousandth.
+const STANDSTILL: Duration = Duration::from_secs(20);
 
-use crate::dice::Dice;
-use crate::disk::Folder;
-use crate::host::{Host, name};
-use crate::story::{Story, check};
+/// How one seed ended.
+pub struct Ended {
+    /// One line of figures.
+    pub summary: String,
+    /// The fingerprint of all that happened.
+    pub trace: String,
+    /// The story around what broke; empty where nothing did.
+    pub story: Vec<String>,
+    /// Why the run says nothing, where it does not.
+    pub invalid: Option<String>,
+}
 
-/// Longest wait for all members to agree after the last fault.
-const HEALING: Duration = Duration::from_secs(30);
+struct Arguments {
+    seed: u64,
+    seconds: u64,
+}
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned()))
         .with_writer(std::io::stderr)
         .without_time()
         .with_ansi(false)
         .init();
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>());
-    let (Some(Ok(seed)), seconds) = (arguments.next(), arguments.next()) else {
-        eprintln!("usage: simulation SEED [SECONDS]");
-        return ExitCode::from(2);
+    let mut words = std::env::args().skip(1).peekable();
+    if words.peek().is_some_and(|word| word == "--plants") {
+        ledger::plants::PLANTS.iter().for_each(|(name, _)| println!("{name}"));
+        return ExitCode::SUCCESS;
+    }
+    let arguments = match read(words) {
+        Ok(arguments) => arguments,
+        Err(what) => {
+            eprintln!("{what}\nusage: simulation SEED [SECONDS] [--plant NAME] | --plants");
+            return ExitCode::from(2);
+        }
     };
-    let Ok(seconds) = seconds.unwrap_or(Ok(20)) else {
-        eprintln!("usage: simulation SEED [SECONDS]");
-        return ExitCode::from(2);
-    };
-    let (summary, broken) = run(seed, Duration::from_secs(seconds));
-    println!("seed {seed}: {summary}");
-    for promise in &broken {
-        println!("BROKEN: {promise}");
+    watch_progress(arguments.seed);
+    let Ended { summary, trace, story, invalid } = run::run(arguments.seed, arguments.seconds);
+    for line in &story {
+        println!("{line}");
     }
-    if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(4) }
-}
-
-/// Tells one story; its summary, which repeats itself, and the promises that it broke.
-fn run(seed: u64, length: Duration) -> (String, Vec<String>) {
-    let mut dice = Dice::new(seed, 0);
-    let story = Story::default();
-    let mut sim = Builder::new()
-        .rng_seed(seed)
-        .tick_duration(Duration::from_millis(1))
-        .simulation_duration(length + HEALING * 2)
-        .tcp_capacity(65_536)
-        .max_message_latency(Duration::from_millis(5))
-        .build();
-    let hosts: Vec<Host> = (1..=3).map(|node| new_host(seed, node, &story)).collect();
-    for host in &hosts {
-        raise(&mut sim, host);
-    }
-    let mut world = World { sim, hosts, down: [false; 3], faults: 0 };
-    while world.sim.elapsed() < length {
-        let calm = Duration::from_millis(dice.between(50, 1_500));
-        world.step_for(calm, &story);
-        world.fault(&mut dice);
-    }
-    world.heal();
-    let agreed = world.wait_for_agreement(&story);
-    if let Some(member) = world.member(0) {
-        check(&story, &member);
-    }
-    let told = story.told();
-    let summary = format!(
-        "{} acknowledged, {} unknown, {} reads, {} faults, {} ms, {agreed}",
-        told.acknowledged.len(),
-        told.unknown,
-        told.reads,
-        world.faults,
-        world.sim.elapsed().as_millis(),
-    );
-    (summary, told.broken.clone())
-}
-
-fn new_host(seed: u64, node: u64, story: &Story) -> Host {
-    Host {
-        node,
-        seed,
-        log: Folder::new(Dice::new(seed, 100 + node)),
-        history: Folder::new(Dice::new(seed, 200 + node)),
-        story: story.clone(),
-        running: std::sync::Arc::default(),
+    println!("seed {} trace {trace}: {summary}", arguments.seed);
+    match invalid {
+        _ if !story.is_empty() => ExitCode::from(4),
+        Some(why) => {
+            println!("INVALID: {why}");
+            ExitCode::from(1)
+        }
+        None => ExitCode::SUCCESS,
     }
 }
 
-/// Gives the host to the simulation; each boot has a seed of its own, or each would repeat the same time-outs.
-fn raise(sim: &mut Sim<'_>, host: &Host) {
-    let boots = AtomicU64::new(0);
-    let host = host.clone();
-    sim.host(name(host.node), move || {
-        let boot = boots.fetch_add(1, Ordering::Relaxed);
-        let seed = Dice::new(host.seed, (host.node << 16) | boot).next();
-        Rt::scope(seed, host.clone().live(boot))
+/// Simulated time that does not move is a member that spins without a pause: a broken promise like others.
+#[expect(clippy::disallowed_methods, reason = "it watches the simulation from outside")]
+fn watch_progress(seed: u64) {
+    std::thread::spawn(move || {
+        let mut before = u64::MAX;
+        loop {
+            std::thread::sleep(STANDSTILL);
+            let steps = world::STEPS.load(std::sync::atomic::Ordering::Relaxed);
+            if steps == before {
+                println!("BROKEN: a member spins: step {steps} did not end within {STANDSTILL:?}");
+                println!("seed {seed} trace none: stood still");
+                std::process::exit(4);
+            }
+            before = steps;
+        }
     });
 }
 
-struct World<'a> {
-    sim: Sim<'a>,
-    hosts: Vec<Host>,
-    down: [bool; 3],
-    faults: u64,
+fn read(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut numbers = Vec::new();
+    let mut plant = None;
+    while let Some(word) = words.next() {
+        if word == "--plant" {
+            plant = Some(words.next().ok_or("--plant needs a name")?);
+        } else {
+            numbers.push(word.parse::<u64>().map_err(|_| format!("{word} is not a number"))?);
+        }
+    }
+    let (seed, seconds) = match numbers.as_slice() {
+        [seed] => (*seed, 20),
+        [seed, seconds] => (*seed, *seconds),
+        _ => return Err("a seed, and perhaps seconds".to_owned()),
+    };
+    if let Some(name) = &plant {
+        sow(name)?;
+    }
+    Ok(Arguments { seed, seconds })
 }
 
-impl World<'_> {
-    fn step_for(&mut self, time: Duration, story: &Story) {
-        let until = self.sim.elapsed() + time;
-        while self.sim.elapsed() < until {
-            if let Err(error) = self.sim.step() {
-                story.told().broken.push(format!("at {:?}: {error}", self.sim.elapsed()));
-                return;
-            }
-        }
-    }
+#[cfg(feature = "plants")]
+fn sow(name: &str) -> Result<(), String> {
+    if ledger::plants::choose(Some(name)) { Ok(()) } else { Err(format!("there is no bug {name}")) }
+}
 
-    fn member(&self, place: usize) -> Option<etebar_node::raft::Cluster> {
-        self.hosts[place].running.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// One fault, or the end of one.
-    fn fault(&mut self, dice: &mut Dice) {
-        self.faults += 1;
-        let place = dice.below(3) as usize;
-        let (this, other) = (name(place as u64 + 1), name((place as u64 + 1) % 3 + 1));
-        match dice.below(8) {
-            0..=2 if self.down[place] => self.boot(place),
-            0..=2 => self.cut_power(place),
-            3 => self.sim.partition(this, other),
-            4 => self.sim.partition_oneway(this, other),
-            5 => self.sim.hold(this, other),
-            6 => {
-                self.sim.release(this.clone(), other.clone());
-                self.sim.repair(this, other);
-            }
-            _ => self.heal(),
-        }
-    }
-
-    fn cut_power(&mut self, place: usize) {
-        let host = &self.hosts[place];
-        self.sim.crash(name(host.node));
-        *host.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        host.log.cut();
-        host.history.cut();
-        self.down[place] = true;
-    }
-
-    fn boot(&mut self, place: usize) {
-        self.sim.bounce(name(self.hosts[place].node));
-        self.down[place] = false;
-    }
-
-    fn heal(&mut self) {
-        for (this, other) in [(1, 2), (2, 3), (3, 1)] {
-            self.sim.release(name(this), name(other));
-            self.sim.repair(name(this), name(other));
-        }
-        for place in 0..3 {
-            if self.down[place] {
-                self.boot(place);
-            }
-        }
-    }
-
-    /// Waits until all members have one digest at one position.
-    fn wait_for_agreement(&mut self, story: &Story) -> String {
-        let deadline = self.sim.elapsed() + HEALING;
-        while self.sim.elapsed() < deadline {
-            self.step_for(Duration::from_millis(20), story);
-            let members: Option<Vec<_>> = (0..3).map(|place| self.member(place)).collect();
-            let Some(members) = members else { continue };
-            let position = members.iter().map(|member| member.applied()).min().unwrap_or(0);
-            let digests: Vec<_> = members.iter().map(|member| member.digest_at(position)).collect();
-            let Some(Some(digest)) = digests.first().copied() else { continue };
-            if digests.iter().any(|one| one.is_some_and(|one| one != digest)) {
-                story.told().broken.push(format!("digests differ at position {position}"));
-                return "no agreement".to_owned();
-            }
-            let is_past = members.iter().all(|member| member.replica().state.records() >= story.told().furthest);
-            if is_past && digests.iter().all(Option::is_some) {
-                return format!("digest {digest} at {position}");
-            }
-        }
-        story.told().broken.push("the members did not come together again".to_owned());
-        "no agreement".to_owned()
-    }
+#[cfg(not(feature = "plants"))]
+fn sow(_name: &str) -> Result<(), String> {
+    Err("this build has no bugs planted: build it with --features plants".to_owned())
 }

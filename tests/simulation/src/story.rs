@@ -1,76 +1,108 @@
-//! What happened, as the clients saw it, and what must be true of it.
+//! The story of a run, told around the first broken promise.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use etebar_node::raft::Decided;
+use ledger::{Action, Command};
 
-use etebar_node::raft::Cluster;
-use ledger::{Event, RecordNumber};
+use crate::book::{Book, Broken, Line, Op, Outcome, Pages};
+use crate::door::Reply;
 
-/// What all clients together know.
-#[derive(Debug, Default)]
-pub struct Told {
-    /// Acknowledged charges: key and record.
-    pub acknowledged: BTreeMap<String, RecordNumber>,
-    /// Charges whose outcome nobody was told.
-    pub unknown: u64,
-    /// Linearizable reads that were checked.
-    pub reads: u64,
-    /// The largest record that was acknowledged.
-    pub furthest: RecordNumber,
-    /// Promises that were broken.
-    pub broken: Vec<String>,
-}
+/// Lines told before the breach.
+const LINES: usize = 60;
 
-/// Shared by all clients and the one who checks. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Story(Arc<Mutex<Told>>);
-
-impl Story {
-    /// What is known so far.
-    pub fn told(&self) -> MutexGuard<'_, Told> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A charge was acknowledged.
-    pub fn acknowledge(&self, key: &str, record: RecordNumber) {
-        let mut told = self.told();
-        told.furthest = told.furthest.max(record);
-        if let Some(before) = told.acknowledged.insert(key.to_owned(), record)
-            && before != record
-        {
-            told.broken.push(format!("{key} was decided twice: by records {before} and {record}"));
-        }
-    }
-}
-
-/// Compares the end of the story with what a member holds: everything acknowledged once, nothing twice.
-pub fn check(story: &Story, member: &Cluster) {
-    let records = member.replica().state.records();
-    let mut by_key: BTreeMap<String, RecordNumber> = BTreeMap::new();
-    let mut broken = Vec::new();
-    for number in 1..=records {
-        let record = match member.record(number) {
-            Ok(record) => record,
-            Err(error) => {
-                broken.push(format!("record {number} is unreadable: {error}"));
-                continue;
+/// Ends the process with the story when anything panics: a member that panicked cannot be taken down in order.
+pub fn end_with_panics(book: &Book, seed: u64) {
+    let book = book.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload_as_str().unwrap_or("it said nothing");
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let what = format!("panicked: {said} ({place})");
+        let at_ms = book.now_ms();
+        match book.try_pages() {
+            Some(mut pages) => {
+                pages.broken.push(Broken { at_ms, what, op: None });
+                tell(&pages).iter().for_each(|line| println!("{line}"));
             }
-        };
-        let Some(key) = &record.idempotency_key else { continue };
-        if !matches!(record.event, Event::Charged { .. }) {
-            continue;
+            None => println!("{at_ms:>8} ms  BROKEN: {what}"),
         }
-        if let Some(before) = by_key.insert(key.as_str().to_owned(), number) {
-            broken.push(format!("{} was charged twice: by records {before} and {number}", key.as_str()));
+        println!("seed {seed} trace none: it panicked");
+        std::process::exit(4);
+    }));
+}
+
+/// The story around the first breach, and all that concerns its op.
+pub fn tell(pages: &Pages) -> Vec<String> {
+    let Some(first) = pages.broken.first() else { return Vec::new() };
+    let before = pages.story.iter().filter(|(at_ms, _)| *at_ms <= first.at_ms).count();
+    let from = before.saturating_sub(LINES);
+    let mut told = Vec::new();
+    for (place, (at_ms, line)) in pages.story.iter().enumerate().take(before) {
+        let is_near = place >= from;
+        if is_near
+            || concerns(line, first)
+            || matches!(line, Line::Fault(_) | Line::Leader(..)) && place + 600 >= before
+        {
+            told.push(format!("{:>8} ms  {}", at_ms, sentence(pages, line)));
         }
     }
-    let mut told = story.told();
-    for (key, record) in &told.acknowledged {
-        match by_key.get(key) {
-            Some(found) if found == record => {}
-            Some(found) => broken.push(format!("{key} was acknowledged with record {record}, and is {found}")),
-            None => broken.push(format!("{key} was acknowledged with record {record}, and is lost")),
+    told.push(format!("{:>8} ms  BROKEN: {}", first.at_ms, first.what));
+    told
+}
+
+fn concerns(line: &Line, broken: &Broken) -> bool {
+    match line {
+        Line::Asked(op, _) | Line::Heard(op, _) => broken.op == Some(*op),
+        Line::Fault(_) | Line::Read(_) | Line::Leader(..) => false,
+    }
+}
+
+fn sentence(pages: &Pages, line: &Line) -> String {
+    match line {
+        Line::Fault(what) => format!("* {what}"),
+        Line::Leader(node, term) => format!("* member {node} leads in term {term}"),
+        Line::Asked(op, attempt) => {
+            let Op { session, commands, attempts } = &pages.ops[*op];
+            let node = attempts[*attempt].node;
+            format!("client {session} asks member {node}, attempt {attempt} of op {op}: {}", wishes(commands))
+        }
+        Line::Heard(op, attempt) => {
+            let Op { session, attempts, .. } = &pages.ops[*op];
+            let heard = attempts[*attempt].heard.as_ref().map(|(_, outcome)| answer(outcome));
+            format!("client {session} hears of op {op}, attempt {attempt}: {}", heard.unwrap_or_default())
+        }
+        Line::Read(place) => {
+            let read = &pages.reads[*place];
+            let (records, applied) = (read.seen.records, read.seen.applied);
+            format!(
+                "client {} reads {records} records at position {applied} from member {} ({:?})",
+                read.session, read.node, read.fresh
+            )
         }
     }
-    told.broken.extend(broken);
+}
+
+fn wishes(commands: &[Command]) -> String {
+    let mut said: Vec<String> = commands.iter().take(3).map(wish).collect();
+    if commands.len() > 3 {
+        said.push(format!("and {} more", commands.len() - 3));
+    }
+    said.join("; ")
+}
+
+fn wish(command: &Command) -> String {
+    let key = command.idempotency_key.as_ref().map_or("no key", |key| key.as_str());
+    let what = match &command.action {
+        Action::Charge { phone, amount } => format!("charge {} to {phone}", amount.minor()),
+        other => format!("{other:?}"),
+    };
+    format!("{what} by key {} under {key}", command.actor)
+}
+
+fn answer(outcome: &Outcome) -> String {
+    let Outcome::Said(Reply::Decided(decisions)) = outcome else { return format!("{outcome:?}") };
+    let said = decisions.outcomes.iter().take(3).map(|decided| match decided {
+        Decided::Accepted { record, replayed: false } => format!("record {}", record.number),
+        Decided::Accepted { record, replayed: true } => format!("record {} again", record.number),
+        Decided::Refused(rejection) => format!("{rejection:?}"),
+    });
+    format!("decided at position {}: {}", decisions.position, said.collect::<Vec<_>>().join(", "))
 }

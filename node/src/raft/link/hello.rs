@@ -3,15 +3,18 @@
 //! Invariant: after a welcome, both sides are members of one cluster with the data directories they are known by.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use ledger::plants::planted;
 use ledger::{Incarnation, NodeNumber};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::frame::{self, LinkError, Receiver, Sender};
+use crate::runtime;
 use crate::runtime::net::TcpStream;
+use crate::storage::{History, StorageError};
 
 /// The layout of everything on the link. Raised with any change; mixed versions do not talk.
 pub const LINK_VERSION: u32 = 1;
@@ -56,21 +59,70 @@ enum Welcome {
     Refused { reason: String },
 }
 
-/// The data directories that the log has bound to members' numbers; shared with the state machine, which adds to it.
+/// The data directories that belong to members' numbers: those that the log has bound, which the state machine adds, and
+/// until then those under which this member met them.
 #[derive(Debug, Clone, Default)]
-pub struct Acquaintances(Arc<RwLock<BTreeMap<NodeNumber, Incarnation>>>);
+pub struct Acquaintances(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    bound: RwLock<BTreeMap<NodeNumber, Incarnation>>,
+    met: Mutex<BTreeMap<NodeNumber, Incarnation>>,
+    /// Where meetings are kept; nowhere in tests of the link alone.
+    kept_in: Option<Arc<History>>,
+    /// Held by whoever checks and keeps a meeting.
+    meeting: tokio::sync::Mutex<()>,
+}
 
 impl Acquaintances {
+    /// With whom this member met before; kept durably from here on.
+    ///
+    /// # Errors
+    /// Where what was kept is damaged.
+    pub fn kept_in(history: Arc<History>) -> Result<Self, StorageError> {
+        let met = Mutex::new(history.met()?.into_iter().collect());
+        Ok(Self(Arc::new(Inner { met, kept_in: Some(history), ..Inner::default() })))
+    }
+
     /// Remembers a binding that was applied.
     pub fn add(&self, node: NodeNumber, incarnation: Incarnation) {
-        let mut known = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        known.insert(node, incarnation);
+        let mut bound = self.0.bound.write().unwrap_or_else(PoisonError::into_inner);
+        bound.insert(node, incarnation);
+    }
+
+    fn known(&self, node: NodeNumber) -> Option<Incarnation> {
+        let bound = self.0.bound.read().unwrap_or_else(PoisonError::into_inner).get(&node).copied();
+        bound.or_else(|| self.0.met.lock().unwrap_or_else(PoisonError::into_inner).get(&node).copied())
+    }
+
+    /// Checks who a member says it is; one that was never met is remembered first, so that another one under its number
+    /// is refused from then on, after a restart too.
+    async fn meet(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), LinkError> {
+        if self.known(node) == Some(incarnation) {
+            return Ok(());
+        }
+        let _meeting = self.0.meeting.lock().await;
+        self.check(node, incarnation).map_err(LinkError::Refused)?;
+        if self.known(node).is_none() {
+            self.keep(node, incarnation).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), LinkError> {
+        if let Some(history) = self.0.kept_in.clone() {
+            let kept = runtime::on_disk(async move { history.meet(node, incarnation).await }).await;
+            let kept = kept.map_err(|unfinished| unfinished.to_string());
+            kept.and_then(|kept| kept.map_err(|error| error.to_string()))
+                .map_err(|error| LinkError::Refused(format!("member {node} could not be remembered: {error}")))?;
+        }
+        self.0.met.lock().unwrap_or_else(PoisonError::into_inner).insert(node, incarnation);
+        Ok(())
     }
 
     fn check(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), String> {
-        let known = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match known.get(&node) {
-            Some(bound) if *bound != incarnation => Err(format!(
+        match self.known(node) {
+            Some(bound) if bound != incarnation && !planted("wiped-node-votes") => Err(format!(
                 "member {node} is known with data directory {bound}, not {incarnation}: what it had promised is lost, \
                  so it cannot come back under its number; remove member {node} and add it under a new one"
             )),
@@ -117,7 +169,7 @@ pub async fn dial(
                 Err(LinkError::Refused(format!("{address} is member {node}, not {to}: the address is wrong")))
             }
             Welcome::Welcome { node, incarnation } => {
-                acquaintances.check(node, incarnation).map_err(LinkError::Refused)?;
+                acquaintances.meet(node, incarnation).await?;
                 Ok(Connection { sender, receiver })
             }
         }
@@ -135,9 +187,13 @@ pub async fn answer(
     let introduce = async {
         let (mut sender, mut receiver) = frame::split(stream)?;
         let hello = receiver.receive::<Hello>().await?;
-        if let Err(reason) = check(me, acquaintances, &hello) {
-            sender.send(&Welcome::Refused { reason: reason.clone() }).await?;
-            return Err(LinkError::Refused(reason));
+        let checked = match check(me, &hello) {
+            Ok(()) => acquaintances.meet(hello.node, hello.incarnation).await,
+            Err(reason) => Err(LinkError::Refused(reason)),
+        };
+        if let Err(error) = checked {
+            sender.send(&Welcome::Refused { reason: error.to_string() }).await?;
+            return Err(error);
         }
         sender.send(&Welcome::Welcome { node: me.node, incarnation: me.incarnation }).await?;
         Ok((Caller { node: hello.node, purpose: hello.purpose }, Connection { sender, receiver }))
@@ -145,7 +201,7 @@ pub async fn answer(
     timeout_at(deadline, introduce).await.map_err(|_elapsed| LinkError::TimedOut)?
 }
 
-fn check(me: &Identity, acquaintances: &Acquaintances, hello: &Hello) -> Result<(), String> {
+fn check(me: &Identity, hello: &Hello) -> Result<(), String> {
     if hello.version != LINK_VERSION {
         return Err(format!(
             "member {} speaks version {} of the peer link, member {} version {LINK_VERSION}: run the same build",
@@ -164,5 +220,5 @@ fn check(me: &Identity, acquaintances: &Acquaintances, hello: &Hello) -> Result<
     if hello.node == me.node {
         return Err(format!("two nodes run as member {}: stop one", me.node));
     }
-    acquaintances.check(hello.node, hello.incarnation)
+    Ok(())
 }

@@ -19,7 +19,8 @@ use super::hello::{Acquaintances, Connection, Identity, Purpose};
 use super::message::{Request, Response};
 use super::serve::{Serve, serve};
 use crate::runtime::net::TcpListener;
-use crate::storage::TypeConfig;
+use crate::storage::model::{Dice, ModelDisks};
+use crate::storage::{Disks, History, TypeConfig};
 
 /// A request after this index is answered slowly.
 const SLOW: u64 = 99;
@@ -97,6 +98,23 @@ async fn a_new_data_directory_under_a_known_number_is_refused_by_both_sides() {
     let acquaintances = Acquaintances::default();
     acquaintances.add(2, Uuid::from_u128(78));
     assert!(refusal(&Peer { acquaintances, ..peer }).await.contains("remove member 2"));
+}
+
+#[tokio::test]
+async fn a_member_that_was_met_is_known_after_a_power_cut_before_the_log_tells_of_it() {
+    let (disks, mut dice) = (ModelDisks::default(), Dice(1));
+    let disk = disks.open("history").unwrap();
+    History::create(&*disk).await.unwrap();
+    let met = || Acquaintances::kept_in(Arc::new(History::open(disks.open("history").unwrap()).unwrap())).unwrap();
+    let wiped = Identity { incarnation: Uuid::from_u128(77), ..identity(1) };
+
+    let (_serving, peer) = parrot(met()).await;
+    assert!(peer.dial(Purpose::Control, Instant::now() + SOON).await.is_ok());
+    assert!(refusal(&Peer { me: wiped, ..peer }).await.contains("add it under a new one"));
+    disks.cut(&mut dice);
+    let (_serving, peer) = parrot(met()).await;
+    assert!(refusal(&Peer { me: wiped, ..peer.clone() }).await.contains("add it under a new one"));
+    assert!(peer.dial(Purpose::Control, Instant::now() + SOON).await.is_ok());
 }
 
 #[tokio::test]

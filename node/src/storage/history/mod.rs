@@ -8,6 +8,7 @@
 
 mod cache;
 mod install;
+mod met;
 mod page;
 mod tail;
 

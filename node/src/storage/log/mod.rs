@@ -24,7 +24,11 @@ use super::types::LogId;
 
 /// Least bytes of a generation. Source: a database takes 2 MiB when it is new, and a generation has to be larger than
 /// that, or each write would begin one.
+#[cfg(not(feature = "simulation"))]
 const GENERATION_BYTES_MIN: u64 = 4 * 1024 * 1024;
+/// Least bytes of a generation; a simulated database takes nothing when it is new.
+#[cfg(feature = "simulation")]
+const GENERATION_BYTES_MIN: u64 = 1024;
 /// Least bytes that a log may be bounded to: four of the least generations, one of which is being dropped. Source: with
 /// two, batches of 4,000 charges from four callers took 9.0 MiB of 8; with four, 12.1 of 16 at most.
 pub const LOG_BYTES_MIN: u64 = 4 * GENERATION_BYTES_MIN;

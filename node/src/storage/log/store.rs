@@ -63,6 +63,13 @@ impl LogStore {
         self.shared.view().durable
     }
 
+    /// The vote that was answered for, and the last entry, durable or not.
+    #[cfg(feature = "simulation")]
+    pub fn held(&self) -> (Option<Vote>, Option<LogId>) {
+        let view = self.shared.view();
+        (view.vote, view.last)
+    }
+
     /// Refuses a history that ends before what this log still has: the two could not be joined.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use ledger::plants::planted;
 use tokio::sync::mpsc;
 
 use super::generation::{Bounds, Generation, Reached, name_of};
@@ -105,13 +106,19 @@ impl LogWriter {
         if round.waiting.is_empty() {
             return Ok(());
         }
-        let Round { batch, first, last, vote, waiting, bytes: _ } = round;
+        let Round { batch, first, last, vote, mut waiting, bytes: _ } = round;
         if let Err(error) = self.write_batch(batch, first, last, vote).await {
             waiting.into_iter().for_each(|waiting| waiting.fail(&error));
             return Err(error);
         }
+        if planted("callbacks-out-of-order") {
+            waiting.reverse();
+        }
         for waiting in waiting {
             waiting.complete(&self.shared);
+        }
+        if planted("answer-before-flush") {
+            self.newest().sync().await?;
         }
         let mut view = self.shared.view();
         let durable = view.durable;
@@ -136,7 +143,13 @@ impl LogWriter {
         self.bounds = bounds;
         let disk = self.newest();
         disk.apply(batch)?;
-        disk.sync().await?;
+        let is_flushed = match vote {
+            None => !planted("append-not-flushed") && !planted("answer-before-flush"),
+            Some(_) => !planted("vote-not-flushed"),
+        };
+        if is_flushed {
+            disk.sync().await?;
+        }
         self.last = last.or(self.last);
         self.note(&*disk)
     }
@@ -165,7 +178,7 @@ impl LogWriter {
     }
 
     async fn truncate(&mut self, last: Option<LogId>) -> Result<(), StorageError> {
-        if self.last <= last {
+        if self.last <= last || planted("truncation-lost") {
             return Ok(());
         }
         let from = next_index(last);

@@ -1,0 +1,81 @@
+//! What `tests/simulation` watches of a member, and the hand-over that it asks for. Absent from every other build.
+//!
+//! Nothing here reads a clock: the one who watches stands outside the member's runtime.
+
+use std::sync::atomic::Ordering;
+
+use ledger::Digest;
+use openraft::ServerState;
+use openraft::async_runtime::WatchReceiver;
+
+use super::cluster::Cluster;
+use super::duties;
+use crate::storage::{LogId, Vote};
+
+/// How a member stands at one moment.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// What it voted for, durable or not.
+    pub vote: Vote,
+    /// What it voted for, as its log answered for it.
+    pub durable_vote: Option<Vote>,
+    /// Whether it takes itself for the leader of its term.
+    pub leads: bool,
+    /// The last entry of its log, durable or not.
+    pub last: Option<LogId>,
+    /// The index after the last entry that its log answered for.
+    pub durable_end: u64,
+    /// The position of its state.
+    pub applied: u64,
+    /// The digest there.
+    pub digest: Digest,
+    /// How many records its state has.
+    pub records: u64,
+    /// How many idempotency keys it remembers.
+    pub keys_held: u64,
+    /// How many records its last checkpoint covers.
+    pub checkpoint: u64,
+    /// Whether all that was committed before its start is applied.
+    pub recovered: bool,
+}
+
+impl Standing {
+    /// The term that it is in.
+    pub fn term(&self) -> u64 {
+        self.vote.leader_id.term
+    }
+}
+
+impl Cluster {
+    /// How this member stands.
+    pub fn standing(&self) -> Standing {
+        let member = self.member();
+        let (vote, leads) = {
+            let metrics = member.raft.server_metrics();
+            let metrics = metrics.borrow_watched();
+            (metrics.vote, metrics.state == ServerState::Leader)
+        };
+        let (durable_vote, last) = member.log.held();
+        let replica = member.shared.replica();
+        Standing {
+            vote,
+            durable_vote,
+            leads,
+            last,
+            durable_end: member.log.durable_end(),
+            applied: replica.applied,
+            digest: replica.whole.1,
+            records: replica.whole.0,
+            keys_held: replica.state.keys_held(),
+            checkpoint: member.checkpoints.last().records,
+            recovered: member.recovered.load(Ordering::Acquire),
+        }
+    }
+
+    /// Asks openraft to hand leadership over, where this member leads.
+    pub async fn hand_over(&self) {
+        if self.member().leads() {
+            duties::hand_over(self.member()).await;
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A client: it asks any member, asks again under the same key where it was not told, and reads.
+//!
+//! Clients live on a host of their own that never fails, so that what they were told is never forgotten.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use etebar_node::raft::Decided;
+use etebar_node::raft::link::frame::{Receiver, Sender, split};
+use etebar_node::runtime::net::TcpStream;
+use etebar_node::runtime::spawn;
+use etebar_node::storage::model::Dice;
+use ledger::{Action, Change, Command, Name, Note, RecordNumber};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::book::{Book, Outcome, Read};
+use crate::door::{Ask, Fresh, PORT, Reply};
+use crate::host::name;
+use crate::market::{ADMIN, Market, Wish, command, new_key};
+use crate::swarm::Plan;
+
+/// Longest time for connecting.
+const DIAL: Duration = Duration::from_millis(300);
+/// How often a wish is asked for.
+const ATTEMPTS: u64 = 6;
+
+/// See the head of this file.
+pub struct Session {
+    id: u64,
+    turn: u64,
+    plan: Plan,
+    book: Book,
+    market: Market,
+    dice: Dice,
+    links: BTreeMap<u64, (Sender, Receiver)>,
+    /// Whom it asks first.
+    home: u64,
+    /// The position of the last answer.
+    position: u64,
+}
+
+impl Session {
+    /// Client number `id`.
+    pub fn new(id: u64, plan: &Plan, book: &Book, market: &Market) -> Self {
+        let mut dice = Dice::new(plan.seed, 1_000 + id);
+        let home = dice.between(1, plan.nodes);
+        let (plan, book, market) = (plan.clone(), book.clone(), market.clone());
+        Self { id, turn: 0, plan, book, market, dice, links: BTreeMap::new(), home, position: 0 }
+    }
+
+    /// Asks and reads until the market closes. The first client opens it.
+    pub async fn run(mut self) {
+        if self.id == 0 {
+            for shop in 0..3 {
+                self.open_shop(shop).await;
+            }
+        }
+        loop {
+            sleep(Duration::from_millis(self.dice.between(1, self.plan.pace_ms))).await;
+            if self.market.known().closed {
+                return;
+            }
+            self.turn += 1;
+            if self.dice.once_in(self.plan.reads) {
+                self.read().await;
+                continue;
+            }
+            let key = format!("c{}.{}", self.id, self.turn);
+            let Some(wish) = self.market.wish(&mut self.dice, &key, self.plan.again) else { continue };
+            self.ask(wish).await;
+        }
+    }
+
+    /// A seller with a key and some credit; asked for until it is there.
+    async fn open_shop(&mut self, shop: u64) {
+        let text = format!("shop{shop}");
+        let create = Action::CreateSeller { name: Name::new(&text).expect("a short name") };
+        let seller = self.insist(&format!("{text}.seller"), create).await;
+        self.insist(&format!("{text}.key"), new_key(seller, &text)).await;
+        let amount = Change::new(500).expect("it is not zero");
+        self.insist(&format!("{text}.credit"), Action::Adjust { seller, amount, reason: Note::empty() }).await;
+    }
+
+    async fn insist(&mut self, key: &str, action: Action) -> RecordNumber {
+        loop {
+            let wish = Wish { commands: vec![command(ADMIN, Some(key), action.clone())], may_repeat: true };
+            if let Some(number) = self.ask(wish).await {
+                return number;
+            }
+        }
+    }
+
+    /// Has a wish decided, with several attempts where that is safe; the record of its first command.
+    async fn ask(&mut self, wish: Wish) -> Option<RecordNumber> {
+        let op = self.book.begin(self.id, wish.commands.clone());
+        if wish.may_repeat && self.dice.once_in(20) {
+            self.ask_beside(op, &wish.commands);
+        }
+        for _ in 0..ATTEMPTS {
+            let node = self.pick();
+            let patience = Duration::from_millis(self.dice.between(150, 2_500));
+            let wait_ms = if self.dice.once_in(2) { 4_000 } else { patience.as_millis() as u64 };
+            let attempt = self.book.ask(op, node);
+            let outcome = self.call(node, Ask::Decide { commands: wish.commands.clone(), wait_ms }, patience).await;
+            self.book.hear(op, attempt, outcome.clone());
+            match outcome {
+                Outcome::Said(Reply::Decided(decisions)) => {
+                    self.market.learn(&decisions);
+                    self.position = self.position.max(decisions.position);
+                    return match decisions.outcomes.first() {
+                        Some(Decided::Accepted { record, .. }) => Some(record.number),
+                        Some(Decided::Refused(_)) | None => None,
+                    };
+                }
+                outcome if outcome.is_certainly_not_done() || wish.may_repeat => {}
+                _ => return None,
+            }
+            self.home = self.dice.between(1, self.plan.nodes);
+            sleep(Duration::from_millis(self.dice.between(5, 150))).await;
+        }
+        None
+    }
+
+    /// The same at the same time to another member, as an impatient proxy would.
+    fn ask_beside(&mut self, op: usize, commands: &[Command]) {
+        let (book, commands) = (self.book.clone(), commands.to_vec());
+        let node = self.dice.between(1, self.plan.nodes);
+        spawn(async move {
+            let attempt = book.ask(op, node);
+            let deadline = Instant::now() + Duration::from_millis(2_000);
+            let outcome = match connect(node).await {
+                None => Outcome::NotSent,
+                Some(mut link) => exchange(&mut link, &Ask::Decide { commands, wait_ms: 2_000 }, deadline).await,
+            };
+            book.hear(op, attempt, outcome);
+        });
+    }
+
+    async fn read(&mut self) {
+        let (seller, actor) = {
+            let known = self.market.known();
+            let Some(shop) = known.shops.get(self.dice.below(known.shops.len().max(1) as u64) as usize) else { return };
+            (shop.seller, shop.keys[self.dice.below(shop.keys.len() as u64) as usize])
+        };
+        let fresh = if self.dice.once_in(5) { Fresh::Whatever } else { Fresh::Now };
+        let min_applied = if self.dice.once_in(2) { self.position } else { 0 };
+        let floor = self.book.pages().furthest;
+        let node = if self.dice.once_in(2) { self.pick() } else { self.dice.between(1, self.plan.nodes) };
+        let ask = Ask::Read { actor, seller, consistency: fresh, min_applied, wait_ms: 1_500 };
+        let Outcome::Said(Reply::Seen(seen)) = self.call(node, ask, Duration::from_millis(1_500)).await else { return };
+        let reader = format!("client {} at member {node}", self.id);
+        if fresh == Fresh::Now && seen.records < floor {
+            let records = seen.records;
+            self.book.broken(format!(
+                "a read is stale: {reader} saw {records} records, though {floor} were told before it began"
+            ));
+        }
+        if seen.applied < min_applied {
+            let applied = seen.applied;
+            self.book.broken(format!("a session went back: {reader} asked for position {min_applied}, got {applied}"));
+        }
+        self.position = self.position.max(if fresh == Fresh::Now { seen.applied } else { 0 });
+        self.book.read(Read { session: self.id, node, fresh, seller, actor, seen });
+    }
+
+    fn pick(&mut self) -> u64 {
+        if self.dice.once_in(6) { self.dice.between(1, self.plan.nodes) } else { self.home }
+    }
+
+    async fn call(&mut self, node: u64, ask: Ask, patience: Duration) -> Outcome {
+        let deadline = Instant::now() + patience;
+        let mut link = match self.links.remove(&node) {
+            Some(link) => link,
+            None => match connect(node).await {
+                Some(link) => link,
+                None => return Outcome::NotSent,
+            },
+        };
+        let outcome = exchange(&mut link, &ask, deadline).await;
+        if matches!(outcome, Outcome::Said(_)) {
+            self.links.insert(node, link);
+        }
+        outcome
+    }
+}
+
+async fn connect(node: u64) -> Option<(Sender, Receiver)> {
+    let stream = timeout_at(Instant::now() + DIAL, TcpStream::connect((name(node), PORT))).await.ok()?.ok()?;
+    split(stream).ok()
+}
+
+async fn exchange((sender, receiver): &mut (Sender, Receiver), ask: &Ask, deadline: Instant) -> Outcome {
+    let asked = async {
+        sender.send(ask).await.ok()?;
+        receiver.receive::<Reply>().await.ok()
+    };
+    match timeout_at(deadline, asked).await {
+        Ok(Some(reply)) => Outcome::Said(reply),
+        Ok(None) | Err(_) => Outcome::Silence,
+    }
+}

@@ -1,0 +1,239 @@
+//! The kinds of faults, and what ends them.
+
+use std::time::Duration;
+
+use etebar_node::storage::model::{Dice, ModelDisks};
+
+use crate::host::Order;
+use crate::world::World;
+
+/// What can be done to members, their disks, clocks and links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// One loses power.
+    Crash,
+    /// Several lose power.
+    CrashSeveral,
+    /// All lose power.
+    CrashAll,
+    /// One is stopped in an orderly way.
+    Stop,
+    /// Two groups do not hear each other.
+    Cut,
+    /// One is heard by another and does not hear it.
+    CutOneWay,
+    /// Messages are held back and come all at once.
+    Hold,
+    /// Links break by themselves and mend.
+    Loss,
+    /// A member does not hear its clients.
+    CutClients,
+    /// A leader is cut off from the members and not from the clients, and time runs ahead for the others.
+    IsolateLeader,
+    /// Syncs take long.
+    SlowDisk,
+    /// Syncs do not end for a while.
+    StallDisk,
+    /// A sync fails.
+    FailSync,
+    /// The disk is full.
+    FullDisk,
+    /// One bit on the disk flips. The member is lost, sooner or later.
+    Rot,
+    /// A disk is replaced by an empty one while others are behind. The member is lost.
+    Wipe,
+    /// A clock is set.
+    ClockJump,
+    /// The leader hands over.
+    HandOver,
+    /// Time runs ahead for one.
+    Leap,
+    /// Power is lost just after a vote.
+    CrashAfterVote,
+    /// Power of a leader is lost just after it wrote and before it synced.
+    CrashAfterWrite,
+    /// Power is lost just after a truncation.
+    CrashAfterTruncation,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 22] = [
+        Self::Crash,
+        Self::CrashSeveral,
+        Self::CrashAll,
+        Self::Stop,
+        Self::Cut,
+        Self::CutOneWay,
+        Self::Hold,
+        Self::Loss,
+        Self::CutClients,
+        Self::IsolateLeader,
+        Self::SlowDisk,
+        Self::StallDisk,
+        Self::FailSync,
+        Self::FullDisk,
+        Self::Rot,
+        Self::Wipe,
+        Self::ClockJump,
+        Self::HandOver,
+        Self::Leap,
+        Self::CrashAfterVote,
+        Self::CrashAfterWrite,
+        Self::CrashAfterTruncation,
+    ];
+
+    /// Whether it waits for its moment instead of coming when its turn is.
+    pub fn is_aimed(self) -> bool {
+        matches!(self, Self::CrashAfterVote | Self::CrashAfterWrite | Self::CrashAfterTruncation)
+    }
+}
+
+/// What ends a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undo {
+    /// The link between two hosts is mended.
+    Mend(String, String),
+    /// A member is started.
+    Boot(u64),
+    /// A member's power is cut, and it is started a little later.
+    Restart(u64),
+    /// A member's disks are well again.
+    HealDisks(u64),
+    /// Links break no more.
+    NoLoss,
+}
+
+impl World<'_> {
+    /// Does a fault of this kind, where it is possible now.
+    pub fn inject(&mut self, kind: Kind) -> bool {
+        let node = self.any_node();
+        let while_ms = self.dice.between(50, 2_500);
+        match kind {
+            Kind::Crash => self.crash_and_boot(node, while_ms),
+            Kind::CrashSeveral => {
+                let nodes = self.some_nodes(self.plan.majority());
+                nodes.into_iter().fold(false, |done, node| self.crash_and_boot(node, while_ms) || done)
+            }
+            Kind::CrashAll => {
+                let nodes = self.some_nodes(self.plan.nodes as usize);
+                nodes.into_iter().fold(false, |done, node| {
+                    let while_ms = self.dice.between(50, 1_000);
+                    self.crash_and_boot(node, while_ms) || done
+                })
+            }
+            Kind::Stop => self.order(node, Order::Stop),
+            Kind::Cut => self.cut_in_two(while_ms),
+            Kind::CutOneWay => self.cut_one_way(node, while_ms),
+            Kind::Hold => self.hold(node, while_ms),
+            Kind::Loss => self.lose(while_ms),
+            Kind::CutClients => self.cut(&crate::host::name(node), crate::world::SHOP, while_ms),
+            Kind::IsolateLeader => self.isolate_leader(while_ms),
+            Kind::SlowDisk => self.ail(node, while_ms, |disks, ms| disks.ail(|health| health.sync_ms = (ms / 2, ms))),
+            Kind::StallDisk => self.ail(node, while_ms, |disks, _| disks.ail(|health| health.stalled = true)),
+            Kind::FailSync => self.break_disk(node, "a sync fails", ModelDisks::fail_syncs),
+            Kind::FullDisk => self.break_disk(node, "its disk is full", |disks| disks.ail(|health| health.full = true)),
+            Kind::Rot => self.rot(node),
+            Kind::Wipe => self.wipe(),
+            Kind::ClockJump => self.set_clock(node),
+            Kind::HandOver => self.watch.leader().is_some_and(|leader| self.order(leader, Order::HandOver)),
+            Kind::Leap => {
+                let leap = Duration::from_millis(self.dice.between(100, 2_000));
+                self.order(node, Order::Leap(leap))
+            }
+            Kind::CrashAfterVote | Kind::CrashAfterWrite | Kind::CrashAfterTruncation => false,
+        }
+    }
+
+    fn cut_in_two(&mut self, while_ms: u64) -> bool {
+        let few = self.some_nodes(self.plan.nodes as usize / 2);
+        let mut done = false;
+        for one in few.clone() {
+            for other in (1..=self.plan.nodes).filter(|other| !few.contains(other)) {
+                done |= self.cut(&crate::host::name(one), &crate::host::name(other), while_ms);
+            }
+        }
+        done
+    }
+
+    /// The others elect a new leader while the old one takes itself for the leader, and clients ask it.
+    fn isolate_leader(&mut self, while_ms: u64) -> bool {
+        let Some(leader) = self.watch.leader() else { return false };
+        let leap = Duration::from_millis(self.dice.between(300, 900));
+        let leaps = self.dice.once_in(2);
+        let mut done = false;
+        for other in (1..=self.plan.nodes).filter(|other| *other != leader) {
+            done |= self.cut(&crate::host::name(leader), &crate::host::name(other), while_ms.max(600));
+            if leaps {
+                self.order(other, Order::Leap(leap));
+            }
+        }
+        done
+    }
+
+    /// A minority is cut off and falls behind; then of the others one is wiped and the rest lose power: those who come back
+    /// first are a majority that never had what was acknowledged, if the wiped one counted.
+    fn wipe(&mut self) -> bool {
+        let fewest_behind = self.plan.nodes as usize - self.plan.majority();
+        if self.lost.len() >= fewest_behind || self.hosts.iter().any(|host| host.cluster().is_none()) {
+            return false;
+        }
+        let behind = self.some_nodes(fewest_behind);
+        let ahead: Vec<u64> =
+            (1..=self.plan.nodes).filter(|node| !behind.contains(node) && !self.lost.contains(node)).collect();
+        let Some((wiped, rest)) = ahead.split_first() else { return false };
+        let behind_ms = self.dice.between(800, 1_500);
+        for one in &behind {
+            for other in &ahead {
+                self.cut(&crate::host::name(*one), &crate::host::name(*other), behind_ms);
+            }
+        }
+        self.step_for(Duration::from_millis(behind_ms));
+        let back_ms = self.dice.between(1_500, 3_000);
+        for node in rest {
+            self.crash_and_boot(*node, back_ms);
+        }
+        self.wipe_disks(*wiped);
+        true
+    }
+
+    /// Times of a slow disk.
+    fn ail(&mut self, node: u64, while_ms: u64, how: impl Fn(&ModelDisks, u64)) -> bool {
+        let slow_ms = self.dice.between(20, 250);
+        let which = self.dice.below(3);
+        let host = self.host(node);
+        for (place, disks) in host.disks().into_iter().enumerate() {
+            if which != place as u64 {
+                how(disks, slow_ms);
+            }
+        }
+        self.tell(format!("the disks of member {node} are slow or stalled for {while_ms} ms"));
+        self.later(while_ms, Undo::HealDisks(node));
+        true
+    }
+}
+
+/// Picks one of a deck, all of it before any again.
+#[derive(Debug)]
+pub struct Deck {
+    kinds: Vec<Kind>,
+    left: Vec<Kind>,
+}
+
+impl Deck {
+    /// Of these kinds, those that come when their turn is.
+    pub fn new(kinds: &[Kind]) -> Self {
+        Self { kinds: kinds.iter().copied().filter(|kind| !kind.is_aimed()).collect(), left: Vec::new() }
+    }
+
+    /// The next kind.
+    pub fn draw(&mut self, dice: &mut Dice) -> Option<Kind> {
+        if self.left.is_empty() {
+            self.left.clone_from(&self.kinds);
+        }
+        if self.left.is_empty() {
+            return None;
+        }
+        Some(self.left.swap_remove(dice.below(self.left.len() as u64) as usize))
+    }
+}

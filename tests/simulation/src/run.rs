@@ -1,0 +1,199 @@
+//! One seed from its beginning to its end.
+
+use std::time::Duration;
+
+use etebar_node::raft::{Cluster, Decided};
+use ledger::{Claims, Event, Record};
+
+use crate::Ended;
+use crate::book::{Outcome, Pages};
+use crate::check::{Final, check};
+use crate::door::Reply;
+use crate::faults::Deck;
+use crate::story;
+use crate::swarm::Plan;
+use crate::world::World;
+
+/// Longest wait for the first shops, before there is any fault.
+const OPENING: Duration = Duration::from_secs(15);
+/// Charges succeed again so soon after a majority was mended.
+pub const LIVENESS: Duration = Duration::from_secs(10);
+/// So many of them.
+const CHARGES: usize = 5;
+/// Longest wait for all members to come together after the last fault.
+const AGREEMENT: Duration = Duration::from_secs(30);
+/// Fewer decisions than this say nothing.
+const DECISIONS_MIN: usize = 60;
+/// Fewer faults than this say nothing.
+const FAULTS_MIN: u64 = 5;
+
+/// Plays a seed of about so many simulated seconds.
+pub fn run(seed: u64, seconds: u64) -> Ended {
+    let plan = Plan::draw(seed);
+    let mut world = World::new(&plan);
+    story::end_with_panics(&world.book, seed);
+    let mut invalid = None;
+    let mut mended_ms = 0;
+    if !world.wait(OPENING, |world| world.market.known().shops.len() >= 3) {
+        invalid = Some("the shops did not open".to_owned());
+    } else {
+        let length = Duration::from_secs(seconds);
+        world.safety(length * 7 / 10);
+        mended_ms = world.liveness(length * 3 / 10);
+        world.agree();
+    }
+    let digest = world.settle();
+    let pages = world.book.pages();
+    let faults: u64 = world.done.values().sum();
+    let decisions = decisions(&pages);
+    if invalid.is_none() && (decisions < DECISIONS_MIN || faults < FAULTS_MIN) {
+        invalid = Some(format!("{decisions} decisions and {faults} faults are too few"));
+    }
+    let summary = format!(
+        "{} members, {decisions} decisions of {} wishes, {} reads, {faults} faults of {} kinds, {} terms, mended in {mended_ms} ms, {} ms in all",
+        plan.nodes,
+        pages.ops.len(),
+        pages.reads.len(),
+        world.done.len(),
+        world.watch.terms(),
+        world.book.now_ms(),
+    );
+    let story = story::tell(&pages);
+    drop(pages);
+    let trace = world.book.trace(&digest);
+    // The process ends soon; hosts that panicked cannot be taken down in order.
+    std::mem::forget(world);
+    Ended { summary, trace, story, invalid }
+}
+
+fn decisions(pages: &Pages) -> usize {
+    let heard = pages.ops.iter().flat_map(|op| &op.attempts).filter_map(|attempt| attempt.heard.as_ref());
+    heard.filter(|(_, outcome)| matches!(outcome, Outcome::Said(Reply::Decided(_)))).count()
+}
+
+/// Charges among the ops from `first` on that were accepted for the first time.
+fn charges_since(pages: &Pages, first: usize) -> usize {
+    let attempts = pages.ops[first..].iter().flat_map(|op| &op.attempts);
+    let heard = attempts.filter_map(|attempt| match &attempt.heard {
+        Some((_, Outcome::Said(Reply::Decided(decisions)))) => Some(decisions),
+        Some(_) | None => None,
+    });
+    let is_charge = |decided: &&Decided| {
+        matches!(decided, Decided::Accepted { record: Record { event: Event::Charged { .. }, .. }, replayed: false })
+    };
+    heard.flat_map(|decisions| &decisions.outcomes).filter(is_charge).count()
+}
+
+impl World<'_> {
+    /// Waits until something is true; `false` where it does not come true in time, or a promise is broken.
+    fn wait(&mut self, longest: Duration, mut is_true: impl FnMut(&mut Self) -> bool) -> bool {
+        let until_ms = self.book.now_ms() + longest.as_millis() as u64;
+        while self.book.now_ms() < until_ms && !self.book.is_broken() {
+            self.step_for(Duration::from_millis(10));
+            if is_true(self) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Any faults of the kinds that the seed drew.
+    fn safety(&mut self, length: Duration) {
+        let until_ms = self.book.now_ms() + length.as_millis() as u64;
+        let mut deck = Deck::new(&self.plan.kinds);
+        self.aim(self.plan.kinds.iter().copied().filter(|kind| kind.is_aimed()).collect());
+        while self.book.now_ms() < until_ms && !self.book.is_broken() {
+            let calm = Duration::from_millis(self.dice.between(20, self.plan.calm_ms));
+            self.step_for(calm);
+            if let Some(kind) = deck.draw(&mut self.dice)
+                && self.inject(kind)
+            {
+                *self.done.entry(kind).or_insert(0) += 1;
+            }
+        }
+    }
+
+    /// A majority is mended, the rest stays broken. How long it took until charges succeeded.
+    fn liveness(&mut self, length: Duration) -> u64 {
+        self.stop_faults();
+        let mut good = self.some_nodes(self.plan.nodes as usize);
+        good.retain(|node| !self.lost.contains(node));
+        good.truncate(self.plan.majority());
+        let rest: Vec<u64> = (1..=self.plan.nodes).filter(|node| !good.contains(node)).collect();
+        rest.into_iter().for_each(|node| self.cut_away(node));
+        self.mend_all_of(&good);
+        self.tell(format!("members {good:?} are mended, the others stay broken"));
+        let (from_ms, first) = (self.book.now_ms(), self.book.pages().ops.len());
+        let succeeded = self.wait(LIVENESS, |world| charges_since(&world.book.pages(), first) >= CHARGES);
+        let took_ms = self.book.now_ms() - from_ms;
+        if !succeeded && !self.book.is_broken() {
+            self.book
+                .broken(format!("no {CHARGES} charges succeeded within {LIVENESS:?} with members {good:?} mended"));
+        }
+        self.step_for(length.saturating_sub(Duration::from_millis(took_ms)));
+        took_ms
+    }
+
+    /// All that are not lost lose power at once, come back, and come to one position and one digest.
+    fn agree(&mut self) {
+        if self.book.is_broken() {
+            return;
+        }
+        self.market.known().closed = true;
+        let members: Vec<u64> = (1..=self.plan.nodes).filter(|node| !self.lost.contains(node)).collect();
+        members.iter().for_each(|node| self.crash(*node));
+        self.mend_all_of(&members);
+        let agreed = self.wait(AGREEMENT, |world| {
+            let furthest = world.book.pages().furthest;
+            let standing: Option<Vec<_>> =
+                members.iter().map(|node| world.host(*node).cluster().map(|cluster| cluster.standing())).collect();
+            let Some(standing) = standing else { return false };
+            let first = &standing[0];
+            standing.iter().all(|one| {
+                one.recovered && one.records >= furthest && (one.applied, one.digest) == (first.applied, first.digest)
+            })
+        });
+        if !agreed && !self.book.is_broken() {
+            self.book.broken(format!("members {members:?} did not come together within {AGREEMENT:?}"));
+        }
+    }
+
+    /// Checks the history of one member against the book; its digest.
+    fn settle(&mut self) -> String {
+        // The rules that are checked against are those without bugs.
+        #[cfg(feature = "plants")]
+        ledger::plants::choose(None);
+        let members: Vec<(u64, Cluster)> = self
+            .hosts
+            .iter()
+            .filter(|host| !self.lost.contains(&host.node))
+            .filter_map(|host| Some((host.node, host.cluster()?)))
+            .collect();
+        let Some((_, first)) = members.iter().max_by_key(|(_, member)| member.applied()) else { return String::new() };
+        let count = first.replica().state.records();
+        let digest = first.replica().state.digest().to_string();
+        if self.book.is_broken() {
+            return digest;
+        }
+        let records: Result<Vec<Record>, _> =
+            (1..=count).map(|number| first.record(number).map(|record| (*record).clone())).collect();
+        match records {
+            Ok(records) => {
+                let finals: Vec<Final> = members.iter().map(|(node, member)| final_of(*node, member)).collect();
+                check(&self.book, &records, &self.watch.positions, &finals);
+            }
+            Err(error) => self.book.broken(format!("the history is not readable at the end: {error}")),
+        }
+        digest
+    }
+}
+
+fn final_of(node: u64, member: &Cluster) -> Final {
+    let replica = member.replica();
+    Final {
+        node,
+        claims: Claims::of(&replica.state),
+        keys_held: replica.state.keys_held(),
+        pending: replica.state.pending_after(0).count(),
+    }
+}

@@ -1,0 +1,82 @@
+//! What a seed draws before it begins: how many members, how they are set, which faults and how often ("swarm testing":
+//! a run with few kinds of faults, often, finds what a run with all of them, rarely, does not).
+
+use etebar_node::storage::model::Dice;
+
+use crate::faults::Kind;
+
+/// A day: the window that is used in production.
+const DAY_MS: u64 = 86_400_000;
+
+/// See the head of this file.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// How many members, 3 or 5.
+    pub nodes: u64,
+    /// How many clients ask at the same time.
+    pub sessions: u64,
+    /// Longest pause of a client between two wishes, in milliseconds.
+    pub pace_ms: u64,
+    /// Bound of a member's log: so small that snapshots are installed.
+    pub log_bytes: u64,
+    /// How long idempotency keys are remembered.
+    pub key_window_ms: u64,
+    /// How many are remembered at most.
+    pub keys_max: u64,
+    /// How long a healthy disk takes for a sync, at most.
+    pub sync_ms: u64,
+    /// Longest time of a message on its way.
+    pub latency_ms: u64,
+    /// Members' clocks differ by so much at most.
+    pub skew_ms: u64,
+    /// Furthest that a clock is set ahead or back.
+    pub jump_ms: u64,
+    /// The kinds of faults.
+    pub kinds: Vec<Kind>,
+    /// Longest pause between two faults.
+    pub calm_ms: u64,
+    /// One in so many wishes repeats or reuses a key of before.
+    pub again: u64,
+    /// One in so many wishes is a read.
+    pub reads: u64,
+}
+
+impl Plan {
+    /// Draws the plan of a seed.
+    pub fn draw(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, 1);
+        let nodes = if dice.once_in(4) { 5 } else { 3 };
+        let short_window = dice.once_in(3);
+        let few_keys = short_window && dice.once_in(2);
+        let mut kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| dice.once_in(2)).collect();
+        while kinds.len() < 5 {
+            kinds.push(Kind::ALL[dice.below(Kind::ALL.len() as u64) as usize]);
+            kinds.sort_unstable();
+            kinds.dedup();
+        }
+        Self {
+            seed,
+            nodes,
+            sessions: 8,
+            pace_ms: dice.between(20, 80),
+            log_bytes: 1024 << dice.between(4, 8),
+            key_window_ms: if short_window { dice.between(1_000, 5_000) } else { DAY_MS },
+            keys_max: if few_keys { dice.between(60, 300) } else { 1_000_000 },
+            sync_ms: dice.between(1, 8),
+            latency_ms: dice.between(1, 12),
+            skew_ms: dice.between(0, 2_000),
+            jump_ms: if few_keys { 3_000 } else { [1_000, 20_000, 2 * DAY_MS][dice.below(3) as usize] },
+            kinds,
+            calm_ms: dice.between(300, 1_200),
+            again: dice.between(4, 12),
+            reads: dice.between(3, 6),
+        }
+    }
+
+    /// The fewest members that decide.
+    pub fn majority(&self) -> usize {
+        self.nodes as usize / 2 + 1
+    }
+}
