@@ -10,7 +10,7 @@ use crate::api::{AmountError, AmountIn, MAX_PLACES, read_phone};
 use crate::client::IdempotencyKey;
 
 use super::super::output::count;
-use super::super::stop::Stop;
+use super::super::stop::{Stop, WRONG_USAGE};
 use super::place::{Place, failed};
 
 /// Most charges in one file. Source: a tenth of the keys that a cluster remembers, unless set otherwise.
@@ -110,7 +110,7 @@ impl Line {
 type Fault = (u64, String);
 
 fn wrong(place: &Place, what: &str) -> Stop {
-    Stop::usage(format!("{} {what}; nothing was sent", place.input.display()))
+    unusable(format!("{} {what}; nothing was sent", place.input.display()))
 }
 
 fn faulty(place: &Place, faults: &[Fault]) -> Stop {
@@ -119,7 +119,12 @@ fn faulty(place: &Place, faults: &[Fault]) -> Stop {
         0 => String::new(),
         more => format!("\n  and {} more", count(more as u64)),
     };
-    Stop::usage(format!("{}: nothing was sent{}{more}", place.input.display(), shown.collect::<String>()))
+    unusable(format!("{}: nothing was sent{}{more}", place.input.display(), shown.collect::<String>()))
+}
+
+fn unusable(text: String) -> Stop {
+    let hint = "mend the file and run the same command again; `etebar charges import --help` says what it holds";
+    Stop::Advised { text, hint: hint.to_owned(), code: WRONG_USAGE }
 }
 
 fn lines(place: &Place, columns: &Columns, records: Records<'_>) -> Result<Vec<Line>, Stop> {

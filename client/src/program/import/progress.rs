@@ -28,7 +28,7 @@ impl Progress {
         let (lines, answered) = (lines as u64, answered as u64);
         let bar = (output.is_for_people() && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(Some(lines), ProgressDrawTarget::stderr());
-            let style = "{wide_bar} {human_pos}/{human_len} lines, {per_sec}, {eta} left{msg}";
+            let style = "{bar:30} {human_pos} of {human_len} lines, {eta} left{msg}";
             bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.with_position(answered)
         });

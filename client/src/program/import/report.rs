@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::api::{AmountOut, Timestamp};
+use crate::api::{AmountOut, Code, Timestamp};
 
 use super::super::hint;
 use super::super::output::{count, grouped, sheet};
@@ -103,12 +103,19 @@ impl<'a> Report<'a> {
             return Ok(());
         }
         let text = format!("{} of {} lines were refused", count(self.tally.refused), count(self.tally.lines));
+        let credit = self
+            .tally
+            .refusals
+            .get(Code::InsufficientCredit.as_str())
+            .map_or("", |_| " (`etebar credit-requests create AMOUNT` asks for credit)");
         let again = shown.again_file.as_ref().map_or(String::new(), |file| {
+            let file = hint::quoted(file);
             format!(
-                "their keys stay refused. Once the cause is mended, try them under new keys: etebar charges import {file}"
+                "their keys stay refused. Once the cause is mended{credit}, try them under new keys: etebar charges \
+                 import {file}"
             )
         });
-        let reused = self.tally.refusals.get("idempotency_key_reused").map_or("", |_| {
+        let reused = self.tally.refusals.get(Code::IdempotencyKeyReused.as_str()).map_or("", |_| {
             "; a key that is used for something else is for you to look at: etebar charges list --idempotency-key KEY"
         });
         Err(Stop::Advised { text, hint: format!("{again}{reused}").trim_start_matches("; ").to_owned(), code: 1 })
@@ -153,7 +160,10 @@ impl<'a> Report<'a> {
             place.result.display()
         );
         let again = shown.again_file.as_ref().map_or(String::new(), |file| {
-            format!(". The other lines without a charge certainly moved nothing: etebar charges import {file}")
+            format!(
+                ". The other lines without a charge certainly moved nothing: etebar charges import {}",
+                hint::quoted(file)
+            )
         });
         // Members' clocks differ a little, and a charge is stamped by the leader's.
         let from = Timestamp(self.resume.header.begun_at.0.saturating_sub(60_000));

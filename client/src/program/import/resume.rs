@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use crate::api::{Seller, Timestamp};
 
-use super::super::stop::Stop;
+use super::super::stop::{Stop, WRONG_USAGE};
 use super::input::{Input, Line};
 use super::place::{self, Place, failed};
 use super::record::{Event, Header, Known, VERSION, framed, unframed};
@@ -92,7 +92,7 @@ impl Resume {
             ),
             hint: "go on with a key of the seller that began it; another seller's charges go into another file"
                 .to_owned(),
-            code: 2,
+            code: WRONG_USAGE,
         })
     }
 
@@ -225,7 +225,7 @@ fn no_result(place: &Place) -> Result<(), Stop> {
         hint: "importing it anew would charge its lines again: bring the resume file back, or, where these are other \
                charges, give them a file of another name"
             .to_owned(),
-        code: 2,
+        code: WRONG_USAGE,
     })
 }
 
@@ -234,7 +234,7 @@ fn check_header(place: &Place, input: &Input, header: &Header) -> Result<(), Sto
         return Err(Stop::Advised {
             text: format!("{} is of format {}", place.resume.display(), header.etebar_import),
             hint: "go on with the version of etebar that began it".to_owned(),
-            code: 2,
+            code: WRONG_USAGE,
         });
     }
     if header.input_blake3 != input.digest || header.lines != input.lines.len() as u64 {
@@ -249,7 +249,7 @@ fn check_header(place: &Place, input: &Input, header: &Header) -> Result<(), Sto
                  nobody knows which lines were charged",
                 place.resume.display()
             ),
-            code: 2,
+            code: WRONG_USAGE,
         });
     }
     Ok(())
