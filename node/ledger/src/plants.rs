@@ -22,13 +22,13 @@ pub const PLANTS: [(&str, &str); 24] = [
     ("clock-in-decide", "a decision is stamped with the clock of the node that applies it"),
     ("unordered-iteration", "the commands of an entry are decided in an order of the node's own"),
     ("truncation-lost", "entries that were truncated stay on the disk"),
-    ("callbacks-out-of-order", "flush callbacks fire in the wrong order"),
+    ("callbacks-out-of-order", "of several appends in one write the newest is answered before it is written"),
     ("torn-page-accepted", "checksums of what is read from the disk are not compared"),
     ("wiped-node-votes", "a member whose disk was wiped is welcome under its old number"),
     ("leader-restored", "a leader that crashed comes back in its term without an election"),
     ("revoked-key-works", "a revoked API key is still good"),
     ("refusal-forgotten", "a refusal is not remembered under its idempotency key"),
-    ("unknown-told-as-not-done", "an entry without an outcome is answered as certainly not done"),
+    ("unknown-told-as-not-done", "a forwarded command without an answer is told as certainly not done"),
 ];
 
 /// Whether this bug is planted.

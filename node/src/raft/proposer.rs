@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ledger::plants::planted;
 use ledger::{Action, Command, Time};
 use openraft::errors::{ClientWriteError, RaftError};
 use serde::Serialize;
@@ -270,8 +269,7 @@ impl Proposing {
             // Discarded, stopped: it may be in the log of others.
             Err(error) => {
                 tracing::debug!(%error, "entry without an outcome");
-                let is_told_wrong = planted("unknown-told-as-not-done");
-                answer_all(groups, if is_told_wrong { &NotDecided::NotLeader(None) } else { &NotDecided::Unknown });
+                answer_all(groups, &NotDecided::Unknown);
             }
         }
     }

@@ -90,6 +90,7 @@ impl Member {
         match links.forward.call(Request::Forward { commands, wait_ms }, deadline).await {
             Ok(Response::Forward(outcome)) => outcome,
             Ok(Response::Unavailable(_)) | Err(CallError::NotSent(_)) => Err(NotDecided::NotLeader(None)),
+            Err(CallError::NoAnswer) if planted("unknown-told-as-not-done") => Err(NotDecided::NotLeader(None)),
             Ok(_) | Err(CallError::NoAnswer) => Err(NotDecided::Unknown),
         }
     }

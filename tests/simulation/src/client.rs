@@ -96,10 +96,13 @@ impl Session {
         if wish.may_repeat && self.dice.once_in(20) {
             self.ask_beside(op, &wish.commands);
         }
-        for _ in 0..ATTEMPTS {
+        // Some give up at once: what they were told must then be the last word.
+        let attempts = if self.dice.once_in(4) { 1 } else { ATTEMPTS };
+        for _ in 0..attempts {
             let node = self.pick();
             let patience = Duration::from_millis(self.dice.between(150, 2_500));
-            let wait_ms = if self.dice.once_in(2) { 4_000 } else { patience.as_millis() as u64 };
+            // Some let the member work on after they gave up, the others hear its last word.
+            let wait_ms = if self.dice.once_in(2) { 4_000 } else { patience.as_millis() as u64 - 100 };
             let attempt = self.book.ask(op, node);
             let outcome = self.call(node, Ask::Decide { commands: wish.commands.clone(), wait_ms }, patience).await;
             self.book.hear(op, attempt, outcome.clone());

@@ -159,7 +159,8 @@ impl World<'_> {
     /// The others elect a new leader while the old one takes itself for the leader, and clients ask it.
     fn isolate_leader(&mut self, while_ms: u64) -> bool {
         let Some(leader) = self.watch.leader() else { return false };
-        let leap = Duration::from_millis(self.dice.between(300, 900));
+        // More than the time after which they vote, so that they do at once.
+        let leap = Duration::from_millis(self.dice.between(750, 1_100));
         let leaps = self.dice.once_in(2);
         let mut done = false;
         for other in (1..=self.plan.nodes).filter(|other| *other != leader) {
