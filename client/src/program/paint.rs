@@ -7,6 +7,8 @@ use anstream::ColorChoice;
 use clap::builder::styling::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use super::terminal;
+
 /// What a word says about the state of things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
@@ -93,7 +95,10 @@ pub(super) fn wanted(choice: ColorChoice) -> bool {
     match choice {
         ColorChoice::Always | ColorChoice::AlwaysAnsi => true,
         ColorChoice::Never => false,
-        ColorChoice::Auto => anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never,
+        // anstream paints a dumb terminal too where CI is set, for logs on a page; a terminal that says so shows none.
+        ColorChoice::Auto => {
+            !terminal::is_dumb() && anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never
+        }
     }
 }
 

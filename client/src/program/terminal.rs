@@ -46,8 +46,12 @@ pub(super) struct Terminal {
 
 /// Whether somebody sits at both ends, at a terminal that can do more than print.
 pub(super) fn is_there() -> bool {
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    !dumb && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    !is_dumb() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// Whether the terminal says that it can nothing but print lines.
+pub(super) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 impl Terminal {

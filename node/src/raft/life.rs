@@ -105,7 +105,7 @@ pub(super) async fn start(
     let stamps = Arc::new(Stamps::new(clock.clone()));
     let member = Arc::new(Member {
         me,
-        proposer: Proposer::start(raft.clone(), shared.clone(), stamps.clone(), settings.waiting_max),
+        proposer: Proposer::start(raft.clone(), log.clone(), shared.clone(), stamps.clone(), settings.waiting_max),
         reads: ReadGate::start(raft.clone()),
         receiver: SnapshotReceiver::new(shared.clone(), history.clone(), checkpoints.clone()),
         settings,

@@ -11,13 +11,14 @@ use ledger::{Action, Command, Time};
 use openraft::errors::{ClientWriteError, RaftError};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::link::message::{Commands, NotDecided};
 use super::machine::EtebarRaft;
 use super::replica::Shared;
 use super::stamps::Stamps;
 use crate::runtime;
+use crate::storage::LogStore;
 use crate::storage::codec;
 use crate::storage::types::{Decisions, Payload};
 
@@ -32,6 +33,9 @@ pub const GROUP_BYTES: usize = 6 * 1024 * 1024;
 const CROWDED_WAIT: Duration = Duration::from_millis(200);
 /// How often it looks whether it still has to.
 const CROWDED_LOOK: Duration = Duration::from_millis(2);
+
+/// How often a leader that has not applied its whole log looks at it again.
+const APPLIED_LOOK: Duration = Duration::from_millis(20);
 
 const WAITING: u8 = 0;
 const TAKEN: u8 = 1;
@@ -86,11 +90,17 @@ impl Proposed {
 
 impl Proposer {
     /// Starts the task that proposes; at most `waiting_max` commands wait for it.
-    pub fn start(raft: EtebarRaft, shared: Arc<Shared>, stamps: Arc<Stamps>, waiting_max: usize) -> Self {
+    pub fn start(
+        raft: EtebarRaft,
+        log: LogStore,
+        shared: Arc<Shared>,
+        stamps: Arc<Stamps>,
+        waiting_max: usize,
+    ) -> Self {
         let (queue, groups) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(waiting_max.min(Semaphore::MAX_PERMITS)));
         let ended = Arc::new(AtomicU64::new(0));
-        let proposing = Proposing { raft, shared: shared.clone(), stamps, ended: ended.clone() };
+        let proposing = Proposing { raft, log, shared: shared.clone(), stamps, ended: ended.clone() };
         runtime::spawn_vital("proposer", run(proposing, groups));
         Self { queue, shared, room, ended }
     }
@@ -151,6 +161,7 @@ fn weight(command: &Command) -> usize {
 
 struct Proposing {
     raft: EtebarRaft,
+    log: LogStore,
     shared: Arc<Shared>,
     stamps: Arc<Stamps>,
     ended: Arc<AtomicU64>,
@@ -167,6 +178,7 @@ async fn run(proposing: Proposing, mut queue: mpsc::UnboundedReceiver<Group>) {
             },
         };
         proposing.let_the_log_be_purged().await;
+        proposing.let_the_log_be_applied().await;
         let groups = collect(first, &mut queue, &mut held);
         proposing.propose(groups).await;
         proposing.ended.fetch_add(1, Ordering::AcqRel);
@@ -202,6 +214,18 @@ impl Proposing {
         let until = Instant::now() + CROWDED_WAIT;
         while self.shared.is_log_crowded() && Instant::now() < until {
             sleep(CROWDED_LOOK).await;
+        }
+    }
+
+    /// Waits until the state here reflects the whole log: a new leader has entries that it has not applied, and their
+    /// idempotency keys count against the bound too. Whoever stops waiting meanwhile was certainly not proposed.
+    async fn let_the_log_be_applied(&self) {
+        let mut applied = self.shared.applied();
+        while self.log.last().is_some_and(|last| last.index > *applied.borrow_and_update()) {
+            // The log may also lose its end; so it is looked at again in any case.
+            if let Ok(Err(_gone)) = timeout(APPLIED_LOOK, applied.changed()).await {
+                return;
+            }
         }
     }
 

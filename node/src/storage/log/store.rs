@@ -63,6 +63,11 @@ impl LogStore {
         self.shared.view().durable
     }
 
+    /// The last entry, durable or not.
+    pub fn last(&self) -> Option<LogId> {
+        self.shared.view().last
+    }
+
     /// The vote that was answered for, and the last entry, durable or not.
     #[cfg(feature = "simulation")]
     pub fn held(&self) -> (Option<Vote>, Option<LogId>) {
