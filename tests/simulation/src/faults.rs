@@ -113,14 +113,15 @@ impl World<'_> {
             Kind::Crash => self.crash_and_boot(node, while_ms),
             Kind::CrashSeveral => {
                 let nodes = self.some_nodes(self.plan.majority());
-                nodes.into_iter().fold(false, |done, node| self.crash_and_boot(node, while_ms) || done)
+                nodes.into_iter().filter(|node| self.crash_and_boot(*node, while_ms)).count() > 0
             }
             Kind::CrashAll => {
                 let nodes = self.some_nodes(self.plan.nodes as usize);
-                nodes.into_iter().fold(false, |done, node| {
+                let crash = |node: &u64| {
                     let while_ms = self.dice.between(50, 1_000);
-                    self.crash_and_boot(node, while_ms) || done
-                })
+                    self.crash_and_boot(*node, while_ms)
+                };
+                nodes.into_iter().filter(crash).count() > 0
             }
             Kind::Stop => self.order(node, Order::Stop),
             Kind::Cut => self.cut_in_two(while_ms),
