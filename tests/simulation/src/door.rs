@@ -89,7 +89,7 @@ async fn answer(cluster: &Cluster, ask: Ask) -> Reply {
         Ask::Decide { commands, wait_ms } => {
             match cluster.submit(commands, Instant::now() + Duration::from_millis(wait_ms)).await {
                 Ok(decisions) => Reply::Decided(decisions),
-                Err(error @ (SubmitError::NoLeader | SubmitError::Overloaded { .. })) => {
+                Err(error @ (SubmitError::NoLeader | SubmitError::Overloaded { .. } | SubmitError::DiskFull)) => {
                     Reply::NotDone(error.to_string())
                 }
                 Err(SubmitError::OutcomeUnknown { .. }) => Reply::Unknown,
