@@ -38,8 +38,10 @@ mkdir -p "$(dirname "$SVG")" || fail "--svg: there is no place for $SVG"
 
 # ---- the worlds -----------------------------------------------------------------------------------------------------
 
-can_partition() { [[ $(id -u) == 0 ]] && command -v ip nft unshare >/dev/null && unshare --net --mount true 2>/dev/null; }
-can_cut_power() { [[ $(id -u) == 0 ]] && command -v mkfs.ext4 mount perl >/dev/null && [[ -e /dev/loop-control ]]; }
+# True where all these programs are installed; `command -v` itself is content with one of several.
+have() { local program; for program in "$@"; do command -v "$program" >/dev/null || return 1; done; }
+can_partition() { [[ $(id -u) == 0 ]] && have ip nft unshare && unshare --net --mount true 2>/dev/null; }
+can_cut_power() { [[ $(id -u) == 0 ]] && have mkfs.ext4 mount perl && [[ -e /dev/loop-control ]]; }
 
 # In a network and a mount namespace of its own nothing of this reaches the machine's, and all of it ends with this script.
 if [[ -z $INSIDE ]]; then
