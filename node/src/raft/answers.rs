@@ -130,4 +130,6 @@ pub struct Readiness {
     pub role: Role,
     /// Why the member stopped itself, if it did.
     pub failure: Option<String>,
+    /// The log's disk has not come back for longer than an election takes.
+    pub disk_stalled: bool,
 }

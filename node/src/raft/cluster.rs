@@ -116,7 +116,7 @@ impl Cluster {
         let voters: BTreeSet<u64> = member.raft.voter_ids().collect();
         let describe = |(id, addresses): (u64, crate::storage::Member)| {
             let (healthy, applied) = if id == member.me.node {
-                (member.shared.failure().borrow().is_none(), Some(applied))
+                (member.ailment().is_none(), Some(applied))
             } else {
                 let heard = member.neighbours.heard(id);
                 (heard.as_ref().is_some_and(|heard| heard.healthy), heard.map(|heard| heard.applied))
@@ -184,6 +184,7 @@ impl Cluster {
             lag: member.neighbours.furthest().saturating_sub(applied),
             role: if is_voter { Role::Voter } else { Role::Learner },
             failure: member.shared.failure().borrow().clone(),
+            disk_stalled: *member.shared.disk_stalled().borrow(),
         }
     }
 

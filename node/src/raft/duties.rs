@@ -1,5 +1,5 @@
 //! What a member does by itself: tells its peers how it stands, begins the ledger where it leads, writes checkpoints,
-//! purges the log, keeps a wrong clock from leading, and stops when Raft does.
+//! purges the log, keeps a wrong clock and a disk that stalls from leading, and stops when Raft does.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,6 +11,7 @@ use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::life::end_raft;
 use super::link::message::{Request, Response};
 use super::member::Member;
 use super::neighbours::ClockVerdict;
@@ -36,6 +37,7 @@ pub fn start(member: &Arc<Member>) {
     runtime::spawn_vital("keep_history", keep_history(member.clone()));
     runtime::spawn_vital("keep_log_small", keep_log_small(member.clone()));
     runtime::spawn_vital("watch_clock", watch_clock(member.clone()));
+    runtime::spawn_vital("watch_disk", watch_disk(member.clone()));
     runtime::spawn_vital("watch_raft", watch_raft(member.clone()));
     runtime::spawn_vital("recover", recover(member.clone()));
 }
@@ -204,10 +206,41 @@ async fn watch_clock(member: Arc<Member>) {
                 if matches!(was, ClockVerdict::Off(_)) {
                     tracing::info!("clock is right again: this member may lead");
                 }
-                member.raft.runtime_config().elect(!member.stopping.load(Ordering::Acquire));
+                let is_well = !member.stopping.load(Ordering::Acquire) && !*member.shared.disk_stalled().borrow();
+                member.raft.runtime_config().elect(is_well);
             }
         }
         was = verdict;
+    }
+}
+
+/// A member whose disk does not come back acknowledges nothing and yet may lead, for its heartbeats need no disk. So it
+/// gives leadership up after one election time-out, and is no candidate until its disk is back.
+async fn watch_disk(member: Arc<Member>) {
+    let patience = member.settings.election_max;
+    let mut ticks = every(member.settings.heartbeat);
+    let mut given_up: Option<Instant> = None;
+    loop {
+        ticks.tick().await;
+        let stalled = member.log.at_work_for() > patience;
+        if member.shared.set_disk_stalled(stalled) {
+            if stalled {
+                tracing::error!(?patience, "the log's disk does not answer: this member does not lead until it does");
+            } else {
+                tracing::info!("the log's disk answers again");
+            }
+        }
+        if !stalled {
+            given_up = None;
+            continue;
+        }
+        member.raft.runtime_config().elect(false);
+        if member.is_raft_leader() && given_up.is_none_or(|at| at.elapsed() > patience) {
+            given_up = Some(Instant::now());
+            // Not waited for: Raft itself may wait for the disk, and then takes no order.
+            let member = member.clone();
+            runtime::spawn(async move { hand_over(&member).await });
+        }
     }
 }
 
@@ -239,9 +272,7 @@ async fn watch_raft(member: Arc<Member>) {
         member.shared.fail(why);
     }
     // A member that failed takes no further part: it neither votes nor acknowledges.
-    if let Err(error) = member.raft.shutdown().await {
-        tracing::error!(%error, "raft did not stop");
-    }
+    end_raft(&member.raft).await;
 }
 
 async fn raft_ended(metrics: &mut WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>) -> String {

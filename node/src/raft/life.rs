@@ -12,6 +12,7 @@ use ledger::plants::{forget_keys, halve_key_window, planted};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 use openraft::{Raft, ServerState};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::answers::ClusterError;
@@ -191,7 +192,7 @@ async fn initialise(raft: &EtebarRaft, settings: &ClusterSettings) -> Result<(),
 pub(super) async fn stop(member: Arc<Member>) {
     member.stopping.store(true, Ordering::Release);
     member.raft.runtime_config().elect(false);
-    if member.leads() && duties::hand_over(&member).await {
+    if member.is_raft_leader() && duties::hand_over(&member).await {
         let mut metrics = member.raft.server_metrics();
         let handed_over =
             async { while metrics.borrow_watched().state == ServerState::Leader && metrics.changed().await.is_ok() {} };
@@ -202,10 +203,23 @@ pub(super) async fn stop(member: Arc<Member>) {
     if let Err(error) = member.checkpoints.write().await {
         tracing::warn!(%error, "last checkpoint not written");
     }
-    if let Err(error) = member.raft.shutdown().await {
-        tracing::warn!(%error, "raft did not stop well");
-    }
+    end_raft(&member.raft).await;
     if let Err(error) = member.log.close().await {
         tracing::warn!(%error, "log not closed well");
     }
+}
+
+/// Ends Raft, in a task of its own: of all who wait for openraft's core to end the first must not give up, or the others
+/// panic (`RaftInner::join_core_task` of 0.10.0-alpha.37).
+pub(super) async fn end_raft(raft: &EtebarRaft) {
+    let raft = raft.clone();
+    let (done, ended) = oneshot::channel();
+    runtime::spawn(async move {
+        if let Err(error) = raft.shutdown().await {
+            tracing::warn!(%error, "raft did not stop well");
+        }
+        // Who stopped waiting, or went down with the runtime, needs no word.
+        done.send(()).ok();
+    });
+    drop(ended.await);
 }

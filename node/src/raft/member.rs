@@ -53,8 +53,25 @@ pub struct Member {
 
 impl Member {
     /// The leader that this member knows, perhaps itself.
+    ///
+    /// While its disk stalls, Raft may wait for it and know nothing of what goes on: then the leader is who sends entries,
+    /// and never this member itself, which gives leadership up.
     pub(super) fn leader(&self) -> Option<NodeNumber> {
-        self.raft.server_metrics().borrow_watched().current_leader
+        let (known, voted) = {
+            let metrics = self.raft.server_metrics();
+            let metrics = metrics.borrow_watched();
+            (metrics.current_leader, (metrics.vote.leader_id.term, metrics.vote.leader_id.node_id))
+        };
+        if !*self.shared.disk_stalled().borrow() {
+            return known;
+        }
+        let followed = self.shared.followed().filter(|leader| *leader > voted).map(|(_, node)| node);
+        followed.or(known).filter(|leader| *leader != self.me.node)
+    }
+
+    /// Whether Raft here takes this member for the leader, also while its disk stalls.
+    pub(super) fn is_raft_leader(&self) -> bool {
+        self.raft.server_metrics().borrow_watched().current_leader == Some(self.me.node)
     }
 
     /// The same leader, where there are signs that it still leads: a quorum answered this member lately, or the leader
@@ -95,6 +112,12 @@ impl Member {
         self.peers().get(&node).map(|member| self.links.to(node, member))
     }
 
+    /// Why this member should not be counted on now, where it should not.
+    pub(super) fn ailment(&self) -> Option<String> {
+        let stalled = || self.shared.disk_stalled().borrow().then(|| "its disk does not answer".to_owned());
+        self.shared.failure().borrow().clone().or_else(stalled)
+    }
+
     /// How this member stands.
     pub(super) fn heartbeat(&self) -> Heartbeat {
         let (applied, digest) = self.shared.published();
@@ -104,7 +127,7 @@ impl Member {
             clock_ms: self.clock.now_ms(),
             applied,
             digest,
-            failure: self.shared.failure().borrow().clone(),
+            failure: self.ailment(),
         }
     }
 
@@ -149,6 +172,11 @@ impl Serve for Member {
     where
         S: Stream<Item = Append> + Send + 'static,
     {
+        let shared = self.shared.clone();
+        let requests = requests.inspect(move |append| {
+            let leader = append.vote.leader_id;
+            shared.follow((leader.term, leader.node_id));
+        });
         self.raft.stream_append(requests).map(|answer| answer.map_err(|fatal| fatal.to_string()))
     }
 

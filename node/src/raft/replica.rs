@@ -8,13 +8,16 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use ledger::{Digest, Event, Record, State};
+use ledger::{Digest, Event, NodeNumber, Record, State};
 use openraft::type_config::alias::{LogIdOf, StoredMembershipOf};
 use tokio::sync::watch;
 
 use super::key_ring::KeyRing;
 use super::link::hello::Acquaintances;
 use crate::storage::types::TypeConfig;
+
+/// A leader: its term, then its number, ordered as openraft orders leaders.
+pub type Leader = (u64, NodeNumber);
 
 /// How many recent positions have their digest at hand.
 pub const DIGESTS: usize = 4_096;
@@ -59,6 +62,10 @@ pub struct Shared {
     log_crowded: AtomicBool,
     /// The disk has no more room than is kept in reserve.
     disk_full: AtomicBool,
+    /// The log's disk has not come back for longer than an election takes.
+    disk_stalled: watch::Sender<bool>,
+    /// The highest leader of whom entries or heartbeats came in.
+    followed: Mutex<Option<Leader>>,
     /// The data directories that the log has bound to members' numbers.
     pub acquaintances: Acquaintances,
 }
@@ -81,6 +88,8 @@ impl Shared {
             failure: watch::Sender::new(None),
             log_crowded: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),
+            disk_stalled: watch::Sender::new(false),
+            followed: Mutex::default(),
             acquaintances,
         };
         shared.publish_all();
@@ -199,6 +208,28 @@ impl Shared {
     /// Whether the disk has no more room than is kept in reserve: nothing new is proposed here.
     pub(super) fn is_disk_full(&self) -> bool {
         self.disk_full.load(Ordering::Relaxed)
+    }
+
+    /// Remembers whether the log's disk stalls; whether that is news.
+    pub(super) fn set_disk_stalled(&self, stalled: bool) -> bool {
+        self.disk_stalled.send_if_modified(|was| std::mem::replace(was, stalled) != stalled)
+    }
+
+    /// Whether the log's disk stalls, to look at or to wait for. Meanwhile Raft may wait for it, and know nothing of what
+    /// goes on around it.
+    pub(super) fn disk_stalled(&self) -> watch::Receiver<bool> {
+        self.disk_stalled.subscribe()
+    }
+
+    /// Takes note of whose entries or heartbeats came in, before Raft has looked at them.
+    pub(super) fn follow(&self, leader: Leader) {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        *followed = (*followed).max(Some(leader));
+    }
+
+    /// The highest leader of whom entries or heartbeats came in.
+    pub(super) fn followed(&self) -> Option<Leader> {
+        *self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The position, to wait for.

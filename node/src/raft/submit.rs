@@ -95,11 +95,20 @@ impl Member {
         }
     }
 
-    /// Returns once another member than `leader` is known to lead; pending for ever where `leader` is this one or none.
+    /// Returns once another member than `leader` is known to lead; pending for ever where there is none. Where it is this
+    /// one, its own Raft tells its callers, unless it waits for a disk that stalls.
     async fn led_by_another_than(&self, leader: Option<u64>) {
-        let Some(leader) = leader.filter(|leader| *leader != self.me.node) else {
+        let Some(leader) = leader else { return std::future::pending().await };
+        if leader == self.me.node {
+            let mut stalled = self.shared.disk_stalled();
+            while stalled.wait_for(|stalled| *stalled).await.is_ok() {
+                if self.leader().is_some() {
+                    return;
+                }
+                sleep(PAUSE).await;
+            }
             return std::future::pending().await;
-        };
+        }
         let mut metrics = self.raft.server_metrics();
         let mut was_led = self.leader() == Some(leader);
         loop {

@@ -83,6 +83,17 @@ struct Content {
     ever_synced: bool,
 }
 
+impl Content {
+    /// The oldest `batches` of what was not synced survive from now on.
+    fn settle(&mut self, batches: usize) {
+        for batch in self.unsynced.drain(..batches) {
+            write(&mut self.synced, batch);
+        }
+        self.durable += batches;
+        self.ever_synced = true;
+    }
+}
+
 #[derive(Debug)]
 struct Folder {
     disks: BTreeMap<String, Content>,
@@ -140,6 +151,8 @@ impl ModelDisks {
             for batch in unsynced {
                 write(&mut content.synced, batch);
             }
+            // What came through a power cut is on the disk.
+            content.ever_synced = true;
             content.now = content.synced.clone();
             content.bytes = content.now.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
         }
@@ -269,12 +282,7 @@ impl Disk for ModelDisk {
             }
             self.with(|content| {
                 // Another sync may have made some of them survive meanwhile.
-                let behind = written.saturating_sub(content.durable);
-                for batch in content.unsynced.drain(..behind) {
-                    write(&mut content.synced, batch);
-                }
-                content.durable += behind;
-                content.ever_synced = true;
+                content.settle(written.saturating_sub(content.durable));
             });
             Ok(())
         })
@@ -306,8 +314,16 @@ impl Disks for ModelDisks {
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn Disk>, StorageError> {
-        self.lock().disks.entry(name.to_owned()).or_default();
-        Ok(Arc::new(ModelDisk { name: name.to_owned(), of: self.clone() }))
+        let disk = ModelDisk { name: name.to_owned(), of: self.clone() };
+        let mut folder = self.lock();
+        let syncs_fail = folder.health.syncs_fail;
+        match folder.disks.get_mut(name) {
+            Some(_) if syncs_fail => return Err(disk.failed("the sync failed")),
+            Some(content) => content.settle(content.unsynced.len()),
+            None => drop(folder.disks.insert(name.to_owned(), Content::default())),
+        }
+        drop(folder);
+        Ok(Arc::new(disk))
     }
 
     fn discard(&self, name: &str, last: Arc<dyn Disk>) -> Result<(), StorageError> {

@@ -7,6 +7,10 @@ use etebar_node::storage::model::{Dice, ModelDisks};
 use crate::host::Order;
 use crate::world::World;
 
+/// A leader whose disk stalls has given leadership up after so long: two election time-outs, and a look of the one who
+/// watches it.
+const GIVES_UP: Duration = Duration::from_millis(2 * 400 + 10);
+
 /// What can be done to members, their disks, clocks and links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -16,6 +20,8 @@ pub enum Kind {
     CrashSeveral,
     /// All lose power.
     CrashAll,
+    /// The process of one is killed: what it wrote is still there, synced or not. Perhaps its power goes soon after.
+    Kill,
     /// One is stopped in an orderly way.
     Stop,
     /// Two groups do not hear each other.
@@ -34,6 +40,8 @@ pub enum Kind {
     SlowDisk,
     /// Syncs do not end for a while.
     StallDisk,
+    /// Syncs of a leader do not end, while all else is well.
+    StallLeader,
     /// A sync fails.
     FailSync,
     /// The disk is full.
@@ -58,10 +66,11 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::CrashAll,
+        Self::Kill,
         Self::Stop,
         Self::Cut,
         Self::CutOneWay,
@@ -71,6 +80,7 @@ impl Kind {
         Self::IsolateLeader,
         Self::SlowDisk,
         Self::StallDisk,
+        Self::StallLeader,
         Self::FailSync,
         Self::FullDisk,
         Self::Rot,
@@ -123,6 +133,7 @@ impl World<'_> {
                 };
                 nodes.into_iter().filter(crash).count() > 0
             }
+            Kind::Kill => self.kill(node, while_ms),
             Kind::Stop => self.order(node, Order::Stop),
             Kind::Cut => self.cut_in_two(while_ms),
             Kind::CutOneWay => self.cut_one_way(node, while_ms),
@@ -132,6 +143,7 @@ impl World<'_> {
             Kind::IsolateLeader => self.isolate_leader(while_ms),
             Kind::SlowDisk => self.ail(node, while_ms, |disks, ms| disks.ail(|health| health.sync_ms = (ms / 2, ms))),
             Kind::StallDisk => self.ail(node, while_ms, |disks, _| disks.ail(|health| health.stalled = true)),
+            Kind::StallLeader => self.stall_leader(),
             Kind::FailSync => self.break_disk(node, "a sync fails", ModelDisks::fail_syncs),
             Kind::FullDisk => self.break_disk(node, "its disk is full", |disks| disks.ail(|health| health.full = true)),
             Kind::Rot => self.rot(node),
@@ -144,6 +156,21 @@ impl World<'_> {
             }
             Kind::CrashAfterVote | Kind::CrashAfterWrite | Kind::CrashAfterTruncation => false,
         }
+    }
+
+    /// A killed process comes back on what it wrote, and must answer for no more of it than a power cut leaves.
+    fn kill(&mut self, node: u64, while_ms: u64) -> bool {
+        if !self.is_up(node) {
+            return false;
+        }
+        self.tell(format!("member {node} is killed"));
+        self.power_off(node);
+        self.later(while_ms, Undo::Boot(node));
+        if self.dice.once_in(2) {
+            let soon_ms = self.dice.between(1, 400);
+            self.later(while_ms + soon_ms, Undo::Restart(node));
+        }
+        true
     }
 
     fn cut_in_two(&mut self, while_ms: u64) -> bool {
@@ -196,6 +223,34 @@ impl World<'_> {
             self.crash_and_boot(*node, back_ms);
         }
         self.wipe_disks(*wiped);
+        true
+    }
+
+    /// The log's disk of a leader stalls while all are well and hear each other: another must lead within two election
+    /// time-outs from the first write that does not end.
+    fn stall_leader(&mut self) -> bool {
+        let aims = self.take_aims();
+        self.step_for(Duration::from_millis(1_000));
+        let leader = self.watch.leader().filter(|_| self.is_all_well());
+        let Some(leader) = leader else {
+            self.aim(aims);
+            return false;
+        };
+        self.tell(format!("the disk of member {leader}, which leads, stalls while all else is well"));
+        let host = self.host(leader);
+        host.log.ail(|health| health.stalled = true);
+        let writes = |world: &mut Self| {
+            world.host(leader).cluster().is_some_and(|cluster| {
+                let standing = cluster.standing();
+                standing.last.is_some_and(|last| last.index >= standing.durable_end)
+            })
+        };
+        let gave_up = |world: &mut Self| world.watch.leader().is_some_and(|now| now != leader);
+        if self.wait(Duration::from_millis(1_000), writes) && !self.wait(GIVES_UP, gave_up) {
+            self.book.broken(format!("member {leader} still leads {GIVES_UP:?} after its disk stalled"));
+        }
+        host.heal_disks();
+        self.aim(aims);
         true
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use etebar_node::raft::{Cluster, ClusterSettings, Identity, MemberDisks};
 use etebar_node::runtime::{Clock, spawn};
 use etebar_node::storage::model::{Dice, ModelDisks};
-use etebar_node::storage::{Disks, Member};
+use etebar_node::storage::{Disks, Member, StorageError};
 use ledger::{Genesis, KeyHash, Name, RULES_VERSION};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -118,14 +118,13 @@ impl Host {
     /// One life, until it crashes.
     pub async fn live(self, boot: u64) -> Result<(), Box<dyn Error>> {
         self.life().orders.clear();
-        let history = self.history.open("history")?;
-        let disks = MemberDisks { log: Arc::new(self.log.clone()), history };
-        if boot == 0 || self.log.list()?.is_empty() {
-            disks.create().await?;
-        }
         let (book, off) = (self.book.clone(), self.clock_off_ms.clone());
         let now = move || (BEGINNING_MS + book.now_ms()).saturating_add_signed(off.load(Ordering::Relaxed));
-        let cluster = match Cluster::start(self.settings(), disks, Clock::from_fn(now)).await {
+        let started = match self.open_disks(boot).await {
+            Ok(disks) => Cluster::start(self.settings(), disks, Clock::from_fn(now)).await,
+            Err(error) => Err(error.into()),
+        };
+        let cluster = match started {
             Ok(cluster) => cluster,
             Err(error) => {
                 self.life().ended = Some(format!("it did not start: {error}"));
@@ -141,6 +140,16 @@ impl Host {
         };
         self.life().ended = Some(format!("it stopped: {reason}"));
         std::future::pending().await
+    }
+
+    /// The disks, with an empty log and an empty history where there is nothing yet.
+    async fn open_disks(&self, boot: u64) -> Result<MemberDisks, StorageError> {
+        let history = self.history.open("history")?;
+        let disks = MemberDisks { log: Arc::new(self.log.clone()), history };
+        if boot == 0 || self.log.list()?.is_empty() {
+            disks.create().await?;
+        }
+        Ok(disks)
     }
 
     /// Carries orders out until it is told to stop.

@@ -86,7 +86,7 @@ fn charges_since(pages: &Pages, first: usize) -> usize {
 
 impl World<'_> {
     /// Waits until something is true; `false` where it does not come true in time, or a promise is broken.
-    fn wait(&mut self, longest: Duration, mut is_true: impl FnMut(&mut Self) -> bool) -> bool {
+    pub fn wait(&mut self, longest: Duration, mut is_true: impl FnMut(&mut Self) -> bool) -> bool {
         let until_ms = self.book.now_ms() + longest.as_millis() as u64;
         while self.book.now_ms() < until_ms && !self.book.is_broken() {
             self.step_for(Duration::from_millis(10));

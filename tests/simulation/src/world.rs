@@ -23,6 +23,9 @@ pub static STEPS: AtomicU64 = AtomicU64::new(0);
 /// Shortest pause between two crashes that wait for their moment.
 const AIM_PAUSE_MS: u64 = 700;
 
+/// Connections that a cut hurt hang for so long after it: the simulated network does not send again what it lost.
+const LINKS_HANG_MS: u64 = 3_000;
+
 /// See the head of this file.
 pub struct World<'a> {
     sim: Sim<'a>,
@@ -45,6 +48,8 @@ pub struct World<'a> {
     /// Links that something is wrong with.
     broken_links: BTreeSet<(String, String)>,
     undo: Vec<(u64, Undo)>,
+    /// When a link was last mended.
+    mended_ms: u64,
     /// Kinds that wait for their moment.
     aims: Vec<Kind>,
     aimed_ms: u64,
@@ -90,6 +95,7 @@ impl World<'_> {
             excused: BTreeSet::new(),
             broken_links: BTreeSet::new(),
             undo: Vec::new(),
+            mended_ms: 0,
             aims: Vec::new(),
             aimed_ms: 0,
             done: BTreeMap::new(),
@@ -124,6 +130,25 @@ impl World<'_> {
     /// Lets these kinds wait for their moments from now on.
     pub fn aim(&mut self, kinds: Vec<Kind>) {
         self.aims = kinds;
+    }
+
+    /// Lets no kind wait for its moment; those that did.
+    pub fn take_aims(&mut self) -> Vec<Kind> {
+        std::mem::take(&mut self.aims)
+    }
+
+    /// Whether nothing is wrong with any member, link or clock, and all members follow.
+    pub fn is_all_well(&self) -> bool {
+        let are_links_well = self.broken_links.is_empty() && self.book.now_ms() > self.mended_ms + LINKS_HANG_MS;
+        let furthest = self.hosts.iter().filter_map(Host::cluster).map(|cluster| cluster.applied()).max().unwrap_or(0);
+        let is_well = |host: &Host| {
+            host.clock_off_ms.load(Ordering::Relaxed).unsigned_abs() <= self.plan.skew_ms
+                && host
+                    .cluster()
+                    .map(|cluster| cluster.standing())
+                    .is_some_and(|standing| standing.recovered && standing.applied + 2 >= furthest)
+        };
+        are_links_well && self.undo.is_empty() && self.lost.is_empty() && self.hosts.iter().all(is_well)
     }
 
     /// Ends a fault after a while.
@@ -218,7 +243,7 @@ impl World<'_> {
                     self.host(node).heal_disks();
                 }
             }
-            Undo::NoLoss => self.sim.set_fail_rate(0.0),
+            Undo::NoLoss => self.end_loss(),
         }
     }
 
@@ -229,7 +254,8 @@ impl World<'_> {
         self.sim.is_host_running(name(node))
     }
 
-    fn power_off(&mut self, node: u64) {
+    /// Ends a member's process.
+    pub fn power_off(&mut self, node: u64) {
         let host = self.host(node);
         self.sim.crash(name(node));
         self.watch.went_down(node);
@@ -392,7 +418,23 @@ impl World<'_> {
         true
     }
 
+    /// Links break no more by themselves, and those that did are well: left alone, each would mend with a chance of one in
+    /// twenty for each message, which takes seconds where little is said.
+    fn end_loss(&mut self) {
+        self.mended_ms = self.book.now_ms();
+        self.sim.set_fail_rate(0.0);
+        let names: Vec<String> = (1..=self.plan.nodes).map(name).chain([SHOP.to_owned()]).collect();
+        for (place, one) in names.iter().enumerate() {
+            for other in &names[place + 1..] {
+                if !self.broken_links.contains(&(one.clone(), other.clone())) {
+                    self.sim.repair(one.as_str(), other.as_str());
+                }
+            }
+        }
+    }
+
     fn mend(&mut self, one: &str, other: &str) {
+        self.mended_ms = self.book.now_ms();
         if self.broken_links.remove(&(one.to_owned(), other.to_owned())) {
             self.sim.release(one, other);
             self.sim.repair(one, other);
@@ -405,7 +447,7 @@ impl World<'_> {
     pub fn stop_faults(&mut self) {
         self.aims.clear();
         self.undo.retain(|(_, undo)| matches!(undo, Undo::Restart(_)));
-        self.sim.set_fail_rate(0.0);
+        self.end_loss();
     }
 
     /// Brings these members back, with good disks, clocks and links among themselves and to the clients.

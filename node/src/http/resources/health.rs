@@ -31,13 +31,18 @@ pub async fn ready(State(app): State<App>) -> Response<Body> {
         Role::Voter => None,
         Role::Learner => Some("a learner does not vote".to_owned()),
     };
+    let disk = match (readiness.disk_stalled, app.cluster.is_disk_full()) {
+        (true, _) => Some("the disk does not answer"),
+        (false, true) => Some("the disk has no room for more records"),
+        (false, false) => None,
+    };
     report(&[
         Check { name: "data", fault: readiness.failure },
         Check { name: "recovered", fault: fault(!readiness.recovered, "what was committed is not applied yet") },
         Check { name: "leader", fault: fault(readiness.leader.is_none(), "no leader is known") },
         Check { name: "lag", fault: (readiness.lag > LAG_MAX).then(|| format!("{} positions behind", readiness.lag)) },
         Check { name: "voter", fault: voter },
-        Check { name: "disk", fault: fault(app.cluster.is_disk_full(), "the disk has no room for more records") },
+        Check { name: "disk", fault: disk.map(str::to_owned) },
     ])
 }
 

@@ -92,7 +92,8 @@ pub trait Disks: Debug + Send + Sync {
     /// The names of all disks, in order.
     fn list(&self) -> Result<Vec<String>, StorageError>;
 
-    /// Opens the disk `name`; makes it where there is none, so that it outlives a power cut from its first sync on.
+    /// Opens the disk `name`, with all that it holds synced: a process that was killed may have left some of it in the
+    /// kernel's memory alone. Makes it where there is none, so that it outlives a power cut from its first sync on.
     fn open(&self, name: &str) -> Result<Arc<dyn Disk>, StorageError>;
 
     /// Removes the disk `name` and gives its space back. The caller brings the last handle to it.

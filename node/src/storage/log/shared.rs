@@ -5,6 +5,8 @@
 
 use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use tokio::time::Instant;
+
 use super::generation::Generation;
 use super::recent::{Recent, cost};
 use super::{LogSettings, next_index};
@@ -28,6 +30,8 @@ pub struct View {
     pub durable: u64,
     /// Entries that readers need not fetch from the disk.
     pub recent: Recent,
+    /// Since when the writer has been at one piece of work; none while it waits for the next.
+    pub at_work_since: Option<Instant>,
     /// Why nothing more is written.
     pub stopped: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use openraft::OptionalSend;
 use openraft::alias::LogIdOf;
@@ -61,6 +62,11 @@ impl LogStore {
     /// The index after the last entry that is durable here: nothing durable may name a position from there on.
     pub fn durable_end(&self) -> u64 {
         self.shared.view().durable
+    }
+
+    /// How long the writer has been at what it does now; zero while it waits for work. Long means that the disk stalls.
+    pub fn at_work_for(&self) -> Duration {
+        self.shared.view().at_work_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// The last entry, durable or not.
@@ -207,8 +213,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn purge(&mut self, log_id: LogIdOf<TypeConfig>) -> Result<(), io::Error> {
         self.shared.view().purge(log_id);
-        let (done, durable) = oneshot::channel();
-        self.send(Work::Purge { done }).await?;
-        Ok(self.finished(durable).await?)
+        // Not waited for: a purge that a crash cuts short is done at the next start, and Raft would stand still, heartbeats
+        // and all, for as long as the disk does.
+        Ok(self.send(Work::Purge).await?)
     }
 }

@@ -22,7 +22,7 @@ pub enum Work {
     /// Remove the entries after the last one to keep.
     Truncate { last: Option<LogId>, done: Done },
     /// Keep what the view says was purged, and give its space back.
-    Purge { done: Done },
+    Purge,
     /// Write what is left and close the databases.
     Close { done: Done },
 }
@@ -95,10 +95,10 @@ impl Work {
     pub fn refuse(self, error: &StorageError) {
         match self {
             Self::Append { entries: _, callback } => callback.io_completed(Err(error.clone().into())),
-            Self::Vote { vote: _, done }
-            | Self::Truncate { last: _, done }
-            | Self::Purge { done }
-            | Self::Close { done } => tell(done, Err(error.clone())),
+            Self::Purge => {}
+            Self::Vote { vote: _, done } | Self::Truncate { last: _, done } | Self::Close { done } => {
+                tell(done, Err(error.clone()))
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use ledger::plants::planted;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::generation::{Bounds, Generation, Reached, name_of};
 use super::next_index;
@@ -69,6 +70,7 @@ impl LogWriter {
 
     async fn serve(&mut self) -> Result<(), StorageError> {
         while let Some(work) = self.queue.recv().await {
+            self.shared.view().at_work_since = Some(Instant::now());
             let mut round = Round::default();
             let alone = self.collect(work, &mut round)?;
             self.write(round).await?;
@@ -76,9 +78,10 @@ impl LogWriter {
                 None => {}
                 Some(Work::Close { done }) => return report(self.close().await, done),
                 Some(Work::Truncate { last, done }) => report(self.truncate(last).await, done)?,
-                Some(Work::Purge { done }) => report(self.purge().await, done)?,
+                Some(Work::Purge) => self.purge().await?,
                 Some(Work::Append { .. } | Work::Vote { .. }) => unreachable!("these are written in rounds"),
             }
+            self.shared.view().at_work_since = None;
         }
         self.close().await
     }
@@ -93,7 +96,7 @@ impl LogWriter {
                     round.vote = Some(vote);
                     round.waiting.push(Waiting::Vote { vote, done });
                 }
-                Work::Truncate { .. } | Work::Purge { .. } | Work::Close { .. } => return Ok(Some(work)),
+                Work::Truncate { .. } | Work::Purge | Work::Close { .. } => return Ok(Some(work)),
             }
             let full = round.bytes >= self.shared.settings.round_bytes;
             next = if full { None } else { self.queue.try_recv().ok() };
