@@ -190,7 +190,11 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     cluster.shutdown().await;
     match failure {
         None => Ok(()),
-        Some(reason) => Err(failed(format!("member stopped: {reason}"))),
+        Some(reason) => {
+            // A disk that failed is not closed: sled would write to it once more, and panic.
+            std::mem::forget(cluster);
+            Err(failed(format!("member stopped: {reason}")))
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::disk_faults;
 use crate::http::{Connection, Request};
 use crate::member::Member;
 use crate::place::{Folder, Ports};
@@ -21,6 +22,7 @@ pub struct Plan {
     members: u64,
     settings: Vec<(String, String)>,
     data: Option<PathBuf>,
+    disk_faults: bool,
 }
 
 /// A cluster: its members, its admin key, its folder.
@@ -37,7 +39,7 @@ pub struct Cluster {
 impl Plan {
     /// Three members with the default settings; the name is for its folder.
     pub fn new(name: &str) -> Plan {
-        Plan { name: name.to_owned(), members: 3, settings: Vec::new(), data: None }
+        Plan { name: name.to_owned(), members: 3, settings: Vec::new(), data: None, disk_faults: false }
     }
 
     #[must_use]
@@ -50,6 +52,13 @@ impl Plan {
     #[must_use]
     pub fn setting(mut self, name: &str, value: impl Into<String>) -> Plan {
         self.settings.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Lets the disks of its members be made to fail, with [`Member::ail`].
+    #[must_use]
+    pub fn disk_faults(mut self) -> Plan {
+        self.disk_faults = true;
         self
     }
 
@@ -81,7 +90,11 @@ impl Plan {
             .map(|id| {
                 let api = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.api(id)));
                 let log = folder.path().join(format!("node-{id}.log"));
-                Member::new(id, api, data.join(format!("node-{id}")), log, self.settings.clone())
+                let mut settings = self.settings.clone();
+                if self.disk_faults {
+                    settings.extend(disk_faults::settings(&log));
+                }
+                Member::new(id, api, data.join(format!("node-{id}")), log, settings)
             })
             .collect();
         let cluster = Cluster { members, admin_key: text("key"), folder, _ports: ports, _turn: turn };

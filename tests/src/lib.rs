@@ -7,6 +7,7 @@
 pub mod books;
 pub mod cluster;
 pub mod disk;
+pub mod disk_faults;
 pub mod http;
 pub mod load;
 pub mod place;

@@ -8,6 +8,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::disk_faults::{self, DiskFault};
 use crate::http::{Connection, Request, Response};
 use crate::wait::{self, until};
 use crate::{programs, spawner};
@@ -108,6 +109,11 @@ impl Member {
         // SAFETY: kill touches no memory; the number is that of a child that was not waited for, so it is still ours.
         let sent = unsafe { libc::kill(libc::pid_t::try_from(child.id()).expect("a pid"), signal) };
         assert_eq!(sent, 0, "{}", io::Error::last_os_error());
+    }
+
+    /// Makes its disk fail in this way from now on, or be well again; its cluster was planned with disk faults.
+    pub fn ail(&self, fault: DiskFault) {
+        disk_faults::tell(&disk_faults::file_beside(&self.log), fault);
     }
 
     /// True while its process lives, paused or not.

@@ -31,6 +31,8 @@ pub const GROUP_BYTES: usize = 6 * 1024 * 1024;
 
 /// Longest wait of one entry for the log to be purged: with 1 MiB an entry, slower than any purge.
 const CROWDED_WAIT: Duration = Duration::from_millis(200);
+/// Longest wait of one entry for the disk here to come after: longer than a disk is waited for before it counts as stalled.
+const BEHIND_WAIT: Duration = Duration::from_millis(1_000);
 /// How often it looks whether it still has to.
 const CROWDED_LOOK: Duration = Duration::from_millis(2);
 
@@ -178,6 +180,7 @@ async fn run(proposing: Proposing, mut queue: mpsc::UnboundedReceiver<Group>) {
             },
         };
         proposing.let_the_log_be_purged().await;
+        proposing.let_the_log_be_written().await;
         proposing.let_the_log_be_applied().await;
         let groups = collect(first, &mut queue, &mut held);
         proposing.propose(groups).await;
@@ -213,6 +216,15 @@ impl Proposing {
     async fn let_the_log_be_purged(&self) {
         let until = Instant::now() + CROWDED_WAIT;
         while self.shared.is_log_crowded() && Instant::now() < until {
+            sleep(CROWDED_LOOK).await;
+        }
+    }
+
+    /// Waits a bounded while where the disk here is far behind: the others may do without it, but Raft stands still where
+    /// the writer's queue is full, and then cannot give leadership up.
+    async fn let_the_log_be_written(&self) {
+        let until = Instant::now() + BEHIND_WAIT;
+        while self.log.is_behind() && !*self.shared.disk_stalled().borrow() && Instant::now() < until {
             sleep(CROWDED_LOOK).await;
         }
     }

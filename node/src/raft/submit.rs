@@ -46,6 +46,7 @@ impl Member {
                 Ok(decisions) => return Ok(decisions),
                 Err(not_decided) => not_decided,
             };
+            tracing::debug!(?target, ?not_decided, "an attempt brought no decision");
             match not_decided {
                 NotDecided::NotLeader(leader) => hint = leader,
                 NotDecided::Overloaded(what) if !perhaps_done => return Err(SubmitError::Overloaded { what }),
@@ -112,7 +113,8 @@ impl Member {
         let mut metrics = self.raft.server_metrics();
         let mut was_led = self.leader() == Some(leader);
         loop {
-            let now = metrics.borrow_watched().current_leader;
+            drop(metrics.borrow_and_update());
+            let now = self.leader();
             if was_led && now.is_some_and(|now| now != leader) {
                 return;
             }

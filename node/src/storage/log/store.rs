@@ -69,6 +69,11 @@ impl LogStore {
         self.shared.view().at_work_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
+    /// Whether half as much work waits for the writer as may.
+    pub fn is_behind(&self) -> bool {
+        self.queue.capacity() <= self.queue.max_capacity() / 2
+    }
+
     /// The last entry, durable or not.
     pub fn last(&self) -> Option<LogId> {
         self.shared.view().last
