@@ -1,30 +1,46 @@
 #!/usr/bin/env bash
-# chaos.sh [--seconds N] [--seed N] [--nodes 3] [--svg FILE]
+# chaos.sh [--seconds N] [--seed N] [--nodes 3] [--faults A,B] [--svg FILE] [--previous PROGRAM | --previous-commit REV]
+# chaos.sh --list
 #
-# Breaks a cluster of its own on purpose, under load, for N seconds (60): kills one, most and all members, pauses them, restarts
-# them, cuts their power, and cuts them off from each other: whole, one way, flapping, with loss. After each fault it waits until
-# charges go through again. Then it checks every promise against every answer that was given, and tells how long each fault
-# stopped charges. The same --seed plays the same faults in the same order; without, one is drawn and printed.
+# Breaks a cluster of its own on purpose, under load, for N seconds (60): its processes, network, disks, clocks and data, and
+# with an older build at hand its version. After each fault it waits until charges go through again. Then it checks every
+# promise against every answer that was given, and tells how long each fault stopped charges. Every fault comes once before any
+# comes again, in an order that follows --seed; without one, a seed is drawn and printed. --faults names those to draw from,
+# --list prints them all.
 #
-# Partitions need root, ip and nft (Debian: iproute2, nftables), and cut power needs mount and mkfs.ext4 (mount, e2fsprogs);
-# where one is missing, that is said and the rest is done. All networks are namespaces of this script's own.
+# Partitions and delays need root, ip and nft (Debian: iproute2, nftables), faults of disks need mount and mkfs.ext4 (mount,
+# e2fsprogs) and cc, clocks need libfaketime; where one is missing, that is said and the rest is done. --previous is the
+# etebar-node of an older build with the same data format, --previous-commit builds one (minutes). All networks are
+# namespaces of this script's own.
 #
 # Exits 0 where everything held, 4 where a promise was broken, 3 where charges did not come back, 1 where too little happened.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$HERE/chaos/process.sh"
+source "$HERE/chaos/network.sh"
+source "$HERE/chaos/disk.sh"
+source "$HERE/chaos/clock.sh"
 CONNECTIONS=8 LOADS=2
 # How long charges may stay out after a fault is healed, in seconds. Source: an election with two failed rounds takes 2 s; a
 # start after a power cut recovers a file system and folds the history.
 BACK_SECONDS=30
-SECONDS_ALL=60 SEED='' NODES=3 SVG=./data/chaos.svg INSIDE=''
+PROXY_PROGRAM=$TARGET/release/delay-proxy SHIM=$TARGET/shim/chaos_disk_faults.so
+ALL_FAULTS=(kill_one kill_most kill_all pause_one restart_one upgrade_all cut_off deafen mute flap lose delay set_clock
+  cut_power fill_disk stall_disk slow_disk fail_sync tear_write damage_log damage_history wipe)
+SECONDS_ALL=60 SEED='' NODES=3 SVG=./data/chaos.svg INSIDE='' WANTED='' PREVIOUS='' PREVIOUS_COMMIT=''
+GIVEN=("$@")
 while [[ $# -gt 0 ]]; do
   case $1 in
     --help | -h) help ;;
+    --list) printf '%s\n' "${ALL_FAULTS[@]}"; exit 0 ;;
     --seconds) SECONDS_ALL=$(value_of "$1" "$@"); shift 2 ;;
     --seed) SEED=$(value_of "$1" "$@"); shift 2 ;;
     --nodes) NODES=$(value_of "$1" "$@"); shift 2 ;;
+    --faults) WANTED=$(value_of "$1" "$@"); shift 2 ;;
     --svg) SVG=$(value_of "$1" "$@"); shift 2 ;;
+    --previous) PREVIOUS=$(value_of "$1" "$@"); shift 2 ;;
+    --previous-commit) PREVIOUS_COMMIT=$(value_of "$1" "$@"); shift 2 ;;
     --inside) INSIDE=yes; shift ;;
     *) wrong_usage "unknown argument $1" ;;
   esac
@@ -32,6 +48,10 @@ done
 [[ $SECONDS_ALL =~ ^[1-9][0-9]{0,4}$ ]] || wrong_usage "--seconds is 1 to 99999, not $SECONDS_ALL"
 [[ -z $SEED || $SEED =~ ^[0-9]{1,9}$ ]] || wrong_usage "--seed is a number of at most 9 digits, not $SEED"
 [[ $NODES =~ ^[35]$ ]] || wrong_usage "--nodes is 3 or 5, not $NODES"
+for fault in ${WANTED//,/ }; do
+  [[ " ${ALL_FAULTS[*]} " == *" $fault "* ]] || wrong_usage "--faults: there is no fault $fault (--list prints them)"
+done
+[[ -z $PREVIOUS || (-x $PREVIOUS && ${PREVIOUS##*/} == etebar-node) ]] || wrong_usage "--previous is the path of an etebar-node, not $PREVIOUS"
 SEED=${SEED:-$((RANDOM * 32768 + RANDOM))}
 SVG=$(realpath -m "$SVG")
 mkdir -p "$(dirname "$SVG")" || fail "--svg: there is no place for $SVG"
@@ -41,26 +61,57 @@ mkdir -p "$(dirname "$SVG")" || fail "--svg: there is no place for $SVG"
 # True where all these programs are installed; `command -v` itself is content with one of several.
 have() { local program; for program in "$@"; do command -v "$program" >/dev/null || return 1; done; }
 can_partition() { [[ $(id -u) == 0 ]] && have ip nft unshare && unshare --net --mount true 2>/dev/null; }
-can_cut_power() { [[ $(id -u) == 0 ]] && have mkfs.ext4 mount perl && [[ -e /dev/loop-control ]]; }
+can_break_disks() { [[ $(id -u) == 0 ]] && have mkfs.ext4 mount perl && [[ -e /dev/loop-control ]]; }
+# True where this run draws one of these faults.
+wants() { local fault; for fault in "$@"; do [[ -z $WANTED || ,$WANTED, == *",$fault,"* ]] && return 0; done; return 1; }
+
+# Sets PREVIOUS to the node of commit $1, built into a folder of its own that later runs find.
+build_previous() {
+  local commit folder
+  commit=$(git -C "$ROOT" rev-parse --verify --quiet "$1^{commit}") || wrong_usage "--previous-commit: there is no commit $1"
+  folder=$TARGET/previous/$commit
+  PREVIOUS=$folder/target/release/etebar-node
+  [[ -x $PREVIOUS ]] && return 0
+  say "building etebar-node of commit $commit (some minutes)"
+  mkdir -p "$folder"
+  git -C "$ROOT" archive "$commit" | tar -x -C "$folder" || fail "commit $commit cannot be read"
+  (cd "$folder" && PATH=$PATH:$HOME/.cargo/bin cargo build --quiet --release --locked --target-dir target -p etebar-node >&2) || fail "commit $commit does not build"
+}
+
+# What is built beside the two programs, where it is needed and missing or old.
+build_helpers() {
+  if can_partition && wants delay; then
+    (cd "$ROOT" && PATH=$PATH:$HOME/.cargo/bin cargo build --quiet --release --locked -p tests --bin delay-proxy >&2) || fail 'the proxy does not build'
+  fi
+  if have cc; then
+    mkdir -p "$(dirname "$SHIM")"
+    cc -shared -fPIC -O2 -o "$SHIM.$$" "$ROOT/tests/shim/disk_faults.c" -ldl || fail 'the library of disk faults does not build'
+    mv "$SHIM.$$" "$SHIM"
+  fi
+}
 
 # In a network and a mount namespace of its own nothing of this reaches the machine's, and all of it ends with this script.
 if [[ -z $INSIDE ]]; then
   build_programs
+  build_helpers
+  [[ -z $PREVIOUS_COMMIT ]] || build_previous "$PREVIOUS_COMMIT"
   if can_partition; then
-    exec unshare --net --mount --propagation private "$HERE/$SCRIPT" --inside --seconds "$SECONDS_ALL" --seed "$SEED" --nodes "$NODES" --svg "$SVG"
+    exec unshare --net --mount --propagation private "$HERE/$SCRIPT" "${GIVEN[@]}" --inside --seed "$SEED" --svg "$SVG" ${PREVIOUS:+--previous "$PREVIOUS"}
   fi
-  say 'NO PARTITIONS: they need root, ip and nft. Members are killed, paused and restarted only.'
+  say 'NO PARTITIONS AND NO DELAYS: they need root, ip and nft.'
 fi
 
 unset ETEBAR_SERVER ETEBAR_KEY
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/etebar-chaos.XXXXXX")
 DIR=$WORK/cluster
-PIDS=()
+PIDS=() PROXIES=()
+PORT=7100
+[[ -n $INSIDE ]] || PORT=$((20000 + $$ % 100 * 100))
 
 clean_up() {
   local status=$? pid id
   trap - EXIT
-  for pid in "${PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done # only what this script started and not yet waited for
+  for pid in "${PIDS[@]}" "${PROXIES[@]}"; do kill "$pid" 2>/dev/null || true; done # only what this script started and not yet waited for
   if [[ -f $DIR/cluster.json ]]; then
     for id in "${!API[@]}"; do signal_member KILL "$id" || true; done
     for id in "${!API[@]}"; do wait_gone "$id" 5 || say "member $id cannot be killed"; done
@@ -78,48 +129,19 @@ declare -A API=()
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-# A network namespace for each member, all on one bridge with this script and its load.
-make_networks() {
-  export ETEBAR_NETWORK=member-
-  local id
-  mount -t tmpfs tmpfs /run
-  ip link set lo up
-  ip link add bridge0 type bridge
-  ip addr add 10.77.0.254/24 dev bridge0
-  ip link set bridge0 up
-  for ((id = 1; id <= NODES; id++)); do
-    ip netns add "member-$id"
-    ip link add "link$id" type veth peer name eth0 netns "member-$id"
-    ip link set "link$id" master bridge0 up
-    ip -n "member-$id" addr add "10.77.0.$id/24" dev eth0
-    ip -n "member-$id" link set eth0 up
-    ip -n "member-$id" link set lo up
-    ip netns exec "member-$id" nft -f - <<<'table inet chaos { chain in { type filter hook input priority 0; }; chain out { type filter hook output priority 0; }; }'
-  done
-}
-
-# A disk for each member whose power can be cut.
-make_disks() {
-  local id
-  for ((id = 1; id <= NODES; id++)); do
-    truncate -s 1G "$WORK/disk-$id"
-    mkfs.ext4 -q -F "$WORK/disk-$id"
-    mkdir -p "$DIR/node-$id"
-  done
-}
-
-# Moves the data of each member, which is stopped, to its disk.
-move_to_disks() {
-  local id
-  for id in "${IDS[@]}"; do
-    mv "${DATA[$id]}" "$WORK/moved-$id"
-    mkdir "${DATA[$id]}"
-    mount -o loop "$WORK/disk-$id" "${DATA[$id]}"
-    rmdir "${DATA[$id]}/lost+found"
-    cp -a "$WORK/moved-$id/." "${DATA[$id]}"
-    sync -f "${DATA[$id]}"
-    rm -rf "${WORK:?}/moved-$id"
-  done
+# What a member runs with, so that its disk and its clock can be made to go wrong.
+member_environment() {
+  local preload=()
+  if [[ -n $CAN_DISK_FAULTS ]]; then
+    preload+=("$SHIM")
+    printf 'DISK_FAULT_FILE=%s\n' "$WORK/fault-$1"
+  fi
+  if [[ -n $FAKETIME ]]; then
+    preload+=("$FAKETIME")
+    [[ -f $WORK/clock-$1 ]] || printf '+0\n' >"$WORK/clock-$1"
+    printf '%s\n' "FAKETIME_TIMESTAMP_FILE=$WORK/clock-$1" FAKETIME_CACHE_DURATION=1 FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1
+  fi
+  ((${#preload[@]} == 0)) || (IFS=:; printf 'LD_PRELOAD=%s\n' "${preload[*]}")
 }
 
 # ---- faults ---------------------------------------------------------------------------------------------------------
@@ -150,81 +172,32 @@ last() {
   sleep "$((1 + DRAWN / 10)).$((DRAWN % 10))"
 }
 
-kill_one() { pick; WHAT="node $VICTIM killed"; began; signal_member KILL "$VICTIM"; last; bring_back "$VICTIM"; }
-kill_most() {
-  local i victims=()
-  pick
-  for ((i = 0; i <= NODES / 2; i++)); do victims+=($(((VICTIM - 1 + i) % NODES + 1))); done
-  WHAT="nodes ${victims[*]} killed"
-  began
-  for i in "${victims[@]}"; do signal_member KILL "$i"; done
-  last
-  bring_back "${victims[@]}"
-}
-kill_all() {
-  local id
-  WHAT='all nodes killed'
-  began
-  for id in "${IDS[@]}"; do signal_member KILL "$id"; done
-  bring_back "${IDS[@]}"
-}
-pause_one() { pick; WHAT="node $VICTIM paused"; began; signal_member STOP "$VICTIM"; last; signal_member CONT "$VICTIM"; }
-restart_one() { pick; WHAT="node $VICTIM restarted"; began; stop_members "$VICTIM"; bring_back "$VICTIM"; }
-cut_power() {
-  local id
-  WHAT='power of all cut'
-  began
-  for id in "${IDS[@]}"; do
-    # FS_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: what was not synced is gone, the file system's journal too.
-    perl -e 'open(my $disk, "<", $ARGV[0]) or die "$!"; my $flags = pack("L", 2); ioctl($disk, 0x8004587d, $flags) or die "$!"' "${DATA[$id]}" ||
-      fail "the power of member $id cannot be cut"
-  done
-  for id in "${IDS[@]}"; do signal_member KILL "$id" || true; done
-  for id in "${IDS[@]}"; do
-    wait_gone "$id" 5 || fail "member $id cannot be killed"
-    umount "${DATA[$id]}"
-    mount -o loop "$WORK/disk-$id" "${DATA[$id]}"
-  done
-  bring_back "${IDS[@]}"
-}
-
-# nft_in MEMBER RULES: in the member's own network. Clients, at .254, are never cut off by these: members from each other are.
-nft_in() { ip netns exec "member-$1" nft "$2"; }
-peers='10.77.0.1-10.77.0.9'
-heal() { nft_in "$1" 'flush table inet chaos'; }
-cut_in() { nft_in "$1" "add rule inet chaos in ip saddr $peers drop"; }
-cut_out() { nft_in "$1" "add rule inet chaos out ip daddr $peers drop"; }
-cut_off() { pick; WHAT="node $VICTIM cut off"; began; cut_in "$VICTIM"; cut_out "$VICTIM"; last; heal "$VICTIM"; }
-deafen() { pick; WHAT="node $VICTIM deaf"; began; cut_in "$VICTIM"; last; heal "$VICTIM"; }
-mute() { pick; WHAT="node $VICTIM mute"; began; cut_out "$VICTIM"; last; heal "$VICTIM"; }
-flap() {
-  local i
-  pick
-  WHAT="node $VICTIM flapping"
-  began
-  for i in {1..8}; do
-    cut_in "$VICTIM"
-    cut_out "$VICTIM"
-    draw 4
-    sleep "0.$((1 + DRAWN))"
-    heal "$VICTIM"
-    draw 4
-    sleep "0.$((1 + DRAWN))"
-  done
-}
-lose() {
-  pick
-  WHAT="node $VICTIM loses 20 %"
-  began
-  nft_in "$VICTIM" "add rule inet chaos in ip saddr $peers numgen random mod 100 < 20 drop"
-  nft_in "$VICTIM" "add rule inet chaos out ip daddr $peers numgen random mod 100 < 20 drop"
-  last
-  heal "$VICTIM"
-}
-
 began() {
+  WHAT=$1
   BEGAN_MS=$(now_ms)
   printf '%4d s  %s\n' "$((SECONDS - START))" "$WHAT"
+}
+
+# A promise is broken, as a fault itself saw.
+broken() { say "A PROMISE IS BROKEN: $* (seed $SEED)"; exit 4; }
+
+# until_true SECONDS COMMAND...: waits at most so long until the command succeeds.
+until_true() {
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    ((SECONDS < deadline)) || return 1
+    sleep 0.1
+  done
+}
+
+# Sets FAULT to the next of a shuffled deck: each comes once before any comes again.
+DECK=()
+next_fault() {
+  ((${#DECK[@]} > 0)) || DECK=("${FAULTS[@]}")
+  draw "${#DECK[@]}"
+  FAULT=${DECK[$DRAWN]}
+  DECK=("${DECK[@]:0:DRAWN}" "${DECK[@]:DRAWN+1}")
 }
 
 bring_back() {
@@ -256,29 +229,34 @@ charges_are_back() {
 
 # ---- the run --------------------------------------------------------------------------------------------------------
 
-FAULTS=(kill_one kill_one kill_most kill_all pause_one restart_one)
-[[ -z $INSIDE ]] || FAULTS+=(cut_off cut_off deafen mute flap lose)
-POWER=
-if can_cut_power; then
-  POWER=yes
-  FAULTS+=(cut_power)
-else
-  say 'NO POWER CUTS: they need root, loop devices, mount and mkfs.ext4.'
+CAN_DISK_FAULTS='' FAKETIME='' CAN_DISKS=''
+FAULTS=(kill_one kill_most kill_all pause_one restart_one)
+[[ -z $INSIDE ]] || FAULTS+=(cut_off deafen mute flap lose delay)
+if [[ -n $PREVIOUS ]]; then FAULTS+=(upgrade_all); else say 'NO UPGRADE: it needs --previous or --previous-commit.'; fi
+if can_break_disks; then CAN_DISKS=yes FAULTS+=(cut_power fill_disk damage_log damage_history wipe); else
+  say 'NO POWER CUTS, FULL DISKS AND DAMAGE: they need root, loop devices, mount, mkfs.ext4 and perl.'
 fi
-say "seed $SEED, $SECONDS_ALL s, $NODES members, faults: $(printf '%s\n' "${FAULTS[@]}" | sort -u | tr '\n' ' ')"
+if [[ -f $SHIM ]]; then CAN_DISK_FAULTS=yes FAULTS+=(stall_disk slow_disk fail_sync tear_write); else say 'NO FAILING AND STALLING DISKS: they need cc.'; fi
+if FAKETIME=$(faketime_library) && [[ -n $FAKETIME ]]; then FAULTS+=(set_clock); else say "NO CLOCKS: they need Debian's libfaketime."; fi
+if [[ -n $WANTED ]]; then
+  for fault in ${WANTED//,/ }; do
+    [[ " ${FAULTS[*]} " == *" $fault "* ]] || fail "$fault cannot be done here, see above"
+  done
+  read -r -a FAULTS <<<"${WANTED//,/ }"
+fi
+say "seed $SEED, $SECONDS_ALL s, $NODES members, faults: ${FAULTS[*]}"
 
 [[ -z $INSIDE ]] || make_networks
-PORT=7100
-[[ -n $INSIDE ]] || PORT=$((20000 + $$ % 100 * 100))
+if [[ -n $INSIDE ]] && wants delay; then make_proxies; fi
 "$HERE/up.sh" --dir "$DIR" --nodes "$NODES" --port "$PORT" >/dev/null
 open_cluster
-if [[ -n $POWER ]]; then
-  stop_members "${IDS[@]}"
+stop_members "${IDS[@]}"
+if [[ -n $CAN_DISKS ]]; then
   make_disks
   move_to_disks
-  "$HERE/up.sh" --dir "$DIR" >/dev/null
-  read_cluster
 fi
+bring_back "${IDS[@]}"
+for id in "${IDS[@]}"; do wait_answer "$id" /readyz || fail "member $id did not become ready"; done
 SERVERS=$(IFS=,; printf '%s' "${API[*]}")
 as_admin() { ETEBAR_KEY=$ADMIN_KEY "$CLIENT_PROGRAM" --server "$SERVERS" "$@"; }
 as_admin load --prepare 16 --sellers-file "$WORK/sellers" >/dev/null
@@ -296,13 +274,12 @@ WHAT='the start'
 charges_are_back
 # The last seconds are without a fault, so that each fault's effect is seen whole.
 while ((SECONDS - START < SECONDS_ALL - 5)); do
-  draw "${#FAULTS[@]}"
-  fault=${FAULTS[$DRAWN]}
-  "$fault"
+  next_fault
+  "$FAULT"
   healed=$(now_ms)
   charges_are_back
   mark "$BEGAN_MS" "$healed" "$WHAT"
-  KINDS[$fault]=$((${KINDS[$fault]:-0} + 1)) DONE=$((DONE + 1))
+  KINDS[$FAULT]=$((${KINDS[$FAULT]:-0} + 1)) DONE=$((DONE + 1))
   sleep 0.5
 done
 for pid in "${PIDS[@]}"; do wait "$pid" || { say "a load process did not end well: $(cat "$WORK"/load-*)"; exit 3; }; done
@@ -323,7 +300,7 @@ if [[ -s $WORK/stops ]]; then
   printf 'charges stopped for %s ms in the median of all faults, %s ms at worst\n' \
     "$(sed -n "$((($(wc -l <"$WORK/stops") + 1) / 2))p" "$WORK/stops")" "$(tail -n 1 "$WORK/stops")"
 fi
-((verdict == 0)) || { say "A PROMISE IS BROKEN (exit $verdict); the same faults: chaos.sh --seed $SEED --seconds $SECONDS_ALL --nodes $NODES"; exit "$verdict"; }
+((verdict == 0)) || { say "A PROMISE IS BROKEN (exit $verdict); the same faults: chaos.sh ${GIVEN[*]}"; exit "$verdict"; }
 # Source: a fault with its healing takes 3 to 10 s; a run that had far fewer did not test much.
 if ((DONE < SECONDS_ALL / 15 || ANSWERS < 10 * SECONDS_ALL)); then
   say "TOO LITTLE HAPPENED: $DONE faults and $ANSWERS answers in $SECONDS_ALL s prove nothing"

@@ -169,12 +169,15 @@ signal_member() {
 }
 
 # Starts member $1 in a session of its own, without our pipes, terminal and lock; sets PID[$1]. Call with the lock held.
+# chaos.sh gives some another program (PROGRAM_OF) and variables (NAME=VALUE a line, from a function member_environment).
+declare -A PROGRAM_OF=()
 launch() {
-  local within=()
+  local within=() with=()
   wait_gone "$1" 5 || fail "member $1 is ending, but does not come to its end"
   [[ -z ${ETEBAR_NETWORK-} ]] || within=(ip netns exec "$ETEBAR_NETWORK$1") # replaces itself by what it runs
   printf -- '--- started %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"${LOG[$1]}"
-  setsid "${within[@]}" "$NODE_PROGRAM" run --data-dir "${DATA[$1]}" --id "$1" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
+  if declare -F member_environment >/dev/null; then mapfile -t with < <(member_environment "$1"); fi
+  setsid "${within[@]}" env "${with[@]}" "${PROGRAM_OF[$1]-$NODE_PROGRAM}" run --data-dir "${DATA[$1]}" --id "$1" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
   PID[$1]=$!
   disown # it is nobody's job: bash need not tell when it is killed
 }

@@ -1,0 +1,159 @@
+//! A proxy that delays what passes: `delay-proxy PORT FILE`, for `cluster-scripts/chaos.sh`.
+//!
+//! Connections come to PORT by a `redirect` of nftables, which remembers where they were meant to go. FILE holds two numbers,
+//! the least and the most milliseconds that a piece of data is kept back; it is read anew a few times a second, and the
+//! delay counts for open connections too. Its own connections carry [`MARK`], so that the redirect can leave them alone.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::mem::size_of;
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
+
+use tests::load::Dice;
+use tests::wait::let_pass;
+
+/// The mark of the proxy's own packets.
+const MARK: libc::c_int = 77;
+/// `SO_ORIGINAL_DST` of linux/netfilter_ipv4.h.
+const SO_ORIGINAL_DST: libc::c_int = 80;
+/// Pause between two looks at the file.
+const LOOK: Duration = Duration::from_millis(50);
+/// Pieces that are kept back at a time in one direction, and bytes of one. What is more waits in the network.
+const PIECES: usize = 256;
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The least and the most delay, in milliseconds.
+#[derive(Debug, Default)]
+struct Delay {
+    least: AtomicU64,
+    most: AtomicU64,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [port, file] = arguments.as_slice() else {
+        eprintln!("usage: delay-proxy PORT FILE");
+        return ExitCode::from(2);
+    };
+    match port.parse().map_err(io::Error::other).and_then(|port| serve(port, file)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("delay-proxy: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(port: u16, file: &str) -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
+    let delay = Arc::new(Delay::default());
+    let (told, file) = (delay.clone(), file.to_owned());
+    std::thread::spawn(move || {
+        loop {
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap_or(0));
+            let least = numbers.next().unwrap_or(0);
+            told.least.store(least, Ordering::Relaxed);
+            told.most.store(numbers.next().unwrap_or(0).max(least), Ordering::Relaxed);
+            let_pass(LOOK);
+        }
+    });
+    for (count, client) in (1..).zip(listener.incoming()) {
+        let (client, delay) = (client?, delay.clone());
+        // Without a server the client is hung up on, as a member that cannot be reached would do.
+        std::thread::spawn(move || join(client, &delay, count));
+    }
+    Ok(())
+}
+
+/// Joins a client with the server that it meant.
+fn join(client: TcpStream, delay: &Arc<Delay>, count: u64) -> io::Result<()> {
+    let server = connect(original(&client)?)?;
+    for stream in [&client, &server] {
+        stream.set_nodelay(true)?;
+    }
+    let (client_writer, server_writer) = (client.try_clone()?, server.try_clone()?);
+    pass(client, server_writer, delay.clone(), Dice(count * 2));
+    pass(server, client_writer, delay.clone(), Dice(count * 2 + 1));
+    Ok(())
+}
+
+/// Passes on what comes from `from`, each piece after its delay and in order.
+fn pass(mut from: TcpStream, to: TcpStream, delay: Arc<Delay>, mut dice: Dice) {
+    let (pieces, waiting) = sync_channel::<(Instant, Vec<u8>)>(PIECES);
+    std::thread::spawn(move || write_all(to, &waiting));
+    std::thread::spawn(move || {
+        let mut piece = vec![0; PIECE_BYTES];
+        // An error is an end: the other side sees the connection close, and so does its peer.
+        while let Ok(bytes @ 1..) = from.read(&mut piece) {
+            let (least, most) = (delay.least.load(Ordering::Relaxed), delay.most.load(Ordering::Relaxed));
+            let kept = Duration::from_millis(least + dice.below(most.saturating_sub(least) + 1));
+            if pieces.send((Instant::now() + kept, piece[..bytes].to_vec())).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+fn write_all(mut to: TcpStream, waiting: &Receiver<(Instant, Vec<u8>)>) {
+    for (due, piece) in waiting {
+        let left = due.saturating_duration_since(Instant::now());
+        if !left.is_zero() {
+            let_pass(left);
+        }
+        if to.write_all(&piece).is_err() {
+            break;
+        }
+    }
+    // The other direction ends by itself, when its own reader does.
+    to.shutdown(Shutdown::Write).ok();
+}
+
+/// Where a redirected connection was meant to go.
+fn original(client: &TcpStream) -> io::Result<SocketAddrV4> {
+    let mut found = std::mem::MaybeUninit::<libc::sockaddr_in>::uninit();
+    let mut length = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+    // SAFETY: the descriptor is open, and the call writes at most `length` bytes, all of them where it succeeds.
+    let found = unsafe {
+        let place = found.as_mut_ptr().cast();
+        if libc::getsockopt(client.as_raw_fd(), libc::SOL_IP, SO_ORIGINAL_DST, place, &raw mut length) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        found.assume_init()
+    };
+    Ok(SocketAddrV4::new(Ipv4Addr::from(u32::from_be(found.sin_addr.s_addr)), u16::from_be(found.sin_port)))
+}
+
+/// A connection that carries the mark from its first packet on.
+fn connect(to: SocketAddrV4) -> io::Result<TcpStream> {
+    let done = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    // SAFETY: a new descriptor that nobody else owns.
+    let socket = unsafe {
+        let socket = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
+        if socket < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        OwnedFd::from_raw_fd(socket)
+    };
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: to.port().to_be(),
+        sin_addr: libc::in_addr { s_addr: u32::from(*to.ip()).to_be() },
+        sin_zero: [0; 8],
+    };
+    let mark = MARK;
+    // SAFETY: the descriptor is open, and both structures outlive the calls that read them.
+    unsafe {
+        let (mark, bytes) = ((&raw const mark).cast(), size_of::<libc::c_int>() as libc::socklen_t);
+        done(libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MARK, mark, bytes))?;
+        let bytes = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+        done(libc::connect(socket.as_raw_fd(), (&raw const address).cast(), bytes))?;
+    }
+    Ok(TcpStream::from(socket))
+}
