@@ -5,6 +5,8 @@
 #![deny(clippy::unwrap_used)]
 
 pub mod config;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod http;
 pub mod identity;
 pub mod raft;

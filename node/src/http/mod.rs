@@ -12,6 +12,8 @@ mod cursor;
 mod disk_room;
 mod field;
 mod front;
+#[cfg(any(test, feature = "fuzzing"))]
+mod gate;
 mod history;
 mod idempotency;
 mod json;
@@ -31,5 +33,7 @@ mod wire;
 mod write;
 
 pub use app::App;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use gate::Gate;
 pub use limits::Limits;
 pub use listen::serve;

@@ -21,7 +21,7 @@ mod proposer;
 mod read;
 mod replica;
 pub mod settings;
-mod snapshot;
+pub(crate) mod snapshot;
 mod stamps;
 #[cfg(feature = "simulation")]
 pub mod standing;

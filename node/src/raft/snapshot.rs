@@ -32,7 +32,7 @@ const INSTALL: Duration = Duration::from_secs(120);
 
 /// What the sender says.
 #[derive(Debug, Serialize, Deserialize)]
-enum Give {
+pub(crate) enum Give {
     /// This is what you shall have.
     Offer { vote: VoteOf<TypeConfig>, to: Checkpoint },
     /// A page, up to the last record on offer, with the BLAKE3 of its bytes.
@@ -45,7 +45,7 @@ enum Give {
 
 /// What the receiver says.
 #[derive(Debug, Serialize, Deserialize)]
-enum Take {
+pub(crate) enum Take {
     /// I have so many records durably, and this is the chain over them; pages up to `staged` need not be sent again.
     Have { records: u64, digest: Digest, staged: RecordNumber },
     /// It is installed, or my vote is higher.

@@ -9,9 +9,9 @@ pub mod error;
 #[cfg(test)]
 mod golden;
 pub mod history;
-mod keys;
+pub(crate) mod keys;
 pub mod log;
-#[cfg(any(test, feature = "simulation"))]
+#[cfg(any(test, feature = "simulation", feature = "fuzzing"))]
 pub mod model;
 mod parts;
 pub mod types;

@@ -66,7 +66,7 @@ pub struct Health {
     pub full: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Content {
     /// What is read: everything written.
     now: Map,
@@ -122,6 +122,15 @@ impl ModelDisks {
     /// An empty, healthy folder; `dice` say how long its syncs take.
     pub fn new(dice: Dice) -> Self {
         Self(Arc::new(Mutex::new(Folder { disks: BTreeMap::new(), health: Health::default(), dice })))
+    }
+
+    /// Another folder with a copy of one of its disks alone.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn only(&self, name: &str) -> Self {
+        let content = self.lock().disks.get(name).cloned().unwrap_or_default();
+        let only = Self::default();
+        only.lock().disks.insert(name.to_owned(), content);
+        only
     }
 
     fn lock(&self) -> MutexGuard<'_, Folder> {

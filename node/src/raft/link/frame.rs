@@ -53,7 +53,8 @@ pub fn split(stream: TcpStream) -> io::Result<(Sender, Receiver)> {
     Ok((Sender(FramedWrite::new(write, codec_of_frames())), Receiver(FramedRead::new(read, codec_of_frames()))))
 }
 
-fn codec_of_frames() -> LengthDelimitedCodec {
+/// How frames are told apart.
+pub(crate) fn codec_of_frames() -> LengthDelimitedCodec {
     LengthDelimitedCodec::builder().max_frame_length(FRAME_BYTES).new_codec()
 }
 

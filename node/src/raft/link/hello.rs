@@ -43,8 +43,9 @@ pub struct Identity {
     pub incarnation: Incarnation,
 }
 
+/// What the caller says first.
 #[derive(Debug, Serialize, Deserialize)]
-struct Hello {
+pub(crate) struct Hello {
     version: u32,
     cluster: Uuid,
     node: NodeNumber,
@@ -53,8 +54,9 @@ struct Hello {
     purpose: Purpose,
 }
 
+/// What it is answered.
 #[derive(Debug, Serialize, Deserialize)]
-enum Welcome {
+pub(crate) enum Welcome {
     Welcome { node: NodeNumber, incarnation: Incarnation },
     Refused { reason: String },
 }

@@ -1,0 +1,38 @@
+//! A connection's way into the API without a listener, for the fuzzers alone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::app::App;
+use super::connection::serve_connection;
+use super::front::Front;
+use super::limits::Limits;
+use super::stop::Stop;
+use crate::raft::Cluster;
+use crate::runtime::{Chance, Clock, NoChance};
+
+/// The API over a member. Cheap to clone.
+#[derive(Clone)]
+pub struct Gate {
+    front: Front,
+    limits: Limits,
+}
+
+impl Gate {
+    /// Fails where there is no chance to draw from.
+    pub fn new(cluster: Cluster, limits: Limits, clock: Clock, chance: Chance) -> Result<Self, NoChance> {
+        let app = App::new(cluster, limits, clock, chance, PathBuf::new())?;
+        Ok(Self { front: Front::new(app), limits })
+    }
+
+    /// Serves one connection to its end.
+    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
+        let Self { front, limits } = self;
+        let stop = Arc::new(Stop::default());
+        let answers = Arc::clone(&stop);
+        let answer = move |request, progress| front.clone().answer(request, progress, Arc::clone(&answers));
+        serve_connection(stream, limits, stop, answer).await;
+    }
+}
