@@ -54,15 +54,22 @@ pub struct Settled {
     pub amount: i64,
     pub answer: Response,
     pub attempts: u32,
+    /// When the answer came, and how long after the first attempt.
     pub at: Instant,
+    pub took: Duration,
 }
 
 impl Load {
     /// Starts `workers` that charge 1 to 9 units each time, each for the seller whose turn it is. Prints its seed.
     pub fn start(cluster: &Cluster, sellers: &[Seller], workers: usize, seed: u64) -> Load {
+        Load::start_at(cluster, &cluster.ids(), sellers, workers, seed)
+    }
+
+    /// The same at these members alone.
+    pub fn start_at(cluster: &Cluster, ids: &[u64], sellers: &[Seller], workers: usize, seed: u64) -> Load {
         eprintln!("load with seed {seed}");
         let shared = Arc::new(Shared::default());
-        let addresses: Vec<SocketAddr> = cluster.ids().into_iter().map(|id| cluster.address(id)).collect();
+        let addresses: Vec<SocketAddr> = ids.iter().map(|id| cluster.address(*id)).collect();
         let workers = (0..workers)
             .map(|index| {
                 let worker = Worker {
@@ -157,14 +164,15 @@ impl Worker {
     }
 
     fn settle(&mut self, request: Request, phone: &str, amount: i64, story: &mut Story) {
+        let begun = Instant::now();
         for attempts in 1.. {
             let target = self.dice.below(self.links.len() as u64) as usize;
             match self.attempt(target, &request) {
                 Some(answer) if matches!(answer.status, 201 | 409) => {
                     self.shared.acknowledged.fetch_add(u64::from(answer.status == 201), Ordering::Relaxed);
                     let (seller, phone) = (self.seller.clone(), phone.to_owned());
-                    let at = Instant::now();
-                    story.settled.push(Settled { seller, request, phone, amount, answer, attempts, at });
+                    let (at, took) = (Instant::now(), begun.elapsed());
+                    story.settled.push(Settled { seller, request, phone, amount, answer, attempts, at, took });
                     return;
                 }
                 Some(answer) if !matches!(answer.status, 503 | 504) => {

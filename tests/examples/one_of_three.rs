@@ -1,0 +1,94 @@
+//! What one member of three costs the others when it is dead, paused, or has a disk that stalls or is slow.
+//!
+//! `cargo run --release -p tests --example one_of_three` sends charges to the two others, for some seconds while all is well
+//! and for some with the third one ill, and prints how throughput and the 99th percentile of the answers' times compare,
+//! and the longest time without any answer. Each pair is taken in one go, since machines differ from minute to minute.
+
+use std::time::{Duration, Instant};
+
+use tests::disk_faults::DiskFault;
+use tests::load::{Load, Settled};
+use tests::wait::let_pass;
+use tests::{Cluster, Plan, Seller, books};
+
+const WORKERS: usize = 16;
+/// How long each half of a pair lasts.
+const SPAN: Duration = Duration::from_secs(8);
+/// What the others take to notice, which is not counted into the second half.
+const NOTICED: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone, Copy)]
+enum Ill {
+    Dead,
+    Paused,
+    Stalled,
+    Slow,
+}
+
+fn main() {
+    let cluster: Cluster = Plan::new("one-of-three").disk_faults().start();
+    let sellers: Vec<Seller> = (0..8).map(|_| cluster.seller_with(100_000_000)).collect();
+    println!("{:<34} {:>11} {:>6} {:>17} {:>6} {:>15}", "", "charges/s", "", "p99", "", "longest pause");
+    for (ill, leads) in [
+        (Ill::Dead, false),
+        (Ill::Paused, false),
+        (Ill::Stalled, false),
+        (Ill::Slow, false),
+        (Ill::Dead, true),
+        (Ill::Paused, true),
+        (Ill::Stalled, true),
+        (Ill::Slow, true),
+    ] {
+        let id = if leads { cluster.leader() } else { cluster.followers()[0] };
+        let others: Vec<u64> = cluster.ids().into_iter().filter(|other| *other != id).collect();
+        let load = Load::start_at(&cluster, &others, &sellers, WORKERS, 1);
+        load.wait_for_more(2_000);
+        let begun = Instant::now();
+        let_pass(SPAN);
+        let fallen = Instant::now();
+        let member = cluster.member(id);
+        match ill {
+            Ill::Dead => member.kill(),
+            Ill::Paused => member.pause(),
+            Ill::Stalled => member.ail(DiskFault::Stall),
+            Ill::Slow => member.ail(DiskFault::Slow(50)),
+        }
+        let_pass(NOTICED + SPAN);
+        let ended = Instant::now();
+        match ill {
+            Ill::Dead => member.start(),
+            Ill::Paused => member.resume(),
+            Ill::Stalled | Ill::Slow => member.ail(DiskFault::None),
+        }
+        let story = load.finish();
+        cluster.wait_ready(&[id]);
+        let name = format!("{} {ill:?}", if leads { "the leader" } else { "a follower" }).to_lowercase();
+        tell(&name, &story.settled, [begun, fallen, fallen + NOTICED, ended]);
+        books::prove(&cluster, &story);
+    }
+}
+
+/// One line: the times are when the first half began and ended, and the second.
+fn tell(name: &str, settled: &[Settled], [begun, fallen, noticed, ended]: [Instant; 4]) {
+    let rate = |from: Instant, until: Instant| {
+        let count = settled.iter().filter(|one| from <= one.at && one.at < until).count();
+        count as f64 / (until - from).as_secs_f64()
+    };
+    let p99_ms = |from: Instant, until: Instant| {
+        let mut took: Vec<Duration> =
+            settled.iter().filter(|one| from <= one.at && one.at < until).map(|one| one.took).collect();
+        took.sort();
+        took.get(took.len() * 99 / 100).map_or(f64::NAN, |took| took.as_secs_f64() * 1_000.0)
+    };
+    let mut at: Vec<Instant> = settled.iter().map(|one| one.at).filter(|at| fallen <= *at && *at < ended).collect();
+    at.sort();
+    let pause = at.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
+    let (well, ill) = (rate(begun, fallen), rate(noticed, ended));
+    let (fast, slow) = (p99_ms(begun, fallen), p99_ms(noticed, ended));
+    println!(
+        "{name:<34} {well:>5.0} {ill:>5.0} {:>5.0}% {fast:>7.1} {slow:>6.1} ms {:>5.2}x {:>12} ms",
+        ill / well * 100.0,
+        slow / fast,
+        pause.as_millis()
+    );
+}
