@@ -81,7 +81,7 @@ fail_sync() {
   began "syncs of node $VICTIM fail"
   disk_fault "$VICTIM" fail
   wait_gone "$VICTIM" 10 || broken "member $VICTIM runs on, though its syncs fail"
-  tail -n 50 "${LOG[$VICTIM]}" | grep -q '^etebar-node: member stopped: .*Input/output error' ||
+  grep -q '^etebar-node: member stopped: .*Input/output error' < <(tail -n 50 "${LOG[$VICTIM]}") ||
     broken "member $VICTIM does not say why it stopped: $(tail -n 1 "${LOG[$VICTIM]}")"
   disk_fault "$VICTIM" none
   bring_back "$VICTIM"
@@ -106,7 +106,7 @@ refused() {
   write_cluster
   unlock_cluster
   if ! wait_gone "$1" "$START_SECONDS"; then broken "member $1 serves though its data were damaged"; fi
-  tail -n 3 "${LOG[$1]}" | grep -q "$2" || broken "member $1 was refused without a word on what to do: $(tail -n 1 "${LOG[$1]}")"
+  grep -q "$2" < <(tail -n 3 "${LOG[$1]}") || broken "member $1 was refused without a word on what to do: $(tail -n 1 "${LOG[$1]}")"
 }
 # Bytes of one part of a member's data are turned over; the snapshots that it received are in its history too.
 damage() {
@@ -147,7 +147,7 @@ wipe() {
   bring_back "$VICTIM"
   last
   if http_get "${API[$VICTIM]}" /readyz >/dev/null; then broken "member $VICTIM was wiped and counts under its old number"; fi
-  tail -n 200 "${LOG[$VICTIM]}" | grep -q "remove member $VICTIM and add it under a new one" || broken "wiped member $VICTIM does not say what to do: $(tail -n 1 "${LOG[$VICTIM]}")"
+  grep -q "remove member $VICTIM and add it under a new one" < <(tail -n 200 "${LOG[$VICTIM]}") || broken "wiped member $VICTIM does not say what to do: $(tail -n 1 "${LOG[$VICTIM]}")"
   signal_member KILL "$VICTIM" || true
   wait_gone "$VICTIM" 5 || fail "member $VICTIM cannot be killed"
   find "${DATA[$VICTIM]}" -mindepth 1 -delete

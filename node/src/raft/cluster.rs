@@ -184,7 +184,7 @@ impl Cluster {
             lag: member.neighbours.furthest().saturating_sub(applied),
             role: if is_voter { Role::Voter } else { Role::Learner },
             failure: member.shared.failure().borrow().clone(),
-            disk_stalled: *member.shared.disk_stalled().borrow(),
+            disk_stalled: member.shared.is_disk_stalled(),
         }
     }
 

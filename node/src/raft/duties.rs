@@ -206,7 +206,7 @@ async fn watch_clock(member: Arc<Member>) {
                 if matches!(was, ClockVerdict::Off(_)) {
                     tracing::info!("clock is right again: this member may lead");
                 }
-                let is_well = !member.stopping.load(Ordering::Acquire) && !*member.shared.disk_stalled().borrow();
+                let is_well = !member.stopping.load(Ordering::Acquire) && !member.shared.is_disk_stalled();
                 member.raft.runtime_config().elect(is_well);
             }
         }

@@ -62,7 +62,7 @@ impl Member {
             let metrics = metrics.borrow_watched();
             (metrics.current_leader, (metrics.vote.leader_id.term, metrics.vote.leader_id.node_id))
         };
-        if !*self.shared.disk_stalled().borrow() {
+        if !self.shared.is_disk_stalled() {
             return known;
         }
         let followed = self.shared.followed().filter(|leader| *leader > voted).map(|(_, node)| node);
@@ -114,7 +114,7 @@ impl Member {
 
     /// Why this member should not be counted on now, where it should not.
     pub(super) fn ailment(&self) -> Option<String> {
-        let stalled = || self.shared.disk_stalled().borrow().then(|| "its disk does not answer".to_owned());
+        let stalled = || self.shared.is_disk_stalled().then(|| "its disk does not answer".to_owned());
         self.shared.failure().borrow().clone().or_else(stalled)
     }
 

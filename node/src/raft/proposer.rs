@@ -224,7 +224,7 @@ impl Proposing {
     /// the writer's queue is full, and then cannot give leadership up.
     async fn let_the_log_be_written(&self) {
         let until = Instant::now() + BEHIND_WAIT;
-        while self.log.is_behind() && !*self.shared.disk_stalled().borrow() && Instant::now() < until {
+        while self.log.is_behind() && !self.shared.is_disk_stalled() && Instant::now() < until {
             sleep(CROWDED_LOOK).await;
         }
     }

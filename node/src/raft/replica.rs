@@ -65,7 +65,7 @@ pub struct Shared {
     /// The log's disk has not come back for longer than an election takes.
     disk_stalled: watch::Sender<bool>,
     /// The highest leader of whom entries or heartbeats came in.
-    followed: Mutex<Option<Leader>>,
+    followed: watch::Sender<Option<Leader>>,
     /// The data directories that the log has bound to members' numbers.
     pub acquaintances: Acquaintances,
 }
@@ -89,7 +89,7 @@ impl Shared {
             log_crowded: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),
             disk_stalled: watch::Sender::new(false),
-            followed: Mutex::default(),
+            followed: watch::Sender::new(None),
             acquaintances,
         };
         shared.publish_all();
@@ -215,21 +215,35 @@ impl Shared {
         self.disk_stalled.send_if_modified(|was| std::mem::replace(was, stalled) != stalled)
     }
 
-    /// Whether the log's disk stalls, to look at or to wait for. Meanwhile Raft may wait for it, and know nothing of what
-    /// goes on around it.
+    /// Whether the log's disk stalls. Meanwhile Raft may wait for it, and know nothing of what goes on around it.
+    pub(super) fn is_disk_stalled(&self) -> bool {
+        *self.disk_stalled.borrow()
+    }
+
+    /// The same, to wait for.
     pub(super) fn disk_stalled(&self) -> watch::Receiver<bool> {
         self.disk_stalled.subscribe()
     }
 
     /// Takes note of whose entries or heartbeats came in, before Raft has looked at them.
     pub(super) fn follow(&self, leader: Leader) {
-        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        *followed = (*followed).max(Some(leader));
+        self.followed.send_if_modified(|followed| {
+            let is_higher = *followed < Some(leader);
+            if is_higher {
+                *followed = Some(leader);
+            }
+            is_higher
+        });
     }
 
     /// The highest leader of whom entries or heartbeats came in.
     pub(super) fn followed(&self) -> Option<Leader> {
-        *self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.followed.borrow()
+    }
+
+    /// The same, to wait for a higher one than there was at this call.
+    pub(super) fn followed_next(&self) -> watch::Receiver<Option<Leader>> {
+        self.followed.subscribe()
     }
 
     /// The position, to wait for.

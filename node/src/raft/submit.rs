@@ -103,10 +103,10 @@ impl Member {
         if leader == self.me.node {
             let mut stalled = self.shared.disk_stalled();
             while stalled.wait_for(|stalled| *stalled).await.is_ok() {
-                if self.leader().is_some() {
+                let mut next = self.shared.followed_next();
+                if self.leader().is_some() || next.changed().await.is_err() {
                     return;
                 }
-                sleep(PAUSE).await;
             }
             return std::future::pending().await;
         }
