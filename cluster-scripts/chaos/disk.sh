@@ -99,13 +99,15 @@ tear_write() {
 
 # ---- damage ---------------------------------------------------------------------------------------------------------
 
+# Our own child, so its number is nobody else's; on its way to exec it is no etebar-node yet, and has not ended.
+has_ended() { ! kill -0 "${PID[$1]}" 2>/dev/null; }
 # refused MEMBER WORDS: starts a member whose data is not as it left them. It must end by itself and say these words.
 refused() {
   lock_cluster
   launch "$1"
   write_cluster
   unlock_cluster
-  if ! wait_gone "$1" "$START_SECONDS"; then broken "member $1 serves though its data were damaged"; fi
+  until_true "$START_SECONDS" has_ended "$1" || broken "member $1 serves though its data were damaged"
   grep -q "$2" < <(tail -n 3 "${LOG[$1]}") || broken "member $1 was refused without a word on what to do: $(tail -n 1 "${LOG[$1]}")"
 }
 # Bytes of one part of a member's data are turned over; the snapshots that it received are in its history too.

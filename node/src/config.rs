@@ -153,7 +153,7 @@ pub struct RunArgs {
     /// Most open connections of clients; more wait to be accepted [default: 10000]
     #[arg(long, env = "ETEBAR_CONNECTIONS_MAX")]
     pub connections_max: Option<u64>,
-    /// What to log, as `info` or `warn,etebar_node=debug` [default: info,openraft=warn,sled=off]
+    /// What to log, as `info` or `warn,etebar_node=debug` [default: info,openraft=error,sled=off]
     #[arg(long, env = "ETEBAR_LOG_LEVEL")]
     pub log_level: Option<String>,
 }
@@ -235,7 +235,7 @@ impl RunArgs {
                 1,
                 1 << 20,
             )?,
-            log_level: self.log_level.or(file.log_level).unwrap_or_else(|| "info,openraft=warn,sled=off".to_owned()),
+            log_level: self.log_level.or(file.log_level).unwrap_or_else(|| "info,openraft=error,sled=off".to_owned()),
         };
         settings.check()?;
         Ok(settings)

@@ -1,6 +1,7 @@
 //! What a member does by itself: tells its peers how it stands, begins the ledger where it leads, writes checkpoints,
 //! purges the log, keeps a wrong clock and a disk that stalls from leading, and stops when Raft does.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -27,6 +28,8 @@ const LOG_ROUND: Duration = Duration::from_millis(50);
 const CHECKPOINT: Duration = Duration::from_millis(1_000);
 /// Longest wait for a peer's status.
 const STATUS: Duration = Duration::from_millis(1_000);
+/// How long after a start a peer need not have been heard.
+const FIRST_WORDS: Duration = Duration::from_millis(2_000);
 /// Longest wait for a command of the cluster's own.
 const COMMAND: Duration = Duration::from_millis(2_000);
 
@@ -50,12 +53,28 @@ fn every(pause: Duration) -> tokio::time::Interval {
 
 async fn tell_peers(member: Arc<Member>) {
     let mut ticks = every(ROUND);
+    let mut well = BTreeMap::new();
+    let begun = Instant::now();
     loop {
         ticks.tick().await;
         for (node, peer) in member.peers() {
             let links = member.links.to(node, &peer);
             runtime::spawn(tell(member.clone(), links));
+            let is_well = member.neighbours.heard(node).is_some_and(|heard| heard.healthy);
+            // Nobody is heard at once after a start.
+            if is_well || begun.elapsed() >= FIRST_WORDS {
+                note(node, is_well, well.insert(node, is_well));
+            }
         }
+    }
+}
+
+/// Tells the operator once of a peer that falls silent or ill, and once when it is well again.
+fn note(peer: u64, is_well: bool, was_well: Option<bool>) {
+    match (was_well, is_well) {
+        (Some(true) | None, false) => tracing::warn!(peer, "a peer is silent, or said that it is not well"),
+        (Some(false) | None, true) => tracing::info!(peer, "a peer is well"),
+        (Some(true), true) | (Some(false), false) => {}
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::frame::{LinkError, Receiver, Sender};
 use super::hello::{Acquaintances, Connection, Identity, Purpose, dial};
 use super::message::{Numbered, Request, Response};
+use super::told::Told;
 use crate::runtime;
 
 /// Calls that wait to be sent.
@@ -109,6 +110,7 @@ impl Calls {
 /// Connects whenever a call waits, and serves calls until the connection ends.
 async fn keep(peer: Peer, purpose: Purpose, mut queue: mpsc::Receiver<Call>) {
     let mut pause = BACK_OFF.0;
+    let told = Told::default();
     while let Some(first) = queue.recv().await {
         if !first.is_wanted() {
             continue;
@@ -121,7 +123,7 @@ async fn keep(peer: Peer, purpose: Purpose, mut queue: mpsc::Receiver<Call>) {
                 tracing::debug!(peer = peer.node, ?purpose, %ended, "link ended");
             }
             Err(error) => {
-                report(&peer, &error);
+                report(&peer, &error, &told);
                 first.fail(CallError::NotSent(error.to_string()));
                 refuse_until(Instant::now() + pause, &mut queue, &error).await;
                 pause = (pause * 2).min(BACK_OFF.1);
@@ -131,11 +133,19 @@ async fn keep(peer: Peer, purpose: Purpose, mut queue: mpsc::Receiver<Call>) {
 }
 
 /// A refusal is a fault of the installation and must be seen; an absent peer is daily life.
-fn report(peer: &Peer, error: &LinkError) {
+fn report(peer: &Peer, error: &LinkError, told: &Told) {
     match error {
-        LinkError::Refused(reason) => tracing::warn!(peer = peer.node, %reason, "peer refused"),
-        LinkError::Malformed(_) => tracing::warn!(peer = peer.node, %error, "peer not understood"),
-        LinkError::Io(_) | LinkError::Closed | LinkError::TimedOut => {
+        LinkError::Refused(reason) if told.is_due(reason) => {
+            tracing::warn!(peer = peer.node, %reason, "peer refused");
+        }
+        LinkError::Malformed(reason) if told.is_due(reason) => {
+            tracing::warn!(peer = peer.node, %error, "peer not understood");
+        }
+        LinkError::Refused(_)
+        | LinkError::Malformed(_)
+        | LinkError::Io(_)
+        | LinkError::Closed
+        | LinkError::TimedOut => {
             tracing::debug!(peer = peer.node, %error, "peer not reached");
         }
     }

@@ -9,6 +9,7 @@ pub mod frame;
 pub mod hello;
 pub mod message;
 pub mod serve;
+mod told;
 
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use super::append::{Append, Appended};
 use super::frame::{LinkError, Receiver, Sender};
 use super::hello::{Acquaintances, Connection, Identity, Purpose, answer};
 use super::message::{Numbered, Request, Response};
+use super::told::Told;
 use crate::runtime;
 use crate::runtime::net::{TcpListener, TcpStream};
 
@@ -47,14 +48,19 @@ pub trait Serve: Send + Sync + 'static {
 /// Accepts and serves peers for as long as the runtime lives.
 pub async fn serve<M: Serve>(listener: TcpListener, me: Identity, acquaintances: Acquaintances, member: Arc<M>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let told = Arc::new(Told::default());
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _address)) => {
-                let (acquaintances, member) = (acquaintances.clone(), member.clone());
+                let (acquaintances, member, told) = (acquaintances.clone(), member.clone(), told.clone());
                 runtime::spawn(async move {
-                    if let Err(error) = serve_one(stream, me, &acquaintances, &member).await {
-                        tracing::debug!(%error, "peer connection ended");
+                    match serve_one(stream, me, &acquaintances, &member).await {
+                        Ok(()) => {}
+                        Err(LinkError::Refused(reason)) if told.is_due(&reason) => {
+                            tracing::warn!(%reason, "peer refused");
+                        }
+                        Err(error) => tracing::debug!(%error, "peer connection ended"),
                     }
                     drop(permit);
                 });
@@ -74,12 +80,7 @@ async fn serve_one<M: Serve>(
     acquaintances: &Acquaintances,
     member: &Arc<M>,
 ) -> Result<(), LinkError> {
-    let (caller, connection) =
-        answer(&me, acquaintances, stream, Instant::now() + HELLO).await.inspect_err(|error| {
-            if let LinkError::Refused(reason) = error {
-                tracing::warn!(%reason, "peer refused");
-            }
-        })?;
+    let (caller, connection) = answer(&me, acquaintances, stream, Instant::now() + HELLO).await?;
     match caller.purpose {
         Purpose::Append => serve_append(connection, member).await,
         Purpose::Control | Purpose::Forward => serve_calls(connection, caller.node, member).await,
