@@ -11,8 +11,19 @@ use tests::shop::phone;
 use tests::{Caller, eventually};
 
 /// `DIR` must be given to nothing else than this.
-const ALL: [&str; 9] =
-    ["up.sh", "down.sh", "kill.sh", "pause.sh", "resume.sh", "start.sh", "status.sh", "demo.sh", "chaos.sh"];
+const ALL: [&str; 11] = [
+    "up.sh",
+    "down.sh",
+    "kill.sh",
+    "pause.sh",
+    "resume.sh",
+    "start.sh",
+    "status.sh",
+    "demo.sh",
+    "chaos.sh",
+    "simulate.sh",
+    "fuzz.sh",
+];
 
 fn up(name: &str) -> ScriptCluster {
     let cluster = ScriptCluster::new(name);
