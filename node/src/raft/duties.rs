@@ -233,8 +233,9 @@ async fn watch_clock(member: Arc<Member>) {
     }
 }
 
-/// A member whose disk does not come back acknowledges nothing and yet may lead, for its heartbeats need no disk. So it
-/// gives leadership up after one election time-out, and is no candidate until its disk is back.
+/// A leader's heartbeats need no disk, and the others commit without it: with a disk that does not come back it would lead
+/// on, until its Raft stands still at a write that it waits for. So it gives leadership up after one election time-out, and
+/// is no candidate until its disk is back.
 async fn watch_disk(member: Arc<Member>) {
     let patience = member.settings.election_max;
     let mut ticks = every(member.settings.heartbeat);

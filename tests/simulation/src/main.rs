@@ -17,6 +17,7 @@ mod client;
 mod door;
 mod faults;
 mod host;
+mod links;
 mod market;
 mod run;
 mod story;
