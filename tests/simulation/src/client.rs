@@ -60,6 +60,9 @@ impl Session {
             if self.market.known().closed {
                 return;
             }
+            if self.id == 0 && std::mem::take(&mut self.market.known().wants_shop) {
+                self.open_shop(3).await;
+            }
             self.turn += 1;
             if self.dice.once_in(self.plan.reads) {
                 self.read().await;

@@ -30,6 +30,8 @@ pub struct Known {
     pub shops: Vec<Shop>,
     /// No new wishes.
     pub closed: bool,
+    /// A new shop is wanted: of the others all may be poor, suspended, or without a key that is good.
+    pub wants_shop: bool,
     requests: Vec<RecordNumber>,
     charges: Vec<RecordNumber>,
     /// Commands with a key that were asked for before.

@@ -123,6 +123,7 @@ impl World<'_> {
         rest.into_iter().for_each(|node| self.cut_away(node));
         self.mend_all_of(&good);
         self.tell(format!("members {good:?} are mended, the others stay broken"));
+        self.market.known().wants_shop = true;
         let (from_ms, first) = (self.book.now_ms(), self.book.pages().ops.len());
         let succeeded = self.wait(LIVENESS, |world| charges_since(&world.book.pages(), first) >= CHARGES);
         let took_ms = self.book.now_ms() - from_ms;
