@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Request, Response, body::Incoming};
+use ledger::plants::planted;
 use tokio::time::{Instant, timeout_at};
 
 use super::server::{Sender, Server};
@@ -33,7 +34,7 @@ impl Failure {
     pub fn may_be_done(&self) -> bool {
         match self {
             Failure::Unreachable(_) => false,
-            Failure::Broken(_) | Failure::TimedOut(_) => true,
+            Failure::Broken(_) | Failure::TimedOut(_) => !planted("client-forgets-attempts"),
         }
     }
 }

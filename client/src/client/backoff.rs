@@ -26,7 +26,17 @@ pub(super) fn jittered(full: Duration) -> Duration {
     half + half.mul_f64(chance())
 }
 
+/// A number from 0 to 1, the same ones in each run, in another order for each caller.
+#[cfg(feature = "simulation")]
+fn chance() -> f64 {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    // The golden ratio spreads the multiples of it evenly.
+    f64::from(TURN.fetch_add(0x9e37_79b9, Ordering::Relaxed)) / f64::from(u32::MAX)
+}
+
 /// A number from 0 to 1. Where the system has no chance to offer, the middle does.
+#[cfg(not(feature = "simulation"))]
 fn chance() -> f64 {
     getrandom::u32().map_or(0.5, |value| f64::from(value) / f64::from(u32::MAX))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{HeaderName, HeaderValue};
+use ledger::plants::planted;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -91,6 +92,13 @@ impl Call {
         self
     }
 
+    /// For a planted bug alone: the same call, which nobody would know again.
+    fn renamed(&self) -> Call {
+        let headers = Vec::new();
+        let key = self.key.as_ref().and_then(|key| IdempotencyKey::parse(&format!("{key}~")).ok());
+        key.map_or_else(|| self.clone(), |key| Call { headers, ..self.clone() }.keyed(&key))
+    }
+
     /// For what takes a node long: the whole books, a large batch.
     #[must_use]
     pub fn patient(mut self) -> Call {
@@ -111,7 +119,8 @@ impl Client {
             let patience = patience.min(deadline.saturating_duration_since(Instant::now()));
             course.attempts += 1;
             let mut pause = backoff::pause(course.attempts, self.servers.len());
-            match self.attempt(index, call, patience).await {
+            let renamed = (planted("client-repeats-under-new-key") && course.attempts > 1).then(|| call.renamed());
+            match self.attempt(index, renamed.as_ref().unwrap_or(call), patience).await {
                 Ok(answer) => match meaning(&answer) {
                     Meaning::Done => {
                         self.current.store(index, std::sync::atomic::Ordering::Relaxed);

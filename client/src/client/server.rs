@@ -8,7 +8,10 @@ use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::HeaderValue;
 use hyper_util::rt::TokioIo;
+#[cfg(not(feature = "simulation"))]
 use tokio::net::TcpStream;
+#[cfg(feature = "simulation")]
+use turmoil::net::TcpStream;
 
 use super::attempt::Failure;
 
