@@ -4,7 +4,7 @@
 use crate::state::State;
 
 /// Each bug's name, and what it does.
-pub const PLANTS: [(&str, &str); 24] = [
+pub const PLANTS: [(&str, &str); 26] = [
     ("answer-before-flush", "appended entries are answered before they are synced"),
     ("append-not-flushed", "appended entries are not synced at all"),
     ("vote-not-flushed", "a vote is answered without a sync"),
@@ -28,6 +28,8 @@ pub const PLANTS: [(&str, &str); 24] = [
     ("leader-restored", "a leader that crashed comes back in its term without an election"),
     ("revoked-key-works", "a revoked API key is still good"),
     ("refusal-forgotten", "a refusal is not remembered under its idempotency key"),
+    ("client-repeats-under-new-key", "the client library repeats an attempt under another idempotency key"),
+    ("client-forgets-attempts", "the client library takes an attempt whose connection broke for one that nobody heard"),
     ("unknown-told-as-not-done", "a forwarded command without an answer is told as certainly not done"),
 ];
 

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ledger::{Command, RecordNumber};
 
 use crate::door::{Fresh, Reply, Seen};
+use crate::http::Look;
+use crate::shown::{Shown, Told};
 
 /// Where an event stands among all others.
 pub type Turn = u64;
@@ -27,8 +29,10 @@ pub struct Op {
 /// One time that an [`Op`] was asked for.
 #[derive(Debug)]
 pub struct Attempt {
-    /// Whom.
-    pub node: u64,
+    /// Whom; none where the client library chose.
+    pub node: Option<u64>,
+    /// The largest record that anybody had been told of.
+    pub floor: RecordNumber,
     /// When it was asked.
     pub asked: Turn,
     /// When it was answered, and what.
@@ -44,12 +48,23 @@ pub enum Outcome {
     Silence,
     /// This was answered.
     Said(Reply),
+    /// This was answered over HTTP.
+    Shown(Shown),
 }
 
 impl Outcome {
     /// Whether the attempt certainly had no effect.
     pub fn is_certainly_not_done(&self) -> bool {
-        matches!(self, Self::NotSent | Self::Said(Reply::NotDone(_)))
+        match self {
+            Self::NotSent | Self::Said(Reply::NotDone(_)) => true,
+            Self::Shown(shown) => shown.told.iter().all(Told::left_nothing),
+            Self::Silence | Self::Said(_) => false,
+        }
+    }
+
+    /// Whether it was decided, one way or the other.
+    pub fn is_decided(&self) -> bool {
+        matches!(self, Self::Said(Reply::Decided(_)) | Self::Shown(_))
     }
 }
 
@@ -70,6 +85,17 @@ pub struct Read {
     pub seen: Seen,
 }
 
+/// A read over HTTP that was answered.
+#[derive(Debug)]
+pub struct Looked {
+    /// Whose.
+    pub session: u64,
+    /// The largest record that anybody had been told of when it was asked.
+    pub floor: RecordNumber,
+    /// What was seen.
+    pub look: Look,
+}
+
 /// A line of the story.
 #[derive(Debug, Hash)]
 pub enum Line {
@@ -81,6 +107,8 @@ pub enum Line {
     Heard(usize, usize),
     /// A read was answered: its place.
     Read(usize),
+    /// A read over HTTP was answered: its place.
+    Looked(usize),
     /// A member became leader in a term.
     Leader(u64, u64),
 }
@@ -104,6 +132,8 @@ pub struct Pages {
     pub ops: Vec<Op>,
     /// Every read that was answered.
     pub reads: Vec<Read>,
+    /// Every read over HTTP that was answered.
+    pub looks: Vec<Looked>,
     /// The story, with the time of each line.
     pub story: Vec<(u64, Line)>,
     /// The largest record that anybody was told of.
@@ -184,11 +214,12 @@ impl Book {
     }
 
     /// The op is asked for.
-    pub fn ask(&self, op: usize, node: u64) -> usize {
+    pub fn ask(&self, op: usize, node: Option<u64>) -> usize {
         let mut pages = self.pages();
         let attempt = pages.ops[op].attempts.len();
         let asked = self.write(&mut pages, Line::Asked(op, attempt));
-        pages.ops[op].attempts.push(Attempt { node, asked, heard: None });
+        let floor = pages.furthest;
+        pages.ops[op].attempts.push(Attempt { node, floor, asked, heard: None });
         attempt
     }
 
@@ -207,6 +238,16 @@ impl Book {
             }
             pages.hash = hasher.finish();
         }
+        if let Outcome::Shown(shown) = &outcome {
+            let mut hasher = DefaultHasher::new();
+            (pages.hash, shown.position, shown.told.len()).hash(&mut hasher);
+            for told in &shown.told {
+                let number = told.number();
+                number.hash(&mut hasher);
+                pages.furthest = pages.furthest.max(number.unwrap_or(0));
+            }
+            pages.hash = hasher.finish();
+        }
         pages.ops[op].attempts[attempt].heard = Some((turn, outcome));
     }
 
@@ -222,6 +263,17 @@ impl Book {
         let place = pages.reads.len();
         pages.reads.push(read);
         self.write(&mut pages, Line::Read(place));
+    }
+
+    /// A read over HTTP was answered.
+    pub fn looked(&self, looked: Looked) {
+        let mut pages = self.pages();
+        let mut hasher = DefaultHasher::new();
+        (pages.hash, looked.look.applied, looked.look.balance).hash(&mut hasher);
+        pages.hash = hasher.finish();
+        let place = pages.looks.len();
+        pages.looks.push(looked);
+        self.write(&mut pages, Line::Looked(place));
     }
 
     /// A fingerprint of all that happened, the state of the end included.

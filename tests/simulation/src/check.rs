@@ -1,17 +1,20 @@
 //! The books of a whole run, checked in linear time: every record replayed through `ledger::decide`, every answer compared
 //! with what that gives at its position, and the order of numbers with the order of real time.
 
+mod questions;
+
 use std::collections::{BTreeMap, HashMap};
 
-use etebar_node::raft::Decided;
 use ledger::{
-    Action, Audit, Claims, Command, Digest, Event, Facts, Outcome as Decision, Record, RecordNumber, Rejection,
-    SYSTEM_ACTOR, State, Time, decide, needs,
+    Action, Audit, Claims, Command, Digest, Event, Facts, Outcome as Decision, Record, RecordNumber, SYSTEM_ACTOR,
+    State, Time, decide, needs,
 };
 
 use crate::accounts::Accounts;
-use crate::book::{Book, Outcome, Pages, Read, Turn};
-use crate::door::{Fresh, Reply};
+use crate::book::{Book, Looked, Pages, Read, Turn};
+use crate::door::Fresh;
+use crate::shown::Library;
+use questions::Question;
 
 /// What a member has at the end.
 #[derive(Debug)]
@@ -26,14 +29,6 @@ pub struct Final {
     pub pending: usize,
 }
 
-/// An answer that has to be found right at one of the states between two numbers of records.
-struct Question<'a> {
-    op: usize,
-    command: &'a Command,
-    decided: &'a Decided,
-    until: u64,
-}
-
 /// Who asked for a record.
 #[derive(Clone, Copy)]
 struct Asker {
@@ -45,8 +40,11 @@ struct Asker {
 struct Checker<'a> {
     pages: &'a Pages,
     records: &'a [Record],
+    library: Library<'a>,
     by_key: HashMap<(u64, &'a str), Vec<Asker>>,
     keyless: HashMap<String, Vec<Asker>>,
+    /// The refusals that were recorded under a key.
+    refusals: HashMap<(u64, &'a str), Vec<RecordNumber>>,
     broken: Vec<(String, Option<usize>)>,
     /// Who was told of a record as new, and when a record was first told.
     told_new: HashMap<RecordNumber, usize>,
@@ -80,11 +78,19 @@ impl<'a> Checker<'a> {
                 }
             }
         }
+        let mut refusals: HashMap<_, Vec<RecordNumber>> = HashMap::new();
+        for record in records.iter().filter(|record| matches!(record.event, Event::Refused { .. })) {
+            if let Some(key) = &record.idempotency_key {
+                refusals.entry((record.actor, key.as_str())).or_default().push(record.number);
+            }
+        }
         Self {
             pages,
             records,
+            library: Library::new(records),
             by_key,
             keyless,
+            refusals,
             broken: Vec::new(),
             told_new: HashMap::new(),
             told: HashMap::new(),
@@ -104,6 +110,7 @@ impl<'a> Checker<'a> {
         for read in &self.pages.reads {
             reads.entry(read.seen.records).or_default().push(read);
         }
+        let mut looks = self.looks(&counts);
         let (mut state, mut audit, mut accounts) = (State::new(), Audit::new(), Accounts::default());
         let mut open: Vec<Question<'a>> = Vec::new();
         for count in 0..=self.records.len() as u64 {
@@ -114,11 +121,12 @@ impl<'a> Checker<'a> {
                     Some(question.op),
                     format!(
                         "an answer is not what the rules give there: {:?} for {:?}",
-                        question.decided, question.command
+                        question.answer, question.command
                     ),
                 );
             }
             reads.remove(&count).into_iter().flatten().for_each(|read| self.check_read(&state, read));
+            looks.remove(&count).into_iter().flatten().for_each(|looked| self.check_look(&state, looked));
             let Some(record) = self.records.get(count as usize) else { break };
             self.check_record(&state, record);
             audit.feed(record);
@@ -158,67 +166,6 @@ impl<'a> Checker<'a> {
             }
         }
         counts
-    }
-
-    /// All answers, by the number of records at which they may first be right. Those that name a record are compared with it.
-    fn questions(&mut self, counts: &BTreeMap<u64, u64>) -> HashMap<u64, Vec<Question<'a>>> {
-        let mut questions: HashMap<u64, Vec<Question<'a>>> = HashMap::new();
-        let pages = self.pages;
-        for (op, asked) in pages.ops.iter().enumerate() {
-            for attempt in &asked.attempts {
-                let Some((turn, Outcome::Said(Reply::Decided(decisions)))) = &attempt.heard else { continue };
-                if decisions.outcomes.len() != asked.commands.len() {
-                    self.breach(Some(op), format!("op {op} got {} answers", decisions.outcomes.len()));
-                    continue;
-                }
-                let from = counts.range(..decisions.position).next_back().map_or(0, |(_, count)| *count);
-                let Some(until) = counts.get(&decisions.position).copied() else {
-                    self.breach(Some(op), format!("op {op} was decided at a position that nobody applied"));
-                    continue;
-                };
-                for (command, decided) in asked.commands.iter().zip(&decisions.outcomes) {
-                    self.check_told(op, *turn, decided, from, until);
-                    questions.entry(from).or_default().push(Question { op, command, decided, until });
-                }
-            }
-        }
-        questions
-    }
-
-    /// An answer that names a record names the one that is there.
-    fn check_told(&mut self, op: usize, turn: Turn, decided: &Decided, from: u64, until: u64) {
-        let Decided::Accepted { record, replayed } = decided else { return };
-        let number = record.number;
-        match self.records.get(number as usize - 1) {
-            Some(found) if found == record => {}
-            Some(found) => self.breach(Some(op), format!("{record:?} was acknowledged, and is {found:?}")),
-            None => self.breach(Some(op), format!("{record:?} was acknowledged, and is lost")),
-        }
-        let first = self.told.entry(number).or_insert(turn);
-        *first = turn.min(*first);
-        if *replayed {
-            return;
-        }
-        if !(from < number && number <= until) {
-            self.breach(Some(op), format!("record {number} was told as new beside its position"));
-        }
-        if self.told_new.insert(number, op).is_some() {
-            self.breach(Some(op), format!("record {number} was told as new twice"));
-        }
-    }
-
-    /// Whether the rules give this answer at this state. A record that is decided there is checked by itself.
-    fn is_right(&self, state: &State, question: &Question<'_>) -> bool {
-        match question.decided {
-            Decided::Accepted { replayed: false, record } => record.number == state.records() + 1,
-            Decided::Accepted { replayed: true, record } => {
-                self.decide(state, question.command, Time(0)) == Decision::Replay(record.number)
-            }
-            Decided::Refused(Rejection::FactsMissing) => false,
-            Decided::Refused(rejection) => {
-                self.decide(state, question.command, Time(0)) == Decision::Refused(*rejection)
-            }
-        }
     }
 
     fn decide(&self, state: &State, command: &Command, stamp: Time) -> Decision {
@@ -270,9 +217,8 @@ impl<'a> Checker<'a> {
     fn use_up(&mut self, record: &Record, fitting: &[Asker]) {
         let told = self.told_new.get(&record.number).copied();
         let is_unanswered = |op: usize| {
-            let decided = |outcome: &Outcome| matches!(outcome, Outcome::Said(Reply::Decided(_)));
             let attempts = &self.pages.ops[op].attempts;
-            !attempts.iter().any(|attempt| attempt.heard.as_ref().is_some_and(|(_, outcome)| decided(outcome)))
+            !attempts.iter().any(|attempt| attempt.heard.as_ref().is_some_and(|(_, outcome)| outcome.is_decided()))
         };
         let unanswered = fitting.iter().map(|asker| asker.op).find(|op| !self.used.contains(op) && is_unanswered(*op));
         match told.or(unanswered) {
@@ -312,6 +258,28 @@ impl<'a> Checker<'a> {
         if !is_right {
             let fresh = if read.fresh == Fresh::Now { "linearizable" } else { "local" };
             self.breach(None, format!("a {fresh} read saw what never was: {read:?}"));
+        }
+    }
+
+    /// The reads over HTTP, by the number of records that they saw.
+    fn looks(&mut self, counts: &BTreeMap<u64, u64>) -> BTreeMap<u64, Vec<&'a Looked>> {
+        let mut looks: BTreeMap<u64, Vec<&Looked>> = BTreeMap::new();
+        for looked in &self.pages.looks {
+            match counts.get(&looked.look.applied) {
+                Some(count) if *count >= looked.floor => looks.entry(*count).or_default().push(looked),
+                Some(count) => {
+                    self.breach(None, format!("a read over HTTP is stale: it saw {count} records: {looked:?}"))
+                }
+                None => self.breach(None, format!("a read over HTTP saw a position that nobody applied: {looked:?}")),
+            }
+        }
+        looks
+    }
+
+    fn check_look(&mut self, state: &State, looked: &Looked) {
+        let balance = state.seller(looked.look.seller).map(|seller| i128::from(seller.balance.minor()));
+        if balance != Some(looked.look.balance) {
+            self.breach(None, format!("a read over HTTP saw what never was, the balance is {balance:?}: {looked:?}"));
         }
     }
 

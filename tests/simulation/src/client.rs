@@ -1,6 +1,7 @@
 //! A client: it asks any member, asks again under the same key where it was not told, and reads.
 //!
-//! Clients live on a host of their own that never fails, so that what they were told is never forgotten.
+//! Some come over HTTP, through the client library, and some by the other door. They live on a host of their own that
+//! never fails, so that what they were told is never forgotten.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,14 +14,18 @@ use etebar_node::storage::model::Dice;
 use ledger::{Action, Change, Command, Name, Note, RecordNumber};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::book::{Book, Outcome, Read};
+use crate::book::{Book, Looked, Outcome, Read};
 use crate::door::{Ask, Fresh, PORT, Reply};
 use crate::host::name;
+use crate::http::Caller;
 use crate::market::{ADMIN, Market, Wish, command, new_key};
+use crate::shown::Told;
 use crate::swarm::Plan;
 
 /// Longest time for connecting.
 const DIAL: Duration = Duration::from_millis(300);
+/// Longest time that the client library is given for a call, in milliseconds.
+const CALL_MS: u64 = 6_000;
 /// How often a wish is asked for.
 const ATTEMPTS: u64 = 6;
 
@@ -33,6 +38,8 @@ pub struct Session {
     market: Market,
     dice: Dice,
     links: BTreeMap<u64, (Sender, Receiver)>,
+    /// It comes over HTTP, where that has words for what it wants.
+    caller: Option<Caller>,
     /// Whom it asks first.
     home: u64,
     /// The position of the last answer.
@@ -44,8 +51,10 @@ impl Session {
     pub fn new(id: u64, plan: &Plan, book: &Book, market: &Market) -> Self {
         let mut dice = Dice::new(plan.seed, 1_000 + id);
         let home = dice.between(1, plan.nodes);
+        // The first ones open shops and do what HTTP shows no record of.
+        let caller = (id >= plan.sessions - plan.callers).then(|| Caller::new(plan.nodes, home));
         let (plan, book, market) = (plan.clone(), book.clone(), market.clone());
-        Self { id, turn: 0, plan, book, market, dice, links: BTreeMap::new(), home, position: 0 }
+        Self { id, turn: 0, plan, book, market, dice, links: BTreeMap::new(), caller, home, position: 0 }
     }
 
     /// Asks and reads until the market closes. The first client opens it.
@@ -102,14 +111,12 @@ impl Session {
         // Some give up at once: what they were told must then be the last word.
         let attempts = if self.dice.once_in(4) { 1 } else { ATTEMPTS };
         for _ in 0..attempts {
-            let node = self.pick();
-            let patience = Duration::from_millis(self.dice.between(150, 2_500));
-            // Some let the member work on after they gave up, the others hear its last word.
-            let wait_ms = if self.dice.once_in(2) { 4_000 } else { patience.as_millis() as u64 - 100 };
-            let attempt = self.book.ask(op, node);
-            let outcome = self.call(node, Ask::Decide { commands: wish.commands.clone(), wait_ms }, patience).await;
-            self.book.hear(op, attempt, outcome.clone());
-            match outcome {
+            match self.ask_once(op, &wish.commands).await {
+                Outcome::Shown(shown) => {
+                    self.market.learn_shown(&shown);
+                    self.position = self.position.max(shown.position.unwrap_or(0));
+                    return shown.told.first().and_then(Told::number);
+                }
                 Outcome::Said(Reply::Decided(decisions)) => {
                     self.market.learn(&decisions);
                     self.position = self.position.max(decisions.position);
@@ -127,12 +134,31 @@ impl Session {
         None
     }
 
+    async fn ask_once(&mut self, op: usize, commands: &[Command]) -> Outcome {
+        if let Some(caller) = self.caller.as_ref().filter(|_| Caller::can_ask(commands)) {
+            let secret = self.market.known().secret(commands[0].actor);
+            let timeout = Duration::from_millis(self.dice.between(200, CALL_MS.min(self.plan.key_window_ms / 2)));
+            let attempt = self.book.ask(op, None);
+            let outcome = caller.ask(&secret, commands, timeout).await;
+            self.book.hear(op, attempt, outcome.clone());
+            return outcome;
+        }
+        let node = self.pick();
+        let patience = Duration::from_millis(self.dice.between(150, 2_500));
+        // Some let the member work on after they gave up, the others hear its last word.
+        let wait_ms = if self.dice.once_in(2) { 4_000 } else { patience.as_millis() as u64 - 100 };
+        let attempt = self.book.ask(op, Some(node));
+        let outcome = self.call(node, Ask::Decide { commands: commands.to_vec(), wait_ms }, patience).await;
+        self.book.hear(op, attempt, outcome.clone());
+        outcome
+    }
+
     /// The same at the same time to another member, as an impatient proxy would.
     fn ask_beside(&mut self, op: usize, commands: &[Command]) {
         let (book, commands) = (self.book.clone(), commands.to_vec());
         let node = self.dice.between(1, self.plan.nodes);
         spawn(async move {
-            let attempt = book.ask(op, node);
+            let attempt = book.ask(op, Some(node));
             let deadline = Instant::now() + Duration::from_millis(2_000);
             let outcome = match connect(node).await {
                 None => Outcome::NotSent,
@@ -143,11 +169,19 @@ impl Session {
     }
 
     async fn read(&mut self) {
-        let (seller, actor) = {
+        let (seller, (actor, secret)) = {
             let known = self.market.known();
             let Some(shop) = known.shops.get(self.dice.below(known.shops.len().max(1) as u64) as usize) else { return };
-            (shop.seller, shop.keys[self.dice.below(shop.keys.len() as u64) as usize])
+            (shop.seller, shop.keys[self.dice.below(shop.keys.len() as u64) as usize].clone())
         };
+        if let Some(caller) = &self.caller {
+            let floor = self.book.pages().furthest;
+            let timeout = Duration::from_millis(self.dice.between(200, CALL_MS));
+            if let Some(look) = caller.look(&secret, timeout).await {
+                self.book.looked(Looked { session: self.id, floor, look });
+            }
+            return;
+        }
         let fresh = if self.dice.once_in(5) { Fresh::Whatever } else { Fresh::Now };
         let min_applied = if self.dice.once_in(2) { self.position } else { 0 };
         let floor = self.book.pages().furthest;

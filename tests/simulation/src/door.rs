@@ -1,4 +1,5 @@
-//! The door between clients and members, on the simulated network: what HTTP is in production, without its texts.
+//! A second door between clients and members, beside HTTP: what HTTP does, without its texts, and with whole records for
+//! answers, so that nothing of them goes unchecked.
 //!
 //! One question at a time on a connection, and one answer to each. A connection on which an answer was late is dropped,
 //! so that no answer is taken for another question's.
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// Where members listen for clients.
-pub const PORT: u16 = 80;
+pub const PORT: u16 = 7100;
 
 /// What a client asks.
 #[derive(Debug, Serialize, Deserialize)]

@@ -2,24 +2,32 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use etebar_node::http::{self, App, Limits, secret};
 use etebar_node::raft::{Cluster, ClusterSettings, Identity, MemberDisks};
-use etebar_node::runtime::{Clock, spawn};
+use etebar_node::runtime::net::TcpListener;
+use etebar_node::runtime::{Chance, Clock, spawn};
 use etebar_node::storage::model::{Dice, ModelDisks};
 use etebar_node::storage::{Disks, Member, StorageError};
-use ledger::{Genesis, KeyHash, Name, RULES_VERSION};
+use ledger::{Genesis, Name, RULES_VERSION};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::book::Book;
 use crate::door;
+use crate::market::admin_secret;
 use crate::swarm::Plan;
 
 /// When every simulation begins, in milliseconds since the Unix epoch.
 const BEGINNING_MS: u64 = 1_700_000_000_000;
+
+/// The cluster of every simulation.
+pub const CLUSTER: u128 = 0xE7EBA2;
 
 /// A host's name in the simulated network.
 pub fn name(node: u64) -> String {
@@ -120,8 +128,9 @@ impl Host {
         self.life().orders.clear();
         let (book, off) = (self.book.clone(), self.clock_off_ms.clone());
         let now = move || (BEGINNING_MS + book.now_ms()).saturating_add_signed(off.load(Ordering::Relaxed));
+        let clock = Clock::from_fn(now);
         let started = match self.open_disks(boot).await {
-            Ok(disks) => Cluster::start(self.settings(), disks, Clock::from_fn(now)).await,
+            Ok(disks) => Cluster::start(self.settings(), disks, clock.clone()).await,
             Err(error) => Err(error.into()),
         };
         let cluster = match started {
@@ -133,13 +142,36 @@ impl Host {
         };
         self.life().cluster = Some(cluster.clone());
         spawn(door::serve(cluster.clone()));
-        let reason = tokio::select! {
-            biased;
-            reason = cluster.failed() => reason,
-            () = self.obey(&cluster) => "it was told to".to_owned(),
+        let stopping = CancellationToken::new();
+        let living = async {
+            tokio::select! {
+                biased;
+                reason = cluster.failed() => self.life().ended = Some(format!("it stopped: {reason}")),
+                () = self.obey(&cluster) => {}
+            }
+            stopping.cancel();
         };
-        self.life().ended = Some(format!("it stopped: {reason}"));
+        tokio::join!(living, self.serve_http(&cluster, clock, stopping.clone(), boot));
+        // In the order of the program: what is in flight is answered first.
+        cluster.shutdown().await;
+        self.life().ended.get_or_insert_with(|| "it stopped: it was told to".to_owned());
         std::future::pending().await
+    }
+
+    /// Serves HTTP until it is told to stop, as the program does.
+    async fn serve_http(&self, cluster: &Cluster, clock: Clock, stopping: CancellationToken, boot: u64) {
+        let dice = Mutex::new(Dice::new(self.plan.seed, (400 + self.node) << 32 | boot));
+        let chance = Chance::from_fn(move |bytes| {
+            let mut dice = dice.lock().unwrap_or_else(PoisonError::into_inner);
+            bytes.iter_mut().for_each(|byte| *byte = dice.below(256) as u8);
+        });
+        // The free room of this machine's disk is nothing that a simulation may depend on.
+        let limits = Limits { disk_reserve_bytes: 0, ..Limits::default() };
+        let app = App::new(cluster.clone(), limits, clock, chance, PathBuf::from("/")).expect("there is chance");
+        match TcpListener::bind(("0.0.0.0", crate::http::PORT)).await {
+            Ok(listener) => http::serve(app, listener, stopping).await,
+            Err(error) => panic!("nobody else has this port: {error}"),
+        }
     }
 
     /// The disks, with an empty log and an empty history where there is nothing yet.
@@ -159,7 +191,7 @@ impl Host {
             match order {
                 None => self.ordered.notified().await,
                 Some(Order::HandOver) => cluster.hand_over().await,
-                Some(Order::Stop) => return cluster.shutdown().await,
+                Some(Order::Stop) => return,
                 Some(Order::Leap(time)) => tokio::time::advance(time).await,
             }
         }
@@ -167,7 +199,7 @@ impl Host {
 
     fn settings(&self) -> ClusterSettings {
         let (node, plan) = (self.node, &self.plan);
-        let cluster = Uuid::from_u128(0xE7EBA2);
+        let cluster = Uuid::from_u128(CLUSTER);
         let incarnation = Uuid::from_u128(u128::from(node | (self.wipes.load(Ordering::Relaxed) << 8)));
         let member = |node: u64| Member { api: format!("{}:80", name(node)), peer: format!("{}:7121", name(node)) };
         ClusterSettings {
@@ -180,7 +212,7 @@ impl Host {
                 key_window_ms: plan.key_window_ms,
                 keys_max: plan.keys_max,
                 rules: RULES_VERSION,
-                admin_key: KeyHash([7; 32]),
+                admin_key: secret::hash(&admin_secret()),
             },
             peer_listen: "0.0.0.0:7121".to_owned(),
             heartbeat: Duration::from_millis(50),

@@ -4,12 +4,16 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use etebar::api::Role;
+use etebar_node::http::secret;
 use etebar_node::raft::{Decided, Decisions};
 use etebar_node::storage::model::Dice;
 use ledger::{
-    Action, Amount, Change, Command, Event, Grant, IdempotencyKey, KeyHash, KeyNumber, Name, Note, Phone, Record,
-    RecordNumber, SellerStatus, Verdict,
+    Action, Amount, Change, Command, Event, Grant, IdempotencyKey, KeyNumber, Name, Note, Phone, Record, RecordNumber,
+    SellerStatus, Verdict,
 };
+
+use crate::shown::{Shown, Thing, Told};
 
 /// The record of the genesis, and so the number of the first admin's key.
 pub const ADMIN: KeyNumber = 1;
@@ -19,8 +23,8 @@ pub const ADMIN: KeyNumber = 1;
 pub struct Shop {
     /// Its number.
     pub seller: RecordNumber,
-    /// Its API keys, some of them revoked.
-    pub keys: Vec<KeyNumber>,
+    /// Its API keys with their secrets, some of them revoked.
+    pub keys: Vec<(KeyNumber, String)>,
 }
 
 /// What is known of the ledger.
@@ -84,11 +88,12 @@ impl Market {
         for decided in &decisions.outcomes {
             let Decided::Accepted { record: Record { number, event, .. }, replayed } = decided else { continue };
             match event {
-                Event::KeyCreated { grant: Grant::Seller(seller), .. } => {
+                Event::KeyCreated { name, grant: Grant::Seller(seller), .. } => {
+                    let key = (*number, secret_of(name.as_str()));
                     match known.shops.iter_mut().find(|shop| shop.seller == *seller) {
-                        Some(shop) if shop.keys.contains(number) => {}
-                        Some(shop) => shop.keys.push(*number),
-                        None => known.shops.push(Shop { seller: *seller, keys: vec![*number] }),
+                        Some(shop) if shop.keys.contains(&key) => {}
+                        Some(shop) => shop.keys.push(key),
+                        None => known.shops.push(Shop { seller: *seller, keys: vec![key] }),
                     }
                 }
                 Event::CreditRequested { .. } if !replayed => known.requests.push(*number),
@@ -110,6 +115,19 @@ impl Market {
         }
     }
 
+    /// What a client learns from an answer over HTTP.
+    pub fn learn_shown(&self, shown: &Shown) {
+        let mut known = self.known();
+        for told in &shown.told {
+            let Told::Done { thing, replayed: false } = told else { continue };
+            match **thing {
+                Thing::Charge(_) => known.charges.extend(thing.number()),
+                Thing::Request(_) => known.requests.extend(thing.number()),
+                Thing::Entry(_) => {}
+            }
+        }
+    }
+
     /// The next wish of a client; `key` is a new one. None before there is a seller.
     pub fn wish(&self, dice: &mut Dice, key: &str, again: u64) -> Option<Wish> {
         let mut known = self.known();
@@ -124,6 +142,12 @@ impl Market {
 }
 
 impl Known {
+    /// The secret text of a key that is known to exist.
+    pub fn secret(&self, key: KeyNumber) -> String {
+        let mut keys = self.shops.iter().flat_map(|shop| &shop.keys);
+        keys.find(|(number, _)| *number == key).map_or_else(admin_secret, |(_, secret)| secret.clone())
+    }
+
     /// A key of before, for the same content or for other content.
     fn again(&self, dice: &mut Dice) -> Wish {
         let from = if dice.once_in(2) { self.asked.len().saturating_sub(20) } else { 0 };
@@ -150,7 +174,7 @@ impl Known {
         let place = dice.below(self.shops.len().max(1) as u64) as usize;
         let shop = self.shops.get(place)?;
         let seller = shop.seller;
-        let seller_key = one_of(dice, &shop.keys)?;
+        let seller_key = shop.keys.get(dice.below(shop.keys.len() as u64) as usize)?.0;
         let wish = match dice.below(100) {
             0..=49 => Wish::one(seller_key, Some(key), charge(dice)),
             50..=59 => batch(dice, seller_key, key),
@@ -167,13 +191,13 @@ impl Known {
             79..=84 => {
                 let amount = dice.between(1, 150) as i64;
                 let amount = Change::new(if dice.once_in(2) { -amount } else { amount })?;
-                Wish::one(ADMIN, Some(key), Action::Adjust { seller, amount, reason: Note::empty() })
+                Wish::one(ADMIN, Some(key), Action::Adjust { seller, amount, reason: note("why") })
             }
             85..=91 => {
                 let recent = &self.charges[self.charges.len().saturating_sub(30)..];
                 let from = if dice.once_in(3) { &self.charges } else { recent };
                 let charge = one_of(dice, from)?;
-                Wish::one(ADMIN, Some(key), Action::Reverse { charge, reason: Note::empty() })
+                Wish::one(ADMIN, Some(key), Action::Reverse { charge, reason: note("why") })
             }
             92..=93 => Wish::one(ADMIN, None, new_key(seller, key)),
             94 => Wish::one(ADMIN, None, Action::RevokeKey { key: seller_key }),
@@ -212,9 +236,19 @@ fn batch(dice: &mut Dice, actor: KeyNumber, key: &str) -> Wish {
 
 /// A new key of a seller; `text` makes name and secret unique.
 pub fn new_key(seller: RecordNumber, text: &str) -> Action {
-    let mut hash = [0; 32];
-    for (byte, from) in hash.iter_mut().zip(text.bytes()) {
-        *byte = from;
+    Action::CreateKey { name: name(text), grant: Grant::Seller(seller), hash: secret::hash(&secret_of(text)) }
+}
+
+/// The secret of the key of this name.
+fn secret_of(name: &str) -> String {
+    let mut bits = [0; 32];
+    for (bit, from) in bits.iter_mut().zip(name.bytes()) {
+        *bit = from;
     }
-    Action::CreateKey { name: name(text), grant: Grant::Seller(seller), hash: KeyHash(hash) }
+    secret::text(Role::Seller, &bits)
+}
+
+/// The secret of the key [`ADMIN`].
+pub fn admin_secret() -> String {
+    secret::text(Role::Admin, &[7; 32])
 }

@@ -6,10 +6,11 @@ use etebar_node::raft::{Cluster, Decided};
 use ledger::{Claims, Event, Record};
 
 use crate::Ended;
-use crate::book::{Outcome, Pages};
+use crate::book::{Op, Outcome, Pages, Turn};
 use crate::check::{Final, check};
 use crate::door::Reply;
 use crate::faults::Deck;
+use crate::shown::{Thing, Told};
 use crate::story;
 use crate::swarm::Plan;
 use crate::world::World;
@@ -45,15 +46,16 @@ pub fn run(seed: u64, seconds: u64) -> Ended {
     let digest = world.settle();
     let pages = world.book.pages();
     let faults: u64 = world.done.values().sum();
-    let decisions = decisions(&pages);
+    let decisions = attempts(&pages.ops).filter(|(_, outcome)| outcome.is_decided()).count();
     if invalid.is_none() && (decisions < DECISIONS_MIN || faults < FAULTS_MIN) {
         invalid = Some(format!("{decisions} decisions and {faults} faults are too few"));
     }
+    let shown = attempts(&pages.ops).filter(|(_, outcome)| matches!(outcome, Outcome::Shown(_))).count();
     let summary = format!(
-        "{} members, {decisions} decisions of {} wishes, {} reads, {faults} faults of {} kinds, {} terms, mended in {mended_ms} ms, {} ms in all",
+        "{} members, {decisions} decisions of {} wishes, {shown} over HTTP, {} reads, {faults} faults of {} kinds, {} terms, mended in {mended_ms} ms, {} ms in all",
         plan.nodes,
         pages.ops.len(),
-        pages.reads.len(),
+        pages.reads.len() + pages.looks.len(),
         world.done.len(),
         world.watch.terms(),
         world.book.now_ms(),
@@ -66,22 +68,26 @@ pub fn run(seed: u64, seconds: u64) -> Ended {
     Ended { summary, trace, story, invalid }
 }
 
-fn decisions(pages: &Pages) -> usize {
-    let heard = pages.ops.iter().flat_map(|op| &op.attempts).filter_map(|attempt| attempt.heard.as_ref());
-    heard.filter(|(_, outcome)| matches!(outcome, Outcome::Said(Reply::Decided(_)))).count()
+/// All attempts that came to an end.
+fn attempts(ops: &[Op]) -> impl Iterator<Item = &(Turn, Outcome)> {
+    ops.iter().flat_map(|op| &op.attempts).filter_map(|attempt| attempt.heard.as_ref())
 }
 
 /// Charges among the ops from `first` on that were accepted for the first time.
 fn charges_since(pages: &Pages, first: usize) -> usize {
-    let attempts = pages.ops[first..].iter().flat_map(|op| &op.attempts);
-    let heard = attempts.filter_map(|attempt| match &attempt.heard {
-        Some((_, Outcome::Said(Reply::Decided(decisions)))) => Some(decisions),
-        Some(_) | None => None,
-    });
     let is_charge = |decided: &&Decided| {
         matches!(decided, Decided::Accepted { record: Record { event: Event::Charged { .. }, .. }, replayed: false })
     };
-    heard.flat_map(|decisions| &decisions.outcomes).filter(is_charge).count()
+    let is_shown = |told: &&Told| match told {
+        Told::Done { thing, replayed: false } => matches!(**thing, Thing::Charge(_)),
+        Told::Done { .. } | Told::Refused { .. } => false,
+    };
+    let charges = attempts(&pages.ops[first..]).map(|(_, outcome)| match outcome {
+        Outcome::Said(Reply::Decided(decisions)) => decisions.outcomes.iter().filter(is_charge).count(),
+        Outcome::Shown(shown) => shown.told.iter().filter(is_shown).count(),
+        Outcome::NotSent | Outcome::Silence | Outcome::Said(_) => 0,
+    });
+    charges.sum()
 }
 
 impl World<'_> {

@@ -51,7 +51,7 @@ pub fn tell(pages: &Pages) -> Vec<String> {
 fn concerns(line: &Line, broken: &Broken) -> bool {
     match line {
         Line::Asked(op, _) | Line::Heard(op, _) => broken.op == Some(*op),
-        Line::Fault(_) | Line::Read(_) | Line::Leader(..) => false,
+        Line::Fault(_) | Line::Read(_) | Line::Looked(_) | Line::Leader(..) => false,
     }
 }
 
@@ -61,13 +61,17 @@ fn sentence(pages: &Pages, line: &Line) -> String {
         Line::Leader(node, term) => format!("* member {node} leads in term {term}"),
         Line::Asked(op, attempt) => {
             let Op { session, commands, attempts } = &pages.ops[*op];
-            let node = attempts[*attempt].node;
-            format!("client {session} asks member {node}, attempt {attempt} of op {op}: {}", wishes(commands))
+            let whom = attempts[*attempt].node.map_or_else(|| "over HTTP".to_owned(), |node| format!("member {node}"));
+            format!("client {session} asks {whom}, attempt {attempt} of op {op}: {}", wishes(commands))
         }
         Line::Heard(op, attempt) => {
             let Op { session, attempts, .. } = &pages.ops[*op];
             let heard = attempts[*attempt].heard.as_ref().map(|(_, outcome)| answer(outcome));
             format!("client {session} hears of op {op}, attempt {attempt}: {}", heard.unwrap_or_default())
+        }
+        Line::Looked(place) => {
+            let looked = &pages.looks[*place];
+            format!("client {} reads over HTTP: {:?}", looked.session, looked.look)
         }
         Line::Read(place) => {
             let read = &pages.reads[*place];

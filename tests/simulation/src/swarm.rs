@@ -17,6 +17,8 @@ pub struct Plan {
     pub nodes: u64,
     /// How many clients ask at the same time.
     pub sessions: u64,
+    /// How many of them come over HTTP, through the client library.
+    pub callers: u64,
     /// Longest pause of a client between two wishes, in milliseconds.
     pub pace_ms: u64,
     /// Bound of a member's log: so small that snapshots are installed.
@@ -60,6 +62,7 @@ impl Plan {
             seed,
             nodes,
             sessions: 8,
+            callers: dice.between(1, 5),
             pace_ms: dice.between(20, 80),
             log_bytes: 1024 << dice.between(4, 8),
             key_window_ms: if short_window { dice.between(1_000, 5_000) } else { DAY_MS },
