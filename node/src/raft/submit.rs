@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ledger::plants::planted;
-use ledger::{Action, Command, IdempotencyKey};
+use ledger::{Action, Command, IdempotencyKey, Rejection};
 use openraft::async_runtime::WatchReceiver;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -14,7 +14,7 @@ use super::answers::SubmitError;
 use super::link::call::CallError;
 use super::link::message::{Commands, NotDecided, Request, Response};
 use super::member::Member;
-use crate::storage::types::Decisions;
+use crate::storage::types::{Decided, Decisions};
 
 /// Longest pause before another attempt; a change of leader ends it.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -43,6 +43,9 @@ impl Member {
                 () = self.led_by_another_than(target), if may_repeat => Err(NotDecided::Unknown),
             };
             let not_decided = match decided {
+                Ok(decisions) if perhaps_done && leaves_open(&decisions) => {
+                    return Err(SubmitError::OutcomeUnknown { waited: begun.elapsed() });
+                }
                 Ok(decisions) => return Ok(decisions),
                 Err(not_decided) => not_decided,
             };
@@ -151,6 +154,11 @@ fn under_new_keys(commands: &[Command]) -> Commands {
     Commands::from(commands.iter().map(renamed).collect::<Vec<_>>())
 }
 
+/// Whether decisions say nothing of an earlier attempt: a revoked API key is refused before the idempotency key is looked up.
+fn leaves_open(decisions: &Decisions) -> bool {
+    decisions.outcomes.iter().any(|outcome| matches!(outcome, Decided::Refused(Rejection::KeyRevoked)))
+}
+
 /// Whether deciding it twice is the same as once: its key or its own nature makes the second one a replay.
 fn is_repeatable(command: &Command) -> bool {
     command.idempotency_key.is_some()
@@ -167,4 +175,17 @@ fn is_repeatable(command: &Command) -> bool {
             | Action::Charge { .. }
             | Action::Reverse { .. } => false,
         }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_api_key_leaves_an_earlier_attempt_open_and_other_refusals_do_not() {
+        let refused = |rejection| Decisions { position: 1, outcomes: vec![Decided::Refused(rejection)] };
+        assert!(leaves_open(&refused(Rejection::KeyRevoked)));
+        assert!(!leaves_open(&refused(Rejection::KeyReused)));
+        assert!(!leaves_open(&refused(Rejection::UnknownCharge)));
+    }
 }
