@@ -31,7 +31,7 @@ const STATUS: Duration = Duration::from_millis(1_000);
 /// How long after a start a peer need not have been heard.
 const FIRST_WORDS: Duration = Duration::from_millis(2_000);
 /// Longest wait for a command of the cluster's own.
-const COMMAND: Duration = Duration::from_millis(2_000);
+pub(super) const COMMAND: Duration = Duration::from_millis(2_000);
 
 /// Starts all duties of a member.
 pub fn start(member: &Arc<Member>) {
@@ -57,7 +57,9 @@ async fn tell_peers(member: Arc<Member>) {
     let begun = Instant::now();
     loop {
         ticks.tick().await;
-        for (node, peer) in member.peers() {
+        let peers = member.peers();
+        member.neighbours.keep(|node| peers.contains_key(&node));
+        for (node, peer) in peers {
             let links = member.links.to(node, &peer);
             runtime::spawn(tell(member.clone(), links));
             let is_well = member.neighbours.heard(node).is_some_and(|heard| heard.healthy);
@@ -96,6 +98,7 @@ async fn lead(member: Arc<Member>) {
         if !member.leads() {
             continue;
         }
+        member.end_joint().await;
         for action in due(&member) {
             let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, action };
             if let Err(error) = member.submit(vec![command], Instant::now() + COMMAND).await {
@@ -111,9 +114,9 @@ fn due(member: &Member) -> Vec<Action> {
         return vec![Action::Genesis(member.settings.genesis.clone())];
     }
     let own = (member.me.node, member.me.incarnation);
-    let heard = member.settings.members.keys().filter_map(|node| {
-        let heard = member.neighbours.heard(*node)?;
-        Some((*node, heard.incarnation))
+    let heard = member.peers().into_keys().filter_map(|node| {
+        let heard = member.neighbours.heard(node)?;
+        Some((node, heard.incarnation))
     });
     std::iter::once(own)
         .chain(heard)

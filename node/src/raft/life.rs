@@ -179,8 +179,11 @@ fn run_writer(writer: LogWriter, shared: Arc<Shared>) -> Result<(), StorageError
     Ok(())
 }
 
-/// With the same list on every member this is safe to do on each, and again.
+/// With the same list on every member this is safe to do on each, and again. One that is not on it waits to be added.
 async fn initialise(raft: &EtebarRaft, settings: &ClusterSettings) -> Result<(), ClusterError> {
+    if !settings.members.contains_key(&settings.identity.node) {
+        return Ok(());
+    }
     match raft.initialize(settings.members.clone()).await {
         Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
         Err(RaftError::APIError(InitializeError::NotInMembers(error))) => Err(ClusterError::Setting(error.to_string())),

@@ -133,6 +133,10 @@ impl Member {
 
     /// Takes in what a peer said of itself. The odd one out stops: more members differ from it than agree.
     pub(super) fn hear(&self, said: &Heartbeat) {
+        // One that was removed, or waits to be added, has no part in anything here.
+        if !self.members().contains_key(&said.node) {
+            return;
+        }
         self.neighbours.hear(said, &self.shared);
         let differing = self.neighbours.differing();
         if differing.len() * 2 >= self.members().len() {

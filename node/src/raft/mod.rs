@@ -3,10 +3,11 @@
 //! Read in this order: [`cluster`] (what the rest of the node sees), [`submit`] and [`proposer`] (from commands to one
 //! log entry), [`machine`] and [`apply`] (from entries to decisions), [`read`] (positions for reads), [`checkpoint`] and
 //! [`snapshot`] (what is durable of the history, and how it gets to a member that lacks it), [`link`] and [`network`]
-//! (how members talk), [`duties`] (what a member does by itself), [`life`] (how it starts and stops).
+//! (how members talk), [`change`] (who they are), [`duties`] (what a member does by itself), [`life`] (how it starts and stops).
 
 pub mod answers;
 mod apply;
+pub mod change;
 mod checkpoint;
 pub mod cluster;
 mod duties;
@@ -28,6 +29,7 @@ pub mod standing;
 mod submit;
 
 pub use answers::{ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError};
+pub use change::{Change, ChangeError};
 pub use cluster::Cluster;
 pub use key_ring::{KeyRing, KnownKey};
 pub use life::MemberDisks;

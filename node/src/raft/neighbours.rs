@@ -101,6 +101,11 @@ impl Neighbours {
         self.lock().values_mut().for_each(|neighbour| neighbour.clock = None);
     }
 
+    /// Forgets all that are not to be kept: they were removed.
+    pub fn keep(&self, is_kept: impl Fn(u64) -> bool) {
+        self.lock().retain(|node, _| is_kept(*node));
+    }
+
     /// What was last heard of a member.
     pub fn heard(&self, node: u64) -> Option<Heard> {
         self.lock().get(&node).map(|neighbour| Heard {

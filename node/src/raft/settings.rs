@@ -16,7 +16,7 @@ use crate::storage::types::Member;
 pub struct ClusterSettings {
     /// Who this member is.
     pub identity: Identity,
-    /// All first members, the same list on each.
+    /// All first members, the same list on each. A member that is not among them waits to be added.
     pub members: BTreeMap<u64, Member>,
     /// The first command of the log, the same on each member.
     pub genesis: Genesis,

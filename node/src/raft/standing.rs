@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock: the one who watches stands outside the member's runtime.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use ledger::Digest;
@@ -37,6 +38,21 @@ pub struct Standing {
     pub checkpoint: u64,
     /// Whether all that was committed before its start is applied.
     pub recovered: bool,
+    /// The index of the newest list of members in its log; 0 where it has none.
+    pub members_index: u64,
+}
+
+/// The members, as one of them sees them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MembersSeen {
+    /// The index of the newest list in its log, committed or not.
+    pub index: u64,
+    /// The sets of which each needs a majority.
+    pub voter_sets: Vec<BTreeSet<u64>>,
+    /// All of them.
+    pub all: BTreeSet<u64>,
+    /// The index of the newest list that it applied.
+    pub applied_index: u64,
 }
 
 impl Standing {
@@ -50,10 +66,11 @@ impl Cluster {
     /// How this member stands.
     pub fn standing(&self) -> Standing {
         let member = self.member();
-        let (vote, leads) = {
+        let (vote, leads, members_index) = {
             let metrics = member.raft.server_metrics();
             let metrics = metrics.borrow_watched();
-            (metrics.vote, metrics.state == ServerState::Leader)
+            let members_index = metrics.membership_config.log_id().map_or(0, |id| id.index);
+            (metrics.vote, metrics.state == ServerState::Leader, members_index)
         };
         let (durable_vote, last) = member.log.held();
         let replica = member.shared.replica();
@@ -67,8 +84,22 @@ impl Cluster {
             digest: replica.whole.1,
             records: replica.whole.0,
             keys_held: replica.state.keys_held(),
-            checkpoint: member.checkpoints.last().records,
+            checkpoint: member.history.durable_records(),
             recovered: member.recovered.load(Ordering::Acquire),
+            members_index,
+        }
+    }
+
+    /// The members, as this one sees them.
+    pub fn members_seen(&self) -> MembersSeen {
+        let member = self.member();
+        let newest = member.raft.server_metrics().borrow_watched().membership_config.clone();
+        let applied_index = member.shared.replica().membership.log_id().map_or(0, |id| id.index);
+        MembersSeen {
+            index: newest.log_id().map_or(0, |id| id.index),
+            voter_sets: newest.membership().get_joint_config().clone(),
+            all: newest.membership().nodes().map(|(node, _)| *node).collect(),
+            applied_index,
         }
     }
 

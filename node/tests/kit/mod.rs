@@ -10,7 +10,9 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use etebar_node::raft::{Cluster, ClusterSettings, Consistency, Identity, MemberDisks, SubmitError};
+use etebar_node::raft::{
+    Change as MemberChange, ChangeError, Cluster, ClusterSettings, Consistency, Identity, MemberDisks, SubmitError,
+};
 use etebar_node::runtime::Clock;
 use etebar_node::storage::{Decided, Decisions, Member};
 use ledger::{
@@ -29,7 +31,10 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A cluster of three, of which any may be down.
 pub struct Trio {
     cluster: Uuid,
+    /// The first three.
     members: BTreeMap<u64, Member>,
+    /// Where all serve, those that came later too.
+    addresses: BTreeMap<u64, Member>,
     folders: BTreeMap<u64, TempDir>,
     incarnations: BTreeMap<u64, Uuid>,
     running: BTreeMap<u64, Cluster>,
@@ -40,9 +45,11 @@ impl Trio {
     /// Three new members, running.
     pub async fn start(log_bytes: u64) -> Self {
         let cluster = Uuid::from_u128(0xE7EBA2);
+        let members: BTreeMap<_, _> = (1..=3).map(|node| (node, new_addresses())).collect();
         let mut trio = Self {
             cluster,
-            members: (1..=3).map(|node| (node, Member { api: String::new(), peer: free_address() })).collect(),
+            addresses: members.clone(),
+            members,
             folders: (1..=3).map(|node| (node, tempfile::tempdir().unwrap())).collect(),
             incarnations: (1..=3).map(|node| (node, Uuid::from_u128(u128::from(node)))).collect(),
             running: BTreeMap::new(),
@@ -81,7 +88,7 @@ impl Trio {
                 rules: RULES_VERSION,
                 admin_key: KeyHash([7; 32]),
             },
-            peer_listen: self.members[&node].peer.clone(),
+            peer_listen: self.addresses[&node].peer.clone(),
             heartbeat: Duration::from_millis(50),
             election_min: Duration::from_millis(300),
             election_max: Duration::from_millis(600),
@@ -119,6 +126,35 @@ impl Trio {
         self.folders.insert(node, tempfile::tempdir().unwrap());
         self.incarnations.insert(node, Uuid::from_u128(1_000 + u128::from(node)));
         self.make(node).await;
+    }
+
+    /// Starts a member under a new number, which waits to be added; where it serves.
+    pub async fn join(&mut self, node: u64) -> Member {
+        let addresses = new_addresses();
+        self.addresses.insert(node, addresses.clone());
+        self.wipe(node).await;
+        self.run(node).await;
+        addresses
+    }
+
+    /// Has the members changed, by whoever leads, for as long as it takes.
+    pub async fn change(&self, change: MemberChange) {
+        let begun = Instant::now();
+        loop {
+            match self.try_change(change.clone()).await {
+                Ok(()) => return,
+                Err(error) if begun.elapsed() > PATIENCE => panic!("{change:?}: {error}"),
+                Err(_) => sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// Asks the member that takes itself for the leader to change the members.
+    pub async fn try_change(&self, change: MemberChange) -> Result<(), ChangeError> {
+        match self.running.iter().find(|(id, node)| node.leader() == Some(**id)) {
+            Some((_, leader)) => leader.change_members(change, Instant::now() + PATIENCE).await,
+            None => Err(ChangeError::NotLeader(None)),
+        }
     }
 
     /// A running member.
@@ -240,6 +276,10 @@ pub fn is_new_charge(decided: &Decided) -> bool {
 pub async fn submit_within(node: &Cluster, command: Command, within: Duration) -> Result<Decisions, SubmitError> {
     let submitted = node.submit(vec![command], Instant::now() + within);
     timeout(within * 2, submitted).await.expect("a deadline is kept")
+}
+
+fn new_addresses() -> Member {
+    Member { api: String::new(), peer: free_address() }
 }
 
 fn free_address() -> String {

@@ -94,6 +94,11 @@ impl History {
         self.checkpoint_lock().clone()
     }
 
+    /// How many records are durable. Cheaper than [`Self::checkpoint`].
+    pub fn durable_records(&self) -> u64 {
+        self.checkpoint_lock().records
+    }
+
     /// The number of the last record pushed, durable or not; 0 before the first.
     pub fn records(&self) -> u64 {
         self.tail_lock().last()

@@ -1,0 +1,114 @@
+//! Members that come and go while the ledger goes on.
+
+mod kit;
+
+use std::time::Duration;
+
+use etebar_node::raft::{Change, ChangeError, Role};
+
+use self::kit::{Trio, charge, is_new_charge, submit_within};
+
+/// So small that a new member needs a snapshot.
+const LOG_BYTES: u64 = 16 << 20;
+
+async fn charges(trio: &Trio, node: u64, key: u64, name: &str, count: u64) {
+    let charges = (0..count).map(|n| charge(key, &format!("{name}{n}"))).collect();
+    assert!(trio.submit(node, charges).await.outcomes.iter().all(is_new_charge));
+}
+
+async fn refusal(trio: &Trio, change: Change) -> String {
+    match trio.try_change(change.clone()).await {
+        Err(ChangeError::Refused(why)) => why,
+        other => panic!("{change:?}: {other:?}"),
+    }
+}
+
+/// The numbers of the voters, as a member sees them.
+fn voters(trio: &Trio, node: u64) -> Vec<u64> {
+    let members = trio.node(node).status().members;
+    members.iter().filter(|member| member.role == Role::Voter).map(|member| member.id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_member_takes_the_place_of_an_old_one() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    let (seller, key) = trio.seller(1, "shop", 1_000).await;
+    charges(&trio, 2, key, "before", 100).await;
+
+    let addresses = trio.join(4).await;
+    assert!(submit_within(trio.node(4), charge(key, "early"), Duration::from_millis(300)).await.is_err());
+    trio.change(Change::Add { node: 4, addresses: addresses.clone() }).await;
+    trio.change(Change::Add { node: 4, addresses }).await;
+    charges(&trio, 1, key, "with-a-learner", 100).await;
+    trio.wait_until("the learner follows", |trio| trio.node(4).readiness().recovered).await;
+    assert_eq!(trio.balance(4, seller).await, 800);
+    assert_eq!(voters(&trio, 4), [1, 2, 3]);
+
+    trio.change(Change::Promote { node: 4 }).await;
+    let leaves = trio.follower().await;
+    let leaves = if leaves == 4 {
+        trio.nodes().into_iter().find(|node| Some(*node) != trio.node(4).leader()).unwrap()
+    } else {
+        leaves
+    };
+    trio.change(Change::Remove { node: leaves }).await;
+    trio.kill(leaves);
+    // Of the three that are left two must suffice, the new one among them.
+    let killed = trio.nodes().into_iter().find(|node| *node != 4).unwrap();
+    trio.kill(killed);
+    charges(&trio, 4, key, "with-the-new-one", 100).await;
+    trio.run(killed).await;
+    let expected: Vec<u64> = (1..=4).filter(|node| *node != leaves).collect();
+    trio.wait_until("all know who votes", |trio| trio.nodes().iter().all(|node| voters(trio, *node) == expected)).await;
+    assert_eq!(trio.balance(killed, seller).await, 700);
+    trio.agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_to_be_removed_hands_over_first() {
+    let trio = Trio::start(LOG_BYTES).await;
+    let (seller, key) = trio.seller(1, "shop", 1_000).await;
+    let leader = trio.leader().await;
+    trio.change(Change::Remove { node: leader }).await;
+    let rest: Vec<u64> = (1..=3).filter(|node| *node != leader).collect();
+    charges(&trio, rest[0], key, "without-it", 100).await;
+    assert_eq!(trio.balance(rest[1], seller).await, 900);
+    assert_eq!(voters(&trio, rest[0]), rest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wiped_member_is_replaced_under_a_new_number() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    let (seller, key) = trio.seller(1, "shop", 1_000).await;
+    let wiped = trio.follower().await;
+    trio.kill(wiped);
+    charges(&trio, trio.nodes()[0], key, "meanwhile", 100).await;
+    trio.wipe(wiped).await;
+    trio.change(Change::Remove { node: wiped }).await;
+    let addresses = trio.join(4).await;
+    let again = Change::Add { node: wiped, addresses: addresses.clone() };
+    assert!(refusal(&trio, again).await.contains("a number that was never used"));
+    trio.change(Change::Add { node: 4, addresses }).await;
+    trio.change(Change::Promote { node: 4 }).await;
+    assert_eq!(trio.balance(4, seller).await, 900);
+    trio.agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_would_cost_the_majority_is_refused() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    trio.seller(1, "shop", 1_000).await;
+    let leader = trio.leader().await;
+    let [dead, alive] = trio.nodes().into_iter().filter(|node| *node != leader).collect::<Vec<_>>()[..] else {
+        panic!()
+    };
+    assert!(refusal(&trio, Change::Promote { node: 4 }).await.contains("add it first"));
+    trio.kill(dead);
+    trio.wait_until("it is missed", |trio| {
+        trio.node(leader).status().members.iter().any(|member| member.id == dead && !member.healthy)
+    })
+    .await;
+    assert!(refusal(&trio, Change::Remove { node: alive }).await.contains("no majority"));
+    trio.change(Change::Remove { node: dead }).await;
+    assert_eq!(voters(&trio, leader).len(), 2);
+}
