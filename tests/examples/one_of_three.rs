@@ -27,7 +27,6 @@ enum Ill {
 
 fn main() {
     let cluster: Cluster = Plan::new("one-of-three").disk_faults().start();
-    let sellers: Vec<Seller> = (0..8).map(|_| cluster.seller_with(100_000_000)).collect();
     println!("{:<34} {:>11} {:>6} {:>17} {:>6} {:>15}", "", "charges/s", "", "p99", "", "longest pause");
     for (ill, leads) in [
         (Ill::Dead, false),
@@ -41,6 +40,7 @@ fn main() {
     ] {
         let id = if leads { cluster.leader() } else { cluster.followers()[0] };
         let others: Vec<u64> = cluster.ids().into_iter().filter(|other| *other != id).collect();
+        let sellers: Vec<Seller> = (0..8).map(|_| cluster.seller_with(100_000_000)).collect();
         let load = Load::start_at(&cluster, &others, &sellers, WORKERS, 1);
         load.wait_for_more(2_000);
         let begun = Instant::now();
