@@ -50,9 +50,9 @@ impl Session {
     /// Client number `id`.
     pub fn new(id: u64, plan: &Plan, book: &Book, market: &Market) -> Self {
         let mut dice = Dice::new(plan.seed, 1_000 + id);
-        let home = dice.between(1, plan.nodes);
+        let home = dice.between(1, plan.hosts());
         // The first ones open shops and do what HTTP shows no record of.
-        let caller = (id >= plan.sessions - plan.callers).then(|| Caller::new(plan.nodes, home));
+        let caller = (id >= plan.sessions - plan.callers).then(|| Caller::new(plan.hosts(), home));
         let (plan, book, market) = (plan.clone(), book.clone(), market.clone());
         Self { id, turn: 0, plan, book, market, dice, links: BTreeMap::new(), caller, home, position: 0 }
     }
@@ -128,7 +128,7 @@ impl Session {
                 outcome if outcome.is_certainly_not_done() || wish.may_repeat => {}
                 _ => return None,
             }
-            self.home = self.dice.between(1, self.plan.nodes);
+            self.home = self.dice.between(1, self.plan.hosts());
             sleep(Duration::from_millis(self.dice.between(5, 150))).await;
         }
         None
@@ -156,7 +156,7 @@ impl Session {
     /// The same at the same time to another member, as an impatient proxy would.
     fn ask_beside(&mut self, op: usize, commands: &[Command]) {
         let (book, commands) = (self.book.clone(), commands.to_vec());
-        let node = self.dice.between(1, self.plan.nodes);
+        let node = self.dice.between(1, self.plan.hosts());
         spawn(async move {
             let attempt = book.ask(op, Some(node));
             let deadline = Instant::now() + Duration::from_millis(2_000);
@@ -169,15 +169,16 @@ impl Session {
     }
 
     async fn read(&mut self) {
-        let (seller, (actor, secret)) = {
+        let (seller, (actor, secret), suspect) = {
             let known = self.market.known();
             let Some(shop) = known.shops.get(self.dice.below(known.shops.len().max(1) as u64) as usize) else { return };
-            (shop.seller, shop.keys[self.dice.below(shop.keys.len() as u64) as usize].clone())
+            (shop.seller, shop.keys[self.dice.below(shop.keys.len() as u64) as usize].clone(), known.suspect)
         };
+        let suspect = suspect.filter(|_| self.dice.once_in(2));
         if let Some(caller) = &self.caller {
             let floor = self.book.pages().furthest;
             let timeout = Duration::from_millis(self.dice.between(200, CALL_MS));
-            if let Some(look) = caller.look(&secret, timeout).await {
+            if let Some(look) = caller.look(&secret, suspect, timeout).await {
                 self.book.looked(Looked { session: self.id, floor, look });
             }
             return;
@@ -185,7 +186,8 @@ impl Session {
         let fresh = if self.dice.once_in(5) { Fresh::Whatever } else { Fresh::Now };
         let min_applied = if self.dice.once_in(2) { self.position } else { 0 };
         let floor = self.book.pages().furthest;
-        let node = if self.dice.once_in(2) { self.pick() } else { self.dice.between(1, self.plan.nodes) };
+        let any = if self.dice.once_in(2) { self.pick() } else { self.dice.between(1, self.plan.hosts()) };
+        let node = suspect.unwrap_or(any);
         let ask = Ask::Read { actor, seller, consistency: fresh, min_applied, wait_ms: 1_500 };
         let Outcome::Said(Reply::Seen(seen)) = self.call(node, ask, Duration::from_millis(1_500)).await else { return };
         let reader = format!("client {} at member {node}", self.id);
@@ -204,7 +206,7 @@ impl Session {
     }
 
     fn pick(&mut self) -> u64 {
-        if self.dice.once_in(6) { self.dice.between(1, self.plan.nodes) } else { self.home }
+        if self.dice.once_in(6) { self.dice.between(1, self.plan.hosts()) } else { self.home }
     }
 
     async fn call(&mut self, node: u64, ask: Ask, patience: Duration) -> Outcome {

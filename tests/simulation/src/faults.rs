@@ -54,6 +54,8 @@ pub enum Kind {
     ClockJump,
     /// The leader hands over.
     HandOver,
+    /// A member is added under a new number and, in most cases, takes the place of another.
+    Replace,
     /// Time runs ahead for one.
     Leap,
     /// Power is lost just after a vote.
@@ -66,7 +68,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::CrashAll,
@@ -87,6 +89,7 @@ impl Kind {
         Self::Wipe,
         Self::ClockJump,
         Self::HandOver,
+        Self::Replace,
         Self::Leap,
         Self::CrashAfterVote,
         Self::CrashAfterWrite,
@@ -126,7 +129,7 @@ impl World<'_> {
                 nodes.into_iter().filter(|node| self.crash_and_boot(*node, while_ms)).count() > 0
             }
             Kind::CrashAll => {
-                let nodes = self.some_nodes(self.plan.nodes as usize);
+                let nodes = self.some_nodes(self.plan.hosts() as usize);
                 let crash = |node: &u64| {
                     let while_ms = self.dice.between(50, 1_000);
                     self.crash_and_boot(*node, while_ms)
@@ -150,6 +153,7 @@ impl World<'_> {
             Kind::Wipe => self.wipe(),
             Kind::ClockJump => self.set_clock(node),
             Kind::HandOver => self.watch.leader().is_some_and(|leader| self.order(leader, Order::HandOver)),
+            Kind::Replace => self.replace(),
             Kind::Leap => {
                 let leap = Duration::from_millis(self.dice.between(100, 2_000));
                 self.order(node, Order::Leap(leap))
@@ -177,7 +181,7 @@ impl World<'_> {
         let few = self.some_nodes(self.plan.nodes as usize / 2);
         let mut done = false;
         for one in few.clone() {
-            for other in (1..=self.plan.nodes).filter(|other| !few.contains(other)) {
+            for other in self.part.clone().into_iter().filter(|other| !few.contains(other)) {
                 done |= self.cut(&crate::host::name(one), &crate::host::name(other), while_ms);
             }
         }
@@ -191,7 +195,8 @@ impl World<'_> {
         let leap = Duration::from_millis(self.dice.between(750, 1_100));
         let leaps = self.dice.once_in(2);
         let mut done = false;
-        for other in (1..=self.plan.nodes).filter(|other| *other != leader) {
+        self.market.known().suspect = Some(leader);
+        for other in (1..=self.plan.hosts()).filter(|other| *other != leader) {
             done |= self.cut(&crate::host::name(leader), &crate::host::name(other), while_ms.max(600));
             if leaps {
                 self.order(other, Order::Leap(leap));
@@ -208,8 +213,8 @@ impl World<'_> {
             return false;
         }
         let behind = self.some_nodes(fewest_behind);
-        let ahead: Vec<u64> =
-            (1..=self.plan.nodes).filter(|node| !behind.contains(node) && !self.lost.contains(node)).collect();
+        let mut ahead: Vec<u64> = self.part.iter().copied().collect();
+        ahead.retain(|node| !behind.contains(node) && !self.lost.contains(node));
         let Some((wiped, rest)) = ahead.split_first() else { return false };
         let behind_ms = self.dice.between(800, 1_500);
         for one in &behind {

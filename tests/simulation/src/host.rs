@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use etebar_node::http::{self, App, Limits, secret};
-use etebar_node::raft::{Cluster, ClusterSettings, Identity, MemberDisks};
+use etebar_node::raft::{Change, Cluster, ClusterSettings, Identity, MemberDisks};
 use etebar_node::runtime::net::TcpListener;
 use etebar_node::runtime::{Chance, Clock, spawn};
 use etebar_node::storage::model::{Dice, ModelDisks};
 use etebar_node::storage::{Disks, Member, StorageError};
 use ledger::{Genesis, Name, RULES_VERSION};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -26,6 +27,8 @@ use crate::swarm::Plan;
 /// When every simulation begins, in milliseconds since the Unix epoch.
 const BEGINNING_MS: u64 = 1_700_000_000_000;
 
+/// Longest time for a change of the members, of an operator who then looks what became of it.
+pub const CHANGE: Duration = Duration::from_millis(1_500);
 /// The cluster of every simulation.
 pub const CLUSTER: u128 = 0xE7EBA2;
 
@@ -34,13 +37,20 @@ pub fn name(node: u64) -> String {
     format!("n{node}")
 }
 
+/// Where a member serves.
+pub fn addresses(node: u64) -> Member {
+    Member { api: format!("{}:80", name(node)), peer: format!("{}:7121", name(node)) }
+}
+
 /// What a running host is told to do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Order {
     /// Hand leadership over.
     HandOver,
     /// Stop in an orderly way.
     Stop,
+    /// Change the members.
+    Change(Change),
     /// Find that so much time has passed at once, as after a pause, or as its clock runs ahead of the others'.
     Leap(Duration),
 }
@@ -70,7 +80,7 @@ pub struct Host {
     pub wipes: Arc<AtomicU64>,
     life: Arc<Mutex<Life>>,
     ordered: Arc<Notify>,
-    plan: Plan,
+    plan: Arc<Plan>,
     book: Book,
 }
 
@@ -86,7 +96,7 @@ impl Host {
             wipes: Arc::default(),
             life: Arc::default(),
             ordered: Arc::default(),
-            plan: plan.clone(),
+            plan: Arc::new(plan.clone()),
             book: book.clone(),
         };
         host.heal_disks();
@@ -192,6 +202,11 @@ impl Host {
                 None => self.ordered.notified().await,
                 Some(Order::HandOver) => cluster.hand_over().await,
                 Some(Order::Stop) => return,
+                Some(Order::Change(change)) => {
+                    let cluster = cluster.clone();
+                    // Whether it was done shows in the members' list.
+                    spawn(async move { drop(cluster.change_members(change, Instant::now() + CHANGE).await) });
+                }
                 Some(Order::Leap(time)) => tokio::time::advance(time).await,
             }
         }
@@ -201,10 +216,9 @@ impl Host {
         let (node, plan) = (self.node, &self.plan);
         let cluster = Uuid::from_u128(CLUSTER);
         let incarnation = Uuid::from_u128(u128::from(node | (self.wipes.load(Ordering::Relaxed) << 8)));
-        let member = |node: u64| Member { api: format!("{}:80", name(node)), peer: format!("{}:7121", name(node)) };
         ClusterSettings {
             identity: Identity { cluster, node, incarnation },
-            members: (1..=plan.nodes).map(|node| (node, member(node))).collect::<BTreeMap<_, _>>(),
+            members: (1..=plan.nodes).map(|node| (node, addresses(node))).collect::<BTreeMap<_, _>>(),
             genesis: Genesis {
                 cluster,
                 currency: Name::new("IRT").expect("a short name"),

@@ -74,9 +74,11 @@ impl Caller {
         }
     }
 
-    /// Looks at the balance of the seller whose key this is.
-    pub async fn look(&self, secret: &str, timeout: Duration) -> Option<Look> {
-        let answer = self.under(secret, timeout).seller(None).await.ok()?;
+    /// Looks at the balance of the seller whose key this is; first at member `at`, where one is given.
+    pub async fn look(&self, secret: &str, at: Option<u64>, timeout: Duration) -> Option<Look> {
+        let client = self.under(secret, timeout);
+        let client = at.map_or_else(|| client.clone(), |node| client.starting_at(node as usize - 1));
+        let answer = client.seller(None).await.ok()?;
         let seller = ids().number(IdKind::Seller, answer.value.id)?;
         Some(Look { applied: answer.applied, seller, balance: answer.value.balance.minor() })
     }

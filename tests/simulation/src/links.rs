@@ -28,7 +28,7 @@ impl World<'_> {
     pub fn cut_one_way(&mut self, node: u64, while_ms: u64) -> bool {
         let deaf = self.dice.once_in(2);
         let mut done = false;
-        for other in (1..=self.plan.nodes).filter(|other| *other != node) {
+        for other in (1..=self.plan.hosts()).filter(|other| *other != node) {
             let (from, to) = if deaf { (name(other), name(node)) } else { (name(node), name(other)) };
             if self.take_link(&from, &to, while_ms, "cut off one way") {
                 self.sim.partition_oneway(from, to);
@@ -41,7 +41,7 @@ impl World<'_> {
     /// Holds back what a member says and hears.
     pub fn hold(&mut self, node: u64, while_ms: u64) -> bool {
         let mut done = false;
-        for other in (1..=self.plan.nodes).filter(|other| *other != node) {
+        for other in (1..=self.plan.hosts()).filter(|other| *other != node) {
             if self.take_link(&name(node), &name(other), while_ms, "held back") {
                 self.sim.hold(name(node), name(other));
                 done = true;
@@ -63,7 +63,7 @@ impl World<'_> {
     pub fn end_loss(&mut self) {
         self.mended_ms = self.book.now_ms();
         self.sim.set_fail_rate(0.0);
-        let names: Vec<String> = (1..=self.plan.nodes).map(name).chain([SHOP.to_owned()]).collect();
+        let names: Vec<String> = (1..=self.plan.hosts()).map(name).chain([SHOP.to_owned()]).collect();
         for (place, one) in names.iter().enumerate() {
             for other in &names[place + 1..] {
                 if !self.broken_links.contains(&(one.clone(), other.clone())) {

@@ -34,6 +34,8 @@ pub struct Known {
     pub shops: Vec<Shop>,
     /// No new wishes.
     pub closed: bool,
+    /// The leader that was cut off last: half of all reads go there, and must find no old state.
+    pub suspect: Option<u64>,
     /// A new shop is wanted: of the others all may be poor, suspended, or without a key that is good.
     pub wants_shop: bool,
     requests: Vec<RecordNumber>,

@@ -52,12 +52,13 @@ pub fn run(seed: u64, seconds: u64) -> Ended {
     }
     let shown = attempts(&pages.ops).filter(|(_, outcome)| matches!(outcome, Outcome::Shown(_))).count();
     let summary = format!(
-        "{} members, {decisions} decisions of {} wishes, {shown} over HTTP, {} reads, {faults} faults of {} kinds, {} terms, mended in {mended_ms} ms, {} ms in all",
+        "{} members, {decisions} decisions of {} wishes, {shown} over HTTP, {} reads, {faults} faults of {} kinds, {} terms, {} changes of members, mended in {mended_ms} ms, {} ms in all",
         plan.nodes,
         pages.ops.len(),
         pages.reads.len() + pages.looks.len(),
         world.done.len(),
         world.watch.terms(),
+        world.operator.changes(),
         world.book.now_ms(),
     );
     let story = story::tell(&pages);
@@ -106,6 +107,7 @@ impl World<'_> {
     /// Any faults of the kinds that the seed drew.
     fn safety(&mut self, length: Duration) {
         let until_ms = self.book.now_ms() + length.as_millis() as u64;
+        self.operate_for(length);
         let mut deck = Deck::new(&self.plan.kinds);
         self.aim(self.plan.kinds.iter().copied().filter(|kind| kind.is_aimed()).collect());
         while self.book.now_ms() < until_ms && !self.book.is_broken() {
@@ -122,10 +124,8 @@ impl World<'_> {
     /// A majority is mended, the rest stays broken. How long it took until charges succeeded.
     fn liveness(&mut self, length: Duration) -> u64 {
         self.stop_faults();
-        let mut good = self.some_nodes(self.plan.nodes as usize);
-        good.retain(|node| !self.lost.contains(node));
-        good.truncate(self.plan.majority());
-        let rest: Vec<u64> = (1..=self.plan.nodes).filter(|node| !good.contains(node)).collect();
+        let good = self.enough_members();
+        let rest: Vec<u64> = (1..=self.plan.hosts()).filter(|node| !good.contains(node)).collect();
         rest.into_iter().for_each(|node| self.cut_away(node));
         self.mend_all_of(&good);
         self.tell(format!("members {good:?} are mended, the others stay broken"));
@@ -147,11 +147,12 @@ impl World<'_> {
             return;
         }
         self.market.known().closed = true;
-        let members: Vec<u64> = (1..=self.plan.nodes).filter(|node| !self.lost.contains(node)).collect();
-        members.iter().for_each(|node| self.crash(*node));
-        self.mend_all_of(&members);
+        let hosts: Vec<u64> = (1..=self.plan.hosts()).filter(|node| !self.lost.contains(node)).collect();
+        hosts.iter().for_each(|node| self.crash(*node));
+        self.mend_all_of(&hosts);
         let agreed = self.wait(AGREEMENT, |world| {
             let furthest = world.book.pages().furthest;
+            let members = world.members();
             let standing: Option<Vec<_>> =
                 members.iter().map(|node| world.host(*node).cluster().map(|cluster| cluster.standing())).collect();
             let Some(standing) = standing else { return false };
@@ -161,8 +162,13 @@ impl World<'_> {
             })
         });
         if !agreed && !self.book.is_broken() {
-            self.book.broken(format!("members {members:?} did not come together within {AGREEMENT:?}"));
+            self.book.broken(format!("members {:?} did not come together within {AGREEMENT:?}", self.members()));
         }
+    }
+
+    /// The members that are not lost.
+    fn members(&self) -> Vec<u64> {
+        self.operator.members().into_iter().filter(|node| !self.lost.contains(node)).collect()
     }
 
     /// Checks the history of one member against the book; its digest.
@@ -170,12 +176,8 @@ impl World<'_> {
         // The rules that are checked against are those without bugs.
         #[cfg(feature = "plants")]
         ledger::plants::choose(None);
-        let members: Vec<(u64, Cluster)> = self
-            .hosts
-            .iter()
-            .filter(|host| !self.lost.contains(&host.node))
-            .filter_map(|host| Some((host.node, host.cluster()?)))
-            .collect();
+        let members: Vec<(u64, Cluster)> =
+            self.members().into_iter().filter_map(|node| Some((node, self.host(node).cluster()?))).collect();
         let Some((_, first)) = members.iter().max_by_key(|(_, member)| member.applied()) else { return String::new() };
         let count = first.replica().state.records();
         let digest = first.replica().state.digest().to_string();

@@ -13,8 +13,10 @@ const DAY_MS: u64 = 86_400_000;
 pub struct Plan {
     /// The seed.
     pub seed: u64,
-    /// How many members, 3 or 5.
+    /// How many first members, 3 or 5.
     pub nodes: u64,
+    /// How many more hosts there are, on which members under new numbers wait to be added.
+    pub spares: u64,
     /// How many clients ask at the same time.
     pub sessions: u64,
     /// How many of them come over HTTP, through the client library.
@@ -61,6 +63,7 @@ impl Plan {
         Self {
             seed,
             nodes,
+            spares: if kinds.contains(&Kind::Replace) { 2 } else { 0 },
             sessions: 8,
             callers: dice.between(1, 5),
             pace_ms: dice.between(20, 80),
@@ -78,7 +81,12 @@ impl Plan {
         }
     }
 
-    /// The fewest members that decide.
+    /// How many hosts there are for members.
+    pub fn hosts(&self) -> u64 {
+        self.nodes + self.spares
+    }
+
+    /// The fewest of the first members that decide.
     pub fn majority(&self) -> usize {
         self.nodes as usize / 2 + 1
     }

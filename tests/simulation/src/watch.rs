@@ -77,6 +77,11 @@ impl Watch {
         self.members.iter().filter_map(leading).max().map(|(_, node)| node)
     }
 
+    /// The index of the newest list of members in a member's log, at the last look.
+    pub fn members_index(&self, node: u64) -> u64 {
+        self.members.get(&node).and_then(|seen| seen.standing.as_ref()).map_or(0, |standing| standing.members_index)
+    }
+
     /// How many terms had a leader.
     pub fn terms(&self) -> usize {
         self.leaders.len()

@@ -13,6 +13,7 @@ use crate::client::Session;
 use crate::faults::{Kind, Undo};
 use crate::host::{Host, Order, name};
 use crate::market::Market;
+use crate::operator::Operator;
 use crate::swarm::Plan;
 use crate::watch::Watch;
 
@@ -42,6 +43,10 @@ pub struct World<'a> {
     pub book: Book,
     /// What clients know.
     pub market: Market,
+    /// The members that take part, or did: the first ones, and those that were to be added.
+    pub part: BTreeSet<u64>,
+    /// The operator: who is to be a member.
+    pub operator: Operator,
     /// Members that are lost for good: their disks rot or were wiped.
     pub lost: BTreeSet<u64>,
     /// Members whose disk was made to fail: they may stop themselves.
@@ -70,7 +75,7 @@ impl World<'_> {
             .max_message_latency(Duration::from_millis(plan.latency_ms))
             .repair_rate(0.05)
             .build();
-        let hosts: Vec<Host> = (1..=plan.nodes).map(|node| Host::new(node, plan, &book)).collect();
+        let hosts: Vec<Host> = (1..=plan.hosts()).map(|node| Host::new(node, plan, &book)).collect();
         for host in &hosts {
             raise(&mut sim, host, plan.seed);
         }
@@ -92,6 +97,8 @@ impl World<'_> {
             watch: Watch::new(&book, plan.keys_max),
             book,
             market,
+            part: (1..=plan.nodes).collect(),
+            operator: Operator::new(plan.nodes),
             lost: BTreeSet::new(),
             excused: BTreeSet::new(),
             broken_links: BTreeSet::new(),
@@ -115,12 +122,12 @@ impl World<'_> {
 
     /// Any member.
     pub fn any_node(&mut self) -> u64 {
-        self.dice.between(1, self.plan.nodes)
+        self.some_nodes(1)[0]
     }
 
     /// So many members, in any order.
     pub fn some_nodes(&mut self, count: usize) -> Vec<u64> {
-        let mut nodes: Vec<u64> = (1..=self.plan.nodes).collect();
+        let mut nodes: Vec<u64> = self.part.iter().copied().collect();
         let mut some = Vec::new();
         while some.len() < count && !nodes.is_empty() {
             some.push(nodes.swap_remove(self.dice.below(nodes.len() as u64) as usize));
@@ -149,7 +156,10 @@ impl World<'_> {
                     .map(|cluster| cluster.standing())
                     .is_some_and(|standing| standing.recovered && standing.applied + 2 >= furthest)
         };
-        are_links_well && self.undo.is_empty() && self.lost.is_empty() && self.hosts.iter().all(is_well)
+        let members = &self.operator.wanted;
+        let are_members_well = members.iter().all(|node| is_well(&self.hosts[*node as usize - 1]));
+        let is_nothing_wrong = self.undo.is_empty() && self.lost.is_empty();
+        are_links_well && is_nothing_wrong && are_members_well && self.operator.is_content()
     }
 
     /// Ends a fault after a while.
@@ -180,12 +190,14 @@ impl World<'_> {
             self.look_at(place as u64 + 1);
         }
         self.undo_what_is_due();
+        self.operate();
     }
 
     fn look_at(&mut self, node: u64) {
         let host = &self.hosts[node as usize - 1];
         let Some(cluster) = host.cluster() else { return self.hear_end(node) };
         let moment = self.watch.look(node, &cluster);
+        self.operator.look(self.watch.members_index(node), &cluster);
         drop(cluster);
         self.hear_end(node);
         if self.aims.is_empty() || self.book.now_ms() < self.aimed_ms {
@@ -209,7 +221,7 @@ impl World<'_> {
 
     /// A member that ended by itself did so for a reason, or a promise is broken.
     fn hear_end(&mut self, node: u64) {
-        let Some(why) = self.host(node).life().ended.take() else { return };
+        let Some(why) = self.hosts[node as usize - 1].life().ended.take() else { return };
         self.tell(format!("member {node}: {why}"));
         let is_asked = why.ends_with("it was told to");
         if self.lost.contains(&node) {
@@ -399,7 +411,7 @@ impl World<'_> {
         if self.dice.once_in(2) {
             self.crash(node);
         }
-        for other in (1..=self.plan.nodes).filter(|other| *other != node) {
+        for other in (1..=self.plan.hosts()).filter(|other| *other != node) {
             self.cut(&name(node), &name(other), u64::from(u32::MAX));
         }
     }
