@@ -13,6 +13,7 @@ use openraft::raft::SnapshotResponse;
 use openraft::storage::{Snapshot, SnapshotMeta};
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::checkpoint::Checkpointer;
@@ -183,9 +184,12 @@ async fn take(link: &mut Connection, within: Duration) -> Result<Take, LinkError
     timeout(within, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)?
 }
 
-/// Receives snapshots, one at a time.
+/// Receives snapshots, one at a time. A later transfer takes the place of one that waits for its sender, who may be cut off:
+/// a majority may need this member, and the new leader the place.
 #[derive(Debug)]
 pub struct SnapshotReceiver {
+    /// The vote of the newest leader who offered one, and how many offers took another's place.
+    newest: watch::Sender<(u64, Option<VoteOf<TypeConfig>>)>,
     shared: Arc<Shared>,
     history: Arc<History>,
     checkpoints: Checkpointer,
@@ -203,7 +207,8 @@ struct Staged {
 impl SnapshotReceiver {
     /// Over this member's replica and history.
     pub fn new(shared: Arc<Shared>, history: Arc<History>, checkpoints: Checkpointer) -> Self {
-        Self { shared, history, checkpoints, staged: Mutex::default() }
+        let newest = watch::Sender::new((0, None));
+        Self { newest, shared, history, checkpoints, staged: Mutex::default() }
     }
 
     /// Serves one transfer.
@@ -223,13 +228,14 @@ impl SnapshotReceiver {
         let Give::Offer { vote, to } = receive(link).await? else {
             return Err(TransferError::Refused("a transfer begins with an offer".into()));
         };
+        let place = self.take_place(vote);
         // Own checkpoints would write pages with fewer records over those that lie beyond the last one.
         let _turn = self.checkpoints.hold().await;
         let own = self.history.checkpoint();
         let staged = self.staged_beyond(own.records).upto;
         let have = Take::Have { records: own.records, digest: own.digest, staged };
         timeout(SILENCE, link.sender.send(&have)).await.map_err(|_elapsed| LinkError::TimedOut)??;
-        self.receive_pages(link, &to).await?;
+        self.receive_pages(link, &to, place).await?;
         let meta = SnapshotMeta { last_log_id: to.applied, last_membership: to.membership.clone() };
         let snapshot = Snapshot { meta, snapshot: SnapshotData(to) };
         let installed = raft.install_full_snapshot(vote, snapshot).await;
@@ -246,9 +252,36 @@ impl SnapshotReceiver {
         staged
     }
 
-    async fn receive_pages(&self, link: &mut Connection, to: &Checkpoint) -> Result<(), TransferError> {
+    /// Lets whoever is being received from go, unless it is a newer leader than this one; the place of this one.
+    fn take_place(&self, vote: VoteOf<TypeConfig>) -> u64 {
+        self.newest.send_if_modified(|(place, newest)| {
+            let is_older = newest.is_some_and(|newest| vote < newest);
+            if !is_older {
+                *place += 1;
+                *newest = Some(vote);
+            }
+            !is_older
+        });
+        self.newest.borrow().0
+    }
+
+    /// Returns once a later transfer took the place.
+    async fn has_lost(&self, place: u64) {
+        let mut newest = self.newest.subscribe();
+        // The sender lives as long as this.
+        drop(newest.wait_for(|(now, _)| *now != place).await);
+    }
+
+    async fn receive_pages(&self, link: &mut Connection, to: &Checkpoint, place: u64) -> Result<(), TransferError> {
         loop {
-            match receive(link).await? {
+            let given = tokio::select! {
+                biased;
+                given = receive(link) => given?,
+                () = self.has_lost(place) => {
+                    return Err(TransferError::Refused("a later transfer took the place of this one".into()));
+                }
+            };
+            match given {
                 Give::Page { page, bytes, checksum } => {
                     if checksum != *blake3::hash(&bytes).as_bytes() {
                         return Err(LinkError::Malformed(format!("page {page} was damaged on its way")).into());
