@@ -41,6 +41,7 @@ pub fn start(member: &Arc<Member>) {
     runtime::spawn_vital("keep_log_small", keep_log_small(member.clone()));
     runtime::spawn_vital("watch_clock", watch_clock(member.clone()));
     runtime::spawn_vital("watch_disk", watch_disk(member.clone()));
+    runtime::spawn_vital("watch_majority", watch_majority(member.clone()));
     runtime::spawn_vital("watch_raft", watch_raft(member.clone()));
     runtime::spawn_vital("recover", recover(member.clone()));
 }
@@ -263,6 +264,30 @@ async fn watch_disk(member: Arc<Member>) {
             // Not waited for: Raft itself may wait for the disk, and then takes no order.
             let member = member.clone();
             runtime::spawn(async move { hand_over(&member).await });
+        }
+    }
+}
+
+/// openraft's leaders lead on without a majority, and whoever still hears one votes for nobody else: a leader that reaches some
+/// and not enough could keep a majority of the others from an election for ever. So its heartbeats end where no majority
+/// answers.
+async fn watch_majority(member: Arc<Member>) {
+    let mut ticks = every(member.settings.heartbeat);
+    let mut without: Option<Instant> = None;
+    loop {
+        ticks.tick().await;
+        if !member.is_raft_leader() || member.hears_majority() {
+            if without.take().is_some() {
+                member.raft.runtime_config().heartbeat(true);
+            }
+            continue;
+        }
+        let is_first = without.is_none();
+        // A leader that was elected just now has not heard anybody yet.
+        if without.get_or_insert_with(Instant::now).elapsed() > member.majority_within() {
+            member.raft.runtime_config().heartbeat(false);
+        } else if is_first {
+            tracing::warn!("no majority answers: this member gives way to another leader");
         }
     }
 }

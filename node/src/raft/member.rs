@@ -81,10 +81,19 @@ impl Member {
         if leader != self.me.node {
             return self.neighbours.heard(leader).is_some_and(|heard| heard.healthy).then_some(leader);
         }
+        self.hears_majority().then_some(leader)
+    }
+
+    /// Whether a majority answered this member, as a leader, lately.
+    pub(super) fn hears_majority(&self) -> bool {
         let is_alone = self.raft.voter_ids().nth(1).is_none();
         let acked = self.raft.data_metrics().borrow_watched().last_quorum_acked;
-        let within = self.settings.election_max * 2 + self.settings.heartbeat;
-        (is_alone || acked.is_some_and(|acked| acked.elapsed() <= within)).then_some(leader)
+        is_alone || acked.is_some_and(|acked| acked.elapsed() <= self.majority_within())
+    }
+
+    /// A leader that no majority answered for so long is none.
+    pub(super) fn majority_within(&self) -> Duration {
+        self.settings.election_max * 2 + self.settings.heartbeat
     }
 
     /// Whether this member believes that it leads.
