@@ -50,7 +50,7 @@ impl Session {
     /// Client number `id`.
     pub fn new(id: u64, plan: &Plan, book: &Book, market: &Market) -> Self {
         let mut dice = Dice::new(plan.seed, 1_000 + id);
-        let home = dice.between(1, plan.hosts());
+        let home = dice.between(1, plan.nodes);
         // The first ones open shops and do what HTTP shows no record of.
         let caller = (id >= plan.sessions - plan.callers).then(|| Caller::new(plan.hosts(), home));
         let (plan, book, market) = (plan.clone(), book.clone(), market.clone());
@@ -63,11 +63,15 @@ impl Session {
             for shop in 0..3 {
                 self.open_shop(shop).await;
             }
+            self.market.known().open = true;
         }
         loop {
             sleep(Duration::from_millis(self.dice.between(1, self.plan.pace_ms))).await;
             if self.market.known().closed {
                 return;
+            }
+            if !self.market.known().open {
+                continue;
             }
             if self.id == 0 && std::mem::take(&mut self.market.known().wants_shop) {
                 self.open_shop(3).await;
@@ -128,7 +132,7 @@ impl Session {
                 outcome if outcome.is_certainly_not_done() || wish.may_repeat => {}
                 _ => return None,
             }
-            self.home = self.dice.between(1, self.plan.hosts());
+            self.home = self.any_host();
             sleep(Duration::from_millis(self.dice.between(5, 150))).await;
         }
         None
@@ -156,7 +160,7 @@ impl Session {
     /// The same at the same time to another member, as an impatient proxy would.
     fn ask_beside(&mut self, op: usize, commands: &[Command]) {
         let (book, commands) = (self.book.clone(), commands.to_vec());
-        let node = self.dice.between(1, self.plan.hosts());
+        let node = self.any_host();
         spawn(async move {
             let attempt = book.ask(op, Some(node));
             let deadline = Instant::now() + Duration::from_millis(2_000);
@@ -186,7 +190,7 @@ impl Session {
         let fresh = if self.dice.once_in(5) { Fresh::Whatever } else { Fresh::Now };
         let min_applied = if self.dice.once_in(2) { self.position } else { 0 };
         let floor = self.book.pages().furthest;
-        let any = if self.dice.once_in(2) { self.pick() } else { self.dice.between(1, self.plan.hosts()) };
+        let any = if self.dice.once_in(2) { self.pick() } else { self.any_host() };
         let node = suspect.unwrap_or(any);
         let ask = Ask::Read { actor, seller, consistency: fresh, min_applied, wait_ms: 1_500 };
         let Outcome::Said(Reply::Seen(seen)) = self.call(node, ask, Duration::from_millis(1_500)).await else { return };
@@ -205,8 +209,17 @@ impl Session {
         self.book.read(Read { session: self.id, node, fresh, seller, actor, seen });
     }
 
+    /// One of all hosts, or of those that are known to be well; before the market is open one of the first members, since the others have not been added yet.
+    fn any_host(&mut self) -> u64 {
+        let known = self.market.known();
+        if !known.well.is_empty() {
+            return known.well[self.dice.below(known.well.len() as u64) as usize];
+        }
+        self.dice.between(1, if known.open { self.plan.hosts() } else { self.plan.nodes })
+    }
+
     fn pick(&mut self) -> u64 {
-        if self.dice.once_in(6) { self.dice.between(1, self.plan.hosts()) } else { self.home }
+        if self.dice.once_in(6) { self.any_host() } else { self.home }
     }
 
     async fn call(&mut self, node: u64, ask: Ask, patience: Duration) -> Outcome {

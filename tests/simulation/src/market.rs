@@ -32,6 +32,10 @@ pub struct Shop {
 pub struct Known {
     /// Sellers with a key at least.
     pub shops: Vec<Shop>,
+    /// The first shops are there. Until then the others wait, or their keys might take all the room that there is for keys.
+    pub open: bool,
+    /// The members that are well in the second phase: who comes by the other door has heard of it. The client library has not.
+    pub well: Vec<u64>,
     /// No new wishes.
     pub closed: bool,
     /// The leader that was cut off last: half of all reads go there, and must find no old state.

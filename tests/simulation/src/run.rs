@@ -35,7 +35,7 @@ pub fn run(seed: u64, seconds: u64) -> Ended {
     story::end_with_panics(&world.book, seed);
     let mut invalid = None;
     let mut mended_ms = 0;
-    if !world.wait(OPENING, |world| world.market.known().shops.len() >= 3) {
+    if !world.wait(OPENING, |world| world.market.known().open) {
         invalid = Some("the shops did not open".to_owned());
     } else {
         let length = Duration::from_secs(seconds);
@@ -130,10 +130,14 @@ impl World<'_> {
         self.mend_all_of(&good);
         self.tell(format!("members {good:?} are mended, the others stay broken"));
         self.market.known().wants_shop = true;
+        self.market.known().well.clone_from(&good);
         let (from_ms, first) = (self.book.now_ms(), self.book.pages().ops.len());
         let succeeded = self.wait(LIVENESS, |world| charges_since(&world.book.pages(), first) >= CHARGES);
         let took_ms = self.book.now_ms() - from_ms;
         if !succeeded && !self.book.is_broken() {
+            for (node, member) in good.iter().filter_map(|node| Some((node, self.host(*node).cluster()?))) {
+                self.tell(format!("member {node}: {:?} {:?}", member.standing(), member.members_seen()));
+            }
             self.book
                 .broken(format!("no {CHARGES} charges succeeded within {LIVENESS:?} with members {good:?} mended"));
         }

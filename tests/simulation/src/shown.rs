@@ -54,10 +54,11 @@ impl Told {
         }
     }
 
-    /// Whether this certainly had no effect, and left no record either.
+    /// Whether this certainly had no effect, and left no record either. A key that stands for another command may have stood for
+    /// this one before its window ended, in an attempt that was not answered.
     pub fn left_nothing(&self) -> bool {
         let Self::Refused { code, .. } = self else { return false };
-        matches!(code, Code::Unauthenticated | Code::Forbidden | Code::NotFound | Code::IdempotencyKeyReused)
+        matches!(code, Code::Unauthenticated | Code::Forbidden | Code::NotFound)
     }
 }
 
