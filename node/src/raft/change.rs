@@ -85,8 +85,9 @@ impl Member {
             Change::Add { node, addresses } => self.addition(node, addresses)?,
             Change::Promote { node } => self.promotion(node)?,
             Change::Remove { node } if node == self.me.node => {
-                duties::hand_over(self).await;
-                return Err(ChangeError::NotLeader(None));
+                let why = "this member leads, and no other voter is well to take that over: promote a new one first";
+                let hands_over = duties::hand_over(self).await;
+                return Err(if hands_over { ChangeError::NotLeader(None) } else { ChangeError::Refused(why.into()) });
             }
             Change::Remove { node } => self.removal(node)?,
         };
@@ -96,9 +97,14 @@ impl Member {
         }
     }
 
-    /// Ends a change that a leader before began and did not end: until then two majorities are needed for everything.
-    pub(super) async fn end_joint(&self) {
-        if self.voter_sets().len() < 2 || !self.may_change() {
+    /// Whether a change of the voters has begun and not ended: until then two majorities are needed for everything.
+    pub(super) fn is_change_open(&self) -> bool {
+        self.voter_sets().len() > 1
+    }
+
+    /// Ends a change that a leader before began and did not end.
+    pub(super) async fn end_change(&self) {
+        if !self.may_change() {
             return;
         }
         let change = ChangeMembers::AddVoterIds(BTreeSet::new());

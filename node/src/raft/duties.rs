@@ -30,6 +30,8 @@ const CHECKPOINT: Duration = Duration::from_millis(1_000);
 const STATUS: Duration = Duration::from_millis(1_000);
 /// How long after a start a peer need not have been heard.
 const FIRST_WORDS: Duration = Duration::from_millis(2_000);
+/// Rounds after which a leader ends a change of the members that was left open.
+const CHANGE_ROUNDS: u32 = 5;
 /// Longest wait for a command of the cluster's own.
 pub(super) const COMMAND: Duration = Duration::from_millis(2_000);
 
@@ -94,12 +96,18 @@ async fn tell(member: Arc<Member>, links: PeerLinks) {
 /// Where this member leads: begins the ledger, and binds members to their data directories at first contact.
 async fn lead(member: Arc<Member>) {
     let mut ticks = every(ROUND);
+    let mut open_rounds = 0_u32;
     loop {
         ticks.tick().await;
         if !member.leads() {
+            open_rounds = 0;
             continue;
         }
-        member.end_joint().await;
+        open_rounds = if member.is_change_open() { open_rounds + 1 } else { 0 };
+        // Who began it ends it, mostly.
+        if open_rounds > CHANGE_ROUNDS {
+            member.end_change().await;
+        }
         for action in due(&member) {
             let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, action };
             if let Err(error) = member.submit(vec![command], Instant::now() + COMMAND).await {
