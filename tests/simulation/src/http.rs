@@ -1,6 +1,7 @@
 //! Clients that come over HTTP, as sellers' programs do: through the client library, with its retries, to the node's own
 //! server. What the library says of a call is taken at its word.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use etebar::api::{
@@ -97,8 +98,7 @@ async fn ask_one(client: &Client, command: &Command) -> Result<Shown, Error> {
             client.charge(&new, &key).await.map(|answer| done(answer, Thing::Charge))
         }
         (Action::RequestCredit { amount, note }, Some(key)) => {
-            let note = Some(note.as_str()).filter(|text| !text.is_empty()).map(Into::into);
-            let new = NewCreditRequest { amount: money(amount.minor() as i64), note };
+            let new = NewCreditRequest { amount: money(amount.minor() as i64), note: given(note) };
             client.request_credit(&new, &key).await.map(|answer| done(answer, Thing::Request))
         }
         (Action::Adjust { seller, amount, reason }, Some(key)) => {
@@ -113,7 +113,7 @@ async fn ask_one(client: &Client, command: &Command) -> Result<Shown, Error> {
         }
         (Action::DecideCredit { request, verdict, reason }, None) => {
             let request = ids().uuid(IdKind::CreditRequest, *request);
-            let body = Reason { reason: given(reason).map(Into::into) };
+            let body = Reason { reason: given(reason) };
             let answer = match verdict {
                 Verdict::Approved => client.approve(request, &body).await,
                 Verdict::Rejected => client.reject(request, &body).await,
@@ -167,6 +167,7 @@ fn money(minor: i64) -> AmountIn {
     AmountIn::from_minor(minor, 0)
 }
 
-fn given(note: &Note) -> Option<String> {
-    Some(note.as_str().to_owned()).filter(|text| !text.is_empty())
+/// A note as it is sent: an empty one is left out.
+fn given(note: &Note) -> Option<Cow<'_, str>> {
+    Some(Cow::Borrowed(note.as_str())).filter(|text| !text.is_empty())
 }
