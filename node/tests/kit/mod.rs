@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses its part of the kit")]
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +28,8 @@ use uuid::Uuid;
 pub const ADMIN: KeyNumber = 1;
 /// Longest wait for anything that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks at what must happen.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// A cluster of three, of which any may be down.
 pub struct Trio {
@@ -99,14 +102,8 @@ impl Trio {
 
     /// Starts a member on the data it has; waits for the one before it to let go of the files.
     pub async fn run(&mut self, node: u64) {
-        let begun = Instant::now();
-        let disks = loop {
-            match MemberDisks::open(&self.path(node)) {
-                Ok(disks) => break disks,
-                Err(error) if begun.elapsed() > PATIENCE => panic!("member {node} does not open: {error}"),
-                Err(_) => sleep(Duration::from_millis(20)).await,
-            }
-        };
+        let path = self.path(node);
+        let disks = first_success("its files are let go of", async || MemberDisks::open(&path)).await;
         let started = Cluster::start(self.settings(node), disks, Clock::system()).await;
         self.running.insert(node, started.unwrap());
     }
@@ -139,14 +136,7 @@ impl Trio {
 
     /// Has the members changed, by whoever leads, for as long as it takes.
     pub async fn change(&self, change: MemberChange) {
-        let begun = Instant::now();
-        loop {
-            match self.try_change(change.clone()).await {
-                Ok(()) => return,
-                Err(error) if begun.elapsed() > PATIENCE => panic!("{change:?}: {error}"),
-                Err(_) => sleep(Duration::from_millis(20)).await,
-            }
-        }
+        first_success("the members are changed", async || self.try_change(change.clone()).await).await;
     }
 
     /// Asks the member that takes itself for the leader to change the members.
@@ -190,31 +180,22 @@ impl Trio {
 
     /// Waits for a condition.
     pub async fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
-        let begun = Instant::now();
-        while !holds(self) {
-            if begun.elapsed() > PATIENCE {
-                let status: Vec<_> = self.running.values().map(Cluster::status).collect();
-                panic!("it never was so that {what}: {status:#?}");
-            }
-            sleep(Duration::from_millis(5)).await;
-        }
+        let status = || self.running.values().map(Cluster::status).collect::<Vec<_>>();
+        first_success(what, async || if holds(self) { Ok(()) } else { Err(status()) }).await;
     }
 
     /// Waits until all running members are at one position, and checks that they agree on everything up to it.
     pub async fn agree(&self) -> u64 {
-        let begun = Instant::now();
-        loop {
+        first_success("all come to one position", async || {
             let applied: Vec<_> = self.running.values().map(|node| node.replica().applied).collect();
             let position = applied[0];
             // A member tells the digest of a position a moment after it reached it, and may go on meanwhile.
             let digests: Option<Vec<_>> = self.running.values().map(|node| node.digest_at(position)).collect();
-            if let Some(digests) = digests.filter(|_| applied.iter().all(|other| *other == position)) {
-                assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "one position, one digest");
-                return position;
-            }
-            assert!(begun.elapsed() < PATIENCE, "all come to one position: {applied:?}");
-            sleep(Duration::from_millis(5)).await;
-        }
+            let digests = digests.filter(|_| applied.iter().all(|other| *other == position)).ok_or(applied)?;
+            assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "one position, one digest");
+            Ok::<_, Vec<u64>>(position)
+        })
+        .await
     }
 
     /// Submits at a member, for as long as it takes.
@@ -242,6 +223,18 @@ impl Trio {
     pub async fn balance(&self, node: u64, seller: RecordNumber) -> i64 {
         self.node(node).read(Consistency::Linearizable, None, Instant::now() + PATIENCE).await.unwrap();
         self.node(node).replica().state.seller(seller).unwrap().balance.signed()
+    }
+}
+
+/// Tries until it succeeds, for a bounded time.
+async fn first_success<T, E: Debug>(what: &str, attempt: impl AsyncFn() -> Result<T, E>) -> T {
+    let begun = Instant::now();
+    loop {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "it never was so that {what}: {error:#?}"),
+        }
+        sleep(BETWEEN_LOOKS).await;
     }
 }
 

@@ -209,7 +209,8 @@ impl Session {
         self.book.read(Read { session: self.id, node, fresh, seller, actor, seen });
     }
 
-    /// One of all hosts, or of those that are known to be well; before the market is open one of the first members, since the others have not been added yet.
+    /// One of all hosts, or of those that are known to be well; before the market is open one of the first members, since
+    /// the others have not been added yet.
     fn any_host(&mut self) -> u64 {
         let known = self.market.known();
         if !known.well.is_empty() {
