@@ -57,15 +57,15 @@ impl Member {
     /// While its disk stalls, Raft may wait for it and know nothing of what goes on: then the leader is who sends entries,
     /// and never this member itself, which gives leadership up.
     pub(super) fn leader(&self) -> Option<NodeNumber> {
-        let (known, voted) = {
+        let (known, term) = {
             let metrics = self.raft.server_metrics();
             let metrics = metrics.borrow_watched();
-            (metrics.current_leader, (metrics.vote.leader_id.term, metrics.vote.leader_id.node_id))
+            (metrics.current_leader, metrics.vote.leader_id.term)
         };
         if !self.shared.is_disk_stalled() {
             return known;
         }
-        let followed = self.shared.followed().filter(|leader| *leader > voted).map(|(_, node)| node);
+        let followed = self.shared.followed().filter(|(theirs, _)| *theirs >= term).map(|(_, node)| node);
         followed.or(known).filter(|leader| *leader != self.me.node)
     }
 

@@ -16,7 +16,7 @@ use super::key_ring::KeyRing;
 use super::link::hello::Acquaintances;
 use crate::storage::types::TypeConfig;
 
-/// A leader: its term, then its number, ordered as openraft orders leaders.
+/// A leader: its term, which is its own, and its number.
 pub type Leader = (u64, NodeNumber);
 
 /// How many recent positions have their digest at hand.

@@ -10,6 +10,7 @@ pub mod error;
 mod golden;
 pub mod history;
 pub(crate) mod keys;
+mod leader_id;
 pub mod log;
 #[cfg(any(test, feature = "simulation", feature = "fuzzing"))]
 pub mod model;

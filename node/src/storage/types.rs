@@ -15,6 +15,7 @@ openraft::declare_raft_types!(
         R = Decisions,
         NodeId = u64,
         Node = Member,
+        LeaderId = super::leader_id::LeaderId,
         AsyncRuntime = crate::runtime::Rt,
 );
 

@@ -3,7 +3,7 @@
 //! One leader a term; positions and votes that were answered for never go back, over restarts either; one digest and one
 //! memory of keys at a position; that memory within its bound; an entry that was applied never becomes another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use etebar_node::raft::Cluster;
 use etebar_node::raft::standing::Standing;
@@ -36,7 +36,8 @@ pub struct Moment {
 pub struct Watch {
     book: Book,
     keys_max: u64,
-    leaders: BTreeSet<(u64, u64)>,
+    /// Who led in each term.
+    leaders: BTreeMap<u64, u64>,
     /// The digest at each position, by whoever applied it first.
     pub positions: BTreeMap<u64, Digest>,
     keys_at: BTreeMap<u64, u64>,
@@ -50,7 +51,7 @@ impl Watch {
         Self {
             book,
             keys_max,
-            leaders: BTreeSet::new(),
+            leaders: BTreeMap::new(),
             positions: BTreeMap::new(),
             keys_at: BTreeMap::new(),
             members: BTreeMap::new(),
@@ -121,8 +122,13 @@ impl Watch {
         if !now.leads {
             return;
         }
-        if self.leaders.insert((now.term(), node)) {
-            self.book.leader(node, now.term());
+        let term = now.term();
+        match self.leaders.insert(term, node) {
+            None => self.book.leader(node, term),
+            Some(first) if first != node => {
+                self.book.broken(format!("two leaders: member {first} and member {node} in term {term}"));
+            }
+            Some(_) => {}
         }
     }
 
