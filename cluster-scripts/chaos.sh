@@ -26,7 +26,7 @@ CONNECTIONS=8 LOADS=2
 # start after a power cut recovers a file system and folds the history.
 BACK_SECONDS=30
 PROXY_PROGRAM=$TARGET/release/delay-proxy SHIM=$TARGET/shim/chaos_disk_faults.so
-ALL_FAULTS=(kill_one kill_most kill_all pause_one restart_one upgrade_all cut_off deafen mute flap lose delay set_clock
+ALL_FAULTS=(kill_one kill_most kill_all pause_one restart_one upgrade_all cut_off cut_most deafen mute flap lose delay set_clock
   cut_power fill_disk stall_disk slow_disk fail_sync tear_write damage_log damage_history wipe)
 SECONDS_ALL=60 SEED='' NODES=3 SVG=./data/chaos.svg INSIDE='' WANTED='' PREVIOUS='' PREVIOUS_COMMIT=''
 GIVEN=("$@")
@@ -231,7 +231,7 @@ charges_are_back() {
 
 CAN_DISK_FAULTS='' FAKETIME='' CAN_DISKS=''
 FAULTS=(kill_one kill_most kill_all pause_one restart_one)
-[[ -z $INSIDE ]] || FAULTS+=(cut_off deafen mute flap lose delay)
+[[ -z $INSIDE ]] || FAULTS+=(cut_off cut_most deafen mute flap lose delay)
 if [[ -n $PREVIOUS ]]; then FAULTS+=(upgrade_all); else say 'NO UPGRADE: it needs --previous or --previous-commit.'; fi
 if can_break_disks; then CAN_DISKS=yes FAULTS+=(cut_power fill_disk damage_log damage_history wipe); else
   say 'NO POWER CUTS, FULL DISKS AND DAMAGE: they need root, loop devices, mount, mkfs.ext4 and perl.'

@@ -42,6 +42,20 @@ heal() { nft_in "$1" 'flush table inet chaos'; }
 cut_in() { nft_in "$1" "add rule inet chaos in iif != lo ip saddr $peers drop"; }
 cut_out() { nft_in "$1" "add rule inet chaos out oif != lo ip daddr $peers drop"; }
 cut_off() { pick; began "node $VICTIM cut off"; cut_in "$VICTIM"; cut_out "$VICTIM"; last; heal "$VICTIM"; }
+# Of three the third still hears both; of five the victim is left with one, and neither of them has a majority.
+cut_most() {
+  local id friend
+  pick
+  friend=$((VICTIM % NODES + 1))
+  began "node $VICTIM cut off from all but node $friend"
+  for id in "${IDS[@]}"; do
+    ((id == VICTIM || id == friend)) && continue
+    nft_in "$VICTIM" "add rule inet chaos in ip saddr 10.77.0.$id drop"
+    nft_in "$VICTIM" "add rule inet chaos out ip daddr 10.77.0.$id drop"
+  done
+  last
+  heal "$VICTIM"
+}
 deafen() { pick; began "node $VICTIM deaf"; cut_in "$VICTIM"; last; heal "$VICTIM"; }
 mute() { pick; began "node $VICTIM mute"; cut_out "$VICTIM"; last; heal "$VICTIM"; }
 flap() {

@@ -4,11 +4,11 @@ mod kit;
 
 use std::time::Duration;
 
-use etebar_node::raft::SubmitError;
+use etebar_node::raft::{Consistency, ReadError, SubmitError};
 use etebar_node::storage::Decided;
 use tokio::time::Instant;
 
-use self::kit::{Trio, charge, is_new_charge, number, submit_within};
+use self::kit::{PATIENCE, Trio, charge, is_new_charge, number, submit_within};
 
 const LOG_BYTES: u64 = 64 << 20;
 
@@ -75,7 +75,7 @@ async fn all_members_may_be_killed_and_nothing_acknowledged_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_without_followers_acknowledges_nothing() {
+async fn a_member_without_a_majority_acknowledges_nothing_and_does_not_keep_its_callers() {
     let mut trio = Trio::start(LOG_BYTES).await;
     let (seller, key) = trio.seller(1, "shop", 1_000).await;
     let leader = trio.leader().await;
@@ -83,10 +83,19 @@ async fn a_leader_without_followers_acknowledges_nothing() {
     for node in &followers {
         trio.kill(*node);
     }
-    let lonely = submit_within(trio.node(leader), charge(key, "lonely"), Duration::from_secs(1)).await;
+    let begun = Instant::now();
+    let lonely = submit_within(trio.node(leader), charge(key, "lonely"), PATIENCE).await;
     assert!(matches!(lonely, Err(SubmitError::OutcomeUnknown { .. } | SubmitError::NoLeader)), "{lonely:?}");
-    for node in &followers {
-        trio.run(*node).await;
+    trio.run(followers[0]).await;
+    trio.leader().await;
+    trio.kill(leader);
+    let lonely = submit_within(trio.node(followers[0]), charge(key, "lonely"), PATIENCE).await;
+    assert!(matches!(lonely, Err(SubmitError::OutcomeUnknown { .. } | SubmitError::NoLeader)), "{lonely:?}");
+    let waited = trio.node(followers[0]).read(Consistency::Linearizable, None, Instant::now() + PATIENCE).await;
+    assert!(matches!(waited, Err(ReadError::NoLeader)), "{waited:?}");
+    assert!(begun.elapsed() < PATIENCE, "they are told to go elsewhere, not kept");
+    for node in [leader, followers[1]] {
+        trio.run(node).await;
     }
     let decided = trio.submit(followers[0], vec![charge(key, "lonely")]).await;
     assert!(matches!(decided.outcomes[0], Decided::Accepted { .. }));

@@ -30,6 +30,9 @@ const CHECKPOINT: Duration = Duration::from_millis(1_000);
 const STATUS: Duration = Duration::from_millis(1_000);
 /// How long after a start a peer need not have been heard.
 const FIRST_WORDS: Duration = Duration::from_millis(2_000);
+/// How long a member has reached no leader that others may have before its callers are told so. Source: after a leader's
+/// death others may name it for a round longer than this member does.
+const OUT_OF_REACH: Duration = Duration::from_millis(500);
 /// Rounds after which a leader ends a change of the members that was left open.
 const CHANGE_ROUNDS: u32 = 5;
 /// Longest wait for a command of the cluster's own.
@@ -44,6 +47,7 @@ pub fn start(member: &Arc<Member>) {
     runtime::spawn_vital("watch_clock", watch_clock(member.clone()));
     runtime::spawn_vital("watch_disk", watch_disk(member.clone()));
     runtime::spawn_vital("watch_majority", watch_majority(member.clone()));
+    runtime::spawn_vital("watch_reach", watch_reach(member.clone()));
     runtime::spawn_vital("watch_raft", watch_raft(member.clone()));
     runtime::spawn_vital("recover", recover(member.clone()));
 }
@@ -297,6 +301,17 @@ async fn watch_majority(member: Arc<Member>) {
         } else if is_first {
             tracing::warn!("no majority answers: this member gives way to another leader");
         }
+    }
+}
+
+/// Callers of a member that reaches no leader, while others may have one, are told so rather than kept.
+async fn watch_reach(member: Arc<Member>) {
+    let mut ticks = every(member.settings.heartbeat);
+    let mut out: Option<Instant> = None;
+    loop {
+        ticks.tick().await;
+        out = member.is_out_of_reach().then(|| out.unwrap_or_else(Instant::now));
+        member.shared.set_out_of_reach(out.is_some_and(|since| since.elapsed() >= OUT_OF_REACH));
     }
 }
 

@@ -1,6 +1,6 @@
 //! One member, inside: what its parts share, and what it does for its peers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -84,6 +84,20 @@ impl Member {
         self.hears_majority().then_some(leader)
     }
 
+    /// Whether callers are better served elsewhere, and no election will change that: this member has no sign of a leader,
+    /// and hears too few for one to be elected among them, or somebody who follows a leader.
+    pub(super) fn is_out_of_reach(&self) -> bool {
+        if self.heard_leader().is_some() {
+            return false;
+        }
+        let voters: BTreeSet<NodeNumber> = self.raft.voter_ids().collect();
+        let others = voters.iter().filter(|node| **node != self.me.node);
+        let heard: Vec<_> =
+            others.filter_map(|node| self.neighbours.heard(*node)).filter(|heard| heard.healthy).collect();
+        let reached = heard.len() + usize::from(voters.contains(&self.me.node));
+        reached * 2 <= voters.len() || heard.iter().any(|heard| heard.leader.is_some())
+    }
+
     /// Whether a majority answered this member, as a leader, lately.
     pub(super) fn hears_majority(&self) -> bool {
         let is_alone = self.raft.voter_ids().nth(1).is_none();
@@ -134,6 +148,7 @@ impl Member {
             node: self.me.node,
             incarnation: self.me.incarnation,
             clock_ms: self.clock.now_ms(),
+            leader: self.heard_leader(),
             applied,
             digest,
             failure: self.ailment(),

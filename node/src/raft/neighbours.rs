@@ -24,6 +24,7 @@ const CLOCKS: usize = 3;
 #[derive(Debug, Clone)]
 struct Neighbour {
     heard: Instant,
+    leader: Option<u64>,
     applied: u64,
     incarnation: ledger::Incarnation,
     failure: Option<String>,
@@ -35,6 +36,8 @@ struct Neighbour {
 /// What a member last said of itself.
 #[derive(Debug, Clone)]
 pub struct Heard {
+    /// The leader that it has signs of life of.
+    pub leader: Option<u64>,
     /// Its position.
     pub applied: u64,
     /// Its data directory.
@@ -69,6 +72,7 @@ impl Neighbours {
         let mut all = self.lock();
         let neighbour = all.entry(said.node).or_insert_with(|| Neighbour {
             heard: Instant::now(),
+            leader: said.leader,
             applied: said.applied,
             incarnation: said.incarnation,
             failure: None,
@@ -79,6 +83,7 @@ impl Neighbours {
             tracing::error!(peer = said.node, position = said.applied, "digests differ");
         }
         neighbour.heard = Instant::now();
+        neighbour.leader = said.leader;
         neighbour.applied = said.applied;
         neighbour.incarnation = said.incarnation;
         neighbour.failure.clone_from(&said.failure);
@@ -109,6 +114,7 @@ impl Neighbours {
     /// What was last heard of a member.
     pub fn heard(&self, node: u64) -> Option<Heard> {
         self.lock().get(&node).map(|neighbour| Heard {
+            leader: neighbour.leader,
             applied: neighbour.applied,
             incarnation: neighbour.incarnation,
             healthy: neighbour.heard.elapsed() < HEARD_WITHIN && neighbour.failure.is_none(),

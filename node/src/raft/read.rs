@@ -70,22 +70,30 @@ impl Member {
     /// A position that includes everything acknowledged anywhere before this call.
     pub(super) async fn read_position(&self, deadline: Instant) -> Option<u64> {
         loop {
-            let position = match self.leader() {
-                None => None,
-                Some(_) if planted("stale-read-at-follower") => Some(*self.shared.applied().borrow()),
-                Some(leader) if leader == self.me.node && planted("stale-read-at-old-leader") => {
-                    Some(*self.shared.applied().borrow())
-                }
-                Some(leader) if leader == self.me.node => self.reads.position(deadline).await,
-                Some(leader) => self.ask_position(leader, deadline).await,
+            let position = tokio::select! {
+                biased;
+                position = self.position_once(deadline) => position,
+                () = self.shared.falls_out_of_reach() => None,
             };
             if position.is_some() {
                 return position;
             }
-            if Instant::now() + PAUSE >= deadline {
+            if Instant::now() + PAUSE >= deadline || self.shared.is_out_of_reach() {
                 return None;
             }
             sleep(PAUSE).await;
+        }
+    }
+
+    async fn position_once(&self, deadline: Instant) -> Option<u64> {
+        match self.leader() {
+            None => None,
+            Some(_) if planted("stale-read-at-follower") => Some(*self.shared.applied().borrow()),
+            Some(leader) if leader == self.me.node && planted("stale-read-at-old-leader") => {
+                Some(*self.shared.applied().borrow())
+            }
+            Some(leader) if leader == self.me.node => self.reads.position(deadline).await,
+            Some(leader) => self.ask_position(leader, deadline).await,
         }
     }
 

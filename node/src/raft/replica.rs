@@ -64,6 +64,8 @@ pub struct Shared {
     disk_full: AtomicBool,
     /// The log's disk has not come back for longer than an election takes.
     disk_stalled: watch::Sender<bool>,
+    /// Callers are better served by another member, and have been for a while.
+    out_of_reach: watch::Sender<bool>,
     /// The highest leader of whom entries or heartbeats came in.
     followed: watch::Sender<Option<Leader>>,
     /// The data directories that the log has bound to members' numbers.
@@ -89,6 +91,7 @@ impl Shared {
             log_crowded: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),
             disk_stalled: watch::Sender::new(false),
+            out_of_reach: watch::Sender::new(false),
             followed: watch::Sender::new(None),
             acquaintances,
         };
@@ -223,6 +226,22 @@ impl Shared {
     /// The same, to wait for.
     pub(super) fn disk_stalled(&self) -> watch::Receiver<bool> {
         self.disk_stalled.subscribe()
+    }
+
+    /// Remembers whether callers are better served by another member.
+    pub(super) fn set_out_of_reach(&self, out: bool) {
+        self.out_of_reach.send_if_modified(|was| std::mem::replace(was, out) != out);
+    }
+
+    /// Whether callers are better served by another member, since this one reaches no leader and waits in vain.
+    pub(super) fn is_out_of_reach(&self) -> bool {
+        *self.out_of_reach.borrow()
+    }
+
+    /// Returns once that is so.
+    pub(super) async fn falls_out_of_reach(&self) {
+        // The sender is in here and lives on.
+        drop(self.out_of_reach.subscribe().wait_for(|out| *out).await);
     }
 
     /// Takes note of whose entries or heartbeats came in, before Raft has looked at them.

@@ -41,6 +41,7 @@ impl Member {
                 decided = attempt => decided,
                 // A leader that is paused or cut off keeps its callers; where asking another is safe, they need not wait.
                 () = self.led_by_another_than(target), if may_repeat => Err(NotDecided::Unknown),
+                () = self.shared.falls_out_of_reach(), if may_repeat => Err(NotDecided::Unknown),
             };
             let not_decided = match decided {
                 Ok(decisions) if perhaps_done && leaves_open(&decisions) => {
@@ -60,7 +61,7 @@ impl Member {
             if perhaps_done && planted("forward-under-new-key") {
                 commands = under_new_keys(&commands);
             }
-            let is_over = Instant::now() + PAUSE >= deadline;
+            let is_over = Instant::now() + PAUSE >= deadline || self.shared.is_out_of_reach();
             if perhaps_done && (is_over || !may_repeat || begun.elapsed() >= repeat_within) {
                 return Err(SubmitError::OutcomeUnknown { waited: begun.elapsed() });
             }

@@ -200,7 +200,13 @@ impl Trio {
 
     /// Submits at a member, for as long as it takes.
     pub async fn submit(&self, node: u64, commands: Vec<Command>) -> Decisions {
-        self.node(node).submit(commands, Instant::now() + PATIENCE).await.unwrap()
+        first_success("it is decided", async || {
+            match self.node(node).submit(commands.clone(), Instant::now() + PATIENCE).await {
+                Err(error @ SubmitError::NoLeader) => Err(error),
+                decided => Ok(decided.unwrap()),
+            }
+        })
+        .await
     }
 
     /// A seller with a key and this much credit: its record number and its key's.
@@ -221,7 +227,10 @@ impl Trio {
 
     /// What is left of a seller's credit, read at a member after everything acknowledged.
     pub async fn balance(&self, node: u64, seller: RecordNumber) -> i64 {
-        self.node(node).read(Consistency::Linearizable, None, Instant::now() + PATIENCE).await.unwrap();
+        first_success("a read is current", async || {
+            self.node(node).read(Consistency::Linearizable, None, Instant::now() + PATIENCE).await
+        })
+        .await;
         self.node(node).replica().state.seller(seller).unwrap().balance.signed()
     }
 }

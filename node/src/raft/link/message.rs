@@ -79,6 +79,8 @@ pub struct Heartbeat {
     pub incarnation: ledger::Incarnation,
     /// Its wall clock, in milliseconds since the Unix epoch.
     pub clock_ms: u64,
+    /// The leader that it has signs of life of, perhaps itself.
+    pub leader: Option<NodeNumber>,
     /// Its position.
     pub applied: u64,
     /// The digest over everything decided up to there.
