@@ -262,9 +262,8 @@ as_admin() { ETEBAR_KEY=$ADMIN_KEY "$CLIENT_PROGRAM" --server "$SERVERS" "$@"; }
 as_admin load --prepare 16 --sellers-file "$WORK/sellers" >/dev/null
 START=$SECONDS
 for ((i = 1; i <= LOADS; i++)); do
-  as_admin --json load --sellers-file "$WORK/sellers" --processes-tag "$i" --seconds "$SECONDS_ALL" \
-    --connections "$CONNECTIONS" --record "$WORK/record-$i" >"$WORK/load-$i" &
-  PIDS+=($!)
+  start_load "$i" "$SECONDS_ALL"
+  PIDS+=("$LOAD_PID")
 done
 
 : >"$WORK/marks"

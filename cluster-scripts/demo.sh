@@ -203,9 +203,8 @@ load_with_kills() {
   local i pids=()
   PEAK=0 RATES=''
   for ((i = 1; i <= LOADS; i++)); do
-    as "$ADMIN_KEY" load --sellers-file "$WORK/sellers" --processes-tag "$i" --seconds "$LOAD_SECONDS" \
-      --connections "$CONNECTIONS" --record "$WORK/record-$i" >"$WORK/load-$i" &
-    pids+=($!)
+    start_load "$i" "$LOAD_SECONDS"
+    pids+=("$LOAD_PID")
   done
   PIDS=("${pids[@]}")
   for i in 1 2; do

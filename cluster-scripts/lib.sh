@@ -306,3 +306,16 @@ resolve_member() {
   fi
   known_member "$TARGET_ID"
 }
+
+# start_load NUMBER SECONDS: a process that charges through SERVERS as fast as CONNECTIONS tasks can, for the sellers in
+# WORK/sellers; what it is told goes to WORK/record-NUMBER. Sets LOAD_PID, which is the load itself and no shell around it:
+# who ends that ends the load.
+start_load() {
+  (
+    export ETEBAR_KEY=$ADMIN_KEY
+    exec "$CLIENT_PROGRAM" --server "$SERVERS" --json load --sellers-file "$WORK/sellers" --processes-tag "$1" \
+      --seconds "$2" --connections "$CONNECTIONS" --record "$WORK/record-$1" >"$WORK/load-$1"
+  ) &
+  # shellcheck disable=SC2034 # for the caller
+  LOAD_PID=$!
+}

@@ -1,7 +1,13 @@
 //! chaos.sh breaks a cluster on purpose and finds every promise kept; a run that broke little proves nothing and says so.
 
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
 use tests::place::Folder;
 use tests::scripts::{run, script};
+use tests::wait;
 
 #[test]
 fn a_short_chaos_ends_with_a_report_and_its_verdict() {
@@ -14,10 +20,34 @@ fn a_short_chaos_ends_with_a_report_and_its_verdict() {
     for sentence in ["every promise kept", "charges stopped for", "every promise held; seed 4"] {
         assert!(ended.out.contains(sentence), "{sentence:?} is missing in:\n{}", ended.out);
     }
-    assert!(std::fs::read_to_string(drawing).expect("the drawing is there").contains("under chaos, seed 4"));
-    let left: Vec<_> =
-        std::fs::read_dir(folder.path()).expect("its folder").flatten().map(|it| it.file_name()).collect();
+    assert!(fs::read_to_string(drawing).expect("the drawing is there").contains("under chaos, seed 4"));
+    let left: Vec<_> = fs::read_dir(folder.path()).expect("its folder").flatten().map(|it| it.file_name()).collect();
     assert_eq!(left, ["chaos.svg"], "nothing else is left");
-    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("what is mounted");
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("what is mounted");
     assert!(!mounts.contains("etebar-chaos"), "no disk is left mounted: {mounts}");
+}
+
+#[test]
+fn a_chaos_that_is_ended_early_takes_all_its_processes_with_it() {
+    let folder = Folder::new("chaos-ended");
+    let mut chaos = script("chaos.sh");
+    chaos.args(["--seconds", "120", "--seed", "4", "--faults", "pause_one", "--svg"]);
+    chaos.arg(folder.path().join("chaos.svg")).env("TMPDIR", folder.path());
+    let mut chaos = chaos.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("chaos.sh starts");
+    let mut said = BufReader::new(chaos.stdout.take().expect("its output")).lines().map_while(Result::ok);
+    said.find(|line| line.ends_with("paused")).expect("the first fault");
+    assert!(processes_in(folder.path()).len() >= 5, "three members and two loads: {:?}", processes_in(folder.path()));
+    // SAFETY: kill sends a signal, here to a child that has not been waited for.
+    assert_eq!(unsafe { libc::kill(chaos.id().cast_signed(), libc::SIGTERM) }, 0);
+    assert_eq!(chaos.wait().expect("it ends").code(), Some(130));
+    wait::eventually("all that it started has ended", || processes_in(folder.path()).is_empty());
+}
+
+/// The command lines of all processes that name this folder.
+fn processes_in(folder: &Path) -> Vec<String> {
+    let folder = folder.to_str().expect("a plain path");
+    let processes = fs::read_dir("/proc").expect("/proc is there").flatten();
+    // What ended meanwhile has no command line.
+    let lines = processes.filter_map(|process| fs::read_to_string(process.path().join("cmdline")).ok());
+    lines.filter(|line| line.contains(folder)).map(|line| line.replace('\0', " ")).collect()
 }
