@@ -5,18 +5,25 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::identity::MemberAddress;
+use crate::identity::{FORMAT, MemberAddress};
+use crate::raft::link::hello::LINK_VERSION;
 use crate::storage::LOG_BYTES_MIN;
+
+/// What `--version` says: builds with the same data format take over each other's data, those with the same peer link also
+/// work beside each other.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{} (data format {FORMAT}, peer link {LINK_VERSION})", env!("CARGO_PKG_VERSION")));
 
 /// One member of an Etebar cluster: a replicated ledger for B2B airtime sales.
 #[derive(Debug, Parser)]
-#[command(name = "etebar-node", version, about, disable_help_subcommand = true)]
+#[command(name = "etebar-node", version = VERSION.as_str(), about, disable_help_subcommand = true)]
 pub struct CommandLine {
     /// What to do.
     #[command(subcommand)]

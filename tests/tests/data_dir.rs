@@ -293,3 +293,9 @@ fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp starts");
     assert!(status.success());
 }
+
+#[test]
+fn the_version_tells_which_builds_go_together() {
+    let version = run(node().arg("--version")).success();
+    assert!(version.contains("(data format ") && version.contains(", peer link "), "{version}");
+}
