@@ -280,26 +280,23 @@ async fn watch_disk(member: Arc<Member>) {
     }
 }
 
-/// openraft's leaders lead on without a majority, and whoever still hears one votes for nobody else: a leader that reaches some
-/// and not enough could keep a majority of the others from an election for ever. So its heartbeats end where no majority
-/// answers.
+/// Tells the operator once of a leader that no majority answers: by its settings, openraft refuses proposals then and sends no
+/// heartbeats, so that another can be elected.
 async fn watch_majority(member: Arc<Member>) {
     let mut ticks = every(member.settings.heartbeat);
     let mut without: Option<Instant> = None;
+    let mut is_told = false;
     loop {
         ticks.tick().await;
         if !member.is_raft_leader() || member.hears_majority() {
-            if without.take().is_some() {
-                member.raft.runtime_config().heartbeat(true);
-            }
+            (without, is_told) = (None, false);
             continue;
         }
-        let is_first = without.is_none();
         // A leader that was elected just now has not heard anybody yet.
-        if without.get_or_insert_with(Instant::now).elapsed() > member.majority_within() {
-            member.raft.runtime_config().heartbeat(false);
-        } else if is_first {
+        let since = *without.get_or_insert_with(Instant::now);
+        if !is_told && since.elapsed() > member.majority_within() {
             tracing::warn!("no majority answers: this member gives way to another leader");
+            is_told = true;
         }
     }
 }

@@ -53,6 +53,10 @@ impl ClusterSettings {
             // Checkpoints and purges go by bytes (see checkpoint), not by entries.
             snapshot_policy: SnapshotPolicy::Never,
             max_in_snapshot_log_to_keep: u64::MAX,
+            // A leader that no majority answers is silent for this long after its lease, then tries for as long, and so on:
+            // whoever hears it votes for nobody else, so one that reaches some and not enough could keep the others from an
+            // election for ever. Long enough for the last lease to end and for some rounds of votes.
+            quorum_loss_probe_interval: Some(millis(self.election_max * 4)),
             enable_pre_vote: Some(true),
             allow_log_reversion: Some(false),
             // With the default, a leader that crashed before its own disk had an entry comes back in its own term and
@@ -113,6 +117,12 @@ mod tests {
     fn pre_votes_are_on_and_logs_never_revert() {
         let config = settings().raft_config().unwrap();
         assert_eq!((config.enable_pre_vote, config.allow_log_reversion), (Some(true), Some(false)));
+    }
+
+    #[test]
+    fn a_leader_without_a_majority_falls_silent_long_enough_for_another() {
+        let config = settings().raft_config().unwrap();
+        assert!(config.quorum_loss_probe_interval.is_some_and(|silent| silent >= 4 * config.election_timeout_max));
     }
 
     #[test]

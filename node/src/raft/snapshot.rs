@@ -3,6 +3,7 @@
 //! Invariants: what the follower has durably is never overwritten; a history that is not the beginning of ours stops the
 //! follower and is kept; a broken transfer goes on where it ended, because full pages are the same everywhere.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use openraft::storage::{Snapshot, SnapshotMeta};
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, interval_at, timeout, timeout_at};
 
 use super::checkpoint::Checkpointer;
 use super::link::call::Peer;
@@ -26,8 +27,13 @@ use crate::runtime;
 use crate::storage::types::TypeConfig;
 use crate::storage::{Checkpoint, History, StorageError};
 
-/// Longest silence on a transfer.
+/// Longest silence on a transfer while pages travel.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Pause between two signs of life of a receiver at work.
+const SIGN: Duration = Duration::from_millis(500);
+/// Longest time without a sign of life of a receiver at work. Source: nothing else is sent to it meanwhile, and a majority may
+/// need it; a sync of a slow disk holds no sign up.
+const SIGN_WITHIN: Duration = Duration::from_millis(3_000);
 /// Longest wait for the follower to fold and install what it received.
 const INSTALL: Duration = Duration::from_secs(120);
 
@@ -53,6 +59,8 @@ pub(crate) enum Take {
     Done { vote: VoteOf<TypeConfig> },
     /// I cannot take it.
     Refused { reason: String },
+    /// I am at it: an own checkpoint or the installation goes on.
+    AtWork,
 }
 
 /// What sending needs of this member. Cheap to clone.
@@ -120,10 +128,9 @@ async fn send(
 ) -> Result<VoteOf<TypeConfig>, TransferError> {
     let mut link = peer.dial(Purpose::Snapshot, dial_until).await?;
     give(&mut link, &Give::Offer { vote, to: to.clone() }).await?;
-    let (records, digest, staged) = match take(&mut link, SILENCE).await? {
-        Take::Have { records, digest, staged } => (records, digest, staged),
-        Take::Done { vote } => return Ok(vote),
-        Take::Refused { reason } => return Err(TransferError::Refused(reason)),
+    let (records, digest, staged) = match take(&mut link).await? {
+        Taken::Have { records, digest, staged } => (records, digest, staged),
+        Taken::Done(vote) => return Ok(vote),
     };
     if records <= to.records && digest_at(own, records).await? != digest {
         tracing::error!(peer = peer.node, records, "a follower's history is not the beginning of ours");
@@ -141,10 +148,9 @@ async fn send(
         }
     }
     give(&mut link, &Give::End).await?;
-    match take(&mut link, INSTALL).await? {
-        Take::Done { vote } => Ok(vote),
-        Take::Refused { reason } => Err(TransferError::Refused(reason)),
-        Take::Have { .. } => Err(TransferError::Refused("the peer began again".into())),
+    match take(&mut link).await? {
+        Taken::Done(vote) => Ok(vote),
+        Taken::Have { .. } => Err(TransferError::Refused("the peer began again".into())),
     }
 }
 
@@ -180,8 +186,41 @@ async fn give(link: &mut Connection, what: &Give) -> Result<(), LinkError> {
     timeout(SILENCE, link.sender.send(what)).await.map_err(|_elapsed| LinkError::TimedOut)?
 }
 
-async fn take(link: &mut Connection, within: Duration) -> Result<Take, LinkError> {
-    timeout(within, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)?
+/// What a receiver came to after some work.
+enum Taken {
+    Have { records: u64, digest: Digest, staged: RecordNumber },
+    Done(VoteOf<TypeConfig>),
+}
+
+/// Waits for a receiver for as long as it gives signs of life, up to [`INSTALL`].
+async fn take(link: &mut Connection) -> Result<Taken, TransferError> {
+    let until = Instant::now() + INSTALL;
+    loop {
+        let silent = until.min(Instant::now() + SIGN_WITHIN);
+        let said = timeout_at(silent, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)??;
+        match said {
+            Take::Have { records, digest, staged } => return Ok(Taken::Have { records, digest, staged }),
+            Take::Done { vote } => return Ok(Taken::Done(vote)),
+            Take::Refused { reason } => return Err(TransferError::Refused(reason)),
+            Take::AtWork => {}
+        }
+    }
+}
+
+/// Gives the sender signs of life until `work` is done. It goes on where nobody hears them: half of it is no use.
+async fn at_work<T>(link: &mut Connection, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let mut signs = interval_at(Instant::now() + SIGN, SIGN);
+    let mut is_heard = true;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            _ = signs.tick(), if is_heard => {
+                is_heard = matches!(timeout(SIGN, link.sender.send(&Take::AtWork)).await, Ok(Ok(())));
+            }
+        }
+    }
 }
 
 /// Receives snapshots, one at a time. A later transfer takes the place of one that waits for its sender, who may be cut off:
@@ -230,7 +269,7 @@ impl SnapshotReceiver {
         };
         let place = self.take_place(vote);
         // Own checkpoints would write pages with fewer records over those that lie beyond the last one.
-        let _turn = self.checkpoints.hold().await;
+        let _turn = at_work(link, self.checkpoints.hold()).await;
         let own = self.history.checkpoint();
         let staged = self.staged_beyond(own.records).upto;
         let have = Take::Have { records: own.records, digest: own.digest, staged };
@@ -238,7 +277,7 @@ impl SnapshotReceiver {
         self.receive_pages(link, &to, place).await?;
         let meta = SnapshotMeta { last_log_id: to.applied, last_membership: to.membership.clone() };
         let snapshot = Snapshot { meta, snapshot: SnapshotData(to) };
-        let installed = raft.install_full_snapshot(vote, snapshot).await;
+        let installed = at_work(link, raft.install_full_snapshot(vote, snapshot)).await;
         let answer = installed.map_err(|fatal| TransferError::Refused(fatal.to_string()))?;
         Ok(answer.vote)
     }
@@ -311,4 +350,31 @@ impl SnapshotReceiver {
 
 async fn receive(link: &mut Connection) -> Result<Give, LinkError> {
     timeout(SILENCE, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::link::tests::connected;
+    use tokio::time::sleep;
+
+    #[tokio::test]
+    async fn a_receiver_at_work_is_waited_for_and_a_silent_one_is_given_up() {
+        let (mut sending, mut receiving) = connected().await;
+        let working = async {
+            let have = at_work(&mut receiving, async {
+                sleep(SIGN_WITHIN + SIGN * 2).await;
+                Take::Have { records: 7, digest: Digest::ZERO, staged: 0 }
+            });
+            let have = have.await;
+            receiving.sender.send(&have).await.unwrap();
+        };
+        let (taken, ()) = tokio::join!(take(&mut sending), working);
+        assert!(matches!(taken, Ok(Taken::Have { records: 7, .. })));
+
+        let begun = Instant::now();
+        let taken = take(&mut sending).await;
+        assert!(matches!(taken, Err(TransferError::Link(LinkError::TimedOut))));
+        assert!(begun.elapsed() < INSTALL / 4, "given up after {:?}", begun.elapsed());
+    }
 }

@@ -34,6 +34,10 @@ impl Member {
         let mut perhaps_done = false;
         let mut hint = None;
         loop {
+            // What is known to be in vain is not written: "not done" is the better word, and true.
+            if !perhaps_done && self.shared.is_out_of_reach() {
+                return Err(SubmitError::NoLeader);
+            }
             let target = hint.take().or_else(|| self.leader());
             let attempt = self.attempt(&commands, target, deadline);
             let decided = tokio::select! {

@@ -198,11 +198,13 @@ impl Trio {
         .await
     }
 
-    /// Submits at a member, for as long as it takes.
+    /// Submits at a member, for as long as it takes; what may be done already only where its key makes that once.
     pub async fn submit(&self, node: u64, commands: Vec<Command>) -> Decisions {
+        let keyed = commands.iter().all(|command| command.idempotency_key.is_some());
         first_success("it is decided", async || {
             match self.node(node).submit(commands.clone(), Instant::now() + PATIENCE).await {
                 Err(error @ SubmitError::NoLeader) => Err(error),
+                Err(error @ SubmitError::OutcomeUnknown { .. }) if keyed => Err(error),
                 decided => Ok(decided.unwrap()),
             }
         })

@@ -12,4 +12,4 @@ pub mod serve;
 mod told;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

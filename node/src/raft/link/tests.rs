@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::append::{Append, AppendLink, Appended};
 use super::call::{CallError, Calls, Peer};
 use super::frame::LinkError;
-use super::hello::{Acquaintances, Connection, Identity, Purpose};
+use super::hello::{Acquaintances, Connection, Identity, Purpose, answer};
 use super::message::{Request, Response};
 use super::serve::{Serve, serve};
 use crate::runtime::net::TcpListener;
@@ -69,6 +69,20 @@ async fn parrot(acquaintances: Acquaintances) -> (tokio::task::JoinHandle<()>, P
     let serving = tokio::spawn(serve(listener, identity(2), acquaintances, Arc::new(Parrot)));
     let peer = Peer { me: identity(1), acquaintances: Acquaintances::default(), node: 2, address: address.into() };
     (serving, peer)
+}
+
+/// Both ends of a snapshot connection, the sender's first.
+pub(in crate::raft) async fn connected() -> (Connection, Connection) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let peer = Peer { me: identity(1), acquaintances: Acquaintances::default(), node: 2, address: address.into() };
+    let until = Instant::now() + SOON;
+    let accepted = async {
+        let (stream, _address) = listener.accept().await.unwrap();
+        answer(&identity(2), &Acquaintances::default(), stream, until).await.unwrap().1
+    };
+    let (dialled, accepted) = tokio::join!(peer.dial(Purpose::Snapshot, until), accepted);
+    (dialled.unwrap(), accepted)
 }
 
 async fn refusal(peer: &Peer) -> String {
