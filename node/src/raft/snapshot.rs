@@ -59,7 +59,7 @@ pub(crate) enum Take {
     Done { vote: VoteOf<TypeConfig> },
     /// I cannot take it.
     Refused { reason: String },
-    /// I am at it: an own checkpoint or the installation goes on.
+    /// I am at it: an own checkpoint, the writing of a page or the installation goes on.
     AtWork,
 }
 
@@ -326,8 +326,9 @@ impl SnapshotReceiver {
                         return Err(LinkError::Malformed(format!("page {page} was damaged on its way")).into());
                     }
                     let (history, last) = (self.history.clone(), to.records);
-                    let written = runtime::on_disk(async move { history.install_page(page, &bytes, last).await }).await;
-                    written.map_err(stopped)??;
+                    // The sender may have given the last one long before a slow disk has them all.
+                    let write = runtime::on_disk(async move { history.install_page(page, &bytes, last).await });
+                    at_work(link, write).await.map_err(stopped)??;
                     let end = (page + 1) * ledger::PAGE_RECORDS;
                     if end <= to.records {
                         self.staged_beyond(self.history.checkpoint().records).upto = end;
