@@ -56,7 +56,11 @@ fill_disk() {
     until_true 10 says_full "$id" || broken "member $id does not say that its disk is full: $(http_get "${API[$id]}" /readyz || true)"
   done
   last
-  for id in "${victims[@]}"; do rm -f "${DATA[$id]:?}/stranger"; done
+  for id in "${victims[@]}"; do
+    rm -f "${DATA[$id]:?}/stranger"
+    # Else a power cut soon after brings the file back, and the disk is full for good.
+    sync -f "${DATA[$id]}"
+  done
 }
 says_full() { [[ $(http_get "${API[$1]}" /readyz || true) == *'no room'* ]]; }
 
