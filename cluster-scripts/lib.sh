@@ -148,9 +148,11 @@ running_pid() {
 # True where process $1, one of ours, holds nothing any more. One that is ending has no command line already, but its files
 # are still open, and the lock of its data directory with them.
 is_over() {
-  local state
-  state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || return 0
-  [[ -z $state || $state == [ZX] ]] && return 0
+  local state threads
+  state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p; s/^Threads:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) || return 0
+  threads=${state#*$'\n'} state=${state%%$'\n'*}
+  # The first thread can be dead before the others, which still hold the data directory.
+  [[ -z $state || ( $state == [ZX] && $threads -le 1 ) ]] && return 0
   [[ -n $(tr -d "\0" 2>/dev/null <"/proc/$1/cmdline") ]] && ! is_node "$1" "$2"
 }
 

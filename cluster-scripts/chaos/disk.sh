@@ -34,7 +34,7 @@ cut_power() {
   for id in "${IDS[@]}"; do signal_member KILL "$id" || true; done
   for id in "${IDS[@]}"; do
     wait_gone "$id" 5 || fail "member $id cannot be killed"
-    umount "${DATA[$id]}"
+    until_true 5 umount "${DATA[$id]}" || fail "the disk of member $id is still in use"
     mount -o loop "$WORK/disk-$id" "${DATA[$id]}"
   done
   bring_back "${IDS[@]}"
