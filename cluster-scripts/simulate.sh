@@ -101,14 +101,22 @@ judge() {
 }
 
 BEGAN=$SECONDS
-for ((first = FROM; first < FROM + SEEDS; first += JOBS)); do
-  last=$((first + JOBS - 1))
-  ((last < FROM + SEEDS)) || last=$((FROM + SEEDS - 1))
-  for ((seed = first; seed <= last; seed++)); do play "$seed" & done
-  wait
-  for ((seed = first; seed <= last; seed++)); do judge "$seed"; done
-  if [[ -n $PLANT && -n $CAUGHT ]]; then break; fi
+next=$FROM ends=$((FROM + SEEDS)) judged=$FROM
+while ((judged < ends)); do
+  while ((next < ends)) && (($(jobs -rp | wc -l) < JOBS)); do
+    play "$next" &
+    next=$((next + 1))
+  done
+  # 127: none is left to wait for.
+  [[ -e $WORK/$judged.status ]] || wait -n || (($? != 127)) || [[ -e $WORK/$judged.status ]] || fail "seed $judged ended without a word"
+  # In the order of their numbers, whichever ends first: the same seeds make the same report.
+  while ((judged < next)) && [[ -e $WORK/$judged.status ]]; do
+    judge "$judged"
+    judged=$((judged + 1))
+    if [[ -n $PLANT && -n $CAUGHT ]]; then break 2; fi
+  done
 done
+wait
 
 printf '%s seeds of %s s in %s s: %s broke a promise, %s say nothing\n' "$PLAYED" "$LENGTH" "$((SECONDS - BEGAN))" "$BROKEN" "$SILENT"
 if [[ -n $PLANT && -n $CAUGHT ]]; then printf 'caught %s with seed %s, after %s seeds\n' "$PLANT" "$CAUGHT" "$PLAYED"; fi
