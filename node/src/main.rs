@@ -1,5 +1,6 @@
 //! `etebar-node`: draws a key, makes a data directory, or serves one. Thin: the rooms are in the library.
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -7,10 +8,10 @@ use etebar_node::config::{CommandLine, InitArgs, RunArgs, Settings, Verb};
 use etebar_node::http::{self, App, Limits};
 use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, MemberDisks};
-use etebar_node::runtime::net::TcpListener;
 use etebar_node::runtime::{Chance, Clock};
 use etebar_node::storage::Member;
 use ledger::{Digest, Genesis, KeyHash, Name};
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -24,6 +25,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const EXIT_FAILED: u8 = 1;
 /// A wrong setting, or a data directory that is not to be served.
 const EXIT_WRONG_SETTING: u8 = 2;
+
+/// Connections that may wait to be accepted. Source: the bound that Linux has of its own, `net.core.somaxconn`, since 5.4.
+const BACKLOG: u32 = 4096;
 
 fn main() -> ExitCode {
     let line = match CommandLine::try_parse() {
@@ -155,9 +159,9 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let own = own_address(data_dir)?;
     let api_listen = settings.api_listen.map_or_else(|| own.api.clone(), |address| address.to_string());
-    let listener = TcpListener::bind(&api_listen)
-        .await
-        .map_err(|error| failed(format!("could not listen for the API on {api_listen}: {error}")))?;
+    let not_listening = |error| failed(format!("could not listen for the API on {api_listen}: {error}"));
+    let claimed = claim(&api_listen).await.map_err(not_listening)?;
+    info!(node = data_dir.identity.node, "member starts: it reads its history");
     let disks = MemberDisks::open(&data_dir.path).map_err(|error| not_started(ClusterError::Storage(error)))?;
     let starting = Cluster::start(cluster_settings(settings, data_dir)?, disks, Clock::system());
     let cluster = tokio::select! {
@@ -176,6 +180,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     };
     let app =
         App::new(cluster.clone(), limits, Clock::system(), Chance::system(), data_dir.path.clone()).map_err(failed)?;
+    let listener = claimed.listen(BACKLOG).map_err(not_listening)?;
     let stopping = CancellationToken::new();
     let serving = tokio::spawn(http::serve(app, listener, stopping.clone()));
     info!(node = data_dir.identity.node, api = %api_listen, "member serves");
@@ -196,6 +201,25 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
             Err(failed(format!("member stopped: {reason}")))
         }
     }
+}
+
+/// Makes an address this process's own, so that a taken one is told at once, while nobody can connect to it. A start reads the
+/// whole history: a caller that is refused meanwhile goes to another member, and one that was let in would wait.
+///
+/// # Errors
+/// Where the address names no host, or none of its addresses is free.
+async fn claim(address: &str) -> io::Result<TcpSocket> {
+    let mut last = io::Error::other("the name has no address");
+    for address in tokio::net::lookup_host(address).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // Connections of an earlier process that are still closing must not hold the address.
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address) {
+            Ok(()) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 fn own_address(data_dir: &DataDir) -> Result<&MemberAddress, Failure> {

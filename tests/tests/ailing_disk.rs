@@ -1,5 +1,7 @@
 //! Disks that stall, fail and tear under real processes: the others go on, nothing is lost, and the member says what is wrong.
 
+use std::io::ErrorKind;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use tests::disk_faults::DiskFault;
@@ -49,6 +51,29 @@ fn a_leader_whose_disk_stalls_gives_leadership_up_and_still_serves_its_callers()
 
     cluster.member(leader).ail(DiskFault::None);
     eventually("the member to be ready again", || is_ready(&cluster, leader));
+    load.wait_for_more(200);
+    books::prove(&cluster, &load.finish());
+}
+
+#[test]
+fn a_member_that_is_still_starting_holds_no_caller_up() {
+    let _alone = alone();
+    let (cluster, sellers) = with_sellers("slow-start");
+    let follower = cluster.followers()[0];
+    let member = cluster.member(follower);
+    member.kill();
+    member.ail(DiskFault::Stall);
+    member.launch();
+    // It opens its disks next, and gets no further.
+    eventually("the member to start", || member.log_tail(1).contains("member starts"));
+    let refused = TcpStream::connect(cluster.address(follower)).expect_err("there is nobody to answer yet");
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{refused}");
+    let load = Load::start(&cluster, &sellers, WORKERS, 7);
+    load.wait_for_more(200);
+    assert!(member.quick("/livez").is_none(), "it starts still");
+
+    member.ail(DiskFault::None);
+    eventually("the member to be ready", || is_ready(&cluster, follower));
     load.wait_for_more(200);
     books::prove(&cluster, &load.finish());
 }
