@@ -6,7 +6,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -96,7 +97,7 @@ async fn drive(session: &Session, load: &Load, sellers: &Arc<Vec<Provisioned>>, 
     let writer = tokio::spawn(write(file, written));
     let run = IdempotencyKey::random()?.as_str()[..8].to_owned();
     let started = Instant::now();
-    let end = started + Duration::from_secs(u64::from(load.seconds));
+    let over = Arc::new(OnceLock::new());
     let mut tasks = JoinSet::new();
     for number in 0..load.connections as usize {
         let seller = sellers[number % sellers.len()].clone();
@@ -107,13 +108,25 @@ async fn drive(session: &Session, load: &Load, sellers: &Arc<Vec<Provisioned>>, 
             prefix: format!("{}-{run}-{number}", load.processes_tag),
             chance: getrandom::u64()? | 1,
             lines: lines.clone(),
-            end,
+            over: over.clone(),
         };
         tasks.spawn(worker.run());
     }
     drop(lines);
-    while let Some(joined) = tasks.join_next().await {
-        joined.map_err(|error| Stop::local(error.to_string()))??;
+    let mut end = pin!(tokio::time::timeout(Duration::from_secs(u64::from(load.seconds)), tokio::signal::ctrl_c()));
+    loop {
+        tokio::select! {
+            joined = tasks.join_next() => match joined {
+                Some(joined) => joined.map_err(|error| Stop::local(error.to_string()))??,
+                None => break,
+            },
+            ended = &mut end, if over.get().is_none() => {
+                if let Ok(Err(error)) = ended {
+                    return Err(Stop::local(format!("signals cannot be awaited: {error}")));
+                }
+                over.get_or_init(Instant::now);
+            }
+        }
     }
     let mut report = writer.await.map_err(|error| Stop::local(error.to_string()))??;
     let per_second = (report.acknowledged - report.replayed) as f64 / started.elapsed().as_secs_f64();
@@ -146,13 +159,14 @@ struct Worker {
     prefix: String,
     chance: u64,
     lines: mpsc::Sender<Line>,
-    end: Instant,
+    /// Since when no further charge is begun.
+    over: Arc<OnceLock<Instant>>,
 }
 
 impl Worker {
     async fn run(mut self) -> Result<(), Stop> {
         let mut number = 0_u64;
-        while Instant::now() < self.end {
+        while self.over.get().is_none() {
             number += 1;
             let key = IdempotencyKey::parse(&format!("{}-{number}", self.prefix))?;
             let phone = format!("+9893{:08}", self.draw() % PHONES);
@@ -202,7 +216,7 @@ impl Worker {
                 Err(Error::NotDone(not_done)) => line.attempts += not_done.attempts,
                 Err(Error::OutcomeUnknown(unknown)) => line.attempts += unknown.attempts,
             }
-            if Instant::now() > self.end + GRACE {
+            if self.over.get().is_some_and(|over| over.elapsed() > GRACE) {
                 break;
             }
         }

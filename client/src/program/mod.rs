@@ -69,8 +69,8 @@ fn on_runtime(arguments: Arguments, output: Output) -> Result<(), Stop> {
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder.enable_all().build().map_err(|error| Stop::local(format!("no runtime: {error}")))?;
-    // An import ends by itself when it is interrupted: it first waits for what is under way.
-    if matches!(arguments.verb, Verb::Charges(Charges::Import(_))) {
+    // These end by themselves when they are interrupted: they first wait for what is under way.
+    if matches!(arguments.verb, Verb::Charges(Charges::Import(_)) | Verb::Load(_)) {
         return runtime.block_on(verbs::run(arguments, output));
     }
     runtime.block_on(async {

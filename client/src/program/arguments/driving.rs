@@ -48,7 +48,7 @@ pub(in crate::program) struct Load {
     /// Tells this process from others that write records for one proof
     #[arg(long, default_value = "1", value_parser = tag)]
     pub(in crate::program) processes_tag: String,
-    /// How long to drive charges; those under way are then pursued until answered
+    /// How long to drive charges, unless SIGINT (Ctrl-C) ends it sooner; those under way are then pursued until answered
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub(in crate::program) seconds: u32,
     /// Charges under way at once
