@@ -203,8 +203,8 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     }
 }
 
-/// Makes an address this process's own, so that a taken one is told at once, while nobody can connect to it. A start reads the
-/// whole history: a caller that is refused meanwhile goes to another member, and one that was let in would wait.
+/// Binds an address without listening: one where another process listens is told at once, and nobody can connect yet. A start
+/// reads the whole history: a caller that is refused meanwhile goes to another member, and one that was let in would wait.
 ///
 /// # Errors
 /// Where the address names no host, or none of its addresses is free.
