@@ -53,6 +53,32 @@ parse_member_and_dir() {
   [[ -n $TARGET_ID ]] || wrong_usage "which member?"
 }
 
+# ---- Debian's packages ----------------------------------------------------------------------------------------------
+
+# True where a program is installed, or where a file matches, if a pattern with a slash is given.
+has_tool() {
+  case $1 in
+    */*) compgen -G "$1" >/dev/null ;;
+    # Where a user's PATH lacks them, programs for administrators are still there.
+    *) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
+  esac
+}
+
+# Installs these packages, as root, and says so.
+install_packages() {
+  local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@") log
+  command -v apt-get >/dev/null || fail "please install these packages, or what your system calls them: $*"
+  say "$SCRIPT: installing $*"
+  log=$(mktemp "${TMPDIR:-/tmp}/etebar-install.XXXXXX")
+  # The lists may be absent on a fresh machine, or name versions that are gone.
+  "${install[@]}" >"$log" 2>&1 || { apt-get update -q && "${install[@]}"; } >"$log" 2>&1 || {
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    fail "these packages could not be installed: $*"
+  }
+  rm -f "$log"
+}
+
 # ---- programs -------------------------------------------------------------------------------------------------------
 
 # Builds the two programs where one is missing or older than its source.

@@ -10,6 +10,7 @@ pub mod disk;
 pub mod disk_faults;
 pub mod http;
 pub mod load;
+pub mod machine;
 pub mod place;
 pub mod programs;
 pub mod scripts;

@@ -3,6 +3,7 @@
 use std::process::Output;
 
 use serde_json::Value;
+use tests::machine::{Need, lacks};
 use tests::programs::{clean_command, programs};
 use tests::shop::{number, phone, unique};
 use tests::tmux::Tmux;
@@ -27,6 +28,9 @@ fn back_office(cluster: &Cluster) -> Tmux {
 
 #[test]
 fn a_review_decides_what_was_decided_and_nothing_else() {
+    if lacks(Need::Tmux, "a verb on a terminal") {
+        return;
+    }
     let seller = cluster().seller_with(500_000);
     let own = cluster().seller(1, &seller);
     let (first, second) = (own.request_credit(1_000_000), own.request_credit(2_000_000));
@@ -93,6 +97,9 @@ fn shown(screen: &str, member: u64) -> Option<(String, String)> {
 
 #[test]
 fn a_watch_shows_a_killed_member_as_down_and_its_return() {
+    if lacks(Need::Tmux, "a verb on a terminal") {
+        return;
+    }
     let cluster = Plan::new("watch").start();
     let terminal = back_office(&cluster);
     terminal.command("$etebar watch; echo \"exit=$?\"");

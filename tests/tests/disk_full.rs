@@ -5,6 +5,7 @@
 use std::fs::File;
 
 use tests::disk::{self, Disk};
+use tests::machine::{Need, lacks};
 use tests::place::Folder;
 use tests::shop::{charge, phone};
 use tests::turns::alone;
@@ -12,8 +13,7 @@ use tests::{Plan, Request, eventually};
 
 #[test]
 fn a_full_disk_refuses_writes_serves_reads_and_recovers_by_itself() {
-    if !disk::is_root() {
-        eprintln!("NOT TESTED, because it takes root to mount a disk: a disk that fills up");
+    if lacks(Need::Root, "a disk that fills up") {
         return;
     }
     let _alone = alone();

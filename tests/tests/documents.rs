@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use tests::machine::{Need, lacks};
 use tests::programs::{self, programs};
 use tests::{Cluster, Plan, until};
 
@@ -106,6 +107,9 @@ fn assert_as_quoted(program: &str, printed: &str) {
 
 #[test]
 fn what_needs_no_cluster_shows_what_the_chapter_says() {
+    if lacks(Need::Python, "what a document shows") {
+        return;
+    }
     for program in numbered().iter().filter(|program| !ASKING.contains(&program.as_str())) {
         assert_as_quoted(program, &run(&mut python(program)));
     }
@@ -113,6 +117,9 @@ fn what_needs_no_cluster_shows_what_the_chapter_says() {
 
 #[test]
 fn what_asks_a_cluster_shows_what_the_chapter_says() {
+    if lacks(Need::Python, "what a document shows") {
+        return;
+    }
     let cluster = Plan::new("documents").start();
     for program in ASKING {
         assert_as_quoted(program, &run(at(&cluster, &mut python(program))));
@@ -140,6 +147,9 @@ fn the_chapter_names_every_program_and_quotes_none_that_is_not_there() {
 
 #[test]
 fn tables_and_curves_are_what_the_figures_say() {
+    if lacks(Need::Python, "what a document shows") {
+        return;
+    }
     run(python("tables.py").arg("--check"));
     run(python("plot.py").arg("--check"));
 }

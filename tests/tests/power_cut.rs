@@ -2,23 +2,15 @@
 //!
 //! Needs root, since it mounts a disk of its own; without, it says so and tests nothing. `.ci/run` insists on root.
 
-use tests::disk::{self, Disk};
+use tests::disk::Disk;
+use tests::machine::{Need, lacks};
 use tests::place::Folder;
 use tests::turns::alone;
 use tests::{Load, Plan, books};
 
-/// True where the test cannot be; says so loudly.
-fn skipped(what: &str) -> bool {
-    if disk::is_root() {
-        return false;
-    }
-    eprintln!("NOT TESTED, because it takes root to mount a disk: {what}");
-    true
-}
-
 #[test]
 fn after_a_power_cut_of_all_three_under_load_every_acknowledged_charge_is_there() {
-    if skipped("a power cut of all three members under load") {
+    if lacks(Need::Root, "a power cut of all three members under load") {
         return;
     }
     let _alone = alone();
@@ -46,7 +38,7 @@ fn after_a_power_cut_of_all_three_under_load_every_acknowledged_charge_is_there(
 
 #[test]
 fn what_init_made_and_the_first_charge_survive_a_power_cut_at_once() {
-    if skipped("a power cut right after the first charge") {
+    if lacks(Need::Root, "a power cut right after the first charge") {
         return;
     }
     let _alone = alone();

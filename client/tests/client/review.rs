@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use tests::machine::{Need, lacks};
 use tests::tmux::Tmux;
 use uuid::Uuid;
 
@@ -65,6 +66,9 @@ fn reviewing(fake: &Fake) -> Tmux {
 
 #[test]
 fn a_request_is_shown_with_all_that_a_verdict_needs() {
+    if lacks(Need::Tmux, "review on a terminal") {
+        return;
+    }
     let fake = ledger((200, request("approved", Some("me"), None).to_string()), request("approved", Some("me"), None));
     let terminal = reviewing(&fake);
     let screen = terminal.screen();
@@ -80,6 +84,9 @@ fn a_request_is_shown_with_all_that_a_verdict_needs() {
 
 #[test]
 fn one_key_decides_nothing() {
+    if lacks(Need::Tmux, "review on a terminal") {
+        return;
+    }
     let fake = ledger((200, request("approved", Some("me"), None).to_string()), request("approved", Some("me"), None));
     let terminal = reviewing(&fake);
     terminal.keys(&["a"]);
@@ -98,6 +105,9 @@ fn one_key_decides_nothing() {
 
 #[test]
 fn a_verdict_that_somebody_else_gave_meanwhile_is_shown_and_no_error() {
+    if lacks(Need::Tmux, "review on a terminal") {
+        return;
+    }
     let fake =
         ledger((409, problem("credit_request_decided", 409)), request("rejected", Some("boss"), Some("too late")));
     let terminal = reviewing(&fake);
@@ -111,6 +121,9 @@ fn a_verdict_that_somebody_else_gave_meanwhile_is_shown_and_no_error() {
 
 #[test]
 fn a_verdict_counts_as_ours_where_only_its_first_answer_was_lost() {
+    if lacks(Need::Tmux, "review on a terminal") {
+        return;
+    }
     let approved = request("approved", Some("me"), None);
     let replay = Reaction::Answer(200, vec!["idempotency-replayed: true"], approved.to_string());
     for (lost, closing) in [(1, "approved 1 (1,000,000), rejected 0, skipped 0"), (0, "decided by others 1")] {
@@ -128,6 +141,9 @@ fn a_verdict_counts_as_ours_where_only_its_first_answer_was_lost() {
 
 #[test]
 fn a_key_that_may_not_decide_ends_it_with_1_and_the_terminal_as_it_was() {
+    if lacks(Need::Tmux, "review on a terminal") {
+        return;
+    }
     let fake = ledger((403, problem("forbidden", 403)), request("pending", None, None));
     let terminal = reviewing(&fake);
     terminal.keys(&["r"]);

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use tests::machine::{Need, lacks};
 use tests::shop::unique;
 use tests::tmux::Tmux;
 
@@ -107,6 +108,9 @@ fn shown(screen: &str, member: u64) -> Option<String> {
 
 #[test]
 fn the_table_follows_what_members_do_and_fits_the_terminal() {
+    if lacks(Need::Tmux, "watch on a terminal") {
+        return;
+    }
     let silent = Arc::new(AtomicBool::new(false));
     let fake = cluster("d1d1d1d1d1", &silent);
     let terminal = watching(&fake, &[], "");
@@ -132,6 +136,9 @@ fn the_table_follows_what_members_do_and_fits_the_terminal() {
 
 #[test]
 fn colours_are_off_where_no_color_is_set() {
+    if lacks(Need::Tmux, "watch on a terminal") {
+        return;
+    }
     let fake = cluster("d1d1d1d1d1", &Arc::default());
     let red = "\u{1b}[1m\u{1b}[31mdown";
     let coloured = watching(&fake, &[], "--interval 10s").colours();
@@ -143,6 +150,9 @@ fn colours_are_off_where_no_color_is_set() {
 
 #[test]
 fn a_dumb_terminal_gets_lines() {
+    if lacks(Need::Tmux, "watch on a terminal") {
+        return;
+    }
     let fake = cluster("d1d1d1d1d1", &Arc::default());
     let settings = [("ETEBAR_SERVER", fake.url.as_str()), ("ETEBAR_KEY", "etb_admin_x")];
     let terminal = Tmux::start((80, 24), &settings);
@@ -157,6 +167,9 @@ fn a_dumb_terminal_gets_lines() {
 
 #[test]
 fn a_signal_gives_the_terminal_back() {
+    if lacks(Need::Tmux, "watch on a terminal") {
+        return;
+    }
     let fake = cluster("d1d1d1d1d1", &Arc::default());
     let file = std::env::temp_dir().join(unique("watch.pid"));
     // The shell becomes the program, whose number is then the one that it wrote down.

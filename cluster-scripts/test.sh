@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# test.sh [ARGUMENT OF cargo test...]
+#
+# Passes all tests on a machine that has Rust, a linker and Debian's package manager: installs the packages that the tests
+# need and that are missing, says so, and runs them all (or those that the arguments choose), with real processes, sockets
+# and kills. As root they also cut the power of file systems in loop devices, fill disks, and cut nodes off from each other
+# in network namespaces of their own.
+#
+# Without root nothing can be installed and nothing mounted: what needs root, or a package that is missing, is skipped, and
+# both this script and each skipped test say so.
+#
+# Exits with what cargo test exits with, or 1 where a package could not be installed.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+if [[ ${1:-} == --help || ${1:-} == -h ]]; then help; fi
+
+# A program, or a pattern of a file, that the tests use, and the package that has it.
+NEEDED=(
+  'cc gcc'
+  '/usr/include/stdio.h libc6-dev'
+  'flock util-linux'
+  'ip iproute2'
+  'mkfs.ext4 e2fsprogs'
+  'mount mount'
+  'nft nftables'
+  'perl perl-base'
+  'python3 python3'
+  'tmux tmux'
+  '/usr/lib/*/faketime/libfaketimeMT.so.1 libfaketime'
+)
+# Tools without which a test can only be skipped; the others either come with Rust or are used by root alone.
+SKIPPABLE=(python3 tmux)
+
+MISSING=()
+for row in "${NEEDED[@]}"; do
+  read -r tool package <<<"$row"
+  has_tool "$tool" || MISSING+=("$package")
+done
+if ((${#MISSING[@]} > 0)) && [[ $(id -u) == 0 ]]; then
+  install_packages "${MISSING[@]}"
+elif ((${#MISSING[@]} > 0)); then
+  say "$SCRIPT: without root these packages stay missing, and what needs them is skipped: ${MISSING[*]}"
+  say "  install them with: apt-get install ${MISSING[*]}"
+  for tool in "${SKIPPABLE[@]}"; do
+    has_tool "$tool" || export ETEBAR_TESTS_WITHOUT="${ETEBAR_TESTS_WITHOUT:+$ETEBAR_TESTS_WITHOUT,}$tool"
+  done
+fi
+[[ $(id -u) == 0 ]] || say "$SCRIPT: without root no power is cut, no disk filled and no network cut"
+
+PATH=$PATH:$HOME/.cargo/bin
+command -v cargo >/dev/null || fail "cargo is not installed (see https://rustup.rs)"
+cd "$ROOT"
+exec cargo test --workspace --release --locked "$@"

@@ -1,0 +1,37 @@
+//! What this machine lacks, and a test therefore cannot do: it is then skipped, and says so loudly.
+//!
+//! Invariant: nothing is skipped for want of a program unless whoever started the tests named it (`cluster-scripts/test.sh`
+//! does, where it may not install one). A test that finds it missing otherwise fails and says what to install.
+
+use crate::disk;
+
+/// The programs that may be missing, separated by commas.
+const WITHOUT: &str = "ETEBAR_TESTS_WITHOUT";
+
+/// What a test cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// To mount, or to cut a network.
+    Root,
+    /// A terminal to type into.
+    Tmux,
+    /// The documents' programs.
+    Python,
+}
+
+/// True where the test cannot be, since the machine lacks what it needs; says so.
+#[must_use]
+pub fn lacks(need: Need, what_is_tested: &str) -> bool {
+    let reason = match need {
+        Need::Root if !disk::is_root() => "it takes root",
+        Need::Tmux if is_named("tmux") => "tmux is not installed",
+        Need::Python if is_named("python3") => "python3 is not installed",
+        Need::Root | Need::Tmux | Need::Python => return false,
+    };
+    eprintln!("NOT TESTED, because {reason}: {what_is_tested}");
+    true
+}
+
+fn is_named(program: &str) -> bool {
+    std::env::var(WITHOUT).is_ok_and(|named| named.split(',').any(|name| name == program))
+}
