@@ -91,7 +91,33 @@ pub struct Audit {
     pub seller_balances: AmountOut,
     pub phone_balances: AmountOut,
     pub treasury: AmountOut,
+    /// Whether nothing is broken.
     pub consistent: bool,
+    /// Each promise that is broken, once; empty where the ledger is consistent.
+    #[serde(default)]
+    pub broken: Vec<BrokenPromise>,
     pub applied: u64,
     pub digest: String,
+}
+
+/// A promise that an audit found broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokenPromise {
+    /// Its name, such as `reversals_once`.
+    pub promise: String,
+    /// How often it is broken.
+    pub faults: u64,
+    /// The journal entry where it is broken first; `None` where it is no entry, or only a sum shows it.
+    pub entry: Option<u64>,
+    /// What is wrong there.
+    pub detail: String,
+}
+
+impl std::fmt::Display for BrokenPromise {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.entry {
+            Some(entry) => write!(f, "{} at entry {entry}: {}", self.promise, self.detail),
+            None => write!(f, "{}: {}", self.promise, self.detail),
+        }
+    }
 }

@@ -20,7 +20,7 @@ mod time;
 pub use charges::{BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, NewCharge, NewReversal};
 pub use cluster::{ClusterStatus, DigestAt, Member, MemberRole};
 pub use credit_requests::{CreditRequest, NewCreditRequest, RequestStatus, Verdict};
-pub use journal::{Audit, Entry, EntryKind, NewAdjustment, Phone, Reconciliation};
+pub use journal::{Audit, BrokenPromise, Entry, EntryKind, NewAdjustment, Phone, Reconciliation};
 pub use keys::{Key, NewKey, Role};
 pub use money::{AmountError, AmountIn, AmountOut, MAX_MINOR, MAX_PLACES};
 pub use page::Page;

@@ -1,97 +1,61 @@
 //! The books, added up again: from records alone, without trusting any balance that the state keeps.
 //!
-//! Unit: minor units, signed from the sellers' side. Feed all records in order, then compare with the state.
+//! Unit: minor units, signed from the sellers' side. Feed all records in order, then compare with the state. What is broken
+//! is named by its promise and the first place. Memory: 8 bytes a record, an account a seller and a phone, and the
+//! idempotency keys of up to two windows.
+
+mod actors;
+mod claims;
+mod keys;
+mod promise;
+mod subjects;
+mod sums;
 
 use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
 
-use crate::digest::{Digest, chain_record};
-use crate::ids::RecordNumber;
-use crate::record::{Event, Record};
-use crate::state::{State, Totals};
+use crate::amount::{Amount, Balance};
+use crate::digest::{Digest, chain_entry, chain_record};
+use crate::ids::{IdKind, IdSpace, RecordNumber, Time};
+use crate::index::Sharded;
+use crate::phone::Phone;
+use crate::record::{Event, Record, RequestShown};
+use crate::state::{PageMark, Totals};
 
-/// Sums of entries by kind. `credits + adjustments + charges + reversals` is what sellers hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sums {
-    /// Approved credit requests; not negative.
-    pub credits: i128,
-    /// Corrections, either way.
-    pub adjustments: i128,
-    /// Sales; not positive.
-    pub charges: i128,
-    /// Sales undone; not negative.
-    pub reversals: i128,
-    /// How many entries.
-    pub entries: u64,
-}
-
-impl Sums {
-    /// All four together.
-    pub fn total(&self) -> i128 {
-        self.credits.saturating_add(self.adjustments).saturating_add(self.charges).saturating_add(self.reversals)
-    }
-
-    /// Adds what one record moved; `true` where it moved money.
-    pub fn add(&mut self, record: &Record) -> bool {
-        let (sum, amount) = match &record.event {
-            Event::CreditApproved { request, .. } => (&mut self.credits, request.amount.plus()),
-            Event::Adjusted { amount, .. } => (&mut self.adjustments, amount.minor()),
-            Event::Charged { amount, .. } => (&mut self.charges, amount.minus()),
-            Event::Reversed { amount, .. } => (&mut self.reversals, amount.plus()),
-            Event::Genesis(_)
-            | Event::SellerCreated { .. }
-            | Event::SellerStatusSet { .. }
-            | Event::KeyCreated { .. }
-            | Event::KeyRevoked { .. }
-            | Event::CreditRequested { .. }
-            | Event::CreditRejected { .. }
-            | Event::Refused { .. }
-            | Event::NodeRegistered { .. } => return false,
-        };
-        *sum = sum.saturating_add(i128::from(amount));
-        self.entries = self.entries.saturating_add(1);
-        true
-    }
-}
+use self::actors::Actors;
+pub use self::claims::Claims;
+use self::keys::Keys;
+pub use self::promise::{Broken, Promise};
+use self::promise::{Findings, Place};
+use self::subjects::{End, Subjects, Taken, Thing};
+pub use self::sums::Sums;
 
 /// Adds up a whole history.
 #[derive(Debug, Clone, Default)]
 pub struct Audit {
+    ids: IdSpace,
     sums: Sums,
-    sellers: BTreeMap<RecordNumber, i128>,
-    phones: i128,
+    sellers: BTreeMap<RecordNumber, SellerBooks>,
+    phones: Sharded<i128>,
+    phone_total: i128,
     records: u64,
+    time: Time,
     digest: Digest,
-    sound: bool,
+    entry_digest: Digest,
+    actors: Actors,
+    keys: Keys,
+    subjects: Subjects,
+    findings: Findings,
 }
 
-/// What a state claims at one position: taken quickly, compared after the records up to it were fed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claims {
-    /// How many records.
-    pub records: u64,
-    /// How many entries.
-    pub entries: u64,
-    /// The chain over records.
-    pub digest: Digest,
-    /// Sums over all accounts.
-    pub totals: Totals,
-    /// Each seller's balance.
-    pub balances: BTreeMap<RecordNumber, i128>,
-}
-
-impl Claims {
-    /// What `state` claims now.
-    pub fn of(state: &State) -> Self {
-        let balances =
-            state.sellers_after(0).map(|(number, seller)| (*number, i128::from(seller.balance.signed()))).collect();
-        Self {
-            records: state.records(),
-            entries: state.entries(),
-            digest: state.digest(),
-            totals: state.totals(),
-            balances,
-        }
-    }
+/// A seller's account, as its entries make it.
+#[derive(Debug, Clone, Copy, Default)]
+struct SellerBooks {
+    /// The sum of its entries.
+    sum: i128,
+    /// What its last entry says is left.
+    stated: i64,
 }
 
 /// The result of an audit.
@@ -107,82 +71,183 @@ pub struct AuditReport {
     pub phone_balances: i128,
     /// The issuer's account, recomputed.
     pub treasury: i128,
-    /// Whether every number equals the state's, every balance was its entries' sum, and none was ever negative.
-    pub consistent: bool,
+    /// The promises that are broken, at most one item each; empty where every promise is kept.
+    pub broken: Vec<Broken>,
     /// The chain over records, recomputed.
     pub digest: Digest,
+}
+
+impl AuditReport {
+    /// Whether every promise is kept.
+    pub fn is_consistent(&self) -> bool {
+        self.broken.is_empty()
+    }
 }
 
 impl Audit {
     /// Nothing fed yet.
     pub fn new() -> Self {
-        Self { sound: true, ..Self::default() }
+        Self::default()
+    }
+
+    /// Compares what was fed with what a state says of the page that comes next: there the published digests begin.
+    pub fn compare_mark(&mut self, mark: &PageMark) {
+        let place = Place { record: self.records.saturating_add(1), entry: None };
+        let before = (mark.entries, mark.record_digest) == (self.sums.entries, self.digest);
+        self.findings.check(Promise::RecordChain, before, place, || {
+            format!("the chain of records differs before record {}, in the page before it", place.record)
+        });
+        self.findings.check(Promise::DigestChain, mark.entry_digest == self.entry_digest, place, || {
+            format!("the published digests differ before record {}, in the page before it", place.record)
+        });
     }
 
     /// Takes the next record.
     pub fn feed(&mut self, record: &Record) {
-        self.sound &= record.number == self.records.saturating_add(1);
-        self.records = record.number;
+        let entry = if self.sums.add(record) { Some(self.sums.entries) } else { None };
+        let place = Place { record: record.number, entry };
+        self.order(record, place);
         self.digest = chain_record(&self.digest, record);
-        self.sums.add(record);
+        self.actors.check(record, place, &mut self.findings);
+        self.keys.check(record, &self.actors, place, &mut self.findings);
+        self.take(record, place);
+        self.actors.learn(record);
+        self.chain_entry(record);
+    }
+
+    fn order(&mut self, record: &Record, place: Place) {
+        let due = self.records.saturating_add(1);
+        self.findings.check(Promise::Numbered, record.number == due, place, || {
+            format!("record {} stands where record {due} was due", record.number)
+        });
+        self.findings.check(Promise::Numbered, record.time >= self.time, place, || {
+            format!("record {} was decided at {} ms, after one at {} ms", record.number, record.time.0, self.time.0)
+        });
+        let is_genesis = matches!(record.event, Event::Genesis(_));
+        self.findings.check(Promise::Numbered, is_genesis == (self.records == 0), place, || {
+            format!("record {} does not begin a ledger where one begins, or begins it again", record.number)
+        });
+        self.records = record.number;
+        self.time = self.time.max(record.time);
+    }
+
+    fn take(&mut self, record: &Record, place: Place) {
+        self.subjects.keep(record);
         match &record.event {
+            Event::Genesis(genesis) => {
+                self.ids = IdSpace::new(genesis.cluster);
+                self.keys.begin(genesis);
+            }
             Event::SellerCreated { .. } => {
-                self.sellers.insert(record.number, 0);
+                self.sellers.insert(record.number, SellerBooks::default());
             }
             Event::CreditApproved { request, entry, balance, .. } => {
-                self.moved(request.seller, request.amount.plus(), *entry, balance.signed());
+                self.conclude(request, End::Approved, place);
+                self.moved(request.seller, request.amount.plus(), *entry, *balance, place);
             }
+            Event::CreditRejected { request, .. } => self.conclude(request, End::Rejected, place),
             Event::Adjusted { seller, amount, entry, balance, .. } => {
-                self.moved(*seller, amount.minor(), *entry, balance.signed());
+                self.moved(*seller, amount.minor(), *entry, *balance, place);
             }
-            Event::Charged { seller, amount, entry, balance, .. } => {
-                self.moved(*seller, amount.minus(), *entry, balance.signed());
-                self.phones = self.phones.saturating_add(i128::from(amount.plus()));
+            Event::Charged { seller, phone, amount, entry, balance } => {
+                self.moved(*seller, amount.minus(), *entry, *balance, place);
+                self.moved_phone(*phone, amount.plus(), place);
             }
-            Event::Reversed { seller, amount, entry, balance, .. } => {
-                self.moved(*seller, amount.plus(), *entry, balance.signed());
-                self.phones = self.phones.saturating_add(i128::from(amount.minus()));
+            Event::Reversed { charge, seller, phone, amount, entry, balance, .. } => {
+                self.undo(*charge, (*seller, *phone, *amount), place);
+                self.moved(*seller, amount.plus(), *entry, *balance, place);
+                self.moved_phone(*phone, amount.minus(), place);
             }
-            Event::Genesis(_)
-            | Event::SellerStatusSet { .. }
+            Event::SellerStatusSet { .. }
             | Event::KeyCreated { .. }
             | Event::KeyRevoked { .. }
             | Event::CreditRequested { .. }
-            | Event::CreditRejected { .. }
             | Event::Refused { .. }
             | Event::NodeRegistered { .. } => {}
         }
     }
 
-    fn moved(&mut self, seller: RecordNumber, amount: i64, entry: u64, balance: i64) {
-        self.sound &= entry == self.sums.entries;
-        let Some(sum) = self.sellers.get_mut(&seller) else {
-            self.sound = false;
+    /// One movement of a seller's credit.
+    fn moved(&mut self, seller: RecordNumber, amount: i64, entry: u64, balance: Balance, place: Place) {
+        let due = self.sums.entries;
+        self.findings.check(Promise::Numbered, entry == due, place, || {
+            format!("record {} makes entry {entry} where entry {due} was due", place.record)
+        });
+        let id = self.ids.uuid(IdKind::Seller, seller);
+        let Some(books) = self.sellers.get_mut(&seller) else {
+            self.findings.broken(Promise::SellerBalances, place, || format!("there is no seller {id}"));
             return;
         };
+        let before = core::mem::replace(&mut books.stated, balance.signed());
+        books.sum = books.sum.saturating_add(i128::from(amount));
+        let (sum, runs) = (books.sum, before.saturating_add(amount) == balance.signed());
+        self.findings.check(Promise::RunningBalances, runs, place, || {
+            format!("seller {id} had {before}, moved by {amount} and has {}", balance.minor())
+        });
+        self.findings.check(Promise::NeverNegative, sum >= 0, place, || format!("seller {id} is at {sum}"));
+    }
+
+    fn moved_phone(&mut self, phone: Phone, amount: i64, place: Place) {
+        self.phone_total = self.phone_total.saturating_add(i128::from(amount));
+        let Some(sum) = self.phones.get_or_default(phone.digits()) else { return };
         *sum = sum.saturating_add(i128::from(amount));
-        self.sound &= *sum == i128::from(balance) && *sum >= 0;
+        let sum = *sum;
+        self.findings.check(Promise::PhoneBalances, sum >= 0, place, || {
+            format!("the phone ending in {:04} is at {sum}", phone.digits() % 10_000)
+        });
+    }
+
+    /// A verdict: on a request that is there, as it was asked, and the first one.
+    fn conclude(&mut self, request: &RequestShown, end: End, place: Place) {
+        let id = self.ids.uuid(IdKind::CreditRequest, request.number);
+        let thing = Thing::request(request.seller, request.amount, request.created_at);
+        let fault = match self.subjects.take(request.number, thing, end) {
+            Taken::Fits => return,
+            Taken::Again(before) => format!("credit request {id} has a second verdict ({end:?} after {before:?})"),
+            Taken::Different => format!("credit request {id} was of another seller, amount or time"),
+            Taken::Absent => format!("there is no credit request {id}"),
+        };
+        self.findings.broken(Promise::RequestsOnce, place, || fault);
+    }
+
+    /// A reversal: of a charge that is there, as it was sold, and the first one.
+    fn undo(&mut self, charge: RecordNumber, sold: (RecordNumber, Phone, Amount), place: Place) {
+        let id = self.ids.uuid(IdKind::Charge, charge);
+        let fault = match self.subjects.take(charge, Thing::charge(sold.0, sold.1, sold.2), End::Reversed) {
+            Taken::Fits => return,
+            Taken::Again(_) => format!("charge {id} is reversed again"),
+            Taken::Different => format!("charge {id} was of another seller, phone or amount"),
+            Taken::Absent => format!("there is no charge {id}"),
+        };
+        self.findings.broken(Promise::ReversalsOnce, place, || fault);
+    }
+
+    fn chain_entry(&mut self, record: &Record) {
+        if let Some(entry) = record.entry(&self.ids, self.actors.name(record.actor)) {
+            self.entry_digest = chain_entry(&self.entry_digest, &entry);
+        }
     }
 
     /// Compares what was fed with what a state claims at the same position.
-    pub fn report(self, claims: &Claims) -> AuditReport {
-        let seller_balances = self.sellers.values().fold(0_i128, |sum, balance| sum.saturating_add(*balance));
+    pub fn report(mut self, claims: &Claims) -> AuditReport {
+        let seller_balances = self.sellers.values().fold(0_i128, |sum, books| sum.saturating_add(books.sum));
         let treasury = self.sums.credits.saturating_add(self.sums.adjustments).saturating_neg();
-        let consistent = self.sound
-            && self.records == claims.records
-            && self.sums.entries == claims.entries
-            && self.digest == claims.digest
-            && self.sellers == claims.balances
-            && seller_balances == self.sums.total()
-            && claims.totals == Totals { treasury, sellers: seller_balances, phones: self.phones }
-            && treasury.saturating_add(seller_balances).saturating_add(self.phones) == 0;
+        let own = Claims {
+            records: self.records,
+            entries: self.sums.entries,
+            digest: self.digest,
+            entry_digest: self.entry_digest,
+            totals: Totals { treasury, sellers: seller_balances, phones: self.phone_total },
+            balances: self.sellers.iter().map(|(seller, books)| (*seller, books.sum)).collect(),
+        };
+        own.compare(claims, &mut self.findings);
         AuditReport {
             sums: self.sums,
             sellers: self.sellers.len() as u64,
             seller_balances,
-            phone_balances: self.phones,
+            phone_balances: self.phone_total,
             treasury,
-            consistent,
+            broken: self.findings.into_broken(),
             digest: self.digest,
         }
     }

@@ -125,6 +125,19 @@ pub struct Genesis {
     pub admin_key: KeyHash,
 }
 
+/// Most decimal places of an amount. Source: the contract, section Money.
+pub const MAX_PLACES: u8 = 4;
+
+impl Genesis {
+    /// Whether answers can be written and commands decided by it. What serde decodes need not be.
+    pub fn is_sound(&self) -> bool {
+        self.places <= MAX_PLACES
+            && self.key_window_ms >= 1
+            && self.keys_max >= 1
+            && (1..=crate::RULES_VERSION).contains(&self.rules)
+    }
+}
+
 /// Whether a seller may charge and ask for credit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SellerStatus {

@@ -1,7 +1,8 @@
 //! The rules. One pure function: a state, what a command needs of old records, the command, and the leader's stamp.
 //!
 //! Order of checks, the same for every command: authorisation, key replay, existence, state, limits, balance.
-//! Invariant: what is refused without a record leaves no trace, ledger time included.
+//! Invariants: what is refused without a record leaves no trace, ledger time included. Every [`Outcome::New`] applies,
+//! whatever was asked by whom: a record that [`State::apply`] does not take would stop all replicas, for good.
 
 use crate::amount::{Balance, Immovable};
 use crate::command::{Action, Command, Grant, SellerStatus, Verdict};
@@ -62,6 +63,10 @@ pub enum Rejection {
     OutOfPlace,
     /// The caller did not bring the records that [`needs`] asked for: a defect of the node.
     FactsMissing,
+    /// Another API key has the same secret's hash, so the secret was not drawn by chance: a defect of the node.
+    SecretTaken,
+    /// No request becomes such a command: a defect of the node, or a peer that is none.
+    Malformed,
 }
 
 /// Which old records `command` needs. `stamp` is the one that [`decide`] will get.
@@ -102,11 +107,7 @@ pub fn decide(state: &State, facts: &Facts<'_>, command: &Command, stamp: Time) 
     };
     Outcome::New(Record {
         number: state.records().saturating_add(1),
-        time: if planted("clock-in-decide") {
-            state.time().max(Time(node_clock_ms()))
-        } else {
-            state.time().max(stamp)
-        },
+        time: if planted("clock-in-decide") { state.time().max(Time(node_clock_ms())) } else { state.time_at(stamp) },
         actor: command.actor,
         idempotency_key: command.idempotency_key.clone(),
         event,
@@ -140,7 +141,12 @@ fn authorise(state: &State, command: &Command) -> Result<(), Rejection> {
         return Err(Rejection::OutOfPlace);
     }
     if command.actor == SYSTEM_ACTOR {
+        // An idempotency key is remembered in the scope of an API key, and here is none.
+        if command.idempotency_key.is_some() {
+            return Err(Rejection::Malformed);
+        }
         return match &command.action {
+            Action::Genesis(genesis) if !genesis.is_sound() => Err(Rejection::Malformed),
             Action::Genesis(_) | Action::RegisterNode { .. } => Ok(()),
             Action::CreateSeller { .. }
             | Action::SetSellerStatus { .. }
@@ -201,6 +207,10 @@ fn judge(state: &State, facts: &Facts<'_>, command: &Command) -> Result<Event, N
             }
             if state.is_name_active(name) {
                 return Err(Refusal::NameTaken.into());
+            }
+            // Those of revoked keys too: a secret that was withdrawn must not come back under another grant.
+            if state.api_key_by_hash(hash).is_some() {
+                return Err(Rejection::SecretTaken.into());
             }
             Ok(Event::KeyCreated { name: name.clone(), grant: *grant, hash: *hash })
         }
@@ -316,6 +326,9 @@ fn judge_reversal(state: &State, facts: &Facts<'_>, command: &Command) -> Result
     if state.reversal(*charge).is_some() && !planted("reversal-twice") {
         return Err(Refusal::ChargeReversed.into());
     }
+    // Charges that are not reversed add up to what the phone holds, so where it holds less this was no such charge.
+    let sold = state.phone(*phone).and_then(|account| account.balance.charged(*amount));
+    sold.ok_or(Rejection::FactsMissing)?;
     let before = state.seller(*seller).ok_or(Rejection::UnknownSeller)?.balance;
     let balance = before.credited(*amount).ok_or(Refusal::LimitExceeded)?;
     Ok(Event::Reversed {

@@ -31,7 +31,7 @@ pub mod state;
 pub mod text;
 
 pub use amount::{Amount, Balance, Change, MAX_MINOR};
-pub use audit::{Audit, AuditReport, Claims, Sums};
+pub use audit::{Audit, AuditReport, Broken, Claims, Promise, Sums};
 pub use command::{Action, Command, Genesis, Grant, Incarnation, NodeNumber, SellerStatus, Verdict};
 pub use decide::{Facts, Needs, Outcome, Rejection, decide, needs};
 pub use digest::{Account, Digest, Entry, EntryKind, chain_entry, chain_record};

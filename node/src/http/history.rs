@@ -73,6 +73,11 @@ impl Reader {
         self.cluster.record(number).map_err(Problem::internal)
     }
 
+    /// What this node keeps of a page; it never changes. `None` where there is none yet.
+    pub fn page_mark(&self, page: u64) -> Option<PageMark> {
+        self.cluster.replica().state.page_mark(page).copied()
+    }
+
     /// The name of the key that decided a record.
     pub fn actor<'a>(&'a self, record: &Record) -> Result<&'a str, Problem> {
         match self.ring.by_number(record.actor) {

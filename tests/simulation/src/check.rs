@@ -285,8 +285,8 @@ impl<'a> Checker<'a> {
 
     fn check_end(&mut self, state: &State, audit: Audit, finals: &[Final]) {
         let claims = Claims::of(state);
-        if !audit.report(&claims).consistent {
-            self.breach(None, "the books do not add up".to_owned());
+        for broken in audit.report(&claims).broken {
+            self.breach(None, format!("the audit finds a broken promise: {broken:?}"));
         }
         for member in finals {
             let node = member.node;

@@ -230,7 +230,9 @@ pub fn told(rejection: Rejection) -> Option<Told> {
         }
         Rejection::KeyReused => Code::IdempotencyKeyReused,
         Rejection::Conflict(refusal) => return Some(told_of(refusal)),
-        Rejection::OutOfPlace | Rejection::FactsMissing => return None,
+        Rejection::OutOfPlace | Rejection::FactsMissing | Rejection::SecretTaken | Rejection::Malformed => {
+            return None;
+        }
     };
     Some(Told::Refused { code, balance: None })
 }

@@ -140,7 +140,8 @@ async fn check(session: &Session, sellers: &Arc<Vec<Provisioned>>, tally: &Tally
         }
     }
     let audit = session.client.audit().await?.value;
-    Ok((!audit.consistent).then(|| "the audit finds the ledger inconsistent".to_owned()))
+    let first = audit.broken.first().map_or_else(String::new, |broken| format!(": {broken}"));
+    Ok((!audit.consistent).then(|| format!("the audit finds the ledger inconsistent{first}")))
 }
 
 /// Compares a seller's books with what was answered: `accepted` charges of one minor unit, and `open` ones without an answer.

@@ -41,7 +41,11 @@ pub(super) async fn phone(session: &Session, number: &str) -> Result<(), Stop> {
 pub(super) async fn audit(session: &Session) -> Result<(), Stop> {
     let audit = session.client.audit().await?.value;
     session.output.either(&audit, || audited(&audit))?;
-    consistent(audit.consistent, "the ledger's balances are not the sums of its entries")
+    let first = audit.broken.first().map(ToString::to_string);
+    consistent(
+        audit.consistent && first.is_none(),
+        first.as_deref().unwrap_or("the ledger's balances are not the sums of its entries"),
+    )
 }
 
 /// One entry that an answer brought.
@@ -133,7 +137,7 @@ fn reconciliation(books: &Reconciliation) -> String {
 }
 
 fn audited(audit: &Audit) -> String {
-    sheet(&[
+    let mut pairs = vec![
         ("entries", count(audit.entries).into()),
         ("sellers", count(audit.sellers).into()),
         ("credits", money(audit.credits)),
@@ -146,5 +150,9 @@ fn audited(audit: &Audit) -> String {
         ("consistent", yes_or_no(audit.consistent)),
         ("applied", audit.applied.to_string().into()),
         ("digest", audit.digest.clone().into()),
-    ])
+    ];
+    pairs.extend(
+        audit.broken.iter().map(|broken| ("broken", Cell::bad(&format!("{broken} ({} in all)", broken.faults)))),
+    );
+    sheet(&pairs)
 }

@@ -27,6 +27,11 @@ impl State {
         self.time
     }
 
+    /// The time of a record that is decided at `stamp`: it only grows, and not beyond [`Time::LAST`].
+    pub fn time_at(&self, stamp: Time) -> Time {
+        self.time.max(stamp.min(Time::LAST))
+    }
+
     /// How many records were applied.
     pub fn records(&self) -> u64 {
         self.records
@@ -148,18 +153,18 @@ impl State {
         let cluster = self.genesis.as_ref()?.cluster;
         let nameless = crate::text::Name::new("-").ok()?;
         let digest = crate::key_table::KeyDigest::of(cluster, Grant::Seller(seller), &nameless, key);
-        self.keys.find(digest, self.time.max(now))
+        self.keys.find(digest, self.time_at(now))
     }
 
     /// The record that answers this command already, where it has a key that is remembered at `stamp`.
     pub fn decision_of(&self, command: &Command, stamp: Time) -> Option<RecordNumber> {
         let digest = self.key_digest(command.actor, command.idempotency_key.as_ref()?)?;
-        self.keys.find(digest, self.time.max(stamp))
+        self.keys.find(digest, self.time_at(stamp))
     }
 
     /// How many new keys may be decided at `stamp` without passing the operator's bound, `most` at most.
     pub fn key_room(&self, stamp: Time, most: u64) -> u64 {
-        self.keys.room(self.time.max(stamp), most)
+        self.keys.room(self.time_at(stamp), most)
     }
 
     /// What holds before a page (from 0); `None` past the end.

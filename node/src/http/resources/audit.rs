@@ -2,8 +2,9 @@
 
 use axum::extract::State;
 use etebar::api;
-use ledger::Audit;
 use ledger::audit::Claims;
+use ledger::{Audit, Broken, PAGE_RECORDS, page_of};
+use tracing::error;
 
 use crate::http::app::App;
 use crate::http::auth::Caller;
@@ -32,9 +33,15 @@ fn add_up(reader: &Reader, recount: &Recount, applied: u64, claims: &Claims) -> 
     let mut audit = Audit::new();
     for number in 1..=claims.records {
         recount.go_on(number)?;
+        if number % PAGE_RECORDS == 1
+            && let Some(mark) = reader.page_mark(page_of(number))
+        {
+            audit.compare_mark(&mark);
+        }
         audit.feed(&*reader.record(number)?);
     }
     let report = audit.report(claims);
+    report.broken.iter().for_each(|broken| log(broken, applied));
     let amount = |minor: i128| reader.ground.amount(minor);
     Ok(api::Audit {
         entries: report.sums.entries,
@@ -46,8 +53,24 @@ fn add_up(reader: &Reader, recount: &Recount, applied: u64, claims: &Claims) -> 
         seller_balances: amount(report.seller_balances),
         phone_balances: amount(report.phone_balances),
         treasury: amount(report.treasury),
-        consistent: report.consistent,
+        consistent: report.is_consistent(),
+        broken: report.broken.iter().map(shown).collect(),
         applied,
         digest: report.digest.to_string(),
     })
+}
+
+/// For the operator, whoever asked: the books are wrong on this node at least.
+fn log(broken: &Broken, applied: u64) {
+    let Broken { promise, faults, record, entry, detail } = broken;
+    error!(promise = promise.name(), faults, record, entry, %detail, applied, "audit found a broken promise");
+}
+
+fn shown(broken: &Broken) -> api::BrokenPromise {
+    api::BrokenPromise {
+        promise: broken.promise.name().to_owned(),
+        faults: broken.faults,
+        entry: broken.entry,
+        detail: broken.detail.clone(),
+    }
 }

@@ -1,0 +1,123 @@
+//! What a later record may refer to: charges to be reversed and credit requests to be decided, in 8 bytes a record.
+//!
+//! A slot holds a fingerprint of what the thing was, or how it ended. Two things have the same fingerprint by chance once
+//! in 2^62, and then one of another amount passes for it; all sums are checked beside it.
+
+use alloc::vec::Vec;
+
+use crate::amount::Amount;
+use crate::ids::{RecordNumber, Time, mix};
+use crate::phone::Phone;
+use crate::record::{Event, Record};
+
+/// Longest gap in the numbers over which slots are kept; beyond it the history is no history.
+const GAP_RECORDS: usize = 1_000_000;
+
+const NOTHING: u64 = 0;
+const REVERSED: u64 = 1;
+const APPROVED: u64 = 4;
+const REJECTED: u64 = 5;
+/// The low bits of what is no fingerprint have no such bit.
+const IS_THING: u64 = 0b10;
+/// Whether it is a credit request.
+const IS_REQUEST: u64 = 0b01;
+
+/// A charge or a credit request, as a fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Thing(u64);
+
+impl Thing {
+    pub(super) fn charge(seller: RecordNumber, phone: Phone, amount: Amount) -> Self {
+        Self(fingerprint([seller, phone.digits(), amount.minor()]) & !IS_REQUEST)
+    }
+
+    pub(super) fn request(seller: RecordNumber, amount: Amount, created_at: Time) -> Self {
+        Self(fingerprint([seller, amount.minor(), created_at.0]) | IS_REQUEST)
+    }
+}
+
+fn fingerprint(parts: [u64; 3]) -> u64 {
+    parts.into_iter().fold(0_u64, |hash, part| mix(hash.rotate_left(1) ^ part)) | IS_THING
+}
+
+/// How a thing ends, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Reversed,
+    Approved,
+    Rejected,
+}
+
+/// What was found where a record refers to a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is there, as it was, and had not ended.
+    Fits,
+    /// It had ended so.
+    Again(End),
+    /// It is there, and was another one.
+    Different,
+    /// No record of this kind has that number.
+    Absent,
+}
+
+/// See the head of this file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Subjects {
+    slots: Vec<u64>,
+}
+
+impl Subjects {
+    /// Keeps what a record stands for.
+    pub(super) fn keep(&mut self, record: &Record) {
+        let slot = match &record.event {
+            Event::Charged { seller, phone, amount, .. } => Thing::charge(*seller, *phone, *amount).0,
+            Event::CreditRequested { seller, amount, .. } => Thing::request(*seller, *amount, record.time).0,
+            Event::Genesis(_)
+            | Event::SellerCreated { .. }
+            | Event::SellerStatusSet { .. }
+            | Event::KeyCreated { .. }
+            | Event::KeyRevoked { .. }
+            | Event::CreditApproved { .. }
+            | Event::CreditRejected { .. }
+            | Event::Adjusted { .. }
+            | Event::Reversed { .. }
+            | Event::Refused { .. }
+            | Event::NodeRegistered { .. } => NOTHING,
+        };
+        let Some(at) = place(record.number) else { return };
+        match at.checked_sub(self.slots.len()) {
+            Some(gap) if gap <= GAP_RECORDS => {
+                self.slots.resize(at, NOTHING);
+                self.slots.push(slot);
+            }
+            // A number that was there before, or far off: told as broken elsewhere.
+            Some(_) | None => {}
+        }
+    }
+
+    /// Ends `thing`, which is said to be that of record `number`.
+    pub(super) fn take(&mut self, number: RecordNumber, thing: Thing, end: End) -> Taken {
+        let Some(slot) = place(number).and_then(|at| self.slots.get_mut(at)) else { return Taken::Absent };
+        let before = *slot;
+        let is_kind = |slot: u64| slot & IS_THING != 0 && slot & IS_REQUEST == thing.0 & IS_REQUEST;
+        let taken = match before {
+            REVERSED if end == End::Reversed => return Taken::Again(End::Reversed),
+            APPROVED if end != End::Reversed => return Taken::Again(End::Approved),
+            REJECTED if end != End::Reversed => return Taken::Again(End::Rejected),
+            slot if slot == thing.0 => Taken::Fits,
+            slot if is_kind(slot) => Taken::Different,
+            _ => return Taken::Absent,
+        };
+        *slot = match end {
+            End::Reversed => REVERSED,
+            End::Approved => APPROVED,
+            End::Rejected => REJECTED,
+        };
+        taken
+    }
+}
+
+fn place(number: RecordNumber) -> Option<usize> {
+    usize::try_from(number.checked_sub(1)?).ok()
+}

@@ -1,0 +1,49 @@
+//! Sums of entries by kind: of a whole ledger, or of one seller.
+//!
+//! Unit: minor units, signed from the sellers' side.
+
+use crate::record::{Event, Record};
+
+/// Sums of entries by kind. `credits + adjustments + charges + reversals` is what sellers hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Approved credit requests; not negative.
+    pub credits: i128,
+    /// Corrections, either way.
+    pub adjustments: i128,
+    /// Sales; not positive.
+    pub charges: i128,
+    /// Sales undone; not negative.
+    pub reversals: i128,
+    /// How many entries.
+    pub entries: u64,
+}
+
+impl Sums {
+    /// All four together.
+    pub fn total(&self) -> i128 {
+        self.credits.saturating_add(self.adjustments).saturating_add(self.charges).saturating_add(self.reversals)
+    }
+
+    /// Adds what one record moved; `true` where it moved money.
+    pub fn add(&mut self, record: &Record) -> bool {
+        let (sum, amount) = match &record.event {
+            Event::CreditApproved { request, .. } => (&mut self.credits, request.amount.plus()),
+            Event::Adjusted { amount, .. } => (&mut self.adjustments, amount.minor()),
+            Event::Charged { amount, .. } => (&mut self.charges, amount.minus()),
+            Event::Reversed { amount, .. } => (&mut self.reversals, amount.plus()),
+            Event::Genesis(_)
+            | Event::SellerCreated { .. }
+            | Event::SellerStatusSet { .. }
+            | Event::KeyCreated { .. }
+            | Event::KeyRevoked { .. }
+            | Event::CreditRequested { .. }
+            | Event::CreditRejected { .. }
+            | Event::Refused { .. }
+            | Event::NodeRegistered { .. } => return false,
+        };
+        *sum = sum.saturating_add(i128::from(amount));
+        self.entries = self.entries.saturating_add(1);
+        true
+    }
+}

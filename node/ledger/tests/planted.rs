@@ -1,0 +1,392 @@
+//! What an audit is for: histories in which a promise was broken by hand, past the rules. Each is named, and where.
+
+mod book;
+
+use std::collections::{BTreeMap, HashMap};
+
+use book::{ADMIN, Book, WINDOW_MS, amount, idempotency_key, made, name, phone};
+use ledger::{
+    Action, Audit, Balance, Broken, Change, Claims, Digest, Event, Grant, IdSpace, Note, Promise, Record, RecordNumber,
+    Refusal, RequestShown, SYSTEM_ACTOR, SellerStatus, Time, Totals, Verdict, chain_entry, chain_record,
+};
+
+/// Two sellers with credit, and what may be forged of them.
+struct Forger {
+    history: Vec<Record>,
+    seller: RecordNumber,
+    key: RecordNumber,
+    other: RecordNumber,
+    other_key: RecordNumber,
+    /// A charge of 400 and one of 300 to the same phone.
+    charge: RecordNumber,
+    /// A request of 50 without a verdict.
+    request: RecordNumber,
+}
+
+impl Forger {
+    fn new() -> Self {
+        let mut book = Book::new();
+        let (seller, key) = book.seller("shop");
+        let (other, other_key) = book.seller("other");
+        book.credit(key, 1_000);
+        book.credit(other_key, 1_000);
+        let charge = made(book.charge(key, "k1", 400));
+        made(book.charge(key, "k2", 300));
+        let request = made(book.by(key, "r1", Action::RequestCredit { amount: amount(50), note: Note::empty() }));
+        Self { history: book.history, seller, key, other, other_key, charge, request }
+    }
+
+    /// Adds a record as it stands, whatever the rules say of it.
+    fn add(mut self, actor: RecordNumber, key: &str, event: Event) -> Self {
+        let last = self.history.last().unwrap();
+        let (number, time) = (last.number + 1, last.time);
+        let idempotency_key = (!key.is_empty()).then(|| idempotency_key(key));
+        self.history.push(Record { number, time, actor, idempotency_key, event });
+        self
+    }
+
+    fn entry(&self) -> u64 {
+        self.history.iter().filter(|record| money(record).is_some()).count() as u64 + 1
+    }
+
+    fn balance(&self, seller: RecordNumber, moved: i64) -> Balance {
+        let own = self.history.iter().filter_map(money).filter(|(of, ..)| *of == seller);
+        let sum = own.map(|(_, amount, _)| amount).sum::<i64>() + moved;
+        Balance::try_from(sum.max(0).unsigned_abs()).unwrap()
+    }
+
+    fn charge(self, actor: RecordNumber, key: &str, seller: RecordNumber, sum: u64) -> Self {
+        let (entry, balance) = (self.entry(), self.balance(seller, -sum.cast_signed()));
+        self.add(actor, key, Event::Charged { seller, phone: phone(0), amount: amount(sum), entry, balance })
+    }
+
+    fn reverse(self, charge: RecordNumber, seller: RecordNumber, to: u64, sum: u64) -> Self {
+        let (entry, balance) = (self.entry(), self.balance(seller, sum.cast_signed()));
+        let (phone, amount, reason) = (phone(to), amount(sum), Note::empty());
+        self.add(ADMIN, "", Event::Reversed { charge, seller, phone, amount, reason, entry, balance })
+    }
+
+    fn shown(&self, seller: RecordNumber, sum: u64) -> RequestShown {
+        let created_at = self.history[self.request as usize - 1].time;
+        RequestShown { number: self.request, seller, amount: amount(sum), note: Note::empty(), created_at }
+    }
+
+    fn approve(self, request: RequestShown) -> Self {
+        let (entry, balance) = (self.entry(), self.balance(request.seller, request.amount.plus()));
+        self.add(ADMIN, "", Event::CreditApproved { request, reason: Note::empty(), entry, balance })
+    }
+
+    fn reject(self, request: RequestShown) -> Self {
+        self.add(ADMIN, "", Event::CreditRejected { request, reason: Note::empty() })
+    }
+
+    /// The names of what an audit finds, each with the record and the entry where it is broken first.
+    #[track_caller]
+    fn finds(&self, expected: &[(Promise, Option<u64>)]) {
+        let found = found(&self.history, &claims(&self.history));
+        let named: Vec<_> = found.iter().map(|broken| (broken.promise, broken.entry)).collect();
+        assert_eq!(named, expected, "{found:?}");
+        let last = self.history.last().unwrap().number;
+        assert!(found.iter().all(|broken| broken.record == last && !broken.detail.is_empty()), "{found:?}");
+    }
+}
+
+/// Seller, amount from its side, and phone of what a record moved.
+fn money(record: &Record) -> Option<(RecordNumber, i64, Option<u64>)> {
+    match &record.event {
+        Event::CreditApproved { request, .. } => Some((request.seller, request.amount.plus(), None)),
+        Event::Adjusted { seller, amount, .. } => Some((*seller, amount.minor(), None)),
+        Event::Charged { seller, phone, amount, .. } => Some((*seller, amount.minus(), Some(phone.digits()))),
+        Event::Reversed { seller, phone, amount, .. } => Some((*seller, amount.plus(), Some(phone.digits()))),
+        _ => None,
+    }
+}
+
+/// What a ledger would claim whose sums and chains fit its records, wrong as these may be.
+fn claims(history: &[Record]) -> Claims {
+    let ids = IdSpace::new(book::genesis().cluster);
+    let mut names = HashMap::from([(SYSTEM_ACTOR, "etebar"), (ADMIN, "admin")]);
+    let (mut digest, mut entry_digest, mut totals) = (Digest::ZERO, Digest::ZERO, Totals::default());
+    let (mut balances, mut entries) = (BTreeMap::new(), 0);
+    for record in history {
+        digest = chain_record(&digest, record);
+        match &record.event {
+            Event::SellerCreated { .. } => *balances.entry(record.number).or_default() = 0,
+            Event::KeyCreated { name, .. } => *names.entry(record.number).or_default() = name.as_str(),
+            _ => {}
+        }
+        let Some((seller, amount, phone)) = money(record) else { continue };
+        entries += 1;
+        let actor = names.get(&record.actor).copied().unwrap_or_default();
+        entry_digest = chain_entry(&entry_digest, &record.entry(&ids, actor).unwrap());
+        let amount = i128::from(amount);
+        *balances.entry(seller).or_default() += amount;
+        totals.sellers += amount;
+        *if phone.is_some() { &mut totals.phones } else { &mut totals.treasury } -= amount;
+    }
+    Claims { records: history.len() as u64, entries, digest, entry_digest, totals, balances }
+}
+
+fn found(history: &[Record], claims: &Claims) -> Vec<Broken> {
+    let mut audit = Audit::new();
+    history.iter().for_each(|record| audit.feed(record));
+    audit.report(claims).broken
+}
+
+fn promises(history: &[Record], claims: &Claims) -> Vec<Promise> {
+    found(history, claims).into_iter().map(|broken| broken.promise).collect()
+}
+
+#[test]
+fn an_honest_history_breaks_nothing() {
+    let forger = Forger::new();
+    let (seller, charge) = (forger.seller, forger.charge);
+    let shown = forger.shown(seller, 50);
+    let forger = forger.approve(shown).reverse(charge, seller, 0, 400);
+    forger.finds(&[]);
+    let mut state = ledger::State::new();
+    forger.history.iter().for_each(|record| state.apply(record));
+    assert_eq!(Claims::of(&state), claims(&forger.history));
+}
+
+#[test]
+fn a_second_reversal_is_named() {
+    let forger = Forger::new();
+    let (seller, key, charge) = (forger.seller, forger.key, forger.charge);
+    let twice = forger.reverse(charge, seller, 0, 400).charge(key, "k3", seller, 400);
+    twice.reverse(charge, seller, 0, 400).finds(&[(Promise::ReversalsOnce, Some(7))]);
+}
+
+#[test]
+fn a_reversal_of_nothing_is_named() {
+    for nothing in [0, 1, 2, 1_000, u64::MAX] {
+        let forger = Forger::new();
+        let seller = forger.seller;
+        forger.reverse(nothing, seller, 0, 400).finds(&[(Promise::ReversalsOnce, Some(5))]);
+    }
+    let forger = Forger::new();
+    let (seller, request) = (forger.seller, forger.request);
+    forger.reverse(request, seller, 0, 50).finds(&[(Promise::ReversalsOnce, Some(5))]);
+}
+
+#[test]
+fn a_reversal_of_another_amount_seller_or_phone_is_named() {
+    let forger = Forger::new;
+    let (seller, other, charge) = (forger().seller, forger().other, forger().charge);
+    forger().reverse(charge, seller, 0, 399).finds(&[(Promise::ReversalsOnce, Some(5))]);
+    forger().reverse(charge, other, 0, 400).finds(&[(Promise::ReversalsOnce, Some(5))]);
+    let elsewhere = [(Promise::ReversalsOnce, Some(5)), (Promise::PhoneBalances, Some(5))];
+    forger().reverse(charge, seller, 1, 400).finds(&elsewhere);
+}
+
+#[test]
+fn a_phone_below_zero_is_named() {
+    let forger = Forger::new();
+    let (seller, charge) = (forger.seller, forger.charge);
+    let below = [(Promise::ReversalsOnce, Some(5)), (Promise::PhoneBalances, Some(5))];
+    forger.reverse(charge, seller, 0, 701).finds(&below);
+}
+
+#[test]
+fn a_request_with_two_verdicts_is_named() {
+    let forger = Forger::new;
+    let shown = forger().shown(forger().seller, 50);
+    let twice = [(Promise::RequestsOnce, Some(6))];
+    forger().approve(shown.clone()).approve(shown.clone()).finds(&twice);
+    forger().reject(shown.clone()).approve(shown.clone()).finds(&[(Promise::RequestsOnce, Some(5))]);
+    forger().approve(shown.clone()).reject(shown.clone()).finds(&[(Promise::RequestsOnce, None)]);
+    forger().reject(shown.clone()).reject(shown).finds(&[(Promise::RequestsOnce, None)]);
+}
+
+#[test]
+fn a_verdict_on_another_request_than_was_filed_is_named() {
+    let forger = Forger::new;
+    let once = [(Promise::RequestsOnce, Some(5))];
+    forger().approve(forger().shown(forger().seller, 51)).finds(&once);
+    forger().approve(forger().shown(forger().other, 50)).finds(&once);
+    for nothing in [0, forger().charge, 1_000] {
+        let shown = RequestShown { number: nothing, ..forger().shown(forger().seller, 50) };
+        forger().approve(shown).finds(&once);
+    }
+}
+
+#[test]
+fn a_seller_below_zero_is_named() {
+    let forger = Forger::new();
+    let (seller, key) = (forger.seller, forger.key);
+    let below = [(Promise::RunningBalances, Some(5)), (Promise::NeverNegative, Some(5))];
+    forger.charge(key, "k3", seller, 301).finds(&below);
+}
+
+#[test]
+fn a_wrong_running_balance_is_named() {
+    let forger = Forger::new();
+    let (seller, entry) = (forger.seller, forger.entry());
+    let (amount, reason, balance) = (Change::new(5).unwrap(), Note::empty(), Balance::try_from(306).unwrap());
+    let wrong = Event::Adjusted { seller, amount, reason, entry, balance };
+    forger.add(ADMIN, "", wrong).finds(&[(Promise::RunningBalances, Some(5))]);
+}
+
+#[test]
+fn an_entry_of_no_seller_is_named() {
+    let forger = Forger::new();
+    let (entry, balance, amount) = (forger.entry(), Balance::try_from(5).unwrap(), Change::new(5).unwrap());
+    let nobodys = Event::Adjusted { seller: 999, amount, reason: Note::empty(), entry, balance };
+    let history = forger.add(ADMIN, "", nobodys).history;
+    assert!(promises(&history, &claims(&history)).contains(&Promise::SellerBalances));
+}
+
+#[test]
+fn gaps_and_doubles_in_numbers_are_named() {
+    let numbered = |change: &dyn Fn(&mut Record)| {
+        let mut history = Forger::new().history;
+        change(history.last_mut().unwrap());
+        assert_eq!(
+            promises(&history, &Claims { records: history.last().unwrap().number, ..claims(&history) }),
+            [Promise::Numbered]
+        );
+    };
+    numbered(&|record| record.number += 1);
+    numbered(&|record| record.number -= 1);
+    let at = Forger::new().entry();
+    for entry in [at - 1, at + 1] {
+        let forger = Forger::new();
+        let (seller, balance, amount) = (forger.seller, forger.balance(forger.seller, 5), Change::new(5).unwrap());
+        let event = Event::Adjusted { seller, amount, reason: Note::empty(), entry, balance };
+        forger.add(ADMIN, "", event).finds(&[(Promise::Numbered, Some(at))]);
+    }
+}
+
+#[test]
+fn a_history_that_is_cut_short_or_longer_than_the_ledger_is_named() {
+    let history = Forger::new().history;
+    let whole = claims(&history);
+    assert!(promises(&history[..history.len() - 1], &whole).contains(&Promise::Numbered));
+    assert!(promises(&history, &claims(&history[..history.len() - 1])).contains(&Promise::Numbered));
+}
+
+#[test]
+fn time_that_goes_back_is_named() {
+    let mut forger = Forger::new();
+    forger.history.last_mut().unwrap().time = Time(1);
+    forger.finds(&[(Promise::Numbered, None)]);
+}
+
+#[test]
+fn a_second_genesis_is_named_and_a_ledger_without_one() {
+    Forger::new().add(SYSTEM_ACTOR, "", Event::Genesis(book::genesis())).finds(&[(Promise::Numbered, None)]);
+    let mut history = Forger::new().history;
+    history.remove(0);
+    assert!(promises(&history, &claims(&history)).contains(&Promise::Numbered));
+}
+
+#[test]
+fn a_second_decision_under_a_key_within_its_window_is_named() {
+    let after = |ms: u64, seller: RecordNumber, key: RecordNumber| {
+        let mut forger = Forger::new().charge(key, "k1", seller, 1);
+        forger.history.last_mut().unwrap().time.0 += ms;
+        forger
+    };
+    let Forger { seller, key, other, other_key, .. } = Forger::new();
+    after(0, seller, key).finds(&[(Promise::KeysOnce, Some(5))]);
+    after(WINDOW_MS - 1, seller, key).finds(&[(Promise::KeysOnce, Some(5))]);
+    after(WINDOW_MS, seller, key).finds(&[]);
+    after(0, other, other_key).finds(&[]);
+    let refusal = Refusal::InsufficientCredit { balance: Balance::ZERO };
+    let action = Action::Charge { phone: phone(0), amount: amount(400) };
+    Forger::new().add(key, "k1", Event::Refused { action, refusal }).finds(&[(Promise::KeysOnce, None)]);
+}
+
+#[test]
+fn what_was_decided_for_one_who_may_not_is_named() {
+    let Forger { seller, key, other, other_key, .. } = Forger::new();
+    let named = [(Promise::Authorised, Some(5))];
+    for actor in [ADMIN, other_key, SYSTEM_ACTOR, seller, 999] {
+        Forger::new().charge(actor, "", seller, 1).finds(&named);
+    }
+    Forger::new().add(ADMIN, "", Event::KeyRevoked { key }).charge(key, "", seller, 1).finds(&named);
+    let suspended = |status| {
+        let (name, balance, created_at) = (name("shop"), Balance::ZERO, Time(1));
+        Event::SellerStatusSet { seller, status, name, balance, created_at }
+    };
+    let forger = Forger::new().add(ADMIN, "", suspended(SellerStatus::Suspended));
+    forger.charge(key, "", seller, 1).finds(&named);
+    let forger = Forger::new().add(ADMIN, "", suspended(SellerStatus::Suspended));
+    let forger = forger.add(ADMIN, "", suspended(SellerStatus::Active));
+    forger.charge(key, "", seller, 1).charge(other_key, "", other, 1).finds(&[]);
+    let refused = |action| Event::Refused { action, refusal: Refusal::LimitExceeded };
+    let reversal = || Action::Reverse { charge: 1, reason: Note::empty() };
+    let verdict = Action::DecideCredit { request: 1, verdict: Verdict::Approved, reason: Note::empty() };
+    for (actor, action) in [(key, reversal()), (999, reversal()), (SYSTEM_ACTOR, verdict)] {
+        Forger::new().add(actor, "", refused(action)).finds(&[(Promise::Authorised, None)]);
+    }
+    let made = Event::KeyCreated { name: name("thief"), grant: Grant::Admin, hash: ledger::KeyHash([9; 32]) };
+    for actor in [key, SYSTEM_ACTOR] {
+        Forger::new().add(actor, "", made.clone()).finds(&[(Promise::Authorised, None)]);
+    }
+}
+
+type Lie = fn(&mut Claims);
+
+#[test]
+fn a_ledger_that_claims_other_sums_or_chains_than_its_records_have_is_named() {
+    let history = Forger::new().history;
+    let honest = || claims(&history);
+    let cases: [(Lie, Promise); 8] = [
+        (|claims| claims.totals.treasury -= 1, Promise::SumsEqual),
+        (|claims| claims.totals.sellers += 1, Promise::SumsEqual),
+        (|claims| claims.totals.phones += 1, Promise::PhoneBalances),
+        (|claims| *claims.balances.first_entry().unwrap().get_mut() += 1, Promise::SellerBalances),
+        (|claims| claims.balances.retain(|seller, _| *seller != 2), Promise::SellerBalances),
+        (|claims| *claims.balances.entry(999).or_default() = 0, Promise::SellerBalances),
+        (|claims| claims.entry_digest = Digest([7; 32]), Promise::DigestChain),
+        (|claims| claims.digest = Digest([7; 32]), Promise::RecordChain),
+    ];
+    for (change, promise) in cases {
+        let mut claims = honest();
+        change(&mut claims);
+        assert_eq!(promises(&history, &claims), [promise]);
+    }
+}
+
+#[test]
+fn a_page_whose_published_digests_are_not_its_entries_is_named() {
+    let mut book = Book::new();
+    let (_, key) = book.seller("shop");
+    book.credit(key, 1_000);
+    for i in 0..200 {
+        made(book.charge(key, &format!("k{i}"), 1));
+    }
+    let broken = |change: &dyn Fn(&mut ledger::PageMark)| {
+        let mut audit = Audit::new();
+        for record in &book.history {
+            if record.number % ledger::PAGE_RECORDS == 1 {
+                let page = ledger::page_of(record.number);
+                let mut mark = *book.state.page_mark(page).unwrap();
+                if page == 2 {
+                    change(&mut mark);
+                }
+                audit.compare_mark(&mark);
+            }
+            audit.feed(record);
+        }
+        let broken = audit.report(&Claims::of(&book.state)).broken;
+        broken.iter().map(|broken| (broken.promise, broken.record)).collect::<Vec<_>>()
+    };
+    assert_eq!(broken(&|_| ()), []);
+    assert_eq!(broken(&|mark| mark.entry_digest = Digest::ZERO), [(Promise::DigestChain, 129)]);
+    assert_eq!(broken(&|mark| mark.record_digest = Digest::ZERO), [(Promise::RecordChain, 129)]);
+    assert_eq!(broken(&|mark| mark.entries += 1), [(Promise::RecordChain, 129)]);
+}
+
+#[test]
+fn however_much_is_broken_the_report_is_bounded_and_counts() {
+    let mut forger = Forger::new();
+    let (seller, key) = (forger.seller, forger.key);
+    for _ in 0..500 {
+        forger = forger.charge(key, "k1", seller, 900);
+    }
+    let found = found(&forger.history, &claims(&forger.history));
+    let named: Vec<_> = found.iter().map(|broken| (broken.promise, broken.faults)).collect();
+    assert_eq!(named, [(Promise::RunningBalances, 500), (Promise::NeverNegative, 500), (Promise::KeysOnce, 500)]);
+}
