@@ -70,7 +70,7 @@ pub struct InitArgs {
     /// Decimal places of an amount.
     #[arg(long, env = "ETEBAR_PLACES", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4))]
     pub places: u8,
-    /// How long an idempotency key is remembered, in ledger time.
+    /// How long an idempotency key is remembered, in ledger time: at least 1s; under 1m is for tests alone.
     #[arg(long, env = "ETEBAR_KEY_WINDOW", default_value = "24h", value_parser = parse_duration)]
     pub key_window: Duration,
     /// How many idempotency keys are remembered at most.
@@ -94,6 +94,9 @@ impl InitArgs {
         }
         if self.key_window > KEY_WINDOW_MAX {
             return Err("--key-window is at most 3650d".to_owned());
+        }
+        if self.key_window < KEY_WINDOW_MIN {
+            return Err("--key-window is at least 1s: a retry after it is sold twice".to_owned());
         }
         if !members.contains_key(&self.id) {
             return Err(format!("--id {} is not among the members", self.id));
@@ -160,6 +163,10 @@ pub struct RunArgs {
     /// Most open connections of clients; more wait to be accepted [default: 10000]
     #[arg(long, env = "ETEBAR_CONNECTIONS_MAX")]
     pub connections_max: Option<u64>,
+    /// Say that this node's clock is right, for this start alone: where this node leads, ledger time starts at its clock and
+    /// follows it, although no other node's clock confirms it. Set forward wrongly, it lets idempotency keys be forgotten
+    #[arg(long, env = "ETEBAR_TRUST_CLOCK")]
+    pub trust_clock: bool,
     /// What to log, as `info` or `warn,etebar_node=debug` [default: info,openraft=error,sled=off]
     #[arg(long, env = "ETEBAR_LOG_LEVEL")]
     pub log_level: Option<String>,
@@ -198,12 +205,18 @@ pub struct Settings {
     pub waiting_max: usize,
     /// Most open connections.
     pub connections_max: usize,
+    /// Whether the operator says that this node's clock is right.
+    pub trust_clock: bool,
     /// What to log.
     pub log_level: String,
 }
 
 /// Longest memory of an idempotency key: ten years.
 const KEY_WINDOW_MAX: Duration = Duration::from_secs(3_650 * 86_400);
+/// Shortest memory of an idempotency key. Source: callers retry a lost answer, over a network and an election, for longer.
+const KEY_WINDOW_MIN: Duration = Duration::from_secs(1);
+/// Memories shorter than this are told of, in milliseconds. Source: the client library retries for half a minute.
+const KEY_WINDOW_SHORT_MS: u64 = 60_000;
 /// Least bytes of the disk to keep. Source: eight segments of the databases, so that what was accepted can be written.
 const DISK_RESERVE_MIN: u64 = 16 << 20;
 /// Largest body that can be asked for, in bytes: a batch of 8,000 charges has less than 2 MiB.
@@ -242,6 +255,7 @@ impl RunArgs {
                 1,
                 1 << 20,
             )?,
+            trust_clock: self.trust_clock || file.trust_clock,
             log_level: self.log_level.or(file.log_level).unwrap_or_else(|| "info,openraft=error,sled=off".to_owned()),
         };
         settings.check()?;
@@ -272,6 +286,16 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// What to tell an operator whose clients may retry for longer than their keys are remembered.
+pub fn key_window_warning(key_window_ms: u64) -> Option<String> {
+    (key_window_ms < KEY_WINDOW_SHORT_MS).then(|| {
+        format!(
+            "idempotency keys are remembered for {key_window_ms} ms only, which is for tests: a charge that is retried \
+             later than that is sold twice; in production make the cluster with --key-window 24h"
+        )
+    })
 }
 
 fn within(name: &str, value: u64, least: u64, most: u64) -> Result<usize, String> {
@@ -365,6 +389,23 @@ mod tests {
         assert!(run(&["--log-bytes", "5"]).unwrap_err().contains("at least 16777216"));
         assert!(run(&["--election-max", "100ms"]).unwrap_err().contains("election"));
         assert!(run(&["--heartbeat", "fast"]).is_err());
+    }
+
+    #[test]
+    fn a_key_window_is_a_second_at_least_and_told_of_below_a_minute() {
+        let init = |window: &str| {
+            let line = ["etebar-node", "init", "--data-dir", "d", "--id", "1", "--key-window", window];
+            let more = ["--cluster-id", "00000000-0000-0000-0000-000000000001", "--member", "1=a:1/b:2"];
+            let hash = "0".repeat(64);
+            let line = line.into_iter().chain(more).chain(["--admin-key-hash", hash.as_str()]);
+            let Verb::Init(init) = CommandLine::try_parse_from(line).unwrap().verb else { panic!("init") };
+            init.member_map().map(|_| key_window_warning(init.key_window.as_millis() as u64).is_some())
+        };
+        for short in ["1ms", "999ms", "1ns"] {
+            let told = init(short).unwrap_err();
+            assert!(told.contains("at least 1s") && !told.contains('\n'), "{told}");
+        }
+        assert_eq!((init("1s"), init("59s"), init("1m"), init("24h")), (Ok(true), Ok(true), Ok(false), Ok(false)));
     }
 
     #[test]

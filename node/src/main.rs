@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use etebar_node::config::{CommandLine, InitArgs, RunArgs, Settings, Verb};
+use etebar_node::config::{CommandLine, InitArgs, RunArgs, Settings, Verb, key_window_warning};
 use etebar_node::http::{self, App, Limits};
 use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, MemberDisks};
@@ -130,6 +130,9 @@ fn init(arguments: &InitArgs) -> Result<(), Failure> {
     runtime(1)?.block_on(disks.create()).map_err(failed)?;
     drop(disks);
     DataDir::finish(path, &identity, &MemberDisks::FOLDERS).map_err(refused)?;
+    if let Some(warning) = key_window_warning(identity.genesis.key_window_ms) {
+        eprintln!("etebar-node: warning: {warning}");
+    }
     println!("made {} for member {} of cluster {}", path.display(), identity.node, identity.cluster);
     Ok(())
 }
@@ -161,6 +164,12 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     let api_listen = settings.api_listen.map_or_else(|| own.api.clone(), |address| address.to_string());
     let not_listening = |error| failed(format!("could not listen for the API on {api_listen}: {error}"));
     let claimed = claim(&api_listen).await.map_err(not_listening)?;
+    if let Some(warning) = key_window_warning(data_dir.identity.genesis.key_window_ms) {
+        warn!("{warning}");
+    }
+    if settings.trust_clock {
+        warn!("--trust-clock: if this node leads, ledger time follows its clock; leave it out at the next start");
+    }
     info!(node = data_dir.identity.node, "member starts: it reads its history");
     let disks = MemberDisks::open(&data_dir.path).map_err(|error| not_started(ClusterError::Storage(error)))?;
     let starting = Cluster::start(cluster_settings(settings, data_dir)?, disks, Clock::system());
@@ -251,6 +260,7 @@ fn cluster_settings(settings: &Settings, data_dir: &DataDir) -> Result<ClusterSe
         election_max: settings.election_max,
         log_bytes: settings.log_bytes,
         waiting_max: settings.waiting_max,
+        trust_clock: settings.trust_clock,
     })
 }
 

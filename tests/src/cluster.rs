@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::clocks;
 use crate::disk_faults;
 use crate::http::{Connection, Request};
 use crate::member::Member;
@@ -23,6 +24,7 @@ pub struct Plan {
     settings: Vec<(String, String)>,
     data: Option<PathBuf>,
     disk_faults: bool,
+    clocks: bool,
 }
 
 /// A cluster: its members, its admin key, its folder.
@@ -39,7 +41,7 @@ pub struct Cluster {
 impl Plan {
     /// Three members with the default settings; the name is for its folder.
     pub fn new(name: &str) -> Plan {
-        Plan { name: name.to_owned(), members: 3, settings: Vec::new(), data: None, disk_faults: false }
+        Plan { name: name.to_owned(), members: 3, settings: Vec::new(), data: None, disk_faults: false, clocks: false }
     }
 
     #[must_use]
@@ -59,6 +61,13 @@ impl Plan {
     #[must_use]
     pub fn disk_faults(mut self) -> Plan {
         self.disk_faults = true;
+        self
+    }
+
+    /// Lets the clocks of its members be set, with [`Member::set_clock`]; not together with disk faults.
+    #[must_use]
+    pub fn clocks(mut self) -> Plan {
+        self.clocks = true;
         self
     }
 
@@ -93,6 +102,9 @@ impl Plan {
                 let mut settings = self.settings.clone();
                 if self.disk_faults {
                     settings.extend(disk_faults::settings(&log));
+                }
+                if self.clocks {
+                    settings.extend(clocks::settings(&log));
                 }
                 Member::new(id, api, data.join(format!("node-{id}")), log, settings)
             })

@@ -8,6 +8,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::clocks;
 use crate::disk_faults::{self, DiskFault};
 use crate::http::{Connection, Request, Response};
 use crate::wait::{self, until};
@@ -114,6 +115,11 @@ impl Member {
     /// Makes its disk fail in this way from now on, or be well again; its cluster was planned with disk faults.
     pub fn ail(&self, fault: DiskFault) {
         disk_faults::tell(&disk_faults::file_beside(&self.log), fault);
+    }
+
+    /// Sets its clock so many seconds ahead of the right time; its cluster was planned with clocks.
+    pub fn set_clock(&self, ahead_seconds: i64) {
+        clocks::tell(&clocks::file_beside(&self.log), ahead_seconds);
     }
 
     /// True while its process lives, paused or not.

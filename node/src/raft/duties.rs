@@ -12,10 +12,12 @@ use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::clocks::notices::notice;
+use super::clocks::verdict::ClockVerdict;
 use super::life::end_raft;
 use super::link::message::{Request, Response};
+use super::link::told::Told;
 use super::member::Member;
-use super::neighbours::ClockVerdict;
 use super::network::PeerLinks;
 use crate::runtime;
 use crate::storage::{StorageError, TypeConfig};
@@ -93,7 +95,7 @@ async fn tell(member: Arc<Member>, links: PeerLinks) {
     // A peer that does not answer is seen by its silence.
     if let Ok(Response::Status(said)) = links.control.call(status, asked + STATUS).await {
         member.hear(&said);
-        member.neighbours.hear_clock(said.node, said.clock_ms, member.clock.now_ms(), asked);
+        member.neighbours.hear_clock(said.node, said.clock_ms, asked);
     }
 }
 
@@ -215,18 +217,18 @@ fn purge_point(
     Ok(low)
 }
 
-/// A clock far from the others' would forget keys early or never: such a member does not lead.
+/// Lets ledger time follow the clocks that can be trusted. A member whose clock is far from the others' does not lead: until
+/// its clock is right, ledger time would only be kept from following it.
 async fn watch_clock(member: Arc<Member>) {
     let mut ticks = every(ROUND);
-    let mut was = ClockVerdict::TooFew;
+    let mut was = ClockVerdict::Alone;
+    let told = Told::default();
     loop {
         ticks.tick().await;
-        if member.stamps.was_set() {
-            tracing::warn!("the clock was set: nothing is stamped with it before it was compared with the others'");
-            member.neighbours.forget_clocks();
-        }
-        let verdict = member.neighbours.clock_verdict();
-        member.stamps.judge(verdict);
+        let clocks = member.neighbours.clocks(member.clock.now_ms());
+        let state = member.stamps.judge(clocks, member.raft.voter_ids().count());
+        notice(state, member.leads(), &told);
+        let verdict = clocks.verdict;
         match verdict {
             ClockVerdict::Off(ms) => {
                 if !matches!(was, ClockVerdict::Off(_)) {
@@ -237,7 +239,7 @@ async fn watch_clock(member: Arc<Member>) {
                     hand_over(&member).await;
                 }
             }
-            ClockVerdict::TooFew | ClockVerdict::Good => {
+            ClockVerdict::Alone | ClockVerdict::Near | ClockVerdict::Apart { .. } | ClockVerdict::Good => {
                 if matches!(was, ClockVerdict::Off(_)) {
                     tracing::info!("clock is right again: this member may lead");
                 }

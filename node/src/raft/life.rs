@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::answers::ClusterError;
 use super::checkpoint::Checkpointer;
+use super::clocks::Stamps;
 use super::duties;
 use super::link::hello::Acquaintances;
 use super::link::serve::serve;
@@ -29,7 +30,6 @@ use super::read::ReadGate;
 use super::replica::Shared;
 use super::settings::ClusterSettings;
 use super::snapshot::{SnapshotReceiver, SnapshotSender};
-use super::stamps::Stamps;
 use crate::runtime::net::TcpListener;
 use crate::runtime::{self, Clock};
 use crate::storage::disk::open_sled;
@@ -103,7 +103,7 @@ pub(super) async fn start(
         .await
         .map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
 
-    let stamps = Arc::new(Stamps::new(clock.clone()));
+    let stamps = Arc::new(Stamps::new(clock.clone(), settings.genesis.key_window_ms, settings.trust_clock));
     let member = Arc::new(Member {
         me,
         proposer: Proposer::start(raft.clone(), log.clone(), shared.clone(), stamps.clone(), settings.waiting_max),

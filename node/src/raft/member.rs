@@ -11,6 +11,7 @@ use openraft::async_runtime::{Instant as _, WatchReceiver};
 use tokio::time::Instant;
 
 use super::checkpoint::Checkpointer;
+use super::clocks::Stamps;
 use super::link::append::{Append, Appended};
 use super::link::frame::LinkError;
 use super::link::hello::{Connection, Identity};
@@ -24,7 +25,6 @@ use super::read::ReadGate;
 use super::replica::Shared;
 use super::settings::ClusterSettings;
 use super::snapshot::SnapshotReceiver;
-use super::stamps::Stamps;
 use crate::runtime::Clock;
 use crate::storage::{self, History, LogStore};
 
@@ -152,6 +152,7 @@ impl Member {
             applied,
             digest,
             failure: self.ailment(),
+            ledger_time: self.stamps.told(),
         }
     }
 
@@ -162,6 +163,9 @@ impl Member {
             return;
         }
         self.neighbours.hear(said, &self.shared);
+        if let Some(ledger_time) = said.ledger_time {
+            self.stamps.hear(ledger_time, said.leader == Some(said.node));
+        }
         let differing = self.neighbours.differing();
         if differing.len() * 2 >= self.members().len() {
             self.shared.fail(format!(

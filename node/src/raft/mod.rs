@@ -1,7 +1,7 @@
 //! All that knows openraft (shared with storage): one member of the cluster.
 //!
 //! Read in this order: [`cluster`] (what the rest of the node sees), [`submit`] and [`proposer`] (from commands to one
-//! log entry), [`machine`] and [`apply`] (from entries to decisions), [`read`] (positions for reads), [`checkpoint`] and
+//! log entry), [`clocks`] (what the entry is stamped with), [`machine`] and [`apply`] (from entries to decisions), [`read`] (positions for reads), [`checkpoint`] and
 //! [`snapshot`] (what is durable of the history, and how it gets to a member that lacks it), [`link`] and [`network`]
 //! (how members talk), [`change`] (who they are), [`duties`] (what a member does by itself), [`life`] (how it starts and stops).
 
@@ -9,6 +9,7 @@ pub mod answers;
 mod apply;
 pub mod change;
 mod checkpoint;
+mod clocks;
 pub mod cluster;
 mod duties;
 pub mod key_ring;
@@ -23,7 +24,6 @@ mod read;
 mod replica;
 pub mod settings;
 pub(crate) mod snapshot;
-mod stamps;
 #[cfg(feature = "simulation")]
 pub mod standing;
 mod submit;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::clocks::verdict::ClocksHeard;
 use super::link::message::Heartbeat;
 use super::replica::Shared;
 
@@ -15,10 +16,8 @@ use super::replica::Shared;
 const HEARD_WITHIN: Duration = Duration::from_millis(1_000);
 /// A clock read over a round trip longer than this says nothing.
 const CLOCK_ROUND_TRIP: Duration = Duration::from_millis(1_000);
-/// A clock further from the median than this does not stamp ledger time, in milliseconds.
-pub const CLOCK_OFF_MS: i64 = 5_000;
-/// Fewer clocks than this have no meaningful median.
-const CLOCKS: usize = 3;
+/// A clock read longer ago than this says nothing.
+const CLOCK_WITHIN: Duration = Duration::from_millis(2_000);
 
 /// What was last heard of one member.
 #[derive(Debug, Clone)]
@@ -28,8 +27,8 @@ struct Neighbour {
     applied: u64,
     incarnation: ledger::Incarnation,
     failure: Option<String>,
-    /// Its clock less ours, in milliseconds, and when that was found.
-    clock: Option<(i64, Instant)>,
+    /// Its clock, in milliseconds since the Unix epoch, and when it was read.
+    clock: Option<(u64, Instant)>,
     differs: bool,
 }
 
@@ -44,17 +43,6 @@ pub struct Heard {
     pub incarnation: ledger::Incarnation,
     /// Heard lately, and well.
     pub healthy: bool,
-}
-
-/// How this member's clock stands among those heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClockVerdict {
-    /// Too few were heard to judge.
-    TooFew,
-    /// Near the median.
-    Good,
-    /// So many milliseconds ahead of the median (behind, where negative).
-    Off(i64),
 }
 
 /// All that is heard of the others.
@@ -90,20 +78,14 @@ impl Neighbours {
         neighbour.differs |= differs;
     }
 
-    /// Takes in a member's clock, asked at `asked` and answered now, when ours was `ours_ms`.
-    pub fn hear_clock(&self, node: u64, theirs_ms: u64, ours_ms: u64, asked: Instant) {
+    /// Takes in a member's clock, asked at `asked` and answered now.
+    pub fn hear_clock(&self, node: u64, theirs_ms: u64, asked: Instant) {
         if asked.elapsed() > CLOCK_ROUND_TRIP {
             return;
         }
-        let off = i64::try_from(i128::from(theirs_ms) - i128::from(ours_ms)).unwrap_or(i64::MAX);
         if let Some(neighbour) = self.lock().get_mut(&node) {
-            neighbour.clock = Some((off, Instant::now()));
+            neighbour.clock = Some((theirs_ms, Instant::now()));
         }
-    }
-
-    /// Forgets what the others' clocks said: ours was set since.
-    pub fn forget_clocks(&self) {
-        self.lock().values_mut().for_each(|neighbour| neighbour.clock = None);
     }
 
     /// Forgets all that are not to be kept: they were removed.
@@ -131,41 +113,15 @@ impl Neighbours {
         self.lock().iter().filter(|(_, neighbour)| neighbour.differs).map(|(node, _)| *node).collect()
     }
 
-    /// How our clock stands.
-    pub fn clock_verdict(&self) -> ClockVerdict {
-        let fresh = |(off, found): (i64, Instant)| (found.elapsed() < HEARD_WITHIN * 2).then_some(off);
-        let mut offs: Vec<i64> = self.lock().values().filter_map(|neighbour| neighbour.clock.and_then(fresh)).collect();
-        offs.push(0);
-        judge_clock(offs)
-    }
-}
-
-/// `offs` are all clocks less ours, ours (0) included.
-fn judge_clock(mut offs: Vec<i64>) -> ClockVerdict {
-    if offs.len() < CLOCKS {
-        return ClockVerdict::TooFew;
-    }
-    offs.sort_unstable();
-    let median = offs.get(offs.len() / 2).copied().unwrap_or(0);
-    if median.saturating_abs() > CLOCK_OFF_MS { ClockVerdict::Off(median.saturating_neg()) } else { ClockVerdict::Good }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_clock_of_three_that_is_ahead_is_off() {
-        assert_eq!(judge_clock(vec![-9_000, -9_001, 0]), ClockVerdict::Off(9_000));
-    }
-
-    #[test]
-    fn a_clock_near_the_median_is_good_whatever_another_says() {
-        assert_eq!(judge_clock(vec![172_800_000, 12, 0]), ClockVerdict::Good);
-    }
-
-    #[test]
-    fn two_clocks_are_too_few_to_judge() {
-        assert_eq!(judge_clock(vec![90_000, 0]), ClockVerdict::TooFew);
+    /// What the clocks heard lately say of ours, which shows `ours_ms`. They go on with the monotonic clock meanwhile, so that
+    /// a clock of ours that was set just now shows at once.
+    pub fn clocks(&self, ours_ms: u64) -> ClocksHeard {
+        let off = |(theirs_ms, read): (u64, Instant)| {
+            let passed = read.elapsed();
+            let off = i128::from(theirs_ms) + i128::try_from(passed.as_millis()).ok()? - i128::from(ours_ms);
+            (passed < CLOCK_WITHIN).then(|| i64::try_from(off).unwrap_or(if off < 0 { i64::MIN } else { i64::MAX }))
+        };
+        let others: Vec<i64> = self.lock().values().filter_map(|neighbour| neighbour.clock.and_then(off)).collect();
+        ClocksHeard::of(&others)
     }
 }

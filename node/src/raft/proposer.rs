@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ledger::{Action, Command, Time};
+use ledger::{Action, Command, NodeNumber, Time};
+use openraft::ServerState;
+use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, RaftError};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::clocks::Stamps;
 use super::link::message::{Commands, NotDecided};
 use super::machine::EtebarRaft;
 use super::replica::Shared;
-use super::stamps::Stamps;
 use crate::runtime;
 use crate::storage::LogStore;
 use crate::storage::codec;
@@ -35,6 +37,10 @@ const CROWDED_WAIT: Duration = Duration::from_millis(200);
 const BEHIND_WAIT: Duration = Duration::from_millis(1_000);
 /// How often it looks whether it still has to.
 const CROWDED_LOOK: Duration = Duration::from_millis(2);
+
+/// Longest wait of a new leader for the others' clocks, where nobody told it of ledger time. Source: the longest wait for a
+/// peer's status.
+const CLOCKS_WAIT: Duration = Duration::from_millis(1_000);
 
 /// How often a leader that has not applied its whole log looks at it again.
 const APPLIED_LOOK: Duration = Duration::from_millis(20);
@@ -182,6 +188,7 @@ async fn run(proposing: Proposing, mut queue: mpsc::UnboundedReceiver<Group>) {
         proposing.let_the_log_be_purged().await;
         proposing.let_the_log_be_written().await;
         proposing.let_the_log_be_applied().await;
+        proposing.let_clocks_be_heard().await;
         let groups = collect(first, &mut queue, &mut held);
         proposing.propose(groups).await;
         proposing.ended.fetch_add(1, Ordering::AcqRel);
@@ -241,11 +248,37 @@ impl Proposing {
         }
     }
 
+    /// Waits a bounded while where this member leads after a start and nobody told it of ledger time: one clock alone is not
+    /// to be trusted. Whoever stops waiting meanwhile was certainly not proposed.
+    async fn let_clocks_be_heard(&self) {
+        let until = Instant::now() + CLOCKS_WAIT;
+        while !self.stamps.is_ready() && self.leads_in().is_ok() && Instant::now() < until {
+            sleep(APPLIED_LOOK).await;
+        }
+    }
+
+    /// The term in which Raft here takes this member for the leader, or else whom it takes for the leader.
+    fn leads_in(&self) -> Result<u64, Option<NodeNumber>> {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        match metrics.state {
+            ServerState::Leader => Ok(metrics.vote.leader_id.term),
+            ServerState::Learner | ServerState::Follower | ServerState::Candidate | ServerState::Shutdown => {
+                Err(metrics.current_leader)
+            }
+        }
+    }
+
     async fn propose(&self, groups: Vec<Group>) {
-        let Some(stamp) = self.stamps.now() else {
-            // Nothing was proposed: another member leads soon, or the clock is found to be right.
-            return groups.into_iter().for_each(|group| drop(group.answer.send(Err(NotDecided::NotLeader(None)))));
+        let term = match self.leads_in() {
+            Ok(term) => term,
+            Err(leader) => {
+                let not_proposed = NotDecided::NotLeader(leader);
+                return groups.into_iter().for_each(|group| drop(group.answer.send(Err(not_proposed.clone()))));
+            }
         };
+        let time = self.shared.replica().state.time();
+        let stamp = self.stamps.stamp(term, time);
         let groups = self.with_room_for_keys(groups, stamp);
         if groups.is_empty() {
             return;

@@ -32,6 +32,8 @@ pub struct ClusterSettings {
     pub log_bytes: u64,
     /// Most commands that wait to be proposed.
     pub waiting_max: usize,
+    /// The operator says that this node's clock is right: see [`super::clocks::stamps`].
+    pub trust_clock: bool,
 }
 
 impl ClusterSettings {
@@ -105,6 +107,7 @@ mod tests {
             election_max: Duration::from_millis(400),
             log_bytes: 268_435_456,
             waiting_max: 16_384,
+            trust_clock: false,
         }
     }
 

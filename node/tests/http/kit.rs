@@ -187,6 +187,7 @@ async fn cluster(folder: &Path, places: u8) -> Cluster {
         election_max: Duration::from_millis(200),
         log_bytes: 64 * 1024 * 1024,
         waiting_max: 16_384,
+        trust_clock: false,
     };
     let disks = MemberDisks::open(folder).unwrap();
     let cluster = Cluster::start(settings, disks, Clock::system()).await.unwrap();

@@ -2,6 +2,7 @@
 //! with what that gives at its position, and the order of numbers with the order of real time.
 
 mod questions;
+mod times;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,6 +16,7 @@ use crate::book::{Book, Looked, Pages, Read, Turn};
 use crate::door::Fresh;
 use crate::shown::Library;
 use questions::Question;
+pub use times::Times;
 
 /// What a member has at the end.
 #[derive(Debug)]
@@ -54,11 +56,12 @@ struct Checker<'a> {
 }
 
 /// Checks a run against the records that a member has at its end. What is broken goes into the book.
-pub fn check(book: &Book, records: &[Record], positions: &BTreeMap<u64, Digest>, finals: &[Final]) {
+pub fn check(book: &Book, records: &[Record], positions: &BTreeMap<u64, Digest>, finals: &[Final], times: &Times<'_>) {
     let broken = {
         let pages = book.pages();
         let mut checker = Checker::new(&pages, records);
         checker.run(positions, finals);
+        checker.broken.extend(times.breaches(&pages, records));
         checker.broken
     };
     for (what, op) in broken {

@@ -50,8 +50,12 @@ pub enum Kind {
     Rot,
     /// A disk is replaced by an empty one while others are behind. The member is lost.
     Wipe,
-    /// A clock is set.
+    /// A clock is set, or begins to run fast or slow.
     ClockJump,
+    /// A clock is set while its member, or all of them, are down.
+    ClockDown,
+    /// A clock is set while just a majority is up: the leader's in most cases.
+    ClockOfFew,
     /// The leader hands over.
     HandOver,
     /// A member is added under a new number and, in most cases, takes the place of another.
@@ -68,7 +72,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Crash,
         Self::CrashSeveral,
         Self::CrashAll,
@@ -88,6 +92,8 @@ impl Kind {
         Self::Rot,
         Self::Wipe,
         Self::ClockJump,
+        Self::ClockDown,
+        Self::ClockOfFew,
         Self::HandOver,
         Self::Replace,
         Self::Leap,
@@ -152,6 +158,8 @@ impl World<'_> {
             Kind::Rot => self.rot(node),
             Kind::Wipe => self.wipe(),
             Kind::ClockJump => self.set_clock(node),
+            Kind::ClockDown => self.set_clock_down(node, while_ms),
+            Kind::ClockOfFew => self.set_clock_of_few(node, while_ms),
             Kind::HandOver => self.watch.leader().is_some_and(|leader| self.order(leader, Order::HandOver)),
             Kind::Replace => self.replace(),
             Kind::Leap => {
@@ -175,6 +183,32 @@ impl World<'_> {
             self.later(while_ms + soon_ms, Undo::Restart(node));
         }
         true
+    }
+
+    /// Who starts again has no time of before to compare its clock with; where all do, nobody has.
+    fn set_clock_down(&mut self, node: u64, while_ms: u64) -> bool {
+        let nodes = if self.dice.once_in(2) { vec![node] } else { self.some_nodes(self.plan.hosts() as usize) };
+        let crashed = nodes.into_iter().filter(|node| {
+            let more_ms = self.dice.between(0, 300);
+            self.crash_and_boot(*node, while_ms + more_ms)
+        });
+        crashed.count() > 0 && self.set_clock(node)
+    }
+
+    /// With three members, two clocks are left, and no majority among them says which is wrong.
+    fn set_clock_of_few(&mut self, node: u64, while_ms: u64) -> bool {
+        let leader = self.watch.leader().filter(|_| !self.dice.once_in(4));
+        let node = leader.unwrap_or(node);
+        let mut others = self.some_nodes(self.plan.hosts() as usize);
+        others.retain(|other| *other != node);
+        let down = others.into_iter().take(self.plan.nodes as usize - self.plan.majority());
+        let crashed = down.filter(|other| self.crash_and_boot(*other, while_ms + 4_500)).count();
+        // The clocks of those that are gone count for 2 s: it is set before that or after.
+        let soon_ms = self.dice.between(1_000, 4_000);
+        self.step_for(Duration::from_millis(soon_ms));
+        let most = self.plan.jump_ms as i64;
+        let ahead = most - self.dice.between(0, self.plan.jump_ms / 2) as i64;
+        self.set_clock_to(node, if self.dice.once_in(3) { -ahead } else { ahead }, 0) || crashed > 0
     }
 
     fn cut_in_two(&mut self, while_ms: u64) -> bool {

@@ -25,7 +25,7 @@ use crate::market::admin_secret;
 use crate::swarm::Plan;
 
 /// When every simulation begins, in milliseconds since the Unix epoch.
-const BEGINNING_MS: u64 = 1_700_000_000_000;
+pub const BEGINNING_MS: u64 = 1_700_000_000_000;
 
 /// Longest time for a change of the members, of an operator who then looks what became of it.
 pub const CHANGE: Duration = Duration::from_millis(1_500);
@@ -76,6 +76,8 @@ pub struct Host {
     pub history: ModelDisks,
     /// How far its wall clock is off, in milliseconds.
     pub clock_off_ms: Arc<AtomicI64>,
+    /// How much further that gets in a tenth of a second.
+    pub clock_drift_ms: Arc<AtomicI64>,
     /// How often its disks were wiped.
     pub wipes: Arc<AtomicU64>,
     life: Arc<Mutex<Life>>,
@@ -93,6 +95,7 @@ impl Host {
             log: ModelDisks::new(Dice::new(plan.seed, 100 + node)),
             history: ModelDisks::new(Dice::new(plan.seed, 200 + node)),
             clock_off_ms: Arc::new(AtomicI64::new(off)),
+            clock_drift_ms: Arc::default(),
             wipes: Arc::default(),
             life: Arc::default(),
             ordered: Arc::default(),
@@ -111,6 +114,18 @@ impl Host {
     /// The member, where it runs.
     pub fn cluster(&self) -> Option<Cluster> {
         self.life().cluster.clone()
+    }
+
+    /// Sets its wall clock, to be so far off and to get further off in each tenth of a second.
+    pub fn set_clock(&self, off_ms: i64, drift_ms: i64) {
+        self.clock_off_ms.store(off_ms, Ordering::Relaxed);
+        self.clock_drift_ms.store(drift_ms, Ordering::Relaxed);
+    }
+
+    /// Whether its wall clock is wrong.
+    pub fn is_clock_wrong(&self) -> bool {
+        let off_ms = self.clock_off_ms.load(Ordering::Relaxed);
+        off_ms.unsigned_abs() > self.plan.skew_ms || self.clock_drift_ms.load(Ordering::Relaxed) != 0
     }
 
     /// Tells it to do something.
@@ -234,6 +249,7 @@ impl Host {
             election_max: Duration::from_millis(400),
             log_bytes: plan.log_bytes,
             waiting_max: 16_384,
+            trust_clock: false,
         }
     }
 }

@@ -7,7 +7,7 @@ use ledger::{Claims, Event, Record};
 
 use crate::Ended;
 use crate::book::{Op, Outcome, Pages, Turn};
-use crate::check::{Final, check};
+use crate::check::{Final, Times, check};
 use crate::door::Reply;
 use crate::faults::Deck;
 use crate::shown::{Thing, Told};
@@ -23,6 +23,9 @@ pub const LIVENESS: Duration = Duration::from_secs(10);
 const CHARGES: usize = 5;
 /// Longest wait for all members to come together after the last fault.
 const AGREEMENT: Duration = Duration::from_secs(30);
+/// Ledger time may be so far ahead of real time where at most one clock is wrong: clocks within 5 s of each other agree, right
+/// ones differ by up to 2 s here, and a record is seen a moment after it was stamped.
+const CLOCK_SLACK_MS: u64 = 8_000;
 /// Fewer decisions than this say nothing.
 const DECISIONS_MIN: usize = 60;
 /// Fewer faults than this say nothing.
@@ -193,7 +196,12 @@ impl World<'_> {
         match records {
             Ok(records) => {
                 let finals: Vec<Final> = members.iter().map(|(node, member)| final_of(*node, member)).collect();
-                check(&self.book, &records, &self.watch.positions, &finals);
+                let times = Times {
+                    seen_ms: &self.watch.seen_ms,
+                    window_ms: self.plan.key_window_ms,
+                    slack_ms: (!self.plan.many_wrong_clocks).then_some(CLOCK_SLACK_MS + self.leapt_ms),
+                };
+                check(&self.book, &records, &self.watch.positions, &finals, &times);
             }
             Err(error) => self.book.broken(format!("the history is not readable at the end: {error}")),
         }

@@ -37,6 +37,8 @@ pub struct Plan {
     pub skew_ms: u64,
     /// Furthest that a clock is set ahead or back.
     pub jump_ms: u64,
+    /// Several clocks may be wrong at the same time, which is more than is promised to do no harm to keys.
+    pub many_wrong_clocks: bool,
     /// The kinds of faults.
     pub kinds: Vec<Kind>,
     /// Longest pause between two faults.
@@ -73,7 +75,8 @@ impl Plan {
             sync_ms: dice.between(1, 8),
             latency_ms: dice.between(1, 12),
             skew_ms: dice.between(0, 2_000),
-            jump_ms: if few_keys { 3_000 } else { [1_000, 20_000, 2 * DAY_MS][dice.below(3) as usize] },
+            jump_ms: [1_000, 20_000, 2 * DAY_MS, 2 * DAY_MS][dice.below(4) as usize],
+            many_wrong_clocks: dice.once_in(6),
             kinds,
             calm_ms: dice.between(300, 1_200),
             again: dice.between(4, 12),

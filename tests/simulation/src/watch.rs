@@ -41,6 +41,8 @@ pub struct Watch {
     /// The digest at each position, by whoever applied it first.
     pub positions: BTreeMap<u64, Digest>,
     keys_at: BTreeMap<u64, u64>,
+    /// When each record was first applied anywhere, in milliseconds since the beginning.
+    pub seen_ms: Vec<u64>,
     members: BTreeMap<u64, Seen>,
 }
 
@@ -54,6 +56,7 @@ impl Watch {
             leaders: BTreeMap::new(),
             positions: BTreeMap::new(),
             keys_at: BTreeMap::new(),
+            seen_ms: Vec::new(),
             members: BTreeMap::new(),
         }
     }
@@ -92,6 +95,8 @@ impl Watch {
     pub fn look(&mut self, node: u64, cluster: &Cluster) -> Moment {
         let now = cluster.standing();
         self.check_leader(node, &now);
+        let (seen, records) = (self.seen_ms.len(), now.records as usize);
+        self.seen_ms.resize(seen.max(records), self.book.now_ms());
         let seen = self.members.entry(node).or_default();
         let last = seen.standing.take();
         if let Some(before) = seen.before.take() {

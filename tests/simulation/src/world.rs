@@ -61,6 +61,8 @@ pub struct World<'a> {
     aimed_ms: u64,
     /// How often each kind was done.
     pub done: BTreeMap<Kind, u64>,
+    /// How far monotonic clocks ran ahead of time, all together: what no node can know.
+    pub leapt_ms: u64,
 }
 
 impl World<'_> {
@@ -107,6 +109,7 @@ impl World<'_> {
             aims: Vec::new(),
             aimed_ms: 0,
             done: BTreeMap::new(),
+            leapt_ms: 0,
         }
     }
 
@@ -150,7 +153,7 @@ impl World<'_> {
         let are_links_well = self.broken_links.is_empty() && self.book.now_ms() > self.mended_ms + LINKS_HANG_MS;
         let furthest = self.hosts.iter().filter_map(Host::cluster).map(|cluster| cluster.applied()).max().unwrap_or(0);
         let is_well = |host: &Host| {
-            host.clock_off_ms.load(Ordering::Relaxed).unsigned_abs() <= self.plan.skew_ms
+            !host.is_clock_wrong()
                 && host
                     .cluster()
                     .map(|cluster| cluster.standing())
@@ -185,6 +188,11 @@ impl World<'_> {
         ledger::plants::set_node_clock_ms(1_700_000_000_000 + now_ms);
         if let Err(error) = stepped {
             return self.book.broken(format!("a host failed: {error}"));
+        }
+        if now_ms.is_multiple_of(100) {
+            for host in &self.hosts {
+                host.clock_off_ms.fetch_add(host.clock_drift_ms.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
         }
         for place in 0..self.hosts.len() {
             self.look_at(place as u64 + 1);
@@ -314,18 +322,34 @@ impl World<'_> {
         let runs = host.cluster().is_some();
         if runs {
             self.tell(format!("member {node} is told: {order:?}"));
+            if let Order::Leap(time) = &order {
+                self.leapt_ms += time.as_millis() as u64;
+            }
             host.order(order);
         }
         runs
     }
 
-    /// Sets a member's wall clock.
+    /// Sets a member's wall clock, right or wrong.
     pub fn set_clock(&mut self, node: u64) -> bool {
         let most = self.plan.jump_ms;
         let to = self.dice.between(0, 2 * most) as i64 - most as i64;
         let to = if self.dice.once_in(3) { 0 } else { to };
-        self.tell(format!("the clock of member {node} is set to be off by {to} ms"));
-        self.host(node).clock_off_ms.store(to, Ordering::Relaxed);
+        let drift = if self.dice.once_in(3) { self.dice.between(0, 60) as i64 - 30 } else { 0 };
+        self.set_clock_to(node, to, drift)
+    }
+
+    /// Sets a member's wall clock, to be so far off and to get further off in each tenth of a second. A wrong one of another
+    /// member is set right first, unless the seed has many wrong ones.
+    pub fn set_clock_to(&mut self, node: u64, to: i64, drift: i64) -> bool {
+        if !self.plan.many_wrong_clocks {
+            for host in self.hosts.iter().filter(|host| host.node != node && host.is_clock_wrong()) {
+                self.tell(format!("the clock of member {} is set right", host.node));
+                host.set_clock(0, 0);
+            }
+        }
+        self.tell(format!("the clock of member {node} is set to be off by {to} ms, and by {drift} more each 100 ms"));
+        self.host(node).set_clock(to, drift);
         true
     }
 
@@ -397,7 +421,7 @@ impl World<'_> {
             }
         }
         for node in nodes {
-            self.host(*node).clock_off_ms.store(0, Ordering::Relaxed);
+            self.host(*node).set_clock(0, 0);
             if self.excused.contains(node) {
                 self.crash(*node);
             }

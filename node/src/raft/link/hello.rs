@@ -17,7 +17,7 @@ use crate::runtime::net::TcpStream;
 use crate::storage::{History, StorageError};
 
 /// The layout of everything on the link. Raised with any change; mixed versions do not talk.
-pub const LINK_VERSION: u32 = 2;
+pub const LINK_VERSION: u32 = 3;
 
 /// What a connection is for. Each has its own, so that none waits for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use ledger::{Command, Digest, NodeNumber};
 use openraft::raft::{TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::raft::clocks::LedgerTime;
 use crate::storage::types::{Decisions, TypeConfig};
 
 /// A call to a peer.
@@ -87,6 +88,8 @@ pub struct Heartbeat {
     pub digest: Digest,
     /// Why it stopped itself, if it did.
     pub failure: Option<String>,
+    /// Where it takes ledger time to be; none before it led or heard of it.
+    pub ledger_time: Option<LedgerTime>,
 }
 
 /// A call or an answer with the number that joins them.

@@ -1,0 +1,12 @@
+//! Ledger time: what the leader stamps entries with, so that no wall clock can make it run.
+//!
+//! Read in this order: [`verdict`] (what the clocks heard say of this node's), [`line`] (how ledger time goes on), [`stamps`]
+//! (where it starts, what it follows), [`notices`] (what the operator is told).
+
+pub mod line;
+pub mod notices;
+pub mod stamps;
+pub mod verdict;
+
+pub use line::LedgerTime;
+pub use stamps::Stamps;

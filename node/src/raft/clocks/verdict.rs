@@ -1,0 +1,88 @@
+//! What the wall clocks that are heard say of this node's: near the others, off, or nobody can tell.
+//!
+//! Unit: milliseconds. Three clocks have a median, and with at most one wrong clock the median is right. Two that agree are
+//! both right for the same reason; of two that differ either may be the wrong one.
+
+/// A clock further from another than this does not agree with it, in milliseconds.
+pub const CLOCK_OFF_MS: i64 = 5_000;
+/// Fewer clocks than this have no meaningful median.
+const CLOCKS: usize = 3;
+
+/// How this node's clock stands among those heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockVerdict {
+    /// No other clock is heard.
+    Alone,
+    /// One other is heard, and agrees.
+    Near,
+    /// One other is heard, and differs.
+    Apart {
+        /// The slower of the two less this node's: not above 0.
+        slowest_ms: i64,
+    },
+    /// Three or more are heard, and this one is near their median.
+    Good,
+    /// Three or more are heard, and this one is so many milliseconds ahead of their median (behind, where negative).
+    Off(i64),
+}
+
+impl ClockVerdict {
+    /// Judges by the other clocks, each less this node's.
+    pub fn of(others: &[i64]) -> Self {
+        match others {
+            [] => Self::Alone,
+            [other] if other.saturating_abs() <= CLOCK_OFF_MS => Self::Near,
+            [other] => Self::Apart { slowest_ms: (*other).min(0) },
+            [_, _, ..] => Self::by_median(others),
+        }
+    }
+
+    fn by_median(others: &[i64]) -> Self {
+        let mut all = Vec::with_capacity(others.len().max(CLOCKS));
+        all.push(0);
+        all.extend_from_slice(others);
+        all.sort_unstable();
+        let median = all.get(all.len() / 2).copied().unwrap_or(0);
+        if median.saturating_abs() > CLOCK_OFF_MS { Self::Off(median.saturating_neg()) } else { Self::Good }
+    }
+}
+
+/// The clocks that a node hears now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClocksHeard {
+    /// How many, this node's included.
+    pub count: usize,
+    /// What they say.
+    pub verdict: ClockVerdict,
+}
+
+impl ClocksHeard {
+    /// Judges by the other clocks, each less this node's.
+    pub fn of(others: &[i64]) -> Self {
+        Self { count: others.len() + 1, verdict: ClockVerdict::of(others) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_clock_of_three_that_is_ahead_is_off() {
+        assert_eq!(ClockVerdict::of(&[-9_000, -9_001]), ClockVerdict::Off(9_000));
+    }
+
+    #[test]
+    fn a_clock_near_the_median_is_good_whatever_another_says() {
+        assert_eq!(ClockVerdict::of(&[172_800_000, 12]), ClockVerdict::Good);
+        assert_eq!(ClockVerdict::of(&[172_800_000, 12, 3, i64::MIN]), ClockVerdict::Good);
+    }
+
+    #[test]
+    fn two_clocks_agree_or_the_slower_one_is_named() {
+        assert_eq!(ClockVerdict::of(&[]), ClockVerdict::Alone);
+        assert_eq!(ClockVerdict::of(&[-4_000]), ClockVerdict::Near);
+        assert_eq!(ClockVerdict::of(&[90_000]), ClockVerdict::Apart { slowest_ms: 0 });
+        assert_eq!(ClockVerdict::of(&[-90_000]), ClockVerdict::Apart { slowest_ms: -90_000 });
+    }
+}

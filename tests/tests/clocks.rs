@@ -1,0 +1,127 @@
+//! Clocks that are set by two days while the members run, while one is down, and before they start: nothing is sold twice, nothing stops.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use tests::shop::{self, phone, unique};
+use tests::turns::alone;
+use tests::{Cluster, Plan, Request, Seller, books, clocks, eventually};
+
+const TWO_DAYS: i64 = 172_800;
+
+fn skipped(what: &str) -> bool {
+    let is_missing = clocks::library().is_none();
+    if is_missing {
+        eprintln!("NOT TESTED, because Debian's libfaketime is not installed: {what}");
+    }
+    is_missing
+}
+
+/// Seconds from the time of an answer's record to now.
+#[expect(clippy::disallowed_methods, reason = "the right time, to compare the cluster's with")]
+fn age(answer: &Value) -> i64 {
+    let text = answer["created_at"].as_str().expect("a charge has a time");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    i64::try_from(now).expect("a time") - seconds_of(text)
+}
+
+/// Seconds since the Unix epoch of a time like `2026-11-28T17:46:56.123Z`.
+fn seconds_of(text: &str) -> i64 {
+    let part = |from: usize, to: usize| text[from..to].parse::<i64>().expect("digits");
+    let (year, month, day) = (part(0, 4), part(5, 7), part(8, 10));
+    // Days of the civil calendar, with years that begin in March.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 719_469;
+    ((days * 24 + part(11, 13)) * 60 + part(14, 16)) * 60 + part(17, 19)
+}
+
+fn says(cluster: &Cluster, id: u64, what: &str) {
+    eventually(&format!("member {id} to say: {what}"), || cluster.member(id).log_tail(usize::MAX).contains(what));
+}
+
+/// A key of before is a replay at each of these members, and a new charge goes at once and has the right time.
+fn sells_once(cluster: &Cluster, members: &[u64], seller: &Seller, before: &Request) {
+    for id in members {
+        let caller = cluster.seller(*id, seller);
+        assert!(caller.settle(before).expect(201).replayed(), "member {id} sold it twice");
+        let sold = caller.settle(&shop::charge(&unique("now"), &phone(2), 1)).expect(201);
+        let age = age(&sold.json());
+        assert!((-5..60).contains(&age), "made {age} s ago, says member {id}");
+        assert!(caller.settle(before).expect(201).replayed(), "member {id} sold it twice");
+    }
+}
+
+#[test]
+fn with_two_of_three_up_a_clock_two_days_ahead_forgets_no_key_and_stops_nothing() {
+    if skipped("clocks that are set while one of three members is down") {
+        return;
+    }
+    let _alone = alone();
+    let cluster = Plan::new("two-clocks").clocks().start();
+    let seller = cluster.seller_with(1_000);
+    let sale = shop::charge(&unique("before"), &phone(1), 10);
+    let leader = cluster.leader();
+    cluster.seller(leader, &seller).settle(&sale).expect(201);
+    let followers = cluster.followers();
+    let (down, up) = (followers[0], followers[1]);
+    cluster.member(down).kill();
+
+    // While they run.
+    cluster.member(leader).set_clock(TWO_DAYS);
+    says(&cluster, leader, "no third tells which is wrong");
+    says(&cluster, up, "no third tells which is wrong");
+    sells_once(&cluster, &[leader, up], &seller, &sale);
+
+    // At a start of both, whichever leads.
+    cluster.member(leader).kill();
+    cluster.member(up).kill();
+    cluster.member(leader).start();
+    cluster.member(up).start();
+    cluster.wait_ready(&[leader, up]);
+    sells_once(&cluster, &[leader, up], &seller, &sale);
+
+    // The third is back: two outvote one, which does not lead.
+    cluster.member(down).start();
+    says(&cluster, leader, "clock is off");
+    eventually("another member to lead", || cluster.leader() != leader);
+    sells_once(&cluster, &cluster.ids(), &seller, &sale);
+
+    // The clock is set right, and all start again.
+    cluster.member(leader).set_clock(0);
+    cluster.kill_all();
+    cluster.start_all();
+    sells_once(&cluster, &cluster.ids(), &seller, &sale);
+    books::check(&cluster);
+}
+
+#[test]
+fn a_clock_two_days_behind_lets_two_of_three_go_on_at_the_right_time() {
+    if skipped("a clock that is set back while one of three members is down") {
+        return;
+    }
+    let _alone = alone();
+    let cluster = Plan::new("slow-clock").clocks().start();
+    let seller = cluster.seller_with(1_000);
+    let sale = shop::charge(&unique("before"), &phone(1), 10);
+    let leader = cluster.leader();
+    cluster.seller(leader, &seller).settle(&sale).expect(201);
+    cluster.member(cluster.followers()[0]).kill();
+    cluster.member(leader).set_clock(-TWO_DAYS);
+    says(&cluster, leader, "no third tells which is wrong");
+    sells_once(&cluster, &cluster.running(), &seller, &sale);
+}
+
+#[test]
+fn a_member_alone_follows_its_clock_only_as_far_as_time_passed() {
+    if skipped("the clock of a cluster of one") {
+        return;
+    }
+    let _alone = alone();
+    let cluster = Plan::new("one-clock").members(1).clocks().start();
+    let seller = cluster.seller_with(1_000);
+    let sale = shop::charge(&unique("before"), &phone(1), 10);
+    cluster.seller(1, &seller).settle(&sale).expect(201);
+    cluster.member(1).set_clock(TWO_DAYS);
+    says(&cluster, 1, "restart this node with --trust-clock");
+    sells_once(&cluster, &[1], &seller, &sale);
+}
