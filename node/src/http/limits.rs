@@ -25,7 +25,7 @@ pub struct Limits {
     /// Most bodies over [`LARGE_BODY_BYTES`] in memory at once.
     pub large_bodies: usize,
     /// Recomputations of the books. Source: each keeps one core busy for up to a request's time, so one of two cores is
-    /// left for charges, and one key never has both turns; `etebar bench` asks for 8 at once.
+    /// left for charges, and one key never has both turns; `etebar bench` asks for 4 at once.
     pub recounts: TurnBounds,
     /// Searches through records: pages of the journal, of statements, of charges and of credit requests. Source: one takes
     /// milliseconds, at worst the reading of 65,536 records, on a thread of its own; the callers of one seller's programs
