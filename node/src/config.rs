@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -160,6 +161,10 @@ pub struct RunArgs {
     /// Most commands that wait to be proposed; more are refused as overloaded [default: 16384]
     #[arg(long, env = "ETEBAR_WAITING_MAX")]
     pub waiting_max: Option<u64>,
+    /// Most commands a second of one API key at this node (a batch of n charges counts n, a replay counts too); more are
+    /// refused with 429 [default: no bound]
+    #[arg(long, env = "ETEBAR_RATE_PER_KEY", value_name = "N")]
+    pub rate_per_key: Option<u64>,
     /// Most open connections of clients; more wait to be accepted [default: 10000]
     #[arg(long, env = "ETEBAR_CONNECTIONS_MAX")]
     pub connections_max: Option<u64>,
@@ -203,6 +208,8 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// Most commands that wait.
     pub waiting_max: usize,
+    /// Most commands a second of one API key, if bounded.
+    pub rate_per_key: Option<NonZeroU32>,
     /// Most open connections.
     pub connections_max: usize,
     /// Whether the operator says that this node's clock is right.
@@ -219,6 +226,8 @@ const KEY_WINDOW_MIN: Duration = Duration::from_secs(1);
 const KEY_WINDOW_SHORT_MS: u64 = 60_000;
 /// Least bytes of the disk to keep. Source: eight segments of the databases, so that what was accepted can be written.
 const DISK_RESERVE_MIN: u64 = 16 << 20;
+/// Highest rate of a key that can be set: more than a node decides.
+const RATE_MAX: u32 = 1_000_000;
 /// Largest body that can be asked for, in bytes: a batch of 8,000 charges has less than 2 MiB.
 const BODY_BYTES_MAX: u64 = 64 << 20;
 
@@ -249,6 +258,7 @@ impl RunArgs {
             request_timeout: self.request_timeout.or(file.request_timeout).unwrap_or(Duration::from_secs(10)),
             head_timeout: self.head_timeout.or(file.head_timeout).unwrap_or(Duration::from_secs(5)),
             waiting_max: within("waiting-max", self.waiting_max.or(file.waiting_max).unwrap_or(16_384), 1, 1 << 20)?,
+            rate_per_key: self.rate_per_key.or(file.rate_per_key).map(rate_per_key).transpose()?,
             connections_max: within(
                 "connections-max",
                 self.connections_max.or(file.connections_max).unwrap_or(10_000),
@@ -296,6 +306,11 @@ pub fn key_window_warning(key_window_ms: u64) -> Option<String> {
              later than that is sold twice; in production make the cluster with --key-window 24h"
         )
     })
+}
+
+fn rate_per_key(value: u64) -> Result<NonZeroU32, String> {
+    let fitting = u32::try_from(value).ok().filter(|rate| *rate <= RATE_MAX).and_then(NonZeroU32::new);
+    fitting.ok_or_else(|| format!("--rate-per-key must be between 1 and {RATE_MAX}; leave it out for no bound"))
 }
 
 fn within(name: &str, value: u64, least: u64, most: u64) -> Result<usize, String> {
@@ -368,16 +383,17 @@ mod tests {
     fn what_is_not_said_has_its_default() {
         let settings = run(&[]).unwrap();
         assert_eq!((settings.log_bytes, settings.waiting_max), (268_435_456, 16_384));
-        assert_eq!(settings.election_max, Duration::from_millis(400));
+        assert_eq!((settings.election_max, settings.rate_per_key), (Duration::from_millis(400), None));
     }
 
     #[test]
     fn a_flag_wins_over_the_file() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, "log-bytes = 33554432\nheartbeat = \"20ms\"").unwrap();
+        writeln!(file, "log-bytes = 33554432\nheartbeat = \"20ms\"\nrate-per-key = 50").unwrap();
         let path = file.path().to_str().unwrap();
         let settings = run(&["--config", path, "--heartbeat", "30ms"]).unwrap();
         assert_eq!((settings.log_bytes, settings.heartbeat), (33_554_432, Duration::from_millis(30)));
+        assert_eq!(settings.rate_per_key, NonZeroU32::new(50));
     }
 
     #[test]
@@ -389,6 +405,7 @@ mod tests {
         assert!(run(&["--log-bytes", "5"]).unwrap_err().contains("at least 16777216"));
         assert!(run(&["--election-max", "100ms"]).unwrap_err().contains("election"));
         assert!(run(&["--heartbeat", "fast"]).is_err());
+        assert!(run(&["--rate-per-key", "0"]).unwrap_err().contains("between 1 and 1000000"));
     }
 
     #[test]

@@ -184,6 +184,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
         request: settings.request_timeout,
         head: settings.head_timeout,
         connections: settings.connections_max,
+        rate_per_key: settings.rate_per_key,
         disk_reserve_bytes: settings.disk_reserve,
         ..Limits::default()
     };

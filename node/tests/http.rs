@@ -7,6 +7,7 @@ mod http {
     mod batches;
     mod connections;
     mod pages;
+    mod quotas;
     mod roles;
     mod story;
 }

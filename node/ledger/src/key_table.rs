@@ -1,9 +1,10 @@
 //! Which idempotency keys are remembered: scope and key to record, for a window of ledger time.
 //!
-//! Invariant: a key is found exactly while ledger time is before its decision plus the window, on every replica alike;
-//! each insert drops at most two that are past it, so no command pays for many.
+//! Invariants: a key is found exactly while ledger time is before its decision plus the window, on every replica alike;
+//! each insert drops at most two that are past it, so no command pays for many. How many keys a seller holds is exact at
+//! any time that is asked about, whatever was dropped so far.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use core::hash::BuildHasherDefault;
 
 use hashbrown::HashMap;
@@ -11,11 +12,15 @@ use uuid::Uuid;
 
 use crate::command::Grant;
 use crate::ids::{RecordNumber, Time};
-use crate::index::FixedHasher;
+use crate::index::{FixedHasher, Sharded};
 use crate::text::{IdempotencyKey, Name};
 
 /// Number of tables, against pauses while one grows.
 const SHARDS: usize = 256;
+
+/// How many keys past their window an insert takes off their sellers' counts: more than it adds, so that few are left
+/// for [`KeyTable::shares`] to look at, and few enough that no command pays for many.
+const UNCOUNTED_AN_INSERT: usize = 64;
 
 /// BLAKE3 of cluster, scope and key, cut to 128 bits: with 10^7 keys a collision has a chance of 10^-25.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,13 +71,51 @@ struct Remembered {
 
 type Shard = HashMap<KeyDigest, Remembered, BuildHasherDefault<FixedHasher>>;
 
+/// A key in the order in which keys are forgotten.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    key: KeyDigest,
+    /// Whose it is: a seller's number, or [`NO_SELLER`].
+    holder: RecordNumber,
+    since: Time,
+}
+
+/// The holder of an admin's keys, which count for no seller.
+const NO_SELLER: RecordNumber = 0;
+
 /// The keys that are remembered, and in which order they are forgotten.
 #[derive(Debug, Clone)]
 pub struct KeyTable {
     shards: alloc::vec::Vec<Shard>,
-    order: VecDeque<(KeyDigest, RecordNumber, Time)>,
+    order: VecDeque<Held>,
+    /// How many at the head of `order` are past their window and counted for nobody.
+    uncounted: usize,
+    /// How many keys behind those each seller holds; absent where it holds none.
+    holders: Sharded<u64>,
     window_ms: u64,
     bound: u64,
+}
+
+/// Who holds how many of the keys that are within their window at one time.
+#[derive(Debug)]
+pub struct KeyShares<'a> {
+    holders: &'a Sharded<u64>,
+    /// What `holders` counts though it is past its window.
+    expired: BTreeMap<RecordNumber, u64>,
+    sellers: u64,
+}
+
+impl KeyShares<'_> {
+    /// How many keys a seller holds.
+    pub fn held(&self, seller: RecordNumber) -> u64 {
+        let counted = self.holders.get(seller).copied().unwrap_or(0);
+        counted.saturating_sub(self.expired.get(&seller).copied().unwrap_or(0))
+    }
+
+    /// How many sellers hold any.
+    pub fn sellers(&self) -> u64 {
+        self.sellers
+    }
 }
 
 impl KeyTable {
@@ -80,7 +123,7 @@ impl KeyTable {
     pub fn new(window_ms: u64, bound: u64) -> Self {
         let mut shards = alloc::vec::Vec::new();
         shards.resize_with(SHARDS, Shard::default);
-        Self { shards, order: VecDeque::new(), window_ms, bound }
+        Self { shards, order: VecDeque::new(), uncounted: 0, holders: Sharded::default(), window_ms, bound }
     }
 
     /// The record of the decision under this key, where it is remembered at `time`.
@@ -89,25 +132,53 @@ impl KeyTable {
         (time < found.since.after(self.window_ms)).then_some(found.record)
     }
 
-    /// Remembers a decision, and drops up to two that `time` is past.
-    pub fn insert(&mut self, key: KeyDigest, record: RecordNumber, time: Time) {
+    /// Remembers a decision for a seller, or for an admin where that is `None`, and drops up to two that `time` is past.
+    pub fn insert(&mut self, key: KeyDigest, seller: Option<RecordNumber>, record: RecordNumber, time: Time) {
         if let Some(shard) = self.shards.get_mut(shard_of(key)) {
             shard.insert(key, Remembered { record, since: time });
         }
-        self.order.push_back((key, record, time));
-        self.drop_expired(time);
-        self.drop_expired(time);
+        let holder = seller.unwrap_or(NO_SELLER);
+        self.order.push_back(Held { key, holder, since: time });
+        if holder != NO_SELLER
+            && let Some(count) = self.holders.get_or_default(holder)
+        {
+            *count = count.saturating_add(1);
+        }
+        for _ in 0..UNCOUNTED_AN_INSERT {
+            if !self.uncount_expired(time) {
+                break;
+            }
+        }
+        self.drop_expired();
+        self.drop_expired();
     }
 
-    fn drop_expired(&mut self, time: Time) {
-        let Some(&(key, record, since)) = self.order.front() else { return };
+    /// Takes the next key that `time` is past off its seller's count; whether there was one.
+    fn uncount_expired(&mut self, time: Time) -> bool {
+        let Some(&Held { holder, since, .. }) = self.order.get(self.uncounted) else { return false };
         if time < since.after(self.window_ms) {
+            return false;
+        }
+        self.uncounted = self.uncounted.saturating_add(1);
+        if let Some(count) = self.holders.get_mut(holder) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.holders.remove(holder);
+            }
+        }
+        true
+    }
+
+    /// Drops the oldest key, where it is past its window.
+    fn drop_expired(&mut self) {
+        if self.uncounted == 0 {
             return;
         }
-        self.order.pop_front();
+        let Some(Held { key, since, .. }) = self.order.pop_front() else { return };
+        self.uncounted = self.uncounted.saturating_sub(1);
         let Some(shard) = self.shards.get_mut(shard_of(key)) else { return };
         // A key that was used again after its window has a newer decision, which stays.
-        if shard.get(&key).is_some_and(|found| found.record == record) {
+        if shard.get(&key).is_some_and(|found| found.since == since) {
             shard.remove(&key);
         }
     }
@@ -140,8 +211,29 @@ impl KeyTable {
         if free >= most {
             return most;
         }
-        let expired = self.order.partition_point(|(_, _, since)| time >= since.after(self.window_ms)) as u64;
-        free.saturating_add(expired).min(most)
+        free.saturating_add(self.expired(time) as u64).min(most)
+    }
+
+    /// How many keys are within their window at `time`.
+    pub fn in_use(&self, time: Time) -> u64 {
+        self.len().saturating_sub(self.expired(time) as u64)
+    }
+
+    /// Who holds how many of them. Looks at each key that is past its window and still counted.
+    pub fn shares(&self, time: Time) -> KeyShares<'_> {
+        let mut expired: BTreeMap<RecordNumber, u64> = BTreeMap::new();
+        let until = self.expired(time).max(self.uncounted);
+        for held in self.order.range(self.uncounted..until).filter(|held| held.holder != NO_SELLER) {
+            let count = expired.entry(held.holder).or_default();
+            *count = count.saturating_add(1);
+        }
+        let gone = expired.iter().filter(|(seller, count)| self.holders.get(**seller) == Some(*count)).count() as u64;
+        KeyShares { holders: &self.holders, sellers: self.holders.len().saturating_sub(gone), expired }
+    }
+
+    /// How many at the head of the order are past their window at `time`.
+    fn expired(&self, time: Time) -> usize {
+        self.order.partition_point(|held| time >= held.since.after(self.window_ms))
     }
 }
 

@@ -36,6 +36,7 @@ pub use command::{Action, Command, Genesis, Grant, Incarnation, NodeNumber, Sell
 pub use decide::{Facts, Needs, Outcome, Rejection, decide, needs};
 pub use digest::{Account, Digest, Entry, EntryKind, chain_entry, chain_record};
 pub use ids::{IdKind, IdSpace, KeyHash, KeyNumber, RecordNumber, SYSTEM_ACTOR, Time};
+pub use key_table::KeyShares;
 pub use phone::Phone;
 pub use record::{Event, Record, Refusal, RequestShown};
 pub use state::{ApiKey, EntryRef, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, Seller, State, Totals, page_of};

@@ -363,7 +363,7 @@ impl State {
         let Some(digest) = self.key_digest(record.actor, key) else {
             panic!("only an API key's command has an idempotency key")
         };
-        self.keys.insert(digest, record.number, record.time);
+        self.keys.insert(digest, self.seller_of_key(record.actor), record.number, record.time);
     }
 
     /// Where a key of this actor is remembered; `None` for an actor without an API key.

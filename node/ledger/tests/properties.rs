@@ -304,3 +304,51 @@ fn one_verdict_a_request_one_reversal_a_charge_one_effect_a_key() {
         }
     }
 }
+
+/// How many keys within their window each seller holds, counted in the history.
+fn recount(book: &Book, at: u64) -> HashMap<RecordNumber, u64> {
+    let mut held = HashMap::new();
+    for record in &book.history {
+        let grant = book.state.api_key(record.actor).map(|key| key.grant);
+        if let (Some(_), Some(Grant::Seller(seller))) = (&record.idempotency_key, grant)
+            && at < record.time.0 + WINDOW_MS
+        {
+            *held.entry(seller).or_default() += 1;
+        }
+    }
+    held
+}
+
+#[test]
+fn the_keys_that_each_seller_holds_are_a_recount_at_any_time() {
+    for seed in 0..seeds() {
+        let mut rng = Rng::with_seed(seed);
+        let mut book = Book::new();
+        let sellers: Vec<_> = (0..SELLERS).map(|i| book.seller(&format!("seller {i}"))).collect();
+        // Long bursts and long lulls: many keys expire at once, and are dropped two by two.
+        let lull = rng.u64(5..300);
+        for step in 0..STEPS {
+            if rng.u64(..lull) == 0 {
+                book.now.0 += rng.u64(..2 * WINDOW_MS);
+            }
+            let (seller, key) = sellers[rng.usize(..SELLERS)];
+            let name = format!("k{}", rng.u16(..200));
+            match rng.u8(..8) {
+                0 => drop(book.adjust(seller, &name, 50)),
+                _ => drop(book.charge(key, &name, rng.u64(1..=20))),
+            }
+            for at in [book.now.0, book.now.0 + rng.u64(..WINDOW_MS + 2)] {
+                let shares = book.state.key_shares(ledger::Time(at));
+                let expected = recount(&book, at);
+                for (seller, _) in &sellers {
+                    let held = expected.get(seller).copied().unwrap_or(0);
+                    assert_eq!(shares.held(*seller), held, "seed {seed}, step {step}, time {at}");
+                }
+                assert_eq!(shares.sellers(), expected.len() as u64, "seed {seed}, step {step}, time {at}");
+                let keyed = book.history.iter().filter(|record| record.idempotency_key.is_some());
+                let in_use = keyed.filter(|record| at < record.time.0 + WINDOW_MS).count() as u64;
+                assert_eq!(book.state.keys_in_use(ledger::Time(at)), in_use, "seed {seed}, step {step}, time {at}");
+            }
+        }
+    }
+}

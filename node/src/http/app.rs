@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::limits::Limits;
 use super::problem::Problem;
+use super::quotas::Quotas;
 use super::render::Ground;
 use crate::raft::Cluster;
 use crate::runtime::{Chance, Clock};
@@ -32,8 +33,8 @@ pub struct Shared {
     pub node: HeaderValue,
     /// Room for large bodies.
     pub large_bodies: Semaphore,
-    /// Room for recomputations of the books.
-    pub recounts: Arc<Semaphore>,
+    /// What one caller may take.
+    pub quotas: Quotas,
     /// Where the node keeps its data.
     pub data_dir: PathBuf,
     ground: OnceLock<Ground>,
@@ -67,7 +68,7 @@ impl App {
             clock,
             node,
             large_bodies: Semaphore::new(limits.large_bodies),
-            recounts: Arc::new(Semaphore::new(limits.recounts)),
+            quotas: Quotas::new(&limits),
             data_dir,
             ground: OnceLock::new(),
             boot,

@@ -1,6 +1,9 @@
 //! How much one caller may take: every bound of the HTTP side, with the contract's values where none is set.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
+
+use super::quotas::TurnBounds;
 
 /// The bounds of the HTTP side of one node.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +24,15 @@ pub struct Limits {
     pub connections: usize,
     /// Most bodies over [`LARGE_BODY_BYTES`] in memory at once.
     pub large_bodies: usize,
-    /// Most recomputations of the books at once.
-    pub recounts: usize,
+    /// Recomputations of the books. Source: each keeps one core busy for up to a request's time, so one of two cores is
+    /// left for charges, and one key never has both turns; `etebar bench` asks for 4 at once.
+    pub recounts: TurnBounds,
+    /// Searches through records: pages of the journal, of statements, of charges and of credit requests. Source: one takes
+    /// milliseconds, at worst the reading of 65,536 records, on a thread of its own; the callers of one seller's programs
+    /// share a key, so many may wait.
+    pub scans: TurnBounds,
+    /// Most commands a second of one API key; without a bound where that is `None`.
+    pub rate_per_key: Option<NonZeroU32>,
     /// How much of an unread body is read and dropped after the answer, in bytes.
     pub linger_bytes: usize,
     /// How long an unread body is read and dropped after the answer.
@@ -51,7 +61,9 @@ impl Default for Limits {
             head_fields: 64,
             connections: 8_192,
             large_bodies: 128,
-            recounts: 2,
+            recounts: TurnBounds { running: 2, running_per_key: 1, present_per_key: 16 },
+            scans: TurnBounds { running: 16, running_per_key: 4, present_per_key: 64 },
+            rate_per_key: None,
             linger_bytes: 8 * 1024 * 1024,
             linger: Duration::from_secs(1),
             disk_reserve_bytes: 64 * 1024 * 1024,

@@ -1,7 +1,7 @@
 //! All that knows axum: the HTTP API of one node.
 //!
 //! Read in this order: [`listen`] and [`connection`] (how bytes become requests), [`front`] (what every answer has),
-//! [`router`] and [`resources`] (what is asked), [`auth`], [`write`], [`read`] and [`history`] (how it is done),
+//! [`router`] and [`resources`] (what is asked), [`auth`], [`quotas`], [`write`], [`read`] and [`history`] (how it is done),
 //! [`render`] and [`problem`] (how it is told). A request becomes a typed command here, once, and never later.
 
 mod app;
@@ -21,6 +21,7 @@ mod limits;
 mod listen;
 mod problem;
 mod query;
+mod quotas;
 mod read;
 mod recount;
 mod render;
@@ -37,3 +38,4 @@ pub use app::App;
 pub use gate::Gate;
 pub use limits::Limits;
 pub use listen::serve;
+pub use quotas::TurnBounds;

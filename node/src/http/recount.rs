@@ -2,29 +2,25 @@
 
 use etebar::api::Code;
 use ledger::PAGE_RECORDS;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::app::App;
+use super::auth::Caller;
 use super::problem::Problem;
+use super::quotas::Turn;
 
 /// The right to recompute, until a time.
 #[derive(Debug)]
 pub struct Recount {
     deadline: Instant,
-    _room: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 impl Recount {
-    /// Waits for room, until the deadline at most.
-    pub async fn begin(app: &App, deadline: Instant) -> Result<Self, Problem> {
-        let room = app.recounts.clone().acquire_owned();
-        match tokio::time::timeout_at(deadline, room).await {
-            Ok(Ok(room)) => Ok(Self { deadline, _room: room }),
-            Ok(Err(_)) | Err(_) => {
-                Err(Problem::new(Code::Overloaded, "too many recomputations of the books are running"))
-            }
-        }
+    /// Waits for the caller's turn, until the deadline at most.
+    pub async fn begin(app: &App, caller: &Caller, deadline: Instant) -> Result<Self, Problem> {
+        let turn = app.quotas.recounts.take(caller.key, deadline).await?;
+        Ok(Self { deadline, _turn: turn })
     }
 
     /// Fails where the request's time is over. `read` counts the records read so far; the clock is looked at now and then.

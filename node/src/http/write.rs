@@ -49,6 +49,17 @@ pub async fn decide_with_secret(
     secret: Option<String>,
     deadline: Instant,
 ) -> Answer {
+    app.quotas.rates.metered(caller.key, 1, decide_one(app, caller, key, action, secret, deadline)).await
+}
+
+async fn decide_one(
+    app: &App,
+    caller: Caller,
+    key: Option<IdempotencyKey>,
+    action: Action,
+    secret: Option<String>,
+    deadline: Instant,
+) -> Answer {
     let ground = app.ground()?;
     let command = Command { actor: caller.key, idempotency_key: key, action };
     let Decisions { position, mut outcomes } = submit(app, vec![command], deadline).await?;

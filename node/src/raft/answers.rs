@@ -19,11 +19,11 @@ pub enum SubmitError {
     /// Nothing was written: no leader with a quorum could be reached in time.
     #[error("no leader is known")]
     NoLeader,
-    /// Nothing was written: `what` is full.
-    #[error("{what} is full")]
+    /// Nothing was written: there is no room for it now.
+    #[error("{why}")]
     Overloaded {
-        /// What is full, as in `the queue of commands`.
-        what: String,
+        /// What has no room, as in `the queue of commands is full`.
+        why: String,
     },
     /// Nothing was written: the disk of this member or of the leader has no more room than it keeps in reserve.
     #[error("a node's disk has no room for more records")]

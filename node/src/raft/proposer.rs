@@ -3,6 +3,8 @@
 //! Invariants: one entry is in flight; a group stays whole and in one entry; what is refused here was never proposed.
 //! No fixed delay: alone, a group goes at once; under load entries grow by themselves while one is in flight.
 
+mod key_budget;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,6 +17,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use self::key_budget::KeyBudget;
 use super::clocks::Stamps;
 use super::link::message::{Commands, NotDecided};
 use super::machine::EtebarRaft;
@@ -120,9 +123,9 @@ impl Proposer {
         }
         let bytes = commands.iter().map(weight).sum();
         if commands.len() > ENTRY_COMMANDS || bytes > GROUP_BYTES {
-            return Err(NotDecided::Overloaded("a log entry".into()));
+            return Err(NotDecided::Overloaded("the commands do not fit one log entry".into()));
         }
-        let full = || NotDecided::Overloaded("the queue of commands".into());
+        let full = || NotDecided::Overloaded("the queue of commands is full".into());
         let count = u32::try_from(commands.len()).map_err(|_large| full())?;
         let room = self.room.clone().try_acquire_many_owned(count).map_err(|_full| full())?;
         let stage = Arc::new(AtomicU8::new(WAITING));
@@ -291,32 +294,28 @@ impl Proposing {
             Ok(bytes) => self.write(Payload(bytes.into()), proposed).await,
             Err(error) => {
                 tracing::error!(%error, "entry not encoded");
-                answer_all(proposed, &NotDecided::Overloaded("a log entry".into()));
+                answer_all(proposed, &NotDecided::Overloaded("the commands do not fit one log entry".into()));
             }
         }
     }
 
-    /// Refuses the groups whose new idempotency keys could not be remembered, and drops those nobody waits for.
+    /// Refuses the groups whose new idempotency keys have no room, and drops those nobody waits for.
     fn with_room_for_keys(&self, groups: Vec<Group>, stamp: Time) -> Vec<Group> {
         let replica = self.shared.replica();
         let keyed = |group: &Group| group.commands.iter().filter(|command| command.idempotency_key.is_some()).count();
         let most = groups.iter().map(keyed).sum::<usize>() as u64;
-        let mut room = replica.state.key_room(stamp, most);
-        if room >= most {
+        let Some(mut budget) = KeyBudget::where_scarce(&replica.state, stamp, most) else {
             return groups.into_iter().filter(Group::take).collect();
-        }
-        let is_new = |command: &&Command| {
-            command.idempotency_key.is_some() && replica.state.decision_of(command, stamp).is_none()
         };
         let mut fitting = Vec::with_capacity(groups.len());
         for group in groups {
-            let new = group.commands.iter().filter(is_new).count() as u64;
-            if new > room {
-                let full = NotDecided::Overloaded("the memory of idempotency keys".into());
-                drop(group.answer.send(Err(full)));
-            } else if group.take() {
-                room -= new;
-                fitting.push(group);
+            match budget.check(&group.commands) {
+                Err(full) => drop(group.answer.send(Err(NotDecided::Overloaded(full.to_string())))),
+                Ok(new) if group.take() => {
+                    budget.spend(&new);
+                    fitting.push(group);
+                }
+                Ok(_) => {}
             }
         }
         fitting

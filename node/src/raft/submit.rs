@@ -57,7 +57,7 @@ impl Member {
             tracing::debug!(?target, ?not_decided, "an attempt brought no decision");
             match not_decided {
                 NotDecided::NotLeader(leader) => hint = leader,
-                NotDecided::Overloaded(what) if !perhaps_done => return Err(SubmitError::Overloaded { what }),
+                NotDecided::Overloaded(why) if !perhaps_done => return Err(SubmitError::Overloaded { why }),
                 NotDecided::DiskFull if !perhaps_done => return Err(SubmitError::DiskFull),
                 NotDecided::Overloaded(_) | NotDecided::DiskFull => {}
                 NotDecided::Unknown => perhaps_done = true,

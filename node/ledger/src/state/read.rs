@@ -7,6 +7,7 @@ use super::{ApiKey, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, Seller, Stat
 use crate::command::{Command, Genesis, Grant, Incarnation, NodeNumber, Verdict};
 use crate::digest::{Digest, Entry};
 use crate::ids::{IdSpace, KeyHash, KeyNumber, RecordNumber, SYSTEM_ACTOR, Time};
+use crate::key_table::KeyShares;
 use crate::phone::Phone;
 use crate::record::Record;
 use crate::text::IdempotencyKey;
@@ -165,6 +166,24 @@ impl State {
     /// How many new keys may be decided at `stamp` without passing the operator's bound, `most` at most.
     pub fn key_room(&self, stamp: Time, most: u64) -> u64 {
         self.keys.room(self.time_at(stamp), most)
+    }
+
+    /// How many idempotency keys are within their window at `stamp`.
+    pub fn keys_in_use(&self, stamp: Time) -> u64 {
+        self.keys.in_use(self.time.max(stamp))
+    }
+
+    /// Which sellers hold how many of them.
+    pub fn key_shares(&self, stamp: Time) -> KeyShares<'_> {
+        self.keys.shares(self.time.max(stamp))
+    }
+
+    /// The seller whose API key this is; `None` for another's.
+    pub fn seller_of_key(&self, key: KeyNumber) -> Option<RecordNumber> {
+        match self.api_keys.get(&key)?.grant {
+            Grant::Seller(seller) => Some(seller),
+            Grant::Admin | Grant::Auditor => None,
+        }
     }
 
     /// What holds before a page (from 0); `None` past the end.

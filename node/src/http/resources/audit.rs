@@ -1,9 +1,11 @@
 //! The whole ledger, added up again at one position, from its records alone; charges go on meanwhile.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use etebar::api;
-use ledger::audit::Claims;
-use ledger::{Audit, Broken, PAGE_RECORDS, page_of};
+use ledger::audit::{Claims, Sums};
+use ledger::{Audit, Broken, PAGE_RECORDS, RecordNumber, page_of};
 use tracing::error;
 
 use crate::http::app::App;
@@ -19,17 +21,38 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
     let query = head.query(&[])?;
-    let recount = Recount::begin(&app, head.deadline).await?;
+    let recount = Recount::begin(&app, &caller, head.deadline).await?;
     read::fresh(&app, &head, &query).await?;
     let (applied, claims) = {
         let replica = read::state(&app, &caller)?;
-        (replica.applied, Claims::of(&replica.state))
+        (replica.applied, Claims::without_balances(&replica.state))
     };
-    let shown = history::reading(&app, move |reader| add_up(reader, &recount, applied, &claims)).await?;
+    let shown = history::reading(&app, move |reader| add_up(reader, &recount, applied, claims)).await?;
     reply::json(applied, &shown)
 }
 
-fn add_up(reader: &Reader, recount: &Recount, applied: u64, claims: &Claims) -> Result<api::Audit, Problem> {
+/// What each seller held after the record `at`. The state is looked at a few sellers at a time while charges go on, so what
+/// their entries have moved since is taken off again.
+fn balances(reader: &Reader, recount: &Recount, at: RecordNumber) -> Result<BTreeMap<RecordNumber, i128>, Problem> {
+    let mut balances = BTreeMap::new();
+    let mut last = 0;
+    loop {
+        let piece = reader.holdings_after(last, at);
+        let Some(end) = piece.last() else { return Ok(balances) };
+        last = end.seller;
+        for holding in piece.into_iter().filter(|holding| holding.seller <= at) {
+            let mut since = Sums::default();
+            for number in holding.later {
+                since.add(&*reader.record(number)?);
+            }
+            balances.insert(holding.seller, i128::from(holding.balance) - since.total());
+        }
+        recount.go_on(0)?;
+    }
+}
+
+fn add_up(reader: &Reader, recount: &Recount, applied: u64, mut claims: Claims) -> Result<api::Audit, Problem> {
+    claims.balances = balances(reader, recount, claims.records)?;
     let mut audit = Audit::new();
     for number in 1..=claims.records {
         recount.go_on(number)?;
@@ -40,7 +63,7 @@ fn add_up(reader: &Reader, recount: &Recount, applied: u64, claims: &Claims) -> 
         }
         audit.feed(&*reader.record(number)?);
     }
-    let report = audit.report(claims);
+    let report = audit.report(&claims);
     report.broken.iter().for_each(|broken| log(broken, applied));
     let amount = |minor: i128| reader.ground.amount(minor);
     Ok(api::Audit {

@@ -28,8 +28,12 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let ground = app.ground()?;
     let body = call.json(&app).await?;
     let commands = commands(&body, caller.key, ground.places)?;
-    let decisions = write::submit(&app, commands, call.head.deadline).await?;
-    results(&ground, &decisions)
+    let count = commands.len();
+    let decided = async {
+        let decisions = write::submit(&app, commands, call.head.deadline).await?;
+        results(&ground, &decisions)
+    };
+    app.quotas.rates.metered(caller.key, count, decided).await
 }
 
 /// [`etebar::api::BatchRequest`], whose items must be objects.

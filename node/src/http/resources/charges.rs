@@ -10,7 +10,7 @@ use crate::http::auth::Caller;
 use crate::http::call::{Call, Head};
 use crate::http::cursor::List;
 use crate::http::field::Faults;
-use crate::http::history::{self, Reader, SCAN_RECORDS};
+use crate::http::history::{self, PIECE, Reader, SCAN_RECORDS};
 use crate::http::problem::{Answer, Problem};
 use crate::http::query::Query;
 use crate::http::{field, idempotency, json, read, reply, write};
@@ -61,12 +61,14 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
     let list = filter.list();
     let (after, limit) = (list.after(query.get("after"))?, query.limit()?);
     read::fresh(&app, &head, &query).await?;
+    let turn = app.quotas.scans.take(caller.key, head.deadline).await?;
     let now = Time(app.clock.now_ms());
     let (applied, bound, source) = {
         let replica = read::state(&app, &caller)?;
         (replica.applied, replica.state.records(), filter.source(&replica, after, now)?)
     };
-    let Found { charges, next } = history::reading(&app, move |reader| search(reader, &filter, source, limit)).await?;
+    let search = move |reader: &Reader| search(reader, &filter, source, limit);
+    let Found { charges, next } = history::searching(&app, turn, search).await?;
     let items = with_reversals(&app, charges, bound);
     reply::json(applied, &list.page(items, next))
 }
@@ -153,8 +155,7 @@ impl Filter {
 
 /// As many numbers as are copied at once while the state is locked.
 fn some_of(numbers: impl Iterator<Item = RecordNumber>, count: usize) -> Source {
-    const MOST: usize = 8_192;
-    Source::Numbers { numbers: numbers.take(MOST).collect(), more: count > MOST }
+    Source::Numbers { numbers: numbers.take(PIECE).collect(), more: count > PIECE }
 }
 
 /// Charges that match, and the number after which the search goes on.

@@ -10,12 +10,9 @@ use crate::http::auth::Caller;
 use crate::http::call::{Call, Head};
 use crate::http::cursor::List;
 use crate::http::field::Faults;
-use crate::http::history::{self, Reader};
+use crate::http::history::{self, PIECE, Reader};
 use crate::http::problem::{Answer, Problem};
 use crate::http::{field, idempotency, json, read, render, reply, write};
-
-/// Most requests that one call looks at under the state's lock; a longer search goes on with the page's cursor.
-const SCAN_REQUESTS: usize = 20_000;
 
 /// `POST /v1/credit-requests`
 pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
@@ -83,6 +80,7 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
     let list = List::new("credit-requests").with("status", query.get("status")).with("seller", seller_text.as_deref());
     let (after, limit) = (list.after(query.get("after"))?, query.limit()?);
     read::fresh(&app, &head, &query).await?;
+    let turn = app.quotas.scans.take(caller.key, head.deadline).await?;
     let (applied, found) = {
         let replica = read::state(&app, &caller)?;
         let numbers = match seller {
@@ -94,7 +92,7 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
         (replica.applied, search(&numbers[begin..], status, limit, verdict_of))
     };
     let Found { requests, next } = found;
-    let items = history::reading(&app, move |reader| {
+    let items = history::searching(&app, turn, move |reader| {
         let shown = requests.into_iter().map(|(request, verdict)| shown(reader, request, verdict));
         shown.map(|request| request.map(|(_, request)| request)).collect::<Result<Vec<_>, Problem>>()
     })
@@ -108,6 +106,7 @@ struct Found {
     next: Option<RecordNumber>,
 }
 
+/// Looks at as many requests as the state is locked for at once; a longer search goes on with the page's cursor.
 fn search(
     numbers: &[RecordNumber],
     status: Option<api::RequestStatus>,
@@ -116,7 +115,7 @@ fn search(
 ) -> Found {
     let mut requests = Vec::new();
     let mut last = None;
-    for number in numbers.iter().take(SCAN_REQUESTS) {
+    for number in numbers.iter().take(PIECE) {
         let verdict = verdict_of(*number);
         let is = match verdict.map(|(_, verdict)| verdict) {
             None => api::RequestStatus::Pending,
@@ -131,7 +130,7 @@ fn search(
         }
         last = Some(*number);
     }
-    let next = last.filter(|_| numbers.len() > SCAN_REQUESTS);
+    let next = last.filter(|_| numbers.len() > PIECE);
     Found { requests, next }
 }
 

@@ -47,6 +47,7 @@ pub async fn all(State(app): State<App>, head: Head) -> Answer {
     let list = span.narrow(List::new("journal"));
     let after = list.after(query.get("after"))?;
     read::fresh(&app, &head, &query).await?;
+    let turn = app.quotas.scans.take(caller.key, head.deadline).await?;
     let (applied, after, bound, mark) = {
         let replica = read::state(&app, &caller)?;
         let state = &replica.state;
@@ -54,7 +55,8 @@ pub async fn all(State(app): State<App>, head: Head) -> Answer {
         (replica.applied, after, state.records(), state.page_mark(page_of(after.saturating_add(1))).copied())
     };
     let Some(mark) = mark else { return reply::json(applied, &list.page(Vec::<api::Entry>::new(), None)) };
-    let found = history::reading(&app, move |reader| read_on(reader, span, after, bound, mark, limit)).await?;
+    let search = move |reader: &Reader| read_on(reader, span, after, bound, mark, limit);
+    let found = history::searching(&app, turn, search).await?;
     reply::json(applied, &list.page(found.entries, found.next))
 }
 
@@ -127,6 +129,7 @@ pub async fn of_seller(State(app): State<App>, head: Head) -> Answer {
     let list = span.narrow(List::new("entries").with("seller", Some(&seller.to_string())));
     let after = list.after(query.get("after"))?;
     read::fresh(&app, &head, &query).await?;
+    let turn = app.quotas.scans.take(caller.key, head.deadline).await?;
     let (applied, pages) = {
         let replica = read::state(&app, &caller)?;
         let state = &replica.state;
@@ -136,7 +139,7 @@ pub async fn of_seller(State(app): State<App>, head: Head) -> Answer {
         let numbers = entries[begin..].iter().map(|entry| entry.record()).take(limit + SLACK);
         (replica.applied, by_page(numbers, |page| state.page_mark(page).copied())?)
     };
-    let found = history::reading(&app, move |reader| {
+    let found = history::searching(&app, turn, move |reader| {
         let mut found = Found::default();
         for page in pages {
             if read_page(reader, &page, &mut found, limit, span)? == Flow::Enough {

@@ -2,13 +2,14 @@
 
 use axum::extract::State;
 use etebar::api::{NewKey, Role};
-use ledger::{Action, Grant, IdKind};
+use ledger::{Action, ApiKey, Grant, IdKind, KeyNumber};
 
 use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::call::{Call, Head};
 use crate::http::cursor::List;
 use crate::http::field::Faults;
+use crate::http::history::PIECE;
 use crate::http::problem::{Answer, Problem};
 use crate::http::{field, idempotency, json, read, reply, secret, write};
 
@@ -49,16 +50,34 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
     let after = list.after(query.get("after"))?;
     read::fresh(&app, &head, &query).await?;
     let ground = app.ground()?;
-    let (applied, mut keys) = {
+    let (applied, (keys, next)) = {
         let replica = read::state(&app, &caller)?;
-        let active = replica.state.api_keys_after(after).filter(|(_, key)| key.revoked_by.is_none());
-        let found = active.take(limit + 1).map(|(number, key)| (*number, ground.key(key)));
-        (replica.applied, found.collect::<Vec<_>>())
+        (replica.applied, in_force(&replica.state, after, limit, |key| ground.key(key)))
     };
-    let more = keys.len() > limit;
-    keys.truncate(limit);
-    let last = keys.last().map(|(number, _)| *number).filter(|_| more);
-    reply::json(applied, &list.page(keys.into_iter().map(|(_, key)| key).collect(), last))
+    reply::json(applied, &list.page(keys, next))
+}
+
+/// Keys in force after `after`, and the number after which the list goes on: where the page is full, or where as many
+/// were looked at, revoked ones too, as the state is locked for at once.
+fn in_force<T>(
+    state: &ledger::State,
+    after: KeyNumber,
+    limit: usize,
+    shown: impl Fn(&ApiKey) -> T,
+) -> (Vec<T>, Option<KeyNumber>) {
+    let mut keys = Vec::new();
+    let mut last = None;
+    for (number, key) in state.api_keys_after(after).take(PIECE) {
+        if key.revoked_by.is_none() {
+            if keys.len() == limit {
+                return (keys, last);
+            }
+            keys.push(shown(key));
+        }
+        last = Some(*number);
+    }
+    let is_end = last.is_none_or(|last| state.api_keys_after(last).next().is_none());
+    (keys, last.filter(|_| !is_end))
 }
 
 /// `DELETE /v1/keys/{id}`

@@ -18,34 +18,40 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let seller = read::seller_of(&app, &head, &caller)?;
     let query = head.query(&[])?;
-    let recount = Recount::begin(&app, head.deadline).await?;
+    let recount = Recount::begin(&app, &caller, head.deadline).await?;
     read::fresh(&app, &head, &query).await?;
-    let (applied, balance, numbers) = {
+    let (applied, books) = {
         let replica = read::state(&app, &caller)?;
         let found = replica.state.seller(seller).ok_or_else(Problem::not_found)?;
-        let numbers: Vec<RecordNumber> = found.entries.iter().map(|entry| entry.record()).collect();
-        (replica.applied, found.balance.signed(), numbers)
+        let books = Books { seller, balance: found.balance.signed(), entries: found.entries.len() };
+        (replica.applied, books)
     };
-    let shown = history::reading(&app, move |reader| add_up(reader, &recount, seller, balance, &numbers)).await?;
+    let shown = history::reading(&app, move |reader| add_up(reader, &recount, &books)).await?;
     reply::json(applied, &shown)
 }
 
-fn add_up(
-    reader: &Reader,
-    recount: &Recount,
+/// What the state says of a seller at one position. What came later does not exist for the recomputation.
+struct Books {
     seller: RecordNumber,
     balance: i64,
-    numbers: &[RecordNumber],
-) -> Result<api::Reconciliation, Problem> {
+    entries: usize,
+}
+
+fn add_up(reader: &Reader, recount: &Recount, books: &Books) -> Result<api::Reconciliation, Problem> {
+    let Books { seller, balance, entries } = *books;
     let mut sums = Sums::default();
     let mut sound = true;
-    for (at, number) in numbers.iter().enumerate() {
-        recount.go_on(at as u64)?;
-        let record = reader.record(*number)?;
-        sound &= record.seller() == Some(seller) && sums.add(&record);
-        // Each entry says what was left after it; that must be the sum so far, and never below zero.
-        let said = record.entry(&reader.ground.ids, "").map(|entry| i128::from(entry.balance));
-        sound &= said == Some(sums.total()) && sums.total() >= 0;
+    let mut read = 0;
+    while read < entries {
+        for number in reader.entries_of(seller, read, entries)? {
+            recount.go_on(read as u64)?;
+            let record = reader.record(number)?;
+            sound &= record.seller() == Some(seller) && sums.add(&record);
+            // Each entry says what was left after it; that must be the sum so far, and never below zero.
+            let said = record.entry(&reader.ground.ids, "").map(|entry| i128::from(entry.balance));
+            sound &= said == Some(sums.total()) && sums.total() >= 0;
+            read += 1;
+        }
     }
     let amount = |minor: i128| reader.ground.amount(minor);
     Ok(api::Reconciliation {

@@ -63,7 +63,7 @@ pub enum Response {
 pub enum NotDecided {
     /// Nothing was written: not the leader; perhaps this one is.
     NotLeader(Option<NodeNumber>),
-    /// Nothing was written: what is named is full.
+    /// Nothing was written: there is no room for it now, and this is why.
     Overloaded(String),
     /// It may or may not be in the log.
     Unknown,
