@@ -4,7 +4,7 @@
 use crate::state::State;
 
 /// Each bug's name, and what it does.
-pub const PLANTS: [(&str, &str); 27] = [
+pub const PLANTS: [(&str, &str); 28] = [
     ("answer-before-flush", "appended entries are answered before they are synced"),
     ("append-not-flushed", "appended entries are not synced at all"),
     ("vote-not-flushed", "a vote is answered without a sync"),
@@ -32,6 +32,7 @@ pub const PLANTS: [(&str, &str); 27] = [
     ("client-forgets-attempts", "the client library takes an attempt whose connection broke for one that nobody heard"),
     ("two-leaders-a-term", "a member votes again in a term for a candidate of a higher number"),
     ("unknown-told-as-not-done", "a forwarded command without an answer is told as certainly not done"),
+    ("read-joins-question", "a read takes the answer to a question that was asked before it came"),
 ];
 
 /// Whether this bug is planted.
