@@ -150,16 +150,20 @@ pub struct RunArgs {
     #[arg(long, env = "ETEBAR_REQUEST_TIMEOUT", value_parser = parse_duration)]
     #[serde(with = "durations")]
     pub request_timeout: Option<Duration>,
-    /// Longest time for the head of a request [default: 5s]
+    /// Longest time for the head of a request, and for the first byte of a new connection [default: 5s]
     #[arg(long, env = "ETEBAR_HEAD_TIMEOUT", value_parser = parse_duration)]
     #[serde(with = "durations")]
     pub head_timeout: Option<Duration>,
     /// Most commands that wait to be proposed; more are refused as overloaded [default: 16384]
     #[arg(long, env = "ETEBAR_WAITING_MAX")]
     pub waiting_max: Option<u64>,
-    /// Most open connections of clients; more wait to be accepted [default: 10000]
+    /// Most open connections of clients; more are turned away with a 503 [default: 10000]
     #[arg(long, env = "ETEBAR_CONNECTIONS_MAX")]
     pub connections_max: Option<u64>,
+    /// Most of them from one client address, of IPv6 from one /64, so that no client holds all; where all come through one
+    /// proxy, set it to connections-max [default: half of connections-max]
+    #[arg(long, env = "ETEBAR_CONNECTIONS_PER_ADDRESS")]
+    pub connections_per_address: Option<u64>,
     /// What to log, as `info` or `warn,etebar_node=debug` [default: info,openraft=error,sled=off]
     #[arg(long, env = "ETEBAR_LOG_LEVEL")]
     pub log_level: Option<String>,
@@ -198,6 +202,8 @@ pub struct Settings {
     pub waiting_max: usize,
     /// Most open connections.
     pub connections_max: usize,
+    /// Most open connections from one client address.
+    pub connections_per_address: usize,
     /// What to log.
     pub log_level: String,
 }
@@ -216,6 +222,8 @@ impl RunArgs {
             Some(path) => read_file(path)?,
             None => Self::default(),
         };
+        let connections_max = self.connections_max.or(file.connections_max).unwrap_or(10_000);
+        let per_address = self.connections_per_address.or(file.connections_per_address);
         let settings = Settings {
             data_dir: self.data_dir.or(file.data_dir).ok_or("--data-dir is missing")?,
             id: self.id.or(file.id),
@@ -236,9 +244,10 @@ impl RunArgs {
             request_timeout: self.request_timeout.or(file.request_timeout).unwrap_or(Duration::from_secs(10)),
             head_timeout: self.head_timeout.or(file.head_timeout).unwrap_or(Duration::from_secs(5)),
             waiting_max: within("waiting-max", self.waiting_max.or(file.waiting_max).unwrap_or(16_384), 1, 1 << 20)?,
-            connections_max: within(
-                "connections-max",
-                self.connections_max.or(file.connections_max).unwrap_or(10_000),
+            connections_max: within("connections-max", connections_max, 1, 1 << 20)?,
+            connections_per_address: within(
+                "connections-per-address",
+                per_address.unwrap_or(connections_max.div_ceil(2)),
                 1,
                 1 << 20,
             )?,
@@ -345,6 +354,9 @@ mod tests {
         let settings = run(&[]).unwrap();
         assert_eq!((settings.log_bytes, settings.waiting_max), (268_435_456, 16_384));
         assert_eq!(settings.election_max, Duration::from_millis(400));
+        assert_eq!((settings.connections_max, settings.connections_per_address), (10_000, 5_000));
+        assert_eq!(run(&["--connections-max", "7"]).unwrap().connections_per_address, 4);
+        assert!(run(&["--connections-per-address", "0"]).is_err());
     }
 
     #[test]

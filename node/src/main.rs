@@ -175,6 +175,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
         request: settings.request_timeout,
         head: settings.head_timeout,
         connections: settings.connections_max,
+        connections_per_address: settings.connections_per_address,
         disk_reserve_bytes: settings.disk_reserve,
         ..Limits::default()
     };

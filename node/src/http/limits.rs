@@ -9,7 +9,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Longest time from a request's head to its answer.
     pub request: Duration,
-    /// Longest time from a head's first byte to its last.
+    /// Longest time from a head's first byte to its last, and from a new connection to its first byte.
     pub head: Duration,
     /// Longest time that a connection may rest between two requests.
     pub idle: Duration,
@@ -19,6 +19,10 @@ pub struct Limits {
     pub head_fields: usize,
     /// Most connections open at once; one more gets a 503 and is closed.
     pub connections: usize,
+    /// Most connections open at once from one client address (of IPv6, from one /64); one more gets a 503 and is closed.
+    pub connections_per_address: usize,
+    /// Most connections at once that are told that there is no room for them; others are closed without a word.
+    pub turned_away: usize,
     /// Most bodies over [`LARGE_BODY_BYTES`] in memory at once.
     pub large_bodies: usize,
     /// Most recomputations of the books at once.
@@ -50,6 +54,8 @@ impl Default for Limits {
             head_bytes: 32 * 1024,
             head_fields: 64,
             connections: 8_192,
+            connections_per_address: 4_096,
+            turned_away: 256,
             large_bodies: 128,
             recounts: 2,
             linger_bytes: 8 * 1024 * 1024,
