@@ -99,3 +99,26 @@ fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
     let is_fit = (1..=REQUEST_ID_CHARS).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
     is_fit.then(|| value.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::post;
+    use etebar::api::NODE;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_signed_500_that_calls_nothing_certain() {
+        crate::fuzzing::at_the_member(async |gate| {
+            let panics = async || -> Response<Body> { panic!("a defect of a handler, for a test") };
+            let front = Front { app: gate.app(), router: Router::new().route("/", post(panics)) };
+            let request = Request::post("/").header(header::HOST, "kit").body(Body::empty()).unwrap();
+            let response = front.respond(request, &Stop::default()).await;
+            assert_eq!((response.status().as_u16(), &response.headers()[NODE]), (500, &HeaderValue::from_static("1")));
+            let body = axum::body::to_bytes(response.into_body(), 4_096).await.unwrap();
+            let problem: etebar::api::Problem = serde_json::from_slice(&body).unwrap();
+            assert_eq!((problem.code, problem.status), (Code::Internal, 500));
+            assert!(problem.detail.contains("not known"), "{}", problem.detail);
+        });
+    }
+}

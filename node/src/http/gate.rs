@@ -27,6 +27,12 @@ impl Gate {
         Ok(Self { front: Front::new(app.clone()), app })
     }
 
+    /// What its handlers share.
+    #[cfg(test)]
+    pub(super) fn app(&self) -> App {
+        self.app.clone()
+    }
+
     /// Serves one connection to its end.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
         let Self { app, front } = self;
