@@ -154,7 +154,7 @@ pub struct RunArgs {
     #[arg(long, env = "ETEBAR_REQUEST_TIMEOUT", value_parser = parse_duration)]
     #[serde(with = "durations")]
     pub request_timeout: Option<Duration>,
-    /// Longest time for the head of a request [default: 5s]
+    /// Longest time for the head of a request, and for the first byte of a new connection [default: 5s]
     #[arg(long, env = "ETEBAR_HEAD_TIMEOUT", value_parser = parse_duration)]
     #[serde(with = "durations")]
     pub head_timeout: Option<Duration>,
@@ -165,9 +165,13 @@ pub struct RunArgs {
     /// refused with 429 [default: no bound]
     #[arg(long, env = "ETEBAR_RATE_PER_KEY", value_name = "N")]
     pub rate_per_key: Option<u64>,
-    /// Most open connections of clients; more wait to be accepted [default: 10000]
+    /// Most open connections of clients; more are turned away with a 503 [default: 10000]
     #[arg(long, env = "ETEBAR_CONNECTIONS_MAX")]
     pub connections_max: Option<u64>,
+    /// Most of them from one client address, of IPv6 from one /64, so that no client holds all; where all come through one
+    /// proxy, set it to connections-max [default: half of connections-max]
+    #[arg(long, env = "ETEBAR_CONNECTIONS_PER_ADDRESS")]
+    pub connections_per_address: Option<u64>,
     /// Say that this node's clock is right, for this start alone: where this node leads, ledger time starts at its clock and
     /// follows it, although no other node's clock confirms it. Set forward wrongly, it lets idempotency keys be forgotten
     #[arg(long, env = "ETEBAR_TRUST_CLOCK")]
@@ -214,6 +218,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// Whether the operator says that this node's clock is right.
     pub trust_clock: bool,
+    /// Most open connections from one client address.
+    pub connections_per_address: usize,
     /// What to log.
     pub log_level: String,
 }
@@ -238,6 +244,8 @@ impl RunArgs {
             Some(path) => read_file(path)?,
             None => Self::default(),
         };
+        let connections_max = self.connections_max.or(file.connections_max).unwrap_or(10_000);
+        let per_address = self.connections_per_address.or(file.connections_per_address);
         let settings = Settings {
             data_dir: self.data_dir.or(file.data_dir).ok_or("--data-dir is missing")?,
             id: self.id.or(file.id),
@@ -259,9 +267,10 @@ impl RunArgs {
             head_timeout: self.head_timeout.or(file.head_timeout).unwrap_or(Duration::from_secs(5)),
             waiting_max: within("waiting-max", self.waiting_max.or(file.waiting_max).unwrap_or(16_384), 1, 1 << 20)?,
             rate_per_key: self.rate_per_key.or(file.rate_per_key).map(rate_per_key).transpose()?,
-            connections_max: within(
-                "connections-max",
-                self.connections_max.or(file.connections_max).unwrap_or(10_000),
+            connections_max: within("connections-max", connections_max, 1, 1 << 20)?,
+            connections_per_address: within(
+                "connections-per-address",
+                per_address.unwrap_or(connections_max.div_ceil(2)),
                 1,
                 1 << 20,
             )?,
@@ -384,6 +393,9 @@ mod tests {
         let settings = run(&[]).unwrap();
         assert_eq!((settings.log_bytes, settings.waiting_max), (268_435_456, 16_384));
         assert_eq!((settings.election_max, settings.rate_per_key), (Duration::from_millis(400), None));
+        assert_eq!((settings.connections_max, settings.connections_per_address), (10_000, 5_000));
+        assert_eq!(run(&["--connections-max", "7"]).unwrap().connections_per_address, 4);
+        assert!(run(&["--connections-per-address", "0"]).is_err());
     }
 
     #[test]

@@ -154,8 +154,8 @@ pub fn stored_values(bytes: &[u8]) {
     }
 }
 
-/// The bytes of one connection to the API of a cluster of one. Whatever they are, the connection ends, and no answer tells
-/// of a defect. The key of its admin is [`admin_key`].
+/// The bytes of one connection to the API of a cluster of one. Whatever they are, the connection ends, no answer tells of a
+/// defect, and each says which node gave it. The key of its admin is [`admin_key`].
 pub fn http(bytes: &[u8]) {
     let server = server();
     let bytes = bytes.to_vec();
@@ -183,6 +183,17 @@ pub fn http(bytes: &[u8]) {
     // In the version that was asked in.
     let status = text.strip_prefix("HTTP/1.1 ").or_else(|| text.strip_prefix("HTTP/1.0 "));
     assert!(status.is_some_and(|status| !status.starts_with("500")), "{text}");
+    // A leave to go on is no answer yet.
+    let answer = text.trim_start_matches("HTTP/1.1 100 Continue\r\n\r\n");
+    let head = answer.split("\r\n\r\n").next().unwrap_or_default();
+    assert!(answer.is_empty() || head.contains("\r\netebar-node: 1"), "{text}");
+}
+
+/// Runs `test` where the member that [`http`] asks lives.
+#[cfg(test)]
+pub(crate) fn at_the_member<T, F: Future<Output = T>>(test: impl FnOnce(Gate) -> F) -> T {
+    let server = server();
+    server.runtime.block_on(test(server.gate.clone()))
 }
 
 struct Server {

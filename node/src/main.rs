@@ -185,6 +185,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
         head: settings.head_timeout,
         connections: settings.connections_max,
         rate_per_key: settings.rate_per_key,
+        connections_per_address: settings.connections_per_address,
         disk_reserve_bytes: settings.disk_reserve,
         ..Limits::default()
     };

@@ -6,6 +6,7 @@ mod http {
     mod bad_input;
     mod batches;
     mod connections;
+    mod edge;
     mod pages;
     mod quotas;
     mod roles;

@@ -43,6 +43,23 @@ fn a_new_key_works_at_once_on_every_member() {
 }
 
 #[test]
+fn a_new_key_works_at_once_with_the_position_at_which_it_was_made() {
+    for round in 0..10_u64 {
+        let made = cluster().admin(1 + round % 3).send(&new_auditor()).expect(201);
+        let key = made.json()["key"].as_str().expect("the secret, this once").to_owned();
+        let read =
+            Request::get("/v1/sellers?consistency=local").header("Etebar-Min-Applied", made.applied().to_string());
+        for member in 1..=3 {
+            cluster().caller(member, &key).send(&read).expect(200);
+        }
+    }
+}
+
+fn new_auditor() -> Request {
+    Request::post("/v1/keys").json(&json!({ "role": "auditor", "name": unique("auditor") }))
+}
+
+#[test]
 fn revoking_again_is_204_and_an_unknown_key_404() {
     let (_, id) = cluster().admin(1).new_key("auditor", None);
     for member in [1, 2, 3] {

@@ -62,7 +62,7 @@ fn neither_idle_connections_nor_half_sent_requests_hold_it_up() {
 fn a_read_that_still_waits_is_told_to_go_elsewhere() {
     let cluster = Plan::new("term-wait").start();
     let member = cluster.member(1);
-    let request = Request::get("/v1/sellers").bearer(&cluster.admin_key).header("Etebar-Min-Applied", "1000000");
+    let request = Request::get("/v1/sellers").bearer(&cluster.admin_key).header("Etebar-Min-Applied", "10000");
     let mut waiting = Connection::open(member.api, ANSWER_WAIT).expect("it listens");
     let answer = std::thread::spawn(move || waiting.send(&request));
     assert_eq!(member.terminate(LIMIT).code(), Some(0), "{}", member.log_tail(10));

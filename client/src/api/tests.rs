@@ -133,6 +133,27 @@ fn a_part_of_a_millisecond_counts_as_a_whole_one() {
 }
 
 #[test]
+fn a_time_of_any_year_is_read_and_one_before_the_epoch_is_the_epoch() {
+    for text in [
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+23:59",
+        "1582-10-10T12:00:00Z",
+        "1969-12-31T23:59:59.999Z",
+        "1970-01-01T00:00:00+03:30",
+        "1969-12-31T20:30:00-03:30",
+    ] {
+        assert_eq!(Timestamp::parse(text), Ok(Timestamp(0)), "{text}");
+    }
+    assert_eq!(Timestamp::parse("1969-12-31T23:59:59.9999Z"), Ok(Timestamp(0)));
+    assert_eq!(Timestamp::parse("1969-12-31T20:30:00.001-03:30"), Ok(Timestamp(1)));
+    for text in ["9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.9999Z", "9999-12-31T23:59:59-23:59"] {
+        let last = Timestamp::parse(text).unwrap();
+        assert_eq!(last.to_string(), "9999-12-31T23:59:59.999Z", "{text}");
+        assert_eq!(last.to_string().parse(), Ok::<_, TimestampError>(last));
+    }
+}
+
+#[test]
 fn a_time_that_does_not_exist_is_refused() {
     let texts = [
         "",
@@ -150,7 +171,9 @@ fn a_time_that_does_not_exist_is_refused() {
         "2026-01-31T00:00:00Z ",
         "2026-01-31T00:00:00+0330",
         "2026-01-31T00:00:00+25:00",
-        "1969-12-31T23:59:59Z",
+        "0000-12-31T23:59:59Z",
+        "-0001-01-01T00:00:00Z",
+        "10000-01-01T00:00:00Z",
         "2026-01-31T00:00:0\u{6f5}Z",
     ];
     for text in texts {

@@ -1,6 +1,7 @@
 //! Time at the edge: a [`Timestamp`] is ledger time, shown as RFC 3339 in UTC with milliseconds.
 //!
-//! Unit: milliseconds since the Unix epoch, years 1970 to 9999.
+//! Unit: milliseconds since the Unix epoch. Ledger time is never before that, so a moment before it, of any year from 1
+//! on, is read as the epoch itself: as a bound of a span it lets through exactly the same entries.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,6 +9,8 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
+/// The last millisecond of the year 9999, which an offset or a rounded part can pass.
+const LAST_MS: u64 = 253_402_300_799_999;
 const DAY_MS: u64 = 86_400_000;
 /// Days of 400 years, after which the calendar repeats.
 const ERA_DAYS: i64 = 146_097;
@@ -18,14 +21,15 @@ const EPOCH_DAYS: i64 = 719_468;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
 
-/// The text is no RFC 3339 time between 1970 and 9999.
+/// The text is no RFC 3339 time of a year from 0001 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a time is written as RFC 3339, such as 2026-01-31T08:30:00.000Z")]
 pub struct TimestampError;
 
 impl Timestamp {
     /// Reads RFC 3339 with `Z` or an offset. A part of a millisecond counts as a whole one, so that `from` (inclusive)
-    /// and `to` (exclusive) bound whole milliseconds exactly as written.
+    /// and `to` (exclusive) bound whole milliseconds exactly as written. What lies before 1970 becomes the epoch, and
+    /// what lies after 9999 in UTC its last millisecond.
     pub fn parse(text: &str) -> Result<Timestamp, TimestampError> {
         let bytes = text.as_bytes();
         let separators = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
@@ -35,14 +39,18 @@ impl Timestamp {
         }
         let (year, month, day) = (number(bytes, 0, 4)?, number(bytes, 5, 2)?, number(bytes, 8, 2)?);
         let (hour, minute, second) = (number(bytes, 11, 2)?, number(bytes, 14, 2)?, number(bytes, 17, 2)?);
-        let valid = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day) && hour < 24 && minute < 60;
+        let valid = year > 0
+            && (1..=12).contains(&month)
+            && (1..=days_in(year, month)).contains(&day)
+            && hour < 24
+            && minute < 60;
         if !valid || second > 60 {
             return Err(TimestampError);
         }
         let (part_ms, zone) = fraction(bytes.get(19..).ok_or(TimestampError)?)?;
         let minutes = hour * 60 + minute - offset_minutes(zone)?;
         let ms = (days_from_civil(year, month, day) * 1_440 + minutes) * 60_000 + second * 1_000 + part_ms;
-        u64::try_from(ms).map(Timestamp).map_err(|_| TimestampError)
+        Ok(Timestamp(u64::try_from(ms).unwrap_or(0).min(LAST_MS)))
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::state::State;
 
 /// Each bug's name, and what it does.
-pub const PLANTS: [(&str, &str); 29] = [
+pub const PLANTS: [(&str, &str); 30] = [
     ("answer-before-flush", "appended entries are answered before they are synced"),
     ("append-not-flushed", "appended entries are not synced at all"),
     ("vote-not-flushed", "a vote is answered without a sync"),
@@ -34,6 +34,7 @@ pub const PLANTS: [(&str, &str); 29] = [
     ("two-clocks-are-a-majority", "a leader that hears fewer than three clocks stamps with its own as it is"),
     ("start-trusts-clock", "after a start ledger time is what the leader's clock says, before another is heard"),
     ("unknown-told-as-not-done", "a forwarded command without an answer is told as certainly not done"),
+    ("read-joins-question", "a read takes the answer to a question that was asked before it came"),
 ];
 
 /// Whether this bug is planted.

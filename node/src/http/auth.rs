@@ -4,7 +4,7 @@
 //! Reads are checked twice: on the key ring before the wait, and on the very state that is shown.
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use ledger::{Grant, KeyNumber, RecordNumber, State};
+use ledger::{Grant, KeyHash, KeyNumber, RecordNumber, State};
 
 use super::app::App;
 use super::call::Head;
@@ -25,20 +25,25 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The key that came with the call. A key that this node does not know yet waits for a read barrier; so does a
-    /// call that names a position.
+    /// The key that came with the call. A key that this node does not know yet waits until it knows all that were made
+    /// before; a position that the call names is waited for only once the key is known, so that strangers cost nothing.
     pub async fn of(head: &Head, app: &App) -> Result<Self, Problem> {
         let hash = secret::hash(bearer(head.headers())?);
-        if let Some(position) = head.min_applied()? {
-            app.cluster.read(Consistency::Local, Some(position), head.deadline).await?;
-        }
-        let found = app.cluster.key_ring().by_hash(&hash).map(Self::known);
-        if let Some(caller) = found {
-            return caller;
-        }
-        app.cluster.read(Consistency::Linearizable, None, head.deadline).await?;
-        let found = app.cluster.key_ring().by_hash(&hash).map(Self::known);
-        found.unwrap_or_else(|| Err(Problem::unauthenticated("the key is not known")))
+        let caller = match Self::on_ring(app, &hash) {
+            Some(caller) => caller?,
+            None => {
+                app.cluster.know_keys(head.deadline).await?;
+                Self::on_ring(app, &hash).unwrap_or_else(|| Err(Problem::unauthenticated("the key is not known")))?
+            }
+        };
+        let Some(position) = head.min_applied()? else { return Ok(caller) };
+        app.cluster.read(Consistency::Local, Some(position), head.deadline).await?;
+        // As the key is at that position: it may have been revoked on the way there.
+        Self::on_ring(app, &hash).unwrap_or(Ok(caller))
+    }
+
+    fn on_ring(app: &App, hash: &KeyHash) -> Option<Result<Self, Problem>> {
+        app.cluster.key_ring().by_hash(hash).map(Self::known)
     }
 
     fn known(key: &KnownKey) -> Result<Self, Problem> {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::app::App;
+use super::edge::head::is_identity;
 use super::limits::LARGE_BODY_BYTES;
 use super::problem::Problem;
 use super::query::{Query, whole_number};
@@ -72,7 +73,7 @@ impl Head {
         Query::parse(self.parts.uri.query(), known)
     }
 
-    /// The position that this node must have reached before it answers.
+    /// The position that this node must have reached before it answers; one value at most (see [`super::edge::head`]).
     pub fn min_applied(&self) -> Result<Option<u64>, Problem> {
         let Some(value) = self.headers().get(MIN_APPLIED) else { return Ok(None) };
         let position = value.to_str().ok().filter(|text| !text.is_empty()).and_then(whole_number);
@@ -83,7 +84,7 @@ impl Head {
 impl Call {
     /// The body of a request that must have one, in JSON.
     pub async fn json(&mut self, app: &App) -> Result<Bytes, Problem> {
-        if !is_json(self.head.headers()) || self.head.headers().contains_key(header::CONTENT_ENCODING) {
+        if !is_json(self.head.headers()) {
             return Err(not_json());
         }
         self.bytes(app).await
@@ -144,14 +145,18 @@ fn announced_bytes(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// Whether the body is said to be JSON, and in no other coding.
 fn is_json(headers: &HeaderMap) -> bool {
+    if !is_identity(headers) {
+        return false;
+    }
     let Some(Ok(text)) = headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) else { return false };
     let essence = text.split(';').next().unwrap_or_default();
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
 fn not_json() -> Problem {
-    Problem::new(Code::UnsupportedMediaType, "the body is taken as application/json only, without a content encoding")
+    Problem::new(Code::UnsupportedMediaType, "the body is taken as application/json only, without a content coding")
 }
 
 fn too_large(most: usize) -> Problem {

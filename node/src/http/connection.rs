@@ -1,7 +1,8 @@
 //! One connection from its first byte to its last: hyper reads and writes HTTP/1, this watches the time.
 //!
 //! hyper's own head time-out also ends connections that merely rest, and says nothing to the caller. Here a head has
-//! its few seconds from its first byte on and ends with a bare 408; a resting connection has longer and ends silently.
+//! its few seconds from its first byte on and ends with a bare 408. A new connection has as long for its first byte, and
+//! one that rests between two requests has longer; both end silently.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -15,29 +16,31 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tracing::debug;
 
+use super::app::App;
 use super::limits::Limits;
 use super::stop::{Stage, Stop};
-use super::wire::{Phase, Progress, Wire};
+use super::wire::{Outbound, Phase, Progress, Wire};
 
 /// The answer to a head that did not come in time.
 const REQUEST_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-/// The answer to a head that hyper could not read and did not answer either, such as HTTP/2's.
+/// The answer to a head that hyper could not read and did not answer either, such as HTTP/2's, or one that broke off.
 const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 /// Largest piece of a request that hyper holds at once, in bytes: twice the head's bound.
 const BUFFER_FACTOR: usize = 2;
 
 /// Serves one connection until it ends, rests too long, sends its head too slowly, or `stop` has come so far.
-pub async fn serve_connection<S, F, A>(stream: S, limits: Limits, stop: Arc<Stop>, answer: F)
+pub async fn serve_connection<S, F, A>(stream: S, app: App, stop: Arc<Stop>, answer: F)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<Incoming>, Arc<Progress>) -> A,
     A: Future<Output = Response<Body>>,
 {
     let progress = Arc::new(Progress::default());
-    let wire = Wire::new(stream, Arc::clone(&progress), limits.linger_bytes, limits.linger);
+    let limits = app.limits;
+    let wire = Wire::new(stream, Arc::clone(&progress), app);
     let service = {
         let progress = Arc::clone(&progress);
         service_fn(move |request: Request<Incoming>| {
@@ -47,7 +50,7 @@ where
             async move {
                 let response = answer.await;
                 progress.answered();
-                Ok::<_, std::convert::Infallible>(response)
+                Ok::<_, std::convert::Infallible>(response.map(|body| Outbound { body, progress }))
             }
         })
     };
@@ -83,17 +86,21 @@ where
 
     let bare = match (end, progress.phase()) {
         (End::Late, Phase::Head) => REQUEST_TIMEOUT,
-        (End::Over(Err(error)), Phase::Head) if error.is_parse() => BAD_REQUEST,
+        (End::Over(Err(error)), Phase::New | Phase::Head | Phase::Idle)
+            if error.is_parse() || error.is_incomplete_message() =>
+        {
+            BAD_REQUEST
+        }
         (End::Over(Err(error)), _) => return debug!(%error, "connection ended"),
         (End::Over(Ok(())) | End::Late | End::Stopped, _) => return,
     };
     let mut wire = connection.into_parts().io.into_inner();
-    let said = async {
-        wire.write_all(bare).await?;
-        wire.shutdown().await
-    };
-    if let Err(error) = said.await {
-        debug!(%error, "connection ended before its head did");
+    wire.answer_bare(bare);
+    // The end lingers for a bounded time, but may wait for a caller that takes in nothing.
+    match timeout(limits.linger * 2, wire.shutdown()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "connection ended before its head did"),
+        Err(_elapsed) => debug!("connection ended before its last answer was sent"),
     }
 }
 
@@ -114,7 +121,7 @@ struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     fn new(progress: &'a Progress, limits: &'a Limits) -> Self {
-        let due = Instant::now() + limits.idle;
+        let due = Instant::now() + limits.head;
         Self { progress, limits, mark: progress.mark(), due: Some(due), sleep: Box::pin(sleep_until(due)) }
     }
 
@@ -141,8 +148,8 @@ impl<'a> Watch<'a> {
 
     fn due_in(&self, phase: Phase) -> Option<Instant> {
         match phase {
-            Phase::Idle | Phase::Refused => Some(Instant::now() + self.limits.idle),
-            Phase::Head => Some(Instant::now() + self.limits.head),
+            Phase::Idle | Phase::Answer | Phase::Refused => Some(Instant::now() + self.limits.idle),
+            Phase::New | Phase::Head => Some(Instant::now() + self.limits.head),
             // A request bounds itself: every handler ends by its own deadline.
             Phase::Request => None,
         }

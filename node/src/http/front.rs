@@ -10,13 +10,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
 use axum::response::IntoResponse;
-use etebar::api::{APPLIED, Code, LEADER, NODE, REQUEST_ID};
+use etebar::api::{Code, REQUEST_ID};
 use futures::FutureExt;
 use hyper::body::Incoming;
 use tower::Service;
 use tracing::debug;
 
 use super::app::App;
+use super::edge::{head, signature};
 use super::problem::Problem;
 use super::router::router;
 use super::stop::{Stage, Stop};
@@ -58,32 +59,27 @@ impl Front {
     async fn respond(mut self, request: Request<Body>, stop: &Stop) -> Response<Body> {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
         let is_read = request.method().is_safe();
-        let mut answering = pin!(AssertUnwindSafe(self.router.call(request)).catch_unwind());
+        let unfit = head::check(&request).err();
+        let answering = async {
+            match unfit {
+                Some(problem) => problem.into_response(),
+                None => self.router.call(request).await.unwrap_or_else(|never| match never {}),
+            }
+        };
+        let mut answering = pin!(AssertUnwindSafe(answering).catch_unwind());
         // The connection polls this whenever the stage moves, so nothing is registered for each request.
         let answered = poll_fn(|cx| match answering.as_mut().poll(cx) {
             Poll::Pending if stop.stage() >= Stage::Late => Poll::Ready(None),
             pending_or_ready => pending_or_ready.map(Some),
         });
         let mut response = match answered.await {
-            Some(Ok(Ok(response))) => response,
-            Some(Ok(Err(never))) => match never {},
+            Some(Ok(response)) => response,
             Some(Err(_)) => Problem::internal(format_args!("a handler panicked in request {id:?}")).into_response(),
             None => stopped(is_read).into_response(),
         };
         debug!(request = ?id, status = response.status().as_u16(), "request answered");
-        self.sign(response.headers_mut(), id);
+        signature::sign(&self.app, response.headers_mut(), id);
         response
-    }
-
-    fn sign(&self, headers: &mut HeaderMap, id: HeaderValue) {
-        headers.insert(REQUEST_ID, id);
-        headers.insert(NODE, self.app.node.clone());
-        if let Some(leader) = self.app.cluster.leader() {
-            headers.insert(LEADER, HeaderValue::from(leader));
-        }
-        if !headers.contains_key(APPLIED) {
-            headers.insert(APPLIED, HeaderValue::from(self.app.cluster.applied()));
-        }
     }
 }
 
@@ -95,9 +91,34 @@ fn stopped(is_read: bool) -> Problem {
     Problem::new(Code::OutcomeUnknown, "this node is shutting down; ask another under the same key")
 }
 
+/// The caller's own name for the request, where it gave one that is fit.
 fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    let value = headers.get(REQUEST_ID)?;
+    let mut values = headers.get_all(REQUEST_ID).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
     let text = value.as_bytes();
     let is_fit = (1..=REQUEST_ID_CHARS).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
     is_fit.then(|| value.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::post;
+    use etebar::api::NODE;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_signed_500_that_calls_nothing_certain() {
+        crate::fuzzing::at_the_member(async |gate| {
+            let panics = async || -> Response<Body> { panic!("a defect of a handler, for a test") };
+            let front = Front { app: gate.app(), router: Router::new().route("/", post(panics)) };
+            let request = Request::post("/").header(header::HOST, "kit").body(Body::empty()).unwrap();
+            let response = front.respond(request, &Stop::default()).await;
+            assert_eq!((response.status().as_u16(), &response.headers()[NODE]), (500, &HeaderValue::from_static("1")));
+            let body = axum::body::to_bytes(response.into_body(), 4_096).await.unwrap();
+            let problem: etebar::api::Problem = serde_json::from_slice(&body).unwrap();
+            assert_eq!((problem.code, problem.status), (Code::Internal, 500));
+            assert!(problem.detail.contains("not known"), "{}", problem.detail);
+        });
+    }
 }

@@ -16,23 +16,29 @@ use crate::runtime::{Chance, Clock, NoChance};
 /// The API over a member. Cheap to clone.
 #[derive(Clone)]
 pub struct Gate {
+    app: App,
     front: Front,
-    limits: Limits,
 }
 
 impl Gate {
     /// Fails where there is no chance to draw from.
     pub fn new(cluster: Cluster, limits: Limits, clock: Clock, chance: Chance) -> Result<Self, NoChance> {
         let app = App::new(cluster, limits, clock, chance, PathBuf::new())?;
-        Ok(Self { front: Front::new(app), limits })
+        Ok(Self { front: Front::new(app.clone()), app })
+    }
+
+    /// What its handlers share.
+    #[cfg(test)]
+    pub(super) fn app(&self) -> App {
+        self.app.clone()
     }
 
     /// Serves one connection to its end.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
-        let Self { front, limits } = self;
+        let Self { app, front } = self;
         let stop = Arc::new(Stop::default());
         let answers = Arc::clone(&stop);
         let answer = move |request, progress| front.clone().answer(request, progress, Arc::clone(&answers));
-        serve_connection(stream, limits, stop, answer).await;
+        serve_connection(stream, app, stop, answer).await;
     }
 }

@@ -12,7 +12,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Longest time from a request's head to its answer.
     pub request: Duration,
-    /// Longest time from a head's first byte to its last.
+    /// Longest time from a head's first byte to its last, and from a new connection to its first byte.
     pub head: Duration,
     /// Longest time that a connection may rest between two requests.
     pub idle: Duration,
@@ -22,6 +22,10 @@ pub struct Limits {
     pub head_fields: usize,
     /// Most connections open at once; one more gets a 503 and is closed.
     pub connections: usize,
+    /// Most connections open at once from one client address (of IPv6, from one /64); one more gets a 503 and is closed.
+    pub connections_per_address: usize,
+    /// Most connections at once that are told that there is no room for them; others are closed without a word.
+    pub turned_away: usize,
     /// Most bodies over [`LARGE_BODY_BYTES`] in memory at once.
     pub large_bodies: usize,
     /// Recomputations of the books. Source: each keeps one core busy for up to a request's time, so one of two cores is
@@ -60,6 +64,8 @@ impl Default for Limits {
             head_bytes: 32 * 1024,
             head_fields: 64,
             connections: 8_192,
+            connections_per_address: 4_096,
+            turned_away: 256,
             large_bodies: 128,
             recounts: TurnBounds { running: 2, running_per_key: 1, present_per_key: 16 },
             scans: TurnBounds { running: 16, running_per_key: 4, present_per_key: 64 },

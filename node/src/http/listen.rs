@@ -1,22 +1,25 @@
 //! The accept loop: takes connections up to a bound, and at shutdown lets what is in flight come to its end.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, header};
-use etebar::api::{NODE, PROBLEM_JSON, REQUEST_ID};
+use etebar::api::PROBLEM_JSON;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::app::App;
 use super::connection::serve_connection;
+use super::edge::addresses::{Addresses, Place};
 use super::front::Front;
 use super::problem::Problem;
 use super::stop::{Stage, Stop};
+use super::wire::Wire;
+use crate::raft::link::told::Told;
 use crate::runtime;
 use crate::runtime::net::{TcpListener, TcpStream};
 
@@ -31,78 +34,122 @@ const DISK_WATCH: Duration = Duration::from_millis(100);
 /// Serves the API on `listener` until `stopping` is cancelled; then asks callers to go elsewhere for a moment, takes no
 /// more, answers what is in flight, and comes back within [`super::Limits::farewell`] and [`super::Limits::drain`].
 pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken) {
-    let front = Front::new(app.clone());
-    let room = Arc::new(Semaphore::new(app.limits.connections));
-    let stop = Arc::new(Stop::default());
+    let door = Door::new(app);
     let ended = CancellationToken::new();
-    let watch = watch_disk(app.clone(), ended.clone());
+    let watch = watch_disk(door.app.clone(), ended.clone());
     let accepting = async {
         let farewell = async {
             stopping.cancelled().await;
-            stop.go_on_to(Stage::Closing);
-            tokio::time::sleep(app.limits.farewell).await;
+            door.stop.go_on_to(Stage::Closing);
+            tokio::time::sleep(door.app.limits.farewell).await;
         };
         let mut farewell = pin!(farewell);
         loop {
             tokio::select! {
                 () = &mut farewell => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => admit(&app, &front, stream, &room, &stop),
+                    Ok((stream, from)) => door.admit(stream, from.ip()),
                     Err(error) => {
-                        warn!(%error, "could not accept a connection");
+                        door.warn_of("could not accept a connection", &error);
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
             }
         }
         drop(listener);
-        drain(&app, &room, &stop).await;
-        stop.go_on_to(Stage::Ended);
+        drain(&door.app, &door.room, &door.stop).await;
+        door.stop.go_on_to(Stage::Ended);
         ended.cancel();
     };
     tokio::join!(accepting, watch);
 }
 
-/// Starts a connection's task, or turns the connection away where there is no room.
-fn admit(app: &App, front: &Front, stream: TcpStream, room: &Arc<Semaphore>, stop: &Arc<Stop>) {
-    if let Err(error) = stream.set_nodelay(true) {
-        warn!(%error, "a connection could not be set to send at once");
-    }
-    let Ok(permit) = Arc::clone(room).try_acquire_owned() else {
-        runtime::spawn(turn_away(app.clone(), stream));
-        return;
-    };
-    let (front, limits, stop) = (front.clone(), app.limits, Arc::clone(stop));
-    runtime::spawn(async move {
-        let _permit: OwnedSemaphorePermit = permit;
-        let answers = Arc::clone(&stop);
-        let answer = move |request, progress| front.clone().answer(request, progress, Arc::clone(&answers));
-        serve_connection(stream, limits, stop, answer).await;
-    });
+/// Where connections come in: what they share, and how many there are.
+struct Door {
+    app: App,
+    front: Front,
+    stop: Arc<Stop>,
+    /// Room for connections, whoever makes them.
+    room: Arc<Semaphore>,
+    /// Connections open from each client address.
+    addresses: Addresses,
+    /// Room for connections that are being turned away.
+    turned_away: Arc<Semaphore>,
+    /// What was logged of connections lately: strangers must not be able to fill the log.
+    told: Told,
 }
 
-/// Tells a caller that there is no room for its connection.
-async fn turn_away(app: App, mut stream: TcpStream) {
-    let problem = Problem::new(etebar::api::Code::Overloaded, "this node has no room for more connections");
+impl Door {
+    fn new(app: App) -> Self {
+        Self {
+            front: Front::new(app.clone()),
+            stop: Arc::default(),
+            room: Arc::new(Semaphore::new(app.limits.connections)),
+            addresses: Addresses::default(),
+            turned_away: Arc::new(Semaphore::new(app.limits.turned_away)),
+            told: Told::default(),
+            app,
+        }
+    }
+
+    /// Starts a connection's task, or turns the connection away where there is no room for it.
+    fn admit(&self, stream: TcpStream, from: IpAddr) {
+        if let Err(error) = stream.set_nodelay(true) {
+            self.warn_of("a connection could not be set to send at once", &error);
+        }
+        let Some(place) = self.addresses.enter(from, self.app.limits.connections_per_address) else {
+            return self.turn_away(stream, from, "this node has no room for more connections from this address");
+        };
+        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
+            return self.turn_away(stream, from, "this node has no room for more connections");
+        };
+        let (app, front, stop) = (self.app.clone(), self.front.clone(), Arc::clone(&self.stop));
+        runtime::spawn(async move {
+            let _held: (Place, OwnedSemaphorePermit) = (place, permit);
+            let answers = Arc::clone(&stop);
+            let answer = move |request, progress| front.clone().answer(request, progress, Arc::clone(&answers));
+            serve_connection(stream, app, stop, answer).await;
+        });
+    }
+
+    /// Tells a caller that there is no room for its connection; one too many of these is closed without a word.
+    fn turn_away(&self, stream: TcpStream, from: IpAddr, why: &'static str) {
+        if self.told.is_due(why) {
+            warn!(%from, why, "connections are turned away; this is not said again for a minute");
+        }
+        let Ok(permit) = Arc::clone(&self.turned_away).try_acquire_owned() else { return };
+        let app = self.app.clone();
+        runtime::spawn(async move {
+            let _held: OwnedSemaphorePermit = permit;
+            refuse(app, stream, why).await;
+        });
+    }
+
+    /// Logs what is wrong with connections, once in a while.
+    fn warn_of(&self, what: &'static str, error: &io::Error) {
+        if self.told.is_due(what) {
+            warn!(%error, "{what}");
+        }
+    }
+}
+
+/// Answers a connection that nothing was read from, and lets what it sends come to its end.
+async fn refuse(app: App, stream: TcpStream, why: &'static str) {
+    let problem = Problem::new(etebar::api::Code::Overloaded, why);
     let body = serde_json::to_string(problem.body()).unwrap_or_default();
-    let mut answer = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n".to_vec();
-    let fields = [
-        (header::CONTENT_TYPE.as_str(), HeaderValue::from_static(PROBLEM_JSON)),
-        (header::CONTENT_LENGTH.as_str(), HeaderValue::from(body.len())),
-        (header::RETRY_AFTER.as_str(), HeaderValue::from_static("1")),
-        (REQUEST_ID, app.request_id()),
-        (NODE, app.node.clone()),
-    ];
-    for (name, value) in fields {
-        answer.extend_from_slice(&[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: {PROBLEM_JSON}\r\nretry-after: 1\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let within = app.limits.linger * 2;
+    let mut wire = Wire::new(stream, Arc::default(), app);
+    wire.answer_bare(answer.as_bytes());
+    match tokio::time::timeout(within, wire.shutdown()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "a connection that was turned away ended first"),
+        Err(_elapsed) => debug!("a connection that was turned away took in no answer"),
     }
-    answer.extend_from_slice(&[b"\r\n", body.as_bytes()].concat());
-    let said: io::Result<()> = async {
-        stream.write_all(&answer).await?;
-        stream.shutdown().await
-    }
-    .await;
-    warn!(told = said.is_ok(), "a connection was turned away: no room for more");
 }
 
 /// Waits until all connections are gone, for a bounded time, and at its end tells what is in flight that it is over.
@@ -121,6 +168,7 @@ async fn drain(app: &App, room: &Semaphore, stop: &Stop) {
 /// Looks at the disk's free room every now and then, and remembers whether it is used up.
 async fn watch_disk(app: App, ended: CancellationToken) {
     let mut ticks = tokio::time::interval(DISK_WATCH);
+    let told = Told::default();
     loop {
         tokio::select! {
             () = ended.cancelled() => return,
@@ -129,8 +177,9 @@ async fn watch_disk(app: App, ended: CancellationToken) {
         let data_dir = app.data_dir.clone();
         match runtime::blocking(move || super::disk_room::free_bytes(&data_dir)).await {
             Ok(Ok(free)) => app.cluster.set_disk_full(free < app.limits.disk_reserve_bytes),
-            Ok(Err(error)) => warn!(%error, "the disk's free room is not known"),
-            Err(error) => warn!(%error, "the disk's free room is not known"),
+            Ok(Err(error)) if told.is_due("disk") => warn!(%error, "the disk's free room is not known"),
+            Ok(Err(error)) => debug!(%error, "the disk's free room is not known"),
+            Err(error) => debug!(%error, "the disk's free room is not known"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! All that knows axum: the HTTP API of one node.
 //!
-//! Read in this order: [`listen`] and [`connection`] (how bytes become requests), [`front`] (what every answer has),
+//! Read in this order: [`listen`] and [`connection`] (how bytes become requests), [`edge`] (what is checked before a
+//! caller is known), [`front`] (what every answer has),
 //! [`router`] and [`resources`] (what is asked), [`auth`], [`quotas`], [`write`], [`read`] and [`history`] (how it is done),
 //! [`render`] and [`problem`] (how it is told). A request becomes a typed command here, once, and never later.
 
@@ -10,6 +11,7 @@ mod call;
 mod connection;
 mod cursor;
 mod disk_room;
+mod edge;
 mod field;
 mod front;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -65,7 +65,10 @@ impl Problem {
     /// A defect of the node: told to the operator in full, to the caller not at all.
     pub fn internal(defect: impl Display) -> Self {
         error!(%defect, "request failed");
-        Self::new(Code::Internal, "the node has a defect; nothing was done by halves")
+        Self::new(
+            Code::Internal,
+            "the node has a defect; nothing was done by halves, but whether it was done is not known",
+        )
     }
 
     /// The body as it is sent.

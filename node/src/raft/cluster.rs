@@ -13,8 +13,10 @@ use super::answers::{ClusterError, ClusterStatus, Consistency, MemberStatus, Rea
 use super::key_ring::KeyRing;
 use super::life::{MemberDisks, start, stop};
 use super::member::Member;
+use super::read::Reader;
 use super::replica::Replica;
 use super::settings::ClusterSettings;
+use super::waits::TooManyWait;
 use crate::runtime::{Clock, Room};
 use crate::storage::StorageError;
 use crate::storage::types::Decisions;
@@ -59,23 +61,41 @@ impl Cluster {
     /// Waits until the state may be read: see [`Consistency`]; in any case until `min_applied`, if given.
     ///
     /// # Errors
-    /// Where no leader confirms a position in time, or this replica does not reach it.
+    /// Where no leader confirms a position in time, or this replica does not reach it; at once where `min_applied` is
+    /// further ahead than this replica could get in time.
     pub async fn read(
         &self,
         consistency: Consistency,
         min_applied: Option<u64>,
         deadline: Instant,
     ) -> Result<(), ReadError> {
+        let member = self.member();
+        if let Some(wanted) = min_applied.filter(|wanted| *wanted > member.position_within_reach()) {
+            return Err(ReadError::Behind { applied: self.applied(), wanted });
+        }
         let confirmed = match consistency {
             Consistency::Local => 0,
-            Consistency::Linearizable => self.member().read_position(deadline).await.ok_or(ReadError::NoLeader)?,
+            Consistency::Linearizable => {
+                member.read_position(Reader::Known, deadline).await.ok_or(ReadError::NoLeader)?
+            }
         };
-        let wanted = confirmed.max(min_applied.unwrap_or(0));
-        let mut applied = self.member().shared.applied();
-        let reached = timeout_at(deadline, applied.wait_for(|applied| *applied >= wanted)).await;
-        match reached {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(ReadError::Behind { applied: self.replica().applied, wanted }),
+        self.reach(confirmed.max(min_applied.unwrap_or(0)), deadline).await
+    }
+
+    /// Waits until this member knows every API key that was made, anywhere, before this call. For callers whose key is not
+    /// known: however many there are, they share one question at a time.
+    ///
+    /// # Errors
+    /// As for a linearizable [`Self::read`].
+    pub async fn know_keys(&self, deadline: Instant) -> Result<(), ReadError> {
+        let confirmed = self.member().read_position(Reader::Stranger, deadline).await.ok_or(ReadError::NoLeader)?;
+        self.reach(confirmed, deadline).await
+    }
+
+    async fn reach(&self, wanted: u64, deadline: Instant) -> Result<(), ReadError> {
+        match timeout_at(deadline, self.member().shared.waits.reached(wanted)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(TooManyWait)) | Err(_) => Err(ReadError::Behind { applied: self.applied(), wanted }),
         }
     }
 

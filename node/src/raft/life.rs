@@ -26,7 +26,7 @@ use super::member::Member;
 use super::neighbours::Neighbours;
 use super::network::{Links, Network};
 use super::proposer::Proposer;
-use super::read::ReadGate;
+use super::read::ReadGates;
 use super::replica::Shared;
 use super::settings::ClusterSettings;
 use super::snapshot::{SnapshotReceiver, SnapshotSender};
@@ -104,10 +104,11 @@ pub(super) async fn start(
         .map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
 
     let stamps = Arc::new(Stamps::new(clock.clone(), settings.genesis.key_window_ms, settings.trust_clock));
+    let (reads, waiting_reads) = ReadGates::new();
     let member = Arc::new(Member {
         me,
         proposer: Proposer::start(raft.clone(), log.clone(), shared.clone(), stamps.clone(), settings.waiting_max),
-        reads: ReadGate::start(raft.clone()),
+        reads,
         receiver: SnapshotReceiver::new(shared.clone(), history.clone(), checkpoints.clone()),
         settings,
         clock,
@@ -122,6 +123,7 @@ pub(super) async fn start(
         recovered: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
     });
+    waiting_reads.serve(&member);
     runtime::spawn_vital("peer listener", serve(listener, me, acquaintances, member.clone()));
     initialise(&member.raft, &member.settings).await?;
     duties::start(&member);

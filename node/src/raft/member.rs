@@ -21,7 +21,7 @@ use super::machine::EtebarRaft;
 use super::neighbours::Neighbours;
 use super::network::{Links, PeerLinks};
 use super::proposer::Proposer;
-use super::read::ReadGate;
+use super::read::ReadGates;
 use super::replica::Shared;
 use super::settings::ClusterSettings;
 use super::snapshot::SnapshotReceiver;
@@ -41,7 +41,7 @@ pub struct Member {
     pub(super) checkpoints: Checkpointer,
     pub(super) raft: EtebarRaft,
     pub(super) proposer: Proposer,
-    pub(super) reads: ReadGate,
+    pub(super) reads: ReadGates,
     pub(super) links: Links,
     pub(super) neighbours: Neighbours,
     pub(super) receiver: SnapshotReceiver,
@@ -189,7 +189,9 @@ impl Serve for Member {
                 let handled = self.raft.handle_transfer_leader(rpc).await;
                 handled.map_or_else(|error| stopped(&error), Response::TransferLeader)
             }
-            Request::ReadPosition { wait_ms } => Response::ReadPosition(self.reads.position(after(wait_ms)).await),
+            Request::ReadPosition { wait_ms } => {
+                Response::ReadPosition(self.reads.quorum.position(after(wait_ms)).await)
+            }
             Request::Status(said) => {
                 self.hear(&said);
                 Response::Status(self.heartbeat())

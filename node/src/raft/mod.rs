@@ -1,7 +1,8 @@
 //! All that knows openraft (shared with storage): one member of the cluster.
 //!
 //! Read in this order: [`cluster`] (what the rest of the node sees), [`submit`] and [`proposer`] (from commands to one
-//! log entry), [`clocks`] (what the entry is stamped with), [`machine`] and [`apply`] (from entries to decisions), [`read`] (positions for reads), [`checkpoint`] and
+//! log entry), [`clocks`] (what the entry is stamped with), [`machine`] and [`apply`] (from entries to decisions), [`read`]
+//! and [`waits`] (positions for reads), [`checkpoint`] and
 //! [`snapshot`] (what is durable of the history, and how it gets to a member that lacks it), [`link`] and [`network`]
 //! (how members talk), [`change`] (who they are), [`duties`] (what a member does by itself), [`life`] (how it starts and stops).
 
@@ -27,6 +28,7 @@ pub(crate) mod snapshot;
 #[cfg(feature = "simulation")]
 pub mod standing;
 mod submit;
+mod waits;
 
 pub use answers::{ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError};
 pub use change::{Change, ChangeError};

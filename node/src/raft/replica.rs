@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::key_ring::KeyRing;
 use super::link::hello::Acquaintances;
+use super::waits::Waits;
 use crate::storage::types::TypeConfig;
 
 /// A leader: its term, which is its own, and its number.
@@ -57,6 +58,8 @@ pub struct Shared {
     digests: Mutex<VecDeque<(u64, Digest)>>,
     key_ring: RwLock<Arc<KeyRing>>,
     applied: watch::Sender<u64>,
+    /// Requests that wait for a position.
+    pub(super) waits: Waits,
     failure: watch::Sender<Option<String>>,
     /// The log grows faster than it is purged.
     log_crowded: AtomicBool,
@@ -87,6 +90,7 @@ impl Shared {
             digests: Mutex::default(),
             key_ring: RwLock::default(),
             applied: watch::Sender::new(0),
+            waits: Waits::default(),
             failure: watch::Sender::new(None),
             log_crowded: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),
@@ -148,6 +152,7 @@ impl Shared {
         digests.push_back((applied, digest));
         drop(digests);
         self.applied.send_replace(applied);
+        self.waits.reach(applied);
     }
 
     /// The position that was last published, and its digest; never waits for applying.
@@ -265,7 +270,7 @@ impl Shared {
         self.followed.subscribe()
     }
 
-    /// The position, to wait for.
+    /// The position, to look at and to follow; requests wait by [`Waits`].
     pub fn applied(&self) -> watch::Receiver<u64> {
         self.applied.subscribe()
     }

@@ -106,7 +106,7 @@ impl Member {
 
     /// Returns once another member than `leader` is known to lead; pending for ever where there is none. Where it is this
     /// one, its own Raft tells its callers, unless it waits for a disk that stalls.
-    async fn led_by_another_than(&self, leader: Option<u64>) {
+    pub(super) async fn led_by_another_than(&self, leader: Option<u64>) {
         let Some(leader) = leader else { return std::future::pending().await };
         if leader == self.me.node {
             let mut stalled = self.shared.disk_stalled();

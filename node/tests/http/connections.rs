@@ -1,6 +1,7 @@
 //! What one connection may do to a node: little.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use etebar_node::http::Limits;
@@ -79,14 +80,33 @@ fn a_head_that_cannot_be_read_gets_a_bare_answer() {
 fn a_slow_head_is_cut_off_and_a_resting_connection_is_not() {
     let node = Node::with(Limits { head: Duration::from_millis(300), ..Limits::default() }, 0);
     let mut resting = node.connect();
+    let request = b"GET /livez HTTP/1.1\r\nhost: kit\r\n\r\n";
+    let first = exchange(&mut resting, request);
     let begun = Instant::now();
     let text = node.raw(b"GET /livez HTTP/1.1\r\nhost:");
     assert_eq!(parse(&text).status, 408);
     assert!(begun.elapsed() >= Duration::from_millis(300));
-    resting.write_all(b"GET /livez HTTP/1.1\r\nhost: kit\r\n\r\n").unwrap();
-    let mut answer = [0; 15];
-    resting.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    assert_eq!(exchange(&mut resting, request), first, "it may rest longer than a head may take");
+}
+
+#[test]
+fn a_connection_that_never_says_a_word_is_closed_within_the_time_of_a_head() {
+    let node = Node::with(Limits { head: Duration::from_millis(300), ..Limits::default() }, 0);
+    let begun = Instant::now();
+    assert_eq!(node.raw(b""), "", "there is nothing to answer");
+    assert!((300..10_000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+}
+
+/// Sends a request and reads as much as the head of its answer; its status line.
+fn exchange(stream: &mut TcpStream, request: &[u8]) -> String {
+    stream.write_all(request).unwrap();
+    let mut text = Vec::new();
+    while !text.ends_with(b"ok node\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        text.extend(byte);
+    }
+    String::from_utf8(text).unwrap().lines().next().unwrap().to_owned()
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub mod frame;
 pub mod hello;
 pub mod message;
 pub mod serve;
-pub(in crate::raft) mod told;
+pub mod told;
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -1,0 +1,142 @@
+//! Requests that wait for positions of this replica, ordered by position: one that is reached wakes its own waiters and
+//! nobody else.
+//!
+//! Bound: [`WAITING`] requests. A request that is given up leaves the list with its future.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+/// Requests that wait at a time, at most. Source: more than a node has connections, so that only a defect meets it.
+const WAITING: usize = 65_536;
+
+/// A waiter's place: the position, and a number that tells it from others who wait for the same.
+type Place = (u64, u64);
+
+/// See the head of this file.
+#[derive(Debug, Default)]
+pub struct Waits(Mutex<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    reached: u64,
+    next: u64,
+    waiting: BTreeMap<Place, oneshot::Sender<()>>,
+}
+
+/// As many requests wait as may.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many requests wait for a position")]
+pub struct TooManyWait;
+
+/// Takes a waiter off the list where its future ends, however it does.
+struct Seat<'a> {
+    waits: &'a Waits,
+    place: Place,
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.waits.lock().waiting.remove(&self.place);
+    }
+}
+
+impl Waits {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The replica is at `position`: whoever waits for it, or for one before, goes on.
+    pub fn reach(&self, position: u64) {
+        let due = {
+            let mut queue = self.lock();
+            queue.reached = position;
+            if queue.waiting.first_key_value().is_none_or(|((first, _), _)| *first > position) {
+                return;
+            }
+            let later = queue.waiting.split_off(&(position.saturating_add(1), 0));
+            std::mem::replace(&mut queue.waiting, later)
+        };
+        for wake in due.into_values() {
+            // Whoever gave up meanwhile needs no call.
+            wake.send(()).ok();
+        }
+    }
+
+    /// Waits until the replica is at `position`; may be dropped at any time. Bound it by a deadline.
+    pub async fn reached(&self, position: u64) -> Result<(), TooManyWait> {
+        let (wake, woken) = oneshot::channel();
+        let _seat = {
+            let mut queue = self.lock();
+            if queue.reached >= position {
+                return Ok(());
+            }
+            if queue.waiting.len() >= WAITING {
+                return Err(TooManyWait);
+            }
+            let place = (position, queue.next);
+            queue.next += 1;
+            queue.waiting.insert(place, wake);
+            Seat { waits: self, place }
+        };
+        // The sender is dropped unsent by nobody: it leaves the list by a call, or with the seat.
+        woken.await.map_err(|_gone| TooManyWait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn waiting(waits: &Waits) -> usize {
+        waits.lock().waiting.len()
+    }
+
+    #[test]
+    fn a_position_wakes_those_who_wait_for_it_and_nobody_else() {
+        let waits = Waits::default();
+        let mut of: Vec<_> = [5, 3, 9, 5].map(|position| Box::pin(waits.reached(position))).into();
+        assert!(of.iter_mut().all(|wait| wait.as_mut().now_or_never().is_none()));
+        assert_eq!(woken_by(&waits, 4), 1, "one of four waits for 3 or 4");
+        assert_eq!(of[1].as_mut().now_or_never(), Some(Ok(())));
+        assert_eq!(woken_by(&waits, 5), 2);
+        assert_eq!(of[0].as_mut().now_or_never(), Some(Ok(())));
+        assert_eq!(of[3].as_mut().now_or_never(), Some(Ok(())));
+        assert!(of[2].as_mut().now_or_never().is_none());
+        assert_eq!(waits.reached(5).now_or_never(), Some(Ok(())), "what is reached is not waited for");
+    }
+
+    /// How many waiters a position takes off the list.
+    fn woken_by(waits: &Waits, position: u64) -> usize {
+        let before = waiting(waits);
+        waits.reach(position);
+        before - waiting(waits)
+    }
+
+    #[test]
+    fn a_request_that_is_given_up_leaves_nothing_behind() {
+        let waits = Waits::default();
+        let mut kept = Box::pin(waits.reached(7));
+        assert!(kept.as_mut().now_or_never().is_none());
+        for _ in 0..100 {
+            assert_eq!(waits.reached(7).now_or_never(), None);
+        }
+        assert_eq!(waiting(&waits), 1);
+        waits.reach(8);
+        assert_eq!(kept.now_or_never(), Some(Ok(())));
+        assert_eq!(waiting(&waits), 0);
+    }
+
+    #[test]
+    fn so_many_wait_and_no_more() {
+        let waits = Waits::default();
+        let mut all: Vec<_> = (0..WAITING).map(|_| Box::pin(waits.reached(1))).collect();
+        assert!(all.iter_mut().all(|wait| wait.as_mut().now_or_never().is_none()));
+        assert_eq!(waits.reached(1).now_or_never(), Some(Err(TooManyWait)));
+        drop(all);
+        assert_eq!(waits.reached(1).now_or_never(), None, "there is room again");
+    }
+}

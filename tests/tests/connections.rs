@@ -1,0 +1,33 @@
+//! Connections from one address: they cannot take all that a node has, nor fill its log.
+
+use tests::http::{ANSWER_WAIT, Connection};
+use tests::{Plan, Request};
+
+#[test]
+fn one_address_takes_half_of_the_connections_and_one_line_of_the_log() {
+    let cluster = Plan::new("connections").members(1).setting("ETEBAR_CONNECTIONS_MAX", "40").start();
+    let member = cluster.member(1);
+    let open = || Connection::open(member.api, ANSWER_WAIT).expect("it listens");
+    let mut held: Vec<Connection> = Vec::new();
+    let refused = loop {
+        let mut connection = open();
+        let answer = connection.send(&Request::get("/livez")).expect("an answer");
+        if answer.status != 200 {
+            break answer;
+        }
+        held.push(connection);
+    };
+    assert_eq!(refused.refusal(), (503, "overloaded".into()));
+    // The kit asked whether the node is ready, over connections from the same address that may still be open.
+    assert!((15..=20).contains(&held.len()), "{} connections are held", held.len());
+    for _ in 0..100 {
+        let answer = open().read("GET").expect("an answer before a word was said");
+        assert_eq!(answer.refusal(), (503, "overloaded".into()));
+        assert_eq!((answer.header("Etebar-Node"), answer.header("Connection")), (Some("1"), Some("close")));
+    }
+    let log = member.log_tail(1_000);
+    assert_eq!(log.matches("turned away").count(), 1, "{log}");
+    for connection in &mut held {
+        connection.send(&Request::get("/livez")).expect("whoever is in stays in").expect(200);
+    }
+}
