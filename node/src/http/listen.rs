@@ -17,6 +17,7 @@ use super::connection::serve_connection;
 use super::front::Front;
 use super::problem::Problem;
 use super::stop::{Stage, Stop};
+use super::tls::Opened;
 use crate::runtime;
 use crate::runtime::net::{TcpListener, TcpStream};
 
@@ -72,17 +73,30 @@ fn admit(app: &App, front: &Front, stream: TcpStream, room: &Arc<Semaphore>, sto
         runtime::spawn(turn_away(app.clone(), stream));
         return;
     };
+    let tls = app.tls().cloned();
     let (front, limits, stop) = (front.clone(), app.limits, Arc::clone(stop));
     runtime::spawn(async move {
         let _permit: OwnedSemaphorePermit = permit;
         let answers = Arc::clone(&stop);
+        let plain = front.clone();
         let answer = move |request, progress| front.clone().answer(request, progress, Arc::clone(&answers));
-        serve_connection(stream, limits, stop, answer).await;
+        let Some(tls) = tls else { return serve_connection(stream, limits, stop, answer).await };
+        match tls.open(stream, limits.head, &stop).await {
+            Some(Opened::Tls(stream)) => serve_connection(*stream, limits, stop, answer).await,
+            Some(Opened::Plain(stream)) => {
+                serve_connection(stream, limits, stop, |request, _| plain.clone().refuse_plain(request)).await;
+            }
+            None => {}
+        }
     });
 }
 
 /// Tells a caller that there is no room for its connection.
 async fn turn_away(app: App, mut stream: TcpStream) {
+    if app.tls().is_some() {
+        // A handshake would cost more than the room that it asks for; a caller that is closed upon before has sent nothing.
+        return warn!("a connection was turned away: no room for more");
+    }
     let problem = Problem::new(etebar::api::Code::Overloaded, "this node has no room for more connections");
     let body = serde_json::to_string(problem.body()).unwrap_or_default();
     let mut answer = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n".to_vec();

@@ -1,6 +1,6 @@
 //! All that knows axum: the HTTP API of one node.
 //!
-//! Read in this order: [`listen`] and [`connection`] (how bytes become requests), [`front`] (what every answer has),
+//! Read in this order: [`listen`], [`tls`] and [`connection`] (how bytes become requests), [`front`] (what every answer has),
 //! [`router`] and [`resources`] (what is asked), [`auth`], [`write`], [`read`] and [`history`] (how it is done),
 //! [`render`] and [`problem`] (how it is told). A request becomes a typed command here, once, and never later.
 
@@ -29,6 +29,7 @@ mod resources;
 mod router;
 pub mod secret;
 mod stop;
+mod tls;
 mod wire;
 mod write;
 
@@ -37,3 +38,4 @@ pub use app::App;
 pub use gate::Gate;
 pub use limits::Limits;
 pub use listen::serve;
+pub use tls::ApiTls;
