@@ -225,10 +225,12 @@ impl Course {
     }
 
     fn out_of_time(self, call: &Call) -> Error {
-        let Course { attempts, may_be_done, untrusted: _, problem, detail } = self;
+        let Course { attempts, may_be_done, untrusted, problem, detail } = self;
         match (call.effect, may_be_done) {
             (Effect::Write, true) => Error::OutcomeUnknown(Unknown { attempts, key: call.key.clone(), detail }),
-            (Effect::Write, false) | (Effect::Read, _) => Error::NotDone(NotDone { attempts, problem, detail }),
+            (Effect::Write, false) | (Effect::Read, _) => {
+                Error::NotDone(NotDone { attempts, problem, untrusted: untrusted > 0, detail })
+            }
         }
     }
 }

@@ -106,7 +106,7 @@ fn read_machine() -> Result<Arc<ClientConfig>, String> {
     let (usable, _unusable) = roots.add_parsable_certificates(found.certs);
     if usable == 0 {
         let why = found.errors.first().map_or_else(String::new, |error| format!(" ({error})"));
-        return Err(format!("this machine has no authorities to trust{why}: give one with --ca FILE"));
+        return Err(format!("this machine has no authorities to trust{why}"));
     }
     configured(roots).map_err(|error| error.to_string())
 }
@@ -155,11 +155,7 @@ impl HandshakeFailure {
 
 fn untrusted(error: &CertificateError) -> String {
     match error {
-        CertificateError::UnknownIssuer => {
-            "its certificate comes from no authority that is trusted here; --ca FILE gives one \
-                                            of your own"
-                .to_owned()
-        }
+        CertificateError::UnknownIssuer => "its certificate comes from no authority that is trusted here".to_owned(),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "its certificate is for another name or address than this".to_owned()
         }
