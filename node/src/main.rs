@@ -161,7 +161,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     let own = own_address(data_dir)?;
     let api_listen = settings.api_listen.map_or_else(|| own.api.clone(), |address| address.to_string());
     let not_listening = |error| failed(format!("could not listen for the API on {api_listen}: {error}"));
-    let credentials = api_credentials(settings)?;
+    let credentials = api_credentials(settings, &own.api)?;
     let claimed = claim(&api_listen).await.map_err(not_listening)?;
     settings.api_protection.check(claimed.local_addr().map_err(not_listening)?).map_err(wrong)?;
     info!(node = data_dir.identity.node, "member starts: it reads its history");
@@ -214,11 +214,20 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
 }
 
 /// The API's certificate and key, where it is served over TLS.
-fn api_credentials(settings: &Settings) -> Result<Option<CredentialWatch>, Failure> {
-    match &settings.api_protection {
-        ApiProtection::Tls(paths) => CredentialWatch::open(paths.clone(), Clock::system()).map(Some).map_err(wrong),
-        ApiProtection::Loopback | ApiProtection::Elsewhere => Ok(None),
+fn api_credentials(settings: &Settings, address: &str) -> Result<Option<CredentialWatch>, Failure> {
+    let paths = match &settings.api_protection {
+        ApiProtection::Tls(paths) => paths,
+        ApiProtection::Loopback | ApiProtection::Elsewhere => return Ok(None),
+    };
+    let credentials = CredentialWatch::open(paths.clone(), Clock::system()).map_err(wrong)?;
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    if !credentials.subscribe().borrow().names(host) {
+        warn!(
+            host,
+            "the certificate does not name this member's API address: who takes it from /v1/cluster refuses it"
+        );
     }
+    Ok(Some(credentials))
 }
 
 /// Binds an address without listening: one where another process listens is told at once, and nobody can connect yet. A start

@@ -10,10 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore};
 use tracing::warn;
+use webpki::EndEntityCert;
 
 use super::error::{FILE_BYTES_MAX, TlsFileError, TlsPaths};
 use super::expiry::{Validity, validities};
@@ -53,6 +54,14 @@ impl Credentials {
             None => (None, None),
         };
         Ok(Credentials { version: 1, identity: Arc::new(identity), authority, validity, authority_validity })
+    }
+
+    /// Whether the certificate is for this host: a name, or an IP address, an IPv6 one in brackets or not.
+    pub fn names(&self, host: &str) -> bool {
+        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        let Ok(host) = ServerName::try_from(host) else { return false };
+        let certificate = self.identity.cert.first().map(EndEntityCert::try_from);
+        matches!(certificate, Some(Ok(certificate)) if certificate.verify_is_valid_for_subject_name(&host).is_ok())
     }
 }
 

@@ -72,6 +72,25 @@ fn a_pair_that_fits_is_loaded_with_its_authorities() {
 }
 
 #[test]
+fn a_certificate_says_which_hosts_it_is_for() {
+    let key = KeyPair::generate().unwrap();
+    let names = ["shop.example", "127.0.0.1", "::1"].map(str::to_owned);
+    let certificate = CertificateParams::new(names).unwrap().self_signed(&key).unwrap().pem();
+    let loaded = Files::of(&Pair { certificate, key: key.serialize_pem() }).load().unwrap();
+    for (host, is_named) in [
+        ("shop.example", true),
+        ("SHOP.example", true),
+        ("127.0.0.1", true),
+        ("[::1]", true),
+        ("other.example", false),
+        ("127.0.0.2", false),
+        ("", false),
+    ] {
+        assert_eq!(loaded.names(host), is_named, "{host}");
+    }
+}
+
+#[test]
 fn each_fault_of_a_file_has_a_line_that_names_it() {
     let (own, other) = (pair(), pair());
     let files = Files::of(&own);
