@@ -225,13 +225,10 @@ fn an_independent_client_gets_tls_1_2_and_1_3_and_nothing_older() {
 #[test]
 fn a_certificate_is_renewed_without_a_restart_or_a_failed_request() {
     let https = Https::start("tls-renewal", 1, &[]);
-    let bench = https
-        .trusting_nobody(&["--json", "bench", "--seconds", "12", "--connections", "8", "--sellers", "4"])
-        .env("ETEBAR_CA", &https.authority.file)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("etebar starts");
+    let mut bench =
+        https.trusting_nobody(&["--json", "bench", "--seconds", "12", "--connections", "8", "--sellers", "4"]);
+    bench.env("ETEBAR_CA", &https.authority.file).stdout(Stdio::piped());
+    let mut bench = Killed(bench.spawn().expect("etebar starts"));
     let mut caller = Killed(https.python("follow").spawn().expect("python3 starts"));
     let mut lines = BufReader::new(caller.0.stdout.take().expect("its output")).lines();
     let mut line = || lines.next().and_then(Result::ok);
@@ -250,9 +247,10 @@ fn a_certificate_is_renewed_without_a_restart_or_a_failed_request() {
     assert_ne!(first, second);
     let done = line().expect("a last word");
     assert!(done.starts_with("done, "), "{done}");
-    let output = bench.wait_with_output().expect("the bench ends");
-    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert!(output.status.success() && report["errors"] == 0, "{report} {}", text(&output.stderr));
+    let mut output = Vec::new();
+    bench.0.stdout.take().expect("its output").read_to_end(&mut output).expect("the bench ends");
+    let report: Value = serde_json::from_slice(&output).expect("JSON");
+    assert!(bench.0.wait().expect("the bench ends").success() && report["errors"] == 0, "{report}");
 }
 
 #[track_caller]
