@@ -201,6 +201,7 @@ signal_member() {
 declare -A PROGRAM_OF=()
 launch() {
   local within=() with=()
+  [[ -z ${ETEBAR_API_CERT-}${ETEBAR_API_KEY-} ]] || fail 'these scripts ask members over plain http on loopback: unset ETEBAR_API_CERT and ETEBAR_API_KEY'
   wait_gone "$1" 5 || fail "member $1 is ending, but does not come to its end"
   [[ -z ${ETEBAR_NETWORK-} ]] || within=(ip netns exec "$ETEBAR_NETWORK$1") # replaces itself by what it runs
   printf -- '--- started %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"${LOG[$1]}"

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use crate::identity::{FORMAT, MemberAddress};
 use crate::raft::link::hello::LINK_VERSION;
 use crate::storage::LOG_BYTES_MIN;
+use crate::tls::TlsPaths;
 
 /// What `--version` says: builds with the same data format take over each other's data, those with the same peer link also
 /// work beside each other.
@@ -126,6 +128,16 @@ pub struct RunArgs {
     /// Where to listen for the HTTP API [default: this member's API address]
     #[arg(long, env = "ETEBAR_API_LISTEN")]
     pub api_listen: Option<SocketAddr>,
+    /// The API's certificate and those that lead to its authority, a PEM file; it is read again when it changes
+    #[arg(long, env = "ETEBAR_API_CERT", value_name = "FILE")]
+    pub api_cert: Option<PathBuf>,
+    /// The private key of the API's certificate, a PEM file; it is read again when it changes
+    #[arg(long, env = "ETEBAR_API_KEY", value_name = "FILE")]
+    pub api_key: Option<PathBuf>,
+    /// Serve the API without TLS also off this machine's loopback, where API keys can be read on the way: say it only
+    /// where a proxy before this node does TLS, or nobody else is on the network
+    #[arg(long, env = "ETEBAR_API_PLAINTEXT", value_name = "true or false", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub api_plaintext: Option<bool>,
     /// Where to listen for peers [default: this member's peer address]
     #[arg(long, env = "ETEBAR_PEER_LISTEN")]
     pub peer_listen: Option<SocketAddr>,
@@ -192,6 +204,8 @@ pub struct Settings {
     pub cluster_id: Option<Uuid>,
     /// Where to listen for the API, if not at the member's address.
     pub api_listen: Option<SocketAddr>,
+    /// How the API is protected on its way.
+    pub api_protection: ApiProtection,
     /// Where to listen for peers, if not at the member's address.
     pub peer_listen: Option<SocketAddr>,
     /// Bound of the log folder, in bytes.
@@ -224,6 +238,47 @@ pub struct Settings {
     pub log_level: String,
 }
 
+/// How the API's bytes are protected on their way: they carry keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiProtection {
+    /// By TLS, with these files.
+    Tls(TlsPaths),
+    /// By never leaving this machine.
+    Loopback,
+    /// By something else, as the operator says.
+    Elsewhere,
+}
+
+impl ApiProtection {
+    fn of(certificate: Option<PathBuf>, key: Option<PathBuf>, plaintext: bool) -> Result<Self, String> {
+        match (certificate, key, plaintext) {
+            (Some(certificate), Some(key), false) => {
+                Ok(ApiProtection::Tls(TlsPaths { certificate, key, authority: None }))
+            }
+            (None, None, false) => Ok(ApiProtection::Loopback),
+            (None, None, true) => Ok(ApiProtection::Elsewhere),
+            (Some(_), None, _) => Err("--api-cert needs --api-key".to_owned()),
+            (None, Some(_), _) => Err("--api-key needs --api-cert".to_owned()),
+            (Some(_), Some(_), true) => Err("--api-plaintext and --api-cert exclude each other".to_owned()),
+        }
+    }
+
+    /// Whether the API may be served at `address`; the error is one line.
+    ///
+    /// # Errors
+    /// Where nothing protects it and the address is not of this machine's loopback.
+    pub fn check(&self, address: SocketAddr) -> Result<(), String> {
+        match self {
+            ApiProtection::Tls(_) | ApiProtection::Elsewhere => Ok(()),
+            ApiProtection::Loopback if address.ip().to_canonical().is_loopback() => Ok(()),
+            ApiProtection::Loopback => Err(format!(
+                "without TLS the API is served on loopback alone, and {address} is not: give --api-cert and --api-key, or \
+                 --api-plaintext where a proxy does TLS"
+            )),
+        }
+    }
+}
+
 /// Longest memory of an idempotency key: ten years.
 const KEY_WINDOW_MAX: Duration = Duration::from_secs(3_650 * 86_400);
 /// Shortest memory of an idempotency key. Source: callers retry a lost answer, over a network and an election, for longer.
@@ -251,6 +306,11 @@ impl RunArgs {
             id: self.id.or(file.id),
             cluster_id: self.cluster_id.or(file.cluster_id),
             api_listen: self.api_listen.or(file.api_listen),
+            api_protection: ApiProtection::of(
+                self.api_cert.or(file.api_cert),
+                self.api_key.or(file.api_key),
+                self.api_plaintext.or(file.api_plaintext).unwrap_or(false),
+            )?,
             peer_listen: self.peer_listen.or(file.peer_listen),
             log_bytes: self.log_bytes.or(file.log_bytes).unwrap_or(256 << 20),
             disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64 << 20),
@@ -435,6 +495,29 @@ mod tests {
             assert!(told.contains("at least 1s") && !told.contains('\n'), "{told}");
         }
         assert_eq!((init("1s"), init("59s"), init("1m"), init("24h")), (Ok(true), Ok(true), Ok(false), Ok(false)));
+    }
+
+    #[test]
+    fn without_tls_the_api_stays_on_loopback_unless_it_is_asked_for() {
+        let allows = |arguments: &[&str], address: &str| {
+            run(arguments).unwrap().api_protection.check(address.parse().unwrap()).is_ok()
+        };
+        for address in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(allows(&[], address), "{address}");
+        }
+        let tls = ["--api-cert", "c", "--api-key", "k"];
+        for address in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[fe80::1]:1", "[::ffff:10.0.0.1]:1"] {
+            assert!(!allows(&[], address) && !allows(&["--api-plaintext=false"], address), "{address}");
+            assert!(allows(&["--api-plaintext"], address) && allows(&tls, address), "{address}");
+        }
+        for wrong in [&["--api-cert", "c"][..], &["--api-key", "k"], &[&tls[..], &["--api-plaintext"]].concat()] {
+            assert!(run(wrong).unwrap_err().contains("--api-cert"), "{wrong:?}");
+        }
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "api-plaintext = true").unwrap();
+        let path = file.path().to_str().unwrap();
+        assert!(allows(&["--config", path], "10.0.0.1:1"));
+        assert!(!allows(&["--config", path, "--api-plaintext=false"], "10.0.0.1:1"));
     }
 
     #[test]

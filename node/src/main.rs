@@ -4,12 +4,13 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use etebar_node::config::{CommandLine, InitArgs, RunArgs, Settings, Verb, key_window_warning};
-use etebar_node::http::{self, App, Limits};
+use etebar_node::config::{ApiProtection, CommandLine, InitArgs, RunArgs, Settings, Verb, key_window_warning};
+use etebar_node::http::{self, ApiTls, App, Limits};
 use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, MemberDisks};
 use etebar_node::runtime::{Chance, Clock};
 use etebar_node::storage::Member;
+use etebar_node::tls::CredentialWatch;
 use ledger::{Digest, Genesis, KeyHash, Name};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
@@ -163,6 +164,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     let own = own_address(data_dir)?;
     let api_listen = settings.api_listen.map_or_else(|| own.api.clone(), |address| address.to_string());
     let not_listening = |error| failed(format!("could not listen for the API on {api_listen}: {error}"));
+    let credentials = api_credentials(settings, &own.api)?;
     let claimed = claim(&api_listen).await.map_err(not_listening)?;
     if let Some(warning) = key_window_warning(data_dir.identity.genesis.key_window_ms) {
         warn!("{warning}");
@@ -170,6 +172,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     if settings.trust_clock {
         warn!("--trust-clock: if this node leads, ledger time follows its clock; leave it out at the next start");
     }
+    settings.api_protection.check(claimed.local_addr().map_err(not_listening)?).map_err(wrong)?;
     info!(node = data_dir.identity.node, "member starts: it reads its history");
     let disks = MemberDisks::open(&data_dir.path).map_err(|error| not_started(ClusterError::Storage(error)))?;
     let starting = Cluster::start(cluster_settings(settings, data_dir)?, disks, Clock::system());
@@ -189,12 +192,19 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
         disk_reserve_bytes: settings.disk_reserve,
         ..Limits::default()
     };
-    let app =
+    let mut app =
         App::new(cluster.clone(), limits, Clock::system(), Chance::system(), data_dir.path.clone()).map_err(failed)?;
+    if let Some(credentials) = &credentials {
+        app = app.over_tls(ApiTls::new(credentials.subscribe()).map_err(failed)?);
+    }
+    let scheme = app.scheme();
     let listener = claimed.listen(BACKLOG).map_err(not_listening)?;
     let stopping = CancellationToken::new();
+    if let Some(credentials) = credentials {
+        tokio::spawn(credentials.run(stopping.clone()));
+    }
     let serving = tokio::spawn(http::serve(app, listener, stopping.clone()));
-    info!(node = data_dir.identity.node, api = %api_listen, "member serves");
+    info!(node = data_dir.identity.node, api = %format_args!("{scheme}://{api_listen}"), "member serves");
     let failure = tokio::select! {
         _ = stop.recv() => None,
         _ = interrupt.recv() => None,
@@ -212,6 +222,23 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
             Err(failed(format!("member stopped: {reason}")))
         }
     }
+}
+
+/// The API's certificate and key, where it is served over TLS.
+fn api_credentials(settings: &Settings, address: &str) -> Result<Option<CredentialWatch>, Failure> {
+    let paths = match &settings.api_protection {
+        ApiProtection::Tls(paths) => paths,
+        ApiProtection::Loopback | ApiProtection::Elsewhere => return Ok(None),
+    };
+    let credentials = CredentialWatch::open(paths.clone(), Clock::system()).map_err(wrong)?;
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    if !credentials.subscribe().borrow().names(host) {
+        warn!(
+            host,
+            "the certificate does not name this member's API address: who takes it from /v1/cluster refuses it"
+        );
+    }
+    Ok(Some(credentials))
 }
 
 /// Binds an address without listening: one where another process listens is told at once, and nobody can connect yet. A start

@@ -29,7 +29,7 @@ pub fn programs() -> &'static Programs {
 
 fn build() -> Programs {
     let release = !cfg!(debug_assertions);
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = clean_command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root()).args(["build", "--quiet", "--locked", "-p", "etebar-node", "-p", "etebar"]);
     if release {
         cargo.arg("--release");
@@ -40,11 +40,12 @@ fn build() -> Programs {
     Programs { node: folder.join("etebar-node"), client: folder.join("etebar") }
 }
 
-/// A command without the settings that the caller's environment may hold.
+/// A command without the settings that the caller's environment may hold, and without what cargo tells a test of its own
+/// package: ring's build script takes that for a change, and all that stands on it would be built again.
 pub fn clean_command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("ETEBAR_") {
+        if ["ETEBAR_", "CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| name.to_string_lossy().starts_with(of)) {
             command.env_remove(name);
         }
     }

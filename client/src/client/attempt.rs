@@ -21,6 +21,9 @@ pub enum Failure {
     /// Nothing was sent.
     #[error("not reachable: {0}")]
     Unreachable(String),
+    /// Nothing was sent: the other side did not prove to be this server, and will not the next time.
+    #[error("not trusted: {0}")]
+    Untrusted(String),
     /// Sent, perhaps in part; the connection ended before a whole answer.
     #[error("the connection broke: {0}")]
     Broken(String),
@@ -33,7 +36,7 @@ impl Failure {
     /// Whether a write may have been done in spite of it.
     pub fn may_be_done(&self) -> bool {
         match self {
-            Failure::Unreachable(_) => false,
+            Failure::Unreachable(_) | Failure::Untrusted(_) => false,
             Failure::Broken(_) | Failure::TimedOut(_) => !planted("client-forgets-attempts"),
         }
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::api::{self, Code, Problem};
 
-use super::attempt::RawAnswer;
+use super::attempt::{Failure, RawAnswer};
 use super::error::{Error, NotDone, Unknown};
 use super::meaning::{Meaning, meaning, wished};
 use super::{Client, IdempotencyKey, backoff};
@@ -137,12 +137,14 @@ impl Client {
                     }
                 },
                 Err(failure) => {
+                    course.untrusted = if matches!(failure, Failure::Untrusted(_)) { course.untrusted + 1 } else { 0 };
                     course.may_be_done |= failure.may_be_done();
                     course.problem = None;
                     course.detail = failure.to_string();
                 }
             }
-            if Instant::now() + pause >= deadline {
+            // Each of them in its turn: no time makes another certificate of it.
+            if course.untrusted >= self.servers.len() || Instant::now() + pause >= deadline {
                 return Err(course.out_of_time(call));
             }
             tokio::time::sleep(pause).await;
@@ -179,6 +181,8 @@ struct Course {
     attempts: u32,
     /// Some attempt may have been done.
     may_be_done: bool,
+    /// Attempts in a row that found nobody to trust.
+    untrusted: usize,
     problem: Option<Box<Problem>>,
     detail: String,
 }
@@ -221,17 +225,19 @@ impl Course {
     }
 
     fn out_of_time(self, call: &Call) -> Error {
-        let Course { attempts, may_be_done, problem, detail } = self;
+        let Course { attempts, may_be_done, untrusted, problem, detail } = self;
         match (call.effect, may_be_done) {
             (Effect::Write, true) => Error::OutcomeUnknown(Unknown { attempts, key: call.key.clone(), detail }),
-            (Effect::Write, false) | (Effect::Read, _) => Error::NotDone(NotDone { attempts, problem, detail }),
+            (Effect::Write, false) | (Effect::Read, _) => {
+                Error::NotDone(NotDone { attempts, problem, untrusted: untrusted > 0, detail })
+            }
         }
     }
 }
 
 fn unreadable(call: &Call, attempts: u32, error: &serde_json::Error) -> Error {
-    let course =
-        Course { attempts, may_be_done: true, problem: None, detail: format!("the answer is not readable: {error}") };
+    let detail = format!("the answer is not readable: {error}");
+    let course = Course { attempts, may_be_done: true, detail, ..Course::default() };
     course.out_of_time(call)
 }
 

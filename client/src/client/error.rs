@@ -26,6 +26,8 @@ pub struct NotDone {
     pub attempts: u32,
     /// The last answer's problem, where there was an answer.
     pub problem: Option<Box<Problem>>,
+    /// No server proved to be the one that was asked for; asking again changes nothing.
+    pub untrusted: bool,
     pub detail: String,
 }
 

@@ -27,6 +27,7 @@ mod attempt;
 mod backoff;
 mod call;
 mod charges;
+mod endpoint;
 mod endpoints;
 mod error;
 mod idempotency;
@@ -35,15 +36,23 @@ mod pager;
 mod query;
 mod reads;
 mod server;
+#[cfg(not(feature = "simulation"))]
+mod tls;
 
 pub use attempt::{Failure, RawAnswer};
 pub use call::{Answer, Call, Effect};
+pub use endpoint::BadServer;
+#[cfg(not(feature = "program"))]
+use endpoint::Endpoint;
+#[cfg(feature = "program")]
+pub(crate) use endpoint::{Endpoint, Stream};
 pub use error::{Error, NotDone, Unknown};
 pub use idempotency::{BadKey, IdempotencyKey};
 pub use pager::Pager;
 pub use query::Query;
 pub use reads::{ChargeFilter, CreditRequestFilter, Span};
-pub use server::BadServer;
+#[cfg(not(feature = "simulation"))]
+pub use tls::BadAuthority;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,6 +61,8 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 
 use server::Server;
+#[cfg(not(feature = "simulation"))]
+use tls::Trust;
 
 /// Longest time for one call with all its attempts, unless set otherwise.
 /// Source: three times a node's own limit for a request.
@@ -61,6 +72,9 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct Client {
     servers: Arc<[Server]>,
+    /// Whose certificates are believed where a server is `https`.
+    #[cfg(not(feature = "simulation"))]
+    trust: Trust,
     /// Index of the server that answered last, where the next call begins.
     current: Arc<AtomicUsize>,
     /// `Bearer KEY`, marked as sensitive; `None` asks without a key.
@@ -69,24 +83,68 @@ pub struct Client {
 }
 
 impl Client {
-    /// A caller of these servers (`http://host:port`), tried in this order. Fails where there is none or one is no such URL.
+    /// A caller of these servers (`http://host:port` or `https://host:port`), tried in this order. `https` trusts the
+    /// machine's authorities, unless [`Client::with_authority`] names another. Fails where there is none or one is no such URL.
     pub fn new<S: AsRef<str>>(servers: impl IntoIterator<Item = S>) -> Result<Client, BadServer> {
-        let servers = servers.into_iter().map(|url| Server::parse(url.as_ref())).collect::<Result<Vec<_>, _>>()?;
-        if servers.is_empty() {
-            return Err(BadServer::None);
-        }
-        Ok(Client {
-            servers: servers.into(),
+        let none = Client {
+            servers: Arc::new([]),
+            #[cfg(not(feature = "simulation"))]
+            trust: Trust::default(),
             current: Arc::new(AtomicUsize::new(0)),
             authorization: None,
             timeout: DEFAULT_TIMEOUT,
-        })
+        };
+        none.at(servers)
     }
 
-    /// A caller of other servers under the same key and limit.
+    /// A caller of other servers under the same key, trust and limit.
     pub fn at<S: AsRef<str>>(&self, servers: impl IntoIterator<Item = S>) -> Result<Client, BadServer> {
-        let others = Client::new(servers)?;
-        Ok(Client { authorization: self.authorization.clone(), timeout: self.timeout, ..others })
+        self.of(servers.into_iter().map(|url| self.endpoint(url.as_ref())))
+    }
+
+    /// A caller of a member at the address that the cluster told. A caller over `https` never goes on without it, whatever
+    /// the address says, since the key would be readable on the way.
+    pub fn at_member(&self, api: &str) -> Result<Client, BadServer> {
+        self.of([self.member_endpoint(api)])
+    }
+
+    /// The same caller, which trusts the authorities in this PEM file and no others.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or holds no authority.
+    #[cfg(not(feature = "simulation"))]
+    pub fn with_authority(&self, file: &std::path::Path) -> Result<Client, BadAuthority> {
+        let trust = Trust::only(file)?;
+        let servers = self.servers.iter().map(|server| server.trusting(&trust)).collect();
+        Ok(Client { servers, trust, ..self.clone() })
+    }
+
+    fn of(&self, endpoints: impl IntoIterator<Item = Result<Endpoint, BadServer>>) -> Result<Client, BadServer> {
+        let servers = endpoints.into_iter().map(|at| Server::at(at?)).collect::<Result<Vec<_>, _>>()?;
+        if servers.is_empty() {
+            return Err(BadServer::None);
+        }
+        Ok(Client { servers: servers.into(), current: Arc::new(AtomicUsize::new(0)), ..self.clone() })
+    }
+
+    #[cfg(not(feature = "simulation"))]
+    fn endpoint(&self, url: &str) -> Result<Endpoint, BadServer> {
+        Endpoint::parse(url, &self.trust)
+    }
+
+    #[cfg(feature = "simulation")]
+    fn endpoint(&self, url: &str) -> Result<Endpoint, BadServer> {
+        Endpoint::parse(url)
+    }
+
+    /// The way to a member at the address that the cluster told; see [`Client::at_member`].
+    pub(crate) fn member_endpoint(&self, api: &str) -> Result<Endpoint, BadServer> {
+        let protected = self.servers.iter().any(|server| server.endpoint().is_tls());
+        let api = api.trim();
+        if !protected || api.starts_with("https://") {
+            return self.endpoint(api);
+        }
+        self.endpoint(&format!("https://{}", api.strip_prefix("http://").unwrap_or(api)))
     }
 
     /// The same caller under this key. Fails where the text cannot stand in a header.

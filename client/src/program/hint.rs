@@ -24,6 +24,9 @@ pub(super) fn of(stop: &Stop) -> Option<String> {
         Stop::Call(Error::Refused(problem)) => Some(of_code(problem.code).to_owned()),
         Stop::Call(Error::NotDone(not_done)) => Some(match &not_done.problem {
             Some(problem) => of_code(problem.code).to_owned(),
+            None if not_done.untrusted => "nothing was sent. Is --server the address that the certificate names? An authority of your \
+                                           own is given with --ca FILE or ETEBAR_CA"
+                .to_owned(),
             None => "is the cluster up? cluster-scripts/up.sh starts one on this machine; or set --server or ETEBAR_SERVER \
                      to where it is"
                 .to_owned(),

@@ -1,6 +1,6 @@
 //! Why a verb ended without success, and the exit code that says so.
 
-use crate::client::{BadKey, BadServer, Error};
+use crate::client::{BadAuthority, BadKey, BadServer, Error};
 
 /// Exit code of wrong usage, as clap has it too.
 pub(super) const WRONG_USAGE: u8 = 2;
@@ -51,6 +51,12 @@ impl Stop {
 impl From<BadServer> for Stop {
     fn from(error: BadServer) -> Stop {
         Stop::Usage(error.to_string())
+    }
+}
+
+impl From<BadAuthority> for Stop {
+    fn from(error: BadAuthority) -> Stop {
+        Stop::Usage(format!("--ca: {error}"))
     }
 }
 

@@ -146,7 +146,10 @@ fn an_address_that_is_none_is_refused() {
         "localhost",
         "http://host",
         "http://:80",
-        "https://host:1",
+        "https://",
+        "https://host",
+        "https://host:1/x",
+        "https://..:1",
         "http://host:0",
         "http://h:1/x",
         "http://h:99999",
@@ -154,5 +157,14 @@ fn an_address_that_is_none_is_refused() {
         assert!(Client::new([url]).is_err(), "{url:?}");
     }
     assert!(Client::new(Vec::<String>::new()).is_err());
-    assert!(Client::new(["http://127.0.0.1:7101/", "localhost:7102", "http://[::1]:7103"]).is_ok());
+    assert!(
+        Client::new([
+            "http://127.0.0.1:7101/",
+            "localhost:7102",
+            "http://[::1]:7103",
+            "https://shop.example:443",
+            "https://[::1]:7104"
+        ])
+        .is_ok()
+    );
 }

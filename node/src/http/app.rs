@@ -12,6 +12,7 @@ use super::limits::Limits;
 use super::problem::Problem;
 use super::quotas::Quotas;
 use super::render::Ground;
+use super::tls::ApiTls;
 use crate::raft::Cluster;
 use crate::runtime::{Chance, Clock};
 
@@ -37,6 +38,7 @@ pub struct Shared {
     pub quotas: Quotas,
     /// Where the node keeps its data.
     pub data_dir: PathBuf,
+    tls: OnceLock<ApiTls>,
     ground: OnceLock<Ground>,
     boot: u64,
     requests: AtomicU64,
@@ -70,10 +72,18 @@ impl App {
             large_bodies: Semaphore::new(limits.large_bodies),
             quotas: Quotas::new(&limits),
             data_dir,
+            tls: OnceLock::new(),
             ground: OnceLock::new(),
             boot,
             requests: AtomicU64::new(0),
         })))
+    }
+
+    /// The same, served over TLS. Said before it is served; the first word counts.
+    #[must_use]
+    pub fn over_tls(self, tls: ApiTls) -> Self {
+        self.tls.get_or_init(|| tls);
+        self
     }
 }
 
@@ -81,6 +91,16 @@ impl Shared {
     /// When a request that begins now must be answered.
     pub fn deadline(&self) -> Instant {
         Instant::now() + self.limits.request
+    }
+
+    /// How connections are opened where the API is served over TLS.
+    pub fn tls(&self) -> Option<&ApiTls> {
+        self.tls.get()
+    }
+
+    /// How this node's API is reached; the other members' is taken to be reached in the same way.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls().is_some() { "https" } else { "http" }
     }
 
     /// What the ledger was founded on. Fails before its genesis was applied here.

@@ -56,6 +56,16 @@ impl Front {
         response
     }
 
+    /// Answers a request that came in plain text to a port that takes TLS alone.
+    pub async fn refuse_plain(self, request: Request<Incoming>) -> Response<Body> {
+        let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
+        let detail = "this port takes https alone; a key in this request went over the network in plain text";
+        let mut response = Problem::new(Code::InvalidRequest, detail).into_response();
+        self.sign(response.headers_mut(), id);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+
     async fn respond(mut self, request: Request<Body>, stop: &Stop) -> Response<Body> {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
         let is_read = request.method().is_safe();

@@ -18,6 +18,7 @@ use super::edge::addresses::{Addresses, Place};
 use super::front::Front;
 use super::problem::Problem;
 use super::stop::{Stage, Stop};
+use super::tls::Opened;
 use super::wire::Wire;
 use crate::raft::link::told::Told;
 use crate::runtime;
@@ -106,9 +107,16 @@ impl Door {
         let (app, front, stop) = (self.app.clone(), self.front.clone(), Arc::clone(&self.stop));
         runtime::spawn(async move {
             let _held: (Place, OwnedSemaphorePermit) = (place, permit);
-            let answers = Arc::clone(&stop);
+            let (answers, plain) = (Arc::clone(&stop), front.clone());
             let answer = move |request, progress| front.clone().answer(request, progress, Arc::clone(&answers));
-            serve_connection(stream, app, stop, answer).await;
+            let Some(tls) = app.tls().cloned() else { return serve_connection(stream, app, stop, answer).await };
+            match tls.open(stream, app.limits.head, &stop).await {
+                Some(Opened::Tls(stream)) => serve_connection(*stream, app, stop, answer).await,
+                Some(Opened::Plain(stream)) => {
+                    serve_connection(stream, app, stop, |request, _| plain.clone().refuse_plain(request)).await;
+                }
+                None => {}
+            }
         });
     }
 
@@ -116,6 +124,10 @@ impl Door {
     fn turn_away(&self, stream: TcpStream, from: IpAddr, why: &'static str) {
         if self.told.is_due(why) {
             warn!(%from, why, "connections are turned away; this is not said again for a minute");
+        }
+        if self.app.tls().is_some() {
+            // A handshake would cost more than the room that it asks for; a caller that is closed upon before has sent nothing.
+            return;
         }
         let Ok(permit) = Arc::clone(&self.turned_away).try_acquire_owned() else { return };
         let app = self.app.clone();

@@ -1,6 +1,6 @@
 //! All that knows axum: the HTTP API of one node.
 //!
-//! Read in this order: [`listen`] and [`connection`] (how bytes become requests), [`edge`] (what is checked before a
+//! Read in this order: [`listen`], [`tls`] and [`connection`] (how bytes become requests), [`edge`] (what is checked before a
 //! caller is known), [`front`] (what every answer has),
 //! [`router`] and [`resources`] (what is asked), [`auth`], [`quotas`], [`write`], [`read`] and [`history`] (how it is done),
 //! [`render`] and [`problem`] (how it is told). A request becomes a typed command here, once, and never later.
@@ -32,6 +32,7 @@ mod resources;
 mod router;
 pub mod secret;
 mod stop;
+mod tls;
 mod wire;
 mod write;
 
@@ -41,3 +42,4 @@ pub use gate::Gate;
 pub use limits::Limits;
 pub use listen::serve;
 pub use quotas::TurnBounds;
+pub use tls::ApiTls;

@@ -41,7 +41,8 @@ pub(in crate::program) struct Arguments {
 // What every verb takes. No doc comment: clap would show it as what the program is about.
 #[derive(Debug, Clone, Args)]
 pub(in crate::program) struct Global {
-    /// Addresses of the nodes; another is asked where one does not answer
+    /// Addresses of the nodes; another is asked where one does not answer. Over http:// the key goes out readable: use
+    /// https:// for all that is not on this machine
     #[arg(
         long,
         global = true,
@@ -52,6 +53,9 @@ pub(in crate::program) struct Global {
         default_value = "http://127.0.0.1:7101"
     )]
     pub(in crate::program) server: Vec<String>,
+    /// A PEM file with the authority that the certificates of https:// servers come from, in place of this machine's own
+    #[arg(long, global = true, help_heading = GLOBAL, env = "ETEBAR_CA", value_name = "FILE")]
+    pub(in crate::program) ca: Option<PathBuf>,
     /// The API key to act under
     #[arg(long, global = true, help_heading = GLOBAL, env = "ETEBAR_KEY", value_name = "KEY", hide_env_values = true)]
     pub(in crate::program) key: Option<String>,

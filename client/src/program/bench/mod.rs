@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::api::{AmountIn, ClusterStatus, Reconciliation};
-use crate::client::IdempotencyKey;
+use crate::client::{Client, Endpoint, IdempotencyKey};
 
 use super::arguments::{Bench, Global, Target};
 use super::output::{count, sheet};
@@ -51,7 +51,7 @@ pub(super) async fn run(session: &Session, global: &Global, bench: Bench) -> Res
     if global.key.is_none() {
         return Err(Stop::usage("bench makes its own sellers and needs an admin key: --key or ETEBAR_KEY"));
     }
-    let servers = servers(&session.client.cluster().await?.value, bench.target)?;
+    let servers = servers(&session.client, &session.client.cluster().await?.value, bench.target)?;
     session.output.progress(&format!("making {} sellers", bench.sellers));
     let made = provision::sellers(&session.client, bench.sellers, Credit::Minor(CREDIT_MINOR), "bench").await?;
     let sellers = Arc::new(made.sellers.clone());
@@ -72,18 +72,19 @@ pub(super) async fn run(session: &Session, global: &Global, bench: Bench) -> Res
     }
 }
 
-/// Addresses of the nodes to send to; where one fails, its workers go on to the others of the target, and then to the rest.
-fn servers(cluster: &ClusterStatus, target: Target) -> Result<Vec<Vec<String>>, Stop> {
+/// The nodes to send to; where one fails, its workers go on to the others of the target, and then to the rest.
+fn servers(client: &Client, cluster: &ClusterStatus, target: Target) -> Result<Vec<Vec<Endpoint>>, Stop> {
     let leads = |id: u64| cluster.leader == Some(id);
     let wanted = |id: u64| match target {
         Target::Leader => leads(id),
         Target::Follower => !leads(id),
         Target::Any => true,
     };
-    let address = |api: &str| api.strip_prefix("http://").unwrap_or(api).trim_end_matches('/').to_owned();
-    let healthy = || cluster.members.iter().filter(|member| member.healthy);
-    let first: Vec<_> = healthy().filter(|member| wanted(member.id)).map(|member| address(&member.api)).collect();
-    let rest: Vec<_> = healthy().filter(|member| !wanted(member.id)).map(|member| address(&member.api)).collect();
+    let (mut first, mut rest) = (Vec::new(), Vec::new());
+    for member in cluster.members.iter().filter(|member| member.healthy) {
+        let side = if wanted(member.id) { &mut first } else { &mut rest };
+        side.push(client.member_endpoint(&member.api)?);
+    }
     if first.is_empty() {
         return Err(Stop::local("no healthy node is of the target kind"));
     }
@@ -94,7 +95,7 @@ fn servers(cluster: &ClusterStatus, target: Target) -> Result<Vec<Vec<String>>, 
     Ok(rotated.collect())
 }
 
-async fn drive(bench: &Bench, servers: &[Vec<String>], made: &Made, started: Instant) -> Result<Tally, Stop> {
+async fn drive(bench: &Bench, servers: &[Vec<Endpoint>], made: &Made, started: Instant) -> Result<Tally, Stop> {
     let sellers = Arc::new(made.sellers.clone());
     let run = IdempotencyKey::random()?.as_str()[..12].to_owned();
     let amount = AmountIn::from_minor(1, made.places).to_string();

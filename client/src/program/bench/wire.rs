@@ -5,7 +5,8 @@ use std::io;
 
 use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+use crate::client::{Endpoint, Failure, Stream};
 
 /// Longest head of an answer.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -15,7 +16,7 @@ const BODY_BYTES: usize = 16 * 1024 * 1024;
 /// A connection that carries one request at a time.
 #[derive(Debug)]
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     buffer: Vec<u8>,
 }
 
@@ -29,15 +30,14 @@ pub(super) struct Reply<'a> {
 }
 
 impl Wire {
-    pub(super) async fn connect(authority: &str) -> io::Result<Wire> {
-        let stream = TcpStream::connect(authority).await?;
-        stream.set_nodelay(true)?;
-        Ok(Wire { stream, buffer: Vec::with_capacity(4 * 1024) })
+    pub(super) async fn connect(endpoint: &Endpoint) -> Result<Wire, Failure> {
+        Ok(Wire { stream: endpoint.dial().await?, buffer: Vec::with_capacity(4 * 1024) })
     }
 
     /// Sends `request` and reads the whole answer.
     pub(super) async fn exchange(&mut self, request: &[u8]) -> io::Result<Reply<'_>> {
         self.stream.write_all(request).await?;
+        self.stream.flush().await?;
         self.buffer.clear();
         let head = loop {
             self.read_more().await?;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use memchr::memmem;
 use tokio::time::{Instant, timeout};
 
+use crate::client::Endpoint;
+
 use super::super::provision::Provisioned;
 use super::histogram::Histogram;
 use super::template::Template;
@@ -21,8 +23,8 @@ const GRACE: Duration = Duration::from_secs(12);
 
 /// What a worker works with.
 pub(super) struct Worker {
-    /// `host:port`, its own first.
-    pub(super) servers: Vec<String>,
+    /// Its own first.
+    pub(super) servers: Vec<Endpoint>,
     pub(super) sellers: Arc<Vec<Provisioned>>,
     /// Index of its first seller; the next is `stride` further.
     pub(super) first_seller: usize,
@@ -114,8 +116,8 @@ pub(super) async fn run(mut worker: Worker) -> Tally {
 async fn drive(worker: &Worker, wire: &mut Option<Wire>, server: &mut usize, seller: usize, tally: &mut Tally) {
     let charges = worker.template.charges();
     loop {
-        let authority = &worker.servers[*server % worker.servers.len()];
-        let failure = match timeout(PATIENCE, send(wire, authority, worker.template.again())).await {
+        let server_now = &worker.servers[*server % worker.servers.len()];
+        let failure = match timeout(PATIENCE, send(wire, server_now, worker.template.again())).await {
             Ok(Ok((status, done))) => match next(status, done, charges) {
                 Next::Accepted(done) => {
                     tally.requests += 1;
@@ -136,7 +138,7 @@ async fn drive(worker: &Worker, wire: &mut Option<Wire>, server: &mut usize, sel
                 }
                 Next::Again => format!("status {status}"),
             },
-            Ok(Err(error)) => error.kind().to_string(),
+            Ok(Err(failure)) => failure,
             Err(_) => format!("no answer within {PATIENCE:?}"),
         };
         // What is still under way on this connection must not answer the next request.
@@ -153,14 +155,14 @@ async fn drive(worker: &Worker, wire: &mut Option<Wire>, server: &mut usize, sel
     }
 }
 
-/// The status and how many charges of a batch were done.
-async fn send(wire: &mut Option<Wire>, authority: &str, request: &[u8]) -> std::io::Result<(u16, u64)> {
+/// The status and how many charges of a batch were done, or what went wrong.
+async fn send(wire: &mut Option<Wire>, server: &Endpoint, request: &[u8]) -> Result<(u16, u64), String> {
     // Taken while the request is under way: one that is given up leaves no connection with half an answer.
     let mut connection = match wire.take() {
         Some(connection) => connection,
-        None => Wire::connect(authority).await?,
+        None => Wire::connect(server).await.map_err(|failure| failure.to_string())?,
     };
-    let reply = connection.exchange(request).await?;
+    let reply = connection.exchange(request).await.map_err(|error| error.kind().to_string())?;
     let done = if reply.status == 200 { memmem::find_iter(reply.body, b"\"charge\":{").count() as u64 } else { 0 };
     let (status, closes) = (reply.status, reply.closes);
     if !closes {

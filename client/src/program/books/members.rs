@@ -30,7 +30,7 @@ pub(in crate::program) async fn digests(
 ) -> Result<Vec<MemberDigest>, Stop> {
     let mut members = Vec::with_capacity(cluster.members.len());
     for member in &cluster.members {
-        let own = client.at([&member.api])?.with_timeout(client.timeout().min(PATIENCE));
+        let own = client.at_member(&member.api)?.with_timeout(client.timeout().min(PATIENCE));
         members.push(match own.digest(Some(applied)).await {
             Ok(answer) => {
                 MemberDigest { id: member.id, digest: Some(answer.value.digest), error: None, too_old: false }

@@ -57,7 +57,10 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> Result<(), Stop
 }
 
 fn client(global: &Global) -> Result<Client, Stop> {
-    let client = Client::new(&global.server)?.with_timeout(global.timeout);
+    let mut client = Client::new(&global.server)?.with_timeout(global.timeout);
+    if let Some(file) = &global.ca {
+        client = client.with_authority(file)?;
+    }
     match &global.key {
         Some(key) => Ok(client.with_key(key).map_err(|_| Stop::usage("the API key has characters that no key has"))?),
         None => Ok(client),

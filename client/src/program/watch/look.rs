@@ -12,7 +12,7 @@ use crate::client::{Call, Client, Error, Failure, Query};
 
 use super::super::stop::Stop;
 use super::super::verbs::role;
-use super::sight::{Seen, Sight, State};
+use super::sight::{Seen, Sight, State, plain};
 
 /// Longest wait for one answer, however long the interval is.
 const PATIENCE_MAX: Duration = Duration::from_secs(2);
@@ -31,7 +31,10 @@ pub(super) struct Lookout {
 struct Node {
     /// Known from its first answer on, or from the others.
     id: Option<u64>,
+    /// `host:port`, by which it is told from others.
     api: String,
+    /// Its address as a URL.
+    url: String,
     client: Client,
 }
 
@@ -48,7 +51,7 @@ impl Lookout {
     pub(super) fn new(client: &Client, servers: &[String], interval: Duration) -> Result<Lookout, Stop> {
         let nodes = servers
             .iter()
-            .map(|server| Ok(Node { id: None, api: plain(server), client: client.at([server])? }))
+            .map(|server| Ok(Node { id: None, api: plain(server), url: url(server), client: client.at([server])? }))
             .collect::<Result<Vec<_>, Stop>>()?;
         // The questions of a look, one after the other, fit into an interval, with a fifth of it to spare.
         let patience = (interval * 2 / 5).min(PATIENCE_MAX);
@@ -95,8 +98,8 @@ impl Lookout {
             match self.nodes.iter_mut().find(|node| node.id.is_none() && node.api == api) {
                 Some(node) => node.id = Some(member.id),
                 None => {
-                    let client = self.client.at([&member.api])?;
-                    self.nodes.push(Node { id: Some(member.id), api, client });
+                    let client = self.client.at_member(&member.api)?;
+                    self.nodes.push(Node { id: Some(member.id), api, url: url(&member.api), client });
                 }
             }
         }
@@ -150,7 +153,7 @@ impl Lookout {
             });
         }
         if cluster.is_none() {
-            members.extend(self.nodes.iter().map(|node| Seen::unknown(&format!("http://{}", node.api))));
+            members.extend(self.nodes.iter().map(|node| Seen::unknown(&node.url)));
         }
         let current = cluster.as_ref().filter(|_| !round.statuses.is_empty());
         Sight {
@@ -244,12 +247,13 @@ async fn ask<T: DeserializeOwned>(client: &Client, call: &Call, patience: Durati
             Err(_) => Told::No(None),
         },
         Ok(raw) => Told::No(serde_json::from_slice(&raw.body).ok().map(Box::new)),
-        Err(Failure::Unreachable(_)) => Told::Down,
+        Err(Failure::Unreachable(_) | Failure::Untrusted(_)) => Told::Down,
         Err(Failure::Broken(_) | Failure::TimedOut(_)) => Told::Silent,
     }
 }
 
-/// `host:port` of an address.
-fn plain(url: &str) -> String {
-    url.trim().trim_start_matches("http://").trim_end_matches('/').to_owned()
+/// An address with its scheme.
+fn url(server: &str) -> String {
+    let scheme = if server.trim().starts_with("https://") { "https" } else { "http" };
+    format!("{scheme}://{}", plain(server))
 }

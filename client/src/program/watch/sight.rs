@@ -78,7 +78,7 @@ impl Seen {
         let number = |value: Option<u64>| Cell::from(value.map_or_else(|| "-".to_owned(), count));
         vec![
             or_dash(self.id).into(),
-            self.api.trim_start_matches("http://").into(),
+            plain(&self.api).into(),
             self.role.unwrap_or("-").into(),
             self.state.cell(),
             number(self.applied),
@@ -87,6 +87,12 @@ impl Seen {
             or_dash(digest).into(),
         ]
     }
+}
+
+/// `host:port` of an address.
+pub(super) fn plain(url: &str) -> String {
+    let url = url.trim().trim_end_matches('/');
+    url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or(url).to_owned()
 }
 
 impl State {

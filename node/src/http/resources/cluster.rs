@@ -21,7 +21,7 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
     let shown = api::ClusterStatus {
         leader: status.leader,
         term: status.term,
-        members: status.members.iter().map(member).collect(),
+        members: status.members.iter().map(|each| member(each, app.scheme())).collect(),
         applied: status.applied,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         key_window_seconds: key_window_ms.map(|window| window / 1_000),
@@ -29,11 +29,11 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
     reply::json(status.applied, &shown)
 }
 
-fn member(member: &MemberStatus) -> api::Member {
+fn member(member: &MemberStatus, scheme: &str) -> api::Member {
     api::Member {
         id: member.id,
         // A URL, as in cluster.json, so that a caller can use it as it is.
-        api: format!("http://{}", member.api),
+        api: format!("{scheme}://{}", member.api),
         peer: member.peer.clone(),
         role: match member.role {
             Role::Voter => api::MemberRole::Voter,
