@@ -1,7 +1,7 @@
 //! The server: one member of the cluster, as a library; `main.rs` is thin.
 //!
 //! Read in this order: [`raft`] (cluster, proposer, state machine, peer link), [`storage`] (log, history, disk),
-//! [`http`] (the API). What is true about money is not here but in the crate `ledger`.
+//! [`http`] (the API), [`tls`] (certificates and keys). What is true about money is not here but in the crate `ledger`.
 #![deny(clippy::unwrap_used)]
 
 pub mod config;
@@ -12,3 +12,4 @@ pub mod identity;
 pub mod raft;
 pub mod runtime;
 pub mod storage;
+pub mod tls;

@@ -1,0 +1,50 @@
+//! Which files a node's certificate comes from, and why they cannot be used. No error says anything of a file's content.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Longest file that is read, in bytes. Source: a thousand certificates, far above any chain.
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Where the files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsPaths {
+    /// The certificate, then those that lead to its authority.
+    pub certificate: PathBuf,
+    /// The certificate's private key, not encrypted: PKCS #8, PKCS #1 or SEC 1.
+    pub key: PathBuf,
+    /// The authorities that the other side's certificate may come from; several are valid together during a rotation.
+    pub authority: Option<PathBuf>,
+}
+
+/// Why files cannot be used. One line that names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsFileError {
+    /// It is absent, or must not be read by this process.
+    #[error("cannot read {path:?}: {error}")]
+    Unreadable { path: PathBuf, error: io::Error },
+    /// It is a directory, a pipe or a device.
+    #[error("{0:?} is not a regular file")]
+    NotAFile(PathBuf),
+    /// It is longer than any certificate file.
+    #[error("{0:?} is longer than {FILE_BYTES_MAX} bytes")]
+    TooLong(PathBuf),
+    /// It has no PEM form, or ends within a section.
+    #[error("{path:?} is not whole PEM: {why}")]
+    BadPem { path: PathBuf, why: &'static str },
+    /// It is PEM, and has no section of this kind.
+    #[error("there is no certificate in {0:?}")]
+    NoCertificate(PathBuf),
+    /// A certificate in it cannot be read.
+    #[error("certificate {number} in {path:?} cannot be read: {why}")]
+    BadCertificate { path: PathBuf, number: usize, why: String },
+    /// It is PEM, and has no section of this kind.
+    #[error("there is no private key in {0:?} (an encrypted one is not read)")]
+    NoKey(PathBuf),
+    /// The key in it cannot be read, or is of a kind that is not supported.
+    #[error("the private key in {path:?} cannot be used: {why}")]
+    BadKey { path: PathBuf, why: String },
+    /// The two do not belong together.
+    #[error("the private key in {key:?} does not fit the first certificate in {certificate:?}")]
+    KeyDoesNotFit { certificate: PathBuf, key: PathBuf },
+}

@@ -1,0 +1,136 @@
+//! PEM files: a certificate chain, its private key and, where peers are verified, the authorities to trust.
+//!
+//! Unit: a file is read whole and is at most [`FILE_BYTES_MAX`] long. Invariant of [`Credentials`]: the chain is not empty and
+//! the key fits its first certificate. No error says anything of a file's content.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, RootCertStore};
+use tracing::warn;
+
+use super::error::{FILE_BYTES_MAX, TlsFileError, TlsPaths};
+use super::expiry::{Validity, validities};
+
+/// Rights of a key file that are warned of: anything for users that are neither the owner nor in the group.
+const MODE_OTHERS: u32 = 0o007;
+
+/// What was read from the files at one moment.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// 1 for what was read at the start, and one more for each change since.
+    pub version: u64,
+    /// The chain and its key, as rustls's resolvers take them (`SingleCertAndKey::from`).
+    pub identity: Arc<CertifiedKey>,
+    /// The authorities, where [`TlsPaths::authority`] names a file; never empty.
+    pub authority: Option<Arc<RootCertStore>>,
+    /// When the first certificate of the chain that expires does so.
+    pub validity: Validity,
+    /// Until when the last of the authorities is valid.
+    pub authority_validity: Option<Validity>,
+}
+
+impl Credentials {
+    /// Reads the files. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or used, or the key does not fit the certificate.
+    pub fn load(paths: &TlsPaths) -> Result<Credentials, TlsFileError> {
+        let chain = certificates(&paths.certificate)?;
+        let validity = Validity::of_all(&validities(&paths.certificate, &chain)?);
+        let identity = certified(paths, chain)?;
+        let (authority, authority_validity) = match &paths.authority {
+            Some(path) => {
+                let (roots, validity) = authorities(path)?;
+                (Some(Arc::new(roots)), Some(validity))
+            }
+            None => (None, None),
+        };
+        Ok(Credentials { version: 1, identity: Arc::new(identity), authority, validity, authority_validity })
+    }
+}
+
+fn certified(paths: &TlsPaths, chain: Vec<CertificateDer<'static>>) -> Result<CertifiedKey, TlsFileError> {
+    let key = private_key(&paths.key)?;
+    CertifiedKey::from_der(chain, key, &super::provider()).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            TlsFileError::KeyDoesNotFit { certificate: paths.certificate.clone(), key: paths.key.clone() }
+        }
+        rustls::Error::InvalidCertificate(why) => {
+            TlsFileError::BadCertificate { path: paths.certificate.clone(), number: 1, why: format!("{why:?}") }
+        }
+        other => TlsFileError::BadKey { path: paths.key.clone(), why: other.to_string() },
+    })
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
+    let text = read(path)?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, pem::Error>>()
+        .map_err(|error| TlsFileError::BadPem { path: path.to_owned(), why: reason(&error) })?;
+    if chain.is_empty() { Err(TlsFileError::NoCertificate(path.to_owned())) } else { Ok(chain) }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsFileError> {
+    let text = read(path)?;
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+        pem::Error::NoItemsFound => TlsFileError::NoKey(path.to_owned()),
+        other => TlsFileError::BadPem { path: path.to_owned(), why: reason(&other) },
+    })
+}
+
+fn authorities(path: &Path) -> Result<(RootCertStore, Validity), TlsFileError> {
+    let certificates = certificates(path)?;
+    let validity = Validity::of_any(&validities(path, &certificates)?);
+    let mut roots = RootCertStore::empty();
+    for (index, certificate) in certificates.into_iter().enumerate() {
+        roots.add(certificate).map_err(|error| TlsFileError::BadCertificate {
+            path: path.to_owned(),
+            number: index + 1,
+            why: error.to_string(),
+        })?;
+    }
+    Ok((roots, validity))
+}
+
+/// The whole file. Opened without waiting, since a pipe that nobody writes to would hold the node up.
+fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
+    let unreadable = |error| TlsFileError::Unreadable { path: path.to_owned(), error };
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(TlsFileError::NotAFile(path.to_owned()));
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= FILE_BYTES_MAX);
+    if fits { Ok(bytes) } else { Err(TlsFileError::TooLong(path.to_owned())) }
+}
+
+/// What is wrong with the form, without a byte of the file: it may be a key.
+fn reason(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "it ends within a section",
+        pem::Error::IllegalSectionStart { .. } => "a section begins with a malformed line",
+        pem::Error::Base64Decode(_) => "a section is not base64",
+        pem::Error::Io(_) => "it cannot be read",
+        pem::Error::NoItemsFound => "there is no section in it",
+        pem::Error::SectionTooLarge => "a section is too long",
+        _ => "it cannot be read",
+    }
+}
+
+/// Warns where users other than the owner and the group may use the key file.
+pub(super) fn warn_of_open_key(paths: &TlsPaths) {
+    // Where it cannot be looked at, reading it says so.
+    let Ok(metadata) = std::fs::metadata(&paths.key) else { return };
+    if metadata.mode() & MODE_OTHERS != 0 {
+        let mode = format!("{:o}", metadata.mode() & 0o7777);
+        warn!(file = ?paths.key, %mode, "every user of this machine may read the private key, or change it: chmod 600");
+    }
+}
