@@ -14,6 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::life::end_raft;
 use super::link::message::{Request, Response};
+use super::link::trust::follow::follow_certificates;
 use super::member::Member;
 use super::neighbours::ClockVerdict;
 use super::network::PeerLinks;
@@ -50,6 +51,7 @@ pub fn start(member: &Arc<Member>) {
     runtime::spawn_vital("watch_reach", watch_reach(member.clone()));
     runtime::spawn_vital("watch_raft", watch_raft(member.clone()));
     runtime::spawn_vital("recover", recover(member.clone()));
+    runtime::spawn_vital("follow_certificates", follow_certificates(member.trust.clone()));
 }
 
 fn every(pause: Duration) -> tokio::time::Interval {
@@ -66,6 +68,9 @@ async fn tell_peers(member: Arc<Member>) {
         ticks.tick().await;
         let peers = member.peers();
         member.neighbours.keep(|node| peers.contains_key(&node));
+        member.vouched.keep(|node| peers.contains_key(&node));
+        member.links.keep(|node| peers.contains_key(&node));
+        member.close_links_of_strangers().await;
         for (node, peer) in peers {
             let links = member.links.to(node, &peer);
             runtime::spawn(tell(member.clone(), links));
@@ -92,6 +97,10 @@ async fn tell(member: Arc<Member>, links: PeerLinks) {
     let status = Request::Status(member.heartbeat());
     // A peer that does not answer is seen by its silence.
     if let Ok(Response::Status(said)) = links.control.call(status, asked + STATUS).await {
+        if said.node != links.peer.node {
+            tracing::error!(peer = links.peer.node, said = said.node, "a peer told another's status");
+            return;
+        }
         member.hear(&said);
         member.neighbours.hear_clock(said.node, said.clock_ms, member.clock.now_ms(), asked);
     }
