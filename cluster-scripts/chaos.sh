@@ -10,7 +10,8 @@
 #
 # Partitions and delays need root, ip and nft (Debian: iproute2, nftables), faults of disks need mount and mkfs.ext4 (mount,
 # e2fsprogs) and cc, clocks need libfaketime; where one is missing, that is said and the rest is done. --previous is the
-# etebar-node of an older build with the same data format, --previous-commit builds one (minutes). All networks are
+# etebar-node of an older build with the same data format, --previous-commit builds one (minutes); it must speak TLS to its
+# peers (peer link 3 or later), else that is said and the rest is done. All networks are
 # namespaces of this script's own.
 #
 # Exits 0 where everything held, 4 where a promise was broken, 3 where charges did not come back, 1 where too little happened.
@@ -235,7 +236,10 @@ charges_are_back() {
 CAN_DISK_FAULTS='' FAKETIME='' CAN_DISKS=''
 FAULTS=(kill_one kill_most kill_all pause_one restart_one)
 [[ -z $INSIDE ]] || FAULTS+=(cut_off cut_most deafen mute flap lose delay)
-if [[ -n $PREVIOUS ]]; then FAULTS+=(upgrade_all); else say 'NO UPGRADE: it needs --previous or --previous-commit.'; fi
+# Source: peer link 3 is the first inside TLS.
+if [[ -n $PREVIOUS && $(link_of "$PREVIOUS") -lt 3 ]]; then
+  say "NO UPGRADE: $PREVIOUS is of before mutual TLS between members; a cluster goes up from there once, all members stopped."
+elif [[ -n $PREVIOUS ]]; then FAULTS+=(upgrade_all); else say 'NO UPGRADE: it needs --previous or --previous-commit.'; fi
 if can_break_disks; then CAN_DISKS=yes FAULTS+=(cut_power fill_disk damage_log damage_history wipe); else
   say 'NO POWER CUTS, FULL DISKS AND DAMAGE: they need root, loop devices, mount, mkfs.ext4 and perl.'
 fi

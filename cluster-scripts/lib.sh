@@ -97,7 +97,7 @@ sources_newer() {
 
 # ---- cluster.json ---------------------------------------------------------------------------------------------------
 
-# Makes DIR absolute and reads DIR/cluster.json into ADMIN_KEY, IDS, API[id], PID[id], DATA[id], LOG[id].
+# Makes DIR absolute and reads DIR/cluster.json into ADMIN_KEY, IDS, API[id], PEER[id], PID[id], DATA[id], LOG[id].
 open_cluster() {
   DIR=$(realpath -m "$DIR")
   [[ -f $DIR/cluster.json ]] || fail "there is no cluster in $DIR (up.sh --dir $DIR makes one)"
@@ -105,26 +105,28 @@ open_cluster() {
 }
 
 read_cluster() {
-  declare -gA API=() PID=() DATA=() LOG=()
+  declare -gA API=() PEER=() PID=() DATA=() LOG=()
   IDS=()
   ADMIN_KEY=$(sed -n 's/^  "admin_key": "\([^"]*\)",$/\1/p' "$DIR/cluster.json")
-  local id api pid data log
-  while IFS=$'\t' read -r id api pid data log; do
+  local id api peer pid data log
+  while IFS=$'\t' read -r id api peer pid data log; do
     IDS+=("$id")
-    API[$id]=$api PID[$id]=$pid DATA[$id]=$data LOG[$id]=$log
-  done < <(sed -n 's/^    {"id": \([0-9]*\), "api": "\([^"]*\)", "pid": \([0-9]*\), "data_dir": "\([^"]*\)", "log": "\([^"]*\)"},\{0,1\}$/\1\t\2\t\3\t\4\t\5/p' "$DIR/cluster.json")
+    API[$id]=$api PEER[$id]=${peer#-} PID[$id]=$pid DATA[$id]=$data LOG[$id]=$log
+    # An earlier up.sh did not write it: peers are on the port 20 above.
+    [[ -n ${PEER[$id]} ]] || { api=${api#http://} PEER[$id]=${api%:*}:$((${api##*:} + 20)); }
+  done < <(sed -n 's/^    {"id": \([0-9]*\), "api": "\([^"]*\)",\( "peer": "\([^"]*\)",\)\{0,1\} "pid": \([0-9]*\), "data_dir": "\([^"]*\)", "log": "\([^"]*\)"},\{0,1\}$/\1\t\2\t-\4\t\5\t\6\t\7/p' "$DIR/cluster.json")
   [[ -n $ADMIN_KEY && ${#IDS[@]} -gt 0 ]] || fail "$DIR/cluster.json is not as up.sh writes it; nothing was changed"
 }
 
-# Writes ADMIN_KEY, IDS, API, PID, DATA, LOG to DIR/cluster.json: readable by the owner alone, whole or not at all.
+# Writes ADMIN_KEY, IDS, API, PEER, PID, DATA, LOG to DIR/cluster.json: readable by the owner alone, whole or not at all.
 write_cluster() {
   local new id comma=
   new=$(mktemp "$DIR/.cluster.json.XXXXXX") # mktemp makes it with mode 0600
   {
     printf '{\n  "admin_key": "%s",\n  "nodes": [' "$ADMIN_KEY"
     for id in "${IDS[@]}"; do
-      printf '%s\n    {"id": %s, "api": "%s", "pid": %s, "data_dir": "%s", "log": "%s"}' \
-        "$comma" "$id" "${API[$id]}" "${PID[$id]}" "${DATA[$id]}" "${LOG[$id]}"
+      printf '%s\n    {"id": %s, "api": "%s", "peer": "%s", "pid": %s, "data_dir": "%s", "log": "%s"}' \
+        "$comma" "$id" "${API[$id]}" "${PEER[$id]}" "${PID[$id]}" "${DATA[$id]}" "${LOG[$id]}"
       comma=,
     done
     printf '\n  ]\n}\n'
@@ -133,6 +135,23 @@ write_cluster() {
 }
 
 known_member() { [[ -v API[$1] ]] || fail "the cluster in $DIR has no member $1 (it has ${IDS[*]})"; }
+
+# ---- certificates ---------------------------------------------------------------------------------------------------
+
+# Makes what is missing of DIR/pki: an authority, and a certificate for each member. Call with the lock held. A member whose
+# certificate is there needs no authority's key, so that may be kept elsewhere.
+make_certificates() {
+  local id cluster said
+  for id in "${IDS[@]}"; do
+    [[ ! -f $DIR/pki/node-$id.pem || ! -f $DIR/pki/node-$id.key ]] || continue
+    # A member's identity.json is indented JSON.
+    cluster=$(sed -n 's/^ *"cluster": "\([0-9a-f-]*\)",\{0,1\}$/\1/p' "${DATA[$id]}/identity.json" | head -n 1)
+    [[ -n $cluster ]] || fail "${DATA[$id]}/identity.json names no cluster"
+    said=$("$NODE_PROGRAM" pki ca --dir "$DIR/pki" 2>&1) || fail "the authority: $said"
+    said=$("$NODE_PROGRAM" pki node --dir "$DIR/pki" --cluster-id "$cluster" --id "$id" --host "${PEER[$id]%:*}" 2>&1) \
+      || fail "the certificate of member $id: $said"
+  done
+}
 
 # One script at a time starts members and writes cluster.json. Held until `unlock_cluster` or the end of the script.
 lock_cluster() {
@@ -206,6 +225,8 @@ launch() {
   [[ -z ${ETEBAR_NETWORK-} ]] || within=(ip netns exec "$ETEBAR_NETWORK$1") # replaces itself by what it runs
   printf -- '--- started %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"${LOG[$1]}"
   if declare -F member_environment >/dev/null; then mapfile -t with < <(member_environment "$1"); fi
+  # By variables, which an older build does not mind.
+  with+=("ETEBAR_PEER_CA=$DIR/pki/ca.pem" "ETEBAR_PEER_CERT=$DIR/pki/node-$1.pem" "ETEBAR_PEER_KEY=$DIR/pki/node-$1.key")
   setsid "${within[@]}" env "${with[@]}" "${PROGRAM_OF[$1]-$NODE_PROGRAM}" run --data-dir "${DATA[$1]}" --id "$1" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
   PID[$1]=$!
   disown # it is nobody's job: bash need not tell when it is killed

@@ -16,6 +16,7 @@ if pid=$(running_pid "$TARGET_ID"); then
   kill -s CONT "$pid"
   PID[$TARGET_ID]=$pid
 else
+  make_certificates
   launch "$TARGET_ID"
 fi
 write_cluster

@@ -4,7 +4,7 @@
 # Starts a local cluster of real processes and waits until every member is ready. Where DIR (./data/local unless given) is
 # absent or empty, a new cluster is made; where it holds one, that one is started again, whatever was left of its processes.
 # Member N serves the API on port + N and its peers on port + 20 + N, on 127.0.0.1 alone. DIR/cluster.json has the addresses
-# and the first admin key. Settings in the environment (ETEBAR_CURRENCY, ETEBAR_LOG_BYTES, …) reach every member.
+# and the first admin key, DIR/pki the authority and the certificates that members prove their numbers with. Settings in the environment (ETEBAR_CURRENCY, ETEBAR_LOG_BYTES, …) reach every member.
 #
 # Example: cluster-scripts/up.sh --dir /tmp/shop --port 8100
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -34,18 +34,19 @@ create() {
     done
     members+=(--member "$id=$(host_of "$id"):$((port + id))/$(host_of "$id"):$((port + 20 + id))")
   done
-  trap 'rm -rf "${DIR:?}"/node-[1-9] "${DIR:?}"/node-[1-9].log' EXIT # a half-made cluster would only be in the way
+  trap 'rm -rf "${DIR:?}"/node-[1-9] "${DIR:?}"/node-[1-9].log "${DIR:?}"/pki' EXIT # a half-made cluster would only be in the way
   line=$("$NODE_PROGRAM" keygen) || fail "etebar-node keygen failed"
   ADMIN_KEY=$(field key "$line")
   cluster=$(</proc/sys/kernel/random/uuid)
-  declare -gA API=() PID=() DATA=() LOG=()
+  declare -gA API=() PEER=() PID=() DATA=() LOG=()
   IDS=()
   for ((id = 1; id <= nodes; id++)); do
     IDS+=("$id")
-    API[$id]=http://$(host_of "$id"):$((port + id)) PID[$id]=0 DATA[$id]=$DIR/node-$id LOG[$id]=$DIR/node-$id.log
+    API[$id]=http://$(host_of "$id"):$((port + id)) PEER[$id]=$(host_of "$id"):$((port + 20 + id)) PID[$id]=0 DATA[$id]=$DIR/node-$id LOG[$id]=$DIR/node-$id.log
     "$NODE_PROGRAM" init --data-dir "${DATA[$id]}" --id "$id" --cluster-id "$cluster" "${members[@]}" \
       --admin-key-hash "$(field hash "$line")" >>"${LOG[$id]}" 2>&1 || fail "init of member $id: $(tail -n 1 "${LOG[$id]}")"
   done
+  make_certificates
   write_cluster
   trap - EXIT
 }
@@ -79,6 +80,7 @@ FRESH=
 if [[ -f $DIR/cluster.json ]]; then
   read_cluster
   check_wishes
+  make_certificates
 else
   [[ -z $(find "$DIR" -mindepth 1 -maxdepth 1 ! -name .lock -print -quit) ]] \
     || fail "$DIR is neither empty nor a cluster (it has no cluster.json); choose another --dir"

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::identity::{FORMAT, MemberAddress};
+use crate::pki::PkiVerb;
 use crate::raft::link::hello::LINK_VERSION;
 use crate::storage::LOG_BYTES_MIN;
 use crate::tls::TlsPaths;
@@ -47,6 +48,11 @@ pub enum Verb {
     ///
     /// Example: etebar-node run --data-dir /var/lib/etebar --log-bytes 1073741824
     Run(Box<RunArgs>),
+    /// Make the certificates that members prove their numbers to each other with.
+    ///
+    /// An authority once (`pki ca`), then one certificate for each member (`pki node`); `run` takes them.
+    #[command(subcommand, disable_help_subcommand = true)]
+    Pki(PkiVerb),
 }
 
 /// The settings of `init`.
@@ -141,6 +147,15 @@ pub struct RunArgs {
     /// Where to listen for peers [default: this member's peer address]
     #[arg(long, env = "ETEBAR_PEER_LISTEN")]
     pub peer_listen: Option<SocketAddr>,
+    /// The authorities that vouch for members, PEM: ca.pem of `pki ca`; two of them during a rotation
+    #[arg(long, env = "ETEBAR_PEER_CA")]
+    pub peer_ca: Option<PathBuf>,
+    /// This member's certificate, PEM: node-N.pem of `pki node`. Read again when it changes, as are the other two
+    #[arg(long, env = "ETEBAR_PEER_CERT")]
+    pub peer_cert: Option<PathBuf>,
+    /// Its private key, PEM: node-N.key
+    #[arg(long, env = "ETEBAR_PEER_KEY")]
+    pub peer_key: Option<PathBuf>,
     /// The log folder stays under this many bytes [default: 268435456, at least 16777216]
     #[arg(long, env = "ETEBAR_LOG_BYTES")]
     pub log_bytes: Option<u64>,
@@ -208,6 +223,8 @@ pub struct Settings {
     pub api_protection: ApiProtection,
     /// Where to listen for peers, if not at the member's address.
     pub peer_listen: Option<SocketAddr>,
+    /// What this member proves its number with.
+    pub peer_files: TlsPaths,
     /// Bound of the log folder, in bytes.
     pub log_bytes: u64,
     /// Free bytes of the disk that are kept.
@@ -312,6 +329,11 @@ impl RunArgs {
                 self.api_plaintext.or(file.api_plaintext).unwrap_or(false),
             )?,
             peer_listen: self.peer_listen.or(file.peer_listen),
+            peer_files: TlsPaths {
+                authority: Some(peer_file("--peer-ca", self.peer_ca.or(file.peer_ca))?),
+                certificate: peer_file("--peer-cert", self.peer_cert.or(file.peer_cert))?,
+                key: peer_file("--peer-key", self.peer_key.or(file.peer_key))?,
+            },
             log_bytes: self.log_bytes.or(file.log_bytes).unwrap_or(256 << 20),
             disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64 << 20),
             heartbeat: self.heartbeat.or(file.heartbeat).unwrap_or(Duration::from_millis(50)),
@@ -382,6 +404,12 @@ fn rate_per_key(value: u64) -> Result<NonZeroU32, String> {
     fitting.ok_or_else(|| format!("--rate-per-key must be between 1 and {RATE_MAX}; leave it out for no bound"))
 }
 
+fn peer_file(name: &str, given: Option<PathBuf>) -> Result<PathBuf, String> {
+    given.ok_or_else(|| {
+        format!("{name} is missing: members talk by mutual TLS alone (`etebar-node pki` makes the files)")
+    })
+}
+
 fn within(name: &str, value: u64, least: u64, most: u64) -> Result<usize, String> {
     let fitting = usize::try_from(value).ok().filter(|_| (least..=most).contains(&value));
     fitting.ok_or_else(|| format!("--{name} must be between {least} and {most}"))
@@ -442,10 +470,35 @@ mod tests {
     use std::io::Write;
 
     fn run(arguments: &[&str]) -> Result<Settings, String> {
+        let peers = ["--peer-ca", "ca.pem", "--peer-cert", "node-1.pem", "--peer-key", "node-1.key"];
+        run_bare(&[&peers, arguments].concat())
+    }
+
+    fn run_bare(arguments: &[&str]) -> Result<Settings, String> {
         let line = ["etebar-node", "run", "--data-dir", "d"].iter().chain(arguments);
         let parsed = CommandLine::try_parse_from(line).map_err(|error| error.to_string())?;
         let Verb::Run(run) = parsed.verb else { panic!("run") };
         run.complete()
+    }
+
+    #[test]
+    fn a_member_without_certificates_does_not_run() {
+        let given = ["--peer-ca", "ca.pem", "--peer-cert", "node-1.pem", "--peer-key", "node-1.key"];
+        for missing in [0, 2, 4] {
+            let mut rest = given.to_vec();
+            let name = rest.drain(missing..missing + 2).next().unwrap();
+            let told = run_bare(&rest).unwrap_err();
+            assert!(told.contains(&format!("{name} is missing")) && !told.contains('\n'), "{told}");
+        }
+    }
+
+    #[test]
+    fn certificates_may_be_named_in_the_file() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "peer-ca = \"a\"\npeer-cert = \"b\"\npeer-key = \"c\"").unwrap();
+        let settings = run_bare(&["--config", file.path().to_str().unwrap(), "--peer-cert", "d"]).unwrap();
+        let TlsPaths { authority, certificate, key } = settings.peer_files;
+        assert_eq!([authority.unwrap(), certificate, key], ["a", "d", "c"].map(PathBuf::from));
     }
 
     #[test]

@@ -22,12 +22,13 @@ use tokio_util::codec::FramedRead;
 use uuid::Uuid;
 
 use crate::http::{Gate, Limits, secret};
+use crate::pki::{Authority, Lifetime, Subject, in_memory};
 use crate::raft::link::append::{Append, Appended};
 use crate::raft::link::frame::codec_of_frames;
 use crate::raft::link::hello::{Hello, Welcome};
 use crate::raft::link::message::{Numbered, Request, Response};
 use crate::raft::snapshot::{Give, Take};
-use crate::raft::{Cluster, ClusterSettings, Identity, MemberDisks};
+use crate::raft::{Cluster, ClusterSettings, Identity, MemberDisks, PeerSecurity};
 use crate::runtime::{Chance, Clock};
 use crate::storage::model::ModelDisks;
 use crate::storage::{Checkpoint, Disks, History, LogSettings, LogStore, Member, codec, keys};
@@ -245,6 +246,7 @@ fn settings() -> ClusterSettings {
         members: [(1, member)].into(),
         genesis: genesis(),
         peer_listen: "127.0.0.1:0".to_owned(),
+        peer_security: security(),
         heartbeat: Duration::from_millis(50),
         election_min: Duration::from_millis(200),
         election_max: Duration::from_millis(400),
@@ -252,6 +254,15 @@ fn settings() -> ClusterSettings {
         waiting_max: 16_384,
         trust_clock: false,
     }
+}
+
+/// A certificate for the one member.
+fn security() -> PeerSecurity {
+    let (cluster, lifetime) = (Uuid::from_u128(7), Lifetime::for_days(1, Clock::system().now_ms()));
+    let (authority, _key) = Authority::generate(lifetime).expect("there is randomness");
+    let issued = authority.issue(&Subject::Node { cluster, node: 1, hosts: Vec::new() }, lifetime);
+    let read = in_memory(&issued.expect("there is randomness"), &[&authority]);
+    PeerSecurity::fixed(&read, cluster, 1).expect("its own certificate fits")
 }
 
 /// What people write: phone numbers, amounts, times, names, keys. What is taken is shown in one form, which is taken for

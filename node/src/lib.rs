@@ -1,7 +1,8 @@
 //! The server: one member of the cluster, as a library; `main.rs` is thin.
 //!
 //! Read in this order: [`raft`] (cluster, proposer, state machine, peer link), [`storage`] (log, history, disk),
-//! [`http`] (the API), [`tls`] (certificates and keys). What is true about money is not here but in the crate `ledger`.
+//! [`http`] (the API), [`tls`] (certificates and keys), [`pki`] (how they are made). What is true about money is not here but
+//! in the crate `ledger`.
 #![deny(clippy::unwrap_used)]
 
 pub mod config;
@@ -9,6 +10,7 @@ pub mod config;
 pub mod fuzzing;
 pub mod http;
 pub mod identity;
+pub mod pki;
 pub mod raft;
 pub mod runtime;
 pub mod storage;

@@ -1,4 +1,4 @@
-//! `etebar-node`: draws a key, makes a data directory, or serves one. Thin: the rooms are in the library.
+//! `etebar-node`: draws a key, makes certificates, makes a data directory, or serves one. Thin: the rooms are in the library.
 
 use std::io;
 use std::process::ExitCode;
@@ -7,7 +7,8 @@ use clap::Parser;
 use etebar_node::config::{ApiProtection, CommandLine, InitArgs, RunArgs, Settings, Verb, key_window_warning};
 use etebar_node::http::{self, ApiTls, App, Limits};
 use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
-use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, MemberDisks};
+use etebar_node::pki::{self, PkiError, PkiVerb};
+use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, MemberDisks, PeerSecurity};
 use etebar_node::runtime::{Chance, Clock};
 use etebar_node::storage::Member;
 use etebar_node::tls::CredentialWatch;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Verb::Keygen => keygen(),
         Verb::Init(arguments) => init(&arguments),
         Verb::Run(arguments) => run(*arguments),
+        Verb::Pki(verb) => pki(&verb),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -107,6 +109,16 @@ fn keygen() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Makes an authority or a certificate.
+fn pki(verb: &PkiVerb) -> Result<(), Failure> {
+    let done = pki::run(verb, Clock::system().now_ms()).map_err(|error| match error {
+        PkiError::Host(_) | PkiError::Exists(_) | PkiError::Authority(_) => wrong(error),
+        PkiError::Made(_) | PkiError::Io { .. } => failed(error),
+    })?;
+    println!("{done}");
+    Ok(())
+}
+
 /// Makes a data directory with an empty log and an empty history; all of it survives a power cut.
 fn init(arguments: &InitArgs) -> Result<(), Failure> {
     let members = arguments.member_map().map_err(wrong)?;
@@ -149,16 +161,18 @@ fn run(arguments: RunArgs) -> Result<(), Failure> {
     }
     let data_dir = DataDir::open(&settings.data_dir, &MemberDisks::FOLDERS).map_err(refused)?;
     data_dir.expect(settings.id, settings.cluster_id).map_err(refused)?;
+    let (cluster, node) = (data_dir.identity.cluster, data_dir.identity.node);
+    let security = PeerSecurity::open(settings.peer_files.clone(), Clock::system(), cluster, node).map_err(wrong)?;
     let workers = std::thread::available_parallelism().map_or(2, usize::from).max(2);
     let runtime = runtime(workers)?;
-    let done = runtime.block_on(serve(&settings, &data_dir));
+    let done = runtime.block_on(serve(&settings, &data_dir, security));
     // Recomputations of the books that nobody waits for any more must not hold the process up.
     runtime.shutdown_background();
     drop(data_dir);
     done
 }
 
-async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
+async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) -> Result<(), Failure> {
     let mut stop = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let own = own_address(data_dir)?;
@@ -175,7 +189,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     settings.api_protection.check(claimed.local_addr().map_err(not_listening)?).map_err(wrong)?;
     info!(node = data_dir.identity.node, "member starts: it reads its history");
     let disks = MemberDisks::open(&data_dir.path).map_err(|error| not_started(ClusterError::Storage(error)))?;
-    let starting = Cluster::start(cluster_settings(settings, data_dir)?, disks, Clock::system());
+    let starting = Cluster::start(cluster_settings(settings, data_dir, security)?, disks, Clock::system());
     let cluster = tokio::select! {
         started = starting => started.map_err(not_started)?,
         // Nothing was served yet, so there is nothing to finish.
@@ -265,7 +279,11 @@ fn own_address(data_dir: &DataDir) -> Result<&MemberAddress, Failure> {
     identity.members.get(&identity.node).ok_or_else(|| failed("identity.json does not name this member's addresses"))
 }
 
-fn cluster_settings(settings: &Settings, data_dir: &DataDir) -> Result<ClusterSettings, Failure> {
+fn cluster_settings(
+    settings: &Settings,
+    data_dir: &DataDir,
+    peer_security: PeerSecurity,
+) -> Result<ClusterSettings, Failure> {
     let identity = &data_dir.identity;
     let own = own_address(data_dir)?;
     let admin_key = Digest::from_hex(&identity.genesis.admin_key_hash);
@@ -284,6 +302,7 @@ fn cluster_settings(settings: &Settings, data_dir: &DataDir) -> Result<ClusterSe
         members: identity.members.iter().map(|(id, address)| (*id, member(address))).collect(),
         genesis,
         peer_listen: settings.peer_listen.map_or_else(|| own.peer.clone(), |address| address.to_string()),
+        peer_security,
         heartbeat: settings.heartbeat,
         election_min: settings.election_min,
         election_max: settings.election_max,

@@ -22,14 +22,12 @@ pub type Rt = openraft_rt::deterministic_rng::DeterministicRng<openraft_rt_tokio
 /// Listeners and streams: the one place where a network is named.
 #[cfg(not(feature = "simulation"))]
 pub mod net {
-    pub use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
     pub use tokio::net::{TcpListener, TcpStream};
 }
 
 /// Listeners and streams of a simulated network.
 #[cfg(feature = "simulation")]
 pub mod net {
-    pub use turmoil::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
     pub use turmoil::net::{TcpListener, TcpStream};
 }
 

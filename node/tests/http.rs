@@ -2,6 +2,8 @@
 
 mod http {
     pub mod kit;
+    #[path = "../kit/pki.rs"]
+    mod pki;
 
     mod bad_input;
     mod batches;

@@ -112,3 +112,71 @@ async fn a_change_that_would_cost_the_majority_is_refused() {
     trio.change(Change::Remove { node: dead }).await;
     assert_eq!(voters(&trio, leader).len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_member_is_let_in_no_more_and_loses_its_connections() {
+    let trio = Trio::start(LOG_BYTES).await;
+    let (_seller, key) = trio.seller(1, "shop", 1_000).await;
+    let removed = trio.follower().await;
+    trio.wait_until("it hears the others", |trio| all_heard(trio, removed, true)).await;
+    trio.change(Change::Remove { node: removed }).await;
+    // It may never learn that it was removed, and its connections were good until then.
+    trio.wait_until("nobody answers it", |trio| all_heard(trio, removed, false)).await;
+    let refused = submit_within(trio.node(removed), charge(key, "from-outside"), Duration::from_millis(500)).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let others = trio.nodes().into_iter().find(|node| *node != removed).unwrap();
+    charges(&trio, others, key, "without-it", 10).await;
+}
+
+/// Whether a member hears all others lately, or none of them.
+fn all_heard(trio: &Trio, node: u64, heard: bool) -> bool {
+    let members = trio.node(node).status().members;
+    members.iter().filter(|member| member.id != node).all(|member| member.healthy == heard)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_is_no_members_is_not_remembered() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    let (seller, key) = trio.seller(1, "shop", 1_000).await;
+    // It has a certificate, and was not added.
+    trio.join(4).await;
+    let before = submit_within(trio.node(4), charge(key, "early"), Duration::from_millis(1_000)).await;
+    assert!(before.is_err(), "{before:?}");
+    trio.kill(4);
+    for node in 1..=3 {
+        trio.stop(node).await;
+        trio.run(node).await;
+    }
+    trio.leader().await;
+    // The real member has another data directory, and is known by it from now on.
+    let addresses = trio.join(4).await;
+    trio.change(Change::Add { node: 4, addresses }).await;
+    trio.change(Change::Promote { node: 4 }).await;
+    assert_eq!(trio.balance(4, seller).await, 1_000);
+    trio.agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_was_away_follows_a_leader_that_came_meanwhile() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    let (seller, key) = trio.seller(1, "shop", 1_000).await;
+    let away = trio.follower().await;
+    trio.kill(away);
+    let addresses = trio.join(4).await;
+    trio.change(Change::Add { node: 4, addresses }).await;
+    trio.change(Change::Promote { node: 4 }).await;
+    let leaves = (1..=3).find(|node| *node != away).unwrap();
+    trio.change(Change::Remove { node: leaves }).await;
+    trio.kill(leaves);
+    let stays = (1..=3).find(|node| *node != away && *node != leaves).unwrap();
+    charges(&trio, stays, key, "meanwhile", 10).await;
+    while trio.leader().await != 4 {
+        // One that is stopped in an orderly way hands leadership over.
+        trio.stop(stays).await;
+        trio.run(stays).await;
+    }
+    trio.run(away).await;
+    trio.wait_until("it follows", |trio| trio.node(away).readiness().recovered).await;
+    assert_eq!(trio.balance(away, seller).await, 990);
+    trio.agree().await;
+}

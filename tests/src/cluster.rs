@@ -1,4 +1,4 @@
-//! A cluster of real processes, made as an operator makes one: `keygen`, `init` a member, `run`.
+//! A cluster of real processes, made as an operator makes one: `keygen`, `init` a member, `pki` for certificates, `run`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use crate::clocks;
 use crate::disk_faults;
 use crate::http::{Connection, Request};
 use crate::member::Member;
+use crate::pki;
 use crate::place::{Folder, Ports};
 use crate::programs::{self, programs};
 use crate::shop::Caller;
@@ -100,6 +101,7 @@ impl Plan {
                 let api = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.api(id)));
                 let log = folder.path().join(format!("node-{id}.log"));
                 let mut settings = self.settings.clone();
+                settings.extend(pki::settings(&folder.path().join("pki"), id));
                 if self.disk_faults {
                     settings.extend(disk_faults::settings(&log));
                 }
@@ -261,8 +263,21 @@ impl Cluster {
         })
     }
 
+    /// Its id, as member 1 has it.
+    pub fn id(&self) -> String {
+        let identity = std::fs::read(self.member(1).data_dir.join("identity.json")).expect("an identity");
+        let identity: Value = serde_json::from_slice(&identity).expect("JSON");
+        identity["identity"]["cluster"].as_str().expect("an id").to_owned()
+    }
+
+    /// The folder of its authority and certificates.
+    pub fn pki(&self) -> PathBuf {
+        self.folder().join("pki")
+    }
+
     fn init_all(&self, admin_key_hash: &str) {
         let cluster_id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel draws a UUID");
+        pki::make_authority(&self.pki());
         for member in &self.members {
             let mut command = programs::clean_command(&programs().node);
             command.arg("init").arg("--data-dir").arg(&member.data_dir).args(["--id", &member.id.to_string()]);
@@ -273,6 +288,7 @@ impl Cluster {
             }
             let output = command.envs(member.settings.iter().cloned()).output().expect("init starts");
             assert!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
+            pki::make_certificate(&self.pki(), cluster_id.trim(), member.id);
         }
     }
 }

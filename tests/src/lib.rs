@@ -12,6 +12,7 @@ pub mod disk_faults;
 pub mod http;
 pub mod load;
 pub mod machine;
+pub mod pki;
 pub mod place;
 pub mod programs;
 pub mod scripts;

@@ -12,8 +12,11 @@ use tests::scripts::{Ended, run};
 use tests::turns::Turn;
 use tests::{Cluster, Plan, load};
 
+/// The program, told of certificates that are not there: what is wrong with a data directory is said before.
 fn node() -> Command {
-    clean_command(&programs().node)
+    let mut command = clean_command(&programs().node);
+    command.envs(tests::pki::settings(Path::new("/nonexistent"), 1));
+    command
 }
 
 /// Runs a member that must refuse; it says so in one line.
@@ -283,6 +286,9 @@ fn every_setting_of_run_is_in_its_help() {
         "HEAD_TIMEOUT",
         "WAITING_MAX",
         "LOG_LEVEL",
+        "PEER_CA",
+        "PEER_CERT",
+        "PEER_KEY",
     ] {
         assert!(help.contains(&format!("ETEBAR_{setting}")), "{setting}");
         assert!(help.contains(&format!("--{}", setting.to_lowercase().replace('_', "-"))), "{setting}");

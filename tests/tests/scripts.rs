@@ -77,6 +77,7 @@ fn up_starts_a_cluster_and_describes_it() {
     for (node, id) in nodes.iter().zip(1..) {
         assert_eq!(node["id"], id);
         assert_eq!(node["api"], format!("http://127.0.0.1:{}", cluster.ports.api(id)));
+        assert_eq!(node["peer"], format!("127.0.0.1:{}", cluster.ports.peer(id)));
         assert!(said.contains(node["api"].as_str().expect("an address")), "{said}");
         assert!(is_running(node["pid"].as_u64().expect("a number")));
         for path in ["data_dir", "log"] {
@@ -89,6 +90,35 @@ fn up_starts_a_cluster_and_describes_it() {
     (1..=3).for_each(|id| drop(cluster.admin(id).get("/v1/sellers").expect(200)));
     let refused = cluster.run("up.sh", &["--nodes", "5"]);
     assert_eq!(refused.code, Some(2), "{}", refused.err);
+}
+
+#[test]
+fn certificates_are_made_where_they_are_missing_and_a_restart_needs_no_authority() {
+    let cluster = up("certificates");
+    let pki = cluster.dir.join("pki");
+    for key in ["ca.key", "node-1.key", "node-2.key", "node-3.key"] {
+        let mode = fs::metadata(pki.join(key)).expect("a key").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{key}");
+    }
+    cluster.run("down.sh", &[]).success();
+    fs::rename(pki.join("ca.key"), cluster.dir.join("kept-elsewhere")).expect("it can be moved");
+    cluster.up().success();
+    let before = fs::read(pki.join("node-1.pem")).expect("a certificate");
+
+    // As an earlier version left it.
+    cluster.run("down.sh", &[]).success();
+    fs::remove_dir_all(&pki).expect("it can be removed");
+    let file = cluster.dir.join("cluster.json");
+    let mut text = fs::read_to_string(&file).expect("it is there");
+    for id in 1..=3 {
+        text = text.replace(&format!(r#" "peer": "127.0.0.1:{}","#, cluster.ports.peer(id)), "");
+    }
+    assert!(!text.contains("peer"), "{text}");
+    fs::write(&file, text).expect("it is written");
+    cluster.run("start.sh", &["1"]).success();
+    assert_ne!(fs::read(pki.join("node-1.pem")).expect("a certificate"), before);
+    cluster.up().success();
+    assert_eq!(cluster.description()["nodes"][2]["peer"], format!("127.0.0.1:{}", cluster.ports.peer(3)));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::clocks::verdict::ClockVerdict;
 use super::life::end_raft;
 use super::link::message::{Request, Response};
 use super::link::told::Told;
+use super::link::trust::follow::follow_certificates;
 use super::member::Member;
 use super::network::PeerLinks;
 use crate::runtime;
@@ -52,6 +53,7 @@ pub fn start(member: &Arc<Member>) {
     runtime::spawn_vital("watch_reach", watch_reach(member.clone()));
     runtime::spawn_vital("watch_raft", watch_raft(member.clone()));
     runtime::spawn_vital("recover", recover(member.clone()));
+    runtime::spawn_vital("follow_certificates", follow_certificates(member.trust.clone()));
 }
 
 fn every(pause: Duration) -> tokio::time::Interval {
@@ -68,6 +70,9 @@ async fn tell_peers(member: Arc<Member>) {
         ticks.tick().await;
         let peers = member.peers();
         member.neighbours.keep(|node| peers.contains_key(&node));
+        member.vouched.keep(|node| peers.contains_key(&node));
+        member.links.keep(|node| peers.contains_key(&node));
+        member.close_links_of_strangers().await;
         for (node, peer) in peers {
             let links = member.links.to(node, &peer);
             runtime::spawn(tell(member.clone(), links));
@@ -94,6 +99,10 @@ async fn tell(member: Arc<Member>, links: PeerLinks) {
     let status = Request::Status(member.heartbeat());
     // A peer that does not answer is seen by its silence.
     if let Ok(Response::Status(said)) = links.control.call(status, asked + STATUS).await {
+        if said.node != links.peer.node {
+            tracing::error!(peer = links.peer.node, said = said.node, "a peer told another's status");
+            return;
+        }
         member.hear(&said);
         member.neighbours.hear_clock(said.node, said.clock_ms, asked);
     }

@@ -19,8 +19,9 @@ use super::answers::ClusterError;
 use super::checkpoint::Checkpointer;
 use super::clocks::Stamps;
 use super::duties;
-use super::link::hello::Acquaintances;
+use super::link::hello::{Acquaintances, Trust};
 use super::link::serve::serve;
+use super::link::trust::vouched::Vouched;
 use super::machine::{EtebarRaft, Machine, fold_into};
 use super::member::Member;
 use super::neighbours::Neighbours;
@@ -96,7 +97,8 @@ pub(super) async fn start(
     run_writer(writer, shared.clone())?;
     let checkpoints = Checkpointer::new(shared.clone(), history.clone(), log.clone());
     let machine = Machine::new(shared.clone(), history.clone(), checkpoints.clone());
-    let links = Links::new(me, acquaintances.clone());
+    let trust = Trust::new(me, settings.peer_security.clone(), acquaintances);
+    let links = Links::new(trust.clone());
     let sender = SnapshotSender::new(shared.clone(), history.clone());
     let network = Network::new(links.clone(), sender, settings.answer_within());
     let raft = Raft::new(me.node, config, network, log.clone(), machine)
@@ -119,12 +121,14 @@ pub(super) async fn start(
         checkpoints,
         raft,
         links,
+        trust: trust.clone(),
         neighbours: Neighbours::default(),
+        vouched: Vouched::default(),
         recovered: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
     });
     waiting_reads.serve(&member);
-    runtime::spawn_vital("peer listener", serve(listener, me, acquaintances, member.clone()));
+    runtime::spawn_vital("peer listener", serve(listener, trust, member.clone()));
     initialise(&member.raft, &member.settings).await?;
     duties::start(&member);
     Ok(member)

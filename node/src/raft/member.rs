@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
-use ledger::NodeNumber;
+use ledger::{NodeNumber, SYSTEM_ACTOR};
 use openraft::async_runtime::{Instant as _, WatchReceiver};
 use tokio::time::Instant;
 
@@ -14,9 +14,10 @@ use super::checkpoint::Checkpointer;
 use super::clocks::Stamps;
 use super::link::append::{Append, Appended};
 use super::link::frame::LinkError;
-use super::link::hello::{Connection, Identity};
-use super::link::message::{Heartbeat, Request, Response};
+use super::link::hello::{Caller, Connection, Identity, Standing, Trust};
+use super::link::message::{Heartbeat, MembersTold, Request, Response};
 use super::link::serve::Serve;
+use super::link::trust::vouched::Vouched;
 use super::machine::EtebarRaft;
 use super::neighbours::Neighbours;
 use super::network::{Links, PeerLinks};
@@ -43,6 +44,8 @@ pub struct Member {
     pub(super) proposer: Proposer,
     pub(super) reads: ReadGates,
     pub(super) links: Links,
+    pub(super) trust: Trust,
+    pub(super) vouched: Vouched,
     pub(super) neighbours: Neighbours,
     pub(super) receiver: SnapshotReceiver,
     /// Everything committed before the start is applied.
@@ -153,6 +156,56 @@ impl Member {
             digest,
             failure: self.ailment(),
             ledger_time: self.stamps.told(),
+            members: self.members_told(),
+        }
+    }
+
+    /// The members' numbers and since which entry they are so.
+    fn members_told(&self) -> MembersTold {
+        let membership = self.raft.server_metrics().borrow_watched().membership_config.clone();
+        let index = membership.log_id().as_ref().map(|id| id.index);
+        let members: Vec<_> = membership.membership().nodes().map(|(node, _)| *node).collect();
+        MembersTold { index, members }
+    }
+
+    /// What a number is now: by the log's members or, before there are any, by those the cluster begins with; and for a
+    /// member that is behind, by what the members that it knows say.
+    pub(super) fn standing_of(&self, node: NodeNumber) -> Standing {
+        let (is_member, is_empty, index) = {
+            let metrics = self.raft.server_metrics();
+            let metrics = metrics.borrow_watched();
+            let members = metrics.membership_config.membership();
+            let index = metrics.membership_config.log_id().as_ref().map(|id| id.index);
+            (members.get_node(&node).is_some(), members.nodes().next().is_none(), index)
+        };
+        let is_counted = || self.vouched.counts(node, index) == Some(true);
+        if is_member || (is_empty && self.settings.members.contains_key(&node)) || is_counted() {
+            Standing::Member
+        } else if is_empty && !self.settings.members.contains_key(&self.me.node) {
+            Standing::Unknown
+        } else {
+            Standing::Stranger
+        }
+    }
+
+    /// Closes the connections of those who are no members any more, and remembers those who were let in before the members
+    /// were known.
+    pub(super) async fn close_links_of_strangers(&self) {
+        let closed = self.trust.open.keep(|link| self.standing_of(link.node) != Standing::Stranger);
+        if closed > 0 {
+            tracing::info!(closed, "connections of a member that was removed are closed");
+        }
+        for (node, incarnation) in self.trust.open.unmet() {
+            if self.standing_of(node) != Standing::Member {
+                continue;
+            }
+            match self.trust.acquaintances.meet(node, incarnation).await {
+                Ok(()) => self.trust.open.met(node, incarnation),
+                Err(error) => {
+                    tracing::warn!(peer = node, %error, "peer refused");
+                    self.trust.open.keep(|link| (link.node, link.incarnation) != (node, incarnation));
+                }
+            }
         }
     }
 
@@ -166,6 +219,7 @@ impl Member {
         if let Some(ledger_time) = said.ledger_time {
             self.stamps.hear(ledger_time, said.leader == Some(said.node));
         }
+        self.vouched.hear(said.node, &said.members);
         let differing = self.neighbours.differing();
         if differing.len() * 2 >= self.members().len() {
             self.shared.fail(format!(
@@ -176,9 +230,31 @@ impl Member {
     }
 }
 
+/// Whether a request is one that this caller may make: in its own name alone, and never in that of the cluster.
+fn is_its_own(from: Caller, request: &Request) -> bool {
+    match request {
+        Request::Ping | Request::ReadPosition { .. } => true,
+        Request::Vote(rpc) | Request::PreVote(rpc) => rpc.vote.leader_id.node_id == from.node,
+        Request::TransferLeader(rpc) => rpc.from_leader().leader_id.node_id == from.node,
+        Request::Status(said) => (said.node, said.incarnation) == (from.node, from.incarnation),
+        Request::Forward { commands, .. } => commands.iter().all(|command| command.actor != SYSTEM_ACTOR),
+    }
+}
+
 impl Serve for Member {
-    async fn call(&self, _from: NodeNumber, request: Request) -> Response {
+    fn standing(&self, node: NodeNumber) -> Standing {
+        self.standing_of(node)
+    }
+
+    async fn call(&self, from: Caller, request: Request) -> Response {
         let stopped = |error: &dyn std::fmt::Display| Response::Unavailable(error.to_string());
+        if self.standing_of(from.node) == Standing::Stranger {
+            return Response::Unavailable("the caller is no member any more".to_owned());
+        }
+        if !is_its_own(from, &request) {
+            tracing::error!(peer = from.node, "a peer asked for something in another's name");
+            return Response::Unavailable("not in the caller's own name".to_owned());
+        }
         match request {
             Request::Ping => Response::Pong,
             Request::Vote(rpc) => self.raft.vote(rpc).await.map_or_else(|error| stopped(&error), Response::Vote),
@@ -202,20 +278,24 @@ impl Serve for Member {
         }
     }
 
-    fn append<S>(&self, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
+    fn append<S>(self: &Arc<Self>, from: Caller, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
     where
         S: Stream<Item = Append> + Send + 'static,
     {
-        let shared = self.shared.clone();
-        let requests = requests.inspect(move |append| {
+        let member = self.clone();
+        let requests = requests.take_while(move |append| {
             let leader = append.vote.leader_id;
-            shared.follow((leader.term, leader.node_id));
+            let may = leader.node_id == from.node && member.standing_of(from.node) != Standing::Stranger;
+            if may {
+                member.shared.follow((leader.term, leader.node_id));
+            }
+            std::future::ready(may)
         });
         self.raft.stream_append(requests).map(|answer| answer.map_err(|fatal| fatal.to_string()))
     }
 
-    async fn snapshot(&self, _from: NodeNumber, connection: Connection) -> Result<(), LinkError> {
-        self.receiver.receive(&self.raft, connection).await
+    async fn snapshot(&self, from: Caller, connection: Connection) -> Result<(), LinkError> {
+        self.receiver.receive(&self.raft, connection, from.node).await
     }
 }
 

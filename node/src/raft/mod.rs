@@ -36,6 +36,8 @@ pub use cluster::Cluster;
 pub use key_ring::{KeyRing, KnownKey};
 pub use life::MemberDisks;
 pub use link::hello::Identity;
+pub use link::trust::credentials::CredentialsError;
+pub use link::trust::transport::PeerSecurity;
 pub use replica::Replica;
 pub use settings::ClusterSettings;
 

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use super::link::append::{Append, AppendLink, Appended};
 use super::link::call::{CallError, Calls, Peer};
 use super::link::frame::LinkError;
-use super::link::hello::{Acquaintances, Identity, Purpose};
+use super::link::hello::{Purpose, Trust};
 use super::link::message::{Request, Response};
 use super::machine::SnapshotData;
 use super::snapshot::{SnapshotSender, send_snapshot};
@@ -47,15 +47,19 @@ pub struct Links(Arc<LinksInner>);
 
 #[derive(Debug)]
 struct LinksInner {
-    me: Identity,
-    acquaintances: Acquaintances,
+    trust: Trust,
     open: Mutex<BTreeMap<u64, PeerLinks>>,
 }
 
 impl Links {
     /// No link yet.
-    pub fn new(me: Identity, acquaintances: Acquaintances) -> Self {
-        Self(Arc::new(LinksInner { me, acquaintances, open: Mutex::default() }))
+    pub fn new(trust: Trust) -> Self {
+        Self(Arc::new(LinksInner { trust, open: Mutex::default() }))
+    }
+
+    /// Ends the links to all that are not to be kept: they were removed.
+    pub fn keep(&self, is_kept: impl Fn(u64) -> bool) {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|node, _| is_kept(*node));
     }
 
     /// The links to a member, at its present address.
@@ -66,12 +70,7 @@ impl Links {
         {
             return links.clone();
         }
-        let peer = Peer {
-            me: self.0.me,
-            acquaintances: self.0.acquaintances.clone(),
-            node,
-            address: member.peer.as_str().into(),
-        };
+        let peer = Peer { trust: self.0.trust.clone(), node, address: member.peer.as_str().into() };
         let links = PeerLinks {
             control: Calls::open(peer.clone(), Purpose::Control),
             forward: Calls::open(peer.clone(), Purpose::Forward),
@@ -126,7 +125,7 @@ impl Client {
     }
 
     fn timed_out(&self, action: RPCTypes, timeout: Duration) -> RPCError<TypeConfig> {
-        RPCError::Timeout(Timeout { action, id: self.links.peer.me.node, target: self.node(), timeout })
+        RPCError::Timeout(Timeout { action, id: self.links.peer.trust.me.node, target: self.node(), timeout })
     }
 
     async fn call(
@@ -192,7 +191,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
     where
         S: Stream<Item = Append> + OptionalSend + Unpin + 'static,
     {
-        let (node, me) = (self.node(), self.links.peer.me.node);
+        let (node, me) = (self.node(), self.links.peer.trust.me.node);
         // The time given is a heartbeat's, 50 ms: right for connecting, but an append waits for the peer's sync.
         let (dial_within, answer_within) = (option.soft_ttl(), self.answer_within.max(option.soft_ttl()));
         let answers = self

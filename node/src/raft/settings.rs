@@ -9,6 +9,7 @@ use openraft::{Config, SnapshotPolicy};
 
 use super::answers::ClusterError;
 use super::link::hello::Identity;
+use super::link::trust::transport::PeerSecurity;
 use crate::storage::types::Member;
 
 /// What a member needs to know to run.
@@ -22,6 +23,8 @@ pub struct ClusterSettings {
     pub genesis: Genesis,
     /// Where to listen for peers, `host:port`.
     pub peer_listen: String,
+    /// What this member proves its number with, and what it takes for a proof of others'.
+    pub peer_security: PeerSecurity,
     /// Time between two heartbeats of a leader.
     pub heartbeat: Duration,
     /// Shortest time without a leader before an election.
@@ -102,6 +105,7 @@ mod tests {
                 admin_key: KeyHash([0; 32]),
             },
             peer_listen: "127.0.0.1:0".into(),
+            peer_security: crate::raft::link::tests::security(cluster, 1),
             heartbeat: Duration::from_millis(50),
             election_min: Duration::from_millis(200),
             election_max: Duration::from_millis(400),

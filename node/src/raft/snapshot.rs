@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ledger::{Digest, RecordNumber, State, chain_record, page_of};
+use ledger::{Digest, NodeNumber, RecordNumber, State, chain_record, page_of};
 use openraft::RaftTypeConfig;
 use openraft::errors::{ErrorSource, NetworkError, StreamingError, Unreachable};
 use openraft::raft::SnapshotResponse;
@@ -251,8 +251,8 @@ impl SnapshotReceiver {
     }
 
     /// Serves one transfer.
-    pub async fn receive(&self, raft: &EtebarRaft, mut link: Connection) -> Result<(), LinkError> {
-        let answer = match self.receive_all(raft, &mut link).await {
+    pub async fn receive(&self, raft: &EtebarRaft, mut link: Connection, from: NodeNumber) -> Result<(), LinkError> {
+        let answer = match self.receive_all(raft, &mut link, from).await {
             Ok(vote) => Take::Done { vote },
             Err(TransferError::Link(error)) => return Err(error),
             Err(error) => {
@@ -263,10 +263,18 @@ impl SnapshotReceiver {
         timeout(SILENCE, link.sender.send(&answer)).await.map_err(|_elapsed| LinkError::TimedOut)?
     }
 
-    async fn receive_all(&self, raft: &EtebarRaft, link: &mut Connection) -> Result<VoteOf<TypeConfig>, TransferError> {
+    async fn receive_all(
+        &self,
+        raft: &EtebarRaft,
+        link: &mut Connection,
+        from: NodeNumber,
+    ) -> Result<VoteOf<TypeConfig>, TransferError> {
         let Give::Offer { vote, to } = receive(link).await? else {
             return Err(TransferError::Refused("a transfer begins with an offer".into()));
         };
+        if vote.leader_id.node_id != from {
+            return Err(TransferError::Refused("an offer in another leader's name".into()));
+        }
         let place = self.take_place(vote);
         // Own checkpoints would write pages with fewer records over those that lie beyond the last one.
         let _turn = at_work(link, self.checkpoints.hold()).await;

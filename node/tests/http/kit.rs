@@ -182,6 +182,7 @@ async fn cluster(folder: &Path, places: u8) -> Cluster {
             admin_key: secret::hash(ADMIN),
         },
         peer_listen: peer,
+        peer_security: super::pki::Pki::new().security(id, 1),
         heartbeat: Duration::from_millis(50),
         election_min: Duration::from_millis(100),
         election_max: Duration::from_millis(200),

@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part of the kit")]
 
+pub mod pki;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::TcpListener;
@@ -24,6 +26,8 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
+use self::pki::Pki;
+
 /// The record of the genesis, and so the number of the first admin's key.
 pub const ADMIN: KeyNumber = 1;
 /// Longest wait for anything that must happen.
@@ -33,7 +37,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// A cluster of three, of which any may be down.
 pub struct Trio {
-    cluster: Uuid,
+    pub cluster: Uuid,
+    pub pki: Pki,
     /// The first three.
     members: BTreeMap<u64, Member>,
     /// Where all serve, those that came later too.
@@ -51,6 +56,7 @@ impl Trio {
         let members: BTreeMap<_, _> = (1..=3).map(|node| (node, new_addresses())).collect();
         let mut trio = Self {
             cluster,
+            pki: Pki::new(),
             addresses: members.clone(),
             members,
             folders: (1..=3).map(|node| (node, tempfile::tempdir().unwrap())).collect(),
@@ -92,6 +98,7 @@ impl Trio {
                 admin_key: KeyHash([7; 32]),
             },
             peer_listen: self.addresses[&node].peer.clone(),
+            peer_security: self.pki.security(self.cluster, node),
             heartbeat: Duration::from_millis(50),
             election_min: Duration::from_millis(300),
             election_max: Duration::from_millis(600),
@@ -146,6 +153,11 @@ impl Trio {
             Some((_, leader)) => leader.change_members(change, Instant::now() + PATIENCE).await,
             None => Err(ChangeError::NotLeader(None)),
         }
+    }
+
+    /// Where a member listens for peers.
+    pub fn peer_address(&self, node: u64) -> &str {
+        &self.addresses[&node].peer
     }
 
     /// A running member.

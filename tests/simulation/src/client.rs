@@ -242,7 +242,7 @@ impl Session {
 
 async fn connect(node: u64) -> Option<(Sender, Receiver)> {
     let stream = timeout_at(Instant::now() + DIAL, TcpStream::connect((name(node), PORT))).await.ok()?.ok()?;
-    split(stream).ok()
+    Some(split(stream))
 }
 
 async fn exchange((sender, receiver): &mut (Sender, Receiver), ask: &Ask, deadline: Instant) -> Outcome {

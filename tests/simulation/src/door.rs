@@ -78,7 +78,7 @@ pub async fn serve(cluster: Cluster) {
 }
 
 async fn serve_one(stream: TcpStream, cluster: &Cluster) -> Result<(), LinkError> {
-    let (mut sender, mut receiver) = split(stream)?;
+    let (mut sender, mut receiver) = split(stream);
     loop {
         let ask = receiver.receive::<Ask>().await?;
         sender.send(&answer(cluster, ask).await).await?;

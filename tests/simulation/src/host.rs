@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use etebar_node::http::{self, App, Limits, secret};
-use etebar_node::raft::{Change, Cluster, ClusterSettings, Identity, MemberDisks};
+use etebar_node::raft::{Change, Cluster, ClusterSettings, Identity, MemberDisks, PeerSecurity};
 use etebar_node::runtime::net::TcpListener;
 use etebar_node::runtime::{Chance, Clock, spawn};
 use etebar_node::storage::model::{Dice, ModelDisks};
@@ -244,6 +244,7 @@ impl Host {
                 admin_key: secret::hash(&admin_secret()),
             },
             peer_listen: "0.0.0.0:7121".to_owned(),
+            peer_security: PeerSecurity::plaintext(),
             heartbeat: Duration::from_millis(50),
             election_min: Duration::from_millis(200),
             election_max: Duration::from_millis(400),

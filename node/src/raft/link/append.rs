@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use openraft::raft::{AppendEntriesRequest, StreamAppendResult};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::call::Peer;
+use super::call::{DIAL, Peer};
 use super::frame::LinkError;
 use super::hello::{Connection, Purpose};
+use crate::runtime;
 use crate::storage::types::TypeConfig;
 
 /// Requests sent and not yet answered, at most: the receiving side queues 64.
@@ -30,6 +32,9 @@ pub type Appended = StreamAppendResult<TypeConfig>;
 pub struct AppendLink {
     peer: Peer,
     kept: Option<Kept>,
+    /// A connection on its way, which outlives the session that began it: a handshake may take longer than a heartbeat is
+    /// given, and one that began anew with each would never end.
+    dialling: Option<oneshot::Receiver<Result<Connection, LinkError>>>,
 }
 
 #[derive(Debug)]
@@ -40,9 +45,25 @@ struct Kept {
 }
 
 impl AppendLink {
+    /// The connection on its way, or a new one, waited for until `deadline`.
+    async fn connect(&mut self, deadline: Instant) -> Result<Connection, LinkError> {
+        let dialling = self.dialling.get_or_insert_with(|| {
+            let (peer, (done, dialling)) = (self.peer.clone(), oneshot::channel());
+            runtime::spawn(async move {
+                let dialled = peer.dial(Purpose::Append, Instant::now() + DIAL).await;
+                // Whoever wanted it may be gone.
+                drop(done.send(dialled));
+            });
+            dialling
+        });
+        let dialled = timeout_at(deadline, dialling).await.map_err(|_elapsed| LinkError::TimedOut)?;
+        self.dialling = None;
+        dialled.map_err(|_gone| LinkError::Closed)?
+    }
+
     /// Not connected yet.
     pub fn new(peer: Peer) -> Self {
-        Self { peer, kept: None }
+        Self { peer, kept: None, dialling: None }
     }
 
     /// Sends all of `input` and yields an answer for each; `dial_within` bounds connecting, `answer_within` each answer.
@@ -152,8 +173,7 @@ impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
         let kept = match &mut self.link.kept {
             Some(kept) => kept,
             None => {
-                let deadline = Instant::now() + self.dial_within;
-                let connection = self.link.peer.dial(Purpose::Append, deadline).await?;
+                let connection = self.link.connect(Instant::now() + self.dial_within).await?;
                 self.link.kept.insert(Kept { connection, unanswered: VecDeque::new() })
             }
         };

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::frame::{LinkError, Receiver, Sender};
-use super::hello::{Acquaintances, Connection, Identity, Purpose, dial};
+use super::hello::{Connection, Purpose, Trust, dial};
 use super::message::{Numbered, Request, Response};
 use super::told::Told;
 use crate::runtime;
@@ -26,7 +26,7 @@ const PING: Duration = Duration::from_millis(500);
 /// A connection on which nothing was heard for so long, though something was asked, is given up.
 const SILENCE: Duration = Duration::from_millis(2_000);
 /// Longest time for connecting and introducing oneself.
-const DIAL: Duration = Duration::from_millis(1_000);
+pub(super) const DIAL: Duration = Duration::from_millis(1_000);
 /// Shortest and longest pause after a failed attempt to connect; it doubles.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 
@@ -67,10 +67,8 @@ impl Call {
 /// How to reach a peer.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Who calls.
-    pub me: Identity,
-    /// Whom both sides know.
-    pub acquaintances: Acquaintances,
+    /// Who calls, and what it checks the peer by.
+    pub trust: Trust,
     /// Who is called.
     pub node: NodeNumber,
     /// Its peer address, `host:port`.
@@ -80,7 +78,7 @@ pub struct Peer {
 impl Peer {
     /// Connects to the peer, before `deadline`.
     pub async fn dial(&self, purpose: Purpose, deadline: Instant) -> Result<Connection, LinkError> {
-        dial(&self.me, &self.acquaintances, self.node, &self.address, purpose, deadline).await
+        dial(&self.trust, self.node, &self.address, purpose, deadline).await
     }
 }
 

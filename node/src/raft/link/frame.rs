@@ -7,22 +7,28 @@ use std::io;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
+use rustls::{CertificateError, OtherError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::{ReadHalf, WriteHalf};
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
-use crate::runtime::net::{OwnedReadHalf, OwnedWriteHalf, TcpStream};
+use super::trust::open::Held;
+use super::trust::transport::Stream;
 use crate::storage::codec;
 
 /// Longest frame, in bytes. An entry is at most half of it (see the proposer), so an append of one always fits.
 pub const FRAME_BYTES: usize = 16 * 1024 * 1024;
+
+/// Longest frame before both sides know each other, in bytes. Source: a hello takes less than a tenth of it.
+pub const HELLO_BYTES: usize = 1024;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The network failed.
     #[error("the connection failed: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
     /// The other side hung up.
     #[error("the peer hung up")]
     Closed,
@@ -32,25 +38,61 @@ pub enum LinkError {
     /// Bytes that mean nothing.
     #[error("the peer sent what does not decode: {0}")]
     Malformed(String),
-    /// One side refused the other's hello; the text names the remedy.
+    /// One side refused the other's certificate or hello; the text is for the own log, and names the remedy.
     #[error("{0}")]
     Refused(String),
 }
 
+impl From<io::Error> for LinkError {
+    fn from(error: io::Error) -> Self {
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match (tls, error.kind()) {
+            (Some(refused), _) => Self::Refused(distrust(refused)),
+            // TLS calls an end without a goodbye so; a frame that was cut is noticed by its length.
+            (None, io::ErrorKind::UnexpectedEof) => Self::Closed,
+            (None, _) => Self::Io(error),
+        }
+    }
+}
+
+/// Why TLS ended, for the operator: what this side found, or the alert that the other one sent.
+fn distrust(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason))) => {
+            format!("the peer's certificate is refused: {reason}")
+        }
+        rustls::Error::NoCertificatesPresented => "the peer has no certificate".to_owned(),
+        rustls::Error::AlertReceived(alert) => {
+            format!("the peer refused this member's certificate ({alert:?}): its log says why")
+        }
+        other => format!("the peer does not speak TLS as members do: {other}"),
+    }
+}
+
 /// Receives frames.
 #[derive(Debug)]
-pub struct Receiver(FramedRead<OwnedReadHalf, LengthDelimitedCodec>);
+pub struct Receiver {
+    frames: FramedRead<ReadHalf<Stream>, LengthDelimitedCodec>,
+    /// Where it is among the connections that this member may have to close.
+    held: Option<Held>,
+}
 
 /// Sends frames.
 #[derive(Debug)]
-pub struct Sender(FramedWrite<OwnedWriteHalf, LengthDelimitedCodec>);
+pub struct Sender(FramedWrite<WriteHalf<Stream>, LengthDelimitedCodec>);
 
-/// Both halves of a connection, unbuffered by the kernel.
-pub fn split(stream: TcpStream) -> io::Result<(Sender, Receiver)> {
-    // A small frame that waits for more would cost each commit up to 40 ms.
-    stream.set_nodelay(true)?;
-    let (read, write) = stream.into_split();
-    Ok((Sender(FramedWrite::new(write, codec_of_frames())), Receiver(FramedRead::new(read, codec_of_frames()))))
+/// Both halves of a connection. Frames that come in are at most [`HELLO_BYTES`] long until [`Receiver::admit`].
+pub fn split_for_hello(stream: Stream) -> (Sender, Receiver) {
+    let (sender, mut receiver) = split(stream);
+    receiver.frames.decoder_mut().set_max_frame_length(HELLO_BYTES);
+    (sender, receiver)
+}
+
+/// Both halves of a connection.
+pub fn split(stream: Stream) -> (Sender, Receiver) {
+    let (read, write) = tokio::io::split(stream);
+    let frames = FramedRead::new(read, codec_of_frames());
+    (Sender(FramedWrite::new(write, codec_of_frames())), Receiver { frames, held: None })
 }
 
 /// How frames are told apart.
@@ -78,9 +120,25 @@ impl Sender {
 }
 
 impl Receiver {
+    /// The peer is known: frames may be long from here on, until the connection is to be closed.
+    pub fn admit(&mut self, held: Held) {
+        self.frames.decoder_mut().set_max_frame_length(FRAME_BYTES);
+        self.held = Some(held);
+    }
+
     /// The next value; cancel-safe.
     pub async fn receive<T: DeserializeOwned>(&mut self) -> Result<T, LinkError> {
-        let frame = self.0.next().await.ok_or(LinkError::Closed)??;
+        let Self { frames, held } = self;
+        let next = frames.next();
+        let frame = match held {
+            None => next.await,
+            Some(held) => tokio::select! {
+                biased;
+                () = held.closing() => return Err(LinkError::Closed),
+                frame = next => frame,
+            },
+        };
+        let frame = frame.ok_or(LinkError::Closed)??;
         codec::decode(&frame).map_err(|error| LinkError::Malformed(error.to_string()))
     }
 }

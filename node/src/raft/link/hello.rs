@@ -1,9 +1,11 @@
-//! The first words on a connection: who speaks, to whom, and what for. Both sides check.
+//! The first words on a connection: who speaks, to whom, and what for. Both sides check, against what the certificates proved.
 //!
-//! Invariant: after a welcome, both sides are members of one cluster with the data directories they are known by.
+//! Invariants: after a welcome, both sides are members of one cluster with the data directories they are known by. Nothing is
+//! remembered of who is no member, and a refusal names nothing: its reason is in the log of who refused.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use ledger::plants::planted;
 use ledger::{Incarnation, NodeNumber};
@@ -12,12 +14,18 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::frame::{self, LinkError, Receiver, Sender};
+use super::trust::open::{Facts, OpenLinks, Side};
+use super::trust::transport::{Certified, PeerSecurity};
 use crate::runtime;
 use crate::runtime::net::TcpStream;
 use crate::storage::{History, StorageError};
 
 /// The layout of everything on the link. Raised with any change; mixed versions do not talk.
 pub const LINK_VERSION: u32 = 3;
+
+/// Longest time for TCP alone. Source: a packet that a broken network swallowed is sent again after a second, and the next
+/// attempt is sooner.
+const CONNECT: Duration = Duration::from_millis(200);
 
 /// What a connection is for. Each has its own, so that none waits for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,19 +54,67 @@ pub struct Identity {
 /// What the caller says first.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Hello {
-    version: u32,
-    cluster: Uuid,
-    node: NodeNumber,
-    incarnation: Incarnation,
-    to: NodeNumber,
-    purpose: Purpose,
+    pub(super) version: u32,
+    pub(super) cluster: Uuid,
+    pub(super) node: NodeNumber,
+    pub(super) incarnation: Incarnation,
+    pub(super) to: NodeNumber,
+    pub(super) purpose: Purpose,
 }
 
 /// What it is answered.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Welcome {
     Welcome { node: NodeNumber, incarnation: Incarnation },
-    Refused { reason: String },
+    Refused(Refusal),
+}
+
+/// Why a caller is refused, as far as it may know: it says what the caller has to look at, and nothing of who refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Refusal {
+    /// It speaks another version of the link.
+    Version,
+    /// Its certificate is not that of the number it says.
+    Certificate,
+    /// It dialled an address where somebody else is.
+    Address,
+    /// Its number is no member's now.
+    NoMember,
+    /// Its number is known with another data directory.
+    Directory,
+    /// It could not be remembered: a fault of this side's disk.
+    Disk,
+}
+
+impl Refusal {
+    /// What the caller tells its operator; `me` is the caller, `to` whom it dialled.
+    fn remedy(self, me: NodeNumber, to: NodeNumber) -> String {
+        match self {
+            Self::Version => {
+                format!("member {to} speaks another version of the peer link than {LINK_VERSION}: run the same build")
+            }
+            Self::Certificate => format!("member {to} takes this certificate for another than that of member {me}"),
+            Self::Address => format!("at the address of member {to} is another one: the address is wrong"),
+            Self::NoMember => format!("for member {to} this member {me} is none of the cluster now: add it first"),
+            Self::Directory => format!(
+                "member {to} knows member {me} with another data directory: what it had promised is lost, so it \
+                 cannot come back under its number; remove member {me} and add it under a new one"
+            ),
+            Self::Disk => format!("member {to} has trouble with its disk"),
+        }
+    }
+}
+
+/// What a number is to this member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// A member now.
+    Member,
+    /// None, or no more: it may do nothing, and nothing of it is remembered.
+    Stranger,
+    /// This member waits to be added and knows no members yet: it listens to whoever has a certificate of the cluster, and
+    /// remembers nobody.
+    Unknown,
 }
 
 /// The data directories that belong to members' numbers: those that the log has bound, which the state machine adds, and
@@ -99,7 +155,10 @@ impl Acquaintances {
 
     /// Checks who a member says it is; one that was never met is remembered first, so that another one under its number
     /// is refused from then on, after a restart too.
-    async fn meet(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), LinkError> {
+    ///
+    /// # Errors
+    /// Where it is known with another data directory, or could not be remembered.
+    pub async fn meet(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), LinkError> {
         if self.known(node) == Some(incarnation) {
             return Ok(());
         }
@@ -122,7 +181,11 @@ impl Acquaintances {
         Ok(())
     }
 
-    fn check(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), String> {
+    /// Whether nothing speaks against this data directory of a member.
+    ///
+    /// # Errors
+    /// Where it is known with another one.
+    pub fn check(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), String> {
         match self.known(node) {
             Some(bound) if bound != incarnation && !planted("wiped-node-votes") => Err(format!(
                 "member {node} is known with data directory {bound}, not {incarnation}: what it had promised is lost, \
@@ -147,31 +210,62 @@ pub struct Connection {
 pub struct Caller {
     /// Its number.
     pub node: NodeNumber,
+    /// Its data directory.
+    pub incarnation: Incarnation,
     /// What it wants.
     pub purpose: Purpose,
 }
 
+/// What this member shows others, and what it checks them by; one for the node, cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// Who this member is.
+    pub me: Identity,
+    /// Its certificate, and the authorities of the others'.
+    pub security: PeerSecurity,
+    /// Whom it knows.
+    pub acquaintances: Acquaintances,
+    /// Who is connected.
+    pub open: OpenLinks,
+}
+
+impl Trust {
+    /// Nobody is connected yet.
+    pub fn new(me: Identity, security: PeerSecurity, acquaintances: Acquaintances) -> Self {
+        Self { me, security, acquaintances, open: OpenLinks::default() }
+    }
+}
+
 /// Connects to a peer and introduces this member, all before `deadline`.
 pub async fn dial(
-    me: &Identity,
-    acquaintances: &Acquaintances,
+    trust: &Trust,
     to: NodeNumber,
     address: &str,
     purpose: Purpose,
     deadline: Instant,
 ) -> Result<Connection, LinkError> {
     let introduce = async {
-        let stream = TcpStream::connect(address).await?;
-        let (mut sender, mut receiver) = frame::split(stream)?;
-        let Identity { cluster, node, incarnation } = *me;
+        let until = deadline.min(Instant::now() + CONNECT);
+        let stream = timeout_at(until, TcpStream::connect(address)).await.map_err(|_elapsed| LinkError::TimedOut)??;
+        // A small frame that waits for more would cost each commit up to 40 ms.
+        stream.set_nodelay(true)?;
+        let (stream, certified) = trust.security.connect(stream).await?;
+        if !certified.is(to) {
+            let who = certified.who();
+            return Err(LinkError::Refused(format!("{address} is not member {to}: {who}; the address is wrong")));
+        }
+        let (mut sender, mut receiver) = frame::split_for_hello(stream);
+        let Identity { cluster, node, incarnation } = trust.me;
         sender.send(&Hello { version: LINK_VERSION, cluster, node, incarnation, to, purpose }).await?;
         match receiver.receive::<Welcome>().await? {
-            Welcome::Refused { reason } => Err(LinkError::Refused(reason)),
+            Welcome::Refused(refusal) => Err(LinkError::Refused(refusal.remedy(node, to))),
             Welcome::Welcome { node, .. } if node != to => {
                 Err(LinkError::Refused(format!("{address} is member {node}, not {to}: the address is wrong")))
             }
             Welcome::Welcome { node, incarnation } => {
-                acquaintances.meet(node, incarnation).await?;
+                trust.acquaintances.meet(node, incarnation).await?;
+                let side = Side::Dialled;
+                receiver.admit(trust.open.hold(Facts { node, incarnation, purpose, side, certified, is_met: true }));
                 Ok(Connection { sender, receiver })
             }
         }
@@ -179,48 +273,77 @@ pub async fn dial(
     timeout_at(deadline, introduce).await.map_err(|_elapsed| LinkError::TimedOut)?
 }
 
-/// Hears a caller out, and welcomes it or says why not, all before `deadline`.
+/// Hears a caller out, and welcomes it or refuses it, all before `deadline`; `standing` says what a number is now.
 pub async fn answer(
-    me: &Identity,
-    acquaintances: &Acquaintances,
+    trust: &Trust,
+    standing: impl Fn(NodeNumber) -> Standing,
     stream: TcpStream,
     deadline: Instant,
 ) -> Result<(Caller, Connection), LinkError> {
     let introduce = async {
-        let (mut sender, mut receiver) = frame::split(stream)?;
+        stream.set_nodelay(true)?;
+        let (stream, certified) = trust.security.accept(stream).await?;
+        let (mut sender, mut receiver) = frame::split_for_hello(stream);
         let hello = receiver.receive::<Hello>().await?;
-        let checked = match check(me, &hello) {
-            Ok(()) => acquaintances.meet(hello.node, hello.incarnation).await,
-            Err(reason) => Err(LinkError::Refused(reason)),
+        let checked = match check(&trust.me, &hello, &certified) {
+            Ok(()) => take_in(trust, &standing, &hello).await,
+            Err(refused) => Err(refused),
         };
-        if let Err(error) = checked {
-            sender.send(&Welcome::Refused { reason: error.to_string() }).await?;
-            return Err(error);
-        }
-        sender.send(&Welcome::Welcome { node: me.node, incarnation: me.incarnation }).await?;
-        Ok((Caller { node: hello.node, purpose: hello.purpose }, Connection { sender, receiver }))
+        let is_met = match checked {
+            Ok(is_met) => is_met,
+            Err((refusal, reason)) => {
+                sender.send(&Welcome::Refused(refusal)).await?;
+                return Err(LinkError::Refused(reason));
+            }
+        };
+        sender.send(&Welcome::Welcome { node: trust.me.node, incarnation: trust.me.incarnation }).await?;
+        let Hello { node, incarnation, purpose, .. } = hello;
+        let side = Side::Accepted;
+        receiver.admit(trust.open.hold(Facts { node, incarnation, purpose, side, certified, is_met }));
+        Ok((Caller { node, incarnation, purpose }, Connection { sender, receiver }))
     };
     timeout_at(deadline, introduce).await.map_err(|_elapsed| LinkError::TimedOut)?
 }
 
-fn check(me: &Identity, hello: &Hello) -> Result<(), String> {
+/// Remembers a caller that is a member; whether it did.
+async fn take_in(
+    trust: &Trust,
+    standing: &impl Fn(NodeNumber) -> Standing,
+    hello: &Hello,
+) -> Result<bool, (Refusal, String)> {
+    let (node, incarnation) = (hello.node, hello.incarnation);
+    let known = |reason| (Refusal::Directory, reason);
+    match standing(node) {
+        Standing::Stranger => {
+            Err((Refusal::NoMember, format!("node {node} is no member of the cluster now: add it first")))
+        }
+        Standing::Unknown => trust.acquaintances.check(node, incarnation).map(|()| false).map_err(known),
+        Standing::Member => {
+            trust.acquaintances.check(node, incarnation).map_err(known)?;
+            let met = trust.acquaintances.meet(node, incarnation).await;
+            met.map(|()| true).map_err(|error| (Refusal::Disk, error.to_string()))
+        }
+    }
+}
+
+fn check(me: &Identity, hello: &Hello, certified: &Certified) -> Result<(), (Refusal, String)> {
     if hello.version != LINK_VERSION {
-        return Err(format!(
+        let reason = format!(
             "member {} speaks version {} of the peer link, member {} version {LINK_VERSION}: run the same build",
             hello.node, hello.version, me.node
-        ));
+        );
+        return Err((Refusal::Version, reason));
     }
-    if hello.cluster != me.cluster {
-        return Err(format!(
-            "member {} belongs to cluster {}, member {} to {}: correct the addresses",
-            hello.node, hello.cluster, me.node, me.cluster
-        ));
+    if !certified.is(hello.node) || hello.cluster != me.cluster {
+        let reason = format!("a peer says it is member {} of cluster {}", hello.node, hello.cluster);
+        return Err((Refusal::Certificate, format!("{reason}, and {}", certified.who())));
     }
     if hello.to != me.node {
-        return Err(format!("this is member {}, not {}: the address is wrong", me.node, hello.to));
+        let reason = format!("member {} dialled member {}, and this is {}", hello.node, hello.to, me.node);
+        return Err((Refusal::Address, format!("{reason}: the address is wrong")));
     }
     if hello.node == me.node {
-        return Err(format!("two nodes run as member {}: stop one", me.node));
+        return Err((Refusal::Address, format!("two nodes run as member {}: stop one", me.node)));
     }
     Ok(())
 }

@@ -90,6 +90,17 @@ pub struct Heartbeat {
     pub failure: Option<String>,
     /// Where it takes ledger time to be; none before it led or heard of it.
     pub ledger_time: Option<LedgerTime>,
+    /// The members as it knows them.
+    pub members: MembersTold,
+}
+
+/// A list of the members, and the log index of the entry that made it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembersTold {
+    /// The index; `None` for the list that a cluster begins with.
+    pub index: Option<u64>,
+    /// Their numbers.
+    pub members: Vec<NodeNumber>,
 }
 
 /// A call or an answer with the number that joins them.

@@ -1,6 +1,7 @@
 //! The accepting side of the peer link: who comes in, and who serves it.
 //!
-//! Bounds: connections, time for the hello, calls worked on at a time for each connection.
+//! Bounds: connections before their hello and of each member ([`super::trust`]), time for the hello,
+//! calls worked on at a time for each connection. Every request is checked against the members of the moment it is served.
 
 use std::future::Future;
 use std::pin::pin;
@@ -14,14 +15,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::append::{Append, Appended};
 use super::frame::{LinkError, Receiver, Sender};
-use super::hello::{Acquaintances, Connection, Identity, Purpose, answer};
+use super::hello::{Caller, Connection, Purpose, Standing, Trust, answer};
 use super::message::{Numbered, Request, Response};
 use super::told::Told;
+use super::trust::strangers::{Place, Strangers};
 use crate::runtime;
 use crate::runtime::net::{TcpListener, TcpStream};
 
-/// Connections at a time. A peer holds about six, and few peers come and go at once.
-const CONNECTIONS: usize = 256;
 /// Longest time from accepting to the end of the hello.
 const HELLO: Duration = Duration::from_millis(2_000);
 /// Calls of one connection that are worked on at a time; more wait in the network.
@@ -33,36 +33,38 @@ const IDLE: Duration = Duration::from_secs(300);
 
 /// What a member does for its peers.
 pub trait Serve: Send + Sync + 'static {
-    /// Answers one call.
-    fn call(&self, from: NodeNumber, request: Request) -> impl Future<Output = Response> + Send;
+    /// What a number is now.
+    fn standing(&self, node: NodeNumber) -> Standing;
 
-    /// Answers append requests in order; ends after a conflict or a higher vote.
-    fn append<S>(&self, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
+    /// Answers one call.
+    fn call(&self, from: Caller, request: Request) -> impl Future<Output = Response> + Send;
+
+    /// Answers append requests in order; ends after a conflict or a higher vote, or with the first request that the caller
+    /// may not make.
+    fn append<S>(self: &Arc<Self>, from: Caller, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
     where
         S: Stream<Item = Append> + Send + 'static;
 
     /// Receives a snapshot.
-    fn snapshot(&self, from: NodeNumber, connection: Connection) -> impl Future<Output = Result<(), LinkError>> + Send;
+    fn snapshot(&self, from: Caller, connection: Connection) -> impl Future<Output = Result<(), LinkError>> + Send;
 }
 
 /// Accepts and serves peers for as long as the runtime lives.
-pub async fn serve<M: Serve>(listener: TcpListener, me: Identity, acquaintances: Acquaintances, member: Arc<M>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    let told = Arc::new(Told::default());
+pub async fn serve<M: Serve>(listener: TcpListener, trust: Trust, member: Arc<M>) {
+    let (strangers, told) = (Strangers::default(), Arc::new(Told::default()));
     loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _address)) => {
-                let (acquaintances, member, told) = (acquaintances.clone(), member.clone(), told.clone());
+            Ok((stream, address)) => {
+                let place = strangers.take(address.ip());
+                let (trust, member, told) = (trust.clone(), member.clone(), told.clone());
                 runtime::spawn(async move {
-                    match serve_one(stream, me, &acquaintances, &member).await {
+                    match serve_one(stream, place, &trust, &member).await {
                         Ok(()) => {}
                         Err(LinkError::Refused(reason)) if told.is_due(&reason) => {
-                            tracing::warn!(%reason, "peer refused");
+                            tracing::warn!(%address, %reason, "peer refused");
                         }
-                        Err(error) => tracing::debug!(%error, "peer connection ended"),
+                        Err(error) => tracing::debug!(%address, %error, "peer connection ended"),
                     }
-                    drop(permit);
                 });
             }
             Err(error) => {
@@ -74,17 +76,18 @@ pub async fn serve<M: Serve>(listener: TcpListener, me: Identity, acquaintances:
     }
 }
 
-async fn serve_one<M: Serve>(
-    stream: TcpStream,
-    me: Identity,
-    acquaintances: &Acquaintances,
-    member: &Arc<M>,
-) -> Result<(), LinkError> {
-    let (caller, connection) = answer(&me, acquaintances, stream, Instant::now() + HELLO).await?;
+async fn serve_one<M: Serve>(stream: TcpStream, place: Place, trust: &Trust, member: &Arc<M>) -> Result<(), LinkError> {
+    let answered = answer(trust, |node| member.standing(node), stream, Instant::now() + HELLO);
+    let (caller, connection) = tokio::select! {
+        biased;
+        () = place.lost() => return Err(LinkError::Closed),
+        answered = answered => answered?,
+    };
+    drop(place);
     match caller.purpose {
-        Purpose::Append => serve_append(connection, member).await,
-        Purpose::Control | Purpose::Forward => serve_calls(connection, caller.node, member).await,
-        Purpose::Snapshot => member.snapshot(caller.node, connection).await,
+        Purpose::Append => serve_append(connection, caller, member).await,
+        Purpose::Control | Purpose::Forward => serve_calls(connection, caller, member).await,
+        Purpose::Snapshot => member.snapshot(caller, connection).await,
     }
 }
 
@@ -102,9 +105,9 @@ fn requests(receiver: Receiver) -> impl Stream<Item = Append> + Send + 'static {
     })
 }
 
-async fn serve_append<M: Serve>(connection: Connection, member: &Arc<M>) -> Result<(), LinkError> {
+async fn serve_append<M: Serve>(connection: Connection, from: Caller, member: &Arc<M>) -> Result<(), LinkError> {
     let Connection { mut sender, receiver } = connection;
-    let mut answers = pin!(member.append(requests(receiver)));
+    let mut answers = pin!(member.append(from, requests(receiver)));
     while let Some(answer) = answers.next().await {
         match answer {
             Ok(answer) => timeout(ANSWER, sender.send(&answer)).await.map_err(|_elapsed| LinkError::TimedOut)??,
@@ -117,7 +120,7 @@ async fn serve_append<M: Serve>(connection: Connection, member: &Arc<M>) -> Resu
     Ok(())
 }
 
-async fn serve_calls<M: Serve>(connection: Connection, from: NodeNumber, member: &Arc<M>) -> Result<(), LinkError> {
+async fn serve_calls<M: Serve>(connection: Connection, from: Caller, member: &Arc<M>) -> Result<(), LinkError> {
     let Connection { sender, mut receiver } = connection;
     let (answers, queue) = mpsc::channel(CALLS);
     let room = Arc::new(Semaphore::new(CALLS));

@@ -1,6 +1,8 @@
 //! The link over loopback, with a peer that does as it is told.
 
-use std::sync::Arc;
+mod identity;
+
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
@@ -15,22 +17,33 @@ use uuid::Uuid;
 use super::append::{Append, AppendLink, Appended};
 use super::call::{CallError, Calls, Peer};
 use super::frame::LinkError;
-use super::hello::{Acquaintances, Connection, Identity, Purpose, answer};
+use super::hello::{Acquaintances, Caller, Connection, Identity, Purpose, Standing, Trust, answer};
 use super::message::{Request, Response};
 use super::serve::{Serve, serve};
+use super::trust::transport::PeerSecurity;
+use crate::pki::{Authority, Lifetime, Subject, in_memory};
+use crate::runtime::Clock;
 use crate::runtime::net::TcpListener;
 use crate::storage::model::{Dice, ModelDisks};
 use crate::storage::{Disks, History, TypeConfig};
+use crate::tls::Credentials;
 
 /// A request after this index is answered slowly.
 const SLOW: u64 = 99;
 const SOON: Duration = Duration::from_secs(20);
 
+/// Who is no member.
+pub(super) const STRANGER: NodeNumber = 9;
+
 /// Answers positions with what it is asked to wait, never a wait of 0, and the third append with a higher vote.
-struct Parrot;
+pub(super) struct Parrot;
 
 impl Serve for Parrot {
-    async fn call(&self, _from: NodeNumber, request: Request) -> Response {
+    fn standing(&self, node: NodeNumber) -> Standing {
+        if node == STRANGER { Standing::Stranger } else { Standing::Member }
+    }
+
+    async fn call(&self, _from: Caller, request: Request) -> Response {
         match request {
             Request::ReadPosition { wait_ms: 0 } => std::future::pending().await,
             Request::ReadPosition { wait_ms } => Response::ReadPosition(Some(wait_ms)),
@@ -38,7 +51,7 @@ impl Serve for Parrot {
         }
     }
 
-    fn append<S>(&self, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
+    fn append<S>(self: &Arc<Self>, _from: Caller, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
     where
         S: Stream<Item = Append> + Send + 'static,
     {
@@ -53,33 +66,77 @@ impl Serve for Parrot {
         })
     }
 
-    async fn snapshot(&self, _from: NodeNumber, _connection: Connection) -> Result<(), LinkError> {
+    async fn snapshot(&self, _from: Caller, _connection: Connection) -> Result<(), LinkError> {
         Ok(())
     }
 }
 
-fn identity(node: NodeNumber) -> Identity {
+pub(super) fn identity(node: NodeNumber) -> Identity {
     Identity { cluster: Uuid::from_u128(1), node, incarnation: Uuid::from_u128(u128::from(node)) }
+}
+
+/// The authority of all members in these tests.
+pub(super) fn authority() -> &'static Authority {
+    static AUTHORITY: OnceLock<Authority> = OnceLock::new();
+    AUTHORITY.get_or_init(new_authority)
+}
+
+pub(super) fn new_authority() -> Authority {
+    Authority::generate(for_a_day()).unwrap().0
+}
+
+pub(super) fn for_a_day() -> Lifetime {
+    Lifetime::for_days(1, Clock::system().now_ms())
+}
+
+/// What a member of that cluster reads from its files: its certificate by one authority, beside the `believed` ones.
+pub(super) fn files(
+    by: &Authority,
+    believed: &[&Authority],
+    cluster: Uuid,
+    node: NodeNumber,
+    lifetime: Lifetime,
+) -> Credentials {
+    in_memory(&by.issue(&Subject::Node { cluster, node, hosts: Vec::new() }, lifetime).unwrap(), believed)
+}
+
+/// What a member of that cluster proves its number with.
+pub(in crate::raft) fn security(cluster: Uuid, node: NodeNumber) -> PeerSecurity {
+    PeerSecurity::fixed(&files(authority(), &[authority()], cluster, node, for_a_day()), cluster, node).unwrap()
+}
+
+/// A member that knows whom it is told to know.
+pub(super) fn trust(me: Identity, acquaintances: Acquaintances) -> Trust {
+    Trust::new(me, security(me.cluster, me.node), acquaintances)
+}
+
+/// How `me` reaches member 2 there.
+pub(super) fn peer(me: Trust, address: &str) -> Peer {
+    Peer { trust: me, node: 2, address: address.into() }
 }
 
 /// A peer that is member 2, and how member 1 reaches it.
 async fn parrot(acquaintances: Acquaintances) -> (tokio::task::JoinHandle<()>, Peer) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let serving = tokio::spawn(serve(listener, identity(2), acquaintances, Arc::new(Parrot)));
-    let peer = Peer { me: identity(1), acquaintances: Acquaintances::default(), node: 2, address: address.into() };
-    (serving, peer)
+    let serving = tokio::spawn(serve(listener, trust(identity(2), acquaintances), Arc::new(Parrot)));
+    (serving, peer(trust(identity(1), Acquaintances::default()), &address))
+}
+
+/// The same address, dialled by another.
+fn by(me: Identity, other: &Peer) -> Peer {
+    Peer { trust: trust(me, Acquaintances::default()), ..other.clone() }
 }
 
 /// Both ends of a snapshot connection, the sender's first.
 pub(in crate::raft) async fn connected() -> (Connection, Connection) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let peer = Peer { me: identity(1), acquaintances: Acquaintances::default(), node: 2, address: address.into() };
-    let until = Instant::now() + SOON;
+    let peer = peer(trust(identity(1), Acquaintances::default()), &address);
+    let (until, me) = (Instant::now() + SOON, trust(identity(2), Acquaintances::default()));
     let accepted = async {
         let (stream, _address) = listener.accept().await.unwrap();
-        answer(&identity(2), &Acquaintances::default(), stream, until).await.unwrap().1
+        answer(&me, |_| Standing::Member, stream, until).await.unwrap().1
     };
     let (dialled, accepted) = tokio::join!(peer.dial(Purpose::Snapshot, until), accepted);
     (dialled.unwrap(), accepted)
@@ -93,12 +150,11 @@ async fn refusal(peer: &Peer) -> String {
 }
 
 #[tokio::test]
-async fn strangers_are_told_what_is_wrong() {
+async fn a_member_is_refused_where_it_dials_another_or_is_none() {
     let (_serving, peer) = parrot(Acquaintances::default()).await;
-    let other_cluster = Identity { cluster: Uuid::from_u128(9), ..identity(1) };
-    assert!(refusal(&Peer { me: other_cluster, ..peer.clone() }).await.contains("correct the addresses"));
-    assert!(refusal(&Peer { node: 3, ..peer.clone() }).await.contains("member 2, not 3"));
-    assert!(refusal(&Peer { me: identity(2), ..peer.clone() }).await.contains("two nodes run as member 2"));
+    assert!(refusal(&Peer { node: 3, ..peer.clone() }).await.contains("the address is wrong"));
+    assert!(refusal(&by(identity(2), &peer)).await.contains("the address is wrong"), "two nodes run as member 2");
+    assert!(refusal(&by(identity(STRANGER), &peer)).await.contains("add it first"));
 }
 
 #[tokio::test]
@@ -107,11 +163,11 @@ async fn a_new_data_directory_under_a_known_number_is_refused_by_both_sides() {
     known.add(1, Uuid::from_u128(1));
     let (_serving, peer) = parrot(known).await;
     let wiped = Identity { incarnation: Uuid::from_u128(77), ..identity(1) };
-    assert!(refusal(&Peer { me: wiped, ..peer.clone() }).await.contains("add it under a new one"));
+    assert!(refusal(&by(wiped, &peer)).await.contains("add it under a new one"));
 
     let acquaintances = Acquaintances::default();
     acquaintances.add(2, Uuid::from_u128(78));
-    assert!(refusal(&Peer { acquaintances, ..peer }).await.contains("remove member 2"));
+    assert!(refusal(&Peer { trust: trust(identity(1), acquaintances), ..peer }).await.contains("remove member 2"));
 }
 
 #[tokio::test]
@@ -124,10 +180,10 @@ async fn a_member_that_was_met_is_known_after_a_power_cut_before_the_log_tells_o
 
     let (_serving, peer) = parrot(met()).await;
     assert!(peer.dial(Purpose::Control, Instant::now() + SOON).await.is_ok());
-    assert!(refusal(&Peer { me: wiped, ..peer }).await.contains("add it under a new one"));
+    assert!(refusal(&by(wiped, &peer)).await.contains("add it under a new one"));
     disks.cut(&mut dice);
     let (_serving, peer) = parrot(met()).await;
-    assert!(refusal(&Peer { me: wiped, ..peer.clone() }).await.contains("add it under a new one"));
+    assert!(refusal(&by(wiped, &peer)).await.contains("add it under a new one"));
     assert!(peer.dial(Purpose::Control, Instant::now() + SOON).await.is_ok());
 }
 

@@ -1,0 +1,298 @@
+//! What a member proves its number with, and what it takes for a proof.
+//!
+//! Invariant: a certificate counts only where it chains to an authority of the file, is valid now, good for both ends of a
+//! connection, and names one member of this cluster. Files that change are followed by [`CredentialWatch`]; what does not fit
+//! this member is refused loudly, and what was in use stays.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, UNIX_EPOCH};
+
+use ledger::NodeNumber;
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring::cipher_suite::{
+    TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
+};
+use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::SingleCertAndKey;
+use rustls::version::TLS13;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError, PeerMisbehaved,
+    RootCertStore, ServerConfig, SignatureScheme,
+};
+use tokio::sync::watch;
+use uuid::Uuid;
+use webpki::{EndEntityCert, KeyUsage};
+
+use crate::pki::name::read_node_uri;
+use crate::runtime::Clock;
+use crate::tls::{self, CredentialWatch, TlsPaths};
+
+/// Why certificate, key or authority do not fit; one line with the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CredentialsError(pub String);
+
+/// The two sides of TLS with one set of files.
+#[derive(Debug)]
+pub struct PeerConfigs {
+    /// For connections that are dialled.
+    pub client: Arc<ClientConfig>,
+    /// For connections that are accepted.
+    pub server: Arc<ServerConfig>,
+    verifier: Arc<PeerVerifier>,
+}
+
+impl PeerConfigs {
+    /// Checks what was read: the certificate must be this member's, valid now and of an authority in the file.
+    ///
+    /// # Errors
+    /// The first thing that does not fit.
+    pub fn new(read: &tls::Credentials, cluster: Uuid, node: NodeNumber) -> Result<Self, CredentialsError> {
+        let provider = Arc::new(fast_first(&tls::provider()));
+        let roots = read.authority.clone().ok_or_else(|| CredentialsError("--peer-ca is missing".to_owned()))?;
+        let verifier = Arc::new(PeerVerifier { roots, cluster, provider: provider.clone() });
+        let named = verifier.verify(&read.identity.cert, UnixTime::now()).map_err(|error| {
+            CredentialsError(format!(
+                "--peer-cert does not fit: {error} (`etebar-node pki node` makes one, of the authority in --peer-ca)"
+            ))
+        })?;
+        if named != node {
+            return Err(CredentialsError(format!(
+                "--peer-cert is the certificate of node {named}, not of node {node}"
+            )));
+        }
+        let unfit = |error: rustls::Error| CredentialsError(format!("TLS between members cannot be set up: {error}"));
+        let own = Arc::new(SingleCertAndKey::from(read.identity.clone()));
+        let mut server = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&TLS13])
+            .map_err(unfit)?
+            .with_client_cert_verifier(verifier.clone())
+            .with_cert_resolver(own.clone());
+        // A resumed session would be believed without its certificate being looked at: one of an authority that is gone, say.
+        server.send_tls13_tickets = 0;
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        let mut client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])
+            .map_err(unfit)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier.clone())
+            .with_client_cert_resolver(own);
+        client.resumption = Resumption::disabled();
+        Ok(Self { client: Arc::new(client), server: Arc::new(server), verifier })
+    }
+
+    /// The member that a chain names, where it holds now.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn verify(&self, chain: &[CertificateDer<'_>]) -> Result<NodeNumber, CertificateRefused> {
+        self.verifier.verify(chain, UnixTime::now())
+    }
+}
+
+/// Of the cipher suites the fastest first, where processors have AES.
+fn fast_first(provider: &CryptoProvider) -> CryptoProvider {
+    let cipher_suites = vec![TLS13_AES_128_GCM_SHA256, TLS13_CHACHA20_POLY1305_SHA256, TLS13_AES_256_GCM_SHA384];
+    CryptoProvider { cipher_suites, ..provider.clone() }
+}
+
+/// Why a certificate proves nothing here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateRefused {
+    /// There is none.
+    #[error("there is no certificate")]
+    Absent,
+    /// It is not valid now, or no authority in the file vouches for it, or not for this use.
+    #[error("{}", chain_reason(.0))]
+    Chain(webpki::Error),
+    /// It names no member of this cluster, or several.
+    #[error("the certificate names no node of this cluster")]
+    Name,
+}
+
+fn chain_reason(error: &webpki::Error) -> String {
+    let time = |time: &UnixTime| humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(time.as_secs()));
+    match error {
+        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
+            "the certificate is of another authority".to_owned()
+        }
+        webpki::Error::CertExpired { not_after, .. } => {
+            format!("the certificate expired at {}: renew it", time(not_after))
+        }
+        webpki::Error::CertNotValidYet { not_before, .. } => {
+            format!("the certificate is valid from {} on: look at the clock", time(not_before))
+        }
+        other => format!("the certificate is not valid: {other:?}"),
+    }
+}
+
+/// Verifies members' certificates, on both ends alike: the address that was dialled says nothing, the name in the
+/// certificate everything.
+#[derive(Debug)]
+struct PeerVerifier {
+    roots: Arc<RootCertStore>,
+    cluster: Uuid,
+    provider: Arc<CryptoProvider>,
+}
+
+impl PeerVerifier {
+    fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<NodeNumber, CertificateRefused> {
+        let (end_entity, intermediates) = chain.split_first().ok_or(CertificateRefused::Absent)?;
+        let certificate = EndEntityCert::try_from(end_entity).map_err(CertificateRefused::Chain)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        for usage in [KeyUsage::client_auth(), KeyUsage::server_auth()] {
+            certificate
+                .verify_for_usage(algorithms, &self.roots.roots, intermediates, now, usage, None, None)
+                .map_err(CertificateRefused::Chain)?;
+        }
+        let mut uris = certificate.valid_uri_names();
+        match (uris.next().and_then(read_node_uri), uris.next()) {
+            (Some((cluster, node)), None) if cluster == self.cluster => Ok(node),
+            _ => Err(CertificateRefused::Name),
+        }
+    }
+
+    fn verify_pair(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
+        let verified = self.verify(&chain, now);
+        verified.map(drop).map_err(|refused| CertificateError::Other(OtherError(Arc::new(refused))).into())
+    }
+}
+
+impl ClientCertVerifier for PeerVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        // A stranger learns nothing of the authorities.
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        self.verify_pair(end_entity, intermediates, now).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl ServerCertVerifier for PeerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.verify_pair(end_entity, intermediates, now).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        ClientCertVerifier::verify_tls12_signature(self, message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        ClientCertVerifier::verify_tls13_signature(self, message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ClientCertVerifier::supported_verify_schemes(self)
+    }
+}
+
+/// The configurations in use, and the files that they follow.
+#[derive(Debug)]
+pub struct PeerCredentials {
+    cluster: Uuid,
+    node: NodeNumber,
+    configs: RwLock<Arc<PeerConfigs>>,
+    files: Mutex<Option<CredentialWatch>>,
+}
+
+/// What follows the files, and says when they changed.
+pub type Followed = (CredentialWatch, watch::Receiver<Arc<tls::Credentials>>);
+
+impl PeerCredentials {
+    /// Reads the files of member `node` of `cluster`. Blocks.
+    ///
+    /// # Errors
+    /// Where they cannot be read or do not fit.
+    pub fn open(paths: TlsPaths, clock: Clock, cluster: Uuid, node: NodeNumber) -> Result<Self, CredentialsError> {
+        let files = CredentialWatch::open(paths, clock).map_err(|error| CredentialsError(error.to_string()))?;
+        let read = files.subscribe().borrow().clone();
+        let new = Self::fixed(&read, cluster, node)?;
+        Ok(Self { files: Mutex::new(Some(files)), ..new })
+    }
+
+    /// With what was read, which does not change.
+    ///
+    /// # Errors
+    /// Where it does not fit.
+    pub fn fixed(read: &tls::Credentials, cluster: Uuid, node: NodeNumber) -> Result<Self, CredentialsError> {
+        let configs = RwLock::new(Arc::new(PeerConfigs::new(read, cluster, node)?));
+        Ok(Self { cluster, node, configs, files: Mutex::default() })
+    }
+
+    /// The configurations now.
+    pub fn now(&self) -> Arc<PeerConfigs> {
+        self.configs.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What follows the files; once, and `None` where there are none.
+    pub fn follow(&self) -> Option<Followed> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let changes = files.subscribe();
+        Some((files, changes))
+    }
+
+    /// Takes what was read now into use.
+    ///
+    /// # Errors
+    /// Where it does not fit this member: what was in use stays.
+    pub fn replace(&self, read: &tls::Credentials) -> Result<(), CredentialsError> {
+        let configs = Arc::new(PeerConfigs::new(read, self.cluster, self.node)?);
+        *self.configs.write().unwrap_or_else(PoisonError::into_inner) = configs;
+        Ok(())
+    }
+}

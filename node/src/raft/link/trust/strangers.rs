@@ -1,0 +1,109 @@
+//! Connections that have not proven themselves: few, for a short time, apart from those of members.
+//!
+//! Invariant: whoever comes is let in, and where all places are taken the oldest of the address that holds most of them goes.
+//! So strangers who stay silent, however many, cannot keep a member out that dials again.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+/// Connections before their welcome, at a time. Source: some for each member of a cluster that dials all at once.
+pub const PLACES: usize = 64;
+
+#[derive(Debug, Default)]
+struct Table {
+    last: u64,
+    waiting: BTreeMap<u64, (IpAddr, CancellationToken)>,
+}
+
+/// See the head of this file.
+#[derive(Debug, Clone, Default)]
+pub struct Strangers(Arc<Mutex<Table>>);
+
+/// A stranger's place; left when dropped.
+#[derive(Debug)]
+pub struct Place {
+    id: u64,
+    strangers: Strangers,
+    closing: CancellationToken,
+}
+
+impl Place {
+    /// Returns once another one took the place.
+    pub async fn lost(&self) {
+        self.closing.cancelled().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.strangers.table().waiting.remove(&self.id);
+    }
+}
+
+impl Strangers {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a connection from this address.
+    pub fn take(&self, from: IpAddr) -> Place {
+        let mut table = self.table();
+        if table.waiting.len() >= PLACES {
+            table.let_one_go();
+        }
+        table.last += 1;
+        let (id, closing) = (table.last, CancellationToken::new());
+        table.waiting.insert(id, (from, closing.clone()));
+        Place { id, strangers: self.clone(), closing }
+    }
+}
+
+impl Table {
+    fn let_one_go(&mut self) {
+        let mut held: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for (from, _) in self.waiting.values() {
+            *held.entry(*from).or_default() += 1;
+        }
+        let most = held.values().max().copied().unwrap_or_default();
+        let oldest = self.waiting.iter().find(|(_, (from, _))| held.get(from) == Some(&most)).map(|(id, _)| *id);
+        if let Some((_, closing)) = oldest.and_then(|oldest| self.waiting.remove(&oldest)) {
+            closing.cancel();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    fn is_lost(place: &Place) -> bool {
+        place.lost().now_or_never().is_some()
+    }
+
+    #[test]
+    fn a_crowd_from_one_address_costs_others_no_place() {
+        let strangers = Strangers::default();
+        let member = strangers.take(address(1));
+        let crowd: Vec<_> = (0..10 * PLACES).map(|_| strangers.take(address(2))).collect();
+        assert!(!is_lost(&member));
+        assert!(is_lost(&crowd[0]) && !is_lost(&crowd[10 * PLACES - 1]), "its own oldest went");
+        assert_eq!(strangers.table().waiting.len(), PLACES);
+        drop((member, crowd));
+        assert!(strangers.table().waiting.is_empty());
+    }
+
+    #[test]
+    fn of_many_addresses_the_oldest_goes() {
+        let strangers = Strangers::default();
+        let all: Vec<_> = (0..=PLACES).map(|place| strangers.take(address(place as u8))).collect();
+        assert!(is_lost(&all[0]) && all[1..].iter().all(|place| !is_lost(place)));
+    }
+}

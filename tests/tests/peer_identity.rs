@@ -1,0 +1,258 @@
+//! The peer port of real members: who is let in, and what a stranger learns there, which is nothing.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use tests::pki::{make_authority, make_certificate, settings};
+use tests::programs::{clean_command, programs};
+use tests::scripts::run;
+use tests::turns::alone;
+use tests::{Cluster, Load, Plan, books, eventually};
+
+/// Longest wait of a stranger for a member to hang up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Believes anybody.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        panic!("a member speaks TLS 1.3 alone");
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A connection as somebody with the certificate of node `id` in this folder, if any.
+fn connect(peer: SocketAddr, shows: Option<(&Path, u64)>) -> StreamOwned<ClientConnection, TcpStream> {
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider.clone());
+    let config = config.with_safe_default_protocol_versions().expect("ring has them");
+    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)));
+    let config = match shows {
+        None => config.with_no_client_auth(),
+        Some((folder, id)) => {
+            let chain = CertificateDer::pem_file_iter(folder.join(format!("node-{id}.pem"))).expect("a certificate");
+            let chain = chain.collect::<Result<_, _>>().expect("a certificate");
+            let key = PrivateKeyDer::from_pem_file(folder.join(format!("node-{id}.key"))).expect("a key");
+            config.with_client_auth_cert(chain, key).expect("they fit")
+        }
+    };
+    let name = ServerName::try_from("member").expect("a name");
+    let socket = TcpStream::connect_timeout(&peer, PATIENCE).expect("the member listens");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+    StreamOwned::new(ClientConnection::new(Arc::new(config), name).expect("a client"), socket)
+}
+
+/// What is first said on a connection: version of the link, cluster, node, incarnation, whom it calls, what for.
+fn hello(cluster: &str, node: u8, to: u8) -> Vec<u8> {
+    let cluster = hex(&cluster.replace('-', ""));
+    let mut body = vec![1, link_version(), 16];
+    body.extend(cluster);
+    body.extend([node, 16]);
+    body.extend([0x77; 16]);
+    body.extend([to, 1]);
+    let mut frame = u32::try_from(body.len()).expect("short").to_be_bytes().to_vec();
+    frame.extend(body);
+    frame
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal digits");
+    (0..text.len()).step_by(2).map(byte).collect()
+}
+
+fn link_version() -> u8 {
+    let version = run(clean_command(&programs().node).arg("--version")).success();
+    let number = version.rsplit_once("peer link ").expect("it says so").1;
+    number.trim_end().trim_end_matches(')').parse().expect("a number")
+}
+
+/// What comes back, until the member hangs up.
+fn answer_to(said: &[u8], peer: SocketAddr, shows: Option<(&Path, u64)>) -> Vec<u8> {
+    let mut stream = connect(peer, shows);
+    // A member that has hung up already takes nothing.
+    let _ = stream.write_all(said).and_then(|()| stream.flush());
+    let mut heard = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut heard) {
+        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the member did not hang up");
+    }
+    heard
+}
+
+fn peer_of(cluster: &Cluster, id: u64) -> SocketAddr {
+    let mut peer = cluster.address(id);
+    peer.set_port(peer.port() + 20);
+    peer
+}
+
+#[test]
+fn the_peer_port_tells_strangers_nothing_and_lets_no_number_be_taken() {
+    let cluster = Plan::new("strangers").start();
+    let (id, pki, peer) = (cluster.id(), cluster.pki(), peer_of(&cluster, 1));
+    let others = cluster.folder().join("other-pki");
+    make_authority(&others);
+    make_certificate(&others, &id, 2);
+    make_certificate(&pki, &id, 9);
+    let foreign = cluster.folder().join("foreign");
+    fs::create_dir(&foreign).expect("a folder");
+    for name in ["ca.pem", "ca.key"] {
+        fs::copy(pki.join(name), foreign.join(name)).expect("it is copied");
+    }
+    make_certificate(&foreign, "6f2c1a52-0d8c-4c43-9d2b-0f3f3e0f9a10", 2);
+
+    let mut plain = TcpStream::connect(peer).expect("it listens");
+    plain.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+    plain.write_all(&hello(&id, 9, 1)).expect("it takes bytes");
+    let mut heard = Vec::new();
+    let _ = plain.read_to_end(&mut heard);
+    assert!(heard.len() <= 7 && heard.first().is_none_or(|first| *first == 0x15), "an alert at most: {heard:?}");
+
+    for shows in [None, Some((others.as_path(), 2)), Some((foreign.as_path(), 2))] {
+        assert!(answer_to(&hello(&id, 2, 1), peer, shows).is_empty(), "{shows:?}");
+    }
+    // A member's certificate under another number, and a number that is no member's: refused by a number, and no more.
+    for (shows, says) in [(3, 2), (9, 9), (9, 2)] {
+        let heard = answer_to(&hello(&id, says, 1), peer, Some((&pki, shows)));
+        assert!((1..=8).contains(&heard.len()), "node {shows} says {says}: {heard:?}");
+    }
+    let log = cluster.member(1).log_tail(200);
+    for said in ["another authority", "names no node of this cluster", "node 9 is no member of the cluster now"] {
+        assert!(log.contains(said), "the operator is told of {said:?}: {log}");
+    }
+
+    // The members are unharmed, after restarts too: nobody took a number from them.
+    for id in cluster.ids() {
+        cluster.member(id).terminate(Duration::from_secs(10));
+        cluster.start_ready(id);
+    }
+    cluster.seller_with(1_000);
+    books::check(&cluster);
+}
+
+#[test]
+fn authorities_and_certificates_change_under_load_without_a_failed_call() {
+    let _alone = alone();
+    let cluster = Plan::new("rotation").start();
+    let (id, pki) = (cluster.id(), cluster.pki());
+    let sellers: Vec<_> = (0..4).map(|_| cluster.seller_with(10_000_000)).collect();
+    let load = Load::start(&cluster, &sellers, 8, 21);
+    load.wait_for_more(200);
+    let term = |id| cluster.status(id).expect("a status")["term"].as_u64();
+    let before = term(1);
+
+    let old = cluster.folder().join("old-pki");
+    make_authority(&cluster.folder().join("new-pki"));
+    fs::create_dir(&old).expect("a folder");
+    for name in ["ca.pem", "node-3.pem", "node-3.key"] {
+        fs::copy(pki.join(name), old.join(name)).expect("it is copied");
+    }
+    let new_ca = fs::read_to_string(cluster.folder().join("new-pki/ca.pem")).expect("an authority");
+    let old_ca = fs::read_to_string(old.join("ca.pem")).expect("an authority");
+    put(&pki.join("ca.pem"), &format!("{old_ca}{new_ca}"));
+    wait_for_changes(&cluster, 1);
+    let issue = cluster.folder().join("new-pki");
+    for member in cluster.ids() {
+        make_certificate(&issue, &id, member);
+        for kind in ["key", "pem"] {
+            let name = format!("node-{member}.{kind}");
+            put(&pki.join(&name), &fs::read_to_string(issue.join(&name)).expect("a certificate"));
+        }
+    }
+    wait_for_changes(&cluster, 2);
+    put(&pki.join("ca.pem"), &new_ca);
+    wait_for_changes(&cluster, 3);
+    load.wait_for_more(200);
+
+    let heard = answer_to(&hello(&id, 3, 1), peer_of(&cluster, 1), Some((&old, 3)));
+    assert!(heard.is_empty(), "the old authority is gone: {heard:?}");
+    let story = load.finish();
+    assert!(story.settled.iter().all(|charge| charge.attempts == 1), "no call failed");
+    assert_eq!(term(1), before, "nobody lost the leadership");
+    books::prove(&cluster, &story);
+}
+
+/// Puts a file in place whole.
+fn put(path: &Path, content: &str) {
+    let new = path.with_extension("new");
+    fs::write(&new, content).and_then(|()| fs::rename(&new, path)).expect("it is put in place");
+}
+
+/// Waits until every member has taken changed files in so often, and closed what no longer counts.
+fn wait_for_changes(cluster: &Cluster, count: usize) {
+    for id in cluster.ids() {
+        eventually(&format!("member {id} to take in change {count}"), || {
+            let log = cluster.member(id).log_tail(10_000);
+            log.matches("new connections to peers use the changed certificate files").count() >= count
+        });
+    }
+}
+
+#[test]
+fn a_member_with_certificates_that_do_not_fit_does_not_start() {
+    let cluster = Plan::new("unfit").init(None);
+    let (id, pki, unfit) = (cluster.id(), cluster.pki(), cluster.folder().join("unfit"));
+    make_authority(&unfit);
+    make_certificate(&unfit, &id, 1);
+    make_certificate(&pki, "6f2c1a52-0d8c-4c43-9d2b-0f3f3e0f9a10", 7);
+    let file = |folder: &Path, name: &str| folder.join(name).to_str().expect("a path of our own").to_owned();
+    let own = settings(&pki, 1).map(|(_, path)| path);
+    let [ca, cert, key] = &own;
+    let cases = [
+        (None, Some(cert.clone()), Some(key.clone()), "--peer-ca is missing"),
+        (Some(ca.clone()), None, Some(key.clone()), "--peer-cert is missing"),
+        (Some(ca.clone()), Some(cert.clone()), None, "--peer-key is missing"),
+        (Some(ca.clone()), Some(file(&pki, "node-2.pem")), Some(file(&pki, "node-2.key")), "of node 2, not of node 1"),
+        (Some(ca.clone()), Some(file(&pki, "node-7.pem")), Some(file(&pki, "node-7.key")), "no node of this cluster"),
+        (Some(ca.clone()), Some(file(&unfit, "node-1.pem")), Some(file(&unfit, "node-1.key")), "another authority"),
+        (Some(ca.clone()), Some(cert.clone()), Some(file(&pki, "node-2.key")), "does not fit"),
+        (Some(file(&pki, "gone.pem")), Some(cert.clone()), Some(key.clone()), "gone.pem"),
+    ];
+    for (ca, cert, key, why) in cases {
+        let mut command = clean_command(&programs().node);
+        command.arg("run").arg("--data-dir").arg(&cluster.member(1).data_dir);
+        for (name, value) in [("--peer-ca", ca), ("--peer-cert", cert), ("--peer-key", key)] {
+            command.args(value.iter().flat_map(|value| [name, value]));
+        }
+        let ended = run(&mut command);
+        assert_eq!((ended.code, ended.err.trim_end().lines().count()), (Some(2), 1), "{why}: {}", ended.err);
+        assert!(ended.err.contains(why), "{why}: {}", ended.err);
+    }
+}
