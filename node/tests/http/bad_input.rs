@@ -27,6 +27,7 @@ fn a_bad_charge_is_400_and_moves_nothing() {
     let bodies: &[(Value, &str)] = &[
         (json!({ "phone": phone, "amount": 1.5 }), "/amount"),
         (json!({ "phone": phone, "amount": "1.5" }), "/amount"),
+        (json!({ "phone": phone, "amount": "50.000" }), "/amount"),
         (json!({ "phone": phone, "amount": 1e3 }), "/amount"),
         (json!({ "phone": phone, "amount": "1e3" }), "/amount"),
         (json!({ "phone": phone, "amount": "+5" }), "/amount"),
