@@ -10,6 +10,7 @@ mod foreign;
 mod journal;
 mod keys;
 mod money;
+mod name;
 mod page;
 mod phone;
 mod problem;
@@ -25,6 +26,7 @@ pub use foreign::{CodePoint, SHOWN_CHARS, is_visible, shown, shown_json, shown_l
 pub use journal::{Audit, Entry, EntryKind, NewAdjustment, Phone, Reconciliation};
 pub use keys::{Key, NewKey, Role};
 pub use money::{AmountError, AmountIn, AmountOut, MAX_MINOR, MAX_PLACES};
+pub use name::{NameError, check_name};
 pub use page::Page;
 pub use phone::{PhoneError, read_phone};
 pub use problem::{Code, FieldError, Problem};
