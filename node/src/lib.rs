@@ -9,6 +9,7 @@ pub mod config;
 pub mod fuzzing;
 pub mod http;
 pub mod identity;
+pub mod log;
 pub mod raft;
 pub mod runtime;
 pub mod storage;

@@ -6,31 +6,29 @@
 mod charges;
 mod cluster;
 mod credit_requests;
-mod foreign;
 mod journal;
 mod keys;
 mod money;
-mod name;
 mod page;
 mod phone;
 mod problem;
 mod sellers;
 #[cfg(test)]
 mod tests;
+mod text;
 mod time;
 
 pub use charges::{BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, NewCharge, NewReversal};
 pub use cluster::{ClusterStatus, DigestAt, Member, MemberRole};
 pub use credit_requests::{CreditRequest, NewCreditRequest, RequestStatus, Verdict};
-pub use foreign::{CodePoint, SHOWN_CHARS, is_visible, shown, shown_json, shown_lines};
 pub use journal::{Audit, Entry, EntryKind, NewAdjustment, Phone, Reconciliation};
 pub use keys::{Key, NewKey, Role};
 pub use money::{AmountError, AmountIn, AmountOut, MAX_MINOR, MAX_PLACES};
-pub use name::{NameError, check_name};
 pub use page::Page;
 pub use phone::{PhoneError, read_phone};
 pub use problem::{Code, FieldError, Problem};
 pub use sellers::{NewSeller, Seller, SellerStatus};
+pub use text::{CodePoint, NameError, SHOWN_CHARS, check_name, is_visible, shown, shown_json, shown_lines};
 pub use time::{Timestamp, TimestampError};
 
 /// Most charges in one batch. Source: the contract; more is answered with 413.

@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use super::foreign::CodePoint;
+use super::text::CodePoint;
 
 /// Largest amount either way, in minor units. Source: the contract.
 pub const MAX_MINOR: i64 = 1_000_000_000_000_000;

@@ -7,7 +7,7 @@
 
 use ledger::Phone;
 
-use super::foreign::CodePoint;
+use super::text::CodePoint;
 
 /// Longest spelling that is looked at, in characters. Source: 15 digits with a separator around each, and some room.
 const SPELLING_CHARS: usize = 40;

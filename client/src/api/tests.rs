@@ -131,7 +131,7 @@ fn a_charge_is_positive_and_an_adjustment_is_not_zero() {
     assert_eq!(of("0").positive(0), Err(AmountError::NotPositive));
     assert_eq!(of("-1").positive(0), Err(AmountError::NotPositive));
     assert_eq!(of("-1").nonzero(0), Ok(-1));
-    assert_eq!(of("0.00").nonzero(0), Err(AmountError::Zero));
+    assert_eq!(of("0.00").nonzero(2), Err(AmountError::Zero));
 }
 
 #[test]

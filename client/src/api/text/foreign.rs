@@ -8,8 +8,9 @@ use std::fmt::{self, Write as _};
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// Most characters of one such text among others: a cell, a path, a value. Source: the longest note, 500, and some escapes.
-pub const SHOWN_CHARS: usize = 600;
+/// Most characters of one such text among others: a cell, a path, a value. Source: the longest note, 500, were each of its
+/// characters a line break, which is shown as two.
+pub const SHOWN_CHARS: usize = 1_001;
 
 /// How a message names a character that it may not show: its code point, as in `U+202D`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,12 +90,11 @@ pub fn shown(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Cow::Borrowed(text);
     }
-    let (mut out, mut count, mut before) = (String::new(), 0, None);
-    let mut rest = text.chars().peekable();
-    while let Some(char) = rest.next() {
-        let joins = char == ZWNJ && before.is_some_and(is_letter) && rest.peek().is_some_and(|next| is_letter(*next));
+    let (mut out, mut count) = (String::new(), 0);
+    let mut rest = judged(text).peekable();
+    while let Some((char, is_harmless)) = rest.next() {
         let from = out.len();
-        if joins || is_visible(char) {
+        if is_harmless {
             out.push(char)
         } else {
             escape(char, &mut out)
@@ -106,9 +106,19 @@ pub fn shown(text: &str, most: usize) -> Cow<'_, str> {
             out.push('…');
             break;
         }
-        before = Some(char);
     }
     Cow::Owned(out)
+}
+
+/// Each character, and whether it may be shown as itself.
+fn judged(text: &str) -> impl Iterator<Item = (char, bool)> {
+    let (mut before, mut rest) = (None, text.chars().peekable());
+    std::iter::from_fn(move || {
+        let char = rest.next()?;
+        let joins = char == ZWNJ && before.is_some_and(is_letter) && rest.peek().is_some_and(|next| is_letter(*next));
+        before = Some(char);
+        Some((char, joins || is_visible(char)))
+    })
 }
 
 /// The same of several lines: what ends a line stays, each line and their number is bounded.
@@ -123,13 +133,12 @@ pub fn shown_lines(text: &str, most: usize, lines: usize) -> String {
 /// JSON that means the same and is harmless on a terminal: what is not visible stands as `\uXXXX`. Takes JSON without
 /// line breaks of its own, or with.
 pub fn shown_json(json: &str) -> Cow<'_, str> {
-    let is_plain = |char: char| is_visible(char) || char == '\n';
-    if json.chars().all(is_plain) {
+    if json.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
         return Cow::Borrowed(json);
     }
     let mut out = String::with_capacity(json.len() + 32);
-    for char in json.chars() {
-        if is_plain(char) {
+    for (char, is_harmless) in judged(json) {
+        if is_harmless || char == '\n' {
             out.push(char);
             continue;
         }
@@ -188,6 +197,12 @@ mod tests {
             assert!(harmless.is_ascii() && !harmless.contains(|char: char| char.is_ascii_control()), "{harmless}");
             assert_eq!(serde_json::from_str::<String>(&harmless).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn json_keeps_what_can_be_seen() {
+        let json = "{\"name\":\"نمایندگی\u{200c}ها \u{200c}\u{202e}\"}\n";
+        assert_eq!(shown_json(json), "{\"name\":\"نمایندگی\u{200c}ها \\u200c\\u202e\"}\n");
     }
 
     #[test]
