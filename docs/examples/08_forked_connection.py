@@ -10,10 +10,9 @@ import http.client
 import json
 import os
 import uuid
-from urllib.parse import urlsplit
 
 from etebar_charge import Etebar
-from example import PHONE, Seller, claim
+from example import PHONE, Seller, claim, plain
 
 
 def ask(connection: http.client.HTTPConnection, key: str, amount: int) -> None:
@@ -29,7 +28,7 @@ def told_the_child(seller: Seller) -> str:
     """Parent and child charge over the one connection that was open before the fork; what the child
     is told.
     """
-    connection = http.client.HTTPConnection(urlsplit(seller.servers[0]).netloc, timeout=10)
+    connection = http.client.HTTPConnection(*plain(seller.servers[0]), timeout=10)
     connection.connect()
     has_asked, answer = os.pipe(), os.pipe()
     if os.fork() == 0:

@@ -48,7 +48,7 @@ if __name__ == "__main__":
         order, state = Shop(database, nowhere, seconds=0.3).sell(PHONE, 30)
         print(f"no node was there: order {order} is {state}, charged {seller.charged()}")
 
-        stranger = Shop(database, Etebar(seller.servers, "no such key"))
+        stranger = Shop(database, Etebar(seller.servers, "no-such-key"))
         states = ", ".join(stranger.retry_pending(older_than=0))
         print(f"the sweeper under a wrong API key: {states}, charged {seller.charged()}")
 

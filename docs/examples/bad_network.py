@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from urllib.parse import urlsplit
+
+from example import plain
 
 
 def read_request(caller: socket.socket) -> bytes:
@@ -28,8 +29,7 @@ class BadNetwork:
     """
 
     def __init__(self, node: str, lost: int) -> None:
-        address = urlsplit(node)
-        self.node, self.lost = (str(address.hostname), address.port or 80), lost
+        self.node, self.lost = plain(node), lost
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
         threading.Thread(target=self.serve, daemon=True).start()

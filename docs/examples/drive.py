@@ -23,10 +23,9 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from etebar_charge import Etebar
-from example import PHONE, Seller, claim, cluster, keep, settle
+from example import PHONE, Seller, claim, cluster, keep, plain, settle
 
 
 @dataclass
@@ -44,14 +43,11 @@ class Tally:
 
 
 def leader() -> str:
-    """Host and port of the leader."""
+    """Host and port of the leader, which is on this machine."""
     servers, key = cluster()
     told = settle(Etebar(servers, key), "GET", "/v1/cluster")
-    return next(
-        urlsplit(member["api"]).netloc
-        for member in told["members"]
-        if member["id"] == told["leader"]
-    )
+    leads = next(member["api"] for member in told["members"] if member["id"] == told["leader"])
+    return "{}:{}".format(*plain(leads))
 
 
 BODY = json.dumps({"phone": PHONE, "amount": "1"}).encode()

@@ -14,7 +14,7 @@ import time
 import uuid
 from pathlib import Path
 
-from etebar_charge import Etebar, NotSent
+from etebar_charge import Etebar, NotSent, Server
 
 PHONE = "09123456789"
 
@@ -28,6 +28,16 @@ def cluster() -> tuple[list[str], str]:
         sys.exit("no cluster: run cluster-scripts/up.sh first, or set ETEBAR_SERVER and ETEBAR_KEY")
     told = json.loads(description.read_text())
     return [node["api"] for node in told["nodes"]], told["admin_key"]
+
+
+def plain(address: str) -> tuple[str, int]:
+    """Host and port of a node that an example speaks to by itself: without TLS, so on this machine
+    alone.
+    """
+    server = Server.parse(address)
+    if server.tls or not server.is_loopback():
+        sys.exit(f"{address}: this example speaks plain HTTP, and sends a key to loopback alone")
+    return server.host, server.port
 
 
 def settle(caller: Etebar, method: str, path: str, body: dict | None = None) -> dict:

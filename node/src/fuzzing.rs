@@ -8,7 +8,7 @@ use std::any::type_name;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use etebar::api::{AmountIn, AmountOut, Role, Timestamp, read_phone};
+use etebar::api::{AmountIn, AmountOut, Role, Timestamp, check_name, is_visible, read_phone, shown};
 use futures::StreamExt;
 use futures::executor::block_on;
 use ledger::{
@@ -269,6 +269,11 @@ fn security() -> PeerSecurity {
 /// the same; no letter becomes a digit, and no digit is lost.
 pub fn texts(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let told = shown(text, 50);
+    assert!(told.chars().count() <= 50 && told.chars().all(|char| is_visible(char) || char == '\u{200c}'), "{text:?}");
+    if check_name(text).is_ok() {
+        assert_eq!(shown(text, usize::MAX), text, "people see all of a name");
+    }
     if let Ok(phone) = read_phone(text) {
         let shown = phone.to_string();
         assert!(!text.chars().any(char::is_alphabetic), "{text:?} has a letter and became {shown}");

@@ -4,9 +4,11 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use etebar::api;
 use etebar_node::config::{ApiProtection, CommandLine, InitArgs, RunArgs, Settings, Verb, key_window_warning};
 use etebar_node::http::{self, ApiTls, App, Limits};
 use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
+use etebar_node::log::Events;
 use etebar_node::pki::{self, PkiError, PkiVerb};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, MemberDisks, PeerSecurity};
 use etebar_node::runtime::{Chance, Clock};
@@ -31,6 +33,11 @@ const EXIT_WRONG_SETTING: u8 = 2;
 /// Connections that may wait to be accepted. Source: the bound that Linux has of its own, `net.core.somaxconn`, since 5.4.
 const BACKLOG: u32 = 4096;
 
+/// Most characters of one line that is told; others wrote what it repeats of settings, files and paths.
+const TOLD_CHARS: usize = 2_000;
+/// Most lines of help. Source: several times as many as there are.
+const HELP_LINES: usize = 2_000;
+
 fn main() -> ExitCode {
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
@@ -45,7 +52,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, what }) => {
-            eprintln!("etebar-node: {what}");
+            eprintln!("etebar-node: {}", api::shown(&what, TOLD_CHARS));
             ExitCode::from(code)
         }
     }
@@ -90,13 +97,14 @@ fn not_started(error: ClusterError) -> Failure {
 /// Help goes out as it is; a mistake becomes one line.
 fn wrong_line(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        print!("{error}");
+        print!("{}", api::shown_lines(&error.to_string(), TOLD_CHARS, HELP_LINES));
         return ExitCode::SUCCESS;
     }
     let text = error.to_string();
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let told: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
-    eprintln!("etebar-node: {} (see --help)", told.join(" ").trim_start_matches("error: "));
+    let told = told.join(" ");
+    eprintln!("etebar-node: {} (see --help)", api::shown(told.trim_start_matches("error: "), TOLD_CHARS));
     ExitCode::from(EXIT_WRONG_SETTING)
 }
 
@@ -146,7 +154,9 @@ fn init(arguments: &InitArgs) -> Result<(), Failure> {
     if let Some(warning) = key_window_warning(identity.genesis.key_window_ms) {
         eprintln!("etebar-node: warning: {warning}");
     }
-    println!("made {} for member {} of cluster {}", path.display(), identity.node, identity.cluster);
+    let path = path.display().to_string();
+    let path = api::shown(&path, TOLD_CHARS);
+    println!("made {path} for member {} of cluster {}", identity.node, identity.cluster);
     Ok(())
 }
 
@@ -154,7 +164,7 @@ fn init(arguments: &InitArgs) -> Result<(), Failure> {
 fn run(arguments: RunArgs) -> Result<(), Failure> {
     let settings = arguments.complete().map_err(wrong)?;
     let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| wrong(format!("--log-level: {error}")))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Events).with_ansi(false).init();
     std::panic::set_hook(Box::new(|panic| error!(%panic, "a defect")));
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!(%error, "the number of open files stays limited");

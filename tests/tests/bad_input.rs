@@ -114,12 +114,22 @@ fn bad_amounts_are_400() {
         r#""1\u0000""#,
         r#""--1""#,
         r#""1.0.0""#,
+        r#""50.000""#,
+        r#""1.000""#,
+        r#""9.00""#,
+        r#""5٬000""#,
+        r#""5\u2009000""#,
+        r#""\u202d5000""#,
     ] {
         let answer = send_charge(&seller, with_amount(amount));
         assert_eq!(answer.refusal(), (400, "invalid_request".into()), "{amount}: {}", answer.text());
     }
     assert_unharmed(&seller, 1_000);
-    send_charge(&seller, with_amount(r#""9.00""#)).expect(201);
+    send_charge(&seller, with_amount(r#""009""#)).expect(201);
+    let told = send_charge(&seller, with_amount(r#""50.000""#)).json()["errors"][0]["detail"].to_string();
+    assert!(told.contains("thousands separator"), "{told}");
+    let told = send_charge(&seller, with_amount(r#""50\u200b""#)).json()["detail"].to_string();
+    assert!(told.contains("U+200B"), "{told}");
     assert_eq!(cluster().admin(1).balance(&seller.id), 990);
 }
 
@@ -199,9 +209,18 @@ fn a_cluster_with_decimal_places_takes_so_many_and_no_more() {
     let adjust = |amount: Value| admin.post_keyed(&path, &unique("k"), &json!({"amount": amount, "reason": "x"}));
     let entry = adjust(json!("10.50")).expect(201).json();
     assert_eq!((&entry["amount"], &entry["balance"]), (&json!("10.50"), &json!("10.50")));
-    assert_eq!(adjust(json!("-0.5000")).expect(201).json()["balance"], "10.00");
+    assert_eq!(adjust(json!("-0.5")).expect(201).json()["balance"], "10.00");
     assert_eq!(adjust(json!(3)).expect(201).json()["balance"], "13.00");
-    for bad in [json!("0.001"), json!("1.999"), json!(1.5), json!("0.00"), json!(0), json!("10000000000000.01")] {
+    for bad in [
+        json!("0.001"),
+        json!("1.999"),
+        json!("1.500"),
+        json!("-0.5000"),
+        json!(1.5),
+        json!("0.00"),
+        json!(0),
+        json!("10000000000000.01"),
+    ] {
         assert_eq!(adjust(bad.clone()).refusal(), (400, "invalid_request".into()), "{bad}");
     }
     assert_eq!(admin.get(&format!("/v1/sellers/{}", seller.id)).expect(200).json()["balance"], "13.00");

@@ -305,3 +305,29 @@ fn the_version_tells_which_builds_go_together() {
     let version = run(node().arg("--version")).success();
     assert!(version.contains("(data format ") && version.contains(", peer link "), "{version}");
 }
+
+#[test]
+fn settings_that_others_wrote_are_told_on_one_harmless_line() {
+    let folder = Folder::new("foreign-settings");
+    let foreign = "a\u{1b}[2J\u{9b}2J\u{202e}b\u{200b}c\nforged line\u{7f}";
+    let file = folder.path().join(format!("{foreign}.toml"));
+    fs::write(&file, format!("{:?} = 1\n", "\u{202e}name")).expect("a file");
+    let file = file.to_str().expect("text");
+    let wrong: [&[&str]; 7] = [
+        &[foreign],
+        &["run", foreign],
+        &["run", "--data-dir", foreign],
+        &["run", "--data-dir", "x", "--config", foreign],
+        &["run", "--data-dir", "x", "--config", file],
+        &["run", "--data-dir", "x", "--log-level", foreign],
+        &["init", "--data-dir", foreign, "--id", foreign],
+    ];
+    for arguments in wrong {
+        let ended = run(node().args(arguments));
+        assert!(matches!(ended.code, Some(1 | 2)), "{ended:?}");
+        let hidden = ['\u{1b}', '\u{9b}', '\u{202e}', '\u{200b}', '\u{7f}'];
+        assert!(!ended.err.contains(hidden) && !ended.out.contains(hidden), "{ended:?}");
+        assert_eq!(ended.err.trim_end().lines().count(), 1, "{}", ended.err);
+        assert!(ended.err.len() < 10_000);
+    }
+}

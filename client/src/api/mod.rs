@@ -15,6 +15,7 @@ mod problem;
 mod sellers;
 #[cfg(test)]
 mod tests;
+mod text;
 mod time;
 
 pub use charges::{BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, NewCharge, NewReversal};
@@ -27,6 +28,7 @@ pub use page::Page;
 pub use phone::{PhoneError, read_phone};
 pub use problem::{Code, FieldError, Problem};
 pub use sellers::{NewSeller, Seller, SellerStatus};
+pub use text::{CodePoint, NameError, SHOWN_CHARS, check_name, is_visible, shown, shown_json, shown_lines};
 pub use time::{Timestamp, TimestampError};
 
 /// Most charges in one batch. Source: the contract; more is answered with 413.

@@ -10,6 +10,8 @@ use rust_decimal::Decimal;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
+use super::text::CodePoint;
+
 /// Largest amount either way, in minor units. Source: the contract.
 pub const MAX_MINOR: i64 = 1_000_000_000_000_000;
 /// Most decimal places of a currency. Source: the contract.
@@ -25,8 +27,15 @@ pub enum AmountError {
         "an amount is a string of digits such as \"5000\" or an integer, without sign +, spaces, separators or exponent"
     )]
     Malformed,
-    /// More decimal places than the currency has.
-    #[error("an amount has at most {places} decimal places here")]
+    /// The same, where one character stands in the way.
+    #[error(
+        "an amount is a string of digits such as \"5000\" or an integer, without sign +, spaces, separators or exponent: \
+         {} stands in the way",
+        CodePoint(*.0)
+    )]
+    Character(char),
+    /// More digits after the point than the currency has decimal places, zeros too.
+    #[error("{}", too_precise(*.places))]
     TooPrecise { places: u32 },
     /// Over [`MAX_MINOR`] either way.
     #[error("an amount is at most 10^15 minor units")]
@@ -39,16 +48,30 @@ pub enum AmountError {
     Zero,
 }
 
-/// An amount as a caller wrote it. Invariant: without trailing zeros, at most 16 digits before the point and 4 after it.
+fn too_precise(places: u32) -> String {
+    let most = match places {
+        0 => "no decimal places".to_owned(),
+        1 => "at most 1 decimal place".to_owned(),
+        places => format!("at most {places} decimal places"),
+    };
+    format!(
+        "an amount has {most} here; a point before more digits is nearly always a thousands separator: write 50000, not \
+         50.000"
+    )
+}
+
+/// An amount as a caller wrote it. Invariant: at most 16 digits before the point, leading zeros apart, and 4 after it.
 ///
-/// Reads a JSON string `-?digits[.digits]` or an integer JSON number; is written as a string.
+/// Reads a JSON string `-?digits[.digits]` or an integer JSON number; is written as a string, with as many digits after
+/// the point as were written: `50.000` stays so, since whether that is fifty or fifty thousand is not for a reader to
+/// guess. Two amounts are equal where their values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AmountIn(Decimal);
 
 impl AmountIn {
     /// An amount of `minor` units in a currency with `places` decimal places.
     pub fn from_minor(minor: i64, places: u32) -> AmountIn {
-        AmountIn(Decimal::new(minor, places.min(MAX_PLACES)).normalize())
+        AmountIn(Decimal::new(minor, places.min(MAX_PLACES)))
     }
 
     /// Reads `-?digits[.digits]`. Fails where the text is anything else, or is too large or too precise for any currency.
@@ -58,12 +81,12 @@ impl AmountIn {
             None => (false, text),
         };
         let (whole, fraction) = match unsigned.split_once('.') {
-            Some((whole, fraction)) if is_digits(fraction) => (whole, fraction.trim_end_matches('0')),
-            Some(_) => return Err(AmountError::Malformed),
+            Some((whole, fraction)) if is_digits(fraction) => (whole, fraction),
+            Some(_) => return Err(malformed(unsigned)),
             None => (unsigned, ""),
         };
         if !is_digits(whole) {
-            return Err(AmountError::Malformed);
+            return Err(malformed(unsigned));
         }
         let whole = whole.trim_start_matches('0');
         if whole.len() > MAX_INTEGER_DIGITS {
@@ -80,7 +103,7 @@ impl AmountIn {
 
     /// Minor units in a currency with `places` decimal places, between `-10^15` and `10^15`.
     pub fn minor(self, places: u32) -> Result<i64, AmountError> {
-        let mut value = self.0.normalize();
+        let mut value = self.0;
         if value.scale() > places {
             return Err(AmountError::TooPrecise { places });
         }
@@ -106,6 +129,16 @@ impl AmountIn {
             minor => Ok(minor),
         }
     }
+}
+
+/// Why a text without its sign is not `digits[.digits]`: the first character that cannot stand where it does.
+fn malformed(unsigned: &str) -> AmountError {
+    let mut points = 0;
+    let wrong = unsigned.chars().find(|char| {
+        points += u32::from(*char == '.');
+        !(char.is_ascii_digit() || *char == '.' && points == 1)
+    });
+    wrong.map_or(AmountError::Malformed, AmountError::Character)
 }
 
 fn is_digits(text: &str) -> bool {

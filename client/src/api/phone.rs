@@ -7,6 +7,8 @@
 
 use ledger::Phone;
 
+use super::text::CodePoint;
+
 /// Longest spelling that is looked at, in characters. Source: 15 digits with a separator around each, and some room.
 const SPELLING_CHARS: usize = 40;
 /// Most digits of a spelling: `00` and the 15 of E.164.
@@ -16,8 +18,8 @@ const DIGITS_MAX: u32 = 17;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PhoneError {
     /// A letter, a bracket, anything but digits, spaces, dashes and one leading plus.
-    #[error("a phone number has digits, spaces and dashes, and a plus in front at most")]
-    Character,
+    #[error("a phone number has digits, spaces and dashes, and a plus in front at most: {} stands in the way", CodePoint(*.0))]
+    Character(char),
     /// Fewer than 7 or more than 15 digits, or too long a text.
     #[error("a phone number has 7 to 15 digits")]
     Length,
@@ -51,7 +53,7 @@ pub fn read_phone(text: &str) -> Result<Phone, PhoneError> {
         } else if character == '+' && !plus && count == 0 {
             plus = true;
         } else if !is_separator(character) {
-            return Err(PhoneError::Character);
+            return Err(PhoneError::Character(character));
         }
     }
     normalise(plus, leading_zeros, count, digits)
@@ -153,11 +155,24 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["0912abc6789", "0912-abc-4567", "(0912)3456789", "09123456789x", "0912\n3456789", "٫", "９１２"]
-        {
-            assert_eq!(e164(text), Err(PhoneError::Character), "{text}");
+        let wrong = [
+            ("0912abc6789", 'a'),
+            ("0912-abc-4567", 'a'),
+            ("(0912)3456789", '('),
+            ("09123456789x", 'x'),
+            ("0912\n3456789", '\n'),
+            ("٫", '٫'),
+            ("９１２", '９'),
+            ("98+9123456789", '+'),
+            ("\u{202d}09123456789", '\u{202d}'),
+            ("0912\u{200b}3456789", '\u{200b}'),
+        ];
+        for (text, character) in wrong {
+            let error = read_phone(text).unwrap_err();
+            assert_eq!(error, PhoneError::Character(character), "{text}");
+            assert!(error.to_string().contains(&format!("U+{:04X}", u32::from(character))), "{error}");
         }
-        for text in ["+", "", " ", "-", "0", "123", "++989123456789", "98+9123456789"] {
+        for text in ["+", "", " ", "-", "0", "123", "++989123456789"] {
             assert!(e164(text).is_err(), "{text}");
         }
         assert!(e164(&"0".repeat(1_000_000)).is_err());

@@ -22,10 +22,51 @@ fn an_amount_is_a_decimal_string_or_an_integer() {
 }
 
 #[test]
-fn trailing_zeros_of_a_fraction_are_fine() {
-    assert_eq!(minor("\"5000.00\"", 0), Ok(5_000));
-    assert_eq!(minor("\"1.50000000\"", 1), Ok(15));
+fn no_more_digits_stand_after_the_point_than_the_currency_has_places() {
+    for (text, places) in [("\"50.000\"", 0), ("\"1.0\"", 0), ("\"1.500\"", 2), ("\"-50.000\"", 2), ("\"0.0000\"", 3)] {
+        let error = minor(text, places).unwrap_err();
+        assert_eq!(error, AmountError::TooPrecise { places }, "{text}");
+        assert!(error.to_string().contains("thousands separator"), "{error}");
+    }
+    assert_eq!(minor("\"1.50\"", 2), Ok(150));
+    assert_eq!(minor("\"1.5\"", 2), Ok(150));
+    assert_eq!(minor("\"50.000\"", 3), Ok(50_000));
     assert_eq!(from_str::<AmountIn>("\"1.50\"").unwrap(), from_str::<AmountIn>("\"1.5\"").unwrap());
+}
+
+/// What a program read is what it sends: a point that was written is not lost on the way to whoever knows the places.
+#[test]
+fn an_amount_is_sent_as_it_was_written() {
+    for text in ["50.000", "-1.50", "5000", "0.0000"] {
+        assert_eq!(to_string(&AmountIn::parse(text).unwrap()).unwrap(), format!("\"{text}\""));
+    }
+    assert_eq!(AmountIn::from_minor(5_000, 2).to_string(), "50.00");
+}
+
+#[test]
+fn the_character_that_is_in_an_amounts_way_is_named() {
+    let wrong = [
+        ("+5", '+'),
+        (" 5", ' '),
+        ("5,000", ','),
+        ("5\u{66c}000", '\u{66c}'),
+        ("5\u{202f}000", '\u{202f}'),
+        ("1e3", 'e'),
+        ("1.234.567", '.'),
+        ("5.-1", '-'),
+        ("--5", '-'),
+        ("\u{6f5}", '\u{6f5}'),
+        ("\u{202d}5000", '\u{202d}'),
+        ("5000\u{200b}", '\u{200b}'),
+    ];
+    for (text, character) in wrong {
+        let error = AmountIn::parse(text).unwrap_err();
+        assert_eq!(error, AmountError::Character(character), "{text:?}");
+        assert!(error.to_string().contains(&format!("U+{:04X}", u32::from(character))), "{error}");
+    }
+    for text in ["", "-", ".", ".5", "5."] {
+        assert_eq!(AmountIn::parse(text), Err(AmountError::Malformed), "{text}");
+    }
 }
 
 #[test]
@@ -90,7 +131,7 @@ fn a_charge_is_positive_and_an_adjustment_is_not_zero() {
     assert_eq!(of("0").positive(0), Err(AmountError::NotPositive));
     assert_eq!(of("-1").positive(0), Err(AmountError::NotPositive));
     assert_eq!(of("-1").nonzero(0), Ok(-1));
-    assert_eq!(of("0.00").nonzero(0), Err(AmountError::Zero));
+    assert_eq!(of("0.00").nonzero(2), Err(AmountError::Zero));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What to do next where a verb ended without success: one place for every kind of "no".
 
-use crate::api::Code;
+use crate::api::{self, Code, SHOWN_CHARS};
 use crate::client::Error;
 
 use super::stop::Stop;
@@ -51,7 +51,7 @@ pub(super) fn with(stop: &Stop, called: &Called) -> Option<String> {
     match stop {
         Stop::Call(Error::NotDone(not_done)) if not_done.problem.is_none() => {
             let hint = of(stop).unwrap_or_default();
-            Some(format!("tried {}; {hint}", called.servers.join(", ")))
+            Some(format!("tried {}; {hint}", api::shown(&called.servers.join(", "), SHOWN_CHARS)))
         }
         Stop::Call(Error::OutcomeUnknown(unknown)) => {
             let again = called.again(unknown.key.as_ref().map(|key| key.as_str()));
@@ -132,11 +132,19 @@ impl Called {
     }
 }
 
-/// A word as a shell takes it.
+/// A word as a shell takes it; what a terminal would not show stands as an escape of bash and zsh.
 pub(super) fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=,+@%".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         word.to_owned()
+    } else if !word.chars().all(api::is_visible) {
+        let escaped = word.replace('\\', "\\\\").replace('\'', "\\'");
+        let escaped = escaped.chars().map(|char| match char {
+            char if api::is_visible(char) => char.to_string(),
+            char if u32::from(char) < 0x80 => format!("\\x{:02x}", u32::from(char)),
+            char => format!("\\U{:08x}", u32::from(char)),
+        });
+        format!("$'{}'", escaped.collect::<String>())
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
     }
@@ -161,6 +169,12 @@ mod tests {
             again(&["etebar", "adjust", "x", "--reason", "it's so"], None),
             r"etebar adjust x --reason 'it'\''s so'"
         );
+    }
+
+    #[test]
+    fn a_word_that_a_terminal_would_not_show_is_escaped_as_a_shell_reads_it() {
+        assert_eq!(quoted("a\u{1b}[2J\u{202e}\u{e0041}'\\\n"), r"$'a\x1b[2J\U0000202e\U000e0041\'\\\x0a'");
+        assert_eq!(quoted("فروشگاه رضا"), "'فروشگاه رضا'");
     }
 
     #[test]

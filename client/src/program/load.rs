@@ -20,6 +20,7 @@ use crate::client::{Client, Error, IdempotencyKey};
 
 use super::arguments::Load;
 use super::output::{count, sheet};
+use super::paint::Cell;
 use super::provision::{self, Credit, Provisioned};
 use super::record::Line;
 use super::stop::Stop;
@@ -78,7 +79,7 @@ async fn prepare(session: &Session, sellers: u32, load: &Load) -> Result<(), Sto
         writeln!(file, "{line}").map_err(failed)?;
     }
     file.flush().map_err(failed)?;
-    session.output.remark(&format!("{sellers} sellers are in {}", load.sellers_file.display()))
+    session.output.remark(&format!("{sellers} sellers are in {}", Cell::from(load.sellers_file.display().to_string())))
 }
 
 fn read_sellers(path: &Path) -> Result<Vec<Provisioned>, Stop> {

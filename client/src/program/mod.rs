@@ -24,21 +24,27 @@ mod verbs;
 mod verify;
 mod watch;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::api::{self, SHOWN_CHARS};
 
 use arguments::{Arguments, Charges, Verb};
 use hint::Called;
 use output::Output;
 use stop::Stop;
 
+/// Most lines of help. Source: several times the longest.
+const HELP_LINES: usize = 1_000;
+
 /// Runs the program with the arguments of the process.
 pub fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(error),
     };
     let painted = paint::wanted(arguments.global.color.into());
     let output = Output::new(arguments.global.json, painted);
@@ -52,10 +58,31 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Help and version go to stdout with 0, anything wrong to stderr with 2.
-fn usage(error: &clap::Error) -> ExitCode {
+/// Help and version go to stdout with 0, anything wrong to stderr with 2. Both repeat what others wrote, arguments and the
+/// environment, which is escaped where it would command the terminal; colours are then left out.
+fn usage(mut error: clap::Error) -> ExitCode {
+    let repeated = |(kind, value): (ContextKind, &ContextValue)| match value {
+        ContextValue::String(text) => Some((kind, ContextValue::String(api::shown(text, SHOWN_CHARS).into_owned()))),
+        ContextValue::Strings(texts) => {
+            let texts = texts.iter().map(|text| api::shown(text, SHOWN_CHARS).into_owned());
+            Some((kind, ContextValue::Strings(texts.collect())))
+        }
+        _ => None,
+    };
+    let harmless: Vec<_> = error.context().filter_map(repeated).collect();
+    for (kind, value) in harmless {
+        error.insert(kind, value);
+    }
+    let plain = error.render().to_string();
+    let harmless = api::shown_lines(&plain, stop::LINE_CHARS, HELP_LINES);
     // There is no one left to tell where even this cannot be printed.
-    drop(error.print());
+    if harmless == plain {
+        drop(error.print());
+    } else if error.use_stderr() {
+        let _ = write!(std::io::stderr().lock(), "{harmless}");
+    } else {
+        let _ = write!(std::io::stdout().lock(), "{harmless}");
+    }
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         _ => ExitCode::from(stop::WRONG_USAGE),

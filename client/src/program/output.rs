@@ -5,11 +5,14 @@ use std::io::Write as _;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::api::AmountOut;
+use crate::api::{self, AmountOut};
 use crate::client::Error;
 
 use super::paint::{self, Cell, Tone};
-use super::stop::{Stop, WRONG_USAGE};
+use super::stop::{LINE_CHARS, LINES, Stop, WRONG_USAGE};
+
+/// Most bytes of an error in JSON; of what is longer only code, detail and hint are told, cut.
+const ERROR_BYTES: usize = 64 << 10;
 
 /// Where and how to print. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +42,7 @@ impl Output {
 
     /// `value` as JSON on one line.
     pub(super) fn json(&self, value: &impl Serialize) -> Result<(), Stop> {
-        let text = serde_json::to_string(value).map_err(|error| Stop::local(format!("not JSON: {error}")))?;
-        line(&text)
+        line(&json_text(value)?)
     }
 
     /// A line for people alone.
@@ -51,7 +53,7 @@ impl Output {
     /// What is under way, for people alone, on stderr.
     pub(super) fn progress(&self, text: &str) {
         if !self.json {
-            complain(text);
+            complain(&api::shown_lines(text, LINE_CHARS, LINES));
         }
     }
 
@@ -63,9 +65,9 @@ impl Output {
     /// Why there is no result, and what to do next.
     pub(super) fn stop(&self, stop: &Stop, hint: Option<&str>) {
         if !self.json {
-            complain(&format!("etebar: {stop}"));
+            complain(&format!("etebar: {}", stop.told()));
             if let Some(hint) = hint {
-                complain(&format!("hint: {hint}"));
+                complain(&format!("hint: {}", api::shown(hint, LINE_CHARS)));
             }
             return;
         }
@@ -90,8 +92,31 @@ impl Output {
         if let Some(hint) = hint {
             value["hint"] = json!(hint);
         }
-        complain(&value.to_string());
+        complain(&bounded(value));
     }
+}
+
+/// `value` as JSON on one line, harmless on a terminal too.
+pub(super) fn json_text(value: &impl Serialize) -> Result<String, Stop> {
+    let text = serde_json::to_string(value).map_err(|error| Stop::local(format!("not JSON: {error}")))?;
+    Ok(api::shown_json(&text).into_owned())
+}
+
+/// An error as JSON, harmless on a terminal and bounded: a server may have written it.
+fn bounded(mut value: serde_json::Value) -> String {
+    let text = value.to_string();
+    if text.len() <= ERROR_BYTES {
+        return api::shown_json(&text).into_owned();
+    }
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|name, _| ["code", "status", "detail", "hint", "idempotency_key"].contains(&name.as_str()));
+        for member in members.values_mut() {
+            if let Some(text) = member.as_str() {
+                *member = json!(api::shown(text, LINE_CHARS));
+            }
+        }
+    }
+    api::shown_json(&value.to_string()).into_owned()
 }
 
 /// A line on stderr. Where nobody reads it, the exit code still tells.

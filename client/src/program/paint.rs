@@ -7,6 +7,8 @@ use anstream::ColorChoice;
 use clap::builder::styling::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::api::{self, SHOWN_CHARS};
+
 use super::terminal;
 
 /// What a word says about the state of things.
@@ -19,7 +21,7 @@ pub(super) enum Tone {
     Bad,
 }
 
-/// One cell: its text, without any control character, and its tone.
+/// One cell: its text, escaped and cut where others wrote it ([`api::shown`]), and its tone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cell {
     text: String,
@@ -28,7 +30,7 @@ pub(super) struct Cell {
 
 impl Cell {
     pub(super) fn new(text: &str, tone: Tone) -> Cell {
-        Cell { text: harmless(text), tone }
+        Cell { text: api::shown(text, SHOWN_CHARS).into_owned(), tone }
     }
 
     pub(super) fn good(text: &str) -> Cell {
@@ -79,17 +81,6 @@ impl std::fmt::Display for Cell {
     }
 }
 
-/// `text` on one line, without what would move the cursor, change colours, or turn the reading order around.
-fn harmless(text: &str) -> String {
-    let plain = |char: char| match char {
-        '\n' | '\t' => ' ',
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
-        char if char.is_control() => char::REPLACEMENT_CHARACTER,
-        char => char,
-    };
-    text.chars().map(plain).collect()
-}
-
 /// Whether what goes to stdout is painted: as `--color` says, and without it where a terminal shows it that wants colours.
 pub(super) fn wanted(choice: ColorChoice) -> bool {
     match choice {
@@ -102,9 +93,35 @@ pub(super) fn wanted(choice: ColorChoice) -> bool {
     }
 }
 
-/// `text` as it is, or without its escape codes.
+/// `text` with its colours, or without. Of codes a [`Cell`]'s colours pass alone: what came here by another way than a
+/// cell is escaped where it would command the terminal.
 pub(super) fn shown(text: &str, painted: bool) -> String {
-    if painted { text.to_owned() } else { anstream::adapter::strip_str(text).to_string() }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(char) = rest.chars().next() {
+        let colour = colour_code(rest);
+        let taken = if colour > 0 { colour } else { char.len_utf8() };
+        let (piece, after) = rest.split_at(taken);
+        match char {
+            _ if colour > 0 => out.push_str(if painted { piece } else { "" }),
+            // A cell has left it between letters alone.
+            '\n' | '\u{200c}' => out.push(char),
+            _ if api::is_visible(char) => out.push(char),
+            _ => out.push_str(&api::shown(piece, SHOWN_CHARS)),
+        }
+        rest = after;
+    }
+    out
+}
+
+/// How long the code of a colour is that `text` begins with; 0 where there is none.
+fn colour_code(text: &str) -> usize {
+    let Some(parameters) = text.strip_prefix("\u{1b}[") else { return 0 };
+    let end = parameters.bytes().position(|byte| !byte.is_ascii_digit() && byte != b';');
+    match end.map(|end| (end, parameters.as_bytes()[end])) {
+        Some((end, b'm')) => "\u{1b}[".len() + end + 1,
+        Some(_) | None => 0,
+    }
 }
 
 /// The beginning of a painted line that fits into `width` columns. Its escape codes all stay.
@@ -131,7 +148,11 @@ mod tests {
     #[test]
     fn what_others_wrote_cannot_command_the_terminal() {
         let cell = Cell::from("a\u{1b}[2Jb\r\nc\u{202e}d\u{9b}e");
-        assert_eq!(cell.to_string(), "a\u{fffd}[2Jb\u{fffd} c\u{fffd}d\u{fffd}e");
+        assert_eq!(cell.to_string(), r"a\u{1b}[2Jb\r\nc\u{202e}d\u{9b}e");
+        assert_eq!(Cell::from("x".repeat(1_000_000)).width(), SHOWN_CHARS);
+        let by_another_way = format!("a\u{1b}[2J\u{1b}[31;1{}\u{202e}\nb", Cell::bad("c"));
+        let escaped = r"a\u{1b}[2J\u{1b}[31;1c\u{202e}";
+        assert_eq!(shown(&by_another_way, false), format!("{escaped}\nb"));
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! Why a verb ended without success, and the exit code that says so.
 
+use crate::api;
 use crate::client::{BadAuthority, BadKey, BadServer, Error};
 
 /// Exit code of wrong usage, as clap has it too.
 pub(super) const WRONG_USAGE: u8 = 2;
+/// Most characters of a line that is told. Source: a command that is repeated in a hint, with three long texts in it.
+pub(super) const LINE_CHARS: usize = 4_000;
+/// Most lines of one text that is told. Source: twenty faults of an import's file, and room.
+pub(super) const LINES: usize = 40;
 
 /// The end of a verb that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +40,18 @@ impl Stop {
 
     pub(super) fn local(text: impl Into<String>) -> Stop {
         Stop::Local(text.into())
+    }
+
+    /// What is told to people: others' words in it are escaped, and it is bounded. Only a verb that lists things has lines
+    /// of its own; it escapes what others wrote in them.
+    pub(super) fn told(&self) -> String {
+        let text = self.to_string();
+        match self {
+            Stop::Advised { text: _, hint: _, code: _ } => api::shown_lines(&text, LINE_CHARS, LINES),
+            Stop::Call(_) | Stop::Usage(_) | Stop::Local(_) | Stop::Unproven(_) | Stop::Broken(_) => {
+                api::shown(&text, LINE_CHARS).into_owned()
+            }
+        }
     }
 
     pub(super) fn exit_code(&self) -> u8 {

@@ -9,6 +9,8 @@ use crossterm::{cursor, execute, queue, style, terminal};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::api;
+
 use super::paint;
 use super::stop::Stop;
 
@@ -150,7 +152,8 @@ impl Terminal {
         let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
         let from = starts.into_iter().find(|at| cell(&text[*at..]) <= room).unwrap_or(text.len());
         let mut out = std::io::stdout().lock();
-        let shown = format!("{question}{}", &text[from..]);
+        let typed = api::shown(&text[from..], usize::MAX);
+        let shown = format!("{question}{typed}");
         queue!(out, cursor::MoveToColumn(0), terminal::Clear(terminal::ClearType::CurrentLine), style::Print(shown))
             .and_then(|()| out.flush())
             .map_err(failed)

@@ -51,7 +51,7 @@ fn shown(inspection: &Inspection) -> String {
         count(inspection.entries),
         inspection.members,
         inspection.applied,
-        inspection.digest,
+        Cell::from(inspection.digest.as_str()),
     )
 }
 

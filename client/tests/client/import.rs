@@ -141,7 +141,13 @@ fn a_wrong_file_is_refused_whole_with_its_lines_and_nothing_is_sent() {
     assert_eq!(shop.requests(), 0);
     // How many places an amount has, only the cluster knows.
     let (_, stop) = ended(&import(&shop, &Desk::with("phone,amount\n09123456789,5.5\n")), 2);
-    assert!(stop["detail"].as_str().unwrap().contains("line 2: amount 5.5: an amount has at most 0"), "{stop}");
+    assert!(stop["detail"].as_str().unwrap().contains("line 2: amount 5.5: an amount has no decimal places"), "{stop}");
+    let (_, stop) = ended(&import(&shop, &Desk::with("phone,amount\n09123456789,50.000\n")), 2);
+    assert!(
+        stop["detail"].as_str().unwrap().contains("line 2: amount 50.000: an amount has no decimal places"),
+        "{stop}"
+    );
+    assert!(stop["detail"].as_str().unwrap().contains("thousands separator"), "{stop}");
     assert_eq!(shop.batches().len(), 0);
     let missing = command(&shop.fake.url, Path::new("/nonexistent.csv"), &[]).output().unwrap();
     assert_eq!(missing.status.code(), Some(2));
@@ -149,8 +155,7 @@ fn a_wrong_file_is_refused_whole_with_its_lines_and_nothing_is_sent() {
 
 #[test]
 fn a_byte_order_mark_line_ends_of_windows_and_other_columns_are_taken_as_they_are() {
-    let text =
-        "\u{feff}Amount,\"who, where\",Phone\r\n5,\"Ali \"\"A\"\"\", 0912 345 6789 \r\n\r\n07.0,x,۰۹۱۲۳۴۵۶۷۸۹\r\n";
+    let text = "\u{feff}Amount,\"who, where\",Phone\r\n5,\"Ali \"\"A\"\"\", 0912 345 6789 \r\n\r\n07,x,۰۹۱۲۳۴۵۶۷۸۹\r\n";
     let (shop, desk) = (Shop::honest(), Desk::with(text));
     ended(&import(&shop, &desk), 0);
     assert_eq!(shop.phones(), HashMap::from([("+989123456789".to_owned(), 2)]));
@@ -158,7 +163,7 @@ fn a_byte_order_mark_line_ends_of_windows_and_other_columns_are_taken_as_they_ar
     let lines: Vec<&str> = result.lines().collect();
     assert!(lines[0].starts_with("Amount,\"who, where\",Phone,line,"), "{result}");
     assert!(lines[1].starts_with("5,\"Ali \"\"A\"\"\", 0912 345 6789 ,2,"), "{result}");
-    assert!(lines[2].starts_with("07.0,x,۰۹۱۲۳۴۵۶۷۸۹,4,"), "{result}");
+    assert!(lines[2].starts_with("07,x,۰۹۱۲۳۴۵۶۷۸۹,4,"), "{result}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The client from outside: its library and its program, against servers that tests control.
 
 mod fake;
+mod foreign;
 mod formats;
 mod import;
 mod library;

@@ -21,6 +21,7 @@ pub mod audit;
 pub mod command;
 pub mod decide;
 pub mod digest;
+pub mod folded_name;
 pub mod ids;
 pub mod index;
 pub mod key_table;
@@ -35,6 +36,7 @@ pub use audit::{Audit, AuditReport, Broken, Claims, Promise, Sums};
 pub use command::{Action, Command, Genesis, Grant, Incarnation, NodeNumber, SellerStatus, Verdict};
 pub use decide::{Facts, Needs, Outcome, Rejection, decide, needs};
 pub use digest::{Account, Digest, Entry, EntryKind, chain_entry, chain_record};
+pub use folded_name::FoldedName;
 pub use ids::{IdKind, IdSpace, KeyHash, KeyNumber, RecordNumber, SYSTEM_ACTOR, Time};
 pub use key_table::KeyShares;
 pub use phone::Phone;
@@ -44,4 +46,7 @@ pub use text::{IdempotencyKey, Name, Note, TextError};
 
 /// The version of the rules in [`decide`], of what a record's digest covers, and of how a recorded answer reads.
 /// Written into the genesis; a later build raises it by a command, so that mixed builds decide alike.
-pub const RULES_VERSION: u32 = 1;
+/// A ledger keeps the version that it began with.
+pub const RULES_VERSION: u32 = RULES_FOLDED_NAMES;
+/// From this version on the names of active keys are compared as people see them ([`FoldedName`]), before byte for byte.
+pub const RULES_FOLDED_NAMES: u32 = 2;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::amount::{Amount, Balance};
 use crate::command::{Genesis, Grant, Incarnation, NodeNumber, SellerStatus, Verdict};
 use crate::digest::{Digest, EntryKind, chain_entry, chain_record};
+use crate::folded_name::FoldedName;
 use crate::ids::{IdKind, IdSpace, KeyHash, KeyNumber, RecordNumber, Time};
 use crate::index::Sharded;
 use crate::key_table::{KeyDigest, KeyTable};
@@ -146,7 +147,8 @@ pub struct State {
     sellers: BTreeMap<RecordNumber, Seller>,
     api_keys: BTreeMap<KeyNumber, ApiKey>,
     api_key_by_hash: BTreeMap<KeyHash, KeyNumber>,
-    active_key_names: BTreeSet<Name>,
+    /// How many active keys have a name: one, but for what older rules let in.
+    active_key_names: BTreeMap<FoldedName, u32>,
     active_admin_keys: u64,
     nodes: BTreeMap<NodeNumber, Incarnation>,
     requests: Vec<RecordNumber>,
@@ -179,7 +181,7 @@ impl State {
             sellers: BTreeMap::new(),
             api_keys: BTreeMap::new(),
             api_key_by_hash: BTreeMap::new(),
-            active_key_names: BTreeSet::new(),
+            active_key_names: BTreeMap::new(),
             active_admin_keys: 0,
             nodes: BTreeMap::new(),
             requests: Vec::new(),
@@ -263,10 +265,10 @@ impl State {
         assert!(self.genesis.is_none(), "a ledger begins once");
         self.ids = IdSpace::new(genesis.cluster);
         self.keys = KeyTable::new(genesis.key_window_ms, genesis.keys_max);
+        self.genesis = Some(Box::new(genesis.clone()));
         if let Ok(name) = Name::new("admin") {
             self.add_api_key(record, name, Grant::Admin, genesis.admin_key);
         }
-        self.genesis = Some(Box::new(genesis.clone()));
     }
 
     fn take_in(&mut self, record: &Record, name: &Name) {
@@ -284,7 +286,8 @@ impl State {
     }
 
     fn add_api_key(&mut self, record: &Record, name: Name, grant: Grant, hash: KeyHash) {
-        assert!(self.active_key_names.insert(name.clone()), "names are unique among active keys");
+        let of_this_name = self.active_key_names.entry(self.folded(&name)).or_default();
+        *of_this_name = of_this_name.saturating_add(1);
         let hash_taken = self.api_key_by_hash.insert(hash, record.number);
         assert!(hash_taken.is_none(), "a key's secret is drawn once");
         if grant == Grant::Admin {
@@ -298,9 +301,20 @@ impl State {
         let Some(key) = self.api_keys.get_mut(&number) else { panic!("a revoked key was made before") };
         assert!(key.revoked_by.is_none(), "a key is revoked once");
         key.revoked_by = Some(record.number);
-        self.active_key_names.remove(&key.name);
         if key.grant == Grant::Admin {
             self.active_admin_keys = self.active_admin_keys.saturating_sub(1);
+        }
+        let name = key.name.clone();
+        self.release_name(&name);
+    }
+
+    /// A key of this name is active no more.
+    fn release_name(&mut self, name: &Name) {
+        let name = self.folded(name);
+        match self.active_key_names.get_mut(&name) {
+            Some(1) => drop(self.active_key_names.remove(&name)),
+            Some(of_this_name) => *of_this_name = of_this_name.saturating_sub(1),
+            None => panic!("an active key's name is known"),
         }
     }
 

@@ -21,7 +21,7 @@ macro_rules! text {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        pub struct $name(pub(crate) Box<str>);
 
         impl $name {
             /// The text, checked; the error says what is allowed.
@@ -55,6 +55,7 @@ macro_rules! text {
 
 text!(
     /// The name of a seller or a key: 1 to 100 characters, none of them a control character, no space at either end.
+    /// The edge takes fewer (`etebar::api::check_name`); this is what records may hold.
     Name,
     check_name
 );

@@ -6,7 +6,7 @@ mod book;
 
 use std::collections::{HashMap, HashSet};
 
-use book::{ADMIN, Book, WINDOW_MS, amount, idempotency_key, phone};
+use book::{ADMIN, Book, WINDOW_MS, amount, idempotency_key, made, phone, refusal};
 use fastrand::Rng;
 use ledger::{
     Action, Audit, Change, Claims, Command, Digest, Event, Grant, Note, Outcome, Record, RecordNumber, Refusal,
@@ -350,5 +350,51 @@ fn the_keys_that_each_seller_holds_are_a_recount_at_any_time() {
                 assert_eq!(book.state.keys_in_use(ledger::Time(at)), in_use, "seed {seed}, step {step}, time {at}");
             }
         }
+    }
+}
+
+/// Pieces of names with other spellings of each that look the same.
+const SPELLINGS: [&[&str]; 9] = [
+    &["kiosk", "Kiosk", "KIOSK", "kIoSk"],
+    &["\u{e9}cole", "e\u{301}cole", "\u{c9}COLE", "E\u{301}COLE"],
+    &["stra\u{df}e", "STRASSE", "Strasse"],
+    &["\u{1fc3}", "\u{3b7}\u{345}", "\u{3b7}\u{3b9}", "\u{397}\u{399}"],
+    &["a\u{323}\u{302}", "a\u{302}\u{323}", "\u{1ead}", "\u{1eac}"],
+    &["کیوسک", "كيوسك", "كیوسك"],
+    &["رئیس", "رئيس", "ری\u{654}یس"],
+    &["می\u{200c}روم", "ميروم"],
+    &["\u{1c4}", "\u{1c5}", "\u{1c6}"],
+];
+const SPACES: [&str; 4] = [" ", "  ", "\u{a0}", " \u{3000}"];
+
+fn spelled(words: &[usize], chance: &mut Rng) -> String {
+    let mut name = String::new();
+    for (index, word) in words.iter().enumerate() {
+        if index > 0 {
+            name.push_str(SPACES[chance.usize(..SPACES.len())]);
+        }
+        name.push_str(SPELLINGS[*word][chance.usize(..SPELLINGS[*word].len())]);
+    }
+    name
+}
+
+#[test]
+fn names_that_look_alike_collide_while_the_first_is_active_and_are_free_afterwards() {
+    for seed in 0..seeds() {
+        let mut chance = Rng::with_seed(seed);
+        let mut book = Book::new();
+        for _ in 0..20 {
+            let words: Vec<usize> = (0..chance.usize(1..5)).map(|_| chance.usize(..SPELLINGS.len())).collect();
+            let (name, again) = (spelled(&words, &mut chance), spelled(&words, &mut chance));
+            let first = book.key(&name, Grant::Auditor);
+            let refused = book.create_key("", &again, Grant::Auditor);
+            assert_eq!(refusal(&refused), Refusal::NameTaken, "seed {seed}: {name:?} and {again:?}");
+            made(book.by(ADMIN, "", Action::RevokeKey { key: first }));
+            let second = book.key(&again, Grant::Auditor);
+            made(book.by(ADMIN, "", Action::RevokeKey { key: second }));
+        }
+        let mut folded = State::new();
+        book.history.iter().for_each(|record| folded.apply(record));
+        assert_eq!(folded.digest(), book.state.digest(), "seed {seed}");
     }
 }

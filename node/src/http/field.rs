@@ -1,6 +1,6 @@
 //! Values of a request, checked one by one, so that all that is wrong with a request is said at once.
 
-use etebar::api::{AmountIn, FieldError, PhoneError, read_phone};
+use etebar::api::{AmountIn, FieldError, PhoneError, check_name, read_phone};
 use ledger::{Amount, Change, IdempotencyKey, Name, Note, Phone};
 
 use super::problem::{ERRORS_MAX, Problem};
@@ -44,9 +44,10 @@ pub fn phone(text: &str) -> Result<Phone, PhoneError> {
     read_phone(text)
 }
 
-/// A name.
-pub fn name(text: &str) -> Result<Name, ledger::TextError> {
-    Name::new(text)
+/// A name of which people see every character. The ledger takes more, since old records hold more.
+pub fn name(text: &str) -> Result<Name, String> {
+    check_name(text).map_err(|error| error.to_string())?;
+    Name::new(text).map_err(|error| error.to_string())
 }
 
 /// A note that may be missing.

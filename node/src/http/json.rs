@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use etebar::api::FieldError;
+use etebar::api::{FieldError, SHOWN_CHARS, shown};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -51,7 +51,7 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Problem {
     let mut error = match serde_path_to_error::deserialize::<_, Object<T>>(&mut reader) {
         Ok(_) => {
             let detail = reader.end().map_or_else(|error| error.to_string(), |()| "not a valid body".into());
-            return Problem::invalid("", detail);
+            return Problem::invalid("", shown(&detail, SHOWN_CHARS));
         }
         Err(error) => FieldError { pointer: pointer(error.path()), detail: error.inner().to_string() },
     };
@@ -60,6 +60,9 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Problem {
     if let Some(field) = named {
         error.pointer = format!("{}/{}", error.pointer, escaped(field));
     }
+    // Both may repeat what stands in the body, a name or a text as long as all of it.
+    error.pointer = shown(&error.pointer, SHOWN_CHARS).into_owned();
+    error.detail = shown(&error.detail, SHOWN_CHARS).into_owned();
     Problem::invalid_all(vec![error])
 }
 
@@ -112,6 +115,16 @@ mod tests {
             pointer_of::<BatchRequest>(r#"{"charges":[{"phone":"1","amount":"1"}]}"#),
             json!("/charges/0/idempotency_key")
         );
+    }
+
+    #[test]
+    fn what_an_error_repeats_of_a_body_is_bounded() {
+        let long = "x\u{202e}".repeat(100_000);
+        for body in [format!(r#"{{"{long}":1}}"#), format!(r#"{{"name":{{"{long}":1}}}}"#), format!("[\"{long}\"]")] {
+            let problem = parse::<NewSeller>(body.as_bytes()).expect_err("the body is wrong");
+            let told = json!(problem.body()).to_string();
+            assert!(told.len() < 5_000 && !told.contains('\u{202e}'), "{} bytes", told.len());
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ fn a_bad_charge_is_400_and_moves_nothing() {
     let bodies: &[(Value, &str)] = &[
         (json!({ "phone": phone, "amount": 1.5 }), "/amount"),
         (json!({ "phone": phone, "amount": "1.5" }), "/amount"),
+        (json!({ "phone": phone, "amount": "50.000" }), "/amount"),
         (json!({ "phone": phone, "amount": 1e3 }), "/amount"),
         (json!({ "phone": phone, "amount": "1e3" }), "/amount"),
         (json!({ "phone": phone, "amount": "+5" }), "/amount"),
@@ -160,4 +161,48 @@ fn a_position_that_is_not_reached_in_time_is_behind() {
     assert_problem(&reply, 503, "behind");
     assert_eq!(reply.header("retry-after"), Some("1"));
     assert_problem(&node.get(ADMIN, "/v1/cluster/digest?applied=1000000"), 503, "behind");
+}
+
+#[test]
+fn a_name_has_no_character_that_nobody_sees_and_the_refusal_names_it() {
+    let node = Node::start();
+    let hidden =
+        ['\u{1b}', '\u{202e}', '\u{2067}', '\u{200b}', '\u{200d}', '\u{feff}', '\u{3164}', '\u{e000}', '\u{378}'];
+    for character in hidden {
+        let name = format!("till{character}1");
+        for (path, body) in
+            [("/v1/sellers", json!({ "name": name })), ("/v1/keys", json!({ "role": "auditor", "name": name }))]
+        {
+            let reply = node.post(ADMIN, path, "", &body);
+            assert_problem(&reply, 400, "invalid_request");
+            let error = &reply.json()["errors"][0];
+            assert_eq!(error["pointer"], "/name");
+            let code_point = format!("U+{:04X}", u32::from(character));
+            assert!(text(error, "detail").contains(&code_point), "{error}");
+        }
+    }
+    let refused = node.post(ADMIN, "/v1/sellers", "", &json!({ "name": "\u{200c}a" }));
+    assert_problem(&refused, 400, "invalid_request");
+    let joined = json!({ "name": "نمایندگی\u{200c}ها" });
+    assert_eq!(text(&node.post(ADMIN, "/v1/sellers", "", &joined).json(), "name"), "نمایندگی\u{200c}ها");
+}
+
+#[test]
+fn active_keys_have_names_that_people_tell_apart() {
+    let node = Node::start();
+    let key = |name: &str| node.post(ADMIN, "/v1/keys", "", &json!({ "role": "auditor", "name": name }));
+    let first = key("کیوسک Straße 1");
+    assert_eq!((first.status, text(&first.json(), "name")), (201, "کیوسک Straße 1".to_owned()), "{first:?}");
+    for alike in ["کیوسک straße 1", "كيوسك STRASSE  1", "کیوسک\u{a0}Stra\u{1e9e}e 1"] {
+        assert_problem(&key(alike), 409, "name_taken");
+    }
+    assert_eq!(key("کیوسک Strase 1").status, 201);
+    let id = text(&first.json(), "id");
+    let bearer = format!("Bearer {ADMIN}");
+    assert_eq!(node.call("DELETE", &format!("/v1/keys/{id}"), &[("authorization", &bearer)], "").status, 204);
+    assert_eq!(key("كيوسك STRASSE  1").status, 201);
+    // Sellers may share a name.
+    for _ in 0..2 {
+        assert_eq!(node.post(ADMIN, "/v1/sellers", "", &json!({ "name": "one" })).status, 201);
+    }
 }

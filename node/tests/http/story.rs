@@ -61,13 +61,13 @@ fn a_replay_is_byte_for_byte_the_first_answer() {
     ];
     assert_eq!(firsts.each_ref().map(|reply| reply.status), [201, 409, 201, 409, 201, 409, 201, 201]);
     let seconds = [
-        node.charge(&key, "\"c\"", "4000.0"),
+        node.charge(&key, "\"c\"", "04000"),
         node.charge(&key, "dear", "400000"),
         node.post(ADMIN, &adjust, "a", &json!({ "amount": -500, "reason": "fee" })),
         node.post(ADMIN, &adjust, "b", &less),
         node.post(ADMIN, &reverse, "v", &undo),
         node.post(ADMIN, &reverse, "w", &undo),
-        node.post(&key, "/v1/credit-requests", "r", &json!({ "amount": "7.00" })),
+        node.post(&key, "/v1/credit-requests", "r", &json!({ "amount": "007" })),
         node.post(ADMIN, "/v1/sellers", "s", &json!({ "name": "two" })),
     ];
     for (first, second) in firsts.iter().zip(&seconds) {
@@ -164,7 +164,8 @@ fn amounts_have_the_currencys_places() {
     let (_, key) = node.seller_with("one", "100");
     let charge = node.charge(&key, "c", "0.5").json();
     assert_eq!((&charge["amount"], &charge["balance"]), (&json!("0.50"), &json!("99.50")));
-    assert!(node.charge(&key, "c", "0.500").replayed());
+    assert!(node.charge(&key, "c", "00.50").replayed());
+    assert_eq!(node.charge(&key, "c", "0.500").status, 400, "three digits after the point are thousands elsewhere");
     assert_eq!(node.charge(&key, "d", "0.505").status, 400);
     let dear = node.charge(&key, "e", "1000").json();
     assert_eq!((&dear["code"], &dear["balance"]), (&json!("insufficient_credit"), &json!("99.50")));

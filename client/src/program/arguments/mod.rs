@@ -8,7 +8,7 @@ pub(super) use driving::{Bench, Load, Plot, Target};
 pub(super) use resources::{
     Adjust, ChargeOne, Charges, CreditRequests, Import, Journal, Keys, Sellers, Statement, Watch,
 };
-pub(super) use values::{Colour, Format, Listing, Once, OneSeller, SpanArguments};
+pub(super) use values::{Colour, Format, Listing, Once, OneSeller};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +48,7 @@ pub(in crate::program) struct Global {
         global = true,
         help_heading = GLOBAL,
         env = "ETEBAR_SERVER",
+        hide_env_values = true,
         value_name = "URL[,URL…]",
         value_delimiter = ',',
         default_value = "http://127.0.0.1:7101"

@@ -7,7 +7,9 @@ use clap::{Args, ValueEnum};
 use uuid::Uuid;
 
 use crate::api::{RequestStatus, Role, Timestamp};
-use crate::client::IdempotencyKey;
+use crate::client::{IdempotencyKey, Span};
+
+use super::super::stop::Stop;
 
 /// One seller, or the key's own.
 #[derive(Debug, Args)]
@@ -28,6 +30,19 @@ pub(in crate::program) struct SpanArguments {
     /// Before this moment: `--from 2026-11-01 --to 2026-12-01` is November
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(in crate::program) to: Option<Timestamp>,
+}
+
+impl SpanArguments {
+    /// The span, in which there is some time.
+    pub(in crate::program) fn span(self) -> Result<Span, Stop> {
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if from >= to => Err(Stop::usage(format!(
+                "there is no time between --from {from} and --to {to}: --from is the earlier, and --to is not part of the \
+                 span"
+            ))),
+            (from, to) => Ok(Span { from, to }),
+        }
+    }
 }
 
 /// How much of a list, how, and where to.
@@ -183,6 +198,21 @@ mod tests {
         for text in ["", "2026", "2026-13-01", "2026-11-31", "01.11.2026", "yesterday"] {
             assert!(moment(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_span_has_some_time_in_it() {
+        let span = |from: Option<&str>, to: Option<&str>| {
+            let read = |text: Option<&str>| text.map(|text| moment(text).unwrap());
+            SpanArguments { from: read(from), to: read(to) }.span()
+        };
+        for (from, to) in
+            [("2026-11-02", "2026-11-01"), ("2026-11-01", "2026-11-01"), ("2026-11-01T03:30:00+03:30", "2026-11-01")]
+        {
+            assert!(matches!(span(Some(from), Some(to)), Err(Stop::Usage(_))), "{from} {to}");
+        }
+        assert!(span(Some("2026-11-01"), Some("2026-11-01T00:00:00.001Z")).is_ok());
+        assert!(span(Some("2026-11-01"), None).is_ok() && span(None, Some("2026-11-01")).is_ok());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::api::{AmountIn, ClusterStatus, Reconciliation};
+use crate::api::{self, AmountIn, ClusterStatus, Reconciliation, SHOWN_CHARS};
 use crate::client::{Client, Endpoint, IdempotencyKey};
 
 use super::arguments::{Bench, Global, Target};
@@ -62,7 +62,7 @@ pub(super) async fn run(session: &Session, global: &Global, bench: Bench) -> Res
     session.output.progress("checking the books");
     let wrong = check(session, &sellers, &tally).await?;
     for (kind, times) in &tally.kinds {
-        eprintln!("{times} times: {kind}");
+        eprintln!("{times} times: {}", api::shown(kind, SHOWN_CHARS));
     }
     let report = Report::of(&tally, elapsed, wrong.is_none());
     session.output.either(&report, || report.shown())?;

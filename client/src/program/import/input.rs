@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use ledger::Phone;
 
-use crate::api::{AmountError, AmountIn, MAX_PLACES, read_phone};
+use crate::api::{self, AmountError, AmountIn, MAX_PLACES, read_phone};
 use crate::client::IdempotencyKey;
 
 use super::super::output::count;
@@ -19,6 +19,10 @@ const LINES_MAX: usize = 1_000_000;
 const BYTES_MAX: u64 = 1 << 30;
 /// Most faults that are told one by one.
 const FAULTS_SHOWN: usize = 20;
+/// Most characters of a cell that a fault repeats. Source: the longest key, and some escapes.
+const CELL_CHARS: usize = 80;
+/// Most columns that a fault names, where two are missing.
+const COLUMNS_SHOWN: usize = 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The columns that the result adds. Those of them that an input may not have are all but the key's.
 pub(super) const RESULT_COLUMNS: [&str; 7] =
@@ -110,7 +114,7 @@ impl Line {
 type Fault = (u64, String);
 
 fn wrong(place: &Place, what: &str) -> Stop {
-    unusable(format!("{} {what}; nothing was sent", place.input.display()))
+    unusable(format!("{} {what}; nothing was sent", place.shown_input()))
 }
 
 fn faulty(place: &Place, faults: &[Fault]) -> Stop {
@@ -119,7 +123,7 @@ fn faulty(place: &Place, faults: &[Fault]) -> Stop {
         0 => String::new(),
         more => format!("\n  and {} more", count(more as u64)),
     };
-    unusable(format!("{}: nothing was sent{}{more}", place.input.display(), shown.collect::<String>()))
+    unusable(format!("{}: nothing was sent{}{more}", place.shown_input(), shown.collect::<String>()))
 }
 
 fn unusable(text: String) -> Stop {
@@ -175,9 +179,13 @@ impl Columns {
         };
         let (phone, amount, key) = (at("phone")?, at("amount")?, at("idempotency_key")?);
         let (Some(phone), Some(amount)) = (phone, amount) else {
-            let here = names.join(", ");
+            let mut here: Vec<_> = names.iter().take(COLUMNS_SHOWN).map(|name| cell_shown(name)).collect();
+            if names.len() > COLUMNS_SHOWN {
+                here.push("…".into());
+            }
+            let here = here.join(", ");
             let separator =
-                if names.len() == 1 && here.contains([';', '\t']) { "; a comma sets columns off" } else { "" };
+                if names.len() == 1 && names[0].contains([';', '\t']) { "; a comma sets columns off" } else { "" };
             return Err(format!("the columns phone and amount are needed; there are: {here}{separator}"));
         };
         let ours = |name: &&String| RESULT_COLUMNS.contains(&name.as_str()) && *name != "idempotency_key";
@@ -197,15 +205,23 @@ impl Columns {
             Err(_) => Err(format!("{name} is not UTF-8")),
         };
         let phone = cell(self.phone, "phone")?;
-        let phone = read_phone(phone).map_err(|error| format!("phone {phone:?}: {error}"))?;
+        let phone = read_phone(phone).map_err(|error| format!("phone \"{}\": {error}", cell_shown(phone)))?;
         let amount = cell(self.amount, "amount")?;
-        let amount = positive(amount).map_err(|error| format!("amount {amount:?}: {error}"))?;
+        let amount = positive(amount).map_err(|error| format!("amount \"{}\": {error}", cell_shown(amount)))?;
         let own_key = match self.key.map(|at| cell(at, "idempotency_key")).transpose()? {
             Some("") | None => None,
-            Some(key) => Some(IdempotencyKey::parse(key).map_err(|error| format!("idempotency_key {key:?}: {error}"))?),
+            Some(key) => {
+                let wrong = |error| format!("idempotency_key \"{}\": {error}", cell_shown(key));
+                Some(IdempotencyKey::parse(key).map_err(wrong)?)
+            }
         };
         Ok(Line { number: record.number, phone, amount, own_key })
     }
+}
+
+/// A cell as a fault repeats it.
+fn cell_shown(cell: &str) -> std::borrow::Cow<'_, str> {
+    api::shown(cell, CELL_CHARS)
 }
 
 /// An amount over zero; whether it fits the currency is seen when the currency is known.

@@ -12,7 +12,7 @@ use super::super::stop::Stop;
 use super::super::verbs::Session;
 use super::drive::Ending;
 use super::input::Input;
-use super::place::Place;
+use super::place::{self, Place};
 use super::record::Known;
 use super::result;
 use super::resume::Resume;
@@ -80,7 +80,7 @@ impl<'a> Report<'a> {
             Ending::Interrupted => Err(self.go_on("interrupted".to_owned(), "", self.code(1))),
             Ending::Failed(stop) => {
                 let first = hint::of(&stop).map_or(String::new(), |hint| format!("{hint}; then: "));
-                Err(self.go_on(stop.to_string(), &first, self.code(stop.exit_code())))
+                Err(self.go_on(stop.told(), &first, self.code(stop.exit_code())))
             }
             Ending::PastWindow => Err(self.past_window(place, &shown)),
         }
@@ -157,7 +157,7 @@ impl<'a> Report<'a> {
              might be charged twice\nlines {}; they are `unknown` in {}",
             count(self.tally.unknown),
             named.join(", "),
-            place.result.display()
+            place::shown(&place.result)
         );
         let again = shown.again_file.as_ref().map_or(String::new(), |file| {
             format!(

@@ -204,7 +204,7 @@ fn lock(file: &File, place: &Place) -> Result<(), Stop> {
 
 fn in_use(place: &Place) -> Stop {
     Stop::Advised {
-        text: format!("another import of {} is under way", place.input.display()),
+        text: format!("another import of {} is under way", place.shown_input()),
         hint: "wait for its end; then the same command tells what became of each line".to_owned(),
         code: 1,
     }
@@ -218,9 +218,9 @@ fn no_result(place: &Place) -> Result<(), Stop> {
     Err(Stop::Advised {
         text: format!(
             "{} was imported before: {} is there, and {} is gone; nothing was sent",
-            place.input.display(),
-            place.result.display(),
-            place.resume.display()
+            place.shown_input(),
+            place::shown(&place.result),
+            place::shown(&place.resume)
         ),
         hint: "importing it anew would charge its lines again: bring the resume file back, or, where these are other \
                charges, give them a file of another name"
@@ -232,7 +232,7 @@ fn no_result(place: &Place) -> Result<(), Stop> {
 fn check_header(place: &Place, input: &Input, header: &Header) -> Result<(), Stop> {
     if header.etebar_import != VERSION {
         return Err(Stop::Advised {
-            text: format!("{} is of format {}", place.resume.display(), header.etebar_import),
+            text: format!("{} is of format {}", place::shown(&place.resume), header.etebar_import),
             hint: "go on with the version of etebar that began it".to_owned(),
             code: WRONG_USAGE,
         });
@@ -241,13 +241,13 @@ fn check_header(place: &Place, input: &Input, header: &Header) -> Result<(), Sto
         return Err(Stop::Advised {
             text: format!(
                 "{} has changed since its import was begun at {}; nothing was sent",
-                place.input.display(),
+                place.shown_input(),
                 header.begun_at
             ),
             hint: format!(
                 "to go on, put its old content back; new charges go into a file of another name. Keep {}: without it \
                  nobody knows which lines were charged",
-                place.resume.display()
+                place::shown(&place.resume)
             ),
             code: WRONG_USAGE,
         });
@@ -257,7 +257,7 @@ fn check_header(place: &Place, input: &Input, header: &Header) -> Result<(), Sto
 
 fn damaged(place: &Place, record: usize) -> Stop {
     Stop::Advised {
-        text: format!("{} is damaged in its line {record}; nothing was sent", place.resume.display()),
+        text: format!("{} is damaged in its line {record}; nothing was sent", place::shown(&place.resume)),
         hint: "bring it back from a copy. Without one, do not import the file again: lines may be charged twice; \
                `etebar charges list --from TIME` shows what was charged"
             .to_owned(),

@@ -8,11 +8,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::MAX_PAGE;
+use crate::api::{self, MAX_PAGE, SHOWN_CHARS};
 use crate::client::Pager;
 
 use super::arguments::{Format, Listing};
-use super::output::Columns;
+use super::output::{Columns, json_text};
 use super::paint::{self, Cell};
 use super::stop::Stop;
 use super::verbs::Session;
@@ -31,6 +31,10 @@ pub(super) trait Listed: Serialize + DeserializeOwned {
 
 /// Members that hold what people wrote freely, and that a spreadsheet could take for a formula.
 const FREE_TEXTS: [&str; 5] = ["name", "note", "reason", "actor", "decided_by"];
+
+/// What a formula begins with, the wide signs of East Asian keyboards and the dashes that text programs make of a minus
+/// among them.
+const FORMULA_SIGNS: [char; 9] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '−'];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Style {
@@ -51,7 +55,7 @@ pub(super) async fn print<T: Listed>(session: &Session, mut pager: Pager<T>, lis
     };
     let mut sink = match &listing.output {
         Some(path) => Sink::file(path)?,
-        None => Sink::Stdout,
+        None => Sink::stdout(style == Style::Csv),
     };
     let painted = session.output.is_painted() && listing.output.is_none();
     let mut printer = Printer { style, columns: Columns::new(T::HEAD), headed: false, painted, printed: 0 };
@@ -79,9 +83,13 @@ pub(super) async fn print<T: Listed>(session: &Session, mut pager: Pager<T>, lis
 /// What is said about the list: on stdout only below a table that is read there.
 fn follow_up(session: &Session, listing: &Listing, printer: &Printer, next: Option<&str>) -> Result<(), Stop> {
     if let Some(path) = &listing.output {
-        session.output.progress(&format!("{} items are in {}", printer.printed, path.display()));
+        session.output.progress(&format!(
+            "{} items are in {}",
+            printer.printed,
+            Cell::from(path.display().to_string())
+        ));
     }
-    let more = next.map(|next| format!("more follows: --after {next}, or --all"));
+    let more = next.map(|next| format!("more follows: --after {}, or --all", api::shown(next, SHOWN_CHARS)));
     match more {
         Some(more) if printer.style == Style::Table && listing.output.is_none() => session.output.remark(&more),
         Some(more) if printer.style != Style::Page => {
@@ -116,9 +124,9 @@ impl Printer {
         let text = match self.style {
             Style::Table => self.rows(items),
             Style::Csv => csv_lines(items.iter().map(record).collect::<Result<Vec<_>, _>>()?),
-            Style::Jsonl => items.iter().map(|item| Ok(json(item)? + "\n")).collect(),
+            Style::Jsonl => items.iter().map(|item| Ok(json_text(item)? + "\n")).collect(),
             Style::Page => {
-                let texts = items.iter().map(json).collect::<Result<Vec<_>, _>>()?;
+                let texts = items.iter().map(json_text).collect::<Result<Vec<_>, _>>()?;
                 let comma = if self.printed > 0 && !texts.is_empty() { "," } else { "" };
                 Ok(format!("{comma}{}", texts.join(",")))
             }
@@ -140,13 +148,9 @@ impl Printer {
     fn end(&self, next: Option<&str>) -> Result<String, Stop> {
         match self.style {
             Style::Table | Style::Csv | Style::Jsonl => Ok(String::new()),
-            Style::Page => Ok(format!("],\"next\":{}}}\n", json(&next)?)),
+            Style::Page => Ok(format!("],\"next\":{}}}\n", json_text(&next)?)),
         }
     }
-}
-
-fn json(value: &impl Serialize) -> Result<String, Stop> {
-    serde_json::to_string(value).map_err(|error| Stop::local(format!("not JSON: {error}")))
 }
 
 /// An item's members as they stand in JSON, without quotes; what is not there is empty.
@@ -162,8 +166,10 @@ fn record<T: Listed>(item: &T) -> Result<Vec<String>, Stop> {
 }
 
 /// A text that no spreadsheet runs: one that begins like a formula gets an apostrophe, which they take for "this is text".
+/// Source: OWASP, "CSV Injection"; programs skip what is blank or not seen before the sign, and some take wide signs.
 fn inert(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let begun = text.trim_start_matches(|char: char| char.is_whitespace() || !api::is_visible(char));
+    let formula = begun.starts_with(FORMULA_SIGNS) || text.starts_with(['\t', '\r', '\n']);
     if formula { format!("'{text}") } else { text.to_owned() }
 }
 
@@ -183,10 +189,20 @@ mod tests {
 
     #[test]
     fn a_text_that_begins_like_a_formula_is_made_inert() {
-        for text in ["=1+1", "+98", "-5", "@x", "\t=1"] {
-            assert_eq!(inert(text), format!("'{text}"));
+        let before = [
+            "", " ", "  ", "\t", "\r", "\n", "\r\n ", "\u{a0}", "\u{3000}", "\u{feff}", "\u{200b}", "\u{2028}",
+            "\u{1b}",
+        ];
+        for blank in before {
+            for sign in FORMULA_SIGNS {
+                let text = format!("{blank}{sign}1+1");
+                assert_eq!(inert(&text), format!("'{text}"));
+            }
         }
-        assert_eq!(inert("till-1"), "till-1");
+        assert_eq!(inert("\n"), "'\n");
+        for text in ["till-1", " till = 1", "'=1", "1=1", "", " "] {
+            assert_eq!(inert(text), text);
+        }
     }
 
     #[test]

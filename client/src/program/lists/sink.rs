@@ -1,14 +1,18 @@
 //! Where a list goes: stdout, or a file that appears when it is whole.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+
+use crate::api;
 
 use super::super::output;
 use super::super::stop::Stop;
 
 pub(super) enum Sink {
     Stdout,
+    /// A terminal that gets cells as others wrote them: they are escaped there alone, since a file keeps them exact.
+    Terminal,
     File(Part),
     /// A device or a pipe: written as it comes, since putting a file in its place would be no favour.
     Stream(File, PathBuf),
@@ -22,6 +26,11 @@ pub(super) struct Part {
 }
 
 impl Sink {
+    /// Stdout; `raw` says that the text is not escaped already.
+    pub(super) fn stdout(raw: bool) -> Sink {
+        if raw && io::stdout().is_terminal() { Sink::Terminal } else { Sink::Stdout }
+    }
+
     pub(super) fn file(path: &Path) -> Result<Sink, Stop> {
         let failed = |error| failed(path, &error);
         match fs::metadata(path) {
@@ -46,6 +55,7 @@ impl Sink {
     pub(super) fn write(&mut self, text: &str) -> Result<bool, Stop> {
         match self {
             Sink::Stdout => output::write(text),
+            Sink::Terminal => output::write(&api::shown_lines(text, usize::MAX, usize::MAX - 1)),
             Sink::File(part) => {
                 part.file.write_all(text.as_bytes()).map(|()| true).map_err(|error| failed(&part.to, &error))
             }
@@ -60,7 +70,7 @@ impl Sink {
     /// Puts a file in its place.
     pub(super) fn finish(self) -> Result<(), Stop> {
         match self {
-            Sink::Stdout | Sink::Stream(..) => Ok(()),
+            Sink::Stdout | Sink::Terminal | Sink::Stream(..) => Ok(()),
             Sink::File(mut part) => {
                 let synced = part.file.flush().and_then(|()| part.file.get_ref().sync_all());
                 synced.and_then(|()| fs::rename(&part.part, &part.to)).map_err(|error| failed(&part.to, &error))

@@ -13,6 +13,7 @@ use crate::api::{Code, CreditRequest, MAX_PAGE, RequestStatus, Seller, Verdict};
 use crate::client::{Answer, CreditRequestFilter, Error};
 
 use super::output::grouped;
+use super::paint::Cell;
 use super::stop::Stop;
 use super::terminal::{self, Input, Screen, Terminal};
 use super::verbs::Session;
@@ -220,13 +221,16 @@ impl Review<'_> {
                 Ok(Some(Fate::Elsewhere))
             }
             Err(Error::Refused(problem)) if matches!(problem.code, Code::LimitExceeded | Code::InvalidRequest) => {
-                self.terminal.say(&format!("nothing moved: {}", problem.detail))?;
+                self.terminal.say(&format!("nothing moved: {}", Cell::from(&*problem.detail)))?;
                 Ok(None)
             }
             Err(Error::Refused(problem)) => Err(Error::Refused(problem).into()),
             Err(error @ (Error::NotDone(_) | Error::OutcomeUnknown(_))) => {
                 self.unsure = Some(request.id);
-                self.terminal.say(&format!("{error}\nthe same key again is safe: a verdict moves credit once"))?;
+                self.terminal.say(&format!(
+                    "{}\nthe same key again is safe: a verdict moves credit once",
+                    Cell::from(error.to_string())
+                ))?;
                 Ok(None)
             }
         }

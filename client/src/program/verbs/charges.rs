@@ -4,21 +4,15 @@ use crate::api::{
     BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, MAX_BATCH, MAX_PAGE, NewCharge,
     NewReversal,
 };
-use crate::client::{ChargeFilter, Span};
+use crate::client::ChargeFilter;
 
-use super::super::arguments::{ChargeOne, Charges, SpanArguments};
+use super::super::arguments::{ChargeOne, Charges};
 use super::super::import;
 use super::super::lists::{self, Listed};
 use super::super::output::{grouped, money, or_dash, sheet, table};
 use super::super::paint::Cell;
 use super::super::stop::Stop;
 use super::{Session, journal, replay_note, text_of};
-
-impl From<SpanArguments> for Span {
-    fn from(span: SpanArguments) -> Span {
-        Span { from: span.from, to: span.to }
-    }
-}
 
 pub(super) async fn one(session: &Session, verb: ChargeOne) -> Result<(), Stop> {
     let new = NewCharge { phone: verb.phone.into(), amount: verb.amount };
@@ -30,7 +24,7 @@ pub(super) async fn run(session: &Session, verb: Charges) -> Result<(), Stop> {
     let client = &session.client;
     match verb {
         Charges::List { phone, seller, idempotency_key, span, listing } => {
-            let filter = ChargeFilter { phone, seller, key: idempotency_key, span: span.into() };
+            let filter = ChargeFilter { phone, seller, key: idempotency_key, span: span.span()? };
             lists::print(session, client.charges_list(&filter, MAX_PAGE), &listing).await
         }
         Charges::Show { id } => {

@@ -34,7 +34,9 @@ fn shown(cluster: &ClusterStatus) -> String {
     let members = table(&[">id", "api", "role", "healthy", ">applied", ">lag"], &rows);
     format!(
         "leader {leader}, term {}, applied {}, version {}\n{members}",
-        cluster.term, cluster.applied, cluster.version
+        cluster.term,
+        cluster.applied,
+        Cell::from(cluster.version.as_str())
     )
 }
 

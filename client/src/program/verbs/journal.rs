@@ -11,12 +11,13 @@ use super::super::stop::Stop;
 use super::{Session, replay_note};
 
 pub(super) async fn statement(session: &Session, verb: Statement) -> Result<(), Stop> {
+    let span = verb.span.span()?;
     let seller = own_id(session, &verb.seller).await?;
-    lists::print(session, session.client.entries_list(seller, verb.span.into(), MAX_PAGE), &verb.listing).await
+    lists::print(session, session.client.entries_list(seller, span, MAX_PAGE), &verb.listing).await
 }
 
 pub(super) async fn journal(session: &Session, verb: Journal) -> Result<(), Stop> {
-    lists::print(session, session.client.journal_within(verb.span.into(), MAX_PAGE), &verb.listing).await
+    lists::print(session, session.client.journal_within(verb.span.span()?, MAX_PAGE), &verb.listing).await
 }
 
 pub(super) async fn reconcile(session: &Session, seller: OneSeller) -> Result<(), Stop> {

@@ -64,7 +64,7 @@ impl Tour {
     async fn lines(&mut self, session: &Session) -> Result<(), Stop> {
         while let Some(sight) = self.next().await? {
             let text = match session.output.is_json() {
-                true => serde_json::to_string(&sight).map_err(|error| Stop::local(format!("not JSON: {error}")))?,
+                true => output::json_text(&sight)?,
                 false => paint::shown(&sight.line(), session.output.is_painted()),
             };
             if !output::write(&format!("{text}\n"))? {

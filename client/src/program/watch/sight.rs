@@ -148,7 +148,7 @@ impl Sight {
     /// All of it on one line.
     pub(super) fn line(&self) -> String {
         let members = self.members.iter().map(|member| {
-            let name = member.id.map_or_else(|| member.api.clone(), |id| id.to_string());
+            let name = member.id.map_or_else(|| Cell::from(member.api.as_str()).to_string(), |id| id.to_string());
             format!("{name} {} {}", member.role.unwrap_or("-"), member.state.cell())
         });
         format!("{}  {}; {}; {}", self.at, self.summary(), self.agreement(), members.collect::<Vec<_>>().join(", "))

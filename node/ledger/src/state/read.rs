@@ -4,8 +4,10 @@ use alloc::collections::btree_map;
 use core::ops::Bound;
 
 use super::{ApiKey, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, Seller, State, Totals, page_of};
+use crate::RULES_FOLDED_NAMES;
 use crate::command::{Command, Genesis, Grant, Incarnation, NodeNumber, Verdict};
 use crate::digest::{Digest, Entry};
+use crate::folded_name::FoldedName;
 use crate::ids::{IdSpace, KeyHash, KeyNumber, RecordNumber, SYSTEM_ACTOR, Time};
 use crate::key_table::KeyShares;
 use crate::phone::Phone;
@@ -97,7 +99,15 @@ impl State {
     }
 
     pub(crate) fn is_name_active(&self, name: &crate::text::Name) -> bool {
-        self.active_key_names.contains(name)
+        self.active_key_names.contains_key(&self.folded(name))
+    }
+
+    /// What is compared of a name under the rules of this ledger.
+    pub(super) fn folded(&self, name: &crate::text::Name) -> FoldedName {
+        match &self.genesis {
+            Some(genesis) if genesis.rules >= RULES_FOLDED_NAMES => FoldedName::of(name),
+            Some(_) | None => FoldedName::exact(name),
+        }
     }
 
     pub(crate) fn active_admin_keys(&self) -> u64 {

@@ -33,9 +33,13 @@ pub fn genesis() -> Genesis {
 
 impl Book {
     pub fn new() -> Self {
+        Self::beginning(genesis())
+    }
+
+    pub fn beginning(genesis: Genesis) -> Self {
         let mut book = Self { state: State::new(), history: Vec::new(), now: Time(1_000), secrets: 0 };
         let outcome =
-            book.submit(&Command { actor: SYSTEM_ACTOR, idempotency_key: None, action: Action::Genesis(genesis()) });
+            book.submit(&Command { actor: SYSTEM_ACTOR, idempotency_key: None, action: Action::Genesis(genesis) });
         assert!(matches!(outcome, Outcome::New(_)));
         book
     }
