@@ -61,7 +61,7 @@ impl Front {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
         let detail = "this port takes https alone; a key in this request went over the network in plain text";
         let mut response = Problem::new(Code::InvalidRequest, detail).into_response();
-        self.sign(response.headers_mut(), id);
+        signature::sign(&self.app, response.headers_mut(), id);
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     }
