@@ -6,6 +6,7 @@ mod import;
 mod library;
 mod plot;
 mod program;
+mod promises;
 mod review;
 mod shop;
 mod watch;

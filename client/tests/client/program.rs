@@ -240,7 +240,7 @@ fn verify_finds_an_honest_ledger_honest() {
     assert_eq!(broken_promises(&output), Vec::<String>::new(), "{}", err(&output));
     assert_eq!(code(&output), 0, "{}{}", out(&output), err(&output));
     let people = etebar(&server, &["verify"]);
-    assert_eq!(out(&people).matches(" kept ").count(), 12, "{}", out(&people));
+    assert_eq!(out(&people).matches(" kept ").count(), 13, "{}", out(&people));
 }
 
 #[test]

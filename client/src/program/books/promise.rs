@@ -20,10 +20,11 @@ pub(in crate::program) enum Promise {
     SellerBalances,
     PhoneBalances,
     MembersAgree,
+    OwnAudit,
 }
 
 impl Promise {
-    pub(in crate::program) const ALL: [Promise; 12] = [
+    pub(in crate::program) const ALL: [Promise; 13] = [
         Promise::Numbered,
         Promise::DigestChain,
         Promise::RunningBalances,
@@ -36,6 +37,7 @@ impl Promise {
         Promise::SellerBalances,
         Promise::PhoneBalances,
         Promise::MembersAgree,
+        Promise::OwnAudit,
     ];
 
     /// The promise as a sentence.
@@ -46,13 +48,16 @@ impl Promise {
             Promise::RunningBalances => "each entry's balance is the one before plus its amount",
             Promise::NeverNegative => "no seller is below zero at any entry",
             Promise::DoubleEntry => "each entry moves one amount between two fitting accounts",
-            Promise::RequestsOnce => "a credit request is credited once, if approved, and never otherwise",
+            Promise::RequestsOnce => {
+                "a credit request is credited once, as it was asked, if approved, and never otherwise"
+            }
             Promise::ChargesOnce => "a charge is in the journal once",
             Promise::ReversalsOnce => "a charge is reversed at most once, and whole",
             Promise::SumsEqual => "the audit's sums are those of the journal",
             Promise::SellerBalances => "each seller's balance is the sum of its entries",
             Promise::PhoneBalances => "each phone's balance is the sum of its entries",
             Promise::MembersAgree => "all members have one digest at one position",
+            Promise::OwnAudit => "the node's own audit, which sees more than the journal, finds nothing broken",
         }
     }
 }

@@ -17,8 +17,8 @@ pub(super) struct Walk {
     pub(super) sellers: HashMap<Uuid, i128>,
     pub(super) phones: HashMap<u64, PhoneBooks>,
     pub(super) treasury: i128,
-    /// Amounts of credited requests.
-    pub(super) credited: HashMap<Uuid, i128>,
+    /// What was credited, by request.
+    pub(super) credited: HashMap<Uuid, Credited>,
     adjustments: HashSet<Uuid>,
     charges: HashMap<Uuid, Charged>,
     digest: Digest,
@@ -39,6 +39,13 @@ pub(super) struct Sums {
 pub(super) struct PhoneBooks {
     pub(super) balance: i128,
     pub(super) charges: u64,
+}
+
+/// A credit, as far as it must fit its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Credited {
+    pub(super) seller: Uuid,
+    pub(super) amount: i128,
 }
 
 /// A charge, as far as its reversal must fit it.
@@ -62,7 +69,7 @@ impl Walk {
         });
         self.time = self.time.max(entry.created_at.0);
         let balance = self.sellers.entry(entry.seller_id).or_default();
-        let due = *balance + amount;
+        let due = balance.saturating_add(amount);
         *balance = entry.balance.minor();
         let runs = due == *balance;
         findings
@@ -88,7 +95,7 @@ impl Walk {
             EntryKind::Charge => &mut self.sums.charges,
             EntryKind::Reversal => &mut self.sums.reversals,
         };
-        *sum += amount;
+        *sum = sum.saturating_add(amount);
         let sign = match entry.kind {
             EntryKind::Credit | EntryKind::Reversal => amount > 0,
             EntryKind::Charge => amount < 0,
@@ -102,13 +109,13 @@ impl Walk {
         match phone {
             Some(phone) => {
                 let books = self.phones.entry(phone).or_default();
-                books.balance -= amount;
+                books.balance = books.balance.saturating_sub(amount);
                 books.charges += u64::from(entry.kind == EntryKind::Charge);
                 findings.check(Promise::PhoneBalances, books.balance >= 0, || {
                     format!("entry {}: the phone is below zero", entry.entry)
                 });
             }
-            None => self.treasury -= amount,
+            None => self.treasury = self.treasury.saturating_sub(amount),
         }
     }
 
@@ -118,7 +125,8 @@ impl Walk {
         let doubled = || format!("entry {at}: {} was there before", entry.reference);
         match entry.kind {
             EntryKind::Credit => {
-                let new = self.credited.insert(entry.reference, amount).is_none();
+                let credited = Credited { seller: entry.seller_id, amount };
+                let new = self.credited.insert(entry.reference, credited).is_none();
                 findings.check(Promise::RequestsOnce, new, doubled);
             }
             EntryKind::Adjustment => {
@@ -131,12 +139,19 @@ impl Walk {
                 findings.check(Promise::ChargesOnce, new, doubled);
             }
             EntryKind::Reversal => {
-                let fits = self.charges.get_mut(&entry.reference).is_some_and(|charge| {
-                    let first = !std::mem::replace(&mut charge.reversed, true);
-                    first && charge.seller == entry.seller_id && charge.phone == phone && charge.amount == -amount
+                let charge = self.charges.get_mut(&entry.reference);
+                let fault = charge.map_or(Some("there is no such charge before it"), |charge| {
+                    let is_first = !std::mem::replace(&mut charge.reversed, true);
+                    let fits = (charge.seller, charge.phone) == (entry.seller_id, phone) && charge.amount == -amount;
+                    match (is_first, fits) {
+                        (false, _) => Some("it was reversed before"),
+                        (true, false) => Some("it was of another seller, phone or amount"),
+                        (true, true) => None,
+                    }
                 });
-                findings
-                    .check(Promise::ReversalsOnce, fits, || format!("entry {at} does not undo {}", entry.reference));
+                findings.check(Promise::ReversalsOnce, fault.is_none(), || {
+                    format!("entry {at} undoes charge {}: {}", entry.reference, fault.unwrap_or_default())
+                });
             }
         }
     }
