@@ -208,7 +208,8 @@ impl World<'_> {
         self.step_for(Duration::from_millis(soon_ms));
         let most = self.plan.jump_ms as i64;
         let ahead = most - self.dice.between(0, self.plan.jump_ms / 2) as i64;
-        self.set_clock_to(node, if self.dice.once_in(3) { -ahead } else { ahead }, 0) || crashed > 0
+        let to = if self.dice.once_in(3) { -ahead } else { ahead };
+        self.set_clock_to(node, to, 0) || crashed > 0
     }
 
     fn cut_in_two(&mut self, while_ms: u64) -> bool {
