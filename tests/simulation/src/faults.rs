@@ -202,11 +202,14 @@ impl World<'_> {
         let mut others = self.some_nodes(self.plan.hosts() as usize);
         others.retain(|other| *other != node);
         let down = others.into_iter().take(self.plan.nodes as usize - self.plan.majority());
-        let crashed = down.filter(|other| self.crash_and_boot(*other, while_ms + 1_500)).count();
-        // Its clock is set once it hears that they are gone, or before.
-        let soon_ms = self.dice.between(1, 3_000);
+        let crashed = down.filter(|other| self.crash_and_boot(*other, while_ms + 4_500)).count();
+        // The clocks of those that are gone count for 2 s: it is set before that or after.
+        let soon_ms = self.dice.between(1_000, 4_000);
         self.step_for(Duration::from_millis(soon_ms));
-        self.set_clock(node) || crashed > 0
+        let most = self.plan.jump_ms as i64;
+        let ahead = most - self.dice.between(0, self.plan.jump_ms / 2) as i64;
+        let to = if self.dice.once_in(3) { -ahead } else { ahead };
+        self.set_clock_to(node, to, 0) || crashed > 0
     }
 
     fn cut_in_two(&mut self, while_ms: u64) -> bool {

@@ -330,12 +330,18 @@ impl World<'_> {
         runs
     }
 
-    /// Sets a member's wall clock. A wrong one of another member is set right first, unless the seed has many wrong ones.
+    /// Sets a member's wall clock, right or wrong.
     pub fn set_clock(&mut self, node: u64) -> bool {
         let most = self.plan.jump_ms;
         let to = self.dice.between(0, 2 * most) as i64 - most as i64;
         let to = if self.dice.once_in(3) { 0 } else { to };
         let drift = if self.dice.once_in(3) { self.dice.between(0, 60) as i64 - 30 } else { 0 };
+        self.set_clock_to(node, to, drift)
+    }
+
+    /// Sets a member's wall clock, to be so far off and to get further off in each tenth of a second. A wrong one of another
+    /// member is set right first, unless the seed has many wrong ones.
+    pub fn set_clock_to(&mut self, node: u64, to: i64, drift: i64) -> bool {
         if !self.plan.many_wrong_clocks {
             for host in self.hosts.iter().filter(|host| host.node != node && host.is_clock_wrong()) {
                 self.tell(format!("the clock of member {} is set right", host.node));

@@ -23,12 +23,19 @@ pub fn notice(state: ClockState, leads: bool, told: &Told) {
         | ClockVerdict::Good
         | ClockVerdict::Off(_) => {}
     }
-    let is_far = state.ahead_ms.saturating_abs() > CLOCK_OFF_MS;
-    if leads && state.is_followed && is_far && told.is_due("far") {
+    let far_ms = if leads && state.is_followed { state.ahead_ms } else { 0 };
+    if far_ms > CLOCK_OFF_MS && told.is_due("late") {
         tracing::warn!(
-            ahead_ms = state.ahead_ms,
-            "the clocks and ledger time are apart: it gains on them a hundredth of the time, so that no idempotency key is \
-             forgotten early; to have it follow at once, restart this node, the leader, with --trust-clock"
+            late_ms = far_ms,
+            "ledger time is behind the clocks, and gains a hundredth of the time on them, so that no idempotency key is \
+             forgotten early; to have it follow at once, restart this node, which leads, with --trust-clock"
+        );
+    }
+    if far_ms < -CLOCK_OFF_MS && told.is_due("early") {
+        tracing::warn!(
+            early_ms = far_ms.saturating_neg(),
+            "ledger time is ahead of the clocks, and goes at nine tenths of the pace until they are there: idempotency keys \
+             are remembered for longer meanwhile"
         );
     }
 }
