@@ -4,6 +4,10 @@
 //! whose outcome is unknown is repeated, on any server, without moving money twice. What a caller gets is an answer, or
 //! an [`Error`] that says which of the three it is: refused, certainly not done, or unknown.
 //!
+//! Only a node's own answer is certain: it has `Etebar-Node`, a "no" is a problem with a known code, a "yes" is what was
+//! asked for. Whatever else comes back (a proxy's page, a cached answer) leaves the outcome unknown. A key is repeated for
+//! half of the time for which the cluster remembers it; after that, what became of it is for a person to look up.
+//!
 //! ```no_run
 //! # async fn sell() -> Result<(), Box<dyn std::error::Error>> {
 //! use etebar::api::NewCharge;
@@ -26,11 +30,11 @@
 mod attempt;
 mod backoff;
 mod call;
+mod certainty;
 mod charges;
 mod endpoints;
 mod error;
 mod idempotency;
-mod meaning;
 mod pager;
 mod query;
 mod reads;
@@ -38,6 +42,8 @@ mod server;
 
 pub use attempt::{Failure, RawAnswer};
 pub use call::{Answer, Call, Effect};
+pub(crate) use certainty::Meaning;
+pub(crate) use error::spelled;
 pub use error::{Error, NotDone, Unknown};
 pub use idempotency::{BadKey, IdempotencyKey};
 pub use pager::Pager;
@@ -51,6 +57,7 @@ use std::time::Duration;
 
 use hyper::header::HeaderValue;
 
+use certainty::KeyWindow;
 use server::Server;
 
 /// Longest time for one call with all its attempts, unless set otherwise.
@@ -66,6 +73,8 @@ pub struct Client {
     /// `Bearer KEY`, marked as sensitive; `None` asks without a key.
     authorization: Option<HeaderValue>,
     timeout: Duration,
+    /// As far as the cluster has told; shared like the connections.
+    key_window: Arc<KeyWindow>,
 }
 
 impl Client {
@@ -80,6 +89,7 @@ impl Client {
             current: Arc::new(AtomicUsize::new(0)),
             authorization: None,
             timeout: DEFAULT_TIMEOUT,
+            key_window: Arc::default(),
         })
     }
 

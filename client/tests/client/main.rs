@@ -4,6 +4,7 @@ mod fake;
 mod formats;
 mod import;
 mod library;
+mod lies;
 mod plot;
 mod program;
 mod review;
