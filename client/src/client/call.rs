@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::api;
 
-use super::attempt::{Failure, RawAnswer};
+use super::attempt::RawAnswer;
 use super::certainty::{Course, Heard, Learned, Meaning, meaning, wished};
 use super::error::Error;
 use super::{Client, IdempotencyKey, backoff};
@@ -140,17 +140,19 @@ impl Client {
     }
 
     /// Sends `call` and reads its answer as `T`, with the answer as it came.
+    #[cfg(feature = "program")]
     pub(crate) async fn fetch_raw<T: DeserializeOwned>(&self, call: &Call) -> Result<(T, RawAnswer), Error> {
         self.pursue(call, read_json).await.map(|(answer, raw)| (answer.value, raw))
     }
 
     /// Sends `call` to server `index` alone, once, and reads its answer as `T`; with the node that gave it.
+    #[cfg(feature = "program")]
     pub(crate) async fn fetch_once<T: DeserializeOwned>(
         &self,
         index: usize,
         call: &Call,
         patience: Duration,
-    ) -> Result<Meaning<Answer<T>>, Failure> {
+    ) -> Result<Meaning<Answer<T>>, super::Failure> {
         let raw = self.attempt(index, call, patience).await?;
         Ok(meaning(call, &raw, |raw| read_json(raw).map(|value| answer(raw, 1, value))))
     }

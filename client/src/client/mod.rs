@@ -42,7 +42,9 @@ mod server;
 
 pub use attempt::{Failure, RawAnswer};
 pub use call::{Answer, Call, Effect};
+#[cfg(feature = "program")]
 pub(crate) use certainty::Meaning;
+#[cfg(feature = "program")]
 pub(crate) use error::spelled;
 pub use error::{Error, NotDone, Unknown};
 pub use idempotency::{BadKey, IdempotencyKey};

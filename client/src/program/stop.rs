@@ -2,6 +2,8 @@
 
 use crate::client::{BadKey, BadServer, Error};
 
+use super::done::Unreported;
+
 /// Exit code of wrong usage, as clap has it too.
 pub(super) const WRONG_USAGE: u8 = 2;
 
@@ -14,9 +16,15 @@ pub(super) enum Stop {
     /// The arguments make no sense.
     #[error("{0}")]
     Usage(String),
-    /// A file, a pipe, the system.
+    /// A file, the system.
     #[error("{0}")]
     Local(String),
+    /// What was asked for is known, and could not be printed.
+    #[error("the answer could not be printed: {0}")]
+    Unprinted(String),
+    /// What was asked for is done, and could not be printed.
+    #[error("{0}")]
+    Unreported(Box<Unreported>),
     /// A verb that knows best what to do next, and its exit code.
     #[error("{text}")]
     Advised { text: String, hint: String, code: u8 },
@@ -41,7 +49,10 @@ impl Stop {
         match self {
             Stop::Call(Error::Refused(_)) | Stop::Local(_) => 1,
             Stop::Usage(_) => WRONG_USAGE,
-            Stop::Call(Error::NotDone(_) | Error::OutcomeUnknown(_)) | Stop::Unproven(_) => 3,
+            Stop::Call(Error::NotDone(_) | Error::OutcomeUnknown(_))
+            | Stop::Unproven(_)
+            | Stop::Unprinted(_)
+            | Stop::Unreported(_) => 3,
             Stop::Broken(_) => 4,
             Stop::Advised { text: _, hint: _, code } => *code,
         }

@@ -7,6 +7,7 @@ mod library;
 mod lies;
 mod plot;
 mod program;
+mod reporting;
 mod review;
 mod shop;
 mod watch;
