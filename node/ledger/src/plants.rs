@@ -4,7 +4,7 @@
 use crate::state::State;
 
 /// Each bug's name, and what it does.
-pub const PLANTS: [(&str, &str); 27] = [
+pub const PLANTS: [(&str, &str); 28] = [
     ("answer-before-flush", "appended entries are answered before they are synced"),
     ("append-not-flushed", "appended entries are not synced at all"),
     ("vote-not-flushed", "a vote is answered without a sync"),
@@ -30,6 +30,7 @@ pub const PLANTS: [(&str, &str); 27] = [
     ("refusal-forgotten", "a refusal is not remembered under its idempotency key"),
     ("client-repeats-under-new-key", "the client library repeats an attempt under another idempotency key"),
     ("client-forgets-attempts", "the client library takes an attempt whose connection broke for one that nobody heard"),
+    ("client-believes-strangers", "the client library takes a proxy's 503 for a node's word that nothing was done"),
     ("two-leaders-a-term", "a member votes again in a term for a candidate of a higher number"),
     ("unknown-told-as-not-done", "a forwarded command without an answer is told as certainly not done"),
 ];
