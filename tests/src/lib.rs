@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod disk;
 pub mod disk_faults;
 pub mod http;
+pub mod lies;
 pub mod load;
 pub mod machine;
 pub mod pki;

@@ -9,6 +9,9 @@ use hyper::{Request, Response, body::Incoming};
 use ledger::plants::planted;
 use tokio::time::{Instant, timeout_at};
 
+use crate::api;
+
+use super::certainty::request_id;
 use super::server::{Sender, Server};
 use super::{Call, Client};
 
@@ -67,10 +70,25 @@ impl RawAnswer {
 impl Client {
     /// Sends `call` once to server `index` (modulo their number) and waits at most `patience`.
     pub async fn attempt(&self, index: usize, call: &Call, patience: Duration) -> Result<RawAnswer, Failure> {
+        let name = request_id::draw();
+        let answer = self.exchange(index, call, patience, &name).await?;
+        if request_id::is_anothers(&answer, &name) {
+            return Err(Failure::Broken("the answer is one to another request".to_owned()));
+        }
+        Ok(answer)
+    }
+
+    async fn exchange(
+        &self,
+        index: usize,
+        call: &Call,
+        patience: Duration,
+        name: &HeaderValue,
+    ) -> Result<RawAnswer, Failure> {
         let index = index % self.servers.len();
         let server = &self.servers[index];
         let deadline = Instant::now() + patience;
-        let mut request = self.request(server, call)?;
+        let mut request = self.request(server, call, name)?;
         if let Some(sender) = server.idle() {
             match exchange(server, index, sender, request, (deadline, patience)).await {
                 Exchange::Answered(answer) => return Ok(answer),
@@ -90,8 +108,9 @@ impl Client {
         }
     }
 
-    fn request(&self, server: &Server, call: &Call) -> Result<Request<Full<Bytes>>, Failure> {
-        let mut request = Request::builder().method(&call.method).uri(&call.path).header(header::HOST, server.host());
+    fn request(&self, server: &Server, call: &Call, name: &HeaderValue) -> Result<Request<Full<Bytes>>, Failure> {
+        let request = Request::builder().method(&call.method).uri(&call.path);
+        let mut request = request.header(header::HOST, server.host()).header(api::REQUEST_ID, name);
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }

@@ -1,5 +1,7 @@
 //! One call: attempts on all servers until an answer settles it or its time is up.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,11 +12,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::api::{self, Code, Problem};
+use crate::api;
 
 use super::attempt::{Failure, RawAnswer};
-use super::error::{Error, NotDone, Unknown};
-use super::meaning::{Meaning, meaning, wished};
+use super::certainty::{Course, Heard, Learned, Meaning, meaning, wished};
+use super::error::Error;
 use super::{Client, IdempotencyKey, backoff};
 
 /// What repeating a call may do. Every call of this client may be repeated.
@@ -22,8 +24,10 @@ use super::{Client, IdempotencyKey, backoff};
 pub enum Effect {
     /// Nothing moves.
     Read,
-    /// Something moves, once, however often it is sent: it carries a key, or is so by nature.
+    /// Something moves, and the same again moves nothing more, whenever it is sent.
     Write,
+    /// Something moves, once, for as long as the cluster remembers the idempotency keys that it carries.
+    Keyed,
 }
 
 /// A call, ready to be sent any number of times with the same bytes.
@@ -58,6 +62,8 @@ pub const PATIENCE: Duration = Duration::from_secs(3);
 /// Longest wait for one answer, in an attempt or at once for what takes a node long.
 /// Source: a node's own limit of 10 s for a request, and the way.
 pub const PATIENCE_MAX: Duration = Duration::from_secs(12);
+/// What the key window is taken for where nobody has told it. Source: a cluster with a shorter one cannot be made.
+const WINDOW_MIN: Duration = Duration::from_secs(1);
 
 impl Call {
     pub fn get(path: impl Into<String>) -> Call {
@@ -89,6 +95,13 @@ impl Call {
     pub fn keyed(mut self, key: &IdempotencyKey) -> Call {
         self.headers.push((HeaderName::from_static(api::IDEMPOTENCY_KEY), key.header()));
         self.key = Some(key.clone());
+        self.keyed_within()
+    }
+
+    /// With idempotency keys in its body.
+    #[must_use]
+    pub fn keyed_within(mut self) -> Call {
+        self.effect = Effect::Keyed;
         self
     }
 
@@ -108,61 +121,158 @@ impl Call {
 }
 
 impl Client {
+    /// Sends `call` and reads its answer as `T`.
+    pub async fn fetch<T: DeserializeOwned>(&self, call: &Call) -> Result<Answer<T>, Error> {
+        self.fetch_matching(call, |_| true).await
+    }
+
+    /// The same for an answer that shows what it belongs to: `is_ours` says whether that is this call.
+    pub(super) async fn fetch_matching<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        is_ours: impl Fn(&T) -> bool,
+    ) -> Result<Answer<T>, Error> {
+        let read = |raw: &RawAnswer| {
+            let value: T = read_json(raw)?;
+            if is_ours(&value) { Ok(value) } else { Err("the answer is one to something else".to_owned()) }
+        };
+        self.pursue(call, read).await.map(|(answer, _)| answer)
+    }
+
+    /// Sends `call` and reads its answer as `T`, with the answer as it came.
+    #[cfg(feature = "program")]
+    pub(crate) async fn fetch_raw<T: DeserializeOwned>(&self, call: &Call) -> Result<(T, RawAnswer), Error> {
+        self.pursue(call, read_json).await.map(|(answer, raw)| (answer.value, raw))
+    }
+
+    /// Sends `call` to server `index` alone, once, and reads its answer as `T`; with the node that gave it.
+    #[cfg(feature = "program")]
+    pub(crate) async fn fetch_once<T: DeserializeOwned>(
+        &self,
+        index: usize,
+        call: &Call,
+        patience: Duration,
+    ) -> Result<Meaning<Answer<T>>, super::Failure> {
+        let raw = self.attempt(index, call, patience).await?;
+        Ok(meaning(call, &raw, |raw| read_json(raw).map(|value| answer(raw, 1, value))))
+    }
+
+    /// Sends `call`, whose answer has no body.
+    pub(super) async fn fetch_nothing(&self, call: &Call) -> Result<Answer<()>, Error> {
+        let read = |raw: &RawAnswer| if raw.body.is_empty() { Ok(()) } else { Err("the answer has a body".to_owned()) };
+        self.pursue(call, read).await.map(|(answer, _)| answer)
+    }
+
     /// Sends `call` until an answer settles it, over all servers, within the client's time-out.
-    pub async fn send(&self, call: &Call) -> Result<(RawAnswer, u32), Error> {
-        let deadline = Instant::now() + self.timeout;
-        let first = self.current.load(std::sync::atomic::Ordering::Relaxed);
-        let mut course = Course::default();
+    async fn pursue<T>(
+        &self,
+        call: &Call,
+        read: impl Fn(&RawAnswer) -> Result<T, String>,
+    ) -> Result<(Answer<T>, RawAnswer), Error> {
+        let mut course = Course::new(Instant::now() + self.timeout);
+        let first = self.current.load(Ordering::Relaxed);
         loop {
-            let index = first.wrapping_add(course.attempts as usize) % self.servers.len();
-            let patience = call.patience.saturating_mul(1 << course.attempts.min(4)).min(PATIENCE_MAX);
-            let patience = patience.min(deadline.saturating_duration_since(Instant::now()));
-            course.attempts += 1;
-            let mut pause = backoff::pause(course.attempts, self.servers.len());
-            let renamed = (planted("client-repeats-under-new-key") && course.attempts > 1).then(|| call.renamed());
-            match self.attempt(index, renamed.as_ref().unwrap_or(call), patience).await {
-                Ok(answer) => match meaning(&answer) {
-                    Meaning::Done => {
-                        self.current.store(index, std::sync::atomic::Ordering::Relaxed);
-                        return Ok((answer, course.attempts));
-                    }
-                    Meaning::Refused(problem) => return Err(course.refused(call, problem)),
-                    Meaning::NotYet(problem) => {
-                        pause = pause.max(wished(&answer, &problem));
-                        course.heard(problem);
-                    }
-                    Meaning::Unknown(problem) => {
-                        course.may_be_done = true;
-                        course.heard(problem);
-                    }
+            let index = first.wrapping_add(course.turns as usize) % self.servers.len();
+            course.turns += 1;
+            let mut pause = backoff::pause(course.turns, self.servers.len());
+            match self.may_send(call, index, &mut course).await {
+                MaySend::Until(until) => match self.attempt_until(until, call, index, &mut course, &read).await {
+                    ControlFlow::Break(ended) => return ended,
+                    ControlFlow::Continue(wish) => pause = pause.max(wish),
                 },
-                Err(failure) => {
-                    course.untrusted = if matches!(failure, Failure::Untrusted(_)) { course.untrusted + 1 } else { 0 };
-                    course.may_be_done |= failure.may_be_done();
-                    course.problem = None;
-                    course.detail = failure.to_string();
-                }
+                MaySend::NotYet => {}
+                MaySend::Never => return Err(course.out_of_time(call)),
             }
             // Each of them in its turn: no time makes another certificate of it.
-            if course.untrusted >= self.servers.len() || Instant::now() + pause >= deadline {
+            if course.untrusted >= self.servers.len() || Instant::now() + pause >= course.deadline {
                 return Err(course.out_of_time(call));
             }
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// Sends `call` and reads its answer as `T`.
-    pub async fn fetch<T: DeserializeOwned>(&self, call: &Call) -> Result<Answer<T>, Error> {
-        let (raw, attempts) = self.send(call).await?;
-        let value = serde_json::from_slice(&raw.body).map_err(|error| unreadable(call, attempts, &error))?;
-        Ok(answer(&raw, attempts, value))
+    /// Whether `call` may be sent (again). What may have been done is repeated only while its key is surely remembered: for
+    /// half of the key window, which is learned here where it is not known.
+    async fn may_send(&self, call: &Call, index: usize, course: &mut Course) -> MaySend {
+        let (Effect::Keyed, Some(since)) = (call.effect, course.may_be_done_since) else {
+            return MaySend::Until(course.deadline);
+        };
+        let window = match self.learn_key_window(index, PATIENCE.min(course.left())).await {
+            Learned::Window(window) => window,
+            Learned::Refused(problem) => {
+                course.hear(problem.into());
+                return MaySend::Never;
+            }
+            Learned::NotNow(why) => {
+                let until = course.deadline.min(since + WINDOW_MIN / 2);
+                if Instant::now() < until {
+                    return MaySend::Until(until);
+                }
+                course.not_repeated = Some(format!("how long keys are remembered could not be learned: {why}"));
+                return MaySend::NotYet;
+            }
+        };
+        course.deadline = course.deadline.min(since + window / 2);
+        course.key_window = Some(window);
+        if course.left().is_zero() { MaySend::Never } else { MaySend::Until(course.deadline) }
     }
 
-    /// Sends `call`, whose answer has no body.
-    pub(super) async fn fetch_nothing(&self, call: &Call) -> Result<Answer<()>, Error> {
-        let (raw, attempts) = self.send(call).await?;
-        Ok(answer(&raw, attempts, ()))
+    /// One attempt, which ends by then. Breaks with the call's end, or goes on with how long the server asks to wait.
+    async fn attempt_until<T>(
+        &self,
+        until: Instant,
+        call: &Call,
+        index: usize,
+        course: &mut Course,
+        read: impl Fn(&RawAnswer) -> Result<T, String>,
+    ) -> ControlFlow<Result<(Answer<T>, RawAnswer), Error>, Duration> {
+        let started = Instant::now();
+        let patience = call.patience.saturating_mul(1 << course.attempts.min(4)).min(PATIENCE_MAX);
+        let patience = patience.min(until.saturating_duration_since(started));
+        course.attempts += 1;
+        let renamed = (planted("client-repeats-under-new-key") && course.attempts > 1).then(|| call.renamed());
+        let raw = match self.attempt(index, renamed.as_ref().unwrap_or(call), patience).await {
+            Ok(raw) => raw,
+            Err(failure) => {
+                if failure.may_be_done() {
+                    course.may_be_done_since.get_or_insert(started);
+                }
+                course.untrusted = if matches!(failure, Failure::Untrusted(_)) { course.untrusted + 1 } else { 0 };
+                course.hear(Heard::of(failure.to_string()));
+                return ControlFlow::Continue(Duration::ZERO);
+            }
+        };
+        course.untrusted = 0;
+        match meaning(call, &raw, read) {
+            Meaning::Done(value) => {
+                self.current.store(index, Ordering::Relaxed);
+                ControlFlow::Break(Ok((answer(&raw, course.attempts, value), raw)))
+            }
+            Meaning::Refused(problem) => ControlFlow::Break(Err(course.refused(call, problem))),
+            Meaning::NotYet(heard) => {
+                let wish = wished(&raw, &heard);
+                course.hear(heard);
+                ControlFlow::Continue(wish)
+            }
+            Meaning::Unknown(heard) => {
+                course.may_be_done_since.get_or_insert(started);
+                course
+                    .hear(Heard { detail: format!("{}: {}", self.servers[index].authority(), heard.detail), ..heard });
+                ControlFlow::Continue(Duration::ZERO)
+            }
+        }
     }
+}
+
+enum MaySend {
+    /// Now, but no later than then.
+    Until(Instant),
+    NotYet,
+    Never,
+}
+
+fn read_json<T: DeserializeOwned>(raw: &RawAnswer) -> Result<T, String> {
+    serde_json::from_slice(&raw.body).map_err(|error| format!("the answer is not what was asked for: {error}"))
 }
 
 fn answer<T>(raw: &RawAnswer, attempts: u32, value: T) -> Answer<T> {
@@ -172,86 +282,5 @@ fn answer<T>(raw: &RawAnswer, attempts: u32, value: T) -> Answer<T> {
         applied: raw.number(api::APPLIED).unwrap_or(0),
         node: raw.number(api::NODE).unwrap_or(0),
         attempts,
-    }
-}
-
-/// What is known of a call so far.
-#[derive(Debug, Default)]
-struct Course {
-    attempts: u32,
-    /// Some attempt may have been done.
-    may_be_done: bool,
-    /// Attempts in a row that found nobody to trust.
-    untrusted: usize,
-    problem: Option<Box<Problem>>,
-    detail: String,
-}
-
-impl Course {
-    fn heard(&mut self, problem: Box<Problem>) {
-        self.detail = format!("{}: {}", problem.code.as_str(), problem.detail);
-        self.problem = Some(problem);
-    }
-
-    /// A refusal that is decided before a key is looked up leaves open what became of an earlier attempt.
-    fn refused(mut self, call: &Call, problem: Box<Problem>) -> Error {
-        let looked_up = match problem.code {
-            Code::Unauthenticated | Code::Forbidden | Code::MethodNotAllowed | Code::Internal => false,
-            Code::InvalidRequest
-            | Code::IdempotencyKeyMissing
-            | Code::NotFound
-            | Code::InsufficientCredit
-            | Code::SellerSuspended
-            | Code::CreditRequestDecided
-            | Code::ChargeReversed
-            | Code::LimitExceeded
-            | Code::NameTaken
-            | Code::LastAdminKey
-            | Code::TooLarge
-            | Code::UnsupportedMediaType
-            | Code::RateLimited
-            | Code::IdempotencyKeyReused
-            | Code::NoLeader
-            | Code::Overloaded
-            | Code::Behind
-            | Code::DiskFull
-            | Code::OutcomeUnknown => true,
-        };
-        if self.may_be_done && call.effect == Effect::Write && !looked_up {
-            self.heard(problem);
-            return self.out_of_time(call);
-        }
-        Error::Refused(problem)
-    }
-
-    fn out_of_time(self, call: &Call) -> Error {
-        let Course { attempts, may_be_done, untrusted, problem, detail } = self;
-        match (call.effect, may_be_done) {
-            (Effect::Write, true) => Error::OutcomeUnknown(Unknown { attempts, key: call.key.clone(), detail }),
-            (Effect::Write, false) | (Effect::Read, _) => {
-                Error::NotDone(NotDone { attempts, problem, untrusted: untrusted > 0, detail })
-            }
-        }
-    }
-}
-
-fn unreadable(call: &Call, attempts: u32, error: &serde_json::Error) -> Error {
-    let detail = format!("the answer is not readable: {error}");
-    let course = Course { attempts, may_be_done: true, detail, ..Course::default() };
-    course.out_of_time(call)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_before_the_key_is_looked_up_does_not_settle_an_earlier_attempt() {
-        let call = Call::post("/v1/charges");
-        let after_unknown = || Course { may_be_done: true, ..Course::default() };
-        let of = |code| Box::new(Problem::new(code, "so"));
-        assert!(matches!(after_unknown().refused(&call, of(Code::Unauthenticated)), Error::OutcomeUnknown(_)));
-        assert!(matches!(after_unknown().refused(&call, of(Code::InsufficientCredit)), Error::Refused(_)));
-        assert!(matches!(Course::default().refused(&call, of(Code::Unauthenticated)), Error::Refused(_)));
     }
 }

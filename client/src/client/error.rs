@@ -1,6 +1,7 @@
 //! Why a call brought nothing: refused, certainly not done, or unknown. There is no fourth.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::api::Problem;
 
@@ -34,9 +35,12 @@ pub struct NotDone {
 /// A write without a known end.
 #[derive(Debug, Clone)]
 pub struct Unknown {
+    /// 0 where they were not counted.
     pub attempts: u32,
     /// The key to make it again under; `None` where the call is harmless to repeat without.
     pub key: Option<IdempotencyKey>,
+    /// How long the cluster remembers that key after the first attempt, where it has told.
+    pub key_window: Option<Duration>,
     pub detail: String,
 }
 
@@ -59,11 +63,26 @@ impl fmt::Display for NotDone {
 
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({} {})", self.detail, self.attempts, attempts(self.attempts))?;
-        match &self.key {
-            Some(key) => write!(f, "; again under the key {key} to learn"),
-            None => f.write_str("; again to learn"),
+        f.write_str(&self.detail)?;
+        if self.attempts > 0 {
+            write!(f, " ({} {})", self.attempts, attempts(self.attempts))?;
         }
+        match (&self.key, self.key_window) {
+            (Some(key), Some(window)) => {
+                write!(f, "; again under the key {key}, within {}, to learn", spelled(window))
+            }
+            (Some(key), None) => write!(f, "; again under the key {key} to learn"),
+            (None, _) => f.write_str("; again to learn"),
+        }
+    }
+}
+
+/// A window as people say it.
+pub(crate) fn spelled(window: Duration) -> String {
+    match window.as_secs() {
+        seconds if seconds >= 3_600 && seconds % 3_600 == 0 => format!("{} h", seconds / 3_600),
+        seconds if seconds >= 60 && seconds % 60 == 0 => format!("{} min", seconds / 60),
+        seconds => format!("{seconds} s"),
     }
 }
 

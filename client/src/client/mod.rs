@@ -4,6 +4,10 @@
 //! whose outcome is unknown is repeated, on any server, without moving money twice. What a caller gets is an answer, or
 //! an [`Error`] that says which of the three it is: refused, certainly not done, or unknown.
 //!
+//! Only a node's own answer is certain: it has `Etebar-Node`, a "no" is a problem with a known code, a "yes" is what was
+//! asked for. Whatever else comes back (a proxy's page, a cached answer) leaves the outcome unknown. A key is repeated for
+//! half of the time for which the cluster remembers it; after that, what became of it is for a person to look up.
+//!
 //! ```no_run
 //! # async fn sell() -> Result<(), Box<dyn std::error::Error>> {
 //! use etebar::api::NewCharge;
@@ -26,12 +30,12 @@
 mod attempt;
 mod backoff;
 mod call;
+mod certainty;
 mod charges;
 mod endpoint;
 mod endpoints;
 mod error;
 mod idempotency;
-mod meaning;
 mod pager;
 mod query;
 mod reads;
@@ -41,11 +45,15 @@ mod tls;
 
 pub use attempt::{Failure, RawAnswer};
 pub use call::{Answer, Call, Effect};
+#[cfg(feature = "program")]
+pub(crate) use certainty::Meaning;
 pub use endpoint::BadServer;
 #[cfg(not(feature = "program"))]
 use endpoint::Endpoint;
 #[cfg(feature = "program")]
 pub(crate) use endpoint::{Endpoint, Stream};
+#[cfg(feature = "program")]
+pub(crate) use error::spelled;
 pub use error::{Error, NotDone, Unknown};
 pub use idempotency::{BadKey, IdempotencyKey};
 pub use pager::Pager;
@@ -60,6 +68,7 @@ use std::time::Duration;
 
 use hyper::header::HeaderValue;
 
+use certainty::KeyWindow;
 use server::Server;
 #[cfg(not(feature = "simulation"))]
 use tls::Trust;
@@ -80,6 +89,8 @@ pub struct Client {
     /// `Bearer KEY`, marked as sensitive; `None` asks without a key.
     authorization: Option<HeaderValue>,
     timeout: Duration,
+    /// As far as the cluster has told; shared like the connections.
+    key_window: Arc<KeyWindow>,
 }
 
 impl Client {
@@ -93,6 +104,7 @@ impl Client {
             current: Arc::new(AtomicUsize::new(0)),
             authorization: None,
             timeout: DEFAULT_TIMEOUT,
+            key_window: Arc::default(),
         };
         none.at(servers)
     }
@@ -124,7 +136,9 @@ impl Client {
         if servers.is_empty() {
             return Err(BadServer::None);
         }
-        Ok(Client { servers: servers.into(), current: Arc::new(AtomicUsize::new(0)), ..self.clone() })
+        // Other servers may be of another cluster, whose key window is another.
+        let key_window = Arc::default();
+        Ok(Client { servers: servers.into(), current: Arc::new(AtomicUsize::new(0)), key_window, ..self.clone() })
     }
 
     #[cfg(not(feature = "simulation"))]

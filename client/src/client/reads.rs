@@ -119,7 +119,9 @@ impl Client {
 
     /// The cluster as the asked node sees it.
     pub async fn cluster(&self) -> Result<Answer<ClusterStatus>, Error> {
-        self.fetch(&Call::get("/v1/cluster")).await
+        let answer: Answer<ClusterStatus> = self.fetch(&Call::get("/v1/cluster")).await?;
+        self.key_window.learn(&answer.value);
+        Ok(answer)
     }
 
     /// The asked replica's digest, now or at a recent position.

@@ -1,7 +1,7 @@
 //! What to do next where a verb ended without success: one place for every kind of "no".
 
 use crate::api::{self, Code, SHOWN_CHARS};
-use crate::client::Error;
+use crate::client::{Error, spelled};
 
 use super::stop::Stop;
 
@@ -33,8 +33,10 @@ pub(super) fn of(stop: &Stop) -> Option<String> {
         }),
         Stop::Call(Error::OutcomeUnknown(_)) => Some("send the same again, under the same key: that tells".to_owned()),
         Stop::Advised { text: _, hint, code: _ } => Some(hint.clone()),
+        Stop::Unreported(unreported) => unreported.hint().map(str::to_owned),
         Stop::Usage(_) => Some("`etebar --help` lists the verbs, `etebar VERB --help` shows an example".to_owned()),
         Stop::Local(_) => None,
+        Stop::Unprinted(_) => Some("make room, or print it elsewhere, and ask again: nothing moved".to_owned()),
         Stop::Unproven(_) => {
             Some("run it again once every member answers: `etebar cluster status` shows them".to_owned())
         }
@@ -55,12 +57,21 @@ pub(super) fn with(stop: &Stop, called: &Called) -> Option<String> {
         }
         Stop::Call(Error::OutcomeUnknown(unknown)) => {
             let again = called.again(unknown.key.as_ref().map(|key| key.as_str()));
-            Some(format!("this tells what became of it, and moves nothing twice: {again}"))
+            let within = match unknown.key_window {
+                Some(window) if unknown.key.is_some() => format!(" within {}", spelled(window)),
+                Some(_) | None => String::new(),
+            };
+            Some(format!("this tells what became of it, and moves nothing twice{within}: {again}"))
         }
+        Stop::Unreported(unreported) => of(stop).or_else(|| {
+            let again = called.again(unreported.key());
+            Some(format!("this shows it again, and moves nothing: {again}"))
+        }),
         Stop::Call(Error::Refused(_) | Error::NotDone(_))
         | Stop::Advised { .. }
         | Stop::Usage(_)
         | Stop::Local(_)
+        | Stop::Unprinted(_)
         | Stop::Unproven(_)
         | Stop::Broken(_) => of(stop),
     }

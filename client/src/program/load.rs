@@ -19,6 +19,7 @@ use crate::api::{AmountIn, NewCharge};
 use crate::client::{Client, Error, IdempotencyKey};
 
 use super::arguments::Load;
+use super::done::Done;
 use super::output::{count, sheet};
 use super::paint::Cell;
 use super::provision::{self, Credit, Provisioned};
@@ -61,7 +62,12 @@ pub(super) async fn run(session: &Session, load: Load) -> Result<(), Stop> {
     let options = OpenOptions::new().create(true).append(true).open(record);
     let file = options.map_err(|error| Stop::local(format!("{}: {error}", record.display())))?;
     let report = drive(session, &load, &sellers, file).await?;
-    session.output.either(&report, || report.shown())?;
+    let printed = session.output.answer(&report, || report.shown());
+    let done = || {
+        let what = format!("{} charges are done and recorded in {}", report.acknowledged, record.display());
+        Done::new(what).hint("the record has each key and answer: `etebar prove --record FILE` proves them")
+    };
+    session.reported(printed, done)?;
     match report.unanswered {
         0 => Ok(()),
         some => Err(Stop::Unproven(format!("{some} charges got no answer"))),
@@ -71,15 +77,21 @@ pub(super) async fn run(session: &Session, load: Load) -> Result<(), Stop> {
 /// Makes sellers and writes them to the file, for its owner's eyes alone.
 async fn prepare(session: &Session, sellers: u32, load: &Load) -> Result<(), Stop> {
     let made = provision::sellers(&session.client, sellers, Credit::Amount(load.credit), "load").await?;
-    let failed = |error: std::io::Error| Stop::local(format!("{}: {error}", load.sellers_file.display()));
-    let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&load.sellers_file);
-    let mut file = BufWriter::new(file.map_err(failed)?);
-    for seller in &made.sellers {
-        let line = serde_json::to_string(seller).map_err(|error| Stop::local(error.to_string()))?;
-        writeln!(file, "{line}").map_err(failed)?;
-    }
-    file.flush().map_err(failed)?;
-    session.output.remark(&format!("{sellers} sellers are in {}", Cell::from(load.sellers_file.display().to_string())))
+    let path = Cell::from(load.sellers_file.display().to_string());
+    let write = || -> std::io::Result<()> {
+        let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&load.sellers_file)?;
+        let mut file = BufWriter::new(file);
+        for seller in &made.sellers {
+            writeln!(file, "{}", serde_json::to_string(seller)?)?;
+        }
+        file.flush()
+    };
+    write().map_err(|error| {
+        let hint = "their keys' secrets are lost: `etebar keys list` shows them as load-…, `etebar keys revoke ID` revokes one";
+        Done::new(format!("{sellers} sellers and their API keys exist")).hint(hint).unreported(format!("{path}: {error}"))
+    })?;
+    let done = || Done::new(format!("{sellers} sellers exist")).hint(format!("their keys are in {path}"));
+    session.reported(session.output.end(&format!("{sellers} sellers are in {path}")), done)
 }
 
 fn read_sellers(path: &Path) -> Result<Vec<Provisioned>, Stop> {
@@ -137,7 +149,10 @@ async fn drive(session: &Session, load: &Load, sellers: &Arc<Vec<Provisioned>>, 
 
 /// Writes lines as they come, and counts them.
 async fn write(file: File, mut lines: mpsc::Receiver<Line>) -> Result<Report, Stop> {
-    let failed = |error: std::io::Error| Stop::local(format!("the record: {error}"));
+    let failed = |error: std::io::Error| {
+        let hint = "what the record lacks is in the journal: `etebar journal --all`, `etebar verify`";
+        Done::new("charges are done").hint(hint).unreported(format!("the record: {error}"))
+    };
     let mut file = BufWriter::with_capacity(64 * 1024, file);
     let mut report = Report::default();
     let mut last_ms = None;
@@ -184,8 +199,9 @@ impl Worker {
         Ok(())
     }
 
-    /// Sends a charge until it is answered, and records the answer; whether it was charged.
+    /// Sends a charge until it is answered, or its key may be forgotten, and records the answer; whether it was charged.
     async fn pursue(&self, charge: &NewCharge<'_>, key: &IdempotencyKey) -> Result<bool, Stop> {
+        let began = Instant::now();
         let mut line = Line {
             key: key.to_string(),
             seller: self.seller.seller_id,
@@ -217,7 +233,8 @@ impl Worker {
                 Err(Error::NotDone(not_done)) => line.attempts += not_done.attempts,
                 Err(Error::OutcomeUnknown(unknown)) => line.attempts += unknown.attempts,
             }
-            if self.over.get().is_some_and(|over| over.elapsed() > GRACE) {
+            let over = self.over.get().is_some_and(|over| over.elapsed() > GRACE);
+            if over || self.client.key_window().is_some_and(|window| began.elapsed() > window / 2) {
                 break;
             }
         }

@@ -1,12 +1,13 @@
 //! The program `etebar`: the HTTP API from a shell, for sellers, admins, operators and testers.
 //!
 //! Tables for people, JSON for programs with `--json`. Exit codes: 0 success, 1 refused, 2 wrong usage, 3 no node
-//! answers or the outcome is unknown, 4 a promise was found broken.
+//! answers, the outcome is unknown, or the answer could not be printed, 4 a promise was found broken.
 
 mod arguments;
 mod bench;
 mod books;
 mod completions;
+mod done;
 mod hint;
 mod import;
 mod lists;
@@ -24,6 +25,7 @@ mod verbs;
 mod verify;
 mod watch;
 
+use std::io::ErrorKind::BrokenPipe;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -32,7 +34,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::api::{self, SHOWN_CHARS};
 
-use arguments::{Arguments, Charges, Verb};
+use arguments::{Arguments, Verb};
 use hint::Called;
 use output::Output;
 use stop::Stop;
@@ -75,17 +77,22 @@ fn usage(mut error: clap::Error) -> ExitCode {
     }
     let plain = error.render().to_string();
     let harmless = api::shown_lines(&plain, stop::LINE_CHARS, HELP_LINES);
-    // There is no one left to tell where even this cannot be printed.
-    if harmless == plain {
-        drop(error.print());
+    let printed = if harmless == plain {
+        error.print()
     } else if error.use_stderr() {
-        let _ = write!(std::io::stderr().lock(), "{harmless}");
+        write!(std::io::stderr().lock(), "{harmless}")
     } else {
-        let _ = write!(std::io::stdout().lock(), "{harmless}");
-    }
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ => ExitCode::from(stop::WRONG_USAGE),
+        write!(std::io::stdout().lock(), "{harmless}")
+    };
+    match (error.kind(), printed) {
+        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, Err(why)) if why.kind() != BrokenPipe => {
+            let stop = Stop::Unprinted(why.to_string());
+            output::complain(&format!("etebar: {stop}"));
+            ExitCode::from(stop.exit_code())
+        }
+        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => ExitCode::SUCCESS,
+        // There is no one left to tell where even this cannot be printed.
+        (_, _) => ExitCode::from(stop::WRONG_USAGE),
     }
 }
 
@@ -96,17 +103,5 @@ fn on_runtime(arguments: Arguments, output: Output) -> Result<(), Stop> {
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder.enable_all().build().map_err(|error| Stop::local(format!("no runtime: {error}")))?;
-    // These end by themselves when they are interrupted: they first wait for what is under way.
-    if matches!(arguments.verb, Verb::Charges(Charges::Import(_)) | Verb::Load(_)) {
-        return runtime.block_on(verbs::run(arguments, output));
-    }
-    runtime.block_on(async {
-        tokio::select! {
-            done = verbs::run(arguments, output) => done,
-            interrupted = tokio::signal::ctrl_c() => match interrupted {
-                Ok(()) => Err(Stop::local("interrupted")),
-                Err(error) => Err(Stop::local(format!("no signals: {error}"))),
-            },
-        }
-    })
+    runtime.block_on(verbs::run(arguments, output))
 }

@@ -1,6 +1,6 @@
 //! What goes to stdout (results) and to stderr (why there are none).
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 use serde::Serialize;
 use serde_json::json;
@@ -38,6 +38,18 @@ impl Output {
     /// `value` as JSON on one line, or `text` for people.
     pub(super) fn either(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Stop> {
         if self.json { self.json(value) } else { self.remark(&text()) }
+    }
+
+    /// The answer to a write: `value` as JSON on one line, or `text` for people. Whoever went away does not know what was
+    /// done, so that a closed pipe is an error here.
+    pub(super) fn answer(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> io::Result<()> {
+        let text = if self.json { serde_json::to_string(value)? } else { paint::shown(&text(), self.painted) };
+        put(&format!("{text}\n"))
+    }
+
+    /// The end of a write whose answer has no body, for people alone.
+    pub(super) fn end(&self, text: &str) -> io::Result<()> {
+        if self.json { Ok(()) } else { put(&format!("{text}\n")) }
     }
 
     /// `value` as JSON on one line.
@@ -82,6 +94,11 @@ impl Output {
             }),
             Stop::Usage(text) => json!({"code": "wrong_usage", "detail": text}),
             Stop::Local(text) => json!({"code": "failed", "detail": text}),
+            Stop::Unprinted(_) => json!({"code": "not_printed", "detail": stop.to_string()}),
+            Stop::Unreported(unreported) => json!({
+                "code": "done_not_printed", "detail": stop.to_string(), "id": unreported.id(),
+                "idempotency_key": unreported.key(),
+            }),
             Stop::Unproven(text) => json!({"code": "unproven", "detail": text}),
             Stop::Broken(text) => json!({"code": "broken_promise", "detail": text}),
             Stop::Advised { text, hint: _, code } => {
@@ -120,8 +137,8 @@ fn bounded(mut value: serde_json::Value) -> String {
 }
 
 /// A line on stderr. Where nobody reads it, the exit code still tells.
-fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+pub(super) fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// A line on stdout. A reader that went away (`| head`) has all that it wanted; the verb goes on, since its exit code may
@@ -130,14 +147,18 @@ fn line(text: &str) -> Result<(), Stop> {
     write(&format!("{text}\n")).map(drop)
 }
 
-/// Writes to stdout; false where nobody reads it any more.
+/// Writes what was read to stdout; false where nobody reads it any more.
 pub(super) fn write(text: &str) -> Result<bool, Stop> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match put(text) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Stop::local(format!("stdout: {error}"))),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Stop::Unprinted(error.to_string())),
     }
+}
+
+fn put(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
 /// Rows under a head; each column as wide as its widest cell. Columns named with a leading `>` are flush right.

@@ -45,12 +45,13 @@ pub(super) async fn run(session: &Session, files: &[PathBuf]) -> Result<(), Stop
     let inspection = inspect(&session.client, |entry| proof.observe(entry)).await?;
     proof.ask_for_unanswered(&session.client).await?;
     let report = proof.report(&inspection);
-    session.output.either(&report, || report.shown())?;
+    let printed = session.output.either(&report, || report.shown());
     if report.lost + report.doubled > 0 {
         let first = proof.fault.unwrap_or_default();
         return Err(Stop::Broken(format!("{} lost, {} doubled: {first}", report.lost, report.doubled)));
     }
-    verify::stop(&inspection.findings)
+    verify::stop(&inspection.findings)?;
+    printed
 }
 
 /// What the records say, and what the journal had of it.

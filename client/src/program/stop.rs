@@ -3,6 +3,8 @@
 use crate::api;
 use crate::client::{BadAuthority, BadKey, BadServer, Error};
 
+use super::done::Unreported;
+
 /// Exit code of wrong usage, as clap has it too.
 pub(super) const WRONG_USAGE: u8 = 2;
 /// Most characters of a line that is told. Source: a command that is repeated in a hint, with three long texts in it.
@@ -19,9 +21,15 @@ pub(super) enum Stop {
     /// The arguments make no sense.
     #[error("{0}")]
     Usage(String),
-    /// A file, a pipe, the system.
+    /// A file, the system.
     #[error("{0}")]
     Local(String),
+    /// What was asked for is known, and could not be printed.
+    #[error("the answer could not be printed: {0}")]
+    Unprinted(String),
+    /// What was asked for is done, and could not be printed.
+    #[error("{0}")]
+    Unreported(Box<Unreported>),
     /// A verb that knows best what to do next, and its exit code.
     #[error("{text}")]
     Advised { text: String, hint: String, code: u8 },
@@ -42,15 +50,20 @@ impl Stop {
         Stop::Local(text.into())
     }
 
-    /// What is told to people: others' words in it are escaped, and it is bounded. Only a verb that lists things has lines
-    /// of its own; it escapes what others wrote in them.
+    /// What is told to people: others' words in it are escaped, and it is bounded. Only a verb that lists things, and what was
+    /// done and not printed, has lines of its own; it escapes what others wrote in them.
     pub(super) fn told(&self) -> String {
         let text = self.to_string();
         match self {
-            Stop::Advised { text: _, hint: _, code: _ } => api::shown_lines(&text, LINE_CHARS, LINES),
-            Stop::Call(_) | Stop::Usage(_) | Stop::Local(_) | Stop::Unproven(_) | Stop::Broken(_) => {
-                api::shown(&text, LINE_CHARS).into_owned()
+            Stop::Advised { text: _, hint: _, code: _ } | Stop::Unreported(_) => {
+                api::shown_lines(&text, LINE_CHARS, LINES)
             }
+            Stop::Call(_)
+            | Stop::Usage(_)
+            | Stop::Local(_)
+            | Stop::Unprinted(_)
+            | Stop::Unproven(_)
+            | Stop::Broken(_) => api::shown(&text, LINE_CHARS).into_owned(),
         }
     }
 
@@ -58,7 +71,10 @@ impl Stop {
         match self {
             Stop::Call(Error::Refused(_)) | Stop::Local(_) => 1,
             Stop::Usage(_) => WRONG_USAGE,
-            Stop::Call(Error::NotDone(_) | Error::OutcomeUnknown(_)) | Stop::Unproven(_) => 3,
+            Stop::Call(Error::NotDone(_) | Error::OutcomeUnknown(_))
+            | Stop::Unproven(_)
+            | Stop::Unprinted(_)
+            | Stop::Unreported(_) => 3,
             Stop::Broken(_) => 4,
             Stop::Advised { text: _, hint: _, code } => *code,
         }

@@ -39,8 +39,9 @@ pub(super) async fn run(session: &Session) -> Result<(), Stop> {
         members: inspection.members,
         promises: lines.collect(),
     };
-    session.output.either(&report, || shown(&inspection))?;
-    stop(&inspection.findings)
+    let printed = session.output.either(&report, || shown(&inspection));
+    stop(&inspection.findings)?;
+    printed
 }
 
 fn shown(inspection: &Inspection) -> String {

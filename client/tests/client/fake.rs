@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A request as it came.
@@ -17,7 +18,7 @@ pub struct Asked {
 /// What to do about a request.
 #[derive(Debug, Clone)]
 pub enum Reaction {
-    /// Status, head lines, body.
+    /// Status, head lines, body; as node 1 gives it, unless a line names another.
     Answer(u16, Vec<&'static str>, String),
     /// The same, and the connection is closed without saying so.
     AnswerAndClose(u16, String),
@@ -31,7 +32,11 @@ pub enum Reaction {
 pub struct Fake {
     pub url: String,
     asked: Arc<Mutex<Vec<Asked>>>,
+    forgets_cluster: bool,
 }
+
+/// How the key window is asked for.
+const CLUSTER: &str = "GET /v1/cluster";
 
 impl Fake {
     /// `react` is given each request and how many came before it.
@@ -46,12 +51,27 @@ impl Fake {
                 std::thread::spawn(move || serve(stream, &log, &*react));
             }
         });
-        Fake { url, asked }
+        Fake { url, asked, forgets_cluster: false }
+    }
+
+    /// The same, as a node whose cluster remembers keys for a day: it answers that question by itself, and remembers it not.
+    pub fn node(react: impl Fn(&Asked, usize) -> Reaction + Send + Sync + 'static) -> Fake {
+        let before = AtomicUsize::new(0);
+        let mut fake = Fake::start(move |asked, _| {
+            if asked.line == CLUSTER {
+                let body = r#"{"leader":1,"term":1,"applied":9,"version":"0","members":[],"key_window_seconds":86400}"#;
+                return Reaction::Answer(200, vec![], body.to_owned());
+            }
+            react(asked, before.fetch_add(1, Ordering::SeqCst))
+        });
+        fake.forgets_cluster = true;
+        fake
     }
 
     /// All requests so far.
     pub fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+        let asked = self.asked.lock().unwrap().clone();
+        asked.into_iter().filter(|asked| !self.forgets_cluster || asked.line != CLUSTER).collect()
     }
 }
 
@@ -77,6 +97,9 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Asked>>, react: &dyn Fn(&Asked, usiz
         let kind = if status < 400 { "application/json" } else { "application/problem+json" };
         let mut head = format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n", body.len());
         lines.iter().for_each(|line| head.push_str(&format!("{line}\r\n")));
+        if !lines.iter().any(|line| line.starts_with("etebar-node: ")) {
+            head.push_str("etebar-node: 1\r\n");
+        }
         if write!(writer, "{head}\r\n{body}").is_err() || close {
             return;
         }

@@ -48,7 +48,7 @@ async fn a_replay_says_so() {
 
 #[tokio::test]
 async fn a_broken_connection_is_retried_under_the_same_key() {
-    let fake = Fake::start(|_, before| if before < 2 { Reaction::Break } else { answered() });
+    let fake = Fake::node(|_, before| if before < 2 { Reaction::Break } else { answered() });
     let answer = client(&[&fake.url]).charge(&charge(), &key()).await.unwrap();
     assert_eq!(answer.attempts, 3);
     let asked = fake.asked();
@@ -68,7 +68,7 @@ async fn another_server_is_asked_where_one_is_down_or_has_no_leader() {
 
 #[tokio::test]
 async fn a_504_is_retried_under_the_same_key_until_it_is_settled() {
-    let fake = Fake::start(|_, before| if before == 0 { refused("outcome_unknown", 504) } else { answered() });
+    let fake = Fake::node(|_, before| if before == 0 { refused("outcome_unknown", 504) } else { answered() });
     assert_eq!(client(&[&fake.url]).charge(&charge(), &key()).await.unwrap().attempts, 2);
     assert_eq!(fake.asked()[0].key, fake.asked()[1].key);
 }
@@ -83,7 +83,7 @@ async fn a_decided_refusal_is_final() {
 
 #[tokio::test]
 async fn a_revoked_key_after_a_broken_attempt_leaves_the_outcome_unknown() {
-    let fake = Fake::start(|_, before| if before == 0 { Reaction::Break } else { refused("unauthenticated", 401) });
+    let fake = Fake::node(|_, before| if before == 0 { Reaction::Break } else { refused("unauthenticated", 401) });
     let error = client(&[&fake.url]).charge(&charge(), &key()).await.unwrap_err();
     assert!(matches!(&error, Error::OutcomeUnknown(unknown) if unknown.key == Some(key())), "{error}");
 }
@@ -98,7 +98,7 @@ async fn what_no_server_took_is_certainly_not_done() {
 
 #[tokio::test]
 async fn silence_ends_at_the_deadline_with_an_unknown_outcome() {
-    let fake = Fake::start(|_, _| Reaction::Silence);
+    let fake = Fake::node(|_, _| Reaction::Silence);
     let client = client(&[&fake.url]).with_timeout(Duration::from_millis(400));
     let started = Instant::now();
     let error = client.charge(&charge(), &key()).await.unwrap_err();
@@ -115,7 +115,7 @@ async fn a_read_without_an_answer_is_never_unknown() {
 
 #[tokio::test]
 async fn a_connection_closed_while_idle_costs_no_attempt() {
-    let fake = Fake::start(|_, _| Reaction::AnswerAndClose(201, CHARGE.to_owned()));
+    let fake = Fake::node(|_, _| Reaction::AnswerAndClose(201, CHARGE.to_owned()));
     let client = client(&[&fake.url]);
     for _ in 0..20 {
         let answer = client.charge(&charge(), &key()).await.unwrap();

@@ -81,7 +81,7 @@ fn no_answer_exits_with_3() {
 
 #[test]
 fn an_unknown_outcome_exits_with_3_and_names_the_key() {
-    let fake = Fake::start(|_, _| Reaction::Break);
+    let fake = Fake::node(|_, _| Reaction::Break);
     let arguments = ["--timeout", "300ms", "--json", "charge", "09123456789", "5", "--idempotency-key", "order-17"];
     let output = etebar(&fake.url, &arguments);
     let stated: Value = serde_json::from_str(&err(&output)).unwrap();
@@ -110,7 +110,7 @@ fn every_no_says_what_to_do_next() {
 
 #[test]
 fn an_unknown_outcome_tells_the_command_that_settles_it_without_the_secret() {
-    let fake = Fake::start(|_, _| Reaction::Break);
+    let fake = Fake::node(|_, _| Reaction::Break);
     let output = etebar(&fake.url, &["--timeout", "300ms", "--key", "etb_secret", "charge", "0912 345 6789", "5"]);
     let said = err(&output);
     let hint = said.lines().last().unwrap();

@@ -53,12 +53,17 @@ fn verdicts(fake: &Fake) -> Vec<String> {
 }
 
 fn reviewing(fake: &Fake) -> Tmux {
+    reviewing_with(fake, "")
+}
+
+/// The same with these options.
+fn reviewing_with(fake: &Fake, options: &str) -> Tmux {
     let settings = [("ETEBAR_SERVER", fake.url.as_str()), ("ETEBAR_KEY", "etb_admin_x")];
     let terminal = Tmux::start((100, 40), &settings);
     terminal.command("stty -g > /dev/null; before=$(stty -g)");
     let program = env!("CARGO_BIN_EXE_etebar");
     terminal.command(&format!(
-        "clear; {program} credit-requests review; echo \"exit=$? same=$([ \"$before\" = \"$(stty -g)\" ] && echo yes)\""
+        "clear; {program} {options} credit-requests review; echo \"exit=$? same=$([ \"$before\" = \"$(stty -g)\" ] && echo yes)\""
     ));
     terminal.wait_for("? help >");
     terminal
@@ -137,6 +142,19 @@ fn a_verdict_counts_as_ours_where_only_its_first_answer_was_lost() {
         terminal.wait_for(closing);
         assert_eq!(verdicts(&fake).len(), lost + 1);
     }
+}
+
+#[test]
+fn a_verdict_without_an_answer_ends_it_with_3_and_names_the_request() {
+    let fake = reacting(request("pending", None, None), |_| Reaction::Break);
+    let terminal = reviewing_with(&fake, "--timeout 500ms");
+    terminal.keys(&["a"]);
+    terminal.wait_for("credit 1,000,000 to");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("the outcome is unknown");
+    terminal.keys(&["q"]);
+    let screen = terminal.wait_for("exit=3 same=yes");
+    assert!(screen.contains(&format!("credit-requests show {REQUEST}")), "{screen}");
 }
 
 #[test]

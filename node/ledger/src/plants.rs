@@ -4,7 +4,7 @@
 use crate::state::State;
 
 /// Each bug's name, and what it does.
-pub const PLANTS: [(&str, &str); 30] = [
+pub const PLANTS: [(&str, &str); 31] = [
     ("answer-before-flush", "appended entries are answered before they are synced"),
     ("append-not-flushed", "appended entries are not synced at all"),
     ("vote-not-flushed", "a vote is answered without a sync"),
@@ -30,6 +30,7 @@ pub const PLANTS: [(&str, &str); 30] = [
     ("refusal-forgotten", "a refusal is not remembered under its idempotency key"),
     ("client-repeats-under-new-key", "the client library repeats an attempt under another idempotency key"),
     ("client-forgets-attempts", "the client library takes an attempt whose connection broke for one that nobody heard"),
+    ("client-believes-strangers", "the client library takes a proxy's 503 for a node's word that nothing was done"),
     ("two-leaders-a-term", "a member votes again in a term for a candidate of a higher number"),
     ("two-clocks-are-a-majority", "a leader that hears fewer than three clocks stamps with its own as it is"),
     ("start-trusts-clock", "after a start ledger time is what the leader's clock says, before another is heard"),

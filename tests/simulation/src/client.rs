@@ -52,7 +52,11 @@ impl Session {
         let mut dice = Dice::new(plan.seed, 1_000 + id);
         let home = dice.between(1, plan.nodes);
         // The first ones open shops and do what HTTP shows no record of.
-        let caller = (id >= plan.sessions - plan.callers).then(|| Caller::new(plan.hosts(), home));
+        // The last one has a proxy in between.
+        let caller = match id {
+            id if id + 1 == plan.sessions => Some(Caller::behind_proxy(plan.hosts(), home)),
+            id => (id >= plan.sessions - plan.callers).then(|| Caller::new(plan.hosts(), home)),
+        };
         let (plan, book, market) = (plan.clone(), book.clone(), market.clone());
         Self { id, turn: 0, plan, book, market, dice, links: BTreeMap::new(), caller, home, position: 0 }
     }

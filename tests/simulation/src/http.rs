@@ -14,6 +14,7 @@ use ledger::{Action, Command, IdKind, Note, Phone, RecordNumber, Verdict};
 use crate::book::Outcome;
 use crate::door::Reply;
 use crate::host::name;
+use crate::proxy;
 use crate::shown::{Shown, Thing, Told, ids};
 
 /// Where members serve HTTP.
@@ -38,6 +39,13 @@ impl Caller {
     pub fn new(nodes: u64, home: u64) -> Self {
         let servers = (1..=nodes).map(|node| format!("http://{}:{PORT}", name(node)));
         let client = Client::new(servers).expect("the members have proper names");
+        Self(client.starting_at(home as usize - 1))
+    }
+
+    /// The same by way of the proxy.
+    pub fn behind_proxy(nodes: u64, home: u64) -> Self {
+        let servers = (1..=nodes).map(|node| format!("http://{}:{}", proxy::NAME, proxy::port(node)));
+        let client = Client::new(servers).expect("the proxy has a proper name");
         Self(client.starting_at(home as usize - 1))
     }
 

@@ -2,6 +2,7 @@
 
 use crate::faults::Undo;
 use crate::host::name;
+use crate::proxy;
 use crate::world::{SHOP, World};
 
 impl World<'_> {
@@ -63,7 +64,8 @@ impl World<'_> {
     pub fn end_loss(&mut self) {
         self.mended_ms = self.book.now_ms();
         self.sim.set_fail_rate(0.0);
-        let names: Vec<String> = (1..=self.plan.hosts()).map(name).chain([SHOP.to_owned()]).collect();
+        let names: Vec<String> =
+            (1..=self.plan.hosts()).map(name).chain([SHOP, proxy::NAME].map(str::to_owned)).collect();
         for (place, one) in names.iter().enumerate() {
             for other in &names[place + 1..] {
                 if !self.broken_links.contains(&(one.clone(), other.clone())) {

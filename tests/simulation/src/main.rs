@@ -21,6 +21,7 @@ mod http;
 mod links;
 mod market;
 mod operator;
+mod proxy;
 mod run;
 mod shown;
 mod story;

@@ -14,6 +14,7 @@ use crate::faults::{Kind, Undo};
 use crate::host::{Host, Order, name};
 use crate::market::Market;
 use crate::operator::Operator;
+use crate::proxy;
 use crate::swarm::Plan;
 use crate::watch::Watch;
 
@@ -81,6 +82,13 @@ impl World<'_> {
         for host in &hosts {
             raise(&mut sim, host, plan.seed);
         }
+        let (hosts_behind, roll) = (plan.hosts(), Dice::new(plan.seed, 3).roll());
+        sim.host(proxy::NAME, move || {
+            Rt::scope(roll, async move {
+                proxy::serve(hosts_behind).await;
+                std::future::pending().await
+            })
+        });
         let clients = (plan.clone(), book.clone(), market.clone());
         sim.host(SHOP, move || {
             let (plan, book, market) = clients.clone();

@@ -28,7 +28,8 @@ const GLOBAL: &str = "Options of every verb";
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = "\
-Exit codes: 0 success, 1 refused, 2 wrong usage, 3 no node answers or the outcome is unknown, 4 a promise is broken.
+Exit codes: 0 success, 1 refused, 2 wrong usage, 3 no node answers, the outcome is unknown, or the answer could not be
+printed (of what was done the id and the idempotency key are then on stderr), 4 a promise is broken.
 Example: etebar --server http://127.0.0.1:7101,http://127.0.0.1:7102 --key etb_admin_… sellers list"
 )]
 pub(in crate::program) struct Arguments {

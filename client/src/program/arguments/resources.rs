@@ -208,7 +208,7 @@ The whole file is checked before anything is sent. Beside it are kept
 A line that was refused stays refused under its key. A line without an answer is sent again under its key, but not when
 the cluster may have forgotten the key (after 24 h, unless its operator chose otherwise): then nothing more is sent.
 Exit codes: 0 all charged, 1 some were refused or it was stopped, 2 the file or the command is wrong and nothing was
-sent, 3 no node answers or the outcome of some lines is unknown.")]
+sent, 3 no node answers, the outcome of some lines is unknown, or the result could not be written or printed.")]
     Import(Import),
 }
 

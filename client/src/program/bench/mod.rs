@@ -19,7 +19,7 @@ use crate::api::{self, AmountIn, ClusterStatus, Reconciliation, SHOWN_CHARS};
 use crate::client::{Client, Endpoint, IdempotencyKey};
 
 use super::arguments::{Bench, Global, Target};
-use super::output::{count, sheet};
+use super::output::{self, count, sheet};
 use super::provision::{self, Credit, Made, Provisioned};
 use super::stop::Stop;
 use super::verbs::Session;
@@ -57,18 +57,19 @@ pub(super) async fn run(session: &Session, global: &Global, bench: Bench) -> Res
     let sellers = Arc::new(made.sellers.clone());
     session.output.progress(&format!("charging for {} s over {} connections", bench.seconds, bench.connections));
     let started = Instant::now();
-    let tally = drive(&bench, &servers, &made, started).await?;
+    let pursuit = session.client.key_window().map_or(Duration::MAX, |window| window / 2);
+    let tally = drive(&bench, &servers, &made, (started, pursuit)).await?;
     let elapsed = started.elapsed();
     session.output.progress("checking the books");
     let wrong = check(session, &sellers, &tally).await?;
     for (kind, times) in &tally.kinds {
-        eprintln!("{times} times: {}", api::shown(kind, SHOWN_CHARS));
+        output::complain(&format!("{times} times: {}", api::shown(kind, SHOWN_CHARS)));
     }
     let report = Report::of(&tally, elapsed, wrong.is_none());
-    session.output.either(&report, || report.shown())?;
+    let printed = session.output.either(&report, || report.shown());
     match wrong {
         Some(wrong) => Err(Stop::Broken(wrong)),
-        None => Ok(()),
+        None => printed,
     }
 }
 
@@ -95,7 +96,12 @@ fn servers(client: &Client, cluster: &ClusterStatus, target: Target) -> Result<V
     Ok(rotated.collect())
 }
 
-async fn drive(bench: &Bench, servers: &[Vec<Endpoint>], made: &Made, started: Instant) -> Result<Tally, Stop> {
+async fn drive(
+    bench: &Bench,
+    servers: &[Vec<Endpoint>],
+    made: &Made,
+    (started, pursuit): (Instant, Duration),
+) -> Result<Tally, Stop> {
     let sellers = Arc::new(made.sellers.clone());
     let run = IdempotencyKey::random()?.as_str()[..12].to_owned();
     let amount = AmountIn::from_minor(1, made.places).to_string();
@@ -114,6 +120,7 @@ async fn drive(bench: &Bench, servers: &[Vec<Endpoint>], made: &Made, started: I
             stride: bench.connections as usize,
             template,
             end,
+            pursuit,
         }));
     }
     let mut tally = Tally::new();

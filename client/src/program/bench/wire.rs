@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::client::{Endpoint, Failure, Stream};
 
+use crate::api::NODE;
+
 /// Longest head of an answer.
 const HEAD_BYTES: usize = 16 * 1024;
 /// Largest body of an answer. Source: the results of a batch of 8,000 stay below 8 MiB.
@@ -48,6 +50,9 @@ impl Wire {
                 return Err(unreadable("the head is too long"));
             }
         };
+        if !head.names_node {
+            return Err(unreadable("an answer that names no node"));
+        }
         let whole = head.body_at + head.body_bytes;
         while self.buffer.len() < whole {
             self.read_more().await?;
@@ -72,6 +77,8 @@ struct Head {
     body_at: usize,
     body_bytes: usize,
     closes: bool,
+    /// It is a node's own.
+    names_node: bool,
 }
 
 impl Head {
@@ -81,7 +88,7 @@ impl Head {
         let first = lines.next().unwrap_or_default();
         let digits = first.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3));
         let status = digits.and_then(number).ok_or_else(|| unreadable("no status"))?;
-        let mut head = Head { status: status as u16, body_at, body_bytes: 0, closes: false };
+        let mut head = Head { status: status as u16, body_at, body_bytes: 0, closes: false, names_node: false };
         for line in lines {
             let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
             let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
@@ -89,6 +96,8 @@ impl Head {
                 head.body_bytes = number(value).ok_or_else(|| unreadable("no length"))?;
             } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
                 return Err(unreadable("chunks"));
+            } else if name.eq_ignore_ascii_case(NODE.as_bytes()) {
+                head.names_node = true;
             } else if name.eq_ignore_ascii_case(b"connection") {
                 head.closes = value.eq_ignore_ascii_case(b"close");
             }
@@ -113,10 +122,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_tells_status_length_and_close() {
-        let text = b"HTTP/1.1 201 Created\r\nContent-Length: 12\r\nconnection: close\r\n";
+    fn a_head_tells_status_length_close_and_whether_a_node_gave_it() {
+        let text = b"HTTP/1.1 201 Created\r\nContent-Length: 12\r\nconnection: close\r\nEtebar-Node: 2\r\n";
         let head = Head::parse(text, 99).unwrap();
-        assert_eq!(head, Head { status: 201, body_at: 99, body_bytes: 12, closes: true });
+        assert_eq!(head, Head { status: 201, body_at: 99, body_bytes: 12, closes: true, names_node: true });
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(super) struct Worker {
     pub(super) stride: usize,
     pub(super) template: Template,
     pub(super) end: Instant,
+    /// How long one request is pursued at most: half of the time for which its keys are remembered.
+    pub(super) pursuit: Duration,
 }
 
 /// What a worker counted.
@@ -115,6 +117,7 @@ pub(super) async fn run(mut worker: Worker) -> Tally {
 /// One request, until it is answered or its time is up.
 async fn drive(worker: &Worker, wire: &mut Option<Wire>, server: &mut usize, seller: usize, tally: &mut Tally) {
     let charges = worker.template.charges();
+    let began = Instant::now();
     loop {
         let server_now = &worker.servers[*server % worker.servers.len()];
         let failure = match timeout(PATIENCE, send(wire, server_now, worker.template.again())).await {
@@ -145,7 +148,7 @@ async fn drive(worker: &Worker, wire: &mut Option<Wire>, server: &mut usize, sel
         *wire = None;
         *server += 1;
         tally.wrong(failure);
-        if Instant::now() > worker.end + GRACE {
+        if Instant::now() > worker.end + GRACE || began.elapsed() > worker.pursuit {
             tally.errors += charges;
             *tally.open_by_seller.entry(seller).or_default() += charges;
             return;
@@ -176,7 +179,7 @@ fn next(status: u16, done: u64, charges: u64) -> Next {
         201 => Next::Accepted(1),
         200 => Next::Accepted(done.min(charges)),
         409 | 422 => Next::Refused,
-        408 | 429 | 503 | 504 | 507 => Next::Again,
+        408 | 429 | 500 | 503 | 504 | 507 => Next::Again,
         _ => Next::Wrong,
     }
 }

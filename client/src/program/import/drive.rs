@@ -191,12 +191,8 @@ impl Batch {
         BatchRequest { charges: self.charges.iter().map(item).collect() }
     }
 
-    /// What each line was answered; why, where not each was.
+    /// What each line was answered: a charge, or a refusal that the ledger remembers. The client has matched them.
     fn answered(&self, results: &[BatchResult], events: &mut Vec<Event>) -> Option<Stop> {
-        if results.len() != self.charges.len() {
-            let text = format!("{} results for {} charges", results.len(), self.charges.len());
-            return Some(Stop::Unproven(text));
-        }
         for (Charge { line, .. }, result) in self.charges.iter().zip(results) {
             let line = *line;
             match (&result.charge, &result.problem) {
@@ -207,10 +203,7 @@ impl Batch {
                     balance: charge.balance,
                     replayed: result.replayed,
                 }),
-                (None, Some(problem)) if problem.status < 500 => {
-                    events.push(refused(line, problem.code, &problem.detail));
-                }
-                (None, Some(problem)) => return Some(Stop::Call(Error::Refused(Box::new(problem.clone())))),
+                (None, Some(problem)) => events.push(refused(line, problem.code, &problem.detail)),
                 (None, None) => return Some(Stop::Unproven(format!("neither charge nor problem for line {line}"))),
             }
         }

@@ -69,7 +69,8 @@ impl Told {
 }
 
 async fn ask(session: &Session) -> Result<Told, Stop> {
-    let (raw, _) = session.client.send(&Call::get("/v1/sellers/me")).await.map_err(|error| match error.problem() {
+    let me = Call::get("/v1/sellers/me");
+    let (seller, raw) = session.client.fetch_raw(&me).await.map_err(|error| match error.problem() {
         Some(problem) if problem.status == 404 => Stop::Advised {
             text: "this API key belongs to no seller; nothing was sent".to_owned(),
             hint: "an import charges a seller's credit: set --key or ETEBAR_KEY to that seller's key".to_owned(),
@@ -78,7 +79,6 @@ async fn ask(session: &Session) -> Result<Told, Stop> {
         Some(_) | None => Stop::Call(error),
     })?;
     let clock = Clock::told_by(&raw);
-    let seller = serde_json::from_slice(&raw.body).map_err(|error| Stop::local(format!("/v1/sellers/me: {error}")))?;
     let cluster = session.client.cluster().await?.value;
     Ok(Told { seller, window: Window::new(clock, cluster.key_window_seconds, session.client.timeout()) })
 }

@@ -1,11 +1,14 @@
 //! What is said at the end: how many lines became what, where the result is, and how to go on.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::api::{AmountOut, Code, Timestamp};
+use crate::client::spelled;
 
+use super::super::done::Done;
 use super::super::hint;
 use super::super::output::{count, grouped, sheet};
 use super::super::stop::Stop;
@@ -64,8 +67,9 @@ impl<'a> Report<'a> {
 
     /// Writes the files, prints the summary, and says how to go on where not all was charged.
     pub(super) fn finish(self, session: &Session, place: &Place, ending: Ending) -> Result<(), Stop> {
-        result::write(place, self.input, self.resume)?;
-        let again = result::write_again(place, self.input, self.resume)? > 0;
+        let written = result::write(place, self.input, self.resume)
+            .and_then(|()| result::write_again(place, self.input, self.resume));
+        let again = written.map_err(|stop| self.unreported(place, stop))? > 0;
         let shown = Shown {
             tally: &self.tally,
             amount_charged: self.amount_charged(),
@@ -73,7 +77,7 @@ impl<'a> Report<'a> {
             again_file: again.then(|| place.again.display().to_string()),
             resume_file: place.resume.display().to_string(),
         };
-        session.output.either(&shown, || shown.sheet())?;
+        session.output.answer(&shown, || shown.sheet()).map_err(|error| self.unreported(place, error))?;
         match ending {
             Ending::Done if self.resume.is_complete() => self.refusals(&shown),
             Ending::Done => Err(self.go_on("some lines are open".to_owned(), "", 3)),
@@ -84,6 +88,17 @@ impl<'a> Report<'a> {
             }
             Ending::PastWindow => Err(self.past_window(place, &shown)),
         }
+    }
+
+    /// The end of an import whose result cannot be written or printed.
+    fn unreported(&self, place: &Place, why: impl ToString) -> Stop {
+        let Tally { charged, unknown, .. } = self.tally;
+        let what = format!("{} lines are charged and {} unknown", count(charged), count(unknown));
+        let hint = format!(
+            "{} has each line's key and charge: keep it. The same command tells all of it again, and charges no line twice",
+            place.resume.display()
+        );
+        Done::new(what).hint(hint).unreported(why)
     }
 
     fn amount_charged(&self) -> AmountOut {
@@ -132,7 +147,9 @@ impl<'a> Report<'a> {
         );
         let window = match (self.tally.unknown, self.resume.header.key_window_seconds) {
             (0, _) | (_, None) => String::new(),
-            (_, Some(seconds)) => format!(" (within {}, while the cluster remembers their keys)", spelled(seconds)),
+            (_, Some(seconds)) => {
+                format!(" (within {}, while the cluster remembers their keys)", spelled(Duration::from_secs(seconds)))
+            }
         };
         let hint = format!("{first}the same command goes on from here{window}; no line is charged twice");
         Stop::Advised { text, hint, code }
@@ -148,7 +165,9 @@ impl<'a> Report<'a> {
             named[LINES_NAMED] = "…".to_owned();
         }
         let window = match self.resume.header.key_window_seconds {
-            Some(seconds) => format!("the cluster remembers keys for {}", spelled(seconds)),
+            Some(seconds) => {
+                format!("the cluster remembers keys for {}", spelled(Duration::from_secs(seconds)))
+            }
             None => "the cluster does not say how long it remembers keys".to_owned(),
         };
         let since = self.resume.in_doubt_since(&every).unwrap_or(self.resume.header.begun_at);
@@ -168,7 +187,8 @@ impl<'a> Report<'a> {
         // Members' clocks differ a little, and a charge is stamped by the leader's.
         let from = Timestamp(self.resume.header.begun_at.0.saturating_sub(60_000));
         let hint = format!(
-            "look at each: `etebar charges list --phone PHONE --from {from}` shows whether it was charged{again}"
+            "look at each: `etebar charges list --phone PHONE --from {from}` shows whether it was charged; those that \
+             were not go into a file of another name, for a new import{again}"
         );
         Stop::Advised { text, hint, code: 1 }
     }
@@ -212,14 +232,5 @@ impl Shown<'_> {
             pairs.push(("to import again", file.clone()));
         }
         sheet(&pairs)
-    }
-}
-
-/// A window as people say it.
-fn spelled(seconds: u64) -> String {
-    match seconds {
-        seconds if seconds % 3_600 == 0 => format!("{} h", seconds / 3_600),
-        seconds if seconds % 60 == 0 => format!("{} min", seconds / 60),
-        seconds => format!("{seconds} s"),
     }
 }

@@ -57,12 +57,12 @@ impl Sink {
             Sink::Stdout => output::write(text),
             Sink::Terminal => output::write(&api::shown_lines(text, usize::MAX, usize::MAX - 1)),
             Sink::File(part) => {
-                part.file.write_all(text.as_bytes()).map(|()| true).map_err(|error| failed(&part.to, &error))
+                part.file.write_all(text.as_bytes()).map(|()| true).map_err(|error| unprinted(&part.to, &error))
             }
             Sink::Stream(file, path) => match file.write_all(text.as_bytes()) {
                 Ok(()) => Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-                Err(error) => Err(failed(path, &error)),
+                Err(error) => Err(unprinted(path, &error)),
             },
         }
     }
@@ -73,7 +73,7 @@ impl Sink {
             Sink::Stdout | Sink::Terminal | Sink::Stream(..) => Ok(()),
             Sink::File(mut part) => {
                 let synced = part.file.flush().and_then(|()| part.file.get_ref().sync_all());
-                synced.and_then(|()| fs::rename(&part.part, &part.to)).map_err(|error| failed(&part.to, &error))
+                synced.and_then(|()| fs::rename(&part.part, &part.to)).map_err(|error| unprinted(&part.to, &error))
             }
         }
     }
@@ -88,4 +88,8 @@ impl Drop for Part {
 
 fn failed(path: &Path, error: &io::Error) -> Stop {
     Stop::local(format!("{}: {error}", path.display()))
+}
+
+fn unprinted(path: &Path, error: &io::Error) -> Stop {
+    Stop::Unprinted(format!("{}: {error}", path.display()))
 }

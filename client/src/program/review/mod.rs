@@ -6,12 +6,15 @@
 mod queue;
 mod words;
 
+use std::collections::BTreeSet;
+
 use crossterm::event::KeyCode;
 use uuid::Uuid;
 
 use crate::api::{Code, CreditRequest, MAX_PAGE, RequestStatus, Seller, Verdict};
 use crate::client::{Answer, CreditRequestFilter, Error};
 
+use super::done::Done;
 use super::output::grouped;
 use super::paint::Cell;
 use super::stop::Stop;
@@ -35,12 +38,21 @@ pub(super) async fn run(session: &Session) -> Result<(), Stop> {
         return session.output.remark("no credit request is pending");
     }
     let terminal = Terminal::open(Screen::Lines, session.output.is_painted())?;
-    let mut review = Review { session, terminal, queue, unsure: None };
+    let mut review = Review { session, terminal, queue, unsure: BTreeSet::new() };
     let walked = review.walk().await;
-    let Review { terminal, queue, .. } = review;
+    let Review { terminal, queue, unsure, .. } = review;
     drop(terminal);
-    session.output.remark(&words::closing(&queue))?;
-    walked
+    let closed = session.output.end(&words::closing(&queue));
+    if let Some(request) = unsure.first() {
+        let why = walked.err().map_or(String::new(), |stop| format!("{stop}\n"));
+        return Err(unknown(*request, &format!("{why}the outcome of a verdict is unknown")));
+    }
+    walked?;
+    if queue.count(Fate::Approved) + queue.count(Fate::Rejected) > 0 {
+        let hint = "`etebar credit-requests list` shows how each stands";
+        return session.reported(closed, || Done::new("the verdicts above are given").hint(hint));
+    }
+    closed.map_err(|error| Stop::Unprinted(error.to_string()))
 }
 
 async fn pending(session: &Session) -> Result<Vec<CreditRequest>, Error> {
@@ -58,8 +70,8 @@ struct Review<'a> {
     session: &'a Session,
     terminal: Terminal,
     queue: Queue,
-    /// The request of a verdict of ours whose answer never came.
-    unsure: Option<Uuid>,
+    /// The requests of verdicts of ours whose answers never came.
+    unsure: BTreeSet<Uuid>,
 }
 
 /// Whether the review goes on.
@@ -204,39 +216,50 @@ impl Review<'_> {
     ) -> Result<Option<Fate>, Stop> {
         match answer {
             // A replay of the first attempt is somebody else's verdict; of a later one it is ours, whose answer was lost.
-            Ok(answer) if answer.replayed && answer.attempts == 1 && self.unsure != Some(request.id) => {
+            Ok(answer) if answer.replayed && answer.attempts == 1 && !self.unsure.contains(&request.id) => {
                 self.terminal.say(&words::decided(&answer.value))?;
                 Ok(Some(Fate::Elsewhere))
             }
             Ok(answer) => {
-                let seller = self.terminal.attend(self.session.client.seller(Some(request.seller_id))).await?;
-                let balance = seller.map_or_else(|_| "not known".to_owned(), |seller| grouped(seller.value.balance));
-                self.terminal.say(&words::done(&answer.value, &balance))?;
+                self.settled(request);
+                // What becomes of this look and of the terminal does not undo the verdict.
+                let seller = self.terminal.attend(self.session.client.seller(Some(request.seller_id))).await;
+                let balance = seller.map(|seller| seller.map(|seller| grouped(seller.value.balance)));
+                let balance = balance.map(|balance| balance.unwrap_or_else(|_| "not known".to_owned()));
+                let said = balance.and_then(|balance| self.terminal.say(&words::done(&answer.value, &balance)));
+                said.map_err(|stop| given(&answer.value).unreported(stop))?;
                 Ok(Some(fate))
             }
             Err(Error::Refused(problem)) if problem.code == Code::CreditRequestDecided => {
+                self.settled(request);
                 let client = &self.session.client;
                 let now = self.terminal.attend(client.credit_request(request.id)).await??.value;
                 self.terminal.say(&words::decided(&now))?;
                 Ok(Some(Fate::Elsewhere))
             }
             Err(Error::Refused(problem)) if matches!(problem.code, Code::LimitExceeded | Code::InvalidRequest) => {
-                self.terminal.say(&format!("nothing moved: {}", Cell::from(&*problem.detail)))?;
+                self.terminal.say(&format!("nothing moved now: {}", Cell::from(&*problem.detail)))?;
                 Ok(None)
             }
             Err(Error::Refused(problem)) => Err(Error::Refused(problem).into()),
-            Err(error @ (Error::NotDone(_) | Error::OutcomeUnknown(_))) => {
-                self.unsure = Some(request.id);
-                self.terminal.say(&format!(
-                    "{}\nthe same key again is safe: a verdict moves credit once",
-                    Cell::from(error.to_string())
-                ))?;
+            Err(error) => {
+                if matches!(error, Error::OutcomeUnknown(_)) {
+                    self.unsure.insert(request.id);
+                }
+                let error = Cell::from(error.to_string());
+                self.terminal.say(&format!("{error}\nthe same key again is safe: a verdict moves credit once"))?;
                 Ok(None)
             }
         }
     }
 
+    /// What became of this request is known.
+    fn settled(&mut self, request: &CreditRequest) {
+        self.unsure.remove(&request.id);
+    }
+
     fn elsewhere(&mut self, request: &CreditRequest) -> Result<(), Stop> {
+        self.settled(request);
         self.terminal.say(&format!("\n{}", words::decided(request)))?;
         self.queue.settle(Fate::Elsewhere);
         Ok(())
@@ -245,6 +268,23 @@ impl Review<'_> {
 
 /// The end of a review in the middle of a verdict.
 fn interrupted(request: &CreditRequest) -> Stop {
-    let id = request.id;
-    Stop::local(format!("interrupted; the verdict may have been given: `etebar credit-requests show {id}` tells"))
+    unknown(request.id, "interrupted; the verdict may have been given")
+}
+
+fn unknown(request: Uuid, why: &str) -> Stop {
+    Stop::Advised {
+        text: format!("{why}: credit request {request}"),
+        hint: format!("`etebar credit-requests show {request}` tells; the same verdict again moves nothing"),
+        code: 3,
+    }
+}
+
+fn given(request: &CreditRequest) -> Done {
+    let verdict = match request.status {
+        RequestStatus::Approved => "approved",
+        RequestStatus::Rejected => "rejected",
+        RequestStatus::Pending => "decided",
+    };
+    let hint = format!("`etebar credit-requests show {}` shows it", request.id);
+    Done::new(format!("the credit request is {verdict}")).id(request.id).hint(hint)
 }

@@ -7,6 +7,7 @@ use crate::api::{
 use crate::client::ChargeFilter;
 
 use super::super::arguments::{ChargeOne, Charges};
+use super::super::done::Done;
 use super::super::import;
 use super::super::lists::{self, Listed};
 use super::super::output::{grouped, money, or_dash, sheet, table};
@@ -16,8 +17,11 @@ use super::{Session, journal, replay_note, text_of};
 
 pub(super) async fn one(session: &Session, verb: ChargeOne) -> Result<(), Stop> {
     let new = NewCharge { phone: verb.phone.into(), amount: verb.amount };
-    let answer = session.client.charge(&new, &verb.once.key()?).await?;
-    session.output.either(&answer.value, || format!("{}{}", sheet(&pairs(&answer.value)), replay_note(answer.replayed)))
+    let key = verb.once.key()?;
+    let answer = session.write(Some(&key), session.client.charge(&new, &key)).await?;
+    let charge = &answer.value;
+    let text = || format!("{}{}", sheet(&pairs(charge)), replay_note(answer.replayed));
+    session.report(charge, text, || Done::new("the charge is done").id(charge.id).under(&key))
 }
 
 pub(super) async fn run(session: &Session, verb: Charges) -> Result<(), Stop> {
@@ -36,15 +40,19 @@ pub(super) async fn run(session: &Session, verb: Charges) -> Result<(), Stop> {
             })
         }
         Charges::Reverse { id, reason, once } => {
-            let answer = client.reverse(id, &NewReversal { reason: reason.into() }, &once.key()?).await?;
-            journal::print_entry(session, &answer)
+            let key = once.key()?;
+            let new = NewReversal { reason: reason.into() };
+            let answer = session.write(Some(&key), client.reverse(id, &new, &key)).await?;
+            let done = || Done::new("the charge is reversed").id(id).under(&key);
+            journal::report_entry(session, &answer, done)
         }
         Charges::Batch { file } => batch(session, &text_of(&file)?).await,
         Charges::Import(verb) => import::run(session, verb).await,
     }
 }
 
-/// Sends the lines of `text` in as few batches as hold them; ends at the first that is not answered.
+/// Sends the lines of `text` in as few batches as hold them; ends at the first that is not answered. What was answered
+/// before it is printed first.
 async fn batch(session: &Session, text: &str) -> Result<(), Stop> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = lines.map(|(index, line)| {
@@ -55,15 +63,45 @@ async fn batch(session: &Session, text: &str) -> Result<(), Stop> {
         return Err(Stop::usage("there is no charge to send"));
     }
     let mut results = Vec::with_capacity(items.len());
+    let mut failure = None;
     for part in items.chunks(MAX_BATCH) {
-        let answer = session.client.charge_batch(&BatchRequest { charges: part.to_vec() }).await?;
-        results.extend(answer.value.results);
+        let request = BatchRequest { charges: part.to_vec() };
+        match session.write(None, session.client.charge_batch(&request)).await {
+            Ok(answer) => results.extend(answer.value.results),
+            Err(stop) => {
+                failure = Some(stop);
+                break;
+            }
+        }
     }
-    let response = BatchResponse { results };
-    session.output.either(&response, || {
-        let rows: Vec<_> = response.results.iter().zip(&items).map(|(result, item)| batch_row(result, item)).collect();
+    let answered = results.len();
+    if answered > 0 {
+        print_batch(session, BatchResponse { results }, &items)?;
+    }
+    match failure {
+        None => Ok(()),
+        Some(stop) if answered == 0 => Err(stop),
+        Some(stop) => Err(Stop::Advised {
+            text: format!("{stop}\nthe first {answered} of {} charges were answered, as printed", items.len()),
+            hint: "send the same file again: what was answered is then replayed under its key, and moves nothing"
+                .to_owned(),
+            code: stop.exit_code(),
+        }),
+    }
+}
+
+fn print_batch(session: &Session, response: BatchResponse, items: &[BatchItem<'_>]) -> Result<(), Stop> {
+    let results = &response.results;
+    let text = || {
+        let rows: Vec<_> = results.iter().zip(items).map(|(result, item)| batch_row(result, item)).collect();
         table(&["key", ">status", "replayed", "charge or problem"], &rows)
-    })
+    };
+    let done = || {
+        let charged = results.iter().filter(|result| result.charge.is_some()).count();
+        let what = format!("{charged} of {} charges are done, each under its key in the file", items.len());
+        Done::new(what).hint("the same file again shows each answer, and moves nothing")
+    };
+    session.report(&response, text, done)
 }
 
 fn batch_row(result: &BatchResult, item: &BatchItem<'_>) -> Vec<String> {

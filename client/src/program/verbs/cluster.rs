@@ -66,15 +66,15 @@ pub(super) async fn digest(session: &Session, applied: Option<u64>) -> Result<()
     let members = members::digests(&session.client, &cluster, applied).await?;
     let agree = members::differing(&members).is_none();
     let digests = Digests { applied, agree, members };
-    session.output.either(&digests, || {
+    let printed = session.output.either(&digests, || {
         let rows = digests
             .members
             .iter()
             .map(|member| vec![member.id.to_string(), or_dash(member.digest.as_ref()), or_dash(member.error.as_ref())]);
         format!("at position {applied}\n{}", table(&[">id", "digest", "error"], &rows.collect::<Vec<_>>()))
-    })?;
+    });
     match members::differing(&digests.members) {
         Some(difference) => Err(Stop::Broken(difference)),
-        None => Ok(()),
+        None => printed,
     }
 }

@@ -4,6 +4,7 @@ use crate::api::{CreditRequest, MAX_PAGE, NewAdjustment, NewCreditRequest, Reque
 use crate::client::CreditRequestFilter;
 
 use super::super::arguments::{Adjust, CreditRequests};
+use super::super::done::Done;
 use super::super::lists::{self, Listed};
 use super::super::output::{money, or_dash, sheet};
 use super::super::paint::Cell;
@@ -13,29 +14,42 @@ use super::{Session, journal, replay_note};
 
 pub(super) async fn run(session: &Session, verb: CreditRequests) -> Result<(), Stop> {
     let client = &session.client;
-    let answer = match verb {
+    let (answer, done) = match verb {
         CreditRequests::Create { amount, note, once } => {
+            let key = once.key()?;
             let new = NewCreditRequest { amount, note: note.map(Into::into) };
-            client.request_credit(&new, &once.key()?).await?
+            let answer = session.write(Some(&key), client.request_credit(&new, &key)).await?;
+            (answer, Done::new("the credit request is filed").under(&key))
         }
         CreditRequests::Review => return review::run(session).await,
-        CreditRequests::Show { id } => client.credit_request(id).await?,
-        CreditRequests::Approve { id, reason } => {
-            client.approve(id, &Verdict { reason: reason.map(Into::into) }).await?
+        CreditRequests::Show { id } => {
+            let request = client.credit_request(id).await?.value;
+            return session.output.either(&request, || shown(&request));
         }
-        CreditRequests::Reject { id, reason } => client.reject(id, &Verdict { reason: reason.map(Into::into) }).await?,
+        CreditRequests::Approve { id, reason } => {
+            let verdict = Verdict { reason: reason.map(Into::into) };
+            (session.write(None, client.approve(id, &verdict)).await?, Done::new("the credit request is approved"))
+        }
+        CreditRequests::Reject { id, reason } => {
+            let verdict = Verdict { reason: reason.map(Into::into) };
+            (session.write(None, client.reject(id, &verdict)).await?, Done::new("the credit request is rejected"))
+        }
         CreditRequests::List { status, seller, listing } => {
             let filter = CreditRequestFilter { status: status.map(Into::into), seller };
             return lists::print(session, client.credit_requests_list(filter, MAX_PAGE), &listing).await;
         }
     };
-    session.output.either(&answer.value, || format!("{}{}", shown(&answer.value), replay_note(answer.replayed)))
+    let request = &answer.value;
+    let text = || format!("{}{}", shown(request), replay_note(answer.replayed));
+    session.report(request, text, || done.id(request.id))
 }
 
 pub(super) async fn adjust(session: &Session, verb: Adjust) -> Result<(), Stop> {
     let new = NewAdjustment { amount: verb.amount, reason: verb.reason.into() };
-    let answer = session.client.adjust(verb.seller, &new, &verb.once.key()?).await?;
-    journal::print_entry(session, &answer)
+    let key = verb.once.key()?;
+    let answer = session.write(Some(&key), session.client.adjust(verb.seller, &new, &key)).await?;
+    let done = || Done::new("the adjustment is done").id(answer.value.reference).under(&key);
+    journal::report_entry(session, &answer, done)
 }
 
 impl Listed for CreditRequest {

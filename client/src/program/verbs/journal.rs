@@ -4,6 +4,7 @@ use crate::api::{Audit, Entry, EntryKind, MAX_PAGE, Reconciliation};
 use crate::client::Answer;
 
 use super::super::arguments::{Journal, OneSeller, Statement};
+use super::super::done::Done;
 use super::super::lists::{self, Listed};
 use super::super::output::{count, grouped, money, or_dash, sheet, yes_or_no};
 use super::super::paint::Cell;
@@ -23,8 +24,9 @@ pub(super) async fn journal(session: &Session, verb: Journal) -> Result<(), Stop
 pub(super) async fn reconcile(session: &Session, seller: OneSeller) -> Result<(), Stop> {
     let seller = own_id(session, &seller).await?;
     let books = session.client.reconciliation(seller).await?.value;
-    session.output.either(&books, || reconciliation(&books))?;
-    consistent(books.consistent, "the seller's balance is not the sum of its entries")
+    let printed = session.output.either(&books, || reconciliation(&books));
+    consistent(books.consistent, "the seller's balance is not the sum of its entries")?;
+    printed
 }
 
 pub(super) async fn phone(session: &Session, number: &str) -> Result<(), Stop> {
@@ -41,18 +43,19 @@ pub(super) async fn phone(session: &Session, number: &str) -> Result<(), Stop> {
 
 pub(super) async fn audit(session: &Session) -> Result<(), Stop> {
     let audit = session.client.audit().await?.value;
-    session.output.either(&audit, || audited(&audit))?;
+    let printed = session.output.either(&audit, || audited(&audit));
     let first = audit.broken.first().map(ToString::to_string);
     consistent(
         audit.consistent && first.is_none(),
         first.as_deref().unwrap_or("the ledger's balances are not the sums of its entries"),
-    )
+    )?;
+    printed
 }
 
-/// One entry that an answer brought.
-pub(super) fn print_entry(session: &Session, answer: &Answer<Entry>) -> Result<(), Stop> {
+/// The entry that a write made.
+pub(super) fn report_entry(session: &Session, answer: &Answer<Entry>, done: impl FnOnce() -> Done) -> Result<(), Stop> {
     let entry = &answer.value;
-    session.output.either(entry, || {
+    let text = || {
         let pairs = [
             ("entry", entry.entry.to_string()),
             ("created at", entry.created_at.to_string()),
@@ -67,7 +70,8 @@ pub(super) fn print_entry(session: &Session, answer: &Answer<Entry>) -> Result<(
             ("digest", entry.digest.clone()),
         ];
         format!("{}{}", sheet(&pairs), replay_note(answer.replayed))
-    })
+    };
+    session.report(entry, text, done)
 }
 
 /// The id of the seller named, or of the key's own.

@@ -3,6 +3,7 @@
 use crate::api::{Key, MAX_PAGE, NewKey, Role};
 
 use super::super::arguments::Keys;
+use super::super::done::Done;
 use super::super::lists::{self, Listed};
 use super::super::output::{or_dash, sheet};
 use super::super::paint::Cell;
@@ -14,20 +15,29 @@ pub(super) async fn run(session: &Session, verb: Keys) -> Result<(), Stop> {
     match verb {
         Keys::Create { role, name, seller, once } => {
             let new = NewKey { role: role.into(), name: name.into(), seller_id: seller };
-            let answer = client.create_key(&new, &once.key()?).await?;
-            session.output.either(&answer.value, || {
-                let lost = if answer.value.key.is_none() {
-                    "\nits secret was shown before; revoke it and make another"
+            let key = once.key()?;
+            let answer = session.write(Some(&key), client.create_key(&new, &key)).await?;
+            let made = &answer.value;
+            let text = || {
+                let lost = if made.key.is_none() {
+                    "\nits secret was in the first answer alone: without it, revoke the key and make another"
                 } else {
                     ""
                 };
-                format!("{}{}{lost}", shown(&answer.value), replay_note(answer.replayed))
+                format!("{}{}{lost}", shown(made), replay_note(answer.replayed))
+            };
+            session.report(made, text, || {
+                let hint = format!(
+                    "its secret is lost, and cannot be shown again: `etebar keys revoke {}`, then make another",
+                    made.id
+                );
+                Done::new("the API key exists").id(made.id).under(&key).hint(hint)
             })
         }
         Keys::List(listing) => lists::print(session, client.keys_list(MAX_PAGE), &listing).await,
         Keys::Revoke { id } => {
-            client.revoke_key(id).await?;
-            session.output.remark("revoked")
+            session.write(None, client.revoke_key(id)).await?;
+            session.reported(session.output.end("revoked"), || Done::new("the API key is revoked").id(id))
         }
     }
 }

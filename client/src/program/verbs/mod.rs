@@ -13,9 +13,12 @@ pub(super) use sellers::status as seller_status;
 
 use std::path::Path;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::client::{Client, IdempotencyKey};
 
-use super::arguments::{Arguments, Global, Once, Verb};
+use super::arguments::{Arguments, Charges, Global, Once, Verb};
+use super::done::UnderWay;
 use super::output::Output;
 use super::stop::Stop;
 use super::{bench, completions, load, plot, prove, verify, watch};
@@ -24,6 +27,8 @@ use super::{bench, completions, load, plot, prove, verify, watch};
 pub(super) struct Session {
     pub(super) client: Client,
     pub(super) output: Output,
+    /// What to say of a write where a signal interrupts it.
+    pub(super) under_way: UnderWay,
 }
 
 pub(super) async fn run(arguments: Arguments, output: Output) -> Result<(), Stop> {
@@ -31,7 +36,28 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> Result<(), Stop
     if let Verb::Completions { shell } = arguments.verb {
         return completions::print(shell);
     }
-    let session = &Session { client: client(&arguments.global)?, output };
+    let session = &Session { client: client(&arguments.global)?, output, under_way: UnderWay::default() };
+    // These end by themselves when they are interrupted: they first wait for what is under way.
+    if matches!(arguments.verb, Verb::Charges(Charges::Import(_)) | Verb::Load(_)) {
+        return dispatch(session, arguments).await;
+    }
+    let mut terminated = signal(SignalKind::terminate()).map_err(no_signals)?;
+    tokio::select! {
+        biased;
+        done = dispatch(session, arguments) => done,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted.map_err(no_signals)?;
+            Err(session.interrupted())
+        }
+        _ = terminated.recv() => Err(session.interrupted()),
+    }
+}
+
+fn no_signals(error: std::io::Error) -> Stop {
+    Stop::local(format!("no signals: {error}"))
+}
+
+async fn dispatch(session: &Session, arguments: Arguments) -> Result<(), Stop> {
     match arguments.verb {
         Verb::Sellers(verb) => sellers::run(session, verb).await,
         Verb::Keys(verb) => keys::run(session, verb).await,

@@ -3,6 +3,7 @@
 use crate::api::{MAX_PAGE, NewSeller, Seller, SellerStatus};
 
 use super::super::arguments::Sellers;
+use super::super::done::Done;
 use super::super::lists::{self, Listed};
 use super::super::output::{money, sheet};
 use super::super::paint::Cell;
@@ -11,14 +12,28 @@ use super::{Session, replay_note};
 
 pub(super) async fn run(session: &Session, verb: Sellers) -> Result<(), Stop> {
     let client = &session.client;
-    let answer = match verb {
-        Sellers::Create { name, once } => client.create_seller(&NewSeller { name: name.into() }, &once.key()?).await?,
-        Sellers::Show(seller) => client.seller(seller.id.0).await?,
-        Sellers::Suspend { id } => client.suspend_seller(id).await?,
-        Sellers::Activate { id } => client.activate_seller(id).await?,
+    let (answer, done) = match verb {
+        Sellers::Create { name, once } => {
+            let key = once.key()?;
+            let new = NewSeller { name: name.into() };
+            let answer = session.write(Some(&key), client.create_seller(&new, &key)).await?;
+            (answer, Done::new("the seller exists").under(&key))
+        }
+        Sellers::Show(seller) => {
+            let seller = client.seller(seller.id.0).await?.value;
+            return session.output.either(&seller, || shown(&seller));
+        }
+        Sellers::Suspend { id } => {
+            (session.write(None, client.suspend_seller(id)).await?, Done::new("the seller is suspended"))
+        }
+        Sellers::Activate { id } => {
+            (session.write(None, client.activate_seller(id)).await?, Done::new("the seller is active"))
+        }
         Sellers::List(listing) => return lists::print(session, client.sellers_list(MAX_PAGE), &listing).await,
     };
-    session.output.either(&answer.value, || format!("{}{}", shown(&answer.value), replay_note(answer.replayed)))
+    let seller = &answer.value;
+    let text = || format!("{}{}", shown(seller), replay_note(answer.replayed));
+    session.report(seller, text, || done.id(seller.id))
 }
 
 impl Listed for Seller {

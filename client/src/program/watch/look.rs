@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::api::{ClusterStatus, Code, DigestAt, Member, NODE, Problem, Timestamp};
-use crate::client::{Call, Client, Error, Failure, Query};
+use crate::api::{ClusterStatus, Code, DigestAt, Member, Problem, Timestamp};
+use crate::client::{Call, Client, Error, Failure, Meaning, Query};
 
 use super::super::stop::Stop;
 use super::super::verbs::role;
@@ -40,7 +40,8 @@ struct Node {
 
 /// What a node answered, or did not.
 enum Told<T> {
-    Answer(T, Option<u64>),
+    /// With the id of the node that gave it.
+    Answer(T, u64),
     /// It answered with a refusal.
     No(Option<Box<Problem>>),
     Silent,
@@ -190,7 +191,6 @@ impl Round {
     fn take(&mut self, known: Option<u64>, told: Told<ClusterStatus>) -> Option<u64> {
         let (id, state) = match told {
             Told::Answer(status, id) => {
-                let id = id.or(known)?;
                 self.statuses.insert(id, status);
                 (id, State::Healthy)
             }
@@ -241,12 +241,10 @@ fn refused_by_all<T>(told: &[Told<T>]) -> Result<(), Stop> {
 }
 
 async fn ask<T: DeserializeOwned>(client: &Client, call: &Call, patience: Duration) -> Told<T> {
-    match client.attempt(0, call, patience).await {
-        Ok(raw) if raw.status == 200 => match serde_json::from_slice(&raw.body) {
-            Ok(value) => Told::Answer(value, raw.number(NODE)),
-            Err(_) => Told::No(None),
-        },
-        Ok(raw) => Told::No(serde_json::from_slice(&raw.body).ok().map(Box::new)),
+    match client.fetch_once(0, call, patience).await {
+        Ok(Meaning::Done(answer)) => Told::Answer(answer.value, answer.node),
+        Ok(Meaning::Refused(problem)) => Told::No(Some(problem)),
+        Ok(Meaning::NotYet(heard) | Meaning::Unknown(heard)) => Told::No(heard.problem),
         Err(Failure::Unreachable(_) | Failure::Untrusted(_)) => Told::Down,
         Err(Failure::Broken(_) | Failure::TimedOut(_)) => Told::Silent,
     }

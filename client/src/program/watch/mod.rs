@@ -28,7 +28,13 @@ pub(super) async fn run(session: &Session, global: &Global, watch: Watch) -> Res
         drop(terminal);
         toured?;
     } else {
-        tour.lines(session).await?;
+        // A difference between members weighs more than where it could not be printed.
+        if let Err(stop) = tour.lines(session).await {
+            return match stop {
+                Stop::Unprinted(_) => tour.verdict().and(Err(stop)),
+                other => Err(other),
+            };
+        }
     }
     tour.verdict()
 }

@@ -1,0 +1,74 @@
+//! A proxy between the program and a real node hands each request on and then lies about it: nothing that was sold is ever
+//! called not done, and its key tells later what became of it.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+use tests::lies::{About, LIES, Proxy};
+use tests::scripts::{etebar, run};
+use tests::shop::phone;
+use tests::{Cluster, Plan, Seller, books};
+
+/// Lines of each imported file.
+const LINES: u64 = 3;
+
+/// The program behind the proxy, as that seller.
+fn behind(proxy: &Proxy, cluster: &Cluster, seller: &Seller) -> Command {
+    let mut command = etebar(cluster);
+    command.env("ETEBAR_SERVER", proxy.url()).env("ETEBAR_KEY", &seller.key).args(["--json", "--timeout", "300ms"]);
+    command
+}
+
+#[test]
+fn what_a_proxy_lied_about_is_unknown_until_its_key_tells() {
+    let cluster = Plan::new("lying-proxy").members(1).start();
+    let seller = cluster.seller_with(1_000_000);
+    let proxy = Proxy::before(cluster.address(1));
+    for (index, lie) in LIES.iter().enumerate() {
+        proxy.tell(lie, About::Writes);
+        let key = format!("order-{index}");
+        let charge = || {
+            let mut command = behind(&proxy, &cluster, &seller);
+            run(command.args(["charge", &phone(index as u64), "7", "--idempotency-key", &key]))
+        };
+        let before = proxy.told();
+        let lied = charge();
+        let stated: Value = serde_json::from_str(&lied.err).unwrap_or_else(|_| panic!("{}: {}", lie.name, lied.err));
+        assert_eq!(lied.code, Some(3), "{}: {stated}", lie.name);
+        assert_eq!((&stated["code"], &stated["idempotency_key"]), (&"outcome_unknown".into(), &key.as_str().into()));
+        assert_eq!(lied.out, "", "{}", lie.name);
+        assert!(proxy.told() > before + 1, "{}: it is repeated", lie.name);
+        proxy.be_honest();
+        let told = charge();
+        assert_eq!(told.code, Some(0), "{}: {}", lie.name, told.err);
+    }
+    let sold = LIES.len() as i64;
+    assert_eq!(cluster.admin(1).balance(&seller.id), 1_000_000 - 7 * sold, "each was sold once");
+    assert_eq!(books::check(&cluster).iter().filter(|entry| entry.kind == "charge").count() as i64, sold);
+}
+
+#[test]
+fn an_import_never_calls_a_line_not_sent_that_a_proxy_lied_about() {
+    let cluster = Plan::new("lying-proxy-import").members(1).start();
+    let seller = cluster.seller_with(1_000_000);
+    let proxy = Proxy::before(cluster.address(1));
+    for (index, lie) in LIES.iter().enumerate() {
+        let file = cluster.folder().join(format!("orders-{index}.csv"));
+        let lines = (0..LINES).map(|line| format!("{},1\n", phone(LINES * index as u64 + line)));
+        fs::write(&file, format!("phone,amount\n{}", lines.collect::<String>())).expect("the input can be written");
+        let import = || {
+            let ended = run(behind(&proxy, &cluster, &seller).args(["charges", "import"]).arg(&file));
+            let summary: Value =
+                serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{}: {}", lie.name, ended.err));
+            (ended.code, ["charged", "refused", "unknown", "not_sent"].map(|name| summary[name].as_u64()))
+        };
+        proxy.tell(lie, About::Writes);
+        assert_eq!(import(), (Some(3), [0, 0, LINES, 0].map(Some)), "{}", lie.name);
+        proxy.be_honest();
+        assert_eq!(import(), (Some(0), [LINES, 0, 0, 0].map(Some)), "{}", lie.name);
+    }
+    let sold = (LINES * LIES.len() as u64) as i64;
+    assert_eq!(cluster.admin(1).balance(&seller.id), 1_000_000 - sold, "each line was sold once");
+    books::check(&cluster);
+}
