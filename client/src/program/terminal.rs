@@ -115,7 +115,7 @@ impl Terminal {
 
     /// Writes lines below what is there.
     pub(super) fn say(&self, text: &str) -> Result<(), Stop> {
-        self.put(&format!("{}\r\n", text.replace('\n', "\r\n")))
+        self.put(&format!("{text}\n"))
     }
 
     /// Writes a question; the cursor stays behind it.
@@ -182,7 +182,8 @@ impl Terminal {
 
     fn put(&self, text: &str) -> Result<(), Stop> {
         let mut out = std::io::stdout().lock();
-        let text = paint::shown(text, self.painted);
+        // Without line input a line feed alone stays in its column.
+        let text = paint::shown(text, self.painted).replace('\n', "\r\n");
         out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(failed)
     }
 }
