@@ -56,7 +56,7 @@ pub(in crate::program) struct Global {
     )]
     pub(in crate::program) server: Vec<String>,
     /// A PEM file with the authority that the certificates of https:// servers come from, in place of this machine's own
-    #[arg(long, global = true, help_heading = GLOBAL, env = "ETEBAR_CA", value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "ETEBAR_CA", hide_env_values = true, value_name = "FILE")]
     pub(in crate::program) ca: Option<PathBuf>,
     /// The API key to act under
     #[arg(long, global = true, help_heading = GLOBAL, env = "ETEBAR_KEY", value_name = "KEY", hide_env_values = true)]
