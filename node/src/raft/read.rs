@@ -28,6 +28,8 @@ const ROUND: Duration = Duration::from_millis(2_000);
 const PAUSE: Duration = Duration::from_millis(20);
 /// Pause between two questions for strangers. Source: at most a hundred a second, a small part of what a leader answers.
 const STRANGERS_PAUSE: Duration = Duration::from_millis(10);
+/// For how long a planted bug goes on giving an answer.
+const LATE: Duration = Duration::from_millis(100);
 /// How far ahead of the furthest position known here a caller's position may be. Source: what a leader could write within
 /// the ten seconds of a request, at ten thousand entries a second, which is more than disks sync.
 const AHEAD_MAX: u64 = 100_000;
@@ -121,18 +123,25 @@ where
     let mut round = Vec::new();
     while waiting.recv_many(&mut round, WAITING).await > 0 {
         let position = ask().await;
-        if planted("read-joins-question") {
-            while let Ok(late) = waiting.try_recv() {
-                round.push(late);
-            }
-        }
         for asker in round.drain(..) {
             // A reader that stopped waiting needs no position.
             asker.send(position).ok();
         }
+        if planted("read-joins-question") {
+            answer_late(&mut waiting, position).await;
+        }
         if !pause.is_zero() {
             sleep(pause).await;
         }
+    }
+}
+
+/// For a planted bug alone: whoever came while the question was under way, or a moment later, since a simulated member is
+/// seldom asked twice at once.
+async fn answer_late(waiting: &mut mpsc::Receiver<Asker>, position: Option<u64>) {
+    let until = Instant::now() + LATE;
+    while let Ok(Some(late)) = timeout_at(until, waiting.recv()).await {
+        late.send(position).ok();
     }
 }
 
