@@ -280,6 +280,7 @@ fn nothing_leaves_the_machine_in_plain_text_unless_it_is_asked_for() {
     let run = |arguments: &[&str]| {
         let mut command = clean_command(&programs().node);
         command.arg("run").arg("--data-dir").arg(&cluster.member(1).data_dir).args(arguments);
+        command.envs(tests::pki::settings(&cluster.pki(), 1));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         Killed(command.spawn().expect("the node's program starts"))
     };
