@@ -234,7 +234,7 @@ class WhatSomebodyElseSays(unittest.TestCase):
             http(204, "application/json", "", *OWN),
             http(201, "application/json", told),
             http(201, "application/json", told, "Etebar-Node: 1"),
-            http(201, "application/json", told, "Etebar-Node: 1", "X-Request-Id: another"),
+            http(201, "application/json", told, "Etebar-Node: 1", "X-Request-Id: etb-another"),
             http(201, "application/json", told, "Etebar-Node: 1", *OWN),
             http(201, "application/json", told, "Etebar-Node: proxy", "X-Request-Id: REQUEST"),
             http(201, "text/html", told, *OWN),

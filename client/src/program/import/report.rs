@@ -190,7 +190,7 @@ impl<'a> Report<'a> {
             "look at each: `etebar charges list --phone PHONE --from {from}` shows whether it was charged; those that \
              were not go into a file of another name, for a new import{again}"
         );
-        Stop::Advised { text, hint, code: 1 }
+        Stop::Advised { text, hint, code: self.code(1) }
     }
 }
 

@@ -79,7 +79,11 @@ impl Window {
     }
 
     /// Whether a key that was first sent then is surely remembered until a call that begins now has ended.
+    /// Not where that is in the future: one of the two clocks is wrong, so nobody knows how long ago it was.
     pub(super) fn remembers(&self, since: Timestamp) -> bool {
+        if since.0.saturating_sub(self.now().0) > u64::try_from(MARGIN.as_millis()).unwrap_or(u64::MAX) {
+            return false;
+        }
         let passed = Duration::from_millis(self.now().0.saturating_sub(since.0));
         self.span.is_some_and(|span| passed + self.call + MARGIN < span)
     }
@@ -107,6 +111,13 @@ mod tests {
         assert!(window.remembers(ago(3_500)));
         assert!(!window.remembers(ago(3_511)));
         assert!(!window.remembers(ago(3_600)));
+    }
+
+    #[test]
+    fn a_key_that_was_sent_in_the_future_is_not_trusted() {
+        let ahead = |seconds: u64| Timestamp((3_600 + seconds) * 1_000);
+        assert!(window(Some(3_600)).remembers(ahead(5)), "clocks differ a little");
+        assert!(!window(Some(3_600)).remembers(ahead(172_800)));
     }
 
     #[test]
