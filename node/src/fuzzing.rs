@@ -291,7 +291,7 @@ fn server() -> &'static Server {
             while cluster.replica().state.genesis().is_none() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            Gate::new(cluster, Limits::default(), Clock::system(), Chance::system()).expect("there is chance")
+            Gate::new(cluster, Limits::default(), Chance::system()).expect("there is chance")
         });
         Server { runtime, gate }
     })

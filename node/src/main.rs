@@ -216,8 +216,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
         disk_reserve_bytes: settings.disk_reserve,
         ..Limits::default()
     };
-    let mut app =
-        App::new(cluster.clone(), limits, Clock::system(), Chance::system(), data_dir.path.clone()).map_err(failed)?;
+    let mut app = App::new(cluster.clone(), limits, Chance::system(), data_dir.path.clone()).map_err(failed)?;
     if let Some(credentials) = &credentials {
         app = app.over_tls(ApiTls::new(credentials.subscribe()).map_err(failed)?);
     }

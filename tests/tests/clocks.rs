@@ -40,11 +40,13 @@ fn says(cluster: &Cluster, id: u64, what: &str) {
 }
 
 /// A key of before is a replay at each of these members, and a new charge goes at once and has the right time.
-fn sells_once(cluster: &Cluster, members: &[u64], seller: &Seller, before: &Request) {
+fn sells_once(cluster: &Cluster, members: &[u64], seller: &Seller, key: &str, before: &Request) {
     for id in members {
         let caller = cluster.seller(*id, seller);
         assert!(caller.settle(before).expect(201).replayed(), "member {id} sold it twice");
         let sold = caller.settle(&shop::charge(&unique("now"), &phone(2), 1)).expect(201);
+        let found = caller.send(&Request::get(&format!("/v1/charges?idempotency_key={key}"))).expect(200).json();
+        assert_eq!(found["items"].as_array().map(Vec::len), Some(1), "member {id} does not find it by its key");
         let age = age(&sold.json());
         assert!((-5..60).contains(&age), "made {age} s ago, says member {id}");
         assert!(caller.settle(before).expect(201).replayed(), "member {id} sold it twice");
@@ -59,7 +61,8 @@ fn with_two_of_three_up_a_clock_two_days_ahead_forgets_no_key_and_stops_nothing(
     let _alone = alone();
     let cluster = Plan::new("two-clocks").clocks().start();
     let seller = cluster.seller_with(1_000);
-    let sale = shop::charge(&unique("before"), &phone(1), 10);
+    let key = unique("before");
+    let sale = shop::charge(&key, &phone(1), 10);
     let leader = cluster.leader();
     cluster.seller(leader, &seller).settle(&sale).expect(201);
     let followers = cluster.followers();
@@ -70,7 +73,7 @@ fn with_two_of_three_up_a_clock_two_days_ahead_forgets_no_key_and_stops_nothing(
     cluster.member(leader).set_clock(TWO_DAYS);
     says(&cluster, leader, "no third tells which is wrong");
     says(&cluster, up, "no third tells which is wrong");
-    sells_once(&cluster, &[leader, up], &seller, &sale);
+    sells_once(&cluster, &[leader, up], &seller, &key, &sale);
 
     // At a start of both, whichever leads.
     cluster.member(leader).kill();
@@ -78,19 +81,19 @@ fn with_two_of_three_up_a_clock_two_days_ahead_forgets_no_key_and_stops_nothing(
     cluster.member(leader).start();
     cluster.member(up).start();
     cluster.wait_ready(&[leader, up]);
-    sells_once(&cluster, &[leader, up], &seller, &sale);
+    sells_once(&cluster, &[leader, up], &seller, &key, &sale);
 
     // The third is back: two outvote one, which does not lead.
     cluster.member(down).start();
     says(&cluster, leader, "clock is off");
     eventually("another member to lead", || cluster.leader() != leader);
-    sells_once(&cluster, &cluster.ids(), &seller, &sale);
+    sells_once(&cluster, &cluster.ids(), &seller, &key, &sale);
 
     // The clock is set right, and all start again.
     cluster.member(leader).set_clock(0);
     cluster.kill_all();
     cluster.start_all();
-    sells_once(&cluster, &cluster.ids(), &seller, &sale);
+    sells_once(&cluster, &cluster.ids(), &seller, &key, &sale);
     books::check(&cluster);
 }
 
@@ -102,13 +105,14 @@ fn a_clock_two_days_behind_lets_two_of_three_go_on_at_the_right_time() {
     let _alone = alone();
     let cluster = Plan::new("slow-clock").clocks().start();
     let seller = cluster.seller_with(1_000);
-    let sale = shop::charge(&unique("before"), &phone(1), 10);
+    let key = unique("before");
+    let sale = shop::charge(&key, &phone(1), 10);
     let leader = cluster.leader();
     cluster.seller(leader, &seller).settle(&sale).expect(201);
     cluster.member(cluster.followers()[0]).kill();
     cluster.member(leader).set_clock(-TWO_DAYS);
     says(&cluster, leader, "no third tells which is wrong");
-    sells_once(&cluster, &cluster.running(), &seller, &sale);
+    sells_once(&cluster, &cluster.running(), &seller, &key, &sale);
 }
 
 #[test]
@@ -119,9 +123,10 @@ fn a_member_alone_follows_its_clock_only_as_far_as_time_passed() {
     let _alone = alone();
     let cluster = Plan::new("one-clock").members(1).clocks().start();
     let seller = cluster.seller_with(1_000);
-    let sale = shop::charge(&unique("before"), &phone(1), 10);
+    let key = unique("before");
+    let sale = shop::charge(&key, &phone(1), 10);
     cluster.seller(1, &seller).settle(&sale).expect(201);
     cluster.member(1).set_clock(TWO_DAYS);
     says(&cluster, 1, "restart this node with --trust-clock");
-    sells_once(&cluster, &[1], &seller, &sale);
+    sells_once(&cluster, &[1], &seller, &key, &sale);
 }

@@ -14,7 +14,7 @@ use super::quotas::Quotas;
 use super::render::Ground;
 use super::tls::ApiTls;
 use crate::raft::Cluster;
-use crate::runtime::{Chance, Clock};
+use crate::runtime::Chance;
 
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
@@ -28,8 +28,6 @@ pub struct Shared {
     pub limits: Limits,
     /// Chance for secrets.
     pub chance: Chance,
-    /// The wall clock, for the window of remembered keys.
-    pub clock: Clock,
     /// This member's number as `Etebar-Node` shows it.
     pub node: HeaderValue,
     /// Room for large bodies.
@@ -57,7 +55,6 @@ impl App {
     pub fn new(
         cluster: Cluster,
         limits: Limits,
-        clock: Clock,
         chance: Chance,
         data_dir: PathBuf,
     ) -> Result<Self, crate::runtime::NoChance> {
@@ -67,7 +64,6 @@ impl App {
             cluster,
             limits,
             chance,
-            clock,
             node,
             large_bodies: Semaphore::new(limits.large_bodies),
             quotas: Quotas::new(&limits),

@@ -11,7 +11,7 @@ use super::front::Front;
 use super::limits::Limits;
 use super::stop::Stop;
 use crate::raft::Cluster;
-use crate::runtime::{Chance, Clock, NoChance};
+use crate::runtime::{Chance, NoChance};
 
 /// The API over a member. Cheap to clone.
 #[derive(Clone)]
@@ -22,8 +22,8 @@ pub struct Gate {
 
 impl Gate {
     /// Fails where there is no chance to draw from.
-    pub fn new(cluster: Cluster, limits: Limits, clock: Clock, chance: Chance) -> Result<Self, NoChance> {
-        let app = App::new(cluster, limits, clock, chance, PathBuf::new())?;
+    pub fn new(cluster: Cluster, limits: Limits, chance: Chance) -> Result<Self, NoChance> {
+        let app = App::new(cluster, limits, chance, PathBuf::new())?;
         Ok(Self { front: Front::new(app.clone()), app })
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLockReadGuard};
 use std::time::Duration;
 
-use ledger::{Command, Digest, Record, RecordNumber};
+use ledger::{Command, Digest, Record, RecordNumber, Time};
 use openraft::async_runtime::WatchReceiver;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -159,6 +159,11 @@ impl Cluster {
     /// The position that the state here reflects. Cheaper than [`Self::status`].
     pub fn applied(&self) -> u64 {
         *self.member().shared.applied().borrow()
+    }
+
+    /// Where this member takes ledger time to be; before it heard of it, the beginning, which every record is after.
+    pub fn ledger_time(&self) -> Time {
+        self.member().stamps.told().map_or(Time(0), |told| Time(told.ms))
     }
 
     /// The leader that this member knows. Cheaper than [`Self::status`].

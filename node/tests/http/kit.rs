@@ -63,9 +63,7 @@ impl Node {
             runtime.block_on(async move {
                 let folder = tempfile::tempdir().unwrap();
                 let cluster = cluster(folder.path(), places).await;
-                let app =
-                    App::new(cluster.clone(), limits, Clock::system(), Chance::system(), folder.path().to_owned())
-                        .unwrap();
+                let app = App::new(cluster.clone(), limits, Chance::system(), folder.path().to_owned()).unwrap();
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 ready.send(listener.local_addr().unwrap()).unwrap();
                 serve(app, listener, stop).await;

@@ -192,7 +192,7 @@ impl Host {
         });
         // The free room of this machine's disk is nothing that a simulation may depend on.
         let limits = Limits { disk_reserve_bytes: 0, ..Limits::default() };
-        let app = App::new(cluster.clone(), limits, clock, chance, PathBuf::from("/")).expect("there is chance");
+        let app = App::new(cluster.clone(), limits, chance, PathBuf::from("/")).expect("there is chance");
         match TcpListener::bind(("0.0.0.0", crate::http::PORT)).await {
             Ok(listener) => http::serve(app, listener, stopping).await,
             Err(error) => panic!("nobody else has this port: {error}"),

@@ -180,12 +180,12 @@ impl State {
 
     /// How many idempotency keys are within their window at `stamp`.
     pub fn keys_in_use(&self, stamp: Time) -> u64 {
-        self.keys.in_use(self.time.max(stamp))
+        self.keys.in_use(self.time_at(stamp))
     }
 
     /// Which sellers hold how many of them.
     pub fn key_shares(&self, stamp: Time) -> KeyShares<'_> {
-        self.keys.shares(self.time.max(stamp))
+        self.keys.shares(self.time_at(stamp))
     }
 
     /// The seller whose API key this is; `None` for another's.

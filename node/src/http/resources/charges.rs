@@ -62,7 +62,8 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
     let (after, limit) = (list.after(query.get("after"))?, query.limit()?);
     read::fresh(&app, &head, &query).await?;
     let turn = app.quotas.scans.take(caller.key, head.deadline).await?;
-    let now = Time(app.clock.now_ms());
+    // No wall clock: one that is ahead would hide a charge that a retry still finds.
+    let now = app.cluster.ledger_time();
     let (applied, bound, source) = {
         let replica = read::state(&app, &caller)?;
         (replica.applied, replica.state.records(), filter.source(&replica, after, now)?)

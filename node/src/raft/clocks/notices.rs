@@ -28,7 +28,7 @@ pub fn notice(state: ClockState, leads: bool, told: &Told) {
         tracing::warn!(
             late_ms = far_ms,
             "ledger time is behind the clocks, and gains a hundredth of the time on them, so that no idempotency key is \
-             forgotten early; to have it follow at once, restart this node, which leads, with --trust-clock"
+             forgotten early; to have it follow at once, stop all nodes and start them with --trust-clock, this once"
         );
     }
     if far_ms < -CLOCK_OFF_MS && told.is_due("early") {

@@ -45,13 +45,13 @@ struct Inner {
     word: Word,
 }
 
-/// The operator's word for this node's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The operator's word for this node's clock, as it was at the start: it says nothing of a clock that was set since.
+#[derive(Debug, Clone, Copy)]
 enum Word {
     /// Not given.
     None,
-    /// Given: the first stamp takes the clock as it is.
-    AtFirst,
+    /// Given: the first stamp takes the clock of the start, carried on by the monotonic clock.
+    AtFirst(Line),
     /// Given, and the first stamp was taken.
     Taken,
 }
@@ -70,12 +70,13 @@ pub struct ClockState {
 impl Stamps {
     /// Trusts no clock yet, unless the operator said so (`trust_clock`).
     pub fn new(clock: Clock, key_window_ms: u64, trust_clock: bool) -> Self {
+        let own = LedgerTime { term: 0, ms: clock.now_ms() };
         let inner = Inner {
             line: None,
             led_in: None,
             clocks: ClocksHeard::of(&[]),
             is_enough: false,
-            word: if trust_clock { Word::AtFirst } else { Word::None },
+            word: if trust_clock { Word::AtFirst(Line::new(own, Instant::now())) } else { Word::None },
         };
         Self { clock, jump_ms: key_window_ms / WINDOW_PART, inner: Mutex::new(inner) }
     }
@@ -126,7 +127,10 @@ impl Stamps {
     /// Whether it is known where ledger time starts. Until then whoever leads waits a little for the others' clocks.
     pub fn is_ready(&self) -> bool {
         let inner = self.lock();
-        inner.line.is_some() || inner.is_enough || inner.word == Word::AtFirst || planted("start-trusts-clock")
+        inner.line.is_some()
+            || inner.is_enough
+            || matches!(inner.word, Word::AtFirst(_))
+            || planted("start-trusts-clock")
     }
 
     /// The stamp of an entry that this node proposes as the leader of `term`; never before `state`, the time of the state.
@@ -137,13 +141,13 @@ impl Stamps {
     fn stamp_at(&self, now: Instant, term: u64, state: Time) -> Time {
         let own_ms = self.clock.now_ms();
         let mut inner = self.lock();
-        let mut line = match inner.line.filter(|_| inner.word != Word::AtFirst) {
+        let mut line = match inner.line.filter(|_| !matches!(inner.word, Word::AtFirst(_))) {
             Some(mut line) => {
                 let extra = if inner.led_in == Some(term) { Duration::ZERO } else { handed_on(inner.clocks.verdict) };
                 line.advance(now, self.wanted(&inner, own_ms, line.ms_at(now)), extra);
                 line.of_term(term)
             }
-            None => Line::new(LedgerTime { term, ms: start_of(&mut inner, own_ms, state) }, now),
+            None => Line::new(LedgerTime { term, ms: start_of(&mut inner, now, own_ms, state) }, now),
         };
         if planted("two-clocks-are-a-majority") && inner.clocks.count < CLOCKS {
             line = Line::new(LedgerTime { term, ms: own_ms }, now);
@@ -155,7 +159,7 @@ impl Stamps {
 
     /// Where ledger time should go: to a clock that is known to be right, or nowhere but on.
     fn wanted(&self, inner: &Inner, own_ms: u64, line_ms: u64) -> Option<u64> {
-        let is_confirmed = inner.word != Word::None;
+        let is_confirmed = matches!(inner.word, Word::Taken);
         match inner.clocks.verdict {
             ClockVerdict::Good | ClockVerdict::Near => Some(own_ms),
             ClockVerdict::Off(ahead_ms) => Some(less(own_ms, ahead_ms)),
@@ -186,14 +190,12 @@ fn less(own_ms: u64, ahead_ms: i64) -> u64 {
 }
 
 /// Where ledger time starts on a leader that nobody told, in milliseconds; [`Line::reach`] takes care of the state's time.
-fn start_of(inner: &mut Inner, own_ms: u64, state: Time) -> u64 {
-    if inner.word == Word::AtFirst {
+fn start_of(inner: &mut Inner, now: Instant, own_ms: u64, state: Time) -> u64 {
+    if let Word::AtFirst(confirmed) = inner.word {
         inner.word = Word::Taken;
-        tracing::warn!(
-            clock_ms = own_ms,
-            "ledger time starts at this node's clock, as the operator said: --trust-clock"
-        );
-        return own_ms;
+        let clock_ms = confirmed.ms_at(now);
+        tracing::warn!(clock_ms, "ledger time starts at this node's clock, as the operator said: --trust-clock");
+        return clock_ms;
     }
     if planted("start-trusts-clock") {
         return own_ms;
@@ -235,10 +237,15 @@ mod tests {
 
     impl Node {
         fn new(trust_clock: bool) -> Self {
-            let wall_ms = Arc::new(AtomicU64::new(START_MS));
+            Self::with_clock(0, trust_clock)
+        }
+
+        /// One whose clock is so far ahead of the right time when it starts.
+        fn with_clock(off_ms: i64, trust_clock: bool) -> Self {
+            let wall_ms = Arc::new(AtomicU64::new(START_MS.saturating_add_signed(off_ms)));
             let read = wall_ms.clone();
             let stamps = Stamps::new(Clock::from_fn(move || read.load(Ordering::SeqCst)), DAY_MS, trust_clock);
-            Self { stamps, start: Instant::now(), passed_ms: 0, wall_ms, off_ms: 0 }
+            Self { stamps, start: Instant::now(), passed_ms: 0, wall_ms, off_ms }
         }
 
         fn wait(&mut self, ms: u64) -> &mut Self {
@@ -343,10 +350,20 @@ mod tests {
         assert!(!state.is_followed && state.ahead_ms == TWO_DAYS_MS);
         assert_eq!(node.wait(100_000).stamp(1), 0, "it goes on with time");
 
-        let mut node = Node::new(true);
+        let node = Node::with_clock(TWO_DAYS_MS, true);
         node.is_told(1, 0, false);
+        assert!((node.stamp(2) - TWO_DAYS_MS).abs() <= 1_000, "confirmed");
+    }
+
+    #[test]
+    fn the_operators_word_is_for_the_clock_of_the_start_and_not_for_one_that_was_set_since() {
+        let mut node = Node::new(true);
+        node.is_told(1, 0, true);
+        node.wait(1_000_000);
         node.set_clock(TWO_DAYS_MS);
-        assert_eq!(node.stamp(2), TWO_DAYS_MS, "confirmed");
+        node.hears(&[-TWO_DAYS_MS], 3);
+        let off = node.stamp(2);
+        assert!(off.abs() <= 1_000, "{off} ms off at its first stamp");
     }
 
     #[test]
