@@ -3,8 +3,10 @@
 //! An IPv6 client has a whole /64 to dial from, so that counts as one address.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::raft::link::trust::strangers::one_client;
 
 /// Open connections by address. Clones share it; it holds no address without a connection.
 #[derive(Debug, Clone, Default)]
@@ -42,14 +44,6 @@ impl Drop for Place {
             Some(held) if *held > 1 => *held -= 1,
             Some(_) | None => drop(open.remove(&self.address)),
         }
-    }
-}
-
-/// What counts as one client: an IPv4 address, written either way, or the /64 of an IPv6 address.
-fn one_client(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
     }
 }
 

@@ -100,12 +100,19 @@ fn fast_first(provider: &CryptoProvider) -> CryptoProvider {
     CryptoProvider { cipher_suites, ..provider.clone() }
 }
 
+/// Most certificates between a member's and an authority's. Source: `pki` makes none, an authority of one's own has one or two;
+/// a stranger who sends hundreds would have a signature checked for each.
+const INTERMEDIATES_MAX: usize = 3;
+
 /// Why a certificate proves nothing here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateRefused {
     /// There is none.
     #[error("there is no certificate")]
     Absent,
+    /// More certificates stand between it and an authority than are looked at.
+    #[error("the certificate comes with more than {INTERMEDIATES_MAX} others")]
+    Long,
     /// It is not valid now, or no authority in the file vouches for it, or not for this use.
     #[error("{}", chain_reason(.0))]
     Chain(webpki::Error),
@@ -142,6 +149,9 @@ struct PeerVerifier {
 impl PeerVerifier {
     fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<NodeNumber, CertificateRefused> {
         let (end_entity, intermediates) = chain.split_first().ok_or(CertificateRefused::Absent)?;
+        if intermediates.len() > INTERMEDIATES_MAX {
+            return Err(CertificateRefused::Long);
+        }
         let certificate = EndEntityCert::try_from(end_entity).map_err(CertificateRefused::Chain)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
         for usage in [KeyUsage::client_auth(), KeyUsage::server_auth()] {

@@ -4,7 +4,7 @@
 //! So strangers who stay silent, however many, cannot keep a member out that dials again.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,7 @@ impl Strangers {
 
     /// A place for a connection from this address.
     pub fn take(&self, from: IpAddr) -> Place {
+        let from = one_client(from);
         let mut table = self.table();
         if table.waiting.len() >= PLACES {
             table.let_one_go();
@@ -58,6 +59,14 @@ impl Strangers {
         let (id, closing) = (table.last, CancellationToken::new());
         table.waiting.insert(id, (from, closing.clone()));
         Place { id, strangers: self.clone(), closing }
+    }
+}
+
+/// What counts as one client: an IPv4 address, written either way, or the /64 of an IPv6 address.
+pub fn one_client(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
     }
 }
 
@@ -98,6 +107,16 @@ mod tests {
         assert_eq!(strangers.table().waiting.len(), PLACES);
         drop((member, crowd));
         assert!(strangers.table().waiting.is_empty());
+    }
+
+    #[test]
+    fn a_64_of_ipv6_is_one_address() {
+        let strangers = Strangers::default();
+        let member = strangers.take("2001:db8::1".parse().unwrap());
+        let crowd =
+            (0..10 * PLACES).map(|host| strangers.take(IpAddr::from(Ipv6Addr::from((1_u128 << 96) + host as u128))));
+        let crowd: Vec<_> = crowd.collect();
+        assert!(!is_lost(&member) && is_lost(&crowd[0]));
     }
 
     #[test]
