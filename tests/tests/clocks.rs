@@ -45,7 +45,7 @@ fn sells_once(cluster: &Cluster, members: &[u64], seller: &Seller, key: &str, be
         let caller = cluster.seller(*id, seller);
         assert!(caller.settle(before).expect(201).replayed(), "member {id} sold it twice");
         let sold = caller.settle(&shop::charge(&unique("now"), &phone(2), 1)).expect(201);
-        let found = caller.send(&Request::get(&format!("/v1/charges?idempotency_key={key}"))).expect(200).json();
+        let found = caller.send(&Request::get(format!("/v1/charges?idempotency_key={key}"))).expect(200).json();
         assert_eq!(found["items"].as_array().map(Vec::len), Some(1), "member {id} does not find it by its key");
         let age = age(&sold.json());
         assert!((-5..60).contains(&age), "made {age} s ago, says member {id}");
