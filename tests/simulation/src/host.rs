@@ -155,7 +155,7 @@ impl Host {
         let now = move || (BEGINNING_MS + book.now_ms()).saturating_add_signed(off.load(Ordering::Relaxed));
         let clock = Clock::from_fn(now);
         let started = match self.open_disks(boot).await {
-            Ok(disks) => Cluster::start(self.settings(), disks, clock.clone()).await,
+            Ok(disks) => Cluster::start(self.settings(), disks, clock).await,
             Err(error) => Err(error.into()),
         };
         let cluster = match started {
@@ -176,7 +176,7 @@ impl Host {
             }
             stopping.cancel();
         };
-        tokio::join!(living, self.serve_http(&cluster, clock, stopping.clone(), boot));
+        tokio::join!(living, self.serve_http(&cluster, stopping.clone(), boot));
         // In the order of the program: what is in flight is answered first.
         cluster.shutdown().await;
         self.life().ended.get_or_insert_with(|| "it stopped: it was told to".to_owned());
@@ -184,7 +184,7 @@ impl Host {
     }
 
     /// Serves HTTP until it is told to stop, as the program does.
-    async fn serve_http(&self, cluster: &Cluster, clock: Clock, stopping: CancellationToken, boot: u64) {
+    async fn serve_http(&self, cluster: &Cluster, stopping: CancellationToken, boot: u64) {
         let dice = Mutex::new(Dice::new(self.plan.seed, (400 + self.node) << 32 | boot));
         let chance = Chance::from_fn(move |bytes| {
             let mut dice = dice.lock().unwrap_or_else(PoisonError::into_inner);
