@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use certificates::{Authority, ServerFiles};
 use serde_json::Value;
 use tests::http::Connection;
+use tests::machine::{Need, lacks};
 use tests::place::Folder;
 use tests::programs::{clean_command, programs};
 use tests::turns::Turn;
@@ -192,6 +193,9 @@ fn a_wrong_authority_file_is_a_wrong_setting() {
 
 #[test]
 fn an_independent_client_gets_tls_1_2_and_1_3_and_nothing_older() {
+    if lacks(Need::Python, "TLS with another library than ours") {
+        return;
+    }
     let https = Https::start("tls-versions", 1, &[("ETEBAR_HEAD_TIMEOUT", "1s")]);
     let output = https.python("versions").output().expect("python3 starts");
     let said = text(&output.stdout);
@@ -224,6 +228,9 @@ fn an_independent_client_gets_tls_1_2_and_1_3_and_nothing_older() {
 
 #[test]
 fn a_certificate_is_renewed_without_a_restart_or_a_failed_request() {
+    if lacks(Need::Python, "TLS with another library than ours") {
+        return;
+    }
     let https = Https::start("tls-renewal", 1, &[]);
     let mut bench =
         https.trusting_nobody(&["--json", "bench", "--seconds", "12", "--connections", "8", "--sellers", "4"]);
