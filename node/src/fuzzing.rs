@@ -22,13 +22,14 @@ use tokio::time::timeout;
 use tokio_util::codec::FramedRead;
 use uuid::Uuid;
 
-use crate::http::{Gate, Limits, secret};
+use crate::http::secret;
+use crate::http::{Gate, Limits};
 use crate::pki::{Authority, Lifetime, Subject, in_memory};
+use crate::raft::catch_up::snapshot::{Give, Take};
 use crate::raft::link::append::{Append, Appended};
 use crate::raft::link::frame::codec_of_frames;
 use crate::raft::link::hello::{Hello, Welcome};
 use crate::raft::link::message::{Numbered, Request, Response};
-use crate::raft::snapshot::{Give, Take};
 use crate::raft::{Cluster, ClusterSettings, Identity, MemberDisks, PeerSecurity};
 use crate::runtime::{Chance, Clock};
 use crate::storage::model::ModelDisks;

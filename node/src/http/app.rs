@@ -9,10 +9,10 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::limits::Limits;
-use super::problem::Problem;
 use super::quotas::Quotas;
-use super::render::Ground;
-use super::tls::ApiTls;
+use super::response::problem::Problem;
+use super::response::render::Ground;
+use super::server::tls::ApiTls;
 use crate::raft::Cluster;
 use crate::runtime::Chance;
 

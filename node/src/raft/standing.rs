@@ -9,8 +9,8 @@ use ledger::Digest;
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 
-use super::cluster::Cluster;
-use super::duties;
+use super::lifecycle::background;
+use super::submit::cluster::Cluster;
 use crate::storage::{LogId, Vote};
 
 /// How a member stands at one moment.
@@ -106,7 +106,7 @@ impl Cluster {
     /// Asks openraft to hand leadership over, where this member leads.
     pub async fn hand_over(&self) {
         if self.member().leads() {
-            duties::hand_over(self.member()).await;
+            background::hand_over(self.member()).await;
         }
     }
 }

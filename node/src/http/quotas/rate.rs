@@ -16,7 +16,7 @@ use etebar::api::Code;
 use ledger::KeyNumber;
 use tokio::time::Instant;
 
-use crate::http::problem::{Answer, Problem};
+use crate::http::response::problem::{Answer, Problem};
 
 /// What a bucket holds, in the time that it takes to fill.
 const SECOND: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use ledger::KeyNumber;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::http::problem::Problem;
+use crate::http::response::problem::Problem;
 
 /// Bounds of one kind of work.
 #[derive(Debug, Clone, Copy)]

@@ -5,10 +5,11 @@ use etebar::api;
 use etebar::api::Code;
 
 use crate::http::app::App;
-use crate::http::auth::Caller;
-use crate::http::call::Head;
-use crate::http::problem::{Answer, Problem};
-use crate::http::{read, reply};
+use crate::http::read;
+use crate::http::request::auth::Caller;
+use crate::http::request::call::Head;
+use crate::http::response::problem::{Answer, Problem};
+use crate::http::response::reply;
 use crate::raft::{Consistency, MemberStatus, Role};
 
 /// `GET /v1/cluster`

@@ -1,0 +1,8 @@
+//! How a node starts and stops, and what it does by itself meanwhile.
+//!
+//! Read in this order: [`settings`], [`start`], [`member`] (all that a running node has), [`background`].
+
+pub mod background;
+pub mod member;
+pub mod settings;
+pub mod start;

@@ -1,0 +1,9 @@
+//! From the server into the log and back: commands that are submitted and decided, and reads that wait for a position.
+//!
+//! Read in this order: [`cluster`] (what the server sees), [`submitter`] (to the leader, wherever it is), [`proposer`] (many
+//! commands in one entry), [`read_gate`] (many reads behind one question).
+
+pub mod cluster;
+pub mod proposer;
+pub mod read_gate;
+pub mod submitter;

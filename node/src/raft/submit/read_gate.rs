@@ -1,0 +1,306 @@
+//! Positions for linearizable reads: one question for all reads that wait.
+//!
+//! Invariant: a position is asked for after its read came, and confirmed by a quorum after that. A read that comes while
+//! a question is under way waits for the next one. No clock is trusted.
+//!
+//! Three gates ask, each one question at a time: the leader asks a quorum, any other member asks the leader, and callers
+//! whose API key is not known share a gate of their own, so that strangers are never more than one reader in the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::plants::planted;
+use openraft::ReadPolicy;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::submitter::millis_until;
+use crate::raft::lifecycle::member::Member;
+use crate::raft::peers::link::call::CallError;
+use crate::raft::peers::link::message::{Request, Response};
+use crate::runtime;
+
+/// Reads that wait at one gate, at most; the next ones are told that there is no leader.
+const WAITING: usize = 65_536;
+/// Longest time that one question takes; openraft itself gives up after its lease.
+const ROUND: Duration = Duration::from_millis(2_000);
+/// Pause before a leader that could not confirm a read is asked again.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Pause between two questions for strangers. Source: at most a hundred a second, a small part of what a leader answers.
+const STRANGERS_PAUSE: Duration = Duration::from_millis(10);
+/// For how long a planted bug goes on giving an answer.
+const LATE: Duration = Duration::from_millis(100);
+/// How far ahead of the furthest position known here a caller's position may be. Source: what a leader could write within
+/// the ten seconds of a request, at ten thousand entries a second, which is more than disks sync.
+const AHEAD_MAX: u64 = 100_000;
+
+/// A read that waits for its position; `None` where nobody could confirm one.
+type Asker = oneshot::Sender<Option<u64>>;
+
+/// Gives positions to reads. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ReadGate(mpsc::Sender<Asker>);
+
+impl ReadGate {
+    fn new() -> (Self, mpsc::Receiver<Asker>) {
+        let (sender, waiting) = mpsc::channel(WAITING);
+        (Self(sender), waiting)
+    }
+
+    /// A position that includes everything acknowledged before this call; `None` where none was confirmed.
+    pub async fn position(&self, deadline: Instant) -> Option<u64> {
+        let (answer, answered) = oneshot::channel();
+        self.0.try_send(answer).ok()?;
+        timeout_at(deadline, answered).await.ok()?.ok()?
+    }
+}
+
+/// For whom a position is wanted.
+#[derive(Debug, Clone, Copy)]
+pub enum Reader {
+    /// A caller whose API key is known.
+    Known,
+    /// One whose key is not, or not yet.
+    Stranger,
+}
+
+/// The gates of one member.
+#[derive(Debug, Clone)]
+pub struct ReadGates {
+    /// Where this member leads: asks a quorum.
+    pub quorum: ReadGate,
+    /// Where another leads: asks that one.
+    pub leader: ReadGate,
+    /// For callers whose key is not known.
+    pub strangers: ReadGate,
+}
+
+/// The other ends of [`ReadGates`].
+#[derive(Debug)]
+pub struct WaitingReads {
+    quorum: mpsc::Receiver<Asker>,
+    leader: mpsc::Receiver<Asker>,
+    strangers: mpsc::Receiver<Asker>,
+}
+
+impl ReadGates {
+    /// Gates, and what waits at them.
+    pub fn new() -> (Self, WaitingReads) {
+        let ((quorum, at_quorum), (leader, at_leader)) = (ReadGate::new(), ReadGate::new());
+        let (strangers, at_strangers) = ReadGate::new();
+        let waiting = WaitingReads { quorum: at_quorum, leader: at_leader, strangers: at_strangers };
+        (Self { quorum, leader, strangers }, waiting)
+    }
+}
+
+impl WaitingReads {
+    /// Starts the tasks that ask; they end with the member.
+    pub fn serve(self, member: &Arc<Member>) {
+        let (quorum, leader, strangers) = (Arc::downgrade(member), Arc::downgrade(member), Arc::downgrade(member));
+        let ask_quorum = move || {
+            let member = quorum.upgrade();
+            async move { member?.ask_quorum().await }
+        };
+        let ask_leader = move || {
+            let member = leader.upgrade();
+            async move { member?.ask_leader().await }
+        };
+        let ask_once = move || {
+            let member = strangers.upgrade();
+            async move { member?.position_once(Instant::now() + ROUND).await }
+        };
+        runtime::spawn_vital("read gate", run(self.quorum, Duration::ZERO, ask_quorum));
+        runtime::spawn_vital("read gate of a follower", run(self.leader, Duration::ZERO, ask_leader));
+        runtime::spawn_vital("read gate of strangers", run(self.strangers, STRANGERS_PAUSE, ask_once));
+    }
+}
+
+/// Asks for all that wait, then for all that came meanwhile, with `pause` between two questions.
+async fn run<A>(mut waiting: mpsc::Receiver<Asker>, pause: Duration, ask: impl Fn() -> A)
+where
+    A: Future<Output = Option<u64>>,
+{
+    let mut round = Vec::new();
+    while waiting.recv_many(&mut round, WAITING).await > 0 {
+        let position = ask().await;
+        for asker in round.drain(..) {
+            // A reader that stopped waiting needs no position.
+            asker.send(position).ok();
+        }
+        if planted("read-joins-question") {
+            answer_late(&mut waiting, position).await;
+        }
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+    }
+}
+
+/// For a planted bug alone: whoever came while the question was under way, or a moment later, since a simulated member is
+/// seldom asked twice at once.
+async fn answer_late(waiting: &mut mpsc::Receiver<Asker>, position: Option<u64>) {
+    let until = Instant::now() + LATE;
+    while let Ok(Some(late)) = timeout_at(until, waiting.recv()).await {
+        late.send(position).ok();
+    }
+}
+
+impl Member {
+    /// A position that includes everything acknowledged anywhere before this call.
+    pub(crate) async fn read_position(&self, reader: Reader, deadline: Instant) -> Option<u64> {
+        loop {
+            let asked = async {
+                match reader {
+                    Reader::Known => self.position_once(deadline).await,
+                    Reader::Stranger => self.reads.strangers.position(deadline).await,
+                }
+            };
+            let position = tokio::select! {
+                biased;
+                position = asked => position,
+                () = self.shared.falls_out_of_reach() => None,
+            };
+            if position.is_some() {
+                return position;
+            }
+            if Instant::now() + PAUSE >= deadline || self.shared.is_out_of_reach() {
+                return None;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// The furthest position that this member could reach within a request, as far as it can know.
+    pub(crate) fn position_within_reach(&self) -> u64 {
+        let own = self.log.last().map_or(0, |last| last.index).max(*self.shared.applied().borrow());
+        own.max(self.neighbours.furthest()).saturating_add(AHEAD_MAX)
+    }
+
+    async fn position_once(&self, deadline: Instant) -> Option<u64> {
+        match self.leader() {
+            None => None,
+            Some(_) if planted("stale-read-at-follower") => Some(*self.shared.applied().borrow()),
+            Some(leader) if leader == self.me.node && planted("stale-read-at-old-leader") => {
+                Some(*self.shared.applied().borrow())
+            }
+            Some(leader) if leader == self.me.node => self.reads.quorum.position(deadline).await,
+            Some(_) => self.reads.leader.position(deadline).await,
+        }
+    }
+
+    /// Asks a quorum whether this member leads; the position at which it was asked.
+    async fn ask_quorum(&self) -> Option<u64> {
+        let policy = if planted("stale-read-after-pause") { ReadPolicy::LeaseRead } else { ReadPolicy::ReadIndex };
+        match timeout(ROUND, self.raft.get_read_log_id(policy)).await {
+            Ok(Ok((read, _applied))) => Some(read.index()),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "read position not confirmed");
+                None
+            }
+            Err(_elapsed) => None,
+        }
+    }
+
+    /// Asks the leader for a position. Gives up where another leads or none is within reach: a leader that is paused must
+    /// not hold those up who came later.
+    async fn ask_leader(&self) -> Option<u64> {
+        let leader = self.leader()?;
+        let deadline = Instant::now() + ROUND;
+        if leader == self.me.node {
+            return self.reads.quorum.position(deadline).await;
+        }
+        let links = self.links_to(leader)?;
+        let request = Request::ReadPosition { wait_ms: millis_until(deadline) };
+        let answer = tokio::select! {
+            biased;
+            answer = links.control.call(request, deadline) => answer,
+            () = self.led_by_another_than(Some(leader)) => return None,
+            () = self.shared.falls_out_of_reach() => return None,
+        };
+        match answer {
+            Ok(Response::ReadPosition(position)) => position,
+            Ok(_) | Err(CallError::NotSent(_) | CallError::NoAnswer) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use tokio::sync::Notify;
+    use tokio::task::{LocalSet, spawn_local, yield_now};
+
+    use super::*;
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    /// Runs `test` and its tasks on one thread.
+    fn block_on(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        LocalSet::new().block_on(&runtime, test);
+    }
+
+    #[test]
+    fn a_read_shares_no_question_that_was_asked_before_it_came() {
+        block_on(async {
+            let (gate, waiting) = ReadGate::new();
+            let (asked, go_on) = (Rc::new(Cell::new(0)), Rc::new(Notify::new()));
+            let ask = {
+                let (asked, go_on) = (asked.clone(), go_on.clone());
+                move || {
+                    asked.set(asked.get() + 1);
+                    let (position, go_on) = (asked.get(), go_on.clone());
+                    async move {
+                        go_on.notified().await;
+                        Some(position)
+                    }
+                }
+            };
+            spawn_local(run(waiting, Duration::ZERO, ask));
+            let read = || {
+                let gate = gate.clone();
+                spawn_local(async move { gate.position(later()).await })
+            };
+            let first = read();
+            while asked.get() == 0 {
+                yield_now().await;
+            }
+            let late: Vec<_> = (0..100).map(|_| read()).collect();
+            for _ in 0..1_000 {
+                yield_now().await;
+            }
+            assert_eq!(asked.get(), 1, "one question at a time");
+            go_on.notify_one();
+            assert_eq!(first.await.unwrap(), Some(1));
+            go_on.notify_one();
+            for read in late {
+                assert_eq!(read.await.unwrap(), Some(2), "all that came meanwhile share the next one");
+            }
+            assert_eq!(asked.get(), 2);
+        });
+    }
+
+    #[test]
+    fn strangers_are_asked_for_a_hundred_times_a_second_at_most() {
+        block_on(async {
+            let (gate, waiting) = ReadGate::new();
+            let asked = Rc::new(Cell::new(0_u32));
+            let count = asked.clone();
+            spawn_local(run(waiting, STRANGERS_PAUSE, move || {
+                count.set(count.get() + 1);
+                async { Some(1) }
+            }));
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(200) {
+                let all = (0..50).map(|_| gate.position(later()));
+                assert!(futures::future::join_all(all).await.iter().all(|position| *position == Some(1)));
+            }
+            let most = begun.elapsed().as_millis() / STRANGERS_PAUSE.as_millis() + 1;
+            assert!((2..=most).contains(&u128::from(asked.get())), "{} questions, at most {most}", asked.get());
+        });
+    }
+}

@@ -1,0 +1,196 @@
+//! From anywhere to a decision: to the leader's proposer, here or over the link, and again where that is safe.
+//!
+//! Invariant: the commands are given to somebody else only where the one before certainly did not write them, or where
+//! deciding them twice is the same as once. Whoever is told "not done" can rely on it.
+
+use std::time::Duration;
+
+use ledger::plants::planted;
+use ledger::{Action, Command, IdempotencyKey, Rejection};
+use openraft::async_runtime::WatchReceiver;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::raft::answers::SubmitError;
+use crate::raft::lifecycle::member::Member;
+use crate::raft::peers::link::call::CallError;
+use crate::raft::peers::link::message::{Commands, NotDecided, Request, Response};
+use crate::storage::types::{Decided, Decisions};
+
+/// Longest pause before another attempt; a change of leader ends it.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Time that a leader's answer may take on its way back, in milliseconds.
+const ANSWER_TRAVELS_MS: u64 = 200;
+/// Longest wait of one attempt for a leader elsewhere: a leader that was killed a moment ago answers nothing.
+const ATTEMPT: Duration = Duration::from_millis(10_000);
+
+impl Member {
+    /// Has `commands` decided as one group, wherever the leader is.
+    pub(crate) async fn submit(&self, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
+        let begun = Instant::now();
+        let may_repeat = commands.iter().all(is_repeatable);
+        // Well within the window in which a key is remembered: after it the same command would be decided anew.
+        let repeat_within = Duration::from_millis(self.settings.genesis.key_window_ms / 2);
+        let mut commands = Commands::from(commands);
+        let mut perhaps_done = false;
+        let mut hint = None;
+        loop {
+            // What is known to be in vain is not written: "not done" is the better word, and true.
+            if !perhaps_done && self.shared.is_out_of_reach() {
+                return Err(SubmitError::NoLeader);
+            }
+            let target = hint.take().or_else(|| self.leader());
+            let attempt = self.attempt(&commands, target, deadline);
+            let decided = tokio::select! {
+                biased;
+                decided = attempt => decided,
+                // A leader that is paused or cut off keeps its callers; where asking another is safe, they need not wait.
+                () = self.led_by_another_than(target), if may_repeat => Err(NotDecided::Unknown),
+                () = self.shared.falls_out_of_reach(), if may_repeat => Err(NotDecided::Unknown),
+            };
+            let not_decided = match decided {
+                Ok(decisions) if perhaps_done && leaves_open(&decisions) => {
+                    return Err(SubmitError::OutcomeUnknown { waited: begun.elapsed() });
+                }
+                Ok(decisions) => return Ok(decisions),
+                Err(not_decided) => not_decided,
+            };
+            tracing::debug!(?target, ?not_decided, "an attempt brought no decision");
+            match not_decided {
+                NotDecided::NotLeader(leader) => hint = leader,
+                NotDecided::Overloaded(why) if !perhaps_done => return Err(SubmitError::Overloaded { why }),
+                NotDecided::DiskFull if !perhaps_done => return Err(SubmitError::DiskFull),
+                NotDecided::Overloaded(_) | NotDecided::DiskFull => {}
+                NotDecided::Unknown => perhaps_done = true,
+            }
+            if perhaps_done && planted("forward-under-new-key") {
+                commands = under_new_keys(&commands);
+            }
+            let is_over = Instant::now() + PAUSE >= deadline || self.shared.is_out_of_reach();
+            if perhaps_done && (is_over || !may_repeat || begun.elapsed() >= repeat_within) {
+                return Err(SubmitError::OutcomeUnknown { waited: begun.elapsed() });
+            }
+            if is_over {
+                return Err(SubmitError::NoLeader);
+            }
+            self.pause_for_leader().await;
+        }
+    }
+
+    /// One attempt at `leader`.
+    async fn attempt(
+        &self,
+        commands: &Commands,
+        leader: Option<u64>,
+        deadline: Instant,
+    ) -> Result<Decisions, NotDecided> {
+        match leader {
+            None => Err(NotDecided::NotLeader(None)),
+            Some(leader) if leader == self.me.node => self.proposer.propose(commands.clone(), deadline).await,
+            Some(leader) => self.forward(leader, commands.clone(), deadline).await,
+        }
+    }
+
+    /// Gives the commands, not the request that they came with, to the leader.
+    async fn forward(&self, leader: u64, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
+        let Some(links) = self.links_to(leader) else { return Err(NotDecided::NotLeader(None)) };
+        let deadline = deadline.min(Instant::now() + ATTEMPT);
+        // A little less for the leader, so that its "certainly not done" arrives before this node gives up.
+        let wait_ms = millis_until(deadline).saturating_sub(ANSWER_TRAVELS_MS);
+        match links.forward.call(Request::Forward { commands, wait_ms }, deadline).await {
+            Ok(Response::Forward(outcome)) => outcome,
+            Ok(Response::Unavailable(_)) | Err(CallError::NotSent(_)) => Err(NotDecided::NotLeader(None)),
+            Err(CallError::NoAnswer) if planted("unknown-told-as-not-done") => Err(NotDecided::NotLeader(None)),
+            Ok(_) | Err(CallError::NoAnswer) => Err(NotDecided::Unknown),
+        }
+    }
+
+    /// Returns once another member than `leader` is known to lead; pending for ever where there is none. Where it is this
+    /// one, its own Raft tells its callers, unless it waits for a disk that stalls.
+    pub(crate) async fn led_by_another_than(&self, leader: Option<u64>) {
+        let Some(leader) = leader else { return std::future::pending().await };
+        if leader == self.me.node {
+            let mut stalled = self.shared.disk_stalled();
+            while stalled.wait_for(|stalled| *stalled).await.is_ok() {
+                let mut next = self.shared.followed_next();
+                if self.leader().is_some() || next.changed().await.is_err() {
+                    return;
+                }
+            }
+            return std::future::pending().await;
+        }
+        let mut metrics = self.raft.server_metrics();
+        let mut was_led = self.leader() == Some(leader);
+        loop {
+            drop(metrics.borrow_and_update());
+            let now = self.leader();
+            if was_led && now.is_some_and(|now| now != leader) {
+                return;
+            }
+            was_led |= now == Some(leader);
+            if metrics.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    async fn pause_for_leader(&self) {
+        let mut metrics = self.raft.server_metrics();
+        // A new receiver counts what is there as unseen: without this the pause would be none.
+        drop(metrics.borrow_and_update());
+        // Elapsed or changed, both mean: look again. Where Raft has stopped nothing changes any more, and at once.
+        if let Ok(Err(_stopped)) = timeout(PAUSE, metrics.changed()).await {
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Milliseconds from now to `deadline`, to be counted from its arrival by a peer with another clock.
+pub(crate) fn millis_until(deadline: Instant) -> u64 {
+    u64::try_from(deadline.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// For a planted bug alone: the same commands, which nobody would know again.
+fn under_new_keys(commands: &[Command]) -> Commands {
+    let renamed = |command: &Command| {
+        let key =
+            command.idempotency_key.as_ref().and_then(|key| IdempotencyKey::new(&format!("{}~", key.as_str())).ok());
+        Command { idempotency_key: key.or_else(|| command.idempotency_key.clone()), ..command.clone() }
+    };
+    Commands::from(commands.iter().map(renamed).collect::<Vec<_>>())
+}
+
+/// Whether decisions say nothing of an earlier attempt: a revoked API key is refused before the idempotency key is looked up.
+fn leaves_open(decisions: &Decisions) -> bool {
+    decisions.outcomes.iter().any(|outcome| matches!(outcome, Decided::Refused(Rejection::KeyRevoked)))
+}
+
+/// Whether deciding it twice is the same as once: its key or its own nature makes the second one a replay.
+fn is_repeatable(command: &Command) -> bool {
+    command.idempotency_key.is_some()
+        || match command.action {
+            Action::Genesis(_)
+            | Action::RevokeKey { .. }
+            | Action::DecideCredit { .. }
+            | Action::RegisterNode { .. } => true,
+            Action::CreateSeller { .. }
+            | Action::SetSellerStatus { .. }
+            | Action::CreateKey { .. }
+            | Action::RequestCredit { .. }
+            | Action::Adjust { .. }
+            | Action::Charge { .. }
+            | Action::Reverse { .. } => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_api_key_leaves_an_earlier_attempt_open_and_other_refusals_do_not() {
+        let refused = |rejection| Decisions { position: 1, outcomes: vec![Decided::Refused(rejection)] };
+        assert!(leaves_open(&refused(Rejection::KeyRevoked)));
+        assert!(!leaves_open(&refused(Rejection::KeyReused)));
+        assert!(!leaves_open(&refused(Rejection::UnknownCharge)));
+    }
+}
