@@ -30,10 +30,10 @@ use crate::raft::link::append::{Append, Appended};
 use crate::raft::link::frame::codec_of_frames;
 use crate::raft::link::hello::{Hello, Welcome};
 use crate::raft::link::message::{Numbered, Request, Response};
-use crate::raft::{Cluster, ClusterSettings, Identity, MemberDisks, PeerSecurity};
+use crate::raft::{Cluster, ClusterSettings, Identity, PeerSecurity};
 use crate::runtime::{Chance, Clock};
 use crate::storage::model::ModelDisks;
-use crate::storage::{Checkpoint, Disks, History, LogSettings, LogStore, Member, codec, keys};
+use crate::storage::{Checkpoint, Disks, History, LogSettings, LogStore, Member, MemberDisks, codec, keys};
 
 /// A door, and what is done with the bytes that come to it.
 pub type Door = (&'static str, fn(&[u8]));

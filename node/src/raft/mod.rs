@@ -16,7 +16,6 @@ pub use answers::{ClusterError, ClusterStatus, Consistency, MemberStatus, ReadEr
 pub use apply::key_ring::{KeyRing, KnownKey};
 pub use apply::replica::Replica;
 pub use lifecycle::settings::ClusterSettings;
-pub use lifecycle::start::MemberDisks;
 pub use peers::link;
 pub use peers::link::hello::Identity;
 pub use peers::link::trust::credentials::CredentialsError;

@@ -18,10 +18,10 @@ use crate::raft::apply::replica::Replica;
 use crate::raft::apply::waits::TooManyWait;
 use crate::raft::lifecycle::member::Member;
 use crate::raft::lifecycle::settings::ClusterSettings;
-use crate::raft::lifecycle::start::{MemberDisks, start, stop};
+use crate::raft::lifecycle::start::{start, stop};
 use crate::runtime::{Clock, Room};
-use crate::storage::StorageError;
 use crate::storage::types::Decisions;
+use crate::storage::{MemberDisks, StorageError};
 
 /// Longest orderly stop, after the answers in flight. Source: the contract's 5 s for both together.
 const SHUTDOWN: Duration = Duration::from_millis(2_500);
