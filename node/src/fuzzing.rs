@@ -8,7 +8,7 @@ use std::any::type_name;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use etebar::api::{AmountIn, AmountOut, Role, Timestamp, check_name, is_visible, read_phone, shown};
+use etebar_api::{AmountIn, AmountOut, Role, Timestamp, check_name, is_visible, read_phone, shown};
 use futures::StreamExt;
 use futures::executor::block_on;
 use ledger::{

@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use etebar::api;
+use etebar_api as api;
 use etebar_node::config::{ApiProtection, CommandLine, InitArgs, RunArgs, Settings, Verb, key_window_warning};
 use etebar_node::http::{self, ApiTls, App, Limits};
 use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
@@ -112,7 +112,7 @@ fn wrong_line(error: &clap::Error) -> ExitCode {
 /// Draws an admin key and prints it, with the hash that `init` takes.
 fn keygen() -> Result<(), Failure> {
     let chance = Chance::system().bytes().map_err(failed)?;
-    let key = http::secret::text(etebar::api::Role::Admin, &chance);
+    let key = http::secret::text(etebar_api::Role::Admin, &chance);
     let hash = Digest(http::secret::hash(&key).0);
     println!("{{\"key\":\"{key}\",\"hash\":\"{hash}\"}}");
     Ok(())

@@ -106,7 +106,7 @@ impl Shared {
         }
         let replica = self.cluster.replica();
         let Some(genesis) = replica.state.genesis() else {
-            return Err(Problem::new(etebar::api::Code::NoLeader, "the ledger has not begun"));
+            return Err(Problem::new(etebar_api::Code::NoLeader, "the ledger has not begun"));
         };
         Ok(*self.ground.get_or_init(|| Ground { ids: replica.state.ids(), places: u32::from(genesis.places) }))
     }

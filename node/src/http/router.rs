@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::routing::{delete, get, post};
-use etebar::api::Code;
+use etebar_api::Code;
 
 use super::app::App;
 use super::resources::{

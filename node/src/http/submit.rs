@@ -2,8 +2,8 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
-use etebar::api;
-use etebar::api::Code;
+use etebar_api as api;
+use etebar_api::Code;
 use ledger::{Action, Command, Event, IdempotencyKey, Record, Rejection};
 use tokio::time::Instant;
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, header};
 use axum::response::IntoResponse;
-use etebar::api::Code;
+use etebar_api::Code;
 use ledger::KeyNumber;
 use tokio::time::Instant;
 

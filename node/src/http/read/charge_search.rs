@@ -1,6 +1,6 @@
 //! The search of charges: by phone, seller, key and time, in the narrowest place that has them all.
 
-use etebar::api;
+use etebar_api as api;
 use ledger::{Event, IdempotencyKey, Phone, Record, RecordNumber, Time};
 
 use super::records::{PIECE, Reader, SCAN_RECORDS};

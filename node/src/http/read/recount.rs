@@ -1,6 +1,6 @@
 //! Long recomputations of the books: few at once, and none beyond its request's time.
 
-use etebar::api::Code;
+use etebar_api::Code;
 use ledger::PAGE_RECORDS;
 use tokio::time::Instant;
 

@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use etebar::api::{Code, MIN_APPLIED};
+use etebar_api::{Code, MIN_APPLIED};
 use futures::StreamExt;
 use tokio::time::Instant;
 use uuid::Uuid;

@@ -2,7 +2,7 @@
 //!
 //! It holds the last number shown and a digest over list, filter and number; another filter has another digest.
 
-use etebar::api::Page;
+use etebar_api::Page;
 
 use crate::http::response::problem::Problem;
 

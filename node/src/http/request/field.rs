@@ -1,6 +1,6 @@
 //! Values of a request, checked one by one, so that all that is wrong with a request is said at once.
 
-use etebar::api::{AmountIn, FieldError, PhoneError, check_name, read_phone};
+use etebar_api::{AmountIn, FieldError, PhoneError, check_name, read_phone};
 use ledger::{Amount, Change, IdempotencyKey, Name, Note, Phone};
 
 use crate::http::response::problem::{ERRORS_MAX, Problem};

@@ -6,7 +6,7 @@
 use std::net::Ipv6Addr;
 
 use axum::http::{HeaderMap, HeaderName, Request, Version, header};
-use etebar::api::MIN_APPLIED;
+use etebar_api::MIN_APPLIED;
 
 use crate::http::response::problem::Problem;
 

@@ -3,7 +3,7 @@
 //! What stands between the quotes is the key as it is: a backslash in it is a character like any other.
 
 use axum::http::HeaderMap;
-use etebar::api::{Code, IDEMPOTENCY_KEY};
+use etebar_api::{Code, IDEMPOTENCY_KEY};
 use ledger::IdempotencyKey;
 
 use crate::http::response::problem::Problem;

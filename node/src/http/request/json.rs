@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use etebar::api::{FieldError, SHOWN_CHARS, shown};
+use etebar_api::{FieldError, SHOWN_CHARS, shown};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -93,7 +93,7 @@ fn named_field<'a>(message: &'a str, opening: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use etebar::api::{BatchRequest, NewCharge, NewSeller};
+    use etebar_api::{BatchRequest, NewCharge, NewSeller};
     use serde_json::json;
 
     use super::*;

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use etebar::api::{DEFAULT_PAGE, MAX_PAGE, Timestamp};
+use etebar_api::{DEFAULT_PAGE, MAX_PAGE, Timestamp};
 use ledger::Time;
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;

@@ -2,7 +2,7 @@
 //!
 //! It leaves the node once, in the answer to its creation; only its BLAKE3 is stored, and neither is ever logged.
 
-use etebar::api::Role;
+use etebar_api::Role;
 use ledger::KeyHash;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

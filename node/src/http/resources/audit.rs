@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use etebar::api;
+use etebar_api as api;
 use ledger::audit::{Claims, Sums};
 use ledger::{Audit, Broken, PAGE_RECORDS, RecordNumber, page_of};
 use tracing::error;

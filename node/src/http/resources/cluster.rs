@@ -1,8 +1,8 @@
 //! The cluster as this node sees it, and this replica's digest. Both are answered without the others' help.
 
 use axum::extract::State;
-use etebar::api;
-use etebar::api::Code;
+use etebar_api as api;
+use etebar_api::Code;
 
 use crate::http::app::App;
 use crate::http::read;

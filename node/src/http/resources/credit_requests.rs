@@ -1,8 +1,8 @@
 //! Credit requests: a seller's wish for more credit, decided once and for ever.
 
 use axum::extract::State;
-use etebar::api;
-use etebar::api::NewCreditRequest;
+use etebar_api as api;
+use etebar_api::NewCreditRequest;
 use ledger::{Action, IdKind, RecordNumber, Verdict};
 
 use crate::http::app::App;

@@ -1,7 +1,7 @@
 //! The journal: all entries in order, or one seller's, each with the digest of the chain up to it.
 
 use axum::extract::State;
-use etebar::api;
+use etebar_api as api;
 use ledger::state::PageMark;
 use ledger::{RecordNumber, Time, page_of};
 

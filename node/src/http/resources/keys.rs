@@ -1,7 +1,7 @@
 //! API keys: who may do what. The secret leaves the node once, in the answer to the key's creation.
 
 use axum::extract::State;
-use etebar::api::{NewKey, Role};
+use etebar_api::{NewKey, Role};
 use ledger::{Action, ApiKey, Grant, IdKind, KeyNumber};
 
 use crate::http::app::App;

@@ -1,7 +1,7 @@
 //! Phone accounts: what was sold to one number.
 
 use axum::extract::State;
-use etebar::api;
+use etebar_api as api;
 
 use crate::http::app::App;
 use crate::http::read;

@@ -1,7 +1,7 @@
 //! One seller's books, added up again from the journal, not from the balance that is kept.
 
 use axum::extract::State;
-use etebar::api;
+use etebar_api as api;
 use ledger::RecordNumber;
 use ledger::audit::Sums;
 

@@ -1,7 +1,7 @@
 //! Sellers: businesses with prepaid credit, and adjustments: an admin's signed correction of it, with a reason.
 
 use axum::extract::State;
-use etebar::api::{NewAdjustment, NewSeller};
+use etebar_api::{NewAdjustment, NewSeller};
 use ledger::{Action, SellerStatus};
 
 use crate::http::app::App;

@@ -7,8 +7,8 @@ use std::fmt::Display;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
-use etebar::api;
-use etebar::api::{Code, FieldError};
+use etebar_api as api;
+use etebar_api::{Code, FieldError};
 use ledger::Rejection;
 use tracing::error;
 

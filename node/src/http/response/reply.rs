@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use etebar::api::{APPLIED, IDEMPOTENCY_REPLAYED};
+use etebar_api::{APPLIED, IDEMPOTENCY_REPLAYED};
 use serde::Serialize;
 
 use super::problem::{Answer, Problem};

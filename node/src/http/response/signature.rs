@@ -2,7 +2,7 @@
 //! HTTP. Clients take an answer without `Etebar-Node` for somebody else's, which leaves the outcome unknown.
 
 use axum::http::{HeaderMap, HeaderValue};
-use etebar::api::{APPLIED, LEADER, NODE, REQUEST_ID};
+use etebar_api::{APPLIED, LEADER, NODE, REQUEST_ID};
 
 use crate::http::app::App;
 

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
 use axum::response::IntoResponse;
-use etebar::api::{Code, REQUEST_ID};
+use etebar_api::{Code, REQUEST_ID};
 use futures::FutureExt;
 use hyper::body::Incoming;
 use tower::Service;
@@ -114,7 +114,7 @@ fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use axum::routing::post;
-    use etebar::api::NODE;
+    use etebar_api::NODE;
 
     use super::*;
 
@@ -127,7 +127,7 @@ mod tests {
             let response = front.respond(request, &Stop::default()).await;
             assert_eq!((response.status().as_u16(), &response.headers()[NODE]), (500, &HeaderValue::from_static("1")));
             let body = axum::body::to_bytes(response.into_body(), 4_096).await.unwrap();
-            let problem: etebar::api::Problem = serde_json::from_slice(&body).unwrap();
+            let problem: etebar_api::Problem = serde_json::from_slice(&body).unwrap();
             assert_eq!((problem.code, problem.status), (Code::Internal, 500));
             assert!(problem.detail.contains("not known"), "{}", problem.detail);
         });

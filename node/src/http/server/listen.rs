@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use etebar::api::PROBLEM_JSON;
+use etebar_api::PROBLEM_JSON;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -147,7 +147,7 @@ impl Door {
 
 /// Answers a connection that nothing was read from, and lets what it sends come to its end.
 async fn refuse(app: App, stream: TcpStream, why: &'static str) {
-    let problem = Problem::new(etebar::api::Code::Overloaded, why);
+    let problem = Problem::new(etebar_api::Code::Overloaded, why);
     let body = serde_json::to_string(problem.body()).unwrap_or_default();
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: {PROBLEM_JSON}\r\nretry-after: 1\r\n\

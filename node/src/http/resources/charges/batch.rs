@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Response, StatusCode};
-use etebar::api::{BatchItem, Code, MAX_BATCH};
+use etebar_api::{BatchItem, Code, MAX_BATCH};
 use ledger::{Action, Command, Event, KeyNumber, Rejection};
 
 use serde::Deserialize;
@@ -37,7 +37,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     app.quotas.rates.metered(caller.key, count, decided).await
 }
 
-/// [`etebar::api::BatchRequest`], whose items must be objects.
+/// [`etebar_api::BatchRequest`], whose items must be objects.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Batch<'a> {

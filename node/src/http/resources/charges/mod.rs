@@ -3,8 +3,8 @@
 pub mod batch;
 
 use axum::extract::State;
-use etebar::api;
-use etebar::api::{NewCharge, NewReversal};
+use etebar_api as api;
+use etebar_api::{NewCharge, NewReversal};
 use ledger::{Action, IdKind};
 
 use crate::http::app::App;

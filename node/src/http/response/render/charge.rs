@@ -1,6 +1,6 @@
-//! A charge's JSON, written straight to bytes: the hot path. The same bytes as [`etebar::api::Charge`] serialises to.
+//! A charge's JSON, written straight to bytes: the hot path. The same bytes as [`etebar_api::Charge`] serialises to.
 
-use etebar::api;
+use etebar_api as api;
 use ledger::{Event, IdKind, Record, RecordNumber, Time};
 
 use super::{Ground, moment};

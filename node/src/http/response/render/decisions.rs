@@ -3,7 +3,7 @@
 //! What a record does not hold itself is a function of its number: the actor's name, and the digest of its entry.
 
 use axum::http::StatusCode;
-use etebar::api;
+use etebar_api as api;
 use ledger::{Balance, Digest, Event, IdKind, Note, Record, RecordNumber, Time, Verdict};
 use serde::Serialize;
 

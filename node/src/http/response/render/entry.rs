@@ -1,6 +1,6 @@
 //! A journal entry as it goes out.
 
-use etebar::api;
+use etebar_api as api;
 use ledger::{Digest, EntryKind};
 
 use super::{Ground, moment};

@@ -15,8 +15,8 @@ pub use decisions::{Shown, credit_request, credit_request_decided, decision};
 pub use entry::entry;
 pub use refusal::refusal;
 
-use etebar::api;
-use etebar::api::{AmountOut, Timestamp};
+use etebar_api as api;
+use etebar_api::{AmountOut, Timestamp};
 use ledger::{ApiKey, Grant, IdKind, IdSpace, Note, RecordNumber, Seller, Time};
 use uuid::Uuid;
 

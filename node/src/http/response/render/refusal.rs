@@ -1,6 +1,6 @@
 //! How a refusal by the state reads. Recorded refusals are told again and again, so the wording is frozen.
 
-use etebar::api::{Code, Problem};
+use etebar_api::{Code, Problem};
 use ledger::{Refusal, Verdict};
 
 use super::Ground;
