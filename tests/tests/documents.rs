@@ -1,11 +1,12 @@
 //! The documents: every program of docs/examples shows what it claims, and what the chapter quotes is what it prints.
 //!
-//! The programs assert their own claims and end with an error otherwise; here they are run, so that they cannot rot.
+//! The programs assert their own claims and end with an error otherwise; here they are run, so that they cannot rot. Links and
+//! paths are for `.ci/documents`.
 
 use std::fs;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -152,23 +153,4 @@ fn tables_and_curves_are_what_the_figures_say() {
     }
     run(python("tables.py").arg("--check"));
     run(python("plot.py").arg("--check"));
-}
-
-#[test]
-fn every_link_of_the_documents_leads_to_a_file() {
-    let files = fs::read_dir(docs()).expect("the documents are there").flatten().map(|file| file.path());
-    let mut links = 0;
-    for document in files.filter(|path| path.extension().is_some_and(|ending| ending == "md")) {
-        let text = fs::read_to_string(&document).expect("a document is text");
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let path = link.split('#').next().expect("a split has a first part");
-            if path.is_empty() || path.contains("://") {
-                continue;
-            }
-            let target = document.parent().unwrap_or(Path::new("")).join(path);
-            assert!(target.exists(), "{}: {link} leads nowhere", document.display());
-            links += 1;
-        }
-    }
-    assert!(links > 10, "the links were found: {links}");
 }
