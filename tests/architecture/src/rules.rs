@@ -1,0 +1,115 @@
+//! The tables of the rules. They change here and nowhere else.
+//!
+//! Paths are relative to the root of the repository, with `/`, and stand for a file or for all files below a folder.
+
+/// What must hold.
+pub struct Rules {
+    /// Orders of rooms, the highest first: no file of a later room names a file of an earlier one.
+    pub orders: &'static [&'static [&'static str]],
+    /// Which libraries may be named where.
+    pub libraries: &'static [Libraries],
+    /// Crate roots that must say `#![no_std]`.
+    pub no_std: &'static [&'static str],
+    /// Most children of a folder; more is a warning.
+    pub children_max: usize,
+    /// Most files that may stand in circles, all circles together; it only ever becomes less.
+    pub files_in_circles_max: usize,
+}
+
+/// Libraries that no file of a room may name, except below some paths in it.
+pub struct Libraries {
+    pub names: &'static [&'static str],
+    pub room: &'static str,
+    pub except: &'static [&'static str],
+    pub why: &'static str,
+}
+
+/// The rules of this repository (ARCHITECTURE.md, "The rooms").
+pub const RULES: Rules = Rules {
+    orders: &[
+        &["node/src/main.rs", "node/src/http", "node/src/raft", "node/src/storage", "node/ledger/src"],
+        &["node/src/http", "node/src/raft", "node/src/pki"],
+        &["node/src/storage", "node/src/pki"],
+        &["node/src/http", "node/src/raft", "node/src/tls"],
+        &["node/src/storage", "node/src/tls"],
+        &["node/src", "client/api/src", "node/ledger/src"],
+        &["client/cli/src", "client/src", "client/api/src", "node/ledger/src"],
+    ],
+    libraries: &[
+        Libraries {
+            names: &["sled", "bincode"],
+            room: "node/src",
+            except: &["node/src/storage"],
+            why: "only storage/ names sled and bincode",
+        },
+        Libraries {
+            names: &["bincode"],
+            room: "node/src/storage",
+            except: &["node/src/storage/codec", "node/src/storage/codec.rs"],
+            why: "one file names bincode, the codec",
+        },
+        Libraries {
+            names: &["openraft"],
+            room: "node/src",
+            except: &["node/src/storage", "node/src/raft"],
+            why: "only raft/ and storage/ name openraft",
+        },
+        Libraries { names: &["axum"], room: "node/src", except: &["node/src/http"], why: "only http/ names axum" },
+        Libraries {
+            names: &[
+                "std",
+                "tokio",
+                "sled",
+                "openraft",
+                "axum",
+                "bincode",
+                "etebar",
+                "etebar_node",
+                "rand",
+                "getrandom",
+            ],
+            room: "node/ledger/src",
+            except: &[],
+            why: "the ledger is pure",
+        },
+        Libraries {
+            names: &["etebar"],
+            room: "node/src",
+            except: &[],
+            why: "the node knows the bodies of the contract, not its own client",
+        },
+        Libraries {
+            names: &["etebar_node"],
+            room: "client",
+            except: &[],
+            why: "the client knows the HTTP contract alone",
+        },
+        Libraries {
+            names: &["tokio", "hyper", "clap"],
+            room: "client/api/src",
+            except: &[],
+            why: "the bodies of the contract need none of the program",
+        },
+        Libraries {
+            names: &["etebar_node", "etebar", "ledger"],
+            room: "tests/src",
+            except: &[],
+            why: "the test kit looks from outside",
+        },
+        Libraries {
+            names: &["etebar_node", "etebar", "ledger"],
+            room: "tests/tests",
+            except: &[],
+            why: "the tests look from outside",
+        },
+    ],
+    no_std: &["node/ledger/src/lib.rs"],
+    children_max: 9,
+    files_in_circles_max: 30,
+};
+
+/// Whether `file` is `room`, or stands below it.
+#[must_use]
+pub fn is_within(file: &str, room: &str) -> bool {
+    file.strip_prefix(room).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
