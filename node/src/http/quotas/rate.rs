@@ -1,12 +1,18 @@
 //! How many commands a second each API key may send to this node: a token bucket a key, which holds one second's worth.
 //!
-//! A bucket is one moment: when it will be full again. Each command moves that moment by its share of a second. What is
-//! larger than the bucket passes where it is full, and leaves a debt: so no batch is refused permanently, and over time no
-//! key has more than its rate. Time is monotonic and this node's own; ledger time and the other nodes have no part in it.
+//! A bucket is one moment: when it will be full again. Each command moves that moment by its share of a second. A request
+//! passes where one command fits, whatever it costs; the rest is a debt, which later requests wait for. So a batch of any
+//! size passes, and over time no key has more than its rate.
+//!
+//! Decisions are what costs: a replay costs a tenth, and a request that brought no decision nothing. Two rules keep a
+//! program that runs wild from its own way. A batch that was refused has one command kept for it until it may come again,
+//! which single commands leave alone. And a request all of which is decided already passes once a second in any debt, so
+//! that an outcome can always be learned. Time is monotonic and this node's own; ledger time and the other nodes have no
+//! part in it.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,9 +23,13 @@ use ledger::KeyNumber;
 use tokio::time::Instant;
 
 use crate::http::problem::{Answer, Problem};
+use crate::raft::Decided;
 
 /// What a bucket holds, in the time that it takes to fill.
 const SECOND: Duration = Duration::from_secs(1);
+/// A replay costs one part in so many of a command. Source: it takes its place in the log as a command does, and a caller
+/// that asks again, ten times as fast as it may charge, shall still have most of its rate for charges.
+const REPLAYS_A_COMMAND: u32 = 10;
 /// Buckets below which nobody looks for full ones to drop.
 const SWEEP_MIN: usize = 1_024;
 /// What is left now. Source: draft-ietf-httpapi-ratelimit-headers.
@@ -40,11 +50,37 @@ struct Policy {
     shown: HeaderValue,
 }
 
-/// When the bucket of each key is full again. Full ones are absent, or dropped when so many came since the last time.
+/// The bucket of each key. Full ones are absent, or dropped when so many came since the last time.
 #[derive(Debug)]
 struct Buckets {
-    full_at: HashMap<KeyNumber, Instant>,
+    of: HashMap<KeyNumber, Bucket>,
     sweep_at: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    full_at: Instant,
+    /// Until then one command is kept for a batch that was refused.
+    kept_until: Instant,
+    /// From then on what is decided already may be asked for, whatever is owed.
+    ask_from: Instant,
+}
+
+/// What one key may send.
+#[derive(Debug)]
+pub struct Meter<'a> {
+    policy: &'a Policy,
+    buckets: &'a Mutex<Buckets>,
+    key: KeyNumber,
+}
+
+/// What a request took before its cost was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// The whole cost of its commands, in the time that the bucket regains it in.
+    Commands(Duration),
+    /// Nothing: all of it is decided already.
+    Asked,
 }
 
 /// What a key has left.
@@ -55,14 +91,6 @@ struct Left {
     full_in: Duration,
 }
 
-/// The commands do not fit now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Refused {
-    left: Left,
-    /// They will after this time.
-    wait: Duration,
-}
-
 impl Rates {
     /// At most so many commands a second for each key; without a bound where that is `None`.
     pub fn new(per_second: Option<NonZeroU32>) -> Self {
@@ -70,68 +98,175 @@ impl Rates {
             per_second,
             shown: header_value(format!("\"default\";q={per_second};w={}", SECOND.as_secs())),
         });
-        Self { policy, buckets: Mutex::new(Buckets { full_at: HashMap::new(), sweep_at: SWEEP_MIN }) }
+        Self { policy, buckets: Mutex::new(Buckets { of: HashMap::new(), sweep_at: SWEEP_MIN }) }
     }
 
-    /// Does `work`, which sends `count` commands, where the key's rate allows it; otherwise it is not begun. Every answer
-    /// says what is left.
-    pub async fn metered(&self, key: KeyNumber, count: usize, work: impl Future<Output = Answer>) -> Answer {
-        let Some(policy) = &self.policy else { return work.await };
-        let (left, mut response) = match self.spend(policy.per_second, key, count, Instant::now()) {
-            Ok(left) => (left, work.await.unwrap_or_else(Problem::into_response)),
-            Err(refused) => (refused.left, too_many(policy.per_second, refused.wait)),
-        };
+    /// What this key may send; `None` where there is no bound.
+    pub fn meter(&self, key: KeyNumber) -> Option<Meter<'_>> {
+        self.policy.as_ref().map(|policy| Meter { policy, buckets: &self.buckets, key })
+    }
+}
+
+impl Meter<'_> {
+    /// Takes the cost of `count` commands, where the key's rate allows them. `is_decided` says whether all of them are
+    /// decided already, and is asked only where it does not.
+    ///
+    /// # Errors
+    /// The time after which the request passes: nothing of it may be begun now.
+    pub fn take(&self, count: usize, is_decided: impl FnOnce() -> bool) -> Result<Taken, Duration> {
+        self.take_at(count, is_decided, Instant::now())
+    }
+
+    /// The answer to a request that passes after this time.
+    pub fn refused(&self, wait: Duration) -> Response<Body> {
+        self.shown(Ok(too_many(self.policy.per_second, wait)))
+    }
+
+    /// Replaces what was taken by what the decisions cost; none were brought where there are none.
+    pub fn settle(&self, taken: Taken, decided: &[Decided]) {
+        self.settle_at(taken, decided, Instant::now());
+    }
+
+    /// The answer, with what is left now.
+    pub fn shown(&self, answer: Answer) -> Response<Body> {
+        let mut response = answer.unwrap_or_else(Problem::into_response);
+        let left = self.left(Instant::now());
         let shown = format!("\"default\";r={};t={}", left.commands, whole_seconds(left.full_in));
         response.headers_mut().insert(RATE_LIMIT, header_value(shown));
-        response.headers_mut().insert(RATE_LIMIT_POLICY, policy.shown.clone());
-        Ok(response)
+        response.headers_mut().insert(RATE_LIMIT_POLICY, self.policy.shown.clone());
+        response
     }
 
-    fn spend(&self, per_second: NonZeroU32, key: KeyNumber, count: usize, now: Instant) -> Result<Left, Refused> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let owed = buckets.full_at.get(&key).map_or(Duration::ZERO, |full_at| full_at.saturating_duration_since(now));
-        let cost = time_of(per_second, count);
-        let most = SECOND.saturating_sub(cost);
-        if owed > most {
-            return Err(Refused { left: Left::of(per_second, owed), wait: owed - most });
+    /// The error is the time after which it passes.
+    fn take_at(&self, count: usize, is_decided: impl FnOnce() -> bool, now: Instant) -> Result<Taken, Duration> {
+        let wait = match self.pass(count, now) {
+            Ok(cost) => return Ok(Taken::Commands(cost)),
+            Err(wait) => wait,
+        };
+        // Not under the lock: looking up what is decided takes a while.
+        if is_decided() {
+            return self.ask(now).map(|()| Taken::Asked).map_err(|until_next| until_next.min(wait));
         }
-        buckets.put(key, now + owed + cost, now);
-        Ok(Left::of(per_second, owed + cost))
+        if count > 1 {
+            let mut buckets = self.lock();
+            let mut bucket = buckets.get(self.key, now);
+            bucket.kept_until = now + Duration::from_secs(retry_after(wait)) + SECOND;
+            buckets.put(self.key, bucket, now);
+        }
+        Err(wait)
+    }
+
+    fn pass(&self, count: usize, now: Instant) -> Result<Duration, Duration> {
+        let mut buckets = self.lock();
+        let mut bucket = buckets.get(self.key, now);
+        let owed = bucket.full_at.saturating_duration_since(now);
+        let (is_batch, is_kept) = (count > 1, bucket.is_kept(now));
+        // The first of them must fit, and leave what is kept for others.
+        let needed = if is_kept && !is_batch { 2 } else { 1 };
+        match SECOND.checked_sub(self.time_of(needed)) {
+            Some(most) if owed <= most => {}
+            Some(most) => return Err(owed - most),
+            None => return Err(bucket.kept_until.saturating_duration_since(now)),
+        }
+        let cost = self.time_of(count);
+        bucket.full_at = now + owed + cost;
+        if is_batch {
+            bucket.kept_until = now;
+        }
+        buckets.put(self.key, bucket, now);
+        Ok(cost)
+    }
+
+    /// Lets a request pass that costs nothing; the error is the time until the next one may.
+    fn ask(&self, now: Instant) -> Result<(), Duration> {
+        let mut buckets = self.lock();
+        let mut bucket = buckets.get(self.key, now);
+        if bucket.ask_from > now {
+            return Err(bucket.ask_from - now);
+        }
+        bucket.ask_from = now + SECOND;
+        buckets.put(self.key, bucket, now);
+        Ok(())
+    }
+
+    fn settle_at(&self, taken: Taken, decided: &[Decided], now: Instant) {
+        let replays = decided.iter().filter(|decided| is_replay(decided)).count();
+        let new = self.time_of(decided.len() - replays);
+        let (taken, cost) = match taken {
+            Taken::Commands(taken) => (taken, new + self.time_of(replays) / REPLAYS_A_COMMAND),
+            Taken::Asked => (Duration::ZERO, new),
+        };
+        if taken == cost {
+            return;
+        }
+        let mut buckets = self.lock();
+        let mut bucket = buckets.get(self.key, now);
+        let owed = bucket.full_at.saturating_duration_since(now) + cost;
+        bucket.full_at = now + owed.saturating_sub(taken);
+        buckets.put(self.key, bucket, now);
+    }
+
+    fn left(&self, now: Instant) -> Left {
+        let bucket = self.lock().get(self.key, now);
+        let full_in = bucket.full_at.saturating_duration_since(now);
+        let per_second = u128::from(self.policy.per_second.get());
+        let free = SECOND.saturating_sub(full_in).as_nanos() * per_second / SECOND.as_nanos();
+        let free = free.saturating_sub(u128::from(bucket.is_kept(now)));
+        Left { commands: u32::try_from(free).unwrap_or(u32::MAX), full_in }
+    }
+
+    /// The time in which the bucket regains `count` commands.
+    fn time_of(&self, count: usize) -> Duration {
+        let nanos = (count as u64).saturating_mul(1_000_000_000) / u64::from(self.policy.per_second.get());
+        Duration::from_nanos(nanos)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Buckets> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Buckets {
-    fn put(&mut self, key: KeyNumber, full_at: Instant, now: Instant) {
-        self.full_at.insert(key, full_at);
-        if self.full_at.len() >= self.sweep_at {
-            self.full_at.retain(|_, full_at| *full_at > now);
-            self.sweep_at = SWEEP_MIN.max(2 * self.full_at.len());
+    /// The bucket of a key, or a full one.
+    fn get(&self, key: KeyNumber, now: Instant) -> Bucket {
+        self.of.get(&key).copied().unwrap_or(Bucket { full_at: now, kept_until: now, ask_from: now })
+    }
+
+    fn put(&mut self, key: KeyNumber, bucket: Bucket, now: Instant) {
+        self.of.insert(key, bucket);
+        if self.of.len() >= self.sweep_at {
+            self.of.retain(|_, bucket| bucket.full_at > now || bucket.is_kept(now));
+            self.sweep_at = SWEEP_MIN.max(2 * self.of.len());
         }
     }
 }
 
-impl Left {
-    /// What is left in a bucket that takes this long to be full.
-    fn of(per_second: NonZeroU32, full_in: Duration) -> Self {
-        let free = SECOND.saturating_sub(full_in).as_nanos() * u128::from(per_second.get()) / SECOND.as_nanos();
-        Self { commands: u32::try_from(free).unwrap_or(u32::MAX), full_in }
+impl Bucket {
+    fn is_kept(&self, now: Instant) -> bool {
+        self.kept_until > now
     }
 }
 
-/// The time in which a bucket regains `count` commands.
-fn time_of(per_second: NonZeroU32, count: usize) -> Duration {
-    let nanos = (count as u64).saturating_mul(1_000_000_000) / u64::from(per_second.get());
-    Duration::from_nanos(nanos)
+fn is_replay(decided: &Decided) -> bool {
+    match decided {
+        Decided::Accepted { replayed, .. } => *replayed,
+        Decided::Refused(_) => false,
+    }
 }
 
 fn too_many(per_second: NonZeroU32, wait: Duration) -> Response<Body> {
-    let seconds = whole_seconds(wait).max(1);
+    let seconds = retry_after(wait);
     let detail = format!(
         "this key may send {per_second} commands a second to this node; nothing was done, these fit in {seconds} s"
     );
     let mut response = Problem::new(Code::RateLimited, detail).into_response();
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
+}
+
+/// What `Retry-After` says of a wait, in seconds.
+fn retry_after(wait: Duration) -> u64 {
+    whole_seconds(wait).max(1)
 }
 
 /// As many whole seconds as cover `time`.
@@ -144,106 +279,4 @@ fn header_value(text: String) -> HeaderValue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: KeyNumber = 7;
-
-    fn rate(per_second: u32) -> (NonZeroU32, Rates) {
-        let per_second = NonZeroU32::new(per_second).unwrap();
-        (per_second, Rates::new(Some(per_second)))
-    }
-
-    #[test]
-    fn a_second_s_worth_passes_at_once_and_then_one_after_the_other() {
-        for per_second in [1, 3, 7, 100, 999_983] {
-            let (rate, rates) = rate(per_second);
-            let now = Instant::now();
-            for left in (0..per_second.min(1_000)).rev() {
-                let expected = left + per_second - per_second.min(1_000);
-                assert_eq!(rates.spend(rate, KEY, 1, now).map(|left| left.commands), Ok(expected), "{per_second}/s");
-            }
-            if per_second > 1_000 {
-                continue;
-            }
-            let Err(refused) = rates.spend(rate, KEY, 1, now) else { panic!("{per_second}/s: one too many") };
-            assert!(refused.wait <= time_of(rate, 1) + Duration::from_micros(1), "{per_second}/s: {refused:?}");
-            assert!(
-                rates.spend(rate, KEY, 1, now + refused.wait).is_ok(),
-                "it passes after the wait that it was given"
-            );
-        }
-    }
-
-    #[test]
-    fn a_batch_larger_than_the_rate_passes_where_the_bucket_is_full_and_is_paid_back() {
-        let (rate, rates) = rate(100);
-        let now = Instant::now();
-        assert_eq!(rates.spend(rate, KEY, 8_000, now).map(|left| left.commands), Ok(0));
-        let Err(refused) = rates.spend(rate, KEY, 1, now) else { panic!("a debt") };
-        assert_eq!(refused.wait, Duration::from_millis(79_010));
-        assert!(rates.spend(rate, KEY, 1, now + Duration::from_millis(79_000)).is_err());
-        assert!(rates.spend(rate, KEY, 1, now + Duration::from_millis(79_010)).is_ok());
-        let Err(refused) = rates.spend(rate, KEY, 8_000, now + Duration::from_millis(79_010)) else {
-            panic!("not full")
-        };
-        assert_eq!(refused.wait, SECOND, "a batch that is larger than the bucket waits until it is full");
-    }
-
-    #[test]
-    fn over_any_time_a_key_has_its_rate_and_one_second_s_worth_at_most() {
-        let (rate, rates) = rate(50);
-        let begin = Instant::now();
-        let mut number = numbers(11);
-        let (mut passed, mut now) = (0, begin);
-        for _ in 0..20_000 {
-            now += Duration::from_millis(number() % 20);
-            let count = 1 + (number() % 60) as usize;
-            if rates.spend(rate, KEY, count, now).is_ok() {
-                passed += count as u64;
-            }
-            let bound = 50.0 * (now - begin).as_secs_f64() + 50.0 + 60.0;
-            assert!(passed as f64 <= bound, "{passed} commands in {:?}", now - begin);
-        }
-        assert!(passed as f64 >= 0.9 * 50.0 * (now - begin).as_secs_f64(), "the rate can be used: {passed}");
-    }
-
-    /// A xorshift generator: the same numbers in each run.
-    fn numbers(seed: u64) -> impl FnMut() -> u64 {
-        let mut state = seed;
-        move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state
-        }
-    }
-
-    #[test]
-    fn keys_have_buckets_of_their_own_and_full_ones_are_dropped() {
-        let (rate, rates) = rate(10);
-        let begin = Instant::now();
-        for key in 0..100_000 {
-            let now = begin + Duration::from_millis(key);
-            assert!(rates.spend(rate, key, 1, now).is_ok());
-        }
-        let held = rates.buckets.lock().unwrap().full_at.len();
-        assert!(held <= 2 * SWEEP_MIN, "{held} buckets for about 100 that are not full");
-    }
-
-    #[tokio::test]
-    async fn what_is_refused_is_not_begun_and_says_when_to_come_again() {
-        let (_, rates) = rate(2);
-        let done = || async { Ok(Response::new(Body::empty())) };
-        let answer = rates.metered(KEY, 2, done()).await.unwrap();
-        assert_eq!(answer.headers()["ratelimit-policy"], "\"default\";q=2;w=1");
-        assert_eq!(answer.headers()["ratelimit"], "\"default\";r=0;t=1");
-        let refused = rates.metered(KEY, 1, async { panic!("begun") }).await.unwrap();
-        assert_eq!((refused.status().as_u16(), &refused.headers()[header::RETRY_AFTER]), (429, &HeaderValue::from(1)));
-        let other = rates.metered(KEY + 1, 1, async { Err(Problem::not_found()) }).await.unwrap();
-        assert_eq!(other.status(), 404, "another key, whose refusals show what is left too");
-        assert_eq!(other.headers()["ratelimit"], "\"default\";r=1;t=1");
-        let unbounded = Rates::new(None).metered(KEY, 1_000_000, done()).await.unwrap();
-        assert!(!unbounded.headers().contains_key("ratelimit"));
-    }
-}
+mod tests;

@@ -18,7 +18,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let seller = read::seller_number(&app, call.head.id()?)?;
     let key = idempotency::required(call.head.headers())?;
     let places = app.ground()?.places;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let asked: NewAdjustment<'_> = json::parse(&body)?;
     let mut faults = Faults::default();
     let amount = faults.at(|| "/amount".into(), field::change(asked.amount, places));

@@ -22,7 +22,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     caller.must_be_seller()?;
     let key = idempotency::required(call.head.headers())?;
     let places = app.ground()?.places;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let asked: NewCharge<'_> = json::parse(&body)?;
     let mut faults = Faults::default();
     let phone = faults.at(|| "/phone".into(), field::phone(&asked.phone));

@@ -16,7 +16,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     caller.must_be_admin()?;
     let charge = app.ground()?.ids.number(IdKind::Charge, call.head.id()?).ok_or_else(Problem::not_found)?;
     let key = idempotency::required(call.head.headers())?;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let asked: NewReversal<'_> = json::parse(&body)?;
     let reason = field::reason(&asked.reason).map_err(|error| Problem::invalid("/reason", error))?;
     write::decide(&app, caller, Some(key), Action::Reverse { charge, reason }, call.head.deadline).await

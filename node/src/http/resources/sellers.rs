@@ -16,7 +16,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
     let key = idempotency::optional(call.head.headers())?;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let asked: NewSeller<'_> = json::parse(&body)?;
     let name = field::name(&asked.name).map_err(|error| Problem::invalid("/name", error))?;
     write::decide(&app, caller, key, Action::CreateSeller { name }, call.head.deadline).await
@@ -71,7 +71,7 @@ async fn set_status(app: App, mut call: Call, status: SellerStatus) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
     let seller = read::seller_number(&app, call.head.id()?)?;
-    nothing_but_an_empty_object(&call.json_if_any(&app).await?)?;
+    nothing_but_an_empty_object(&call.json_if_any(&app, caller.key).await?)?;
     write::decide(&app, caller, None, Action::SetSellerStatus { seller, status }, call.head.deadline).await
 }
 
