@@ -188,7 +188,7 @@ pub struct RunArgs {
     /// Most commands that wait to be proposed; more are refused as overloaded [default: 16384]
     #[arg(long, env = "ETEBAR_WAITING_MAX")]
     pub waiting_max: Option<u64>,
-    /// Most commands a second of one API key at this node (a batch of n charges counts n, a replay counts too); more are
+    /// Most commands a second of one API key at this node (a batch of n charges counts n, a replay a tenth); more are
     /// refused with 429 [default: no bound]
     #[arg(long, env = "ETEBAR_RATE_PER_KEY", value_name = "N")]
     pub rate_per_key: Option<u64>,

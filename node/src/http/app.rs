@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::http::HeaderValue;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::limits::Limits;
@@ -30,8 +29,6 @@ pub struct Shared {
     pub chance: Chance,
     /// This member's number as `Etebar-Node` shows it.
     pub node: HeaderValue,
-    /// Room for large bodies.
-    pub large_bodies: Semaphore,
     /// What one caller may take.
     pub quotas: Quotas,
     /// Where the node keeps its data.
@@ -65,7 +62,6 @@ impl App {
             limits,
             chance,
             node,
-            large_bodies: Semaphore::new(limits.large_bodies),
             quotas: Quotas::new(&limits),
             data_dir,
             tls: OnceLock::new(),

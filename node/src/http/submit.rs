@@ -15,8 +15,47 @@ use super::response::render::{self, Ground, Shown};
 use super::response::reply;
 use crate::raft::{Consistency, Decided, Decisions, SubmitError};
 
-/// Has `commands` decided as one group, in order.
-pub async fn submit(app: &App, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, Problem> {
+/// Commands that are looked up while the state is locked for it: a fraction of a millisecond.
+const LOOK_UP: usize = 256;
+
+/// Has `commands` decided as one group, in order, within the key's rate; `answered` makes the answer of the decisions.
+/// While a rate is set, every answer says what is left of it.
+pub async fn decide_all<A>(
+    app: &App,
+    caller: Caller,
+    commands: Vec<Command>,
+    deadline: Instant,
+    answered: impl FnOnce(Decisions) -> A,
+) -> Answer
+where
+    A: Future<Output = Answer>,
+{
+    let Some(meter) = app.quotas.rates.meter(caller.key) else {
+        return answered(submit(app, commands, deadline).await?).await;
+    };
+    let taken = match meter.take(commands.len(), || are_decided(app, &commands)) {
+        Ok(taken) => taken,
+        Err(wait) => return Ok(meter.refused(wait)),
+    };
+    let decided = submit(app, commands, deadline).await;
+    meter.settle(taken, decided.as_ref().map_or(&[], |decisions| &decisions.outcomes));
+    let answer = match decided {
+        Ok(decisions) => answered(decisions).await,
+        Err(problem) => Err(problem),
+    };
+    Ok(meter.shown(answer))
+}
+
+/// Whether all of these are decided already, as far as this node knows.
+fn are_decided(app: &App, commands: &[Command]) -> bool {
+    let now = app.cluster.ledger_time();
+    commands.chunks(LOOK_UP).all(|piece| {
+        let replica = app.cluster.replica();
+        piece.iter().all(|command| replica.state.decision_of(command, now).is_some())
+    })
+}
+
+async fn submit(app: &App, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, Problem> {
     // What this node hands on comes back to its own disk.
     if app.cluster.is_disk_full() {
         return Err(SubmitError::DiskFull.into());
@@ -49,20 +88,20 @@ pub async fn decide_with_secret(
     secret: Option<String>,
     deadline: Instant,
 ) -> Answer {
-    app.quotas.rates.metered(caller.key, 1, decide_one(app, caller, key, action, secret, deadline)).await
+    let ground = app.ground()?;
+    let command = Command { actor: caller.key, idempotency_key: key, action };
+    decide_all(app, caller, vec![command], deadline, |decisions| answered(app, ground, decisions, secret, deadline))
+        .await
 }
 
-async fn decide_one(
+async fn answered(
     app: &App,
-    caller: Caller,
-    key: Option<IdempotencyKey>,
-    action: Action,
+    ground: Ground,
+    decisions: Decisions,
     secret: Option<String>,
     deadline: Instant,
 ) -> Answer {
-    let ground = app.ground()?;
-    let command = Command { actor: caller.key, idempotency_key: key, action };
-    let Decisions { position, mut outcomes } = submit(app, vec![command], deadline).await?;
+    let Decisions { position, mut outcomes } = decisions;
     match outcomes.pop() {
         Some(Decided::Accepted { record, replayed }) => {
             // This node may have proposed the command twice itself: the answer is a first one where the secret is this one.

@@ -90,7 +90,10 @@ impl Run<'_> {
     async fn all(mut self, parallel: usize) -> Result<Ending, Stop> {
         let mut signals = Signals::new()?;
         let open = self.resume.open_lines();
-        let mut waiting = open.chunks(BATCH);
+        // Apart from new lines: a node without room for new keys refuses a batch whole, and answers what it knows.
+        let known = open.partition_point(|index| self.resume.in_doubt_since(&[*index]).is_some());
+        let (known, new) = open.split_at(known);
+        let mut waiting = known.chunks(BATCH).chain(new.chunks(BATCH));
         loop {
             while self.ending.is_none() && self.under_way.len() < parallel {
                 let Some(batch) = waiting.next() else { break };

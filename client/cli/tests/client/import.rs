@@ -257,6 +257,10 @@ fn a_torn_last_record_is_as_if_it_had_not_been_written() {
     let cut = whole.match_indices("charged").nth(BATCH / 2).unwrap().0;
     fs::write(desk.path("orders.csv.resume"), &whole[..cut]).unwrap();
     ended(&import(&shop, &desk), 0);
+    let batches = shop.batches();
+    let is_known = |key: &_| batches[0].contains(key);
+    assert!(batches[2].iter().all(is_known), "what may be known is asked for without anything new");
+    assert!(!batches[3..].iter().flatten().any(is_known));
     assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
     assert_eq!(counts(&ended(&import(&shop, &desk), 0).0), [1_200, 0, 0, 0]);
 }

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use etebar_api::{Code, MIN_APPLIED};
 use futures::StreamExt;
+use ledger::KeyNumber;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -82,22 +83,22 @@ impl Head {
 }
 
 impl Call {
-    /// The body of a request that must have one, in JSON.
-    pub async fn json(&mut self, app: &App) -> Result<Bytes, Problem> {
+    /// The body of a request that must have one, in JSON; `key` is the caller's.
+    pub async fn json(&mut self, app: &App, key: KeyNumber) -> Result<Bytes, Problem> {
         if !is_json(self.head.headers()) {
             return Err(not_json());
         }
-        self.bytes(app).await
+        self.bytes(app, key).await
     }
 
     /// The body of a request that may have one, in JSON.
-    pub async fn json_if_any(&mut self, app: &App) -> Result<Bytes, Problem> {
+    pub async fn json_if_any(&mut self, app: &App, key: KeyNumber) -> Result<Bytes, Problem> {
         let is_json = is_json(self.head.headers());
-        let bytes = self.bytes(app).await?;
+        let bytes = self.bytes(app, key).await?;
         if bytes.is_empty() || is_json { Ok(bytes) } else { Err(not_json()) }
     }
 
-    async fn bytes(&mut self, app: &App) -> Result<Bytes, Problem> {
+    async fn bytes(&mut self, app: &App, key: KeyNumber) -> Result<Bytes, Problem> {
         let most = app.limits.body_bytes;
         let announced = announced_bytes(self.head.headers());
         if announced.is_some_and(|bytes| bytes > most as u64) {
@@ -106,9 +107,8 @@ impl Call {
         let body = std::mem::take(&mut self.body);
         let is_empty = hyper::body::Body::is_end_stream(&body);
         let is_large = announced.is_none_or(|bytes| bytes > LARGE_BODY_BYTES as u64);
-        let _room = if is_large && !is_empty {
-            let room = tokio::time::timeout_at(self.head.deadline, app.large_bodies.acquire()).await;
-            Some(room.map_err(|_| Problem::new(Code::Overloaded, "too many large bodies are being read"))?)
+        let _turn = if is_large && !is_empty {
+            Some(app.quotas.large_bodies.take(key, self.head.deadline).await?)
         } else {
             None
         };

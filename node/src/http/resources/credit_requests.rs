@@ -22,7 +22,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     caller.must_be_seller()?;
     let key = idempotency::required(call.head.headers())?;
     let places = app.ground()?.places;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let asked: NewCreditRequest<'_> = json::parse(&body)?;
     let mut faults = Faults::default();
     let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, places));
@@ -45,7 +45,7 @@ async fn decide(app: App, mut call: Call, verdict: Verdict) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
     let request = number(&app, &call.head)?;
-    let body = call.json_if_any(&app).await?;
+    let body = call.json_if_any(&app, caller.key).await?;
     let asked: api::Verdict<'_> = json::parse_or_default(&body)?;
     let reason = field::note(asked.reason.as_deref()).map_err(|error| Problem::invalid("/reason", error))?;
     let action = Action::DecideCredit { request, verdict, reason };

@@ -20,7 +20,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
     let key = idempotency::optional(call.head.headers())?;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let asked: NewKey<'_> = json::parse(&body)?;
     let mut faults = Faults::default();
     let name = faults.at(|| "/name".into(), field::name(&asked.name));

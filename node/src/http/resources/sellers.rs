@@ -19,7 +19,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
     let key = idempotency::optional(call.head.headers())?;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let asked: NewSeller<'_> = json::parse(&body)?;
     let name = field::name(&asked.name).map_err(|error| Problem::invalid("/name", error))?;
     submit::decide(&app, caller, key, Action::CreateSeller { name }, call.head.deadline).await
@@ -74,7 +74,7 @@ async fn set_status(app: App, mut call: Call, status: SellerStatus) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
     let seller = read::seller_number(&app, call.head.id()?)?;
-    nothing_but_an_empty_object(&call.json_if_any(&app).await?)?;
+    nothing_but_an_empty_object(&call.json_if_any(&app, caller.key).await?)?;
     submit::decide(&app, caller, None, Action::SetSellerStatus { seller, status }, call.head.deadline).await
 }
 
@@ -85,7 +85,7 @@ pub async fn adjust(State(app): State<App>, mut call: Call) -> Answer {
     let seller = read::seller_number(&app, call.head.id()?)?;
     let key = idempotency::required(call.head.headers())?;
     let places = app.ground()?.places;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let asked: NewAdjustment<'_> = json::parse(&body)?;
     let mut faults = Faults::default();
     let amount = faults.at(|| "/amount".into(), field::change(asked.amount, places));

@@ -34,6 +34,9 @@ const LATE: Duration = Duration::from_millis(100);
 /// the ten seconds of a request, at ten thousand entries a second, which is more than disks sync.
 const AHEAD_MAX: u64 = 100_000;
 
+/// Where the questions of a follower are traced, for whoever counts them.
+const READ_QUESTIONS: &str = "etebar::read_questions";
+
 /// A read that waits for its position; `None` where nobody could confirm one.
 type Asker = oneshot::Sender<Option<u64>>;
 
@@ -210,6 +213,7 @@ impl Member {
             return self.reads.quorum.position(deadline).await;
         }
         let links = self.links_to(leader)?;
+        tracing::trace!(target: READ_QUESTIONS, leader, "the leader was asked for a read position");
         let request = Request::ReadPosition { wait_ms: millis_until(deadline) };
         let answer = tokio::select! {
             biased;

@@ -27,14 +27,10 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_seller()?;
     let ground = app.ground()?;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let commands = commands(&body, caller.key, ground.places)?;
-    let count = commands.len();
-    let decided = async {
-        let decisions = submit::submit(&app, commands, call.head.deadline).await?;
-        results(&ground, &decisions)
-    };
-    app.quotas.rates.metered(caller.key, count, decided).await
+    let answered = |decisions: Decisions| std::future::ready(results(&ground, &decisions));
+    submit::decide_all(&app, caller, commands, call.head.deadline, answered).await
 }
 
 /// [`etebar_api::BatchRequest`], whose items must be objects.

@@ -24,7 +24,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     caller.must_be_seller()?;
     let key = idempotency::required(call.head.headers())?;
     let places = app.ground()?.places;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let asked: NewCharge<'_> = json::parse(&body)?;
     let mut faults = Faults::default();
     let phone = faults.at(|| "/phone".into(), field::phone(&asked.phone));
@@ -82,7 +82,7 @@ pub async fn reverse(State(app): State<App>, mut call: Call) -> Answer {
     caller.must_be_admin()?;
     let charge = app.ground()?.ids.number(IdKind::Charge, call.head.id()?).ok_or_else(Problem::not_found)?;
     let key = idempotency::required(call.head.headers())?;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let asked: NewReversal<'_> = json::parse(&body)?;
     let reason = field::reason(&asked.reason).map_err(|error| Problem::invalid("/reason", error))?;
     submit::decide(&app, caller, Some(key), Action::Reverse { charge, reason }, call.head.deadline).await

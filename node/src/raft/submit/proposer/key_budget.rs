@@ -2,11 +2,12 @@
 //!
 //! A seller's share is what each would have if all sellers that hold keys held equally many. It binds once three quarters of
 //! the keys that can be remembered are in use; before, whoever sends may use what is free. Keys of admins take part of the
-//! whole, and have no share of their own: an admin must be able to act. A known key is a replay and always fits.
+//! whole, and have no share of their own: an admin must be able to act. A known key is a replay and always fits: one that was
+//! decided before, and one that this entry takes already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use ledger::{Command, KeyShares, RecordNumber, State, Time};
+use ledger::{Command, KeyNumber, KeyShares, RecordNumber, State, Time};
 
 /// Room for new idempotency keys in one entry, on a state that reflects the whole log.
 pub struct KeyBudget<'a> {
@@ -19,17 +20,39 @@ pub struct KeyBudget<'a> {
     /// How many are in use, with those that this entry has taken.
     in_use: u64,
     shares: KeyShares<'a>,
-    /// What this entry has taken for each seller.
+    /// Keys that this entry has taken.
+    entry: HashSet<ScopedKey>,
+    /// How many of them for each seller.
     taken: BTreeMap<RecordNumber, u64>,
     /// Sellers that hold keys, with those that this entry gives their first.
     holders: u64,
 }
 
-/// The new idempotency keys of a group, by seller; admins' in the sum alone.
+/// An idempotency key, and whose it is. Those of admins count as their API key's, though one of the same name shares them:
+/// so they may count twice, and never too seldom.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ScopedKey {
+    owner: Owner,
+    key: Box<str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Owner {
+    Seller(RecordNumber),
+    ApiKey(KeyNumber),
+}
+
+/// The new idempotency keys of a group, each once, and how many of them for each seller.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct NewKeys {
-    all: u64,
+    keys: HashSet<ScopedKey>,
     by_seller: BTreeMap<RecordNumber, u64>,
+}
+
+impl NewKeys {
+    fn count(&self) -> u64 {
+        self.keys.len() as u64
+    }
 }
 
 /// Why a group does not fit.
@@ -83,16 +106,16 @@ impl<'a> KeyBudget<'a> {
         }
         let shares = state.key_shares(stamp);
         let holders = shares.sellers();
-        Some(Self { state, stamp, room, bound, in_use, shares, taken: BTreeMap::new(), holders })
+        Some(Self { state, stamp, room, bound, in_use, shares, entry: HashSet::new(), taken: BTreeMap::new(), holders })
     }
 
     /// The new keys of a group, where all of them fit.
     pub fn check(&self, commands: &[Command]) -> Result<NewKeys, Full> {
         let new = self.new_keys(commands);
-        if new.all > self.room {
+        if new.count() > self.room {
             return Err(Full::Memory);
         }
-        if self.in_use < line(self.bound) && self.in_use.saturating_add(new.all) <= ceiling(self.bound) {
+        if self.in_use < line(self.bound) && self.in_use.saturating_add(new.count()) <= ceiling(self.bound) {
             return Ok(new);
         }
         for (seller, count) in &new.by_seller {
@@ -107,13 +130,14 @@ impl<'a> KeyBudget<'a> {
     }
 
     /// Takes the keys of a group that fits into the entry.
-    pub fn spend(&mut self, new: &NewKeys) {
-        self.room = self.room.saturating_sub(new.all);
-        self.in_use = self.in_use.saturating_add(new.all);
+    pub fn spend(&mut self, new: NewKeys) {
+        self.room = self.room.saturating_sub(new.count());
+        self.in_use = self.in_use.saturating_add(new.count());
         for (seller, count) in &new.by_seller {
             self.holders += u64::from(self.held(*seller) == 0);
             *self.taken.entry(*seller).or_default() += count;
         }
+        self.entry.extend(new.keys);
     }
 
     /// What a seller holds, with what this entry has taken for it.
@@ -123,13 +147,16 @@ impl<'a> KeyBudget<'a> {
 
     fn new_keys(&self, commands: &[Command]) -> NewKeys {
         let mut new = NewKeys::default();
-        let is_new = |command: &&Command| {
-            command.idempotency_key.is_some() && self.state.decision_of(command, self.stamp).is_none()
-        };
-        for command in commands.iter().filter(is_new) {
-            new.all += 1;
-            if let Some(seller) = self.state.seller_of_key(command.actor) {
-                *new.by_seller.entry(seller).or_default() += 1;
+        for command in commands {
+            let Some(key) = &command.idempotency_key else { continue };
+            if self.state.decision_of(command, self.stamp).is_some() {
+                continue;
+            }
+            let seller = self.state.seller_of_key(command.actor);
+            let owner = seller.map_or(Owner::ApiKey(command.actor), Owner::Seller);
+            let key = ScopedKey { owner, key: key.as_str().into() };
+            if !self.entry.contains(&key) && new.keys.insert(key) {
+                seller.into_iter().for_each(|seller| *new.by_seller.entry(seller).or_default() += 1);
             }
         }
         new
@@ -192,7 +219,7 @@ mod tests {
             let told: Vec<_> = match KeyBudget::where_scarce(&self.state, self.now, most) {
                 None => groups.iter().map(|_| Ok(())).collect(),
                 Some(mut budget) => {
-                    groups.iter().map(|group| budget.check(group).map(|new| budget.spend(&new))).collect()
+                    groups.iter().map(|group| budget.check(group).map(|new| budget.spend(new))).collect()
                 }
             };
             let done = groups.iter().zip(&told).filter(|(_, told)| told.is_ok());
@@ -251,6 +278,27 @@ mod tests {
             shop.propose(&[charges(one, 0..60), charges(two, 0..20), charges(one, 60..70), charges(two, 20..40)]);
         let share = Full::Share { held: 60, bound: 100, new: 10, share: 50, sellers: 2 };
         assert_eq!(told, [Ok(()), Ok(()), Err(share), Ok(())]);
+    }
+
+    #[test]
+    fn replays_take_none_of_a_share_whether_decided_before_or_in_this_entry() {
+        let mut shop = Shop::new(100);
+        let (one, two) = (shop.seller("one"), shop.seller("two"));
+        assert_eq!(shop.one(charges(two, 0..36)), Ok(()));
+        assert_eq!(shop.one(charges(one, 0..40)), Ok(()));
+        assert_eq!(shop.one(charges(one, 0..45)), Ok(()), "40 known ones and 5 new ones, of a share of 50");
+        let twice = [charges(one, 45..48), charges(one, 45..48)].concat();
+        assert_eq!(shop.one(twice), Ok(()), "three keys, each twice in one request");
+        // A request, and its repetitions that came before it was decided.
+        let told = shop.propose(&[charges(one, 48..50), charges(one, 48..50), charges(one, 30..50)]);
+        assert_eq!(told, [Ok(()), Ok(()), Ok(())]);
+        let full = |new| Full::Share { held: 50, bound: 100, new, share: 50, sellers: 2 };
+        assert_eq!(shop.one(charges(one, 0..51)), Err(full(1)));
+        assert_eq!(shop.one([charges(one, 50..52), charges(one, 50..52)].concat()), Err(full(2)));
+        assert_eq!(shop.one(charges(one, 0..50)), Ok(()));
+        // The room of all is counted in the same way, and one seller's key is not another's.
+        let told = shop.propose(&[charges(two, 36..50), charges(two, 0..50), charges(ADMIN, 0..1)]);
+        assert_eq!(told, [Ok(()), Ok(()), Err(Full::Memory)]);
     }
 
     #[test]

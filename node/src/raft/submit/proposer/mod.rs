@@ -312,7 +312,7 @@ impl Proposing {
             match budget.check(&group.commands) {
                 Err(full) => drop(group.answer.send(Err(NotDecided::Overloaded(full.to_string())))),
                 Ok(new) if group.take() => {
-                    budget.spend(&new);
+                    budget.spend(new);
                     fitting.push(group);
                 }
                 Ok(_) => {}
