@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::amount::{Amount, Balance};
 use crate::command::{Genesis, Grant, Incarnation, NodeNumber, SellerStatus, Verdict};
-use crate::digest::{Digest, EntryKind, chain_entry, chain_record};
+use crate::digest::{Digest, chain_entry, chain_record};
+use crate::entry::EntryKind;
 use crate::folded_name::FoldedName;
 use crate::ids::{IdKind, IdSpace, KeyHash, KeyNumber, RecordNumber, Time};
 use crate::index::Sharded;

@@ -4,7 +4,7 @@ use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
 
 use super::super::output::count;
-use super::Mark;
+use super::mark::Mark;
 use super::series::Step;
 
 const SIZE: (u32, u32) = (1_000, 620);

@@ -3,31 +3,18 @@
 //! All times are milliseconds since the Unix epoch by the clock of the machine that drove the load and wrote the marks.
 
 mod drawing;
+mod mark;
 mod series;
 
-use std::io::BufRead;
-use std::path::Path;
-
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::arguments::Plot;
 use super::output::{count, table};
 use crate::load::record;
 use crate::output::stop::Stop;
 use crate::session::Session;
+use mark::{Mark, failed, read_marks};
 use series::Series;
-
-/// Most marks of one drawing: more cannot be told apart.
-const MARKS_MAX: usize = 1_000;
-
-/// Something that was done to the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Mark {
-    at_ms: u64,
-    /// When it was undone, where that is known.
-    until_ms: Option<u64>,
-    what: String,
-}
 
 /// What `plot --json` prints.
 #[derive(Debug, Serialize)]
@@ -71,21 +58,6 @@ pub(crate) fn run(session: &Session, plot: &Plot) -> Result<(), Stop> {
     session.output.either(&report, || report.shown())
 }
 
-fn read_marks(path: &Path) -> Result<Vec<Mark>, Stop> {
-    let file = std::fs::File::open(path).map_err(|error| failed(path, &error))?;
-    let mut marks = Vec::new();
-    for (index, line) in std::io::BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(|error| failed(path, &error))?;
-        let wrong = |why: String| Stop::usage(format!("{} line {}: {why}", path.display(), index + 1));
-        if marks.len() == MARKS_MAX {
-            return Err(wrong(format!("more than {MARKS_MAX} marks")));
-        }
-        marks.push(serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?);
-    }
-    marks.sort_by_key(|mark: &Mark| mark.at_ms);
-    Ok(marks)
-}
-
 fn effects(series: &Series, first: u64, last: u64, marks: &[Mark]) -> Vec<Effect> {
     let ends = marks.iter().skip(1).map(|mark| mark.at_ms).chain([last]);
     let effects = marks.iter().zip(ends).map(|(mark, end)| Effect {
@@ -94,10 +66,6 @@ fn effects(series: &Series, first: u64, last: u64, marks: &[Mark]) -> Vec<Effect
         stopped_ms: series.longest_silence(mark.at_ms, end),
     });
     effects.collect()
-}
-
-fn failed(path: &Path, error: &std::io::Error) -> Stop {
-    Stop::local(format!("{}: {error}", path.display()))
 }
 
 impl Report {
