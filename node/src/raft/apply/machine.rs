@@ -54,7 +54,7 @@ impl Machine {
             runtime::blocking(work).await.map_err(io::Error::other)
         };
         let applied = applied.and_then(|applied| applied);
-        applied.inspect_err(|error| self.shared.fail(format!("a committed entry could not be applied: {error}")))
+        applied.inspect_err(|error| self.shared.health.fail(format!("a committed entry could not be applied: {error}")))
     }
 }
 
@@ -105,7 +105,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
             .await
             .map_err(io::Error::other)
             .and_then(|installed| installed.map_err(io::Error::other));
-        installed.inspect_err(|error| self.shared.fail(format!("a snapshot could not be installed: {error}")))
+        installed.inspect_err(|error| self.shared.health.fail(format!("a snapshot could not be installed: {error}")))
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf<TypeConfig, SnapshotData>>, io::Error> {

@@ -5,13 +5,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ledger::{Digest, Event, NodeNumber, Record, State};
 use openraft::type_config::alias::{LogIdOf, StoredMembershipOf};
 use tokio::sync::watch;
 
+use super::health::Health;
 use super::key_ring::KeyRing;
 use super::waits::Waits;
 use crate::raft::peers::link::hello::Acquaintances;
@@ -60,15 +60,8 @@ pub struct Shared {
     applied: watch::Sender<u64>,
     /// Requests that wait for a position.
     pub(crate) waits: Waits,
-    failure: watch::Sender<Option<String>>,
-    /// The log grows faster than it is purged.
-    log_crowded: AtomicBool,
-    /// The disk has no more room than is kept in reserve.
-    disk_full: AtomicBool,
-    /// The log's disk has not come back for longer than an election takes.
-    disk_stalled: watch::Sender<bool>,
-    /// Callers are better served by another member, and have been for a while.
-    out_of_reach: watch::Sender<bool>,
+    /// What is wrong with this node, where something is.
+    pub health: Health,
     /// The highest leader of whom entries or heartbeats came in.
     followed: watch::Sender<Option<Leader>>,
     /// The data directories that the log has bound to members' numbers.
@@ -91,11 +84,7 @@ impl Shared {
             key_ring: RwLock::default(),
             applied: watch::Sender::new(0),
             waits: Waits::default(),
-            failure: watch::Sender::new(None),
-            log_crowded: AtomicBool::new(false),
-            disk_full: AtomicBool::new(false),
-            disk_stalled: watch::Sender::new(false),
-            out_of_reach: watch::Sender::new(false),
+            health: Health::default(),
             followed: watch::Sender::new(None),
             acquaintances,
         };
@@ -198,57 +187,6 @@ impl Shared {
         digests.get(found).map(|(_, digest)| *digest)
     }
 
-    /// Remembers whether the log grows faster than it is purged.
-    pub(crate) fn set_log_crowded(&self, crowded: bool) {
-        self.log_crowded.store(crowded, Ordering::Relaxed);
-    }
-
-    /// Whether the log grows faster than it is purged: who proposes waits a little.
-    pub(crate) fn is_log_crowded(&self) -> bool {
-        self.log_crowded.load(Ordering::Relaxed)
-    }
-
-    /// Remembers whether the disk has no more room than is kept in reserve; whether that is news.
-    pub(crate) fn set_disk_full(&self, full: bool) -> bool {
-        self.disk_full.swap(full, Ordering::Relaxed) != full
-    }
-
-    /// Whether the disk has no more room than is kept in reserve: nothing new is proposed here.
-    pub(crate) fn is_disk_full(&self) -> bool {
-        self.disk_full.load(Ordering::Relaxed)
-    }
-
-    /// Remembers whether the log's disk stalls; whether that is news.
-    pub(crate) fn set_disk_stalled(&self, stalled: bool) -> bool {
-        self.disk_stalled.send_if_modified(|was| std::mem::replace(was, stalled) != stalled)
-    }
-
-    /// Whether the log's disk stalls. Meanwhile Raft may wait for it, and know nothing of what goes on around it.
-    pub(crate) fn is_disk_stalled(&self) -> bool {
-        *self.disk_stalled.borrow()
-    }
-
-    /// The same, to wait for.
-    pub(crate) fn disk_stalled(&self) -> watch::Receiver<bool> {
-        self.disk_stalled.subscribe()
-    }
-
-    /// Remembers whether callers are better served by another member.
-    pub(crate) fn set_out_of_reach(&self, out: bool) {
-        self.out_of_reach.send_if_modified(|was| std::mem::replace(was, out) != out);
-    }
-
-    /// Whether callers are better served by another member, since this one reaches no leader and waits in vain.
-    pub(crate) fn is_out_of_reach(&self) -> bool {
-        *self.out_of_reach.borrow()
-    }
-
-    /// Returns once that is so.
-    pub(crate) async fn falls_out_of_reach(&self) {
-        // The sender is in here and lives on.
-        drop(self.out_of_reach.subscribe().wait_for(|out| *out).await);
-    }
-
     /// Takes note of whose entries or heartbeats came in, before Raft has looked at them.
     pub(crate) fn follow(&self, leader: Leader) {
         self.followed.send_if_modified(|followed| {
@@ -273,22 +211,5 @@ impl Shared {
     /// The position, to look at and to follow; requests wait by [`Waits`].
     pub fn applied(&self) -> watch::Receiver<u64> {
         self.applied.subscribe()
-    }
-
-    /// Records why the node must stop; the first reason stays.
-    pub fn fail(&self, reason: String) {
-        self.failure.send_if_modified(|failure| {
-            let first = failure.is_none();
-            if first {
-                tracing::error!(%reason, "member stopped");
-                *failure = Some(reason);
-            }
-            first
-        });
-    }
-
-    /// Why the node must stop, to wait for.
-    pub fn failure(&self) -> watch::Receiver<Option<String>> {
-        self.failure.subscribe()
     }
 }

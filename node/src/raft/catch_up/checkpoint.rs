@@ -53,7 +53,7 @@ impl Checkpointer {
     pub async fn write(&self) -> Result<Checkpoint, StorageError> {
         let Ok(_turn) = self.0.turn.try_lock() else { return Ok(self.last()) };
         // A member that failed keeps its disk as it was.
-        if self.0.shared.failure().borrow().is_some() {
+        if self.0.shared.health.failure().borrow().is_some() {
             return Ok(self.last());
         }
         let mut to = self.present();

@@ -348,7 +348,7 @@ impl SnapshotReceiver {
                         "the first {records} records here are not those of the leader: this member's data is kept and \
                          must be looked at; replace the member by a new one under another number"
                     );
-                    self.shared.fail(reason.clone());
+                    self.shared.health.fail(reason.clone());
                     return Err(TransferError::Refused(reason));
                 }
                 Give::Offer { .. } => return Err(TransferError::Refused("a second offer".into())),

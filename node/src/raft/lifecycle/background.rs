@@ -157,7 +157,7 @@ async fn keep_history(member: Arc<Member>) {
             return;
         }
         if let Err(error) = member.checkpoints.write().await {
-            member.shared.fail(format!("a checkpoint could not be written: {error}"));
+            member.shared.health.fail(format!("a checkpoint could not be written: {error}"));
         }
     }
 }
@@ -171,7 +171,7 @@ async fn keep_log_small(member: Arc<Member>) {
             return;
         }
         if let Err(error) = purge(&member).await {
-            member.shared.fail(format!("the log could not be purged: {error}"));
+            member.shared.health.fail(format!("the log could not be purged: {error}"));
         }
     }
 }
@@ -180,7 +180,7 @@ async fn purge(member: &Arc<Member>) -> Result<(), StorageError> {
     let log = member.log.clone();
     let limit = member.settings.log_bytes;
     let bytes = runtime::blocking(move || log.bytes_on_disk()).await.map_err(unfinished)??;
-    member.shared.set_log_crowded(bytes > limit / 2);
+    member.shared.health.set_log_crowded(bytes > limit / 2);
     if bytes <= limit / 8 * 3 {
         return Ok(());
     }
@@ -252,7 +252,7 @@ async fn watch_clock(member: Arc<Member>) {
                 if matches!(was, ClockVerdict::Off(_)) {
                     tracing::info!("clock is right again: this member may lead");
                 }
-                let is_well = !member.stopping.load(Ordering::Acquire) && !member.shared.is_disk_stalled();
+                let is_well = !member.stopping.load(Ordering::Acquire) && !member.shared.health.is_disk_stalled();
                 member.raft.runtime_config().elect(is_well);
             }
         }
@@ -270,7 +270,7 @@ async fn watch_disk(member: Arc<Member>) {
     loop {
         ticks.tick().await;
         let stalled = member.log.at_work_for() > patience;
-        if member.shared.set_disk_stalled(stalled) {
+        if member.shared.health.set_disk_stalled(stalled) {
             if stalled {
                 tracing::error!(?patience, "the log's disk does not answer: this member does not lead until it does");
             } else {
@@ -319,7 +319,7 @@ async fn watch_reach(member: Arc<Member>) {
     loop {
         ticks.tick().await;
         out = member.is_out_of_reach().then(|| out.unwrap_or_else(Instant::now));
-        member.shared.set_out_of_reach(out.is_some_and(|since| since.elapsed() >= OUT_OF_REACH));
+        member.shared.health.set_out_of_reach(out.is_some_and(|since| since.elapsed() >= OUT_OF_REACH));
     }
 }
 
@@ -342,13 +342,13 @@ pub(crate) async fn hand_over(member: &Member) -> bool {
 /// Raft ends by itself only where its disk failed or it found itself impossible: the member then stops.
 async fn watch_raft(member: Arc<Member>) {
     let mut metrics = member.raft.metrics();
-    let mut failure = member.shared.failure();
+    let mut failure = member.shared.health.failure();
     let why = tokio::select! {
         why = raft_ended(&mut metrics) => why,
         () = async { drop(failure.wait_for(Option::is_some).await) } => "the member failed".to_owned(),
     };
     if !member.stopping.load(Ordering::Acquire) {
-        member.shared.fail(why);
+        member.shared.health.fail(why);
     }
     // A member that failed takes no further part: it neither votes nor acknowledges.
     end_raft(&member.raft).await;
@@ -391,7 +391,7 @@ fn has_begun(member: &Member) -> bool {
 }
 
 fn is_over(member: &Member) -> bool {
-    member.stopping.load(Ordering::Acquire) || member.shared.failure().borrow().is_some()
+    member.stopping.load(Ordering::Acquire) || member.shared.health.failure().borrow().is_some()
 }
 
 #[cfg(test)]

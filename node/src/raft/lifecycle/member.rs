@@ -65,7 +65,7 @@ impl Member {
             let metrics = metrics.borrow_watched();
             (metrics.current_leader, metrics.vote.leader_id.term)
         };
-        if !self.shared.is_disk_stalled() {
+        if !self.shared.health.is_disk_stalled() {
             return known;
         }
         let followed = self.shared.followed().filter(|(theirs, _)| *theirs >= term).map(|(_, node)| node);
@@ -140,8 +140,8 @@ impl Member {
 
     /// Why this member should not be counted on now, where it should not.
     pub(crate) fn ailment(&self) -> Option<String> {
-        let stalled = || self.shared.is_disk_stalled().then(|| "its disk does not answer".to_owned());
-        self.shared.failure().borrow().clone().or_else(stalled)
+        let stalled = || self.shared.health.is_disk_stalled().then(|| "its disk does not answer".to_owned());
+        self.shared.health.failure().borrow().clone().or_else(stalled)
     }
 
     /// How this member stands.
@@ -222,7 +222,7 @@ impl Member {
         self.vouched.hear(said.node, &said.members);
         let differing = self.neighbours.differing();
         if differing.len() * 2 >= self.members().len() {
-            self.shared.fail(format!(
+            self.shared.health.fail(format!(
                 "the digest here differs from those of members {differing:?}: this member's data is kept and must be \
                  looked at; replace the member by a new one under another number"
             ));

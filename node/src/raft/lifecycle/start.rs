@@ -130,7 +130,7 @@ fn run_writer(writer: LogWriter, shared: Arc<Shared>) -> Result<(), StorageError
     // Openraft hears of a failure with its next write; an idle member should stop at once.
     let watch = move || match writing.join() {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => shared.fail(format!("the log could not be written: {error}")),
+        Ok(Err(error)) => shared.health.fail(format!("the log could not be written: {error}")),
         Err(_panicked) => runtime::give_up("log writer"),
     };
     let watching = std::thread::Builder::new().name("log-watch".to_owned()).spawn(watch);
@@ -141,7 +141,7 @@ fn run_writer(writer: LogWriter, shared: Arc<Shared>) -> Result<(), StorageError
 fn run_writer(writer: LogWriter, shared: Arc<Shared>) -> Result<(), StorageError> {
     runtime::spawn(async move {
         if let Err(error) = writer.run().await {
-            shared.fail(format!("the log could not be written: {error}"));
+            shared.health.fail(format!("the log could not be written: {error}"));
         }
     });
     Ok(())

@@ -120,7 +120,7 @@ impl Cluster {
         member.history.record(number).inspect_err(|error| {
             // Whoever finds damage serves no more: what else is damaged is not known.
             if matches!(error, StorageError::Damaged { .. }) {
-                member.shared.fail(format!("a record could not be read: {error}"));
+                member.shared.health.fail(format!("a record could not be read: {error}"));
             }
         })
     }
@@ -186,7 +186,7 @@ impl Cluster {
 
     /// Tells the member how much room its disk has: while it is `full`, nothing new is proposed here.
     pub fn set_disk_full(&self, full: bool) {
-        if self.member().shared.set_disk_full(full) {
+        if self.member().shared.health.set_disk_full(full) {
             if full {
                 tracing::warn!("the disk has no room for more records: they are refused until there is");
             } else {
@@ -197,7 +197,7 @@ impl Cluster {
 
     /// Whether the disk was last found without room for more records.
     pub fn is_disk_full(&self) -> bool {
-        self.member().shared.is_disk_full()
+        self.member().shared.health.is_disk_full()
     }
 
     /// What `/readyz` is made of.
@@ -210,14 +210,14 @@ impl Cluster {
             leader: member.heard_leader(),
             lag: member.neighbours.furthest().saturating_sub(applied),
             role: if is_voter { Role::Voter } else { Role::Learner },
-            failure: member.shared.failure().borrow().clone(),
-            disk_stalled: member.shared.is_disk_stalled(),
+            failure: member.shared.health.failure().borrow().clone(),
+            disk_stalled: member.shared.health.is_disk_stalled(),
         }
     }
 
     /// Waits until the member has stopped itself, and says why. Pending for ever while all is well.
     pub async fn failed(&self) -> String {
-        let mut failure = self.member().shared.failure();
+        let mut failure = self.member().shared.health.failure();
         match failure.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or_default(),
             Err(_gone) => std::future::pending().await,

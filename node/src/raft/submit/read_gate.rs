@@ -161,12 +161,12 @@ impl Member {
             let position = tokio::select! {
                 biased;
                 position = asked => position,
-                () = self.shared.falls_out_of_reach() => None,
+                () = self.shared.health.falls_out_of_reach() => None,
             };
             if position.is_some() {
                 return position;
             }
-            if Instant::now() + PAUSE >= deadline || self.shared.is_out_of_reach() {
+            if Instant::now() + PAUSE >= deadline || self.shared.health.is_out_of_reach() {
                 return None;
             }
             sleep(PAUSE).await;
@@ -219,7 +219,7 @@ impl Member {
             biased;
             answer = links.control.call(request, deadline) => answer,
             () = self.led_by_another_than(Some(leader)) => return None,
-            () = self.shared.falls_out_of_reach() => return None,
+            () = self.shared.health.falls_out_of_reach() => return None,
         };
         match answer {
             Ok(Response::ReadPosition(position)) => position,

@@ -35,7 +35,7 @@ impl Member {
         let mut hint = None;
         loop {
             // What is known to be in vain is not written: "not done" is the better word, and true.
-            if !perhaps_done && self.shared.is_out_of_reach() {
+            if !perhaps_done && self.shared.health.is_out_of_reach() {
                 return Err(SubmitError::NoLeader);
             }
             let target = hint.take().or_else(|| self.leader());
@@ -45,7 +45,7 @@ impl Member {
                 decided = attempt => decided,
                 // A leader that is paused or cut off keeps its callers; where asking another is safe, they need not wait.
                 () = self.led_by_another_than(target), if may_repeat => Err(NotDecided::Unknown),
-                () = self.shared.falls_out_of_reach(), if may_repeat => Err(NotDecided::Unknown),
+                () = self.shared.health.falls_out_of_reach(), if may_repeat => Err(NotDecided::Unknown),
             };
             let not_decided = match decided {
                 Ok(decisions) if perhaps_done && leaves_open(&decisions) => {
@@ -65,7 +65,7 @@ impl Member {
             if perhaps_done && planted("forward-under-new-key") {
                 commands = under_new_keys(&commands);
             }
-            let is_over = Instant::now() + PAUSE >= deadline || self.shared.is_out_of_reach();
+            let is_over = Instant::now() + PAUSE >= deadline || self.shared.health.is_out_of_reach();
             if perhaps_done && (is_over || !may_repeat || begun.elapsed() >= repeat_within) {
                 return Err(SubmitError::OutcomeUnknown { waited: begun.elapsed() });
             }
@@ -109,7 +109,7 @@ impl Member {
     pub(crate) async fn led_by_another_than(&self, leader: Option<u64>) {
         let Some(leader) = leader else { return std::future::pending().await };
         if leader == self.me.node {
-            let mut stalled = self.shared.disk_stalled();
+            let mut stalled = self.shared.health.disk_stalled();
             while stalled.wait_for(|stalled| *stalled).await.is_ok() {
                 let mut next = self.shared.followed_next();
                 if self.leader().is_some() || next.changed().await.is_err() {

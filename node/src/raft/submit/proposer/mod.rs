@@ -118,7 +118,7 @@ impl Proposer {
 
     /// Proposes `commands` on this node, which should lead, and waits for their decisions.
     pub async fn propose(&self, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
-        if self.shared.is_disk_full() {
+        if self.shared.health.is_disk_full() {
             return Err(NotDecided::DiskFull);
         }
         let bytes = commands.iter().map(weight).sum();
@@ -225,7 +225,7 @@ impl Proposing {
     /// Waits a bounded while where the log grows faster than it is purged, so that its folder stays under its bound.
     async fn let_the_log_be_purged(&self) {
         let until = Instant::now() + CROWDED_WAIT;
-        while self.shared.is_log_crowded() && Instant::now() < until {
+        while self.shared.health.is_log_crowded() && Instant::now() < until {
             sleep(CROWDED_LOOK).await;
         }
     }
@@ -234,7 +234,7 @@ impl Proposing {
     /// the writer's queue is full, and then cannot give leadership up.
     async fn let_the_log_be_written(&self) {
         let until = Instant::now() + BEHIND_WAIT;
-        while self.log.is_behind() && !self.shared.is_disk_stalled() && Instant::now() < until {
+        while self.log.is_behind() && !self.shared.health.is_disk_stalled() && Instant::now() < until {
             sleep(CROWDED_LOOK).await;
         }
     }
