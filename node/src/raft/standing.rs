@@ -105,7 +105,7 @@ impl Cluster {
 
     /// Asks openraft to hand leadership over, where this member leads.
     pub async fn hand_over(&self) {
-        if self.member().leads() {
+        if self.member().leader.is_me() {
             background::hand_over(self.member()).await;
         }
     }

@@ -114,7 +114,7 @@ async fn lead(member: Arc<Member>) {
     let mut open_rounds = 0_u32;
     loop {
         ticks.tick().await;
-        if !member.leads() {
+        if !member.leader.is_me() {
             open_rounds = 0;
             continue;
         }
@@ -236,7 +236,7 @@ async fn watch_clock(member: Arc<Member>) {
         ticks.tick().await;
         let clocks = member.neighbours.clocks(member.clock.now_ms());
         let state = member.stamps.judge(clocks, member.raft.voter_ids().count());
-        notice(state, member.leads(), &told);
+        notice(state, member.leader.is_me(), &told);
         let verdict = clocks.verdict;
         match verdict {
             ClockVerdict::Off(ms) => {
@@ -244,7 +244,7 @@ async fn watch_clock(member: Arc<Member>) {
                     tracing::error!(ahead_ms = ms, "clock is off: this member does not lead");
                 }
                 member.raft.runtime_config().elect(false);
-                if member.leads() {
+                if member.leader.is_me() {
                     hand_over(&member).await;
                 }
             }
@@ -282,7 +282,7 @@ async fn watch_disk(member: Arc<Member>) {
             continue;
         }
         member.raft.runtime_config().elect(false);
-        if member.is_raft_leader() && given_up.is_none_or(|at| at.elapsed() > patience) {
+        if member.leader.leads_raft() && given_up.is_none_or(|at| at.elapsed() > patience) {
             given_up = Some(Instant::now());
             // Not waited for: Raft itself may wait for the disk, and then takes no order.
             let member = member.clone();
@@ -299,13 +299,13 @@ async fn watch_majority(member: Arc<Member>) {
     let mut is_told = false;
     loop {
         ticks.tick().await;
-        if !member.is_raft_leader() || member.hears_majority() {
+        if !member.leader.leads_raft() || member.leader.has_majority() {
             (without, is_told) = (None, false);
             continue;
         }
         // A leader that was elected just now has not heard anybody yet.
         let since = *without.get_or_insert_with(Instant::now);
-        if !is_told && since.elapsed() > member.majority_within() {
+        if !is_told && since.elapsed() > member.leader.majority_within {
             tracing::warn!("no majority answers: this member gives way to another leader");
             is_told = true;
         }
@@ -318,7 +318,7 @@ async fn watch_reach(member: Arc<Member>) {
     let mut out: Option<Instant> = None;
     loop {
         ticks.tick().await;
-        out = member.is_out_of_reach().then(|| out.unwrap_or_else(Instant::now));
+        out = member.leader.is_out_of_reach().then(|| out.unwrap_or_else(Instant::now));
         member.shared.health.set_out_of_reach(out.is_some_and(|since| since.elapsed() >= OUT_OF_REACH));
     }
 }

@@ -1,13 +1,13 @@
 //! One member, inside: what its parts share, and what it does for its peers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use ledger::{NodeNumber, SYSTEM_ACTOR};
-use openraft::async_runtime::{Instant as _, WatchReceiver};
+use openraft::async_runtime::WatchReceiver;
 use tokio::time::Instant;
 
 use super::settings::ClusterSettings;
@@ -16,6 +16,7 @@ use crate::raft::apply::machine::EtebarRaft;
 use crate::raft::apply::replica::Shared;
 use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::snapshot::SnapshotReceiver;
+use crate::raft::peers::leader::LeaderView;
 use crate::raft::peers::link::append::{Append, Appended};
 use crate::raft::peers::link::frame::LinkError;
 use crate::raft::peers::link::hello::{Caller, Connection, Identity, Standing, Trust};
@@ -46,7 +47,9 @@ pub struct Member {
     pub(crate) links: Links,
     pub(crate) trust: Trust,
     pub(crate) vouched: Vouched,
-    pub(crate) neighbours: Neighbours,
+    pub(crate) neighbours: Arc<Neighbours>,
+    /// What is known of the leader.
+    pub(crate) leader: LeaderView,
     pub(crate) receiver: SnapshotReceiver,
     /// Everything committed before the start is applied.
     pub(crate) recovered: AtomicBool,
@@ -55,69 +58,6 @@ pub struct Member {
 }
 
 impl Member {
-    /// The leader that this member knows, perhaps itself.
-    ///
-    /// While its disk stalls, Raft may wait for it and know nothing of what goes on: then the leader is who sends entries,
-    /// and never this member itself, which gives leadership up.
-    pub(crate) fn leader(&self) -> Option<NodeNumber> {
-        let (known, term) = {
-            let metrics = self.raft.server_metrics();
-            let metrics = metrics.borrow_watched();
-            (metrics.current_leader, metrics.vote.leader_id.term)
-        };
-        if !self.shared.health.is_disk_stalled() {
-            return known;
-        }
-        let followed = self.shared.followed().filter(|(theirs, _)| *theirs >= term).map(|(_, node)| node);
-        followed.or(known).filter(|leader| *leader != self.me.node)
-    }
-
-    /// Whether Raft here takes this member for the leader, also while its disk stalls.
-    pub(crate) fn is_raft_leader(&self) -> bool {
-        self.raft.server_metrics().borrow_watched().current_leader == Some(self.me.node)
-    }
-
-    /// The same leader, where there are signs that it still leads: a quorum answered this member lately, or the leader
-    /// was heard lately. Raft itself keeps the last leader's name until there is another.
-    pub(crate) fn heard_leader(&self) -> Option<NodeNumber> {
-        let leader = self.leader()?;
-        if leader != self.me.node {
-            return self.neighbours.heard(leader).is_some_and(|heard| heard.healthy).then_some(leader);
-        }
-        self.hears_majority().then_some(leader)
-    }
-
-    /// Whether callers are better served elsewhere, and no election will change that: this member has no sign of a leader,
-    /// and hears too few for one to be elected among them, or somebody who follows a leader.
-    pub(crate) fn is_out_of_reach(&self) -> bool {
-        if self.heard_leader().is_some() {
-            return false;
-        }
-        let voters: BTreeSet<NodeNumber> = self.raft.voter_ids().collect();
-        let others = voters.iter().filter(|node| **node != self.me.node);
-        let heard: Vec<_> =
-            others.filter_map(|node| self.neighbours.heard(*node)).filter(|heard| heard.healthy).collect();
-        let reached = heard.len() + usize::from(voters.contains(&self.me.node));
-        reached * 2 <= voters.len() || heard.iter().any(|heard| heard.leader.is_some())
-    }
-
-    /// Whether a majority answered this member, as a leader, lately.
-    pub(crate) fn hears_majority(&self) -> bool {
-        let is_alone = self.raft.voter_ids().nth(1).is_none();
-        let acked = self.raft.data_metrics().borrow_watched().last_quorum_acked;
-        is_alone || acked.is_some_and(|acked| acked.elapsed() <= self.majority_within())
-    }
-
-    /// A leader that no majority answered for so long is none.
-    pub(crate) fn majority_within(&self) -> Duration {
-        self.settings.election_max * 2 + self.settings.heartbeat
-    }
-
-    /// Whether this member believes that it leads.
-    pub(crate) fn leads(&self) -> bool {
-        self.leader() == Some(self.me.node)
-    }
-
     /// All members by number: those of the log, or the first ones before there is any.
     pub(crate) fn members(&self) -> BTreeMap<NodeNumber, storage::Member> {
         let membership = self.raft.server_metrics().borrow_watched().membership_config.clone();
@@ -151,7 +91,7 @@ impl Member {
             node: self.me.node,
             incarnation: self.me.incarnation,
             clock_ms: self.clock.now_ms(),
-            leader: self.heard_leader(),
+            leader: self.leader.alive(),
             applied,
             digest,
             failure: self.ailment(),

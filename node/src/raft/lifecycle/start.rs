@@ -23,6 +23,7 @@ use crate::raft::apply::machine::{EtebarRaft, Machine, fold_into};
 use crate::raft::apply::replica::Shared;
 use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::snapshot::{SnapshotReceiver, SnapshotSender};
+use crate::raft::peers::leader::LeaderView;
 use crate::raft::peers::link::hello::{Acquaintances, Trust};
 use crate::raft::peers::link::serve::serve;
 use crate::raft::peers::link::trust::vouched::Vouched;
@@ -69,8 +70,17 @@ pub(crate) async fn start(
 
     let stamps = Arc::new(Stamps::new(clock.clone(), settings.genesis.key_window_ms, settings.trust_clock));
     let (reads, waiting_reads) = ReadGates::new();
+    let neighbours = Arc::new(Neighbours::default());
+    let leader = LeaderView {
+        me: me.node,
+        raft: raft.clone(),
+        shared: shared.clone(),
+        neighbours: neighbours.clone(),
+        majority_within: settings.election_max * 2 + settings.heartbeat,
+    };
     let member = Arc::new(Member {
         me,
+        leader,
         proposer: Proposer::start(raft.clone(), log.clone(), shared.clone(), stamps.clone(), settings.waiting_max),
         reads,
         receiver: SnapshotReceiver::new(shared.clone(), history.clone(), checkpoints.clone()),
@@ -84,7 +94,7 @@ pub(crate) async fn start(
         raft,
         links,
         trust: trust.clone(),
-        neighbours: Neighbours::default(),
+        neighbours,
         vouched: Vouched::default(),
         recovered: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
@@ -163,7 +173,7 @@ async fn initialise(raft: &EtebarRaft, settings: &ClusterSettings) -> Result<(),
 pub(crate) async fn stop(member: Arc<Member>) {
     member.stopping.store(true, Ordering::Release);
     member.raft.runtime_config().elect(false);
-    if member.is_raft_leader() && background::hand_over(&member).await {
+    if member.leader.leads_raft() && background::hand_over(&member).await {
         let mut metrics = member.raft.server_metrics();
         let handed_over =
             async { while metrics.borrow_watched().state == ServerState::Leader && metrics.changed().await.is_ok() {} };

@@ -75,8 +75,8 @@ impl Cluster {
 
 impl Member {
     async fn change_members(&self, change: Change, deadline: Instant) -> Result<(), ChangeError> {
-        if !self.leads() {
-            return Err(ChangeError::NotLeader(self.leader()));
+        if !self.leader.is_me() {
+            return Err(ChangeError::NotLeader(self.leader.known()));
         }
         if !self.may_change() {
             return Err(ChangeError::NotLeader(None));

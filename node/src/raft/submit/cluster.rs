@@ -155,7 +155,7 @@ impl Cluster {
         };
         let term = member.raft.metrics().borrow_watched().current_term;
         let members = member.members().into_iter().map(describe).collect();
-        ClusterStatus { node: member.me.node, leader: member.heard_leader(), term, applied, members }
+        ClusterStatus { node: member.me.node, leader: member.leader.alive(), term, applied, members }
     }
 
     /// The position that the state here reflects. Cheaper than [`Self::status`].
@@ -170,7 +170,7 @@ impl Cluster {
 
     /// The leader that this member knows. Cheaper than [`Self::status`].
     pub fn leader(&self) -> Option<u64> {
-        self.member().heard_leader()
+        self.member().leader.alive()
     }
 
     /// The position up to which this member's log was purged; 0 where it never was.
@@ -207,7 +207,7 @@ impl Cluster {
         let is_voter = member.raft.voter_ids().any(|node| node == member.me.node);
         Readiness {
             recovered: member.recovered.load(Ordering::Acquire),
-            leader: member.heard_leader(),
+            leader: member.leader.alive(),
             lag: member.neighbours.furthest().saturating_sub(applied),
             role: if is_voter { Role::Voter } else { Role::Learner },
             failure: member.shared.health.failure().borrow().clone(),

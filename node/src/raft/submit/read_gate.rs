@@ -180,7 +180,7 @@ impl Member {
     }
 
     async fn position_once(&self, deadline: Instant) -> Option<u64> {
-        match self.leader() {
+        match self.leader.known() {
             None => None,
             Some(_) if planted("stale-read-at-follower") => Some(*self.shared.applied().borrow()),
             Some(leader) if leader == self.me.node && planted("stale-read-at-old-leader") => {
@@ -207,7 +207,7 @@ impl Member {
     /// Asks the leader for a position. Gives up where another leads or none is within reach: a leader that is paused must
     /// not hold those up who came later.
     async fn ask_leader(&self) -> Option<u64> {
-        let leader = self.leader()?;
+        let leader = self.leader.known()?;
         let deadline = Instant::now() + ROUND;
         if leader == self.me.node {
             return self.reads.quorum.position(deadline).await;
@@ -218,7 +218,7 @@ impl Member {
         let answer = tokio::select! {
             biased;
             answer = links.control.call(request, deadline) => answer,
-            () = self.led_by_another_than(Some(leader)) => return None,
+            () = self.leader.replaced(Some(leader)) => return None,
             () = self.shared.health.falls_out_of_reach() => return None,
         };
         match answer {

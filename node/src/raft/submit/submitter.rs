@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use ledger::plants::planted;
 use ledger::{Action, Command, IdempotencyKey, Rejection};
-use openraft::async_runtime::WatchReceiver;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::Instant;
 
 use crate::raft::answers::SubmitError;
 use crate::raft::lifecycle::member::Member;
@@ -38,13 +37,13 @@ impl Member {
             if !perhaps_done && self.shared.health.is_out_of_reach() {
                 return Err(SubmitError::NoLeader);
             }
-            let target = hint.take().or_else(|| self.leader());
+            let target = hint.take().or_else(|| self.leader.known());
             let attempt = self.attempt(&commands, target, deadline);
             let decided = tokio::select! {
                 biased;
                 decided = attempt => decided,
                 // A leader that is paused or cut off keeps its callers; where asking another is safe, they need not wait.
-                () = self.led_by_another_than(target), if may_repeat => Err(NotDecided::Unknown),
+                () = self.leader.replaced(target), if may_repeat => Err(NotDecided::Unknown),
                 () = self.shared.health.falls_out_of_reach(), if may_repeat => Err(NotDecided::Unknown),
             };
             let not_decided = match decided {
@@ -72,7 +71,7 @@ impl Member {
             if is_over {
                 return Err(SubmitError::NoLeader);
             }
-            self.pause_for_leader().await;
+            self.leader.pause_for_change(PAUSE).await;
         }
     }
 
@@ -101,45 +100,6 @@ impl Member {
             Ok(Response::Unavailable(_)) | Err(CallError::NotSent(_)) => Err(NotDecided::NotLeader(None)),
             Err(CallError::NoAnswer) if planted("unknown-told-as-not-done") => Err(NotDecided::NotLeader(None)),
             Ok(_) | Err(CallError::NoAnswer) => Err(NotDecided::Unknown),
-        }
-    }
-
-    /// Returns once another member than `leader` is known to lead; pending for ever where there is none. Where it is this
-    /// one, its own Raft tells its callers, unless it waits for a disk that stalls.
-    pub(crate) async fn led_by_another_than(&self, leader: Option<u64>) {
-        let Some(leader) = leader else { return std::future::pending().await };
-        if leader == self.me.node {
-            let mut stalled = self.shared.health.disk_stalled();
-            while stalled.wait_for(|stalled| *stalled).await.is_ok() {
-                let mut next = self.shared.followed_next();
-                if self.leader().is_some() || next.changed().await.is_err() {
-                    return;
-                }
-            }
-            return std::future::pending().await;
-        }
-        let mut metrics = self.raft.server_metrics();
-        let mut was_led = self.leader() == Some(leader);
-        loop {
-            drop(metrics.borrow_and_update());
-            let now = self.leader();
-            if was_led && now.is_some_and(|now| now != leader) {
-                return;
-            }
-            was_led |= now == Some(leader);
-            if metrics.changed().await.is_err() {
-                return std::future::pending().await;
-            }
-        }
-    }
-
-    async fn pause_for_leader(&self) {
-        let mut metrics = self.raft.server_metrics();
-        // A new receiver counts what is there as unseen: without this the pause would be none.
-        drop(metrics.borrow_and_update());
-        // Elapsed or changed, both mean: look again. Where Raft has stopped nothing changes any more, and at once.
-        if let Ok(Err(_stopped)) = timeout(PAUSE, metrics.changed()).await {
-            sleep(PAUSE).await;
         }
     }
 }
