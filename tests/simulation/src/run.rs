@@ -180,9 +180,6 @@ impl World<'_> {
 
     /// Checks the history of one member against the book; its digest.
     fn settle(&mut self) -> String {
-        // The rules that are checked against are those without bugs.
-        #[cfg(feature = "plants")]
-        ledger::plants::choose(None);
         let members: Vec<(u64, Cluster)> =
             self.members().into_iter().filter_map(|node| Some((node, self.host(node).cluster()?))).collect();
         let Some((_, first)) = members.iter().max_by_key(|(_, member)| member.applied()) else { return String::new() };

@@ -192,8 +192,6 @@ impl World<'_> {
         let now_ms = self.sim.elapsed().as_millis() as u64;
         self.book.set_now_ms(now_ms);
         STEPS.store(now_ms, Ordering::Relaxed);
-        #[cfg(feature = "plants")]
-        ledger::plants::set_node_clock_ms(1_700_000_000_000 + now_ms);
         if let Err(error) = stepped {
             return self.book.broken(format!("a host failed: {error}"));
         }
