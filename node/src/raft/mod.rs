@@ -25,9 +25,9 @@ mod read;
 mod replica;
 pub mod settings;
 pub(crate) mod snapshot;
-#[cfg(feature = "simulation")]
-pub mod standing;
 mod submit;
+#[cfg(feature = "simulation")]
+pub mod test_probe;
 mod waits;
 
 pub use answers::{ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError};

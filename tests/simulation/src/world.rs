@@ -164,8 +164,8 @@ impl World<'_> {
             !host.is_clock_wrong()
                 && host
                     .cluster()
-                    .map(|cluster| cluster.standing())
-                    .is_some_and(|standing| standing.recovered && standing.applied + 2 >= furthest)
+                    .map(|cluster| cluster.probe())
+                    .is_some_and(|probe| probe.recovered && probe.applied + 2 >= furthest)
         };
         let members = &self.operator.wanted;
         let are_members_well = members.iter().all(|node| is_well(&self.hosts[*node as usize - 1]));
