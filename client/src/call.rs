@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{HeaderName, HeaderValue};
-use ledger::plants::planted;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -103,13 +102,6 @@ impl Call {
     pub fn keyed_within(mut self) -> Call {
         self.effect = Effect::Keyed;
         self
-    }
-
-    /// For a planted bug alone: the same call, which nobody would know again.
-    fn renamed(&self) -> Call {
-        let headers = Vec::new();
-        let key = self.key.as_ref().and_then(|key| IdempotencyKey::parse(&format!("{key}~")).ok());
-        key.map_or_else(|| self.clone(), |key| Call { headers, ..self.clone() }.keyed(&key))
     }
 
     /// For what takes a node long: the whole books, a large batch.
@@ -228,8 +220,7 @@ impl Client {
         let patience = call.patience.saturating_mul(1 << course.attempts.min(4)).min(PATIENCE_MAX);
         let patience = patience.min(until.saturating_duration_since(started));
         course.attempts += 1;
-        let renamed = (planted("client-repeats-under-new-key") && course.attempts > 1).then(|| call.renamed());
-        let raw = match self.attempt(index, renamed.as_ref().unwrap_or(call), patience).await {
+        let raw = match self.attempt(index, call, patience).await {
             Ok(raw) => raw,
             Err(failure) => {
                 if failure.may_be_done() {

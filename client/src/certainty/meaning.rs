@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use hyper::Method;
-use ledger::plants::planted;
 
 use etebar_api::{self as api, Code, Problem};
 
@@ -51,9 +50,6 @@ pub(in super::super) fn meaning<T>(
     answer: &RawAnswer,
     read: impl Fn(&RawAnswer) -> Result<T, String>,
 ) -> Meaning<T> {
-    if planted("client-believes-strangers") && answer.status == 503 {
-        return Meaning::NotYet(Heard::of("a 503, whoever gave it"));
-    }
     if let Err(why) = from_node(answer) {
         return Meaning::Unknown(Heard::of(why));
     }

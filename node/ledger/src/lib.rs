@@ -13,9 +13,6 @@
 
 extern crate alloc;
 
-#[cfg(all(feature = "plants", not(tokio_unstable)))]
-compile_error!("bugs are planted in tests/simulation alone: run cargo inside it, and build no program with them");
-
 pub mod amount;
 pub mod audit;
 pub mod command;
@@ -27,7 +24,6 @@ pub mod ids;
 pub mod index;
 pub mod key_table;
 pub mod phone;
-pub mod plants;
 pub mod record;
 pub mod state;
 pub mod text;

@@ -8,9 +8,9 @@ mod apply;
 pub(crate) mod catch_up;
 mod lifecycle;
 mod peers;
-#[cfg(feature = "simulation")]
-pub mod standing;
 mod submit;
+#[cfg(feature = "simulation")]
+pub mod test_probe;
 
 pub use answers::{ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError};
 pub use apply::key_ring::{KeyRing, KnownKey};

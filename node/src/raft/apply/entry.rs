@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use ledger::plants::{chance, planted};
 use ledger::{Action, Command, Facts, Needs, Outcome, Record, RecordNumber, Rejection, State, Time, decide, needs};
 use openraft::EntryPayload;
 use openraft::storage::EntryResponder;
@@ -38,11 +37,7 @@ pub fn apply(shared: &Shared, history: &History, entries: Vec<EntryResponder<Typ
     for (entry, responder) in entries {
         let outcomes = match entry.payload {
             EntryPayload::Normal(payload) => {
-                let mut batch = decode(&payload)?;
-                if planted("unordered-iteration") {
-                    let places = batch.commands.len().max(1);
-                    batch.commands.rotate_left(chance() % places);
-                }
+                let batch = decode(&payload)?;
                 let fetched = fetch(&shared.replica().state, history, &batch).map_err(io::Error::other)?;
                 let mut replica = shared.replica_mut();
                 let outcomes = decide_all(shared, history, &mut replica, &fetched, batch, responder.is_some());

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use ledger::State;
-use ledger::plants::{forget_keys, planted};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine, Snapshot, SnapshotMeta};
 use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use openraft::{OptionalSend, Raft};
@@ -118,9 +117,6 @@ impl RaftStateMachine<TypeConfig> for Machine {
 async fn install(shared: &Shared, history: &History, to: Checkpoint) -> Result<(), StorageError> {
     let mut state = shared.replica().state.clone();
     fold_into(&mut state, history, &to)?;
-    if planted("snapshot-without-keys") {
-        forget_keys(&mut state);
-    }
     if to.records > history.records() {
         history.install(to.clone()).await?;
     } else {

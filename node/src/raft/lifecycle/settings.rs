@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ledger::Genesis;
-use ledger::plants::planted;
 use openraft::{Config, SnapshotPolicy};
 
 use crate::raft::answers::ClusterError;
@@ -66,7 +65,7 @@ impl ClusterSettings {
             allow_log_reversion: Some(false),
             // With the default, a leader that crashed before its own disk had an entry comes back in its own term and
             // gives the same log id to another one: two replicas then apply different entries.
-            enable_leader_restore: Some(planted("leader-restored")),
+            enable_leader_restore: Some(false),
             backoff: "20ms 40ms 80ms ...400ms".to_owned(),
             ..Config::default()
         };

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ledger::State;
-use ledger::plants::{forget_keys, halve_key_window, planted};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 use openraft::{Raft, ServerState};
@@ -49,11 +48,8 @@ pub(crate) async fn start(
         .map_err(|source| ClusterError::Listen { address: settings.peer_listen.clone(), source })?;
     let log_settings = LogSettings::for_log_bytes(settings.log_bytes);
     let opened = runtime::blocking(move || open(&disks, log_settings)).await;
-    let Opened { log, writer, history, mut state } = opened.map_err(damaged)??;
+    let Opened { log, writer, history, state } = opened.map_err(damaged)??;
     let me = settings.identity;
-    if planted("key-forgotten-early") && me.node == 1 {
-        halve_key_window(&mut state);
-    }
     let acquaintances = Acquaintances::kept_in(history.clone())?;
     let checkpoint = history.checkpoint();
     let shared = Arc::new(Shared::new(state, checkpoint.applied, checkpoint.membership, acquaintances.clone()));
@@ -120,9 +116,6 @@ fn open(disks: &MemberDisks, settings: LogSettings) -> Result<Opened, StorageErr
     log.check_joins(&history.checkpoint())?;
     let mut state = State::new();
     fold_into(&mut state, &history, &history.checkpoint())?;
-    if planted("dedup-lost-over-restart") {
-        forget_keys(&mut state);
-    }
     Ok(Opened { log, writer, history, state })
 }
 

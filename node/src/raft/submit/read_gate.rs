@@ -9,7 +9,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::plants::planted;
 use openraft::ReadPolicy;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -28,8 +27,6 @@ const ROUND: Duration = Duration::from_millis(2_000);
 const PAUSE: Duration = Duration::from_millis(20);
 /// Pause between two questions for strangers. Source: at most a hundred a second, a small part of what a leader answers.
 const STRANGERS_PAUSE: Duration = Duration::from_millis(10);
-/// For how long a planted bug goes on giving an answer.
-const LATE: Duration = Duration::from_millis(100);
 /// How far ahead of the furthest position known here a caller's position may be. Source: what a leader could write within
 /// the ten seconds of a request, at ten thousand entries a second, which is more than disks sync.
 const AHEAD_MAX: u64 = 100_000;
@@ -130,21 +127,9 @@ where
             // A reader that stopped waiting needs no position.
             asker.send(position).ok();
         }
-        if planted("read-joins-question") {
-            answer_late(&mut waiting, position).await;
-        }
         if !pause.is_zero() {
             sleep(pause).await;
         }
-    }
-}
-
-/// For a planted bug alone: whoever came while the question was under way, or a moment later, since a simulated member is
-/// seldom asked twice at once.
-async fn answer_late(waiting: &mut mpsc::Receiver<Asker>, position: Option<u64>) {
-    let until = Instant::now() + LATE;
-    while let Ok(Some(late)) = timeout_at(until, waiting.recv()).await {
-        late.send(position).ok();
     }
 }
 
@@ -182,10 +167,6 @@ impl Member {
     async fn position_once(&self, deadline: Instant) -> Option<u64> {
         match self.leader.known() {
             None => None,
-            Some(_) if planted("stale-read-at-follower") => Some(*self.shared.applied().borrow()),
-            Some(leader) if leader == self.me.node && planted("stale-read-at-old-leader") => {
-                Some(*self.shared.applied().borrow())
-            }
             Some(leader) if leader == self.me.node => self.reads.quorum.position(deadline).await,
             Some(_) => self.reads.leader.position(deadline).await,
         }
@@ -193,8 +174,7 @@ impl Member {
 
     /// Asks a quorum whether this member leads; the position at which it was asked.
     async fn ask_quorum(&self) -> Option<u64> {
-        let policy = if planted("stale-read-after-pause") { ReadPolicy::LeaseRead } else { ReadPolicy::ReadIndex };
-        match timeout(ROUND, self.raft.get_read_log_id(policy)).await {
+        match timeout(ROUND, self.raft.get_read_log_id(ReadPolicy::ReadIndex)).await {
             Ok(Ok((read, _applied))) => Some(read.index()),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "read position not confirmed");

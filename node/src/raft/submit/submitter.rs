@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use ledger::plants::planted;
-use ledger::{Action, Command, IdempotencyKey, Rejection};
+use ledger::{Action, Command, Rejection};
 use tokio::time::Instant;
 
 use crate::raft::answers::SubmitError;
@@ -29,7 +28,7 @@ impl Member {
         let may_repeat = commands.iter().all(is_repeatable);
         // Well within the window in which a key is remembered: after it the same command would be decided anew.
         let repeat_within = Duration::from_millis(self.settings.genesis.key_window_ms / 2);
-        let mut commands = Commands::from(commands);
+        let commands = Commands::from(commands);
         let mut perhaps_done = false;
         let mut hint = None;
         loop {
@@ -60,9 +59,6 @@ impl Member {
                 NotDecided::DiskFull if !perhaps_done => return Err(SubmitError::DiskFull),
                 NotDecided::Overloaded(_) | NotDecided::DiskFull => {}
                 NotDecided::Unknown => perhaps_done = true,
-            }
-            if perhaps_done && planted("forward-under-new-key") {
-                commands = under_new_keys(&commands);
             }
             let is_over = Instant::now() + PAUSE >= deadline || self.shared.health.is_out_of_reach();
             if perhaps_done && (is_over || !may_repeat || begun.elapsed() >= repeat_within) {
@@ -98,7 +94,6 @@ impl Member {
         match links.forward.call(Request::Forward { commands, wait_ms }, deadline).await {
             Ok(Response::Forward(outcome)) => outcome,
             Ok(Response::Unavailable(_)) | Err(CallError::NotSent(_)) => Err(NotDecided::NotLeader(None)),
-            Err(CallError::NoAnswer) if planted("unknown-told-as-not-done") => Err(NotDecided::NotLeader(None)),
             Ok(_) | Err(CallError::NoAnswer) => Err(NotDecided::Unknown),
         }
     }
@@ -107,16 +102,6 @@ impl Member {
 /// Milliseconds from now to `deadline`, to be counted from its arrival by a peer with another clock.
 pub(crate) fn millis_until(deadline: Instant) -> u64 {
     u64::try_from(deadline.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX)
-}
-
-/// For a planted bug alone: the same commands, which nobody would know again.
-fn under_new_keys(commands: &[Command]) -> Commands {
-    let renamed = |command: &Command| {
-        let key =
-            command.idempotency_key.as_ref().and_then(|key| IdempotencyKey::new(&format!("{}~", key.as_str())).ok());
-        Command { idempotency_key: key.or_else(|| command.idempotency_key.clone()), ..command.clone() }
-    };
-    Commands::from(commands.iter().map(renamed).collect::<Vec<_>>())
 }
 
 /// Whether decisions say nothing of an earlier attempt: a revoked API key is refused before the idempotency key is looked up.

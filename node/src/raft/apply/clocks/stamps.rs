@@ -9,7 +9,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ledger::Time;
-use ledger::plants::planted;
 use tokio::time::Instant;
 
 use super::line::{LedgerTime, Line};
@@ -21,8 +20,6 @@ use crate::runtime::Clock;
 const HANDED_ON: Duration = Duration::from_millis(250);
 /// The part of the key window by which a single clock may jump and still be followed.
 const WINDOW_PART: u64 = 10;
-/// Fewer clocks than this do not outvote one, and the operator may.
-const CLOCKS: usize = 3;
 
 /// Gives stamps.
 #[derive(Debug)]
@@ -127,10 +124,7 @@ impl Stamps {
     /// Whether it is known where ledger time starts. Until then whoever leads waits a little for the others' clocks.
     pub fn is_ready(&self) -> bool {
         let inner = self.lock();
-        inner.line.is_some()
-            || inner.is_enough
-            || matches!(inner.word, Word::AtFirst(_))
-            || planted("start-trusts-clock")
+        inner.line.is_some() || inner.is_enough || matches!(inner.word, Word::AtFirst(_))
     }
 
     /// The stamp of an entry that this node proposes as the leader of `term`; never before `state`, the time of the state.
@@ -149,9 +143,6 @@ impl Stamps {
             }
             None => Line::new(LedgerTime { term, ms: start_of(&mut inner, now, own_ms, state) }, now),
         };
-        if planted("two-clocks-are-a-majority") && inner.clocks.count < CLOCKS {
-            line = Line::new(LedgerTime { term, ms: own_ms }, now);
-        }
         line.reach(state.0);
         (inner.line, inner.led_in) = (Some(line), Some(term));
         Time(line.ms_at(now))
@@ -196,9 +187,6 @@ fn start_of(inner: &mut Inner, now: Instant, own_ms: u64, state: Time) -> u64 {
         let clock_ms = confirmed.ms_at(now);
         tracing::warn!(clock_ms, "ledger time starts at this node's clock, as the operator said: --trust-clock");
         return clock_ms;
-    }
-    if planted("start-trusts-clock") {
-        return own_ms;
     }
     match inner.clocks.verdict {
         ClockVerdict::Good | ClockVerdict::Near => own_ms,

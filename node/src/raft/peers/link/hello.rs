@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use ledger::plants::planted;
 use ledger::{Incarnation, NodeNumber};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
@@ -187,7 +186,7 @@ impl Acquaintances {
     /// Where it is known with another one.
     pub fn check(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), String> {
         match self.known(node) {
-            Some(bound) if bound != incarnation && !planted("wiped-node-votes") => Err(format!(
+            Some(bound) if bound != incarnation => Err(format!(
                 "member {node} is known with data directory {bound}, not {incarnation}: what it had promised is lost, \
                  so it cannot come back under its number; remove member {node} and add it under a new one"
             )),

@@ -1,6 +1,7 @@
-//! What `tests/simulation` watches of a member, and the hand-over that it asks for. Absent from every other build.
+//! A test seam: what `tests/simulation` looks at inside a node, and the hand-over that it asks for. Absent from every build
+//! without the feature `simulation`.
 //!
-//! Nothing here reads a clock: the one who watches stands outside the member's runtime.
+//! Nothing here reads a clock: the simulation calls it from outside the node's runtime.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -13,9 +14,9 @@ use super::lifecycle::background;
 use super::submit::cluster::Cluster;
 use crate::storage::{LogId, Vote};
 
-/// How a member stands at one moment.
+/// The state of a node at one moment.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct Probe {
     /// What it voted for, durable or not.
     pub vote: Vote,
     /// What it voted for, as its log answered for it.
@@ -55,7 +56,7 @@ pub struct MembersSeen {
     pub applied_index: u64,
 }
 
-impl Standing {
+impl Probe {
     /// The term that it is in.
     pub fn term(&self) -> u64 {
         self.vote.leader_id.term
@@ -63,8 +64,8 @@ impl Standing {
 }
 
 impl Cluster {
-    /// How this member stands.
-    pub fn standing(&self) -> Standing {
+    /// The state of this node now.
+    pub fn probe(&self) -> Probe {
         let member = self.member();
         let (vote, leads, members_index) = {
             let metrics = member.raft.server_metrics();
@@ -74,7 +75,7 @@ impl Cluster {
         };
         let (durable_vote, last) = member.log.held();
         let replica = member.shared.replica();
-        Standing {
+        Probe {
             vote,
             durable_vote,
             leads,
