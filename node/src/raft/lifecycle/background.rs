@@ -12,14 +12,16 @@ use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::leadership::{COMMAND, end_raft, hand_over};
 use super::member::Member;
-use super::start::end_raft;
 use crate::raft::apply::clocks::notices::notice;
 use crate::raft::apply::clocks::verdict::ClockVerdict;
 use crate::raft::peers::link::message::{Request, Response};
 use crate::raft::peers::link::told::Told;
 use crate::raft::peers::link::trust::follow::follow_certificates;
+use crate::raft::peers::membership::{end_change, is_change_open};
 use crate::raft::peers::network::PeerLinks;
+use crate::raft::submit::submitter::submit;
 use crate::runtime;
 use crate::storage::{StorageError, TypeConfig};
 
@@ -38,8 +40,6 @@ const FIRST_WORDS: Duration = Duration::from_millis(2_000);
 const OUT_OF_REACH: Duration = Duration::from_millis(500);
 /// Rounds after which a leader ends a change of the members that was left open.
 const CHANGE_ROUNDS: u32 = 5;
-/// Longest wait for a command of the cluster's own.
-pub(crate) const COMMAND: Duration = Duration::from_millis(2_000);
 
 /// Starts all duties of a member.
 pub fn start(member: &Arc<Member>) {
@@ -118,14 +118,14 @@ async fn lead(member: Arc<Member>) {
             open_rounds = 0;
             continue;
         }
-        open_rounds = if member.is_change_open() { open_rounds + 1 } else { 0 };
+        open_rounds = if is_change_open(&member) { open_rounds + 1 } else { 0 };
         // Who began it ends it, mostly.
         if open_rounds > CHANGE_ROUNDS {
-            member.end_change().await;
+            end_change(&member).await;
         }
         for action in due(&member) {
             let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, action };
-            if let Err(error) = member.submit(vec![command], Instant::now() + COMMAND).await {
+            if let Err(error) = submit(&member, vec![command], Instant::now() + COMMAND).await {
                 tracing::debug!(%error, "a command of the cluster's own was not decided");
             }
         }
@@ -320,22 +320,6 @@ async fn watch_reach(member: Arc<Member>) {
         ticks.tick().await;
         out = member.leader.is_out_of_reach().then(|| out.unwrap_or_else(Instant::now));
         member.shared.health.set_out_of_reach(out.is_some_and(|since| since.elapsed() >= OUT_OF_REACH));
-    }
-}
-
-/// Asks openraft to make the furthest healthy voter the leader; `false` where there is none.
-pub(crate) async fn hand_over(member: &Member) -> bool {
-    let voters: Vec<u64> = member.raft.voter_ids().filter(|node| *node != member.me.node).collect();
-    let heard = |node: &u64| member.neighbours.heard(*node).filter(|heard| heard.healthy).map(|heard| heard.applied);
-    let Some(next) = voters.iter().filter(|node| heard(node).is_some()).max_by_key(|node| heard(node)) else {
-        return false;
-    };
-    match member.raft.trigger().transfer_leader(*next).await {
-        Ok(()) => true,
-        Err(fatal) => {
-            tracing::debug!(%fatal, "leadership not handed over");
-            false
-        }
     }
 }
 

@@ -10,10 +10,10 @@ use ledger::State;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 use openraft::{Raft, ServerState};
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::background;
+use super::leadership::{end_raft, hand_over};
 use super::member::Member;
 use super::settings::ClusterSettings;
 use crate::raft::answers::ClusterError;
@@ -30,6 +30,7 @@ use crate::raft::peers::neighbours::Neighbours;
 use crate::raft::peers::network::{Links, Network};
 use crate::raft::submit::proposer::Proposer;
 use crate::raft::submit::read_gate::ReadGates;
+use crate::raft::submit::reads as read_tasks;
 use crate::runtime::net::TcpListener;
 use crate::runtime::{self, Clock};
 use crate::storage::{History, LogSettings, LogStore, LogWriter, MemberDisks, StorageError};
@@ -95,7 +96,7 @@ pub(crate) async fn start(
         recovered: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
     });
-    waiting_reads.serve(&member);
+    read_tasks::serve(waiting_reads, &member);
     runtime::spawn_vital("peer listener", serve(listener, trust, member.clone()));
     initialise(&member.raft, &member.settings).await?;
     background::start(&member);
@@ -166,7 +167,7 @@ async fn initialise(raft: &EtebarRaft, settings: &ClusterSettings) -> Result<(),
 pub(crate) async fn stop(member: Arc<Member>) {
     member.stopping.store(true, Ordering::Release);
     member.raft.runtime_config().elect(false);
-    if member.leader.leads_raft() && background::hand_over(&member).await {
+    if member.leader.leads_raft() && hand_over(&member).await {
         let mut metrics = member.raft.server_metrics();
         let handed_over =
             async { while metrics.borrow_watched().state == ServerState::Leader && metrics.changed().await.is_ok() {} };
@@ -181,19 +182,4 @@ pub(crate) async fn stop(member: Arc<Member>) {
     if let Err(error) = member.log.close().await {
         tracing::warn!(%error, "log not closed well");
     }
-}
-
-/// Ends Raft, in a task of its own: of all who wait for openraft's core to end the first must not give up, or the others
-/// panic (`RaftInner::join_core_task` of 0.10.0-alpha.37).
-pub(crate) async fn end_raft(raft: &EtebarRaft) {
-    let raft = raft.clone();
-    let (done, ended) = oneshot::channel();
-    runtime::spawn(async move {
-        if let Err(error) = raft.shutdown().await {
-            tracing::warn!(%error, "raft did not stop well");
-        }
-        // Who stopped waiting, or went down with the runtime, needs no word.
-        done.send(()).ok();
-    });
-    drop(ended.await);
 }

@@ -13,9 +13,8 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use tokio::time::{Instant, timeout_at};
 
-use crate::raft::lifecycle::background;
+use crate::raft::lifecycle::leadership::{COMMAND, hand_over};
 use crate::raft::lifecycle::member::Member;
-use crate::raft::submit::cluster::Cluster;
 use crate::storage::{self, TypeConfig};
 
 /// A learner that lags by more positions than this is not made a voter: a majority might have to wait for it.
@@ -63,144 +62,142 @@ pub enum ChangeError {
     },
 }
 
-impl Cluster {
-    /// Changes the members, where this member leads. What is as wanted already is a success.
-    ///
-    /// # Errors
-    /// See [`ChangeError`]: only one of them may have changed anything.
-    pub async fn change_members(&self, change: Change, deadline: Instant) -> Result<(), ChangeError> {
-        self.member().change_members(change, deadline).await
+/// Changes the members, where this member leads. What is as wanted already is a success.
+///
+/// # Errors
+/// See [`ChangeError`]: only one of them may have changed anything.
+pub async fn change_members(member: &Member, change: Change, deadline: Instant) -> Result<(), ChangeError> {
+    if !member.leader.is_me() {
+        return Err(ChangeError::NotLeader(member.leader.known()));
+    }
+    if !may_change(member) {
+        return Err(ChangeError::NotLeader(None));
+    }
+    let change = match change {
+        Change::Add { node, addresses } => addition(member, node, addresses)?,
+        Change::Promote { node } => promotion(member, node)?,
+        Change::Remove { node } if node == member.me.node => {
+            let why = "this member leads, and no other voter is well to take that over: promote a new one first";
+            let hands_over = hand_over(member).await;
+            return Err(if hands_over { ChangeError::NotLeader(None) } else { ChangeError::Refused(why.into()) });
+        }
+        Change::Remove { node } => removal(member, node)?,
+    };
+    match change {
+        Some(change) => propose_change(member, change, deadline).await,
+        None => Ok(()),
     }
 }
 
-impl Member {
-    async fn change_members(&self, change: Change, deadline: Instant) -> Result<(), ChangeError> {
-        if !self.leader.is_me() {
-            return Err(ChangeError::NotLeader(self.leader.known()));
-        }
-        if !self.may_change() {
-            return Err(ChangeError::NotLeader(None));
-        }
-        let change = match change {
-            Change::Add { node, addresses } => self.addition(node, addresses)?,
-            Change::Promote { node } => self.promotion(node)?,
-            Change::Remove { node } if node == self.me.node => {
-                let why = "this member leads, and no other voter is well to take that over: promote a new one first";
-                let hands_over = background::hand_over(self).await;
-                return Err(if hands_over { ChangeError::NotLeader(None) } else { ChangeError::Refused(why.into()) });
-            }
-            Change::Remove { node } => self.removal(node)?,
-        };
-        match change {
-            Some(change) => self.propose_change(change, deadline).await,
-            None => Ok(()),
-        }
-    }
+/// Whether a change of the voters has begun and not ended: until then two majorities are needed for everything.
+pub fn is_change_open(member: &Member) -> bool {
+    voter_sets(member).len() > 1
+}
 
-    /// Whether a change of the voters has begun and not ended: until then two majorities are needed for everything.
-    pub(crate) fn is_change_open(&self) -> bool {
-        self.voter_sets().len() > 1
+/// Ends a change that a leader before began and did not end.
+pub async fn end_change(member: &Member) {
+    if !may_change(member) {
+        return;
     }
-
-    /// Ends a change that a leader before began and did not end.
-    pub(crate) async fn end_change(&self) {
-        if !self.may_change() {
-            return;
-        }
-        let change = ChangeMembers::AddVoterIds(BTreeSet::new());
-        match self.propose_change(change, Instant::now() + background::COMMAND).await {
-            Ok(()) => tracing::info!("a change of the members that was left open is done"),
-            Err(error) => tracing::debug!(%error, "a change of the members is still open"),
-        }
+    let change = ChangeMembers::AddVoterIds(BTreeSet::new());
+    match propose_change(member, change, Instant::now() + COMMAND).await {
+        Ok(()) => tracing::info!("a change of the members that was left open is done"),
+        Err(error) => tracing::debug!(%error, "a change of the members is still open"),
     }
+}
 
-    /// A leader that is removed itself leads on for a moment; openraft's own assertions forbid it to change the members then.
-    fn may_change(&self) -> bool {
-        self.voter_sets().last().is_some_and(|set| set.contains(&self.me.node))
+/// A leader that is removed itself leads on for a moment; openraft's own assertions forbid it to change the members then.
+fn may_change(member: &Member) -> bool {
+    voter_sets(member).last().is_some_and(|set| set.contains(&member.me.node))
+}
+
+async fn propose_change(
+    member: &Member,
+    change: ChangeMembers<NodeNumber, storage::Member>,
+    deadline: Instant,
+) -> Result<(), ChangeError> {
+    let begun = Instant::now();
+    tracing::info!(%change, "members change");
+    match timeout_at(deadline, member.raft.change_membership(change, false)).await {
+        Ok(Ok(_written)) => Ok(()),
+        Ok(Err(error)) => Err(reason(error, begun)),
+        Err(_elapsed) => Err(ChangeError::OutcomeUnknown { waited: begun.elapsed() }),
     }
+}
 
-    async fn propose_change(
-        &self,
-        change: ChangeMembers<NodeNumber, storage::Member>,
-        deadline: Instant,
-    ) -> Result<(), ChangeError> {
-        let begun = Instant::now();
-        tracing::info!(%change, "members change");
-        match timeout_at(deadline, self.raft.change_membership(change, false)).await {
-            Ok(Ok(_written)) => Ok(()),
-            Ok(Err(error)) => Err(reason(error, begun)),
-            Err(_elapsed) => Err(ChangeError::OutcomeUnknown { waited: begun.elapsed() }),
-        }
-    }
-
-    fn addition(
-        &self,
-        node: NodeNumber,
-        addresses: storage::Member,
-    ) -> Result<Option<ChangeMembers<NodeNumber, storage::Member>>, ChangeError> {
-        match self.members().get(&node) {
-            Some(there) if *there == addresses => return Ok(None),
-            Some(there) => {
-                return Err(ChangeError::Refused(format!(
-                    "member {node} is there already, at {}: give the new one another number",
-                    there.peer
-                )));
-            }
-            None => {}
-        }
-        if self.shared.replica().state.incarnation(node).is_some() {
+fn addition(
+    member: &Member,
+    node: NodeNumber,
+    addresses: storage::Member,
+) -> Result<Option<ChangeMembers<NodeNumber, storage::Member>>, ChangeError> {
+    match member.members().get(&node) {
+        Some(there) if *there == addresses => return Ok(None),
+        Some(there) => {
             return Err(ChangeError::Refused(format!(
-                "number {node} was another member's: give the new one a number that was never used"
+                "member {node} is there already, at {}: give the new one another number",
+                there.peer
             )));
         }
-        Ok(Some(ChangeMembers::AddNodes(BTreeMap::from([(node, addresses)]))))
+        None => {}
     }
+    if member.shared.replica().state.incarnation(node).is_some() {
+        return Err(ChangeError::Refused(format!(
+            "number {node} was another member's: give the new one a number that was never used"
+        )));
+    }
+    Ok(Some(ChangeMembers::AddNodes(BTreeMap::from([(node, addresses)]))))
+}
 
-    fn promotion(&self, node: NodeNumber) -> Result<Option<ChangeMembers<NodeNumber, storage::Member>>, ChangeError> {
-        if !self.members().contains_key(&node) {
-            return Err(ChangeError::Refused(format!("there is no member {node}: add it first")));
-        }
-        let sets = self.voter_sets();
-        if sets.len() == 1 && sets[0].contains(&node) {
-            return Ok(None);
-        }
-        let bound = self.shared.replica().state.incarnation(node);
-        let Some(heard) = self.neighbours.heard(node).filter(|heard| heard.healthy && Some(heard.incarnation) == bound)
-        else {
-            return Err(ChangeError::Refused(format!("member {node} is not heard yet: start it, and wait a moment")));
-        };
-        let lag = self.shared.applied().borrow().saturating_sub(heard.applied);
-        if lag > LAG_MAX {
-            return Err(ChangeError::Refused(format!("member {node} is {lag} positions behind: wait for it")));
-        }
-        Ok(Some(ChangeMembers::AddVoterIds(BTreeSet::from([node]))))
+fn promotion(
+    member: &Member,
+    node: NodeNumber,
+) -> Result<Option<ChangeMembers<NodeNumber, storage::Member>>, ChangeError> {
+    if !member.members().contains_key(&node) {
+        return Err(ChangeError::Refused(format!("there is no member {node}: add it first")));
     }
+    let sets = voter_sets(member);
+    if sets.len() == 1 && sets[0].contains(&node) {
+        return Ok(None);
+    }
+    let bound = member.shared.replica().state.incarnation(node);
+    let Some(heard) = member.neighbours.heard(node).filter(|heard| heard.healthy && Some(heard.incarnation) == bound)
+    else {
+        return Err(ChangeError::Refused(format!("member {node} is not heard yet: start it, and wait a moment")));
+    };
+    let lag = member.shared.applied().borrow().saturating_sub(heard.applied);
+    if lag > LAG_MAX {
+        return Err(ChangeError::Refused(format!("member {node} is {lag} positions behind: wait for it")));
+    }
+    Ok(Some(ChangeMembers::AddVoterIds(BTreeSet::from([node]))))
+}
 
-    fn removal(&self, node: NodeNumber) -> Result<Option<ChangeMembers<NodeNumber, storage::Member>>, ChangeError> {
-        let sets = self.voter_sets();
-        if !sets.iter().any(|set| set.contains(&node)) {
-            let is_learner = self.members().contains_key(&node);
-            return Ok(is_learner.then(|| ChangeMembers::RemoveNodes(BTreeSet::from([node]))));
-        }
-        let rest: BTreeSet<_> = sets.last().into_iter().flatten().copied().filter(|voter| *voter != node).collect();
-        let is_well = |voter: &&NodeNumber| {
-            **voter == self.me.node || self.neighbours.heard(**voter).is_some_and(|heard| heard.healthy)
-        };
-        let well = rest.iter().filter(is_well).count();
-        if well * 2 <= rest.len() {
-            return Err(ChangeError::Refused(format!(
-                "without member {node}, {well} of {} voters would be well, and no majority: add and promote new ones first",
-                rest.len()
-            )));
-        }
-        Ok(Some(ChangeMembers::RemoveVoters(BTreeSet::from([node]))))
+fn removal(
+    member: &Member,
+    node: NodeNumber,
+) -> Result<Option<ChangeMembers<NodeNumber, storage::Member>>, ChangeError> {
+    let sets = voter_sets(member);
+    if !sets.iter().any(|set| set.contains(&node)) {
+        let is_learner = member.members().contains_key(&node);
+        return Ok(is_learner.then(|| ChangeMembers::RemoveNodes(BTreeSet::from([node]))));
     }
+    let rest: BTreeSet<_> = sets.last().into_iter().flatten().copied().filter(|voter| *voter != node).collect();
+    let is_well = |voter: &&NodeNumber| {
+        **voter == member.me.node || member.neighbours.heard(**voter).is_some_and(|heard| heard.healthy)
+    };
+    let well = rest.iter().filter(is_well).count();
+    if well * 2 <= rest.len() {
+        return Err(ChangeError::Refused(format!(
+            "without member {node}, {well} of {} voters would be well, and no majority: add and promote new ones first",
+            rest.len()
+        )));
+    }
+    Ok(Some(ChangeMembers::RemoveVoters(BTreeSet::from([node]))))
+}
 
-    /// The sets of which each needs a majority: two while a change is under way.
-    fn voter_sets(&self) -> Vec<BTreeSet<NodeNumber>> {
-        let membership = self.raft.server_metrics().borrow_watched().membership_config.clone();
-        membership.membership().get_joint_config().clone()
-    }
+/// The sets of which each needs a majority: two while a change is under way.
+fn voter_sets(member: &Member) -> Vec<BTreeSet<NodeNumber>> {
+    let membership = member.raft.server_metrics().borrow_watched().membership_config.clone();
+    membership.membership().get_joint_config().clone()
 }
 
 fn reason(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>, begun: Instant) -> ChangeError {

@@ -10,6 +10,8 @@ use openraft::async_runtime::WatchReceiver;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::read_gate::Reader;
+use super::reads::{position_within_reach, read_position};
+use super::submitter::submit;
 use crate::raft::answers::{
     ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError,
 };
@@ -19,6 +21,7 @@ use crate::raft::apply::waits::TooManyWait;
 use crate::raft::lifecycle::member::Member;
 use crate::raft::lifecycle::settings::ClusterSettings;
 use crate::raft::lifecycle::start::{start, stop};
+use crate::raft::peers::membership::{Change, ChangeError, change_members};
 use crate::runtime::{Clock, Room};
 use crate::storage::types::Decisions;
 use crate::storage::{MemberDisks, StorageError};
@@ -57,7 +60,7 @@ impl Cluster {
     /// # Errors
     /// See [`SubmitError`]: only one of them may have been done.
     pub async fn submit(&self, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
-        self.member().submit(commands, deadline).await
+        submit(self.member(), commands, deadline).await
     }
 
     /// Waits until the state may be read: see [`Consistency`]; in any case until `min_applied`, if given.
@@ -72,13 +75,13 @@ impl Cluster {
         deadline: Instant,
     ) -> Result<(), ReadError> {
         let member = self.member();
-        if let Some(wanted) = min_applied.filter(|wanted| *wanted > member.position_within_reach()) {
+        if let Some(wanted) = min_applied.filter(|wanted| *wanted > position_within_reach(member)) {
             return Err(ReadError::Behind { applied: self.applied(), wanted });
         }
         let confirmed = match consistency {
             Consistency::Local => 0,
             Consistency::Linearizable => {
-                member.read_position(Reader::Known, deadline).await.ok_or(ReadError::NoLeader)?
+                read_position(member, Reader::Known, deadline).await.ok_or(ReadError::NoLeader)?
             }
         };
         self.reach(confirmed.max(min_applied.unwrap_or(0)), deadline).await
@@ -90,7 +93,7 @@ impl Cluster {
     /// # Errors
     /// As for a linearizable [`Self::read`].
     pub async fn know_keys(&self, deadline: Instant) -> Result<(), ReadError> {
-        let confirmed = self.member().read_position(Reader::Stranger, deadline).await.ok_or(ReadError::NoLeader)?;
+        let confirmed = read_position(self.member(), Reader::Stranger, deadline).await.ok_or(ReadError::NoLeader)?;
         self.reach(confirmed, deadline).await
     }
 
@@ -99,6 +102,14 @@ impl Cluster {
             Ok(Ok(())) => Ok(()),
             Ok(Err(TooManyWait)) | Err(_) => Err(ReadError::Behind { applied: self.applied(), wanted }),
         }
+    }
+
+    /// Changes the members, where this member leads. What is as wanted already is a success.
+    ///
+    /// # Errors
+    /// See [`ChangeError`]: only one of them may have changed anything.
+    pub async fn change_members(&self, change: Change, deadline: Instant) -> Result<(), ChangeError> {
+        change_members(self.member(), change, deadline).await
     }
 
     /// The state now. Never held across an await: applying waits for it.

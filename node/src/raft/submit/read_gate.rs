@@ -6,36 +6,18 @@
 //! Three gates ask, each one question at a time: the leader asks a quorum, any other member asks the leader, and callers
 //! whose API key is not known share a gate of their own, so that strangers are never more than one reader in the others.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::ReadPolicy;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
-
-use super::submitter::millis_until;
-use crate::raft::lifecycle::member::Member;
-use crate::raft::peers::link::call::CallError;
-use crate::raft::peers::link::message::{Request, Response};
-use crate::runtime;
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// Reads that wait at one gate, at most; the next ones are told that there is no leader.
 const WAITING: usize = 65_536;
-/// Longest time that one question takes; openraft itself gives up after its lease.
-const ROUND: Duration = Duration::from_millis(2_000);
-/// Pause before a leader that could not confirm a read is asked again.
-const PAUSE: Duration = Duration::from_millis(20);
 /// Pause between two questions for strangers. Source: at most a hundred a second, a small part of what a leader answers.
-const STRANGERS_PAUSE: Duration = Duration::from_millis(10);
-/// How far ahead of the furthest position known here a caller's position may be. Source: what a leader could write within
-/// the ten seconds of a request, at ten thousand entries a second, which is more than disks sync.
-const AHEAD_MAX: u64 = 100_000;
-
-/// Where the questions of a follower are traced, for whoever counts them.
-const READ_QUESTIONS: &str = "etebar::read_questions";
+pub const STRANGERS_PAUSE: Duration = Duration::from_millis(10);
 
 /// A read that waits for its position; `None` where nobody could confirm one.
-type Asker = oneshot::Sender<Option<u64>>;
+pub type Asker = oneshot::Sender<Option<u64>>;
 
 /// Gives positions to reads. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,9 +60,9 @@ pub struct ReadGates {
 /// The other ends of [`ReadGates`].
 #[derive(Debug)]
 pub struct WaitingReads {
-    quorum: mpsc::Receiver<Asker>,
-    leader: mpsc::Receiver<Asker>,
-    strangers: mpsc::Receiver<Asker>,
+    pub quorum: mpsc::Receiver<Asker>,
+    pub leader: mpsc::Receiver<Asker>,
+    pub strangers: mpsc::Receiver<Asker>,
 }
 
 impl ReadGates {
@@ -93,30 +75,8 @@ impl ReadGates {
     }
 }
 
-impl WaitingReads {
-    /// Starts the tasks that ask; they end with the member.
-    pub fn serve(self, member: &Arc<Member>) {
-        let (quorum, leader, strangers) = (Arc::downgrade(member), Arc::downgrade(member), Arc::downgrade(member));
-        let ask_quorum = move || {
-            let member = quorum.upgrade();
-            async move { member?.ask_quorum().await }
-        };
-        let ask_leader = move || {
-            let member = leader.upgrade();
-            async move { member?.ask_leader().await }
-        };
-        let ask_once = move || {
-            let member = strangers.upgrade();
-            async move { member?.position_once(Instant::now() + ROUND).await }
-        };
-        runtime::spawn_vital("read gate", run(self.quorum, Duration::ZERO, ask_quorum));
-        runtime::spawn_vital("read gate of a follower", run(self.leader, Duration::ZERO, ask_leader));
-        runtime::spawn_vital("read gate of strangers", run(self.strangers, STRANGERS_PAUSE, ask_once));
-    }
-}
-
 /// Asks for all that wait, then for all that came meanwhile, with `pause` between two questions.
-async fn run<A>(mut waiting: mpsc::Receiver<Asker>, pause: Duration, ask: impl Fn() -> A)
+pub async fn run<A>(mut waiting: mpsc::Receiver<Asker>, pause: Duration, ask: impl Fn() -> A)
 where
     A: Future<Output = Option<u64>>,
 {
@@ -129,81 +89,6 @@ where
         }
         if !pause.is_zero() {
             sleep(pause).await;
-        }
-    }
-}
-
-impl Member {
-    /// A position that includes everything acknowledged anywhere before this call.
-    pub(crate) async fn read_position(&self, reader: Reader, deadline: Instant) -> Option<u64> {
-        loop {
-            let asked = async {
-                match reader {
-                    Reader::Known => self.position_once(deadline).await,
-                    Reader::Stranger => self.reads.strangers.position(deadline).await,
-                }
-            };
-            let position = tokio::select! {
-                biased;
-                position = asked => position,
-                () = self.shared.health.falls_out_of_reach() => None,
-            };
-            if position.is_some() {
-                return position;
-            }
-            if Instant::now() + PAUSE >= deadline || self.shared.health.is_out_of_reach() {
-                return None;
-            }
-            sleep(PAUSE).await;
-        }
-    }
-
-    /// The furthest position that this member could reach within a request, as far as it can know.
-    pub(crate) fn position_within_reach(&self) -> u64 {
-        let own = self.log.last().map_or(0, |last| last.index).max(*self.shared.applied().borrow());
-        own.max(self.neighbours.furthest()).saturating_add(AHEAD_MAX)
-    }
-
-    async fn position_once(&self, deadline: Instant) -> Option<u64> {
-        match self.leader.known() {
-            None => None,
-            Some(leader) if leader == self.me.node => self.reads.quorum.position(deadline).await,
-            Some(_) => self.reads.leader.position(deadline).await,
-        }
-    }
-
-    /// Asks a quorum whether this member leads; the position at which it was asked.
-    async fn ask_quorum(&self) -> Option<u64> {
-        match timeout(ROUND, self.raft.get_read_log_id(ReadPolicy::ReadIndex)).await {
-            Ok(Ok((read, _applied))) => Some(read.index()),
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "read position not confirmed");
-                None
-            }
-            Err(_elapsed) => None,
-        }
-    }
-
-    /// Asks the leader for a position. Gives up where another leads or none is within reach: a leader that is paused must
-    /// not hold those up who came later.
-    async fn ask_leader(&self) -> Option<u64> {
-        let leader = self.leader.known()?;
-        let deadline = Instant::now() + ROUND;
-        if leader == self.me.node {
-            return self.reads.quorum.position(deadline).await;
-        }
-        let links = self.links_to(leader)?;
-        tracing::trace!(target: READ_QUESTIONS, leader, "the leader was asked for a read position");
-        let request = Request::ReadPosition { wait_ms: millis_until(deadline) };
-        let answer = tokio::select! {
-            biased;
-            answer = links.control.call(request, deadline) => answer,
-            () = self.leader.replaced(Some(leader)) => return None,
-            () = self.shared.health.falls_out_of_reach() => return None,
-        };
-        match answer {
-            Ok(Response::ReadPosition(position)) => position,
-            Ok(_) | Err(CallError::NotSent(_) | CallError::NoAnswer) => None,
         }
     }
 }
