@@ -10,7 +10,7 @@ use ledger::Digest;
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 
-use super::lifecycle::background;
+use super::lifecycle::leadership::hand_over;
 use super::submit::cluster::Cluster;
 use crate::storage::{LogId, Vote};
 
@@ -107,7 +107,7 @@ impl Cluster {
     /// Asks openraft to hand leadership over, where this member leads.
     pub async fn hand_over(&self) {
         if self.member().leader.is_me() {
-            background::hand_over(self.member()).await;
+            hand_over(self.member()).await;
         }
     }
 }

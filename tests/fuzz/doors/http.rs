@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::genesis;
+use super::ledger_of_a_few::genesis;
 use crate::http::{Gate, Limits};
 use crate::pki::{Authority, Lifetime, Subject, in_memory};
 use crate::raft::{Cluster, ClusterSettings, Identity, PeerSecurity};

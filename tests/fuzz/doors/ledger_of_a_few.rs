@@ -1,11 +1,13 @@
 //! A small ledger, for commands from outside to act on.
 
+use etebar_api::Role;
 use ledger::{
-    Action, Amount, Command, Facts, Grant, KeyHash, Name, Note, Outcome, Phone, Record, RecordNumber, SYSTEM_ACTOR,
-    State, Time, Verdict, decide, needs,
+    Action, Amount, Command, Facts, Genesis, Grant, KeyHash, Name, Note, Outcome, Phone, RULES_VERSION, Record,
+    RecordNumber, SYSTEM_ACTOR, State, Time, Verdict, decide, needs,
 };
+use uuid::Uuid;
 
-use super::genesis;
+use crate::http::secret;
 
 /// A ledger of a few records, for commands to act on: a seller with a key, credit, a charge, and a request to be decided.
 #[derive(Clone)]
@@ -47,5 +49,23 @@ impl Small {
             self.history.push(record.clone());
         }
         outcome
+    }
+}
+
+/// The admin's key of the member that [`http`] asks, in the form of the `Authorization` header.
+pub fn admin_key() -> String {
+    secret::text(Role::Admin, &[7; 32])
+}
+
+/// What the ledger of the doors was founded on.
+pub fn genesis() -> Genesis {
+    Genesis {
+        cluster: Uuid::from_u128(7),
+        currency: Name::new("IRT").expect("a short name"),
+        places: 0,
+        key_window_ms: 86_400_000,
+        keys_max: 1_000_000,
+        rules: RULES_VERSION,
+        admin_key: secret::hash(&admin_key()),
     }
 }

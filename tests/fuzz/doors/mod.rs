@@ -14,14 +14,9 @@ mod seeds;
 mod snapshot;
 mod texts;
 
-use etebar_api::Role;
-use ledger::{Genesis, Name, RULES_VERSION};
-use uuid::Uuid;
-
-use crate::http::secret;
-
 #[cfg(test)]
 pub(crate) use http::at_the_member;
+pub use ledger_of_a_few::admin_key;
 
 /// A door, and what is done with the bytes that come to it.
 pub type Door = (&'static str, fn(&[u8]));
@@ -34,20 +29,3 @@ pub const DOORS: [Door; 5] = [
     ("http", http::http),
     ("texts", texts::texts),
 ];
-
-/// The admin's key of the member that [`http`] asks, in the form of the `Authorization` header.
-pub fn admin_key() -> String {
-    secret::text(Role::Admin, &[7; 32])
-}
-
-fn genesis() -> Genesis {
-    Genesis {
-        cluster: Uuid::from_u128(7),
-        currency: Name::new("IRT").expect("a short name"),
-        places: 0,
-        key_window_ms: 86_400_000,
-        keys_max: 1_000_000,
-        rules: RULES_VERSION,
-        admin_key: secret::hash(&admin_key()),
-    }
-}

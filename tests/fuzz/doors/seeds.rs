@@ -8,8 +8,9 @@ use ledger::{Action, Command, Grant, IdempotencyKey, Name, SYSTEM_ACTOR};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::DOORS;
+use super::ledger_of_a_few::{admin_key, genesis};
 use super::snapshot::history_of_one;
-use super::{DOORS, admin_key, genesis};
 use crate::raft::catch_up::snapshot::Give;
 use crate::raft::link::append::{Append, Appended};
 use crate::raft::link::message::{Numbered, Request, Response};

@@ -5,7 +5,7 @@ use futures::executor::block_on;
 use ledger::{Action, Command, Facts, Outcome, SYSTEM_ACTOR, State, Time, decide};
 use tokio_util::codec::FramedRead;
 
-use super::genesis;
+use super::ledger_of_a_few::genesis;
 use crate::raft::catch_up::snapshot::Give;
 use crate::raft::link::frame::codec_of_frames;
 use crate::storage::model::ModelDisks;
