@@ -24,6 +24,7 @@ mod terminal;
 mod verbs;
 mod verify;
 mod watch;
+mod whole_file;
 
 use std::io::ErrorKind::BrokenPipe;
 use std::io::Write as _;

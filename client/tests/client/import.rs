@@ -96,6 +96,20 @@ fn every_line_is_charged_once_and_a_second_run_sends_nothing() {
     assert_eq!(shop.requests(), asked);
 }
 
+/// What is under way had a name that could be guessed, and a link placed there was followed.
+#[test]
+fn links_beside_an_import_are_not_followed() {
+    let shop = shop(|_| None);
+    let desk = Desk::lines(3);
+    fs::write(desk.path("victim"), "mine").unwrap();
+    for name in ["orders.csv.resume.new", "orders.result.csv.new", "orders.again.csv.new"] {
+        std::os::unix::fs::symlink(desk.path("victim"), desk.path(name)).unwrap();
+    }
+    ended(&import(&shop, &desk), 0);
+    assert_eq!(desk.text("victim"), "mine");
+    assert_eq!(desk.statuses(), statuses(&[("charged", 3)]));
+}
+
 #[test]
 fn people_see_a_sheet_and_programs_an_object() {
     let (shop, desk) = (Shop::honest(), Desk::lines(2));

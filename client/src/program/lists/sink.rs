@@ -1,37 +1,32 @@
 //! Where a list goes: stdout, or a file that appears when it is whole.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::api;
 
 use super::super::output;
 use super::super::stop::Stop;
+use super::super::whole_file::WholeFile;
 
-pub(super) enum Sink {
+/// Where a text goes.
+pub(in crate::program) enum Sink {
     Stdout,
     /// A terminal that gets cells as others wrote them: they are escaped there alone, since a file keeps them exact.
     Terminal,
-    File(Part),
+    File(WholeFile),
     /// A device or a pipe: written as it comes, since putting a file in its place would be no favour.
     Stream(File, PathBuf),
 }
 
-/// A file under way. It has another name beside its own until it is whole, and goes away where it never is.
-pub(super) struct Part {
-    to: PathBuf,
-    part: PathBuf,
-    file: BufWriter<File>,
-}
-
 impl Sink {
     /// Stdout; `raw` says that the text is not escaped already.
-    pub(super) fn stdout(raw: bool) -> Sink {
+    pub(in crate::program) fn stdout(raw: bool) -> Sink {
         if raw && io::stdout().is_terminal() { Sink::Terminal } else { Sink::Stdout }
     }
 
-    pub(super) fn file(path: &Path) -> Result<Sink, Stop> {
+    pub(in crate::program) fn file(path: &Path) -> Result<Sink, Stop> {
         let failed = |error| failed(path, &error);
         match fs::metadata(path) {
             Ok(there) if there.is_dir() => return Err(Stop::usage(format!("{}: is a folder", path.display()))),
@@ -43,21 +38,19 @@ impl Sink {
         }
         // A link stays, and what it points to becomes the new file.
         let to = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let Some(name) = to.file_name() else {
+        if to.file_name().is_none() {
             return Err(Stop::usage(format!("{}: names no file", path.display())));
-        };
-        let part = to.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&part).map_err(failed)?;
-        Ok(Sink::File(Part { to, part, file: BufWriter::new(file) }))
+        }
+        WholeFile::create(&to).map(Sink::File).map_err(failed)
     }
 
     /// False where nobody reads it any more.
-    pub(super) fn write(&mut self, text: &str) -> Result<bool, Stop> {
+    pub(in crate::program) fn write(&mut self, text: &str) -> Result<bool, Stop> {
         match self {
             Sink::Stdout => output::write(text),
             Sink::Terminal => output::write(&api::shown_lines(text, usize::MAX, usize::MAX - 1)),
-            Sink::File(part) => {
-                part.file.write_all(text.as_bytes()).map(|()| true).map_err(|error| unprinted(&part.to, &error))
+            Sink::File(file) => {
+                file.write_all(text.as_bytes()).map(|()| true).map_err(|error| unprinted(file.path(), &error))
             }
             Sink::Stream(file, path) => match file.write_all(text.as_bytes()) {
                 Ok(()) => Ok(true),
@@ -68,21 +61,14 @@ impl Sink {
     }
 
     /// Puts a file in its place.
-    pub(super) fn finish(self) -> Result<(), Stop> {
+    pub(in crate::program) fn finish(self) -> Result<(), Stop> {
         match self {
             Sink::Stdout | Sink::Terminal | Sink::Stream(..) => Ok(()),
-            Sink::File(mut part) => {
-                let synced = part.file.flush().and_then(|()| part.file.get_ref().sync_all());
-                synced.and_then(|()| fs::rename(&part.part, &part.to)).map_err(|error| unprinted(&part.to, &error))
+            Sink::File(file) => {
+                let path = file.path().to_owned();
+                file.put().map(drop).map_err(|error| unprinted(&path, &error))
             }
         }
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // Where it was put in its place there is nothing left to remove.
-        let _ = fs::remove_file(&self.part);
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::Plot;
+use super::lists::sink::Sink;
 use super::output::{count, table};
 use super::record;
 use super::stop::Stop;
@@ -60,7 +61,10 @@ pub(super) fn run(session: &Session, plot: &Plot) -> Result<(), Stop> {
     let marks = plot.marks.as_deref().map_or_else(|| Ok(Vec::new()), read_marks)?;
     let steps = series.steps();
     let svg = drawing::draw(&plot.title, &steps, first, &marks).map_err(Stop::local)?;
-    std::fs::write(&plot.output, svg).map_err(|error| failed(&plot.output, &error))?;
+    let mut sink = Sink::file(&plot.output)?;
+    if sink.write(&svg)? {
+        sink.finish()?;
+    }
     let report = Report {
         output: plot.output.display().to_string(),
         charges: series.charges(),
