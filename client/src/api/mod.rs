@@ -6,6 +6,7 @@
 mod charges;
 mod cluster;
 mod credit_requests;
+mod duration;
 mod journal;
 mod keys;
 mod money;
@@ -21,6 +22,7 @@ mod time;
 pub use charges::{BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, NewCharge, NewReversal};
 pub use cluster::{ClusterStatus, DigestAt, Member, MemberRole};
 pub use credit_requests::{CreditRequest, NewCreditRequest, RequestStatus, Verdict};
+pub use duration::read_duration;
 pub use journal::{Audit, BrokenPromise, Entry, EntryKind, NewAdjustment, Phone, Reconciliation};
 pub use keys::{Key, NewKey, Role};
 pub use money::{AmountError, AmountIn, AmountOut, MAX_MINOR, MAX_PLACES};

@@ -195,6 +195,20 @@ fn a_time_of_any_year_is_read_and_one_before_the_epoch_is_the_epoch() {
 }
 
 #[test]
+fn a_leap_second_is_read_where_one_may_be() {
+    let new_year = Timestamp::parse("2017-01-01T00:00:00Z");
+    assert!(new_year.is_ok());
+    for text in ["2016-12-31T23:59:60Z", "2016-12-31T23:59:60.5Z", "2017-01-01T03:29:60+03:30"] {
+        assert_eq!(Timestamp::parse(text), new_year, "{text}");
+    }
+}
+
+#[test]
+fn a_time_after_9999_is_shown_as_its_last_millisecond() {
+    assert_eq!(Timestamp(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+}
+
+#[test]
 fn a_time_that_does_not_exist_is_refused() {
     let texts = [
         "",
@@ -207,6 +221,11 @@ fn a_time_that_does_not_exist_is_refused() {
         "2026-01-31T24:00:00Z",
         "2026-01-31T00:60:00Z",
         "2026-01-31T00:00:61Z",
+        "2026-01-31T00:00:60Z",
+        "2026-01-30T23:59:60Z",
+        "2026-01-31T23:59:60+03:30",
+        "2026-01-31X00:00:00Z",
+        "2026-01-31\u{a0}00:00:00Z",
         "2026-01-31T00:00:00",
         "2026-01-31T00:00:00.Z",
         "2026-01-31T00:00:00Z ",
