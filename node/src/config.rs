@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
-use etebar::api::read_duration;
+use etebar::api::{read_address, read_duration};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -431,8 +431,7 @@ fn parse_member(text: &str) -> Result<(u64, MemberAddress), String> {
     let (api, peer) = addresses.split_once('/').ok_or(form)?;
     let id: u64 = id.trim().parse().ok().filter(|id| (1..=1_000_000).contains(id)).ok_or(form)?;
     for address in [api, peer] {
-        let port = address.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
-        port.and_then(|port| port.parse::<u16>().ok()).filter(|port| *port != 0).ok_or(form)?;
+        read_address(address).map_err(|error| format!("{form}: {error}"))?;
     }
     Ok((id, MemberAddress { api: api.to_owned(), peer: peer.to_owned() }))
 }
@@ -572,7 +571,8 @@ mod tests {
     fn a_member_is_an_id_and_two_addresses() {
         let (id, address) = parse_member("2=127.0.0.1:7102/127.0.0.1:7122").unwrap();
         assert_eq!((id, address.api.as_str(), address.peer.as_str()), (2, "127.0.0.1:7102", "127.0.0.1:7122"));
-        for wrong in ["", "2", "0=a:1/b:2", "2=a:1", "2=a/b", "x=a:1/b:2", "2=a:0/b:1"] {
+        for wrong in ["", "2", "0=a:1/b:2", "2=a:1", "2=a/b", "x=a:1/b:2", "2=a:0/b:1", "2=::1:7101/b:1", "2=a:1/u@b:1"]
+        {
             assert!(parse_member(wrong).is_err(), "{wrong}");
         }
     }

@@ -254,7 +254,7 @@ fn api_credentials(settings: &Settings, address: &str) -> Result<Option<Credenti
         ApiProtection::Loopback | ApiProtection::Elsewhere => return Ok(None),
     };
     let credentials = CredentialWatch::open(paths.clone(), Clock::system()).map_err(wrong)?;
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = api::read_address(address).map_or(address, |(host, _)| host);
     if !credentials.subscribe().borrow().names(host) {
         warn!(
             host,

@@ -3,6 +3,7 @@
 //!
 //! Requests refuse unknown members; answers tolerate them, so that an older caller reads a newer node.
 
+mod address;
 mod charges;
 mod cluster;
 mod credit_requests;
@@ -19,6 +20,7 @@ mod tests;
 mod text;
 mod time;
 
+pub use address::{AddressError, read_address};
 pub use charges::{BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, NewCharge, NewReversal};
 pub use cluster::{ClusterStatus, DigestAt, Member, MemberRole};
 pub use credit_requests::{CreditRequest, NewCreditRequest, RequestStatus, Verdict};
