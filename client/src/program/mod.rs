@@ -10,6 +10,7 @@ mod completions;
 mod done;
 mod hint;
 mod import;
+mod latencies;
 mod lists;
 mod load;
 mod output;

@@ -9,8 +9,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::client::Endpoint;
 
+use super::super::latencies::Latencies;
 use super::super::provision::Provisioned;
-use super::histogram::Histogram;
 use super::template::Template;
 use super::wire::Wire;
 
@@ -37,7 +37,7 @@ pub(super) struct Worker {
 
 /// What a worker counted.
 pub(super) struct Tally {
-    pub(super) latency: Histogram,
+    pub(super) latency: Latencies,
     pub(super) requests: u64,
     pub(super) accepted: u64,
     pub(super) refused: u64,
@@ -54,7 +54,7 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) fn new() -> Tally {
         Tally {
-            latency: Histogram::new(),
+            latency: Latencies::new(),
             requests: 0,
             accepted: 0,
             refused: 0,
