@@ -9,6 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -404,8 +405,7 @@ fn interrupt(child: &mut Child) -> String {
 }
 
 fn signal(child: &Child) {
-    // SAFETY: kill touches no memory, and the child was not waited for, so the number is its.
-    assert_eq!(unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGINT) }, 0);
+    kill_process(Pid::from_child(child), Signal::INT).unwrap();
 }
 
 #[test]
