@@ -34,6 +34,30 @@ fn no_more_digits_stand_after_the_point_than_the_currency_has_places() {
     assert_eq!(from_str::<AmountIn>("\"1.50\"").unwrap(), from_str::<AmountIn>("\"1.5\"").unwrap());
 }
 
+#[test]
+fn leading_zeros_and_a_sign_before_zero_change_nothing() {
+    let zeros = "0".repeat(2_000_000);
+    assert_eq!(AmountIn::parse(&format!("-{zeros}5")).unwrap().minor(0), Ok(-5));
+    assert_eq!(AmountIn::parse("-0.00").unwrap().minor(2), Ok(0));
+    for zero in ["0", "-0"] {
+        assert_eq!(AmountIn::parse(zero).unwrap().to_string(), "0");
+        assert_eq!(AmountOut::parse(zero).unwrap(), AmountOut::new(0, 0));
+    }
+}
+
+#[test]
+fn an_answers_amount_is_read_by_the_same_grammar() {
+    assert_eq!(
+        AmountOut::parse("-1234567890123456789.25").unwrap(),
+        AmountOut::new(-123_456_789_012_345_678_925_i128, 2)
+    );
+    for text in ["", "+5", "5.", ".5", "1e3", "1_000", "5,0", " 5", "1.2.3", "--5", "\u{6f5}"] {
+        assert!(AmountOut::parse(text).is_err() && AmountIn::parse(text).is_err(), "{text}");
+    }
+    assert_eq!(AmountOut::parse("0.00000"), Err(AmountError::TooPrecise { places: 4 }));
+    assert_eq!(AmountOut::parse(&"9".repeat(2_000_000)), Err(AmountError::TooLarge));
+}
+
 /// What a program read is what it sends: a point that was written is not lost on the way to whoever knows the places.
 #[test]
 fn an_amount_is_sent_as_it_was_written() {
