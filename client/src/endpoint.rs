@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 #[cfg(feature = "simulation")]
 use turmoil::net::TcpStream;
 
+use crate::api::read_address;
+
 use super::attempt::Failure;
 #[cfg(not(feature = "simulation"))]
 use super::tls::{self, Identity, Trust};
@@ -45,9 +47,8 @@ impl Endpoint {
     /// Reads `https://host:port`, `http://host:port` or `host:port`, which is the same as the second.
     #[cfg(not(feature = "simulation"))]
     pub(super) fn parse(url: &str, trust: &Trust) -> Result<Endpoint, BadServer> {
-        let (is_tls, authority) = split(url)?;
+        let (is_tls, authority, host) = split(url)?;
         let tls = if is_tls {
-            let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
             let identity = tls::identity(host).ok_or_else(|| BadServer::Malformed(url.trim().to_owned()))?;
             Some((identity, trust.clone()))
         } else {
@@ -60,8 +61,8 @@ impl Endpoint {
     #[cfg(feature = "simulation")]
     pub(super) fn parse(url: &str) -> Result<Endpoint, BadServer> {
         match split(url)? {
-            (false, authority) => Ok(Endpoint { authority: authority.to_owned() }),
-            (true, _) => Err(BadServer::Https(url.trim().to_owned())),
+            (false, authority, _) => Ok(Endpoint { authority: authority.to_owned() }),
+            (true, _, _) => Err(BadServer::Https(url.trim().to_owned())),
         }
     }
 
@@ -109,22 +110,17 @@ impl Endpoint {
     }
 }
 
-/// Whether it is `https`, and `host:port`.
-fn split(url: &str) -> Result<(bool, &str), BadServer> {
+/// Whether it is `https`, then `host:port`, then the host alone.
+fn split(url: &str) -> Result<(bool, &str, &str), BadServer> {
     let trimmed = url.trim();
-    let malformed = || BadServer::Malformed(trimmed.to_owned());
     let (is_tls, rest) = match (trimmed.strip_prefix("https://"), trimmed.strip_prefix("http://")) {
         (Some(rest), _) => (true, rest),
         (None, Some(rest)) => (false, rest),
         (None, None) => (false, trimmed),
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
-    let (host, port) = authority.rsplit_once(':').ok_or_else(malformed)?;
-    let plain = !host.is_empty() && !authority.contains(['/', '@', '?', '#', ' ']);
-    if !plain || port.parse::<u16>().map_or(true, |port| port == 0) {
-        return Err(malformed());
-    }
-    Ok((is_tls, authority))
+    let (host, _) = read_address(authority).map_err(|_| BadServer::Malformed(trimmed.to_owned()))?;
+    Ok((is_tls, authority, host))
 }
 
 /// A connection's bytes, in the clear or through TLS.

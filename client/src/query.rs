@@ -1,6 +1,11 @@
 //! A path with its query, written safely.
 
-use std::fmt::{Display, Write};
+use std::fmt::Display;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+
+/// What does not stand for itself in a value.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A path that grows by `name=value` pairs.
 #[derive(Debug, Clone)]
@@ -22,7 +27,7 @@ impl Query {
         self.path.push(self.separator);
         self.path.push_str(name);
         self.path.push('=');
-        self.path.push_str(&escaped(&value.to_string()));
+        self.path.extend(escaped(&value.to_string()));
         self.separator = '&';
         self
     }
@@ -43,17 +48,8 @@ impl Query {
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986.
-pub(super) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+pub(super) fn escaped(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use etebar_node::storage::Member;
 use etebar_node::storage::MemberDisks;
 use etebar_node::tls::CredentialWatch;
 use ledger::{Digest, Genesis, KeyHash, Name};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -167,7 +168,7 @@ fn run(arguments: RunArgs) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| wrong(format!("--log-level: {error}")))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Events).with_ansi(false).init();
     std::panic::set_hook(Box::new(|panic| error!(%panic, "a defect")));
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+    if let Err(error) = allow_open_files() {
         warn!(%error, "the number of open files stays limited");
     }
     let data_dir = DataDir::open(&settings.data_dir, &MemberDisks::FOLDERS).map_err(refused)?;
@@ -181,6 +182,12 @@ fn run(arguments: RunArgs) -> Result<(), Failure> {
     runtime.shutdown_background();
     drop(data_dir);
     done
+}
+
+/// Raises the bound of open files to the most that this process may have.
+fn allow_open_files() -> io::Result<()> {
+    let bound = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: bound.maximum, maximum: bound.maximum })?)
 }
 
 async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) -> Result<(), Failure> {
@@ -255,7 +262,7 @@ fn api_credentials(settings: &Settings, address: &str) -> Result<Option<Credenti
         ApiProtection::Loopback | ApiProtection::Elsewhere => return Ok(None),
     };
     let credentials = CredentialWatch::open(paths.clone(), Clock::system()).map_err(wrong)?;
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = api::read_address(address).map_or(address, |(host, _)| host);
     if !credentials.subscribe().borrow().names(host) {
         warn!(
             host,

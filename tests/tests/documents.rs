@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tests::machine::{Need, lacks};
 use tests::programs::{self, programs};
 use tests::{Cluster, Plan, until};
@@ -47,9 +48,8 @@ impl Drop for Running {
         if matches!(self.0.try_wait(), Ok(Some(_))) {
             return;
         }
-        let group = libc::pid_t::try_from(self.0.id()).expect("a pid");
-        // SAFETY: kill touches no memory. The group is the child's own, and named after a child not yet waited for.
-        unsafe { libc::kill(-group, libc::SIGKILL) };
+        // The group is the child's own, and named after a child not yet waited for. Where it is empty, all have ended.
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
         // It was killed; what it ends with is nobody's business.
         let _ = self.0.wait();
     }

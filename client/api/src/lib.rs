@@ -3,9 +3,11 @@
 //!
 //! Requests refuse unknown members; answers tolerate them, so that an older caller reads a newer node.
 
+mod address;
 mod charges;
 mod cluster;
 mod credit_requests;
+mod duration;
 mod journal;
 mod keys;
 mod money;
@@ -18,9 +20,11 @@ mod tests;
 mod text;
 mod time;
 
+pub use address::{AddressError, read_address};
 pub use charges::{BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, NewCharge, NewReversal};
 pub use cluster::{ClusterStatus, DigestAt, Member, MemberRole};
 pub use credit_requests::{CreditRequest, NewCreditRequest, RequestStatus, Verdict};
+pub use duration::read_duration;
 pub use journal::{Audit, BrokenPromise, Entry, EntryKind, NewAdjustment, Phone, Reconciliation};
 pub use keys::{Key, NewKey, Role};
 pub use money::{AmountError, AmountIn, AmountOut, MAX_MINOR, MAX_PLACES};

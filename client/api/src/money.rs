@@ -16,8 +16,8 @@ use super::text::CodePoint;
 pub const MAX_MINOR: i64 = 1_000_000_000_000_000;
 /// Most decimal places of a currency. Source: the contract.
 pub const MAX_PLACES: u32 = 4;
-/// Digits of [`MAX_MINOR`]: a longer integer part is too large in every currency.
-const MAX_INTEGER_DIGITS: usize = 16;
+/// Longest text of an amount or a total without its sign and leading zeros: the library's 29 digits and a point.
+const DIGITS_MAX: usize = 30;
 
 /// Why an amount is refused. All are `400 invalid_request`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,29 +76,9 @@ impl AmountIn {
 
     /// Reads `-?digits[.digits]`. Fails where the text is anything else, or is too large or too precise for any currency.
     pub fn parse(text: &str) -> Result<AmountIn, AmountError> {
-        let (negative, unsigned) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        let (whole, fraction) = match unsigned.split_once('.') {
-            Some((whole, fraction)) if is_digits(fraction) => (whole, fraction),
-            Some(_) => return Err(malformed(unsigned)),
-            None => (unsigned, ""),
-        };
-        if !is_digits(whole) {
-            return Err(malformed(unsigned));
-        }
-        let whole = whole.trim_start_matches('0');
-        if whole.len() > MAX_INTEGER_DIGITS {
-            return Err(AmountError::TooLarge);
-        }
-        if fraction.len() > MAX_PLACES as usize {
-            return Err(AmountError::TooPrecise { places: MAX_PLACES });
-        }
-        let digits = whole.bytes().chain(fraction.bytes());
-        let mantissa = digits.fold(0_i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
-        let signed = if negative { -mantissa } else { mantissa };
-        Ok(AmountIn(Decimal::from_i128_with_scale(signed, fraction.len() as u32)))
+        let value = decimal(text)?;
+        // One of any size whose digits are too many is refused at once, whatever the places of the ledger.
+        if value.abs() >= Decimal::from(10 * MAX_MINOR) { Err(AmountError::TooLarge) } else { Ok(AmountIn(value)) }
     }
 
     /// Minor units in a currency with `places` decimal places, between `-10^15` and `10^15`.
@@ -129,6 +109,27 @@ impl AmountIn {
             minor => Ok(minor),
         }
     }
+}
+
+/// Reads `-?digits[.digits]` with at most [`MAX_PLACES`] digits after the point, and keeps how many they are.
+///
+/// The grammar is checked here, since the library takes more (a plus sign, underscores, a bare point) and does not say
+/// which character stands in the way.
+fn decimal(text: &str) -> Result<Decimal, AmountError> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').map_or((unsigned, None), |(whole, rest)| (whole, Some(rest)));
+    if !is_digits(whole) || !fraction.is_none_or(is_digits) {
+        return Err(malformed(unsigned));
+    }
+    if fraction.is_some_and(|digits| digits.len() > MAX_PLACES as usize) {
+        return Err(AmountError::TooPrecise { places: MAX_PLACES });
+    }
+    // The library goes a level deeper with each digit: what is too large anyhow does not get there.
+    let zeros = whole.bytes().take_while(|byte| *byte == b'0').count().min(whole.len() - 1);
+    let digits = unsigned.get(zeros..).filter(|digits| digits.len() <= DIGITS_MAX).ok_or(AmountError::TooLarge)?;
+    let mut value = Decimal::from_str_exact(digits).map_err(|_| AmountError::TooLarge)?;
+    value.set_sign_negative(text.len() > unsigned.len() && !value.is_zero());
+    Ok(value)
 }
 
 /// Why a text without its sign is not `digits[.digits]`: the first character that cannot stand where it does.
@@ -229,25 +230,12 @@ impl AmountOut {
 
     /// Reads what [`Display`](fmt::Display) writes; the places are as many as are written.
     pub fn parse(text: &str) -> Result<AmountOut, AmountError> {
-        let (negative, unsigned) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-        if !is_digits(whole) || (unsigned.contains('.') && !is_digits(fraction)) {
-            return Err(AmountError::Malformed);
-        }
-        if fraction.len() > MAX_PLACES as usize {
-            return Err(AmountError::TooPrecise { places: MAX_PLACES });
-        }
-        let mut digits = whole.bytes().chain(fraction.bytes());
-        let minor = digits
-            .try_fold(0_i128, |sum, digit| sum.checked_mul(10)?.checked_add(i128::from(digit - b'0')))
-            .ok_or(AmountError::TooLarge)?;
-        Ok(AmountOut { minor: if negative { -minor } else { minor }, places: fraction.len() as u32 })
+        let value = decimal(text)?;
+        Ok(AmountOut { minor: value.mantissa(), places: value.scale() })
     }
 }
 
+/// By hand, since it stands twice in every answer to a charge, and a total may have more digits than the library's 28.
 impl fmt::Display for AmountOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.minor < 0 { "-" } else { "" };

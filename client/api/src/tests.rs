@@ -34,6 +34,30 @@ fn no_more_digits_stand_after_the_point_than_the_currency_has_places() {
     assert_eq!(from_str::<AmountIn>("\"1.50\"").unwrap(), from_str::<AmountIn>("\"1.5\"").unwrap());
 }
 
+#[test]
+fn leading_zeros_and_a_sign_before_zero_change_nothing() {
+    let zeros = "0".repeat(2_000_000);
+    assert_eq!(AmountIn::parse(&format!("-{zeros}5")).unwrap().minor(0), Ok(-5));
+    assert_eq!(AmountIn::parse("-0.00").unwrap().minor(2), Ok(0));
+    for zero in ["0", "-0"] {
+        assert_eq!(AmountIn::parse(zero).unwrap().to_string(), "0");
+        assert_eq!(AmountOut::parse(zero).unwrap(), AmountOut::new(0, 0));
+    }
+}
+
+#[test]
+fn an_answers_amount_is_read_by_the_same_grammar() {
+    assert_eq!(
+        AmountOut::parse("-1234567890123456789.25").unwrap(),
+        AmountOut::new(-123_456_789_012_345_678_925_i128, 2)
+    );
+    for text in ["", "+5", "5.", ".5", "1e3", "1_000", "5,0", " 5", "1.2.3", "--5", "\u{6f5}"] {
+        assert!(AmountOut::parse(text).is_err() && AmountIn::parse(text).is_err(), "{text}");
+    }
+    assert_eq!(AmountOut::parse("0.00000"), Err(AmountError::TooPrecise { places: 4 }));
+    assert_eq!(AmountOut::parse(&"9".repeat(2_000_000)), Err(AmountError::TooLarge));
+}
+
 /// What a program read is what it sends: a point that was written is not lost on the way to whoever knows the places.
 #[test]
 fn an_amount_is_sent_as_it_was_written() {
@@ -195,6 +219,20 @@ fn a_time_of_any_year_is_read_and_one_before_the_epoch_is_the_epoch() {
 }
 
 #[test]
+fn a_leap_second_is_read_where_one_may_be() {
+    let new_year = Timestamp::parse("2017-01-01T00:00:00Z");
+    assert!(new_year.is_ok());
+    for text in ["2016-12-31T23:59:60Z", "2016-12-31T23:59:60.5Z", "2017-01-01T03:29:60+03:30"] {
+        assert_eq!(Timestamp::parse(text), new_year, "{text}");
+    }
+}
+
+#[test]
+fn a_time_after_9999_is_shown_as_its_last_millisecond() {
+    assert_eq!(Timestamp(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+}
+
+#[test]
 fn a_time_that_does_not_exist_is_refused() {
     let texts = [
         "",
@@ -207,6 +245,11 @@ fn a_time_that_does_not_exist_is_refused() {
         "2026-01-31T24:00:00Z",
         "2026-01-31T00:60:00Z",
         "2026-01-31T00:00:61Z",
+        "2026-01-31T00:00:60Z",
+        "2026-01-30T23:59:60Z",
+        "2026-01-31T23:59:60+03:30",
+        "2026-01-31X00:00:00Z",
+        "2026-01-31\u{a0}00:00:00Z",
         "2026-01-31T00:00:00",
         "2026-01-31T00:00:00.Z",
         "2026-01-31T00:00:00Z ",

@@ -1,13 +1,13 @@
 //! The files of one import: the input, and beside it what is kept and what is told of it.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use etebar::api::{self, SHOWN_CHARS};
 
 use crate::output::stop::{Stop, WRONG_USAGE};
+use crate::output::whole_file::{self, WholeFile};
 
 /// Where the files of an import are.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Place {
         if own.nlink() <= 1 {
             return Ok(self);
         }
-        let folder = folder_of(&self.input);
+        let folder = whole_file::folder_of(&self.input);
         let mut names = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
             let entry = entry.map_err(failed(folder))?;
@@ -126,36 +126,11 @@ pub(crate) fn shown(path: &Path) -> String {
     api::shown(&path.display().to_string(), SHOWN_CHARS).into_owned()
 }
 
-/// The path under which a file is made before it is put in place.
-pub(crate) fn unfinished(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    name.into()
-}
-
-/// A file for its owner's eyes alone, opened for writing and not cut.
-pub(crate) fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
-}
-
-/// Puts a synced file in its place: whole, or not at all.
-pub(crate) fn put(made: &Path, path: &Path) -> io::Result<()> {
-    std::fs::rename(made, path)?;
-    File::open(folder_of(path))?.sync_all()
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Writes a whole file in place of whatever is there.
+/// Writes a whole file in place of whatever is there, for its owner's eyes alone.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
-    let made = unfinished(path);
-    let written = private(&made).and_then(|mut file| {
-        file.set_len(0)?;
+    let written = WholeFile::private(path).and_then(|mut file| {
         file.write_all(bytes)?;
-        file.sync_all()?;
-        put(&made, path)
+        file.put().map(drop)
     });
     written.map_err(failed(path))
 }

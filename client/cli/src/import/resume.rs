@@ -5,7 +5,7 @@
 //! of it; any other damage is refused.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use etebar::api::{Seller, Timestamp};
@@ -14,6 +14,7 @@ use super::input::{Input, Line};
 use super::place::{self, Place, failed};
 use super::record::{Event, Header, Known, VERSION, framed, unframed};
 use crate::output::stop::{Stop, WRONG_USAGE};
+use crate::output::whole_file::WholeFile;
 
 /// An open resume file. While it is open, no other process can open it.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Resume {
         let opened = File::options().read(true).write(true).open(path);
         let mut file = match opened {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return no_result(place).map(|()| None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return no_result(place).map(|()| None),
             Err(error) => return Err(failed(path)(error)),
         };
         lock(&file, place)?;
@@ -57,20 +58,16 @@ impl Resume {
 
     /// Makes it and puts it in its place, synced.
     pub(crate) fn create(place: &Place, header: Header, input: &Input) -> Result<Resume, Stop> {
-        let made = place::unfinished(&place.resume);
-        let mut file = place::private(&made).map_err(failed(&made))?;
-        lock(&file, place)?;
-        // Another run may have been quicker, and the file that was locked just now is the one that it put in place.
-        if place.resume.exists() {
-            return Err(in_use(place));
-        }
-        let write = |file: &mut File| {
-            file.set_len(0)?;
-            file.write_all(framed(&header).as_bytes())?;
-            file.sync_all()?;
-            place::put(&made, &place.resume)
+        let path = &place.resume;
+        let mut file = WholeFile::private(path).map_err(failed(path))?;
+        lock(file.file(), place)?;
+        file.write_all(framed(&header).as_bytes()).map_err(failed(path))?;
+        let file = match file.put_where_none_is() {
+            Ok(file) => file,
+            // Another run was quicker.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(in_use(place)),
+            Err(error) => return Err(failed(path)(error)),
         };
-        write(&mut file).map_err(failed(&place.resume))?;
         Ok(Resume::new(file, place, header, input))
     }
 

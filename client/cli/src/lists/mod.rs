@@ -2,7 +2,7 @@
 //!
 //! Memory: one page at a time, but for the JSON page of a bounded list, which is printed whole or not at all.
 
-mod sink;
+pub(super) mod sink;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,28 +1,23 @@
 //! Where a list goes: stdout, or a file that appears when it is whole.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use etebar::api;
 
 use super::super::output;
 use crate::output::stop::Stop;
+use crate::output::whole_file::WholeFile;
 
+/// Where a text goes.
 pub(crate) enum Sink {
     Stdout,
     /// A terminal that gets cells as others wrote them: they are escaped there alone, since a file keeps them exact.
     Terminal,
-    File(Part),
+    File(WholeFile),
     /// A device or a pipe: written as it comes, since putting a file in its place would be no favour.
     Stream(File, PathBuf),
-}
-
-/// A file under way. It has another name beside its own until it is whole, and goes away where it never is.
-pub(crate) struct Part {
-    to: PathBuf,
-    part: PathBuf,
-    file: BufWriter<File>,
 }
 
 impl Sink {
@@ -43,12 +38,10 @@ impl Sink {
         }
         // A link stays, and what it points to becomes the new file.
         let to = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let Some(name) = to.file_name() else {
+        if to.file_name().is_none() {
             return Err(Stop::usage(format!("{}: names no file", path.display())));
-        };
-        let part = to.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&part).map_err(failed)?;
-        Ok(Sink::File(Part { to, part, file: BufWriter::new(file) }))
+        }
+        WholeFile::create(&to).map(Sink::File).map_err(failed)
     }
 
     /// False where nobody reads it any more.
@@ -56,8 +49,8 @@ impl Sink {
         match self {
             Sink::Stdout => output::write(text),
             Sink::Terminal => output::write(&api::shown_lines(text, usize::MAX, usize::MAX - 1)),
-            Sink::File(part) => {
-                part.file.write_all(text.as_bytes()).map(|()| true).map_err(|error| unprinted(&part.to, &error))
+            Sink::File(file) => {
+                file.write_all(text.as_bytes()).map(|()| true).map_err(|error| unprinted(file.path(), &error))
             }
             Sink::Stream(file, path) => match file.write_all(text.as_bytes()) {
                 Ok(()) => Ok(true),
@@ -71,18 +64,11 @@ impl Sink {
     pub(crate) fn finish(self) -> Result<(), Stop> {
         match self {
             Sink::Stdout | Sink::Terminal | Sink::Stream(..) => Ok(()),
-            Sink::File(mut part) => {
-                let synced = part.file.flush().and_then(|()| part.file.get_ref().sync_all());
-                synced.and_then(|()| fs::rename(&part.part, &part.to)).map_err(|error| unprinted(&part.to, &error))
+            Sink::File(file) => {
+                let path = file.path().to_owned();
+                file.put().map(drop).map_err(|error| unprinted(&path, &error))
             }
         }
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // Where it was put in its place there is nothing left to remove.
-        let _ = fs::remove_file(&self.part);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Now and then a charge that was acknowledged is sent again through another server, to see it replayed.
 
 pub(crate) mod bench;
+pub(crate) mod latencies;
 pub(crate) mod provision;
 pub(crate) mod record;
 
@@ -14,6 +15,7 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use fastrand::Rng;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -123,7 +125,7 @@ async fn drive(session: &Session, load: &Load, sellers: &Arc<Vec<Provisioned>>, 
             client,
             seller,
             prefix: format!("{}-{run}-{number}", load.processes_tag),
-            chance: getrandom::u64()? | 1,
+            random: Rng::new(),
             lines: lines.clone(),
             over: over.clone(),
         };
@@ -172,12 +174,13 @@ async fn write(file: File, mut lines: mpsc::Receiver<Line>) -> Result<Report, St
     Ok(report)
 }
 
+/// Charges of one connection. What it draws needs spread, not secrecy.
 struct Worker {
     client: Client,
     seller: Provisioned,
     /// Begins every key; differs between processes, runs and workers.
     prefix: String,
-    chance: u64,
+    random: Rng,
     lines: mpsc::Sender<Line>,
     /// Since when no further charge is begun.
     over: Arc<OnceLock<Instant>>,
@@ -189,13 +192,13 @@ impl Worker {
         while self.over.get().is_none() {
             number += 1;
             let key = IdempotencyKey::parse(&format!("{}-{number}", self.prefix))?;
-            let phone = format!("+9893{:08}", self.draw() % PHONES);
-            let amount = AmountIn::parse(&(1 + self.draw() % AMOUNT_MAX).to_string());
+            let phone = format!("+9893{:08}", self.random.u64(..PHONES));
+            let amount = AmountIn::parse(&self.random.u64(1..=AMOUNT_MAX).to_string());
             let amount = amount.map_err(|error| Stop::local(error.to_string()))?;
             let charge = NewCharge { phone: phone.as_str().into(), amount };
             let done = self.pursue(&charge, &key).await?;
             if done && number.is_multiple_of(AGAIN_EVERY) {
-                let elsewhere = self.draw() as usize % self.client.servers();
+                let elsewhere = self.random.usize(..self.client.servers());
                 self.client = self.client.starting_at(elsewhere);
                 self.pursue(&charge, &key).await?;
             }
@@ -246,14 +249,6 @@ impl Worker {
         let charged = line.status == 201;
         self.lines.send(line).await.map_err(|_| Stop::local("the record cannot be written"))?;
         Ok(charged)
-    }
-
-    /// xorshift64: amounts and phones need spread, not secrecy.
-    fn draw(&mut self) -> u64 {
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        self.chance
     }
 }
 

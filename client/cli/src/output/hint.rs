@@ -1,5 +1,7 @@
 //! What to do next where a verb ended without success: one place for every kind of "no".
 
+use std::borrow::Cow;
+
 use etebar::api::{self, Code, SHOWN_CHARS};
 use etebar::{Error, spelled};
 
@@ -157,7 +159,8 @@ pub(crate) fn quoted(word: &str) -> String {
         });
         format!("$'{}'", escaped.collect::<String>())
     } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
+        // It fails for a zero byte alone, which no argument has.
+        shlex::try_quote(word).map_or_else(|_| word.to_owned(), Cow::into_owned)
     }
 }
 
@@ -178,7 +181,7 @@ mod tests {
         assert_eq!(told, "etebar --key=KEY charge 1 5 --idempotency-key=k1");
         assert_eq!(
             again(&["etebar", "adjust", "x", "--reason", "it's so"], None),
-            r"etebar adjust x --reason 'it'\''s so'"
+            r#"etebar adjust x --reason "it's so""#
         );
     }
 

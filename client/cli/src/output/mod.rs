@@ -5,6 +5,7 @@ pub(crate) mod hint;
 pub(crate) mod paint;
 pub(crate) mod stop;
 pub(crate) mod terminal;
+pub(crate) mod whole_file;
 pub(crate) mod words;
 
 use std::io::{self, Write as _};

@@ -3,9 +3,11 @@
 //!
 //! Invariant: what others wrote (names, notes, reasons) brings no control of its own to the terminal.
 
+use std::borrow::Cow;
+
 use anstream::ColorChoice;
 use clap::builder::styling::{AnsiColor, Style};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use etebar::api::{self, SHOWN_CHARS};
 
@@ -126,20 +128,8 @@ fn colour_code(text: &str) -> usize {
 }
 
 /// The beginning of a painted line that fits into `width` columns. Its escape codes all stay.
-pub(crate) fn cut(line: &str, width: usize) -> String {
-    let (mut out, mut taken, mut in_code) = (String::with_capacity(line.len()), 0, false);
-    for char in line.chars() {
-        if in_code || char == '\u{1b}' {
-            in_code = !(in_code && char.is_ascii_alphabetic());
-            out.push(char);
-            continue;
-        }
-        taken += char.width().unwrap_or(0);
-        if taken <= width {
-            out.push(char);
-        }
-    }
-    out
+pub(crate) fn cut(line: &str, width: usize) -> Cow<'_, str> {
+    console::truncate_str(line, width, "")
 }
 
 #[cfg(test)]

@@ -36,6 +36,6 @@ pub(super) fn read_marks(path: &Path) -> Result<Vec<Mark>, Stop> {
 }
 
 /// Why a file could not be read or written.
-pub(super) fn failed(path: &Path, error: &std::io::Error) -> Stop {
+fn failed(path: &Path, error: &std::io::Error) -> Stop {
     Stop::local(format!("{}: {error}", path.display()))
 }

@@ -9,11 +9,12 @@ mod series;
 use serde::Serialize;
 
 use super::arguments::Plot;
+use super::lists::sink::Sink;
 use super::output::{count, table};
 use crate::load::record;
 use crate::output::stop::Stop;
 use crate::session::Session;
-use mark::{Mark, failed, read_marks};
+use mark::{Mark, read_marks};
 use series::Series;
 
 /// What `plot --json` prints.
@@ -47,7 +48,10 @@ pub(crate) fn run(session: &Session, plot: &Plot) -> Result<(), Stop> {
     let marks = plot.marks.as_deref().map_or_else(|| Ok(Vec::new()), read_marks)?;
     let steps = series.steps();
     let svg = drawing::draw(&plot.title, &steps, first, &marks).map_err(Stop::local)?;
-    std::fs::write(&plot.output, svg).map_err(|error| failed(&plot.output, &error))?;
+    let mut sink = Sink::file(&plot.output)?;
+    if sink.write(&svg)? {
+        sink.finish()?;
+    }
     let report = Report {
         output: plot.output.display().to_string(),
         charges: series.charges(),

@@ -2,6 +2,7 @@
 //!
 //! A replayed answer is no charge: it was counted when it was done. Times in milliseconds.
 
+use crate::load::latencies::Latencies;
 use crate::load::record::Line;
 
 /// Shortest step: shorter ones have too few charges for a percentile.
@@ -71,11 +72,14 @@ impl Series {
     }
 }
 
+/// The median and the 99th percentile.
 fn percentiles(charges: &[(u64, u64)]) -> Option<(u64, u64)> {
-    let mut took: Vec<u64> = charges.iter().map(|(_, took)| *took).collect();
-    took.sort_unstable();
-    let at = |hundredths: usize| took.get((took.len() * hundredths / 100).min(took.len().saturating_sub(1))).copied();
-    Some((at(50)?, at(99)?))
+    if charges.is_empty() {
+        return None;
+    }
+    let mut latencies = Latencies::new();
+    charges.iter().for_each(|(_, took)| latencies.record(*took));
+    Some((latencies.quantile(0.5), latencies.quantile(0.99)))
 }
 
 #[cfg(test)]

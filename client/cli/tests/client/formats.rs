@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -175,6 +176,37 @@ fn a_file_appears_whole_or_not_at_all() {
     let left = left.filter(|entry| entry.file_name().to_string_lossy().contains(name)).count();
     assert_eq!(left, 1, "no part is left");
     fs::remove_file(&file).unwrap();
+}
+
+/// The name used to be `.FILE.PID.part`, and a shell hands its pid on to the program that it becomes.
+#[test]
+fn a_link_where_a_part_could_be_expected_is_not_followed() {
+    let fake = list(3, entry);
+    let folder = tempfile::tempdir().unwrap();
+    let (victim, file) = (folder.path().join("victim"), folder.path().join("journal.csv"));
+    fs::write(&victim, "mine").unwrap();
+    let script = r#"ln -s "$PWD/victim" ".journal.csv.$$.part" && exec "$0" journal --format csv --output journal.csv"#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_etebar")]).current_dir(folder.path());
+    let output = command.env("ETEBAR_SERVER", &fake.url).env("ETEBAR_KEY", "etb_admin_x").output().unwrap();
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 4);
+    assert!(!file.is_symlink());
+}
+
+#[test]
+fn a_file_that_is_replaced_keeps_its_permissions() {
+    let fake = list(3, entry);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("journal.csv");
+    let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    fs::write(&file, "old").unwrap();
+    for wanted in [0o600, 0o644] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(wanted)).unwrap();
+        assert_eq!(code(&etebar(&fake.url, &["journal", "--output", file.to_str().unwrap()])), 0);
+        assert_eq!((mode(), fs::read_to_string(&file).unwrap() == "old"), (wanted, false));
+    }
 }
 
 #[test]

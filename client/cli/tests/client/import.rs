@@ -9,6 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -94,6 +95,20 @@ fn every_line_is_charged_once_and_a_second_run_sends_nothing() {
     let (again, _) = ended(&import(&shop, &desk), 0);
     assert_eq!((counts(&again), &again["answered_now"]), ([1_200, 0, 0, 0], &json!(0)));
     assert_eq!(shop.requests(), asked);
+}
+
+/// What is under way had a name that could be guessed, and a link placed there was followed.
+#[test]
+fn links_beside_an_import_are_not_followed() {
+    let shop = shop(|_| None);
+    let desk = Desk::lines(3);
+    fs::write(desk.path("victim"), "mine").unwrap();
+    for name in ["orders.csv.resume.new", "orders.result.csv.new", "orders.again.csv.new"] {
+        std::os::unix::fs::symlink(desk.path("victim"), desk.path(name)).unwrap();
+    }
+    ended(&import(&shop, &desk), 0);
+    assert_eq!(desk.text("victim"), "mine");
+    assert_eq!(desk.statuses(), statuses(&[("charged", 3)]));
 }
 
 #[test]
@@ -394,8 +409,7 @@ fn interrupt(child: &mut Child) -> String {
 }
 
 fn signal(child: &Child) {
-    // SAFETY: kill touches no memory, and the child was not waited for, so the number is its.
-    assert_eq!(unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGINT) }, 0);
+    kill_process(Pid::from_child(child), Signal::INT).unwrap();
 }
 
 #[test]

@@ -153,6 +153,10 @@ fn an_address_that_is_none_is_refused() {
         "http://host:0",
         "http://h:1/x",
         "http://h:99999",
+        "::1:7101",
+        "https://::1:7101",
+        "http://user@h:1",
+        "http://h:+80",
     ] {
         assert!(Client::new([url]).is_err(), "{url:?}");
     }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::pipe;
 use std::process::{Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tests::wait::eventually;
 use uuid::Uuid;
@@ -165,12 +166,11 @@ fn a_broken_promise_weighs_more_than_that_it_could_not_be_printed() {
 
 #[test]
 fn an_interrupted_write_is_unknown_and_names_its_key() {
-    for signal in [libc::SIGINT, libc::SIGTERM] {
+    for signal in [Signal::INT, Signal::TERM] {
         let fake = Fake::start(|_, _| Reaction::Silence);
         let child = command(&fake, "--json charge 09123456789 5000").stdout(Stdio::piped()).spawn().unwrap();
         eventually("the charge to be sent", || !fake.asked().is_empty());
-        // SAFETY: kill touches no memory, and the child was not waited for, so the number is its.
-        assert_eq!(unsafe { libc::kill(i32::try_from(child.id()).unwrap(), signal) }, 0);
+        kill_process(Pid::from_child(&child), signal).unwrap();
         let output = child.wait_with_output().unwrap();
         let stated: Value = serde_json::from_str(&err(&output)).unwrap_or_else(|_| panic!("{}", err(&output)));
         assert_eq!((code(&output), &stated["code"]), (3, &json!("outcome_unknown")), "{stated}");

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tests::machine::{Need, lacks};
 use tests::shop::unique;
@@ -176,7 +177,6 @@ fn a_signal_gives_the_terminal_back() {
     let terminal = watching_as(&become_it, &fake, &[], "--interval 10s");
     let pid = std::fs::read_to_string(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
-    // SAFETY: kill touches no memory. The number is the program's own, which waits in the terminal.
-    assert_eq!(unsafe { libc::kill(pid.trim().parse().unwrap(), libc::SIGTERM) }, 0);
+    kill_process(Pid::from_raw(pid.trim().parse().unwrap()).unwrap(), Signal::TERM).unwrap();
     terminal.wait_for("exit=1 same=yes");
 }

@@ -48,11 +48,7 @@ impl List {
         let mut hasher = self.hasher.clone();
         hasher.update(&number.to_be_bytes());
         let tag = hasher.finalize();
-        let mut text = format!("{number:016x}");
-        for byte in tag.as_bytes().iter().take(TAG_BYTES) {
-            text.push_str(&format!("{byte:02x}"));
-        }
-        text
+        format!("{number:016x}{}", &tag.to_hex()[..2 * TAG_BYTES])
     }
 
     /// A page that ends where the list does, or goes on after the number `last`.

@@ -2,10 +2,9 @@
 //!
 //! It leaves the node once, in the answer to its creation; only its BLAKE3 is stored, and neither is ever logged.
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use etebar_api::Role;
 use ledger::KeyHash;
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// The key's text from 32 random bytes.
 pub fn text(role: Role, chance: &[u8; 32]) -> String {
@@ -14,16 +13,7 @@ pub fn text(role: Role, chance: &[u8; 32]) -> String {
         Role::Seller => "etb_seller_",
         Role::Auditor => "etb_auditor_",
     };
-    let mut text = String::with_capacity(prefix.len() + 43);
-    text.push_str(prefix);
-    for chunk in chance.chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| (bits << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..=chunk.len() {
-            let index = (bits >> (18 - 6 * place)) & 0x3f;
-            text.push(char::from(ALPHABET[index as usize]));
-        }
-    }
-    text
+    format!("{prefix}{}", Base64UrlUnpadded::encode_string(chance))
 }
 
 /// What is stored of a key.

@@ -5,5 +5,6 @@ use std::path::Path;
 
 /// Bytes that this process may still write to the disk that holds `folder`. Blocks.
 pub fn free_bytes(folder: &Path) -> io::Result<u64> {
-    fs2::available_space(folder)
+    let found = rustix::fs::statvfs(folder)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }

@@ -3,7 +3,6 @@
 //! A closed loop: each connection has one request under way. Latency is measured from a request's first attempt to its
 //! answer, so a leader's death shows in it.
 
-mod histogram;
 mod template;
 mod wire;
 mod worker;

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use fastrand::Rng;
+
 /// Digits of a key that count up. Source: 10^10 charges of one worker outlast any bench.
 const COUNTER_DIGITS: usize = 10;
 /// Digits of a phone that vary: 100,000 phones.
@@ -15,7 +17,7 @@ pub(crate) struct Template {
     /// Where the digits of each charge's key and phone begin.
     charges: Vec<Slots>,
     counter: u64,
-    chance: u64,
+    random: Rng,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +51,7 @@ impl Template {
         bytes.extend_from_slice(b"\r\n\r\n");
         let slots = Slots { counter, phone: bytes.len() + phone };
         bytes.extend_from_slice(&body);
-        Template { bytes, secret, charges: vec![slots], counter: 0, chance: shape.seed | 1 }
+        Template { bytes, secret, charges: vec![slots], counter: 0, random: Rng::with_seed(shape.seed) }
     }
 
     /// `charges` charges, `POST /v1/charges/batch`.
@@ -77,7 +79,7 @@ impl Template {
             slots.phone += body_at;
         });
         bytes.extend_from_slice(&body);
-        Template { bytes, secret, charges: slots, counter: 0, chance: shape.seed | 1 }
+        Template { bytes, secret, charges: slots, counter: 0, random: Rng::with_seed(shape.seed) }
     }
 
     /// The next request, under another secret, with new keys and other phones.
@@ -86,11 +88,8 @@ impl Template {
         for slots in &self.charges {
             self.counter += 1;
             put_digits(&mut self.bytes[slots.counter..slots.counter + COUNTER_DIGITS], self.counter);
-            // xorshift64: phones need spread, not secrecy.
-            self.chance ^= self.chance << 13;
-            self.chance ^= self.chance >> 7;
-            self.chance ^= self.chance << 17;
-            put_digits(&mut self.bytes[slots.phone..slots.phone + PHONE_DIGITS], self.chance);
+            // Phones need spread, not secrecy.
+            put_digits(&mut self.bytes[slots.phone..slots.phone + PHONE_DIGITS], self.random.u64(..));
         }
         &self.bytes
     }

@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout};
 
 use etebar::Endpoint;
 
-use super::histogram::Histogram;
 use super::template::Template;
 use super::wire::Wire;
+use crate::load::latencies::Latencies;
 use crate::load::provision::Provisioned;
 
 /// Longest wait for one answer before the request is sent again elsewhere. Source: several elections.
@@ -37,7 +37,7 @@ pub(crate) struct Worker {
 
 /// What a worker counted.
 pub(crate) struct Tally {
-    pub(crate) latency: Histogram,
+    pub(crate) latency: Latencies,
     pub(crate) requests: u64,
     pub(crate) accepted: u64,
     pub(crate) refused: u64,
@@ -54,7 +54,7 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn new() -> Tally {
         Tally {
-            latency: Histogram::new(),
+            latency: Latencies::new(),
             requests: 0,
             accepted: 0,
             refused: 0,
