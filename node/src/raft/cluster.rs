@@ -153,7 +153,8 @@ impl Cluster {
         };
         let term = member.raft.metrics().borrow_watched().current_term;
         let members = member.members().into_iter().map(describe).collect();
-        ClusterStatus { node: member.me.node, leader: member.heard_leader(), term, applied, members }
+        let clock = member.stamps.judged().health();
+        ClusterStatus { node: member.me.node, leader: member.heard_leader(), term, applied, members, clock }
     }
 
     /// The position that the state here reflects. Cheaper than [`Self::status`].
@@ -208,6 +209,7 @@ impl Cluster {
             leader: member.heard_leader(),
             lag: member.neighbours.furthest().saturating_sub(applied),
             role: if is_voter { Role::Voter } else { Role::Learner },
+            clock: member.stamps.judged().health(),
             failure: member.shared.failure().borrow().clone(),
             disk_stalled: member.shared.is_disk_stalled(),
         }

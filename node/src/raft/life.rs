@@ -92,7 +92,7 @@ pub(super) async fn start(
         halve_key_window(&mut state);
     }
     let acquaintances = Acquaintances::kept_in(history.clone())?;
-    let checkpoint = history.checkpoint();
+    let (checkpoint, time_mark) = (history.checkpoint(), history.time_mark()?);
     let shared = Arc::new(Shared::new(state, checkpoint.applied, checkpoint.membership, acquaintances.clone()));
     run_writer(writer, shared.clone())?;
     let checkpoints = Checkpointer::new(shared.clone(), history.clone(), log.clone());
@@ -105,7 +105,8 @@ pub(super) async fn start(
         .await
         .map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
 
-    let stamps = Arc::new(Stamps::new(clock.clone(), settings.genesis.key_window_ms, settings.trust_clock));
+    let window_ms = settings.genesis.key_window_ms;
+    let stamps = Arc::new(Stamps::new(clock.clone(), window_ms, settings.trust_clock, time_mark));
     let (reads, waiting_reads) = ReadGates::new();
     let member = Arc::new(Member {
         me,

@@ -30,7 +30,9 @@ pub mod standing;
 mod submit;
 mod waits;
 
-pub use answers::{ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError};
+pub use answers::{
+    ClockHealth, ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError,
+};
 pub use change::{Change, ChangeError};
 pub use cluster::Cluster;
 pub use key_ring::{KeyRing, KnownKey};
