@@ -19,7 +19,7 @@ mod text;
 mod time;
 
 pub use charges::{BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, NewCharge, NewReversal};
-pub use cluster::{ClusterStatus, DigestAt, Member, MemberRole};
+pub use cluster::{ClockHealth, ClusterStatus, DigestAt, Member, MemberRole};
 pub use credit_requests::{CreditRequest, NewCreditRequest, RequestStatus, Verdict};
 pub use journal::{Audit, BrokenPromise, Entry, EntryKind, NewAdjustment, Phone, Reconciliation};
 pub use keys::{Key, NewKey, Role};
