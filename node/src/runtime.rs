@@ -170,9 +170,39 @@ where
     Ok(work.await)
 }
 
-/// A wall clock: milliseconds since the Unix epoch. It may jump; nothing but the stamp of ledger time follows it.
+/// How long a machine has been up. Nobody can set it: of two readings in one boot the difference is time that passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uptime {
+    /// Which boot of the machine: random, drawn by its kernel.
+    pub boot: u128,
+    /// Milliseconds since, those included in which it was suspended.
+    pub ms: u64,
+}
+
+impl Uptime {
+    /// The machine's, where Linux tells it.
+    fn of_machine() -> Option<Self> {
+        let read = |place: &str| std::fs::read_to_string(place).ok();
+        let boot = uuid::Uuid::try_parse(read("/proc/sys/kernel/random/boot_id")?.trim()).ok()?.as_u128();
+        let text = read("/proc/uptime")?;
+        // `4242.17 8123.90`: the first is CLOCK_BOOTTIME, in seconds with two places.
+        let (seconds, hundredths) = text.split_whitespace().next()?.split_once('.')?;
+        let ms = seconds
+            .parse::<u64>()
+            .ok()?
+            .checked_mul(1_000)?
+            .checked_add(hundredths.parse::<u64>().ok()?.checked_mul(10)?)?;
+        Some(Self { boot, ms })
+    }
+}
+
+/// A wall clock: milliseconds since the Unix epoch. It may jump; nothing but the stamp of ledger time follows it. And how long
+/// its machine has been up, where that is known.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
+pub struct Clock {
+    now_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+    uptime: Arc<dyn Fn() -> Option<Uptime> + Send + Sync>,
+}
 
 impl Clock {
     /// The machine's clock.
@@ -182,16 +212,27 @@ impl Clock {
             let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
         })
+        .with_uptime(Uptime::of_machine)
     }
 
     /// A clock that a test or a simulation turns.
     pub fn from_fn(now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now_ms))
+        Self { now_ms: Arc::new(now_ms), uptime: Arc::new(|| None) }
+    }
+
+    /// The same on a machine whose uptime is read so.
+    pub fn with_uptime(self, uptime: impl Fn() -> Option<Uptime> + Send + Sync + 'static) -> Self {
+        Self { uptime: Arc::new(uptime), ..self }
     }
 
     /// Now, in milliseconds since the Unix epoch.
     pub fn now_ms(&self) -> u64 {
-        (self.0)()
+        (self.now_ms)()
+    }
+
+    /// How long the machine has been up; none where it does not tell. Reads a file of the kernel: not for the hot path.
+    pub fn uptime(&self) -> Option<Uptime> {
+        (self.uptime)()
     }
 }
 

@@ -39,6 +39,19 @@ fn says(cluster: &Cluster, id: u64, what: &str) {
     eventually(&format!("member {id} to say: {what}"), || cluster.member(id).log_tail(usize::MAX).contains(what));
 }
 
+/// These members show how their clocks stand, and are ready and healthy all the same.
+fn show_clocks(cluster: &Cluster, members: &[u64], word: &str, line: &str) {
+    let shows = |id: u64| {
+        let status = cluster.admin(id).try_get("/v1/cluster?consistency=local").ok()?.json();
+        let own = status["members"].as_array()?.iter().find(|member| member["id"] == id)?["healthy"].clone();
+        let ready = cluster.member(id).quick("/readyz")?;
+        Some(status["clock"] == word && own == true && ready.status == 200 && ready.text().contains(line))
+    };
+    for id in members {
+        eventually(&format!("member {id} to show its clock: {word}"), || shows(*id) == Some(true));
+    }
+}
+
 /// A key of before is a replay at each of these members, and a new charge goes at once and has the right time.
 fn sells_once(cluster: &Cluster, members: &[u64], seller: &Seller, key: &str, before: &Request) {
     for id in members {
@@ -73,6 +86,7 @@ fn with_two_of_three_up_a_clock_two_days_ahead_forgets_no_key_and_stops_nothing(
     cluster.member(leader).set_clock(TWO_DAYS);
     says(&cluster, leader, "no third tells which is wrong");
     says(&cluster, up, "no third tells which is wrong");
+    show_clocks(&cluster, &[leader, up], "differs", "ok clock: it and the only other clock that is heard differ");
     sells_once(&cluster, &[leader, up], &seller, &key, &sale);
 
     // At a start of both, whichever leads.
@@ -88,6 +102,7 @@ fn with_two_of_three_up_a_clock_two_days_ahead_forgets_no_key_and_stops_nothing(
     says(&cluster, leader, "clock is off");
     eventually("another member to lead", || cluster.leader() != leader);
     sells_once(&cluster, &cluster.ids(), &seller, &key, &sale);
+    show_clocks(&cluster, &[leader], "off", "of most of the others: this node does not lead");
 
     // The clock is set right, and all start again.
     cluster.member(leader).set_clock(0);
@@ -128,5 +143,16 @@ fn a_member_alone_follows_its_clock_only_as_far_as_time_passed() {
     cluster.seller(1, &seller).settle(&sale).expect(201);
     cluster.member(1).set_clock(TWO_DAYS);
     says(&cluster, 1, "restart this node with --trust-clock");
+    show_clocks(&cluster, &[1], "not_followed", "ledger time, which does not follow it");
+    sells_once(&cluster, &[1], &seller, &key, &sale);
+
+    // Nor after a start: the machine's uptime says how long it was down.
+    cluster.member(1).kill();
+    cluster.member(1).start();
+    cluster.wait_ready(&[1]);
+    sells_once(&cluster, &[1], &seller, &key, &sale);
+    cluster.kill_all();
+    cluster.member(1).set_clock(-TWO_DAYS);
+    cluster.start_all();
     sells_once(&cluster, &[1], &seller, &key, &sale);
 }

@@ -16,6 +16,26 @@ pub struct ClusterStatus {
     /// founded. A retry under the same key is safe for this long after the first attempt.
     #[serde(default)]
     pub key_window_seconds: Option<u64>,
+    /// What the other nodes' clocks say of that of the asked node; `null` from a node that does not tell.
+    #[serde(default)]
+    pub clock: Option<ClockHealth>,
+}
+
+/// How a node's wall clock stands among those that it hears. None of it makes a node unhealthy: ledger time follows no clock
+/// that may be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockHealth {
+    /// It agrees with most of the others.
+    Agrees,
+    /// No other one is heard.
+    Alone,
+    /// One other is heard, they differ, and nobody can say which is wrong.
+    Differs,
+    /// Most of the others agree on another time: the node does not lead.
+    Off,
+    /// It was set, and no other one is heard that confirms it: ledger time does not follow it.
+    NotFollowed,
 }
 
 /// One node of the cluster.

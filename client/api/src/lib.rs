@@ -22,7 +22,7 @@ mod time;
 
 pub use address::{AddressError, read_address};
 pub use charges::{BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, NewCharge, NewReversal};
-pub use cluster::{ClusterStatus, DigestAt, Member, MemberRole};
+pub use cluster::{ClockHealth, ClusterStatus, DigestAt, Member, MemberRole};
 pub use credit_requests::{CreditRequest, NewCreditRequest, RequestStatus, Verdict};
 pub use duration::read_duration;
 pub use journal::{Audit, BrokenPromise, Entry, EntryKind, NewAdjustment, Phone, Reconciliation};

@@ -12,6 +12,7 @@ use alloc::string::String;
 use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::RULES_FOLDED_NAMES;
 use crate::text::Name;
 
 /// What is compared of a name. Kept in memory alone, never in a record.
@@ -42,6 +43,16 @@ impl FoldedName {
     /// Byte for byte, as under the rules of version 1.
     pub fn exact(name: &Name) -> Self {
         Self(name.as_str().into())
+    }
+
+    /// What is compared of a name in a ledger of these rules.
+    pub fn under(rules: u32, name: &Name) -> Self {
+        if rules >= RULES_FOLDED_NAMES { Self::of(name) } else { Self::exact(name) }
+    }
+
+    /// The text that is compared.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -11,9 +11,10 @@ use hashbrown::HashMap;
 use uuid::Uuid;
 
 use crate::command::Grant;
+use crate::folded_name::FoldedName;
 use crate::ids::{RecordNumber, Time};
 use crate::index::{FixedHasher, Sharded};
-use crate::text::{IdempotencyKey, Name};
+use crate::text::IdempotencyKey;
 
 /// Number of tables, against pauses while one grows.
 const SHARDS: usize = 256;
@@ -33,9 +34,18 @@ impl core::hash::Hash for KeyDigest {
 }
 
 impl KeyDigest {
-    /// The key's place in its scope: the seller for a seller's key, the admin's name for an admin's.
-    pub fn of(cluster: Uuid, grant: Grant, actor: &Name, key: &IdempotencyKey) -> Self {
-        let mut bytes = [0_u8; 16 + 1 + 4 * crate::text::NAME_CHARS + 1 + crate::text::KEY_BYTES];
+    /// The key's place in its scope: the seller for a seller's key, and for an admin's the admin's name as it is compared under
+    /// the rules of the ledger, so that a key that is made again under the name of a revoked one goes on in its scope.
+    pub fn of(cluster: Uuid, grant: Grant, actor: &FoldedName, key: &IdempotencyKey) -> Self {
+        match grant {
+            Grant::Seller(seller) => Self::of_seller(cluster, seller, key),
+            Grant::Admin | Grant::Auditor => Self::of_admin(cluster, actor, key),
+        }
+    }
+
+    /// The place of a seller's key. Every charge asks for it, so it is hashed in one piece.
+    pub fn of_seller(cluster: Uuid, seller: RecordNumber, key: &IdempotencyKey) -> Self {
+        let mut bytes = [0_u8; 16 + 1 + 8 + 1 + crate::text::KEY_BYTES];
         let mut end = 0_usize;
         let mut put = |part: &[u8]| {
             if let Some(room) = bytes.get_mut(end..end.saturating_add(part.len())) {
@@ -44,19 +54,25 @@ impl KeyDigest {
             }
         };
         put(cluster.as_bytes());
-        match grant {
-            Grant::Seller(seller) => {
-                put(b"s");
-                put(&seller.to_be_bytes());
-            }
-            Grant::Admin | Grant::Auditor => {
-                put(b"a");
-                put(actor.as_str().as_bytes());
-            }
-        }
+        put(b"s");
+        put(&seller.to_be_bytes());
         put(&[0]);
         put(key.as_str().as_bytes());
-        let hash = blake3::hash(bytes.get(..end).unwrap_or_default());
+        Self::from_hash(blake3::hash(bytes.get(..end).unwrap_or_default()))
+    }
+
+    /// Fed piece by piece: a folded name may have several times the bytes of the name.
+    fn of_admin(cluster: Uuid, actor: &FoldedName, key: &IdempotencyKey) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(cluster.as_bytes());
+        hasher.update(b"a");
+        hasher.update(actor.as_str().as_bytes());
+        hasher.update(&[0]);
+        hasher.update(key.as_str().as_bytes());
+        Self::from_hash(hasher.finalize())
+    }
+
+    fn from_hash(hash: blake3::Hash) -> Self {
         let (words, _) = hash.as_bytes().as_chunks::<8>();
         Self([u64::from_be_bytes(words[0]), u64::from_be_bytes(words[1])])
     }

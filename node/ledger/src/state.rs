@@ -79,6 +79,8 @@ pub struct ApiKey {
     pub number: KeyNumber,
     /// Its name.
     pub name: Name,
+    /// What is compared of its name, and the scope of an admin's idempotency keys.
+    pub folded: FoldedName,
     /// What it may do.
     pub grant: Grant,
     /// The hash of its secret.
@@ -286,14 +288,16 @@ impl State {
     }
 
     fn add_api_key(&mut self, record: &Record, name: Name, grant: Grant, hash: KeyHash) {
-        let of_this_name = self.active_key_names.entry(self.folded(&name)).or_default();
+        let folded = self.folded(&name);
+        let of_this_name = self.active_key_names.entry(folded.clone()).or_default();
         *of_this_name = of_this_name.saturating_add(1);
         let hash_taken = self.api_key_by_hash.insert(hash, record.number);
         assert!(hash_taken.is_none(), "a key's secret is drawn once");
         if grant == Grant::Admin {
             self.active_admin_keys = self.active_admin_keys.saturating_add(1);
         }
-        let key = ApiKey { number: record.number, name, grant, hash, created_at: record.time, revoked_by: None };
+        let created_at = record.time;
+        let key = ApiKey { number: record.number, name, folded, grant, hash, created_at, revoked_by: None };
         self.api_keys.insert(record.number, key);
     }
 
@@ -304,15 +308,14 @@ impl State {
         if key.grant == Grant::Admin {
             self.active_admin_keys = self.active_admin_keys.saturating_sub(1);
         }
-        let name = key.name.clone();
+        let name = key.folded.clone();
         self.release_name(&name);
     }
 
     /// A key of this name is active no more.
-    fn release_name(&mut self, name: &Name) {
-        let name = self.folded(name);
-        match self.active_key_names.get_mut(&name) {
-            Some(1) => drop(self.active_key_names.remove(&name)),
+    fn release_name(&mut self, name: &FoldedName) {
+        match self.active_key_names.get_mut(name) {
+            Some(1) => drop(self.active_key_names.remove(name)),
             Some(of_this_name) => *of_this_name = of_this_name.saturating_sub(1),
             None => panic!("an active key's name is known"),
         }
@@ -377,7 +380,7 @@ impl State {
     fn key_digest(&self, actor: KeyNumber, key: &IdempotencyKey) -> Option<KeyDigest> {
         let cluster = self.genesis.as_ref()?.cluster;
         let acting = self.api_keys.get(&actor)?;
-        Some(KeyDigest::of(cluster, acting.grant, &acting.name, key))
+        Some(KeyDigest::of(cluster, acting.grant, &acting.folded, key))
     }
 
     fn chain_entry_of(&mut self, record: &Record) {

@@ -298,6 +298,26 @@ fn a_second_decision_under_a_key_within_its_window_is_named() {
 }
 
 #[test]
+fn a_second_decision_under_a_key_of_an_admin_whose_name_was_spelled_anew_is_named() {
+    let again = |spelled: &str| {
+        let made = |called: &str, secret| Event::KeyCreated {
+            name: name(called),
+            grant: Grant::Admin,
+            hash: ledger::KeyHash([secret; 32]),
+        };
+        let take_in = |called: &str| Event::SellerCreated { name: name(called) };
+        let forger = Forger::new().add(ADMIN, "", made("ops", 7));
+        let first = forger.history.last().unwrap().number;
+        let forger = forger.add(first, "k", take_in("a")).add(ADMIN, "", Event::KeyRevoked { key: first });
+        let forger = forger.add(ADMIN, "", made(spelled, 8));
+        let second = forger.history.last().unwrap().number;
+        forger.add(second, "k", take_in("b"))
+    };
+    again("Ops").finds(&[(Promise::KeysOnce, None)]);
+    again("oops").finds(&[]);
+}
+
+#[test]
 fn what_was_decided_for_one_who_may_not_is_named() {
     let Forger { seller, key, other, other_key, .. } = Forger::new();
     let named = [(Promise::Authorised, Some(5))];

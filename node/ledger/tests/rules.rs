@@ -166,6 +166,57 @@ fn a_ledger_of_older_rules_compares_names_byte_for_byte_to_its_end() {
     old.key("till", Grant::Auditor);
 }
 
+/// A key of an admin that is revoked, and the one that takes its place; both adjust under one idempotency key.
+fn adjusts_again(rules: u32, names: [&str; 2]) -> Outcome {
+    let mut book = Book::beginning(ledger::Genesis { rules, ..book::genesis() });
+    let (seller, _) = book.seller("shop");
+    let amount = ledger::Change::new(10).unwrap();
+    let adjust = || Action::Adjust { seller, amount, reason: ledger::Note::empty() };
+    let [first, second] = names;
+    let first = book.key(first, Grant::Admin);
+    made(book.by(first, "k", adjust()));
+    made(book.by(ADMIN, "", Action::RevokeKey { key: first }));
+    let second = book.key(second, Grant::Admin);
+    let outcome = book.by(second, "k", adjust());
+    let moved = if matches!(outcome, Outcome::Replay(_)) { 10 } else { 20 };
+    assert_eq!(book.balance(seller), moved, "{names:?}");
+    assert_eq!(found_by_audit(&book), []);
+    outcome
+}
+
+fn found_by_audit(book: &Book) -> Vec<ledger::Broken> {
+    let mut audit = ledger::Audit::new();
+    book.history.iter().for_each(|record| audit.feed(record));
+    audit.report(&ledger::Claims::of(&book.state)).broken
+}
+
+#[test]
+fn an_admins_idempotency_keys_outlive_its_api_key_under_each_spelling_of_its_name() {
+    let alike = [["ops", "Ops"], ["ops", "ops"], ["\u{e9}cole 1", "E\u{301}COLE  1"], ["علي", "علی"]];
+    for names in alike {
+        assert!(matches!(adjusts_again(2, names), Outcome::Replay(_)), "{names:?}");
+    }
+    // To its end a ledger of older rules goes by the exact name.
+    assert!(matches!(adjusts_again(1, ["ops", "ops"]), Outcome::Replay(_)));
+    assert!(matches!(adjusts_again(1, ["ops", "Ops"]), Outcome::New(_)));
+    assert!(matches!(adjusts_again(2, ["ops", "oops"]), Outcome::New(_)));
+}
+
+#[test]
+fn the_longest_folded_names_have_scopes_of_their_own() {
+    // Each of these letters folds to three, of two bytes each.
+    let long = "\u{390}".repeat(ledger::text::NAME_CHARS - 1);
+    assert!(matches!(adjusts_again(2, [&format!("{long}a"), &format!("{long}b")]), Outcome::New(_)));
+    assert!(matches!(adjusts_again(2, [&format!("{long}a"), &format!("{long}A")]), Outcome::Replay(_)));
+    let mut book = Book::new();
+    let (seller, _) = book.seller("shop");
+    let admin = book.key(&long, Grant::Admin);
+    for key in ["k1", "k2"] {
+        let amount = ledger::Change::new(10).unwrap();
+        made(book.by(admin, key, Action::Adjust { seller, amount, reason: ledger::Note::empty() }));
+    }
+}
+
 #[test]
 fn no_balance_passes_the_limit() {
     let mut book = Book::new();

@@ -87,6 +87,29 @@ pub struct ClusterStatus {
     pub applied: u64,
     /// All members, by id.
     pub members: Vec<MemberStatus>,
+    /// How the clock of the member that answers stands.
+    pub clock: ClockHealth,
+}
+
+/// How this member's wall clock stands among those that it hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockHealth {
+    /// It agrees with most of the others.
+    Agrees,
+    /// No other one is heard.
+    Alone,
+    /// One other is heard, and they differ.
+    Differs,
+    /// Most of the others agree on another time.
+    Off {
+        /// How far this one is ahead of them, in milliseconds; behind, where negative.
+        ahead_ms: i64,
+    },
+    /// No other one is heard, and ledger time does not follow this one, which was set.
+    NotFollowed {
+        /// How far this one is ahead of ledger time, in milliseconds; behind, where negative.
+        ahead_ms: i64,
+    },
 }
 
 /// A member's part in votes.
@@ -128,6 +151,8 @@ pub struct Readiness {
     pub lag: u64,
     /// Whether this member votes.
     pub role: Role,
+    /// How this member's clock stands.
+    pub clock: ClockHealth,
     /// Why the member stopped itself, if it did.
     pub failure: Option<String>,
     /// The log's disk has not come back for longer than an election takes.

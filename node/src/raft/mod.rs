@@ -12,7 +12,9 @@ mod submit;
 #[cfg(feature = "simulation")]
 pub mod test_probe;
 
-pub use answers::{ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError};
+pub use answers::{
+    ClockHealth, ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError,
+};
 pub use apply::key_ring::{KeyRing, KnownKey};
 pub use apply::replica::Replica;
 pub use lifecycle::settings::ClusterSettings;

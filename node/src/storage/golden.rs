@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::codec::{decode, encode, seal};
-use super::history::Checkpoint;
+use super::history::{Checkpoint, TimeMark};
 use super::model::{entry, log_id};
 use super::types::{LogEntry, Member, StoredMembership};
 
@@ -56,6 +56,14 @@ fn a_checkpoint() {
         &checkpoint,
         "01010201fb2c01010101000103010203030103613a3103703a310203613a3203703a320303613a3303703a33fbe8030707070707070707070707070707070707070707070707070707070707070707",
     );
+}
+
+#[test]
+fn a_mark_of_time() {
+    let (ledger_ms, wall_ms) = (1_700_000_000_000, 1_700_000_000_001);
+    let mark = TimeMark { ledger_ms, wall_ms, uptime: Some((7, 300)), owed_ms: 5 };
+    check(&mark, "01fd0068e5cf8b010000fd0168e5cf8b0100000107fb2c0105");
+    check(&TimeMark { uptime: None, ..mark }, "01fd0068e5cf8b010000fd0168e5cf8b0100000005");
 }
 
 #[test]

@@ -12,6 +12,7 @@ const ENTRY: u8 = 0x05;
 const CHECKPOINT: u8 = 0x11;
 const PAGE: u8 = 0x12;
 const ACQUAINTANCE: u8 = 0x13;
+const TIME_MARK: u8 = 0x14;
 
 /// Which generation this is, and the first index that it may hold.
 pub fn generation() -> Vec<u8> {
@@ -61,6 +62,11 @@ pub fn acquaintance(node: u64) -> Vec<u8> {
 /// After the last acquaintance.
 pub fn after_acquaintances() -> Vec<u8> {
     vec![ACQUAINTANCE + 1]
+}
+
+/// Where ledger time stood by the member's clocks.
+pub fn time_mark() -> Vec<u8> {
+    vec![TIME_MARK]
 }
 
 /// The number and the part that a key of an entry or a page names.

@@ -20,7 +20,7 @@ pub mod types;
 
 pub use disk::{Batch, Disk, Disks, SledDisks};
 pub use error::StorageError;
-pub use history::{Checkpoint, History};
+pub use history::{Checkpoint, History, TimeMark};
 pub use log::{LOG_BYTES_MIN, LogReader, LogSettings, LogStore, LogWriter};
 pub use open::MemberDisks;
 pub use types::{Decided, Decisions, LogId, Member, Payload, StoredMembership, TypeConfig, Vote};

@@ -1,6 +1,6 @@
 //! Who may do what, and what the others see of it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::kit::{ADMIN, Node, text};
 
@@ -32,6 +32,28 @@ fn a_seller_sees_only_its_own() {
     }
     assert_eq!(node.get(&key, "/v1/cluster").status, 200);
     assert_eq!(node.get(&key, "/v1/cluster").json()["key_window_seconds"], 86_400);
+}
+
+#[test]
+fn an_admins_retry_is_a_replay_under_a_key_that_was_made_again_with_another_spelling_of_its_name() {
+    let node = Node::start();
+    let (seller, _) = node.seller("one");
+    let made = |name: &str| node.post(ADMIN, "/v1/keys", "", &json!({ "role": "admin", "name": name })).json();
+    let adjust = |key: &Value| {
+        let body = json!({ "amount": 500, "reason": "correction" });
+        node.post(key.as_str().unwrap(), &format!("/v1/sellers/{seller}/adjustments"), "k1", &body)
+    };
+    let first = made("ops");
+    let adjusted = adjust(&first["key"]);
+    assert_eq!((adjusted.status, adjusted.replayed()), (201, false));
+    let bearer = format!("Bearer {ADMIN}");
+    let revoked = node.call("DELETE", &format!("/v1/keys/{}", text(&first, "id")), &[("authorization", &bearer)], "");
+    assert_eq!(revoked.status, 204);
+    let again = adjust(&made("Ops")["key"]);
+    assert_eq!((again.status, again.replayed(), &again.body), (201, true, &adjusted.body));
+    assert_eq!(node.get(ADMIN, &format!("/v1/sellers/{seller}")).json()["balance"], "500");
+    let audit = node.get(ADMIN, "/v1/audit").json();
+    assert_eq!((&audit["consistent"], &audit["adjustments"]), (&json!(true), &json!("500")));
 }
 
 #[test]

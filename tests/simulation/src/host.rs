@@ -10,7 +10,7 @@ use std::time::Duration;
 use etebar_node::http::{self, App, Limits, secret};
 use etebar_node::raft::{Change, Cluster, ClusterSettings, Identity, PeerSecurity};
 use etebar_node::runtime::net::TcpListener;
-use etebar_node::runtime::{Chance, Clock, spawn};
+use etebar_node::runtime::{Chance, Clock, Uptime, spawn};
 use etebar_node::storage::model::{Dice, ModelDisks};
 use etebar_node::storage::{Disks, Member, MemberDisks, StorageError};
 use ledger::{Genesis, Name, RULES_VERSION};
@@ -78,6 +78,8 @@ pub struct Host {
     pub clock_off_ms: Arc<AtomicI64>,
     /// How much further that gets in a tenth of a second.
     pub clock_drift_ms: Arc<AtomicI64>,
+    /// How often its power was cut: each time its machine boots anew. A killed process leaves the machine up.
+    pub boots: Arc<AtomicU64>,
     /// How often its disks were wiped.
     pub wipes: Arc<AtomicU64>,
     life: Arc<Mutex<Life>>,
@@ -89,13 +91,14 @@ pub struct Host {
 impl Host {
     /// A new host with empty disks.
     pub fn new(node: u64, plan: &Plan, book: &Book) -> Self {
-        let off = Dice::new(plan.seed, 300 + node).between(0, plan.skew_ms) as i64;
+        let off = Dice::new(plan.seed, 300 + node).between(0, plan.skew_ms) as i64 - plan.late_ms as i64;
         let host = Self {
             node,
             log: ModelDisks::new(Dice::new(plan.seed, 100 + node)),
             history: ModelDisks::new(Dice::new(plan.seed, 200 + node)),
             clock_off_ms: Arc::new(AtomicI64::new(off)),
             clock_drift_ms: Arc::default(),
+            boots: Arc::default(),
             wipes: Arc::default(),
             life: Arc::default(),
             ordered: Arc::default(),
@@ -153,7 +156,9 @@ impl Host {
         self.life().orders.clear();
         let (book, off) = (self.book.clone(), self.clock_off_ms.clone());
         let now = move || (BEGINNING_MS + book.now_ms()).saturating_add_signed(off.load(Ordering::Relaxed));
-        let clock = Clock::from_fn(now);
+        let (since, boots) = (self.book.clone(), self.boots.clone());
+        let uptime = move || Some(Uptime { boot: boots.load(Ordering::Relaxed).into(), ms: since.now_ms() });
+        let clock = Clock::from_fn(now).with_uptime(uptime);
         let started = match self.open_disks(boot).await {
             Ok(disks) => Cluster::start(self.settings(), disks, clock).await,
             Err(error) => Err(error.into()),

@@ -42,6 +42,7 @@ pub fn run(seed: u64, seconds: u64) -> Ended {
         invalid = Some("the shops did not open".to_owned());
     } else {
         let length = Duration::from_secs(seconds);
+        world.end_lateness();
         world.safety(length * 7 / 10);
         mended_ms = world.liveness(length * 3 / 10);
         world.agree();
@@ -105,6 +106,31 @@ impl World<'_> {
             }
         }
         false
+    }
+
+    /// Where all clocks were late so far they are set right, and all members start again: ledger time must not make up for it
+    /// at once, whether machines were booted or processes alone were started.
+    fn end_lateness(&mut self) {
+        if self.plan.late_ms == 0 {
+            return;
+        }
+        let nodes: Vec<u64> = (1..=self.plan.hosts()).collect();
+        self.tell(format!("all clocks, which were {} ms late, are set right", self.plan.late_ms));
+        nodes.iter().for_each(|node| self.host(*node).set_clock(0, 0));
+        let (run_ms, down_ms) = (self.dice.between(1_500, 2_500), self.dice.between(50, 500));
+        let is_reboot = self.dice.once_in(2);
+        self.step_for(Duration::from_millis(run_ms));
+        for node in nodes {
+            if is_reboot {
+                self.crash(node);
+            } else if self.is_up(node) {
+                self.tell(format!("member {node} is killed"));
+                self.power_off(node);
+            }
+        }
+        self.step_for(Duration::from_millis(down_ms));
+        (1..=self.plan.hosts()).for_each(|node| self.boot(node));
+        self.step_for(Duration::from_millis(1_500));
     }
 
     /// Any faults of the kinds that the seed drew.

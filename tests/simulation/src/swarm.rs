@@ -8,6 +8,12 @@ use crate::faults::Kind;
 /// A day: the window that is used in production.
 const DAY_MS: u64 = 86_400_000;
 
+/// See [`Plan::late_ms`]. Of dice of its own, so that all else that a seed draws stays as it is.
+fn late_ms(seed: u64) -> u64 {
+    let mut dice = Dice::new(seed, 9);
+    if dice.once_in(4) { [20_000, DAY_MS / 12, 2 * DAY_MS][dice.below(3) as usize] } else { 0 }
+}
+
 /// See the head of this file.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -37,6 +43,8 @@ pub struct Plan {
     pub skew_ms: u64,
     /// Furthest that a clock is set ahead or back.
     pub jump_ms: u64,
+    /// All clocks are late by so much at the beginning, and set right before there is any fault: ledger time is late then.
+    pub late_ms: u64,
     /// Several clocks may be wrong at the same time, which is more than is promised to do no harm to keys.
     pub many_wrong_clocks: bool,
     /// The kinds of faults.
@@ -76,6 +84,7 @@ impl Plan {
             latency_ms: dice.between(1, 12),
             skew_ms: dice.between(0, 2_000),
             jump_ms: [1_000, 20_000, 2 * DAY_MS, 2 * DAY_MS][dice.below(4) as usize],
+            late_ms: late_ms(seed),
             many_wrong_clocks: dice.once_in(6),
             kinds,
             calm_ms: dice.between(300, 1_200),

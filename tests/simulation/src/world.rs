@@ -297,6 +297,7 @@ impl World<'_> {
         self.tell(format!("member {node} loses power"));
         self.power_off(node);
         let host = self.host(node);
+        host.boots.fetch_add(1, Ordering::Relaxed);
         host.disks().into_iter().for_each(|disks| disks.cut(&mut self.dice));
         self.excused.remove(&node);
         host.heal_disks();

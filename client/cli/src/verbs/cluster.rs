@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use etebar::api::ClusterStatus;
+use etebar::api::{ClockHealth, ClusterStatus};
 
 use super::super::books::members::{self, MemberDigest};
 use super::super::output::{or_dash, table, yes_or_no};
@@ -34,11 +34,21 @@ fn shown(cluster: &ClusterStatus) -> String {
     let leader = or_dash(cluster.leader);
     let members = table(&[">id", "api", "role", "healthy", ">applied", ">lag"], &rows);
     format!(
-        "leader {leader}, term {}, applied {}, version {}\n{members}",
+        "leader {leader}, term {}, applied {}, version {}{}\n{members}",
         cluster.term,
         cluster.applied,
-        Cell::from(cluster.version.as_str())
+        Cell::from(cluster.version.as_str()),
+        clock(cluster.clock)
     )
+}
+
+fn clock(health: Option<ClockHealth>) -> &'static str {
+    match health {
+        None | Some(ClockHealth::Agrees | ClockHealth::Alone) => "",
+        Some(ClockHealth::Differs) => "; this node's clock and the only other one that it hears differ",
+        Some(ClockHealth::Off) => "; this node's clock is off, and it does not lead",
+        Some(ClockHealth::NotFollowed) => "; this node's clock was set, and ledger time does not follow it",
+    }
 }
 
 /// What `digest --json` prints.

@@ -151,6 +151,7 @@ impl Lookout {
                 lag: own.zip(furthest).map(|(own, furthest)| furthest - own),
                 applied_per_second: own.and_then(|applied| self.rate(member.id, applied, round.at)),
                 digest: digests.remove(&member.id),
+                clock: round.statuses.get(&member.id).and_then(|status| status.clock),
             });
         }
         if cluster.is_none() {

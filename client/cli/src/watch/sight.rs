@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use etebar::api::Timestamp;
+use etebar::api::{ClockHealth, Timestamp};
 
 use super::super::output::{count, or_dash, table};
 use crate::output::paint::Cell;
@@ -42,6 +42,8 @@ pub(crate) struct Seen {
     pub(crate) lag: Option<u64>,
     pub(crate) applied_per_second: Option<f64>,
     pub(crate) digest: Option<String>,
+    /// How its clock stands, by its own word.
+    pub(crate) clock: Option<ClockHealth>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -70,7 +72,29 @@ impl Seen {
             lag: None,
             applied_per_second: None,
             digest: None,
+            clock: None,
         }
+    }
+
+    /// What is amiss with its clock, in two words.
+    fn clock_word(&self) -> Option<&'static str> {
+        match self.clock? {
+            ClockHealth::Agrees | ClockHealth::Alone => None,
+            ClockHealth::Differs => Some("clock differs"),
+            ClockHealth::Off => Some("clock is off"),
+            ClockHealth::NotFollowed => Some("clock was set"),
+        }
+    }
+
+    /// The same in a line for the screen.
+    fn clock_note(&self) -> Option<String> {
+        let why = match self.clock? {
+            ClockHealth::Agrees | ClockHealth::Alone => return None,
+            ClockHealth::Differs => "it hears one other, and no third tells which is wrong",
+            ClockHealth::Off => "most of the others agree on another time, so it does not lead",
+            ClockHealth::NotFollowed => "no other one confirms it, so ledger time does not follow it",
+        };
+        Some(format!("node {}: {}: {why}", or_dash(self.id), Cell::waiting(self.clock_word()?)))
     }
 
     fn row(&self) -> Vec<Cell> {
@@ -141,6 +165,7 @@ impl Sight {
         lines.push(String::new());
         lines.extend(table(&head, &rows).lines().map(str::to_owned));
         lines.push(String::new());
+        lines.extend(self.members.iter().filter_map(Seen::clock_note));
         lines.push(format!("{}, every {interval:?}; q quits", self.at));
         lines
     }
@@ -149,7 +174,8 @@ impl Sight {
     pub(crate) fn line(&self) -> String {
         let members = self.members.iter().map(|member| {
             let name = member.id.map_or_else(|| Cell::from(member.api.as_str()).to_string(), |id| id.to_string());
-            format!("{name} {} {}", member.role.unwrap_or("-"), member.state.cell())
+            let clock = member.clock_word().map(|word| format!(" ({})", Cell::waiting(word))).unwrap_or_default();
+            format!("{name} {} {}{clock}", member.role.unwrap_or("-"), member.state.cell())
         });
         format!("{}  {}; {}; {}", self.at, self.summary(), self.agreement(), members.collect::<Vec<_>>().join(", "))
     }

@@ -24,7 +24,9 @@ fn cluster(second_digest: &'static str, silent: &Arc<AtomicBool>) -> Fake {
             let body = if asked.line.contains("/digest") {
                 json!({"node": id, "applied": 9, "digest": digest})
             } else {
-                json!({"leader": 1, "term": 4, "applied": 12_345, "version": "0", "members": *members.lock().unwrap()})
+                let clock = if id == 2 { "differs" } else { "agrees" };
+                let members = members.lock().unwrap().clone();
+                json!({"leader": 1, "term": 4, "applied": 12_345, "version": "0", "members": members, "clock": clock})
             };
             Reaction::Answer(200, lines.clone(), body.to_string())
         })
@@ -51,6 +53,8 @@ fn a_look_has_every_member_that_the_cluster_names_also_those_that_do_not_answer(
     for sight in &sights {
         assert_eq!(states(sight), ["healthy", "healthy", "down"]);
         assert_eq!((&sight["leader"], &sight["term"], &sight["applied"]), (&json!(1), &json!(4), &json!(12_345)));
+        let clocks: Vec<&Value> = sight["members"].as_array().unwrap().iter().map(|member| &member["clock"]).collect();
+        assert_eq!(clocks, [&json!("agrees"), &json!("differs"), &Value::Null]);
         assert_eq!((&sight["position"], &sight["agree"]), (&json!(12_345), &json!(true)));
         assert_eq!(
             (&sight["members"][0]["role"], &sight["members"][1]["role"]),
@@ -60,6 +64,7 @@ fn a_look_has_every_member_that_the_cluster_names_also_those_that_do_not_answer(
     let people = out(&etebar(&fake.url, &["watch", "--count", "1", "--interval", "10s"]));
     assert_eq!(people.lines().count(), 1, "{people}");
     assert!(people.contains("leader 1, term 4, applied 12,345"), "{people}");
+    assert!(people.contains("2 follower healthy (clock differs)"), "{people}");
 }
 
 #[test]
@@ -117,6 +122,7 @@ fn the_table_follows_what_members_do_and_fits_the_terminal() {
     let screen = terminal.wait_until("two agreeing members", |screen| {
         shown(screen, 2).as_deref() == Some("healthy") && screen.contains("2 digests agree at 12,345")
     });
+    assert!(screen.contains("node 2: clock differs"), "{screen}");
     assert!(screen.contains("d1d1d1d1"), "80 columns hold all: {screen}");
     assert_eq!(shown(&screen, 3).as_deref(), Some("down"));
     silent.store(true, Ordering::SeqCst);

@@ -5,6 +5,7 @@ use alloc::format;
 
 use super::promise::{Findings, Place, Promise};
 use crate::command::{Action, Grant, SellerStatus};
+use crate::folded_name::FoldedName;
 use crate::ids::{KeyNumber, RecordNumber, SYSTEM_ACTOR};
 use crate::record::{Event, Record};
 use crate::text::Name;
@@ -12,6 +13,7 @@ use crate::text::Name;
 /// See the head of this file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Actors {
+    rules: u32,
     keys: BTreeMap<KeyNumber, Key>,
     suspended: BTreeSet<RecordNumber>,
 }
@@ -19,6 +21,8 @@ pub(super) struct Actors {
 #[derive(Debug, Clone)]
 struct Key {
     name: Name,
+    /// What is compared of the name.
+    folded: FoldedName,
     grant: Grant,
     revoked: bool,
 }
@@ -96,14 +100,13 @@ impl Actors {
     /// Takes in what the record changes of keys and sellers.
     pub(super) fn learn(&mut self, record: &Record) {
         match &record.event {
-            Event::Genesis(_) => {
+            Event::Genesis(genesis) => {
+                self.rules = genesis.rules;
                 if let Ok(name) = Name::new("admin") {
-                    self.keys.insert(record.number, Key { name, grant: Grant::Admin, revoked: false });
+                    self.add(record.number, &name, Grant::Admin);
                 }
             }
-            Event::KeyCreated { name, grant, .. } => {
-                self.keys.insert(record.number, Key { name: name.clone(), grant: *grant, revoked: false });
-            }
+            Event::KeyCreated { name, grant, .. } => self.add(record.number, name, *grant),
             Event::KeyRevoked { key } => {
                 if let Some(key) = self.keys.get_mut(key) {
                     key.revoked = true;
@@ -127,6 +130,11 @@ impl Actors {
         }
     }
 
+    fn add(&mut self, number: KeyNumber, name: &Name, grant: Grant) {
+        let folded = FoldedName::under(self.rules, name);
+        self.keys.insert(number, Key { name: name.clone(), folded, grant, revoked: false });
+    }
+
     /// The name under which an actor stands in the journal.
     pub(super) fn name(&self, actor: KeyNumber) -> &str {
         if actor == SYSTEM_ACTOR {
@@ -136,8 +144,8 @@ impl Actors {
     }
 
     /// Whose idempotency keys this actor's are; `None` for the cluster itself.
-    pub(super) fn scope(&self, actor: KeyNumber) -> Option<(Grant, &Name)> {
-        self.keys.get(&actor).map(|key| (key.grant, &key.name))
+    pub(super) fn scope(&self, actor: KeyNumber) -> Option<(Grant, &FoldedName)> {
+        self.keys.get(&actor).map(|key| (key.grant, &key.folded))
     }
 }
 

@@ -4,13 +4,12 @@ use alloc::collections::btree_map;
 use core::ops::Bound;
 
 use super::{ApiKey, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, Seller, State, Totals, page_of};
-use crate::RULES_FOLDED_NAMES;
 use crate::command::{Command, Genesis, Grant, Incarnation, NodeNumber, Verdict};
 use crate::digest::Digest;
 use crate::entry::Entry;
 use crate::folded_name::FoldedName;
 use crate::ids::{IdSpace, KeyHash, KeyNumber, RecordNumber, SYSTEM_ACTOR, Time};
-use crate::key_table::KeyShares;
+use crate::key_table::{KeyDigest, KeyShares};
 use crate::phone::Phone;
 use crate::record::Record;
 use crate::text::IdempotencyKey;
@@ -105,10 +104,7 @@ impl State {
 
     /// What is compared of a name under the rules of this ledger.
     pub(super) fn folded(&self, name: &crate::text::Name) -> FoldedName {
-        match &self.genesis {
-            Some(genesis) if genesis.rules >= RULES_FOLDED_NAMES => FoldedName::of(name),
-            Some(_) | None => FoldedName::exact(name),
-        }
+        self.genesis.as_ref().map_or_else(|| FoldedName::exact(name), |genesis| FoldedName::under(genesis.rules, name))
     }
 
     pub(crate) fn active_admin_keys(&self) -> u64 {
@@ -163,8 +159,7 @@ impl State {
     /// The record of the decision that a seller's key stands for, within the window as of the last record.
     pub fn seller_decision(&self, seller: RecordNumber, key: &IdempotencyKey, now: Time) -> Option<RecordNumber> {
         let cluster = self.genesis.as_ref()?.cluster;
-        let nameless = crate::text::Name::new("-").ok()?;
-        let digest = crate::key_table::KeyDigest::of(cluster, Grant::Seller(seller), &nameless, key);
+        let digest = KeyDigest::of_seller(cluster, seller, key);
         self.keys.find(digest, self.time_at(now))
     }
 

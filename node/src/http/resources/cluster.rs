@@ -10,7 +10,7 @@ use crate::http::request::auth::Caller;
 use crate::http::request::call::Head;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
-use crate::raft::{Consistency, MemberStatus, Role};
+use crate::raft::{ClockHealth, Consistency, MemberStatus, Role};
 
 /// `GET /v1/cluster`
 pub async fn show(State(app): State<App>, head: Head) -> Answer {
@@ -26,8 +26,19 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
         applied: status.applied,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         key_window_seconds: key_window_ms.map(|window| window / 1_000),
+        clock: Some(clock(status.clock)),
     };
     reply::json(status.applied, &shown)
+}
+
+fn clock(health: ClockHealth) -> api::ClockHealth {
+    match health {
+        ClockHealth::Agrees => api::ClockHealth::Agrees,
+        ClockHealth::Alone => api::ClockHealth::Alone,
+        ClockHealth::Differs => api::ClockHealth::Differs,
+        ClockHealth::Off { .. } => api::ClockHealth::Off,
+        ClockHealth::NotFollowed { .. } => api::ClockHealth::NotFollowed,
+    }
 }
 
 fn member(member: &MemberStatus, scheme: &str) -> api::Member {

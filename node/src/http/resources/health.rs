@@ -5,22 +5,29 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 
 use crate::http::app::App;
-use crate::raft::Role;
+use crate::raft::{ClockHealth, Role};
 
 /// Positions behind the furthest member up to which a node counts as ready.
 /// Source: about a second's worth of entries at full load.
 const LAG_MAX: u64 = 1_000;
 
-/// One check: its name, and what is wrong where something is.
+/// One check: its name, what is wrong where something is, and what the operator should know though the check passes.
 struct Check {
     name: &'static str,
     fault: Option<String>,
+    note: Option<String>,
+}
+
+impl Check {
+    fn new(name: &'static str, fault: Option<String>) -> Self {
+        Self { name, fault, note: None }
+    }
 }
 
 /// `GET /livez`: nothing here depends on other nodes.
 pub async fn live(State(app): State<App>) -> Response<Body> {
     let readiness = app.cluster.readiness();
-    report(&[Check { name: "node", fault: readiness.failure }])
+    report(&[Check::new("node", readiness.failure)])
 }
 
 /// `GET /readyz`
@@ -37,19 +44,42 @@ pub async fn ready(State(app): State<App>) -> Response<Body> {
         (false, false) => None,
     };
     report(&[
-        Check { name: "data", fault: readiness.failure },
-        Check { name: "recovered", fault: fault(!readiness.recovered, "what was committed is not applied yet") },
-        Check { name: "leader", fault: fault(readiness.leader.is_none(), "no leader is known") },
-        Check { name: "lag", fault: (readiness.lag > LAG_MAX).then(|| format!("{} positions behind", readiness.lag)) },
-        Check { name: "voter", fault: voter },
-        Check { name: "disk", fault: disk.map(str::to_owned) },
+        Check::new("data", readiness.failure),
+        Check::new("recovered", fault(!readiness.recovered, "what was committed is not applied yet")),
+        Check::new("leader", fault(readiness.leader.is_none(), "no leader is known")),
+        Check::new("lag", (readiness.lag > LAG_MAX).then(|| format!("{} positions behind", readiness.lag))),
+        Check::new("voter", voter),
+        Check::new("disk", disk.map(str::to_owned)),
+        Check { note: clock_note(readiness.clock), ..Check::new("clock", None) },
     ])
 }
 
+/// What is amiss with this node's clock. It serves all the same: ledger time follows no clock that may be wrong.
+fn clock_note(clock: ClockHealth) -> Option<String> {
+    match clock {
+        ClockHealth::Agrees | ClockHealth::Alone => None,
+        ClockHealth::Differs => {
+            Some("it and the only other clock that is heard differ, and no third tells which is wrong".to_owned())
+        }
+        ClockHealth::Off { ahead_ms } => {
+            Some(format!("it is {} most of the others: this node does not lead", far(ahead_ms)))
+        }
+        ClockHealth::NotFollowed { ahead_ms } => {
+            Some(format!("it is {} ledger time, which does not follow it: no other clock confirms it", far(ahead_ms)))
+        }
+    }
+}
+
+fn far(ahead_ms: i64) -> String {
+    let way = if ahead_ms < 0 { "behind" } else { "ahead of" };
+    format!("{} ms {way}", ahead_ms.unsigned_abs())
+}
+
 fn report(checks: &[Check]) -> Response<Body> {
-    let lines = checks.iter().map(|check| match &check.fault {
-        None => format!("ok {}\n", check.name),
-        Some(fault) => format!("failed {}: {}\n", check.name, fault.replace('\n', " ")),
+    let lines = checks.iter().map(|check| match (&check.fault, &check.note) {
+        (None, None) => format!("ok {}\n", check.name),
+        (None, Some(note)) => format!("ok {}: {note}\n", check.name),
+        (Some(fault), _) => format!("failed {}: {}\n", check.name, fault.replace('\n', " ")),
     });
     let text: String = lines.collect();
     let mut response = Response::new(Body::from(text));

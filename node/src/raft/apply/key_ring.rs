@@ -89,14 +89,16 @@ impl KeyRing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::{RecordNumber, Time};
+    use ledger::{FoldedName, RecordNumber, Time};
 
     fn key(number: KeyNumber, revoked_by: Option<RecordNumber>) -> ApiKey {
         let mut hash = [0; 32];
         hash[..8].copy_from_slice(&number.to_be_bytes());
+        let name = Name::new(&format!("key {number}")).unwrap();
         ApiKey {
             number,
-            name: Name::new(&format!("key {number}")).unwrap(),
+            folded: FoldedName::of(&name),
+            name,
             grant: Grant::Admin,
             hash: KeyHash(hash),
             created_at: Time(0),

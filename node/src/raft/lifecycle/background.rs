@@ -23,7 +23,7 @@ use crate::raft::peers::membership::{end_change, is_change_open};
 use crate::raft::peers::network::PeerLinks;
 use crate::raft::submit::submitter::submit;
 use crate::runtime;
-use crate::storage::{StorageError, TypeConfig};
+use crate::storage::{StorageError, TimeMark, TypeConfig};
 
 /// Pause between two rounds of status, of a leader's duties, and of looks at the log's size.
 const ROUND: Duration = Duration::from_millis(200);
@@ -104,7 +104,7 @@ async fn tell(member: Arc<Member>, links: PeerLinks) {
             return;
         }
         member.hear(&said);
-        member.neighbours.hear_clock(said.node, said.clock_ms, asked);
+        member.neighbours.hear_clock(&said, asked);
     }
 }
 
@@ -151,6 +151,7 @@ fn due(member: &Member) -> Vec<Action> {
 
 async fn keep_history(member: Arc<Member>) {
     let mut ticks = every(CHECKPOINT);
+    let mut kept = None;
     loop {
         ticks.tick().await;
         if is_over(&member) {
@@ -159,7 +160,23 @@ async fn keep_history(member: Arc<Member>) {
         if let Err(error) = member.checkpoints.write().await {
             member.shared.health.fail(format!("a checkpoint could not be written: {error}"));
         }
+        if let Err(error) = keep_time(&member, &mut kept).await {
+            member.shared.health.fail(format!("the mark of ledger time could not be written: {error}"));
+        }
     }
+}
+
+/// Keeps what carries ledger time over a stop, where what was kept last would not carry it any more.
+async fn keep_time(member: &Arc<Member>, kept: &mut Option<TimeMark>) -> Result<(), StorageError> {
+    // A member that failed keeps its disk as it was.
+    if member.shared.health.failure().borrow().is_some() {
+        return Ok(());
+    }
+    let Some(mark) = member.stamps.mark_beyond(kept.as_ref()) else { return Ok(()) };
+    let history = member.history.clone();
+    runtime::on_disk(async move { history.keep_time_mark(&mark).await }).await.map_err(unfinished)??;
+    *kept = Some(mark);
+    Ok(())
 }
 
 /// Purges by bytes: openraft counts entries, which may be of any size.
@@ -235,7 +252,7 @@ async fn watch_clock(member: Arc<Member>) {
     loop {
         ticks.tick().await;
         let clocks = member.neighbours.clocks(member.clock.now_ms());
-        let state = member.stamps.judge(clocks, member.raft.voter_ids().count());
+        let state = member.stamps.judge(clocks, member.neighbours.starts(), member.raft.voter_ids().count());
         notice(state, member.leader.is_me(), &told);
         let verdict = clocks.verdict;
         match verdict {
@@ -248,7 +265,7 @@ async fn watch_clock(member: Arc<Member>) {
                     hand_over(&member).await;
                 }
             }
-            ClockVerdict::Alone | ClockVerdict::Near | ClockVerdict::Apart { .. } | ClockVerdict::Good => {
+            ClockVerdict::Alone | ClockVerdict::Near | ClockVerdict::Apart | ClockVerdict::Good => {
                 if matches!(was, ClockVerdict::Off(_)) {
                     tracing::info!("clock is right again: this member may lead");
                 }

@@ -95,7 +95,7 @@ impl Member {
             applied,
             digest,
             failure: self.ailment(),
-            ledger_time: self.stamps.told(),
+            ledger_time: Some(self.stamps.tell()),
             members: self.members_told(),
         }
     }

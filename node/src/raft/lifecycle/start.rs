@@ -52,7 +52,7 @@ pub(crate) async fn start(
     let Opened { log, writer, history, state } = opened.map_err(damaged)??;
     let me = settings.identity;
     let acquaintances = Acquaintances::kept_in(history.clone())?;
-    let checkpoint = history.checkpoint();
+    let (checkpoint, time_mark) = (history.checkpoint(), history.time_mark()?);
     let shared = Arc::new(Shared::new(state, checkpoint.applied, checkpoint.membership, acquaintances.clone()));
     run_writer(writer, shared.clone())?;
     let checkpoints = Checkpointer::new(shared.clone(), history.clone(), log.clone());
@@ -65,7 +65,8 @@ pub(crate) async fn start(
         .await
         .map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
 
-    let stamps = Arc::new(Stamps::new(clock.clone(), settings.genesis.key_window_ms, settings.trust_clock));
+    let window_ms = settings.genesis.key_window_ms;
+    let stamps = Arc::new(Stamps::new(clock.clone(), window_ms, settings.trust_clock, time_mark));
     let (reads, waiting_reads) = ReadGates::new();
     let neighbours = Arc::new(Neighbours::default());
     let leader = LeaderView {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::link::message::Heartbeat;
+use crate::raft::apply::clocks::line::NOBODY;
 use crate::raft::apply::clocks::verdict::ClocksHeard;
 use crate::raft::apply::replica::Shared;
 
@@ -29,6 +30,8 @@ struct Neighbour {
     failure: Option<String>,
     /// Its clock, in milliseconds since the Unix epoch, and when it was read.
     clock: Option<(u64, Instant)>,
+    /// Where it carried ledger time to, where it knows of no leader, and when it said so.
+    start: Option<(u64, Instant)>,
     differs: bool,
 }
 
@@ -65,6 +68,7 @@ impl Neighbours {
             incarnation: said.incarnation,
             failure: None,
             clock: None,
+            start: None,
             differs: false,
         });
         if differs && !neighbour.differs {
@@ -78,13 +82,16 @@ impl Neighbours {
         neighbour.differs |= differs;
     }
 
-    /// Takes in a member's clock, asked at `asked` and answered now.
-    pub fn hear_clock(&self, node: u64, theirs_ms: u64, asked: Instant) {
+    /// Takes in a member's clocks, asked at `asked` and answered now.
+    pub fn hear_clock(&self, said: &Heartbeat, asked: Instant) {
         if asked.elapsed() > CLOCK_ROUND_TRIP {
             return;
         }
-        if let Some(neighbour) = self.lock().get_mut(&node) {
-            neighbour.clock = Some((theirs_ms, Instant::now()));
+        if let Some(neighbour) = self.lock().get_mut(&said.node) {
+            let now = Instant::now();
+            neighbour.clock = Some((said.clock_ms, now));
+            let start = said.ledger_time.filter(|time| time.term == NOBODY);
+            neighbour.start = start.map(|time| (time.ms, now));
         }
     }
 
@@ -123,5 +130,15 @@ impl Neighbours {
         };
         let others: Vec<i64> = self.lock().values().filter_map(|neighbour| neighbour.clock.and_then(off)).collect();
         ClocksHeard::of(&others)
+    }
+
+    /// Where the others that know of no leader carried ledger time to, in milliseconds as of now.
+    pub fn starts(&self) -> Vec<u64> {
+        let carried = |(theirs_ms, read): (u64, Instant)| {
+            let passed = read.elapsed();
+            let now_ms = theirs_ms.saturating_add(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
+            (passed < CLOCK_WITHIN).then_some(now_ms)
+        };
+        self.lock().values().filter_map(|neighbour| neighbour.start.and_then(carried)).collect()
     }
 }

@@ -166,7 +166,8 @@ impl Cluster {
         };
         let term = member.raft.metrics().borrow_watched().current_term;
         let members = member.members().into_iter().map(describe).collect();
-        ClusterStatus { node: member.me.node, leader: member.leader.alive(), term, applied, members }
+        let clock = member.stamps.judged().health();
+        ClusterStatus { node: member.me.node, leader: member.leader.alive(), term, applied, members, clock }
     }
 
     /// The position that the state here reflects. Cheaper than [`Self::status`].
@@ -221,6 +222,7 @@ impl Cluster {
             leader: member.leader.alive(),
             lag: member.neighbours.furthest().saturating_sub(applied),
             role: if is_voter { Role::Voter } else { Role::Learner },
+            clock: member.stamps.judged().health(),
             failure: member.shared.health.failure().borrow().clone(),
             disk_stalled: member.shared.health.is_disk_stalled(),
         }

@@ -11,6 +11,7 @@ mod install;
 mod met;
 mod page;
 mod tail;
+mod time_mark;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use self::cache::PageCache;
 use self::tail::Tail;
+pub use self::time_mark::TimeMark;
 use super::codec;
 use super::disk::{Batch, Disk};
 use super::error::StorageError;

@@ -7,7 +7,7 @@ use crate::raft::peers::link::told::Told;
 /// Tells of what is wrong with the clocks of a node that leads, or does not.
 pub fn notice(state: ClockState, leads: bool, told: &Told) {
     match state.clocks.verdict {
-        ClockVerdict::Apart { .. } if told.is_due("apart") => tracing::warn!(
+        ClockVerdict::Apart if told.is_due("apart") => tracing::warn!(
             "this node's clock and the only other one that is heard differ, and no third tells which is wrong: ledger time \
              goes on with the monotonic clock; set the wrong one right, or bring a third node back"
         ),
@@ -17,11 +17,7 @@ pub fn notice(state: ClockState, leads: bool, told: &Told) {
              restart this node with --trust-clock to say so"
         ),
         // A clock that is off the median is told of by whoever keeps it from leading.
-        ClockVerdict::Apart { .. }
-        | ClockVerdict::Alone
-        | ClockVerdict::Near
-        | ClockVerdict::Good
-        | ClockVerdict::Off(_) => {}
+        ClockVerdict::Apart | ClockVerdict::Alone | ClockVerdict::Near | ClockVerdict::Good | ClockVerdict::Off(_) => {}
     }
     let far_ms = if leads && state.is_followed { state.ahead_ms } else { 0 };
     if far_ms > CLOCK_OFF_MS && told.is_due("late") {

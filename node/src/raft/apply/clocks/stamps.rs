@@ -1,23 +1,26 @@
 //! The stamps that ledger time is made of: where it starts, and which clock it follows.
 //!
-//! Ledger time starts where the clocks of a quorum say, once for each time that all nodes were down; from then on it goes on
-//! with the monotonic clock, from leader to leader, and a wall clock only bends it (see [`super::line`]). So one clock that is
-//! wrong forgets no idempotency key early: with three heard it is outvoted, of two that differ the slower one counts at a start
-//! and none later, and a single one that jumps is not followed until the operator confirms it.
+//! Ledger time starts, once for each time that all nodes were down, where most of a quorum carried it to over the stop (see
+//! [`super::carried`]); from then on it goes on with the monotonic clock, from leader to leader, and a wall clock only bends it
+//! (see [`super::line`]). So one clock that is wrong forgets no idempotency key early: of three it is outvoted, of two that
+//! differ the slower one counts at a start and none later, and a single one moves ledger time by no more than the bend until
+//! the operator confirms it.
+//!
+//! A leader goes on exactly where the last one told it to be, without making up for the way of that word: ledger time is late
+//! by that for a moment and never early, however short the key window is and however often the leader changes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use ledger::Time;
 use tokio::time::Instant;
 
-use super::line::{LedgerTime, Line};
-use super::verdict::{ClockVerdict, ClocksHeard};
+use super::carried::{self, Carried};
+use super::line::{LedgerTime, Line, NOBODY};
+use super::verdict::{CLOCK_OFF_MS, ClockVerdict, ClocksHeard};
+use crate::raft::answers::ClockHealth;
 use crate::runtime::Clock;
+use crate::storage::TimeMark;
 
-/// What a new leader may gain at once where the clocks agree. Source: the line comes from its peers, which told it a round of
-/// status ago.
-const HANDED_ON: Duration = Duration::from_millis(250);
 /// The part of the key window by which a single clock may jump and still be followed.
 const WINDOW_PART: u64 = 10;
 
@@ -27,6 +30,7 @@ pub struct Stamps {
     clock: Clock,
     /// A single clock further than this from the line is not followed, in milliseconds.
     jump_ms: u64,
+    carried: Carried,
     inner: Mutex<Inner>,
 }
 
@@ -37,9 +41,23 @@ struct Inner {
     /// The last term in which this node stamped.
     led_in: Option<u64>,
     clocks: ClocksHeard,
-    /// Whether so many clocks are heard that no more are worth waiting for.
-    is_enough: bool,
+    /// What was last found of this node's clock.
+    judged: ClockState,
+    start: Start,
+    /// How far a start left ledger time behind this node's clock, in milliseconds: time may have passed meanwhile, so a clock
+    /// that is alone is followed over that distance, by the bend.
+    owed_ms: u64,
     word: Word,
+}
+
+/// Where ledger time is to start, where this node has to say so.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    /// Where the members heard carried it to, once any was heard. Goes on with the monotonic clock: what the clocks showed
+    /// counts as of the moment in which they were compared, whatever is set after that.
+    agreed: Option<Line>,
+    /// Whether so many are heard that no more are worth waiting for.
+    is_enough: bool,
 }
 
 /// The operator's word for this node's clock, as it was at the start: it says nothing of a clock that was set since.
@@ -64,37 +82,65 @@ pub struct ClockState {
     pub ahead_ms: i64,
 }
 
+impl ClockState {
+    /// The same for those who ask how this node is.
+    pub fn health(self) -> ClockHealth {
+        match self.clocks.verdict {
+            ClockVerdict::Good | ClockVerdict::Near => ClockHealth::Agrees,
+            ClockVerdict::Apart => ClockHealth::Differs,
+            ClockVerdict::Off(ahead_ms) => ClockHealth::Off { ahead_ms },
+            ClockVerdict::Alone if self.is_followed => ClockHealth::Alone,
+            ClockVerdict::Alone => ClockHealth::NotFollowed { ahead_ms: self.ahead_ms },
+        }
+    }
+}
+
 impl Stamps {
-    /// Trusts no clock yet, unless the operator said so (`trust_clock`).
-    pub fn new(clock: Clock, key_window_ms: u64, trust_clock: bool) -> Self {
-        let own = LedgerTime { term: 0, ms: clock.now_ms() };
+    /// Trusts no clock yet, unless the operator said so (`trust_clock`). `mark` is what this node kept before it stopped.
+    pub fn new(clock: Clock, key_window_ms: u64, trust_clock: bool, mark: Option<TimeMark>) -> Self {
+        let now = Instant::now();
+        let own = LedgerTime { term: NOBODY, ms: clock.now_ms() };
+        let carried = Carried::new(mark, &clock, now);
         let inner = Inner {
             line: None,
             led_in: None,
             clocks: ClocksHeard::of(&[]),
-            is_enough: false,
-            word: if trust_clock { Word::AtFirst(Line::new(own, Instant::now())) } else { Word::None },
+            judged: ClockState { clocks: ClocksHeard::of(&[]), is_followed: true, ahead_ms: 0 },
+            start: Start { agreed: None, is_enough: false },
+            owed_ms: carried.owed_ms(),
+            word: if trust_clock { Word::AtFirst(Line::new(own, now)) } else { Word::None },
         };
-        Self { clock, jump_ms: key_window_ms / WINDOW_PART, inner: Mutex::new(inner) }
+        Self { clock, jump_ms: key_window_ms / WINDOW_PART, carried, inner: Mutex::new(inner) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in which clocks are heard, of how many voters. How ledger time stands.
-    pub fn judge(&self, clocks: ClocksHeard, voters: usize) -> ClockState {
-        self.judge_at(Instant::now(), clocks, voters)
+    /// Takes in which clocks are heard, where other nodes that know of no leader carried ledger time to, and how many voters
+    /// there are. How ledger time stands.
+    pub fn judge(&self, clocks: ClocksHeard, starts: Vec<u64>, voters: usize) -> ClockState {
+        let judged = self.judge_at(Instant::now(), clocks, starts, voters);
+        self.lock().judged = judged;
+        judged
     }
 
-    fn judge_at(&self, now: Instant, clocks: ClocksHeard, voters: usize) -> ClockState {
+    /// What [`Self::judge`] last gave.
+    pub fn judged(&self) -> ClockState {
+        self.lock().judged
+    }
+
+    fn judge_at(&self, now: Instant, clocks: ClocksHeard, starts: Vec<u64>, voters: usize) -> ClockState {
         let own_ms = self.clock.now_ms();
         let mut inner = self.lock();
-        (inner.clocks, inner.is_enough) = (clocks, is_enough(clocks, voters));
-        let Some(mut line) = inner.line else { return ClockState { clocks, is_followed: true, ahead_ms: 0 } };
+        inner.clocks = clocks;
+        let Some(mut line) = inner.line else {
+            inner.start = start_among(self.carried.guess(now, own_ms), starts, voters, now);
+            return ClockState { clocks, is_followed: true, ahead_ms: 0 };
+        };
         let wanted = self.wanted(&inner, own_ms, line.ms_at(now));
         if inner.led_in == Some(line.term) {
-            line.advance(now, wanted, Duration::ZERO);
+            line.advance(now, wanted);
             inner.line = Some(line);
         }
         let ahead = i128::from(own_ms) - i128::from(line.ms_at(now));
@@ -109,22 +155,42 @@ impl Stamps {
     fn hear_at(&self, now: Instant, said: LedgerTime, leads: bool) {
         let mut inner = self.lock();
         let is_own = inner.led_in.is_some_and(|term| said.term <= term);
+        if said.term == NOBODY {
+            return;
+        }
         let is_newer = inner.line.is_none_or(|line| said.term > line.term || (leads && said.term == line.term));
         if is_newer && !is_own {
             inner.line = Some(Line::new(said, now));
         }
     }
 
-    /// Where this node takes ledger time to be, for its peers.
+    /// Where this node takes ledger time to be; `None` before it led or heard of it.
     pub fn told(&self) -> Option<LedgerTime> {
         let line = self.lock().line?;
         Some(LedgerTime { term: line.term, ms: line.ms_at(Instant::now()) })
     }
 
+    /// The same for its peers, or else where it carried ledger time to, in nobody's term.
+    pub fn tell(&self) -> LedgerTime {
+        let own_ms = self.clock.now_ms();
+        let guess = || LedgerTime { term: NOBODY, ms: self.carried.guess(Instant::now(), own_ms) };
+        self.told().unwrap_or_else(guess)
+    }
+
+    /// What has to be kept so that ledger time is carried over a stop, where `kept` does not do; reads files of the kernel.
+    pub fn mark_beyond(&self, kept: Option<&TimeMark>) -> Option<TimeMark> {
+        let (line, owed_ms) = {
+            let inner = self.lock();
+            (inner.line?, inner.owed_ms)
+        };
+        let new = carried::mark(line.ms_at(Instant::now()), owed_ms, &self.clock);
+        kept.is_none_or(|kept| !carried::still_holds(kept, &new)).then_some(new)
+    }
+
     /// Whether it is known where ledger time starts. Until then whoever leads waits a little for the others' clocks.
     pub fn is_ready(&self) -> bool {
         let inner = self.lock();
-        inner.line.is_some() || inner.is_enough || matches!(inner.word, Word::AtFirst(_))
+        inner.line.is_some() || inner.start.is_enough || matches!(inner.word, Word::AtFirst(_))
     }
 
     /// The stamp of an entry that this node proposes as the leader of `term`; never before `state`, the time of the state.
@@ -137,11 +203,10 @@ impl Stamps {
         let mut inner = self.lock();
         let mut line = match inner.line.filter(|_| !matches!(inner.word, Word::AtFirst(_))) {
             Some(mut line) => {
-                let extra = if inner.led_in == Some(term) { Duration::ZERO } else { handed_on(inner.clocks.verdict) };
-                line.advance(now, self.wanted(&inner, own_ms, line.ms_at(now)), extra);
+                line.advance(now, self.wanted(&inner, own_ms, line.ms_at(now)));
                 line.of_term(term)
             }
-            None => Line::new(LedgerTime { term, ms: start_of(&mut inner, now, own_ms, state) }, now),
+            None => Line::new(LedgerTime { term, ms: self.start(&mut inner, now, own_ms, state) }, now),
         };
         line.reach(state.0);
         (inner.line, inner.led_in) = (Some(line), Some(term));
@@ -149,70 +214,86 @@ impl Stamps {
     }
 
     /// Where ledger time should go: to a clock that is known to be right, or nowhere but on.
+    ///
+    /// The clock is read now, and what the others say of it may be a round of status old. A clock that was set in between is
+    /// followed for that long, by the bend: 2 ms in 200 ms, which is the hundredth that is promised of any window.
     fn wanted(&self, inner: &Inner, own_ms: u64, line_ms: u64) -> Option<u64> {
         let is_confirmed = matches!(inner.word, Word::Taken);
         match inner.clocks.verdict {
             ClockVerdict::Good | ClockVerdict::Near => Some(own_ms),
             ClockVerdict::Off(ahead_ms) => Some(less(own_ms, ahead_ms)),
-            ClockVerdict::Apart { .. } => is_confirmed.then_some(own_ms),
-            ClockVerdict::Alone => (is_confirmed || own_ms.abs_diff(line_ms) <= self.jump_ms).then_some(own_ms),
+            ClockVerdict::Apart => is_confirmed.then_some(own_ms),
+            ClockVerdict::Alone => {
+                let far_ms = self.jump_ms.saturating_add(inner.owed_ms);
+                (is_confirmed || own_ms.abs_diff(line_ms) <= far_ms).then_some(own_ms)
+            }
         }
     }
-}
 
-/// As many as a quorum has; where they differ, all.
-fn is_enough(clocks: ClocksHeard, voters: usize) -> bool {
-    let least = match clocks.verdict {
-        ClockVerdict::Apart { .. } => voters,
-        ClockVerdict::Alone | ClockVerdict::Near | ClockVerdict::Good | ClockVerdict::Off(_) => voters / 2 + 1,
-    };
-    clocks.count >= least
-}
-
-fn handed_on(verdict: ClockVerdict) -> Duration {
-    match verdict {
-        ClockVerdict::Good | ClockVerdict::Near => HANDED_ON,
-        ClockVerdict::Alone | ClockVerdict::Apart { .. } | ClockVerdict::Off(_) => Duration::ZERO,
+    /// Where ledger time starts on a leader that nobody told, in milliseconds; [`Line::reach`] takes care of the state's time.
+    fn start(&self, inner: &mut Inner, now: Instant, own_ms: u64, state: Time) -> u64 {
+        if let Word::AtFirst(confirmed) = inner.word {
+            inner.word = Word::Taken;
+            let clock_ms = confirmed.ms_at(now);
+            tracing::warn!(clock_ms, "ledger time starts at this node's clock, as the operator said: --trust-clock");
+            return clock_ms;
+        }
+        if let Some(agreed) = inner.start.agreed {
+            return agreed.ms_at(now);
+        }
+        // There is no key yet that could be forgotten.
+        if state == Time(0) {
+            return own_ms;
+        }
+        let start_ms = self.carried.alone(now).unwrap_or(0).max(state.0);
+        inner.owed_ms = own_ms.saturating_sub(start_ms);
+        tracing::info!(
+            start_ms,
+            behind_clock_ms = inner.owed_ms,
+            "no other clock is heard: ledger time goes on from where it was"
+        );
+        start_ms
     }
+}
+
+/// The lower median of where this node and others carried ledger time to: with one wrong clock among three it lies between two
+/// right ones, and of two it is the slower one.
+fn start_among(own: u64, others: Vec<u64>, voters: usize, now: Instant) -> Start {
+    let mut all = others;
+    if all.is_empty() {
+        return Start { agreed: None, is_enough: voters <= 1 };
+    }
+    all.push(own);
+    all.sort_unstable();
+    let at = |place: usize| all.get(place).copied().unwrap_or(own);
+    let last = all.len() - 1;
+    // Where two differ a third one is worth a moment, where there is one.
+    let is_apart = last == 1 && at(last).abs_diff(at(0)) > CLOCK_OFF_MS.unsigned_abs();
+    let enough = if is_apart { voters } else { voters / 2 + 1 };
+    let agreed = Line::new(LedgerTime { term: NOBODY, ms: at(last / 2) }, now);
+    Start { agreed: Some(agreed), is_enough: all.len() >= enough }
 }
 
 fn less(own_ms: u64, ahead_ms: i64) -> u64 {
     u64::try_from(i128::from(own_ms) - i128::from(ahead_ms)).unwrap_or(0)
 }
 
-/// Where ledger time starts on a leader that nobody told, in milliseconds; [`Line::reach`] takes care of the state's time.
-fn start_of(inner: &mut Inner, now: Instant, own_ms: u64, state: Time) -> u64 {
-    if let Word::AtFirst(confirmed) = inner.word {
-        inner.word = Word::Taken;
-        let clock_ms = confirmed.ms_at(now);
-        tracing::warn!(clock_ms, "ledger time starts at this node's clock, as the operator said: --trust-clock");
-        return clock_ms;
-    }
-    match inner.clocks.verdict {
-        ClockVerdict::Good | ClockVerdict::Near => own_ms,
-        ClockVerdict::Off(ahead_ms) => less(own_ms, ahead_ms),
-        ClockVerdict::Apart { slowest_ms } => own_ms.saturating_add_signed(slowest_ms),
-        // There is no key yet that could be forgotten.
-        ClockVerdict::Alone if inner.is_enough || state == Time(0) => own_ms,
-        ClockVerdict::Alone => {
-            tracing::warn!(
-                "no other clock is heard: ledger time goes on from the last record, not from this node's clock"
-            );
-            state.0
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
 
     use super::*;
+    use crate::runtime::Uptime;
 
     const START_MS: u64 = 1_700_000_000_000;
     const DAY_MS: u64 = 86_400_000;
     const TWO_DAYS_MS: i64 = 172_800_000;
+    const BOOT: u128 = 7;
+    const OTHER_BOOT: u128 = 6;
+    /// How long all nodes were down before a restart of all.
+    const DOWN_MS: u64 = 7_200_000;
 
     /// A node in a world whose time a test moves: its wall clock may be off, its monotonic clock is not.
     struct Node {
@@ -225,15 +306,35 @@ mod tests {
 
     impl Node {
         fn new(trust_clock: bool) -> Self {
-            Self::with_clock(0, trust_clock)
+            Self::with_clock(0, trust_clock, None)
         }
 
         /// One whose clock is so far ahead of the right time when it starts.
-        fn with_clock(off_ms: i64, trust_clock: bool) -> Self {
+        fn with_clock(off_ms: i64, trust_clock: bool, mark: Option<TimeMark>) -> Self {
             let wall_ms = Arc::new(AtomicU64::new(START_MS.saturating_add_signed(off_ms)));
             let read = wall_ms.clone();
-            let stamps = Stamps::new(Clock::from_fn(move || read.load(Ordering::SeqCst)), DAY_MS, trust_clock);
+            let uptime = || Some(Uptime { boot: BOOT, ms: DAY_MS });
+            let clock = Clock::from_fn(move || read.load(Ordering::SeqCst)).with_uptime(uptime);
+            let stamps = Stamps::new(clock, DAY_MS, trust_clock, mark);
             Self { stamps, start: Instant::now(), passed_ms: 0, wall_ms, off_ms }
+        }
+
+        /// One that starts after two hours in which all were down. Ledger time and its clock were so far off before, its clock
+        /// is so far off now, and it was booted meanwhile or not.
+        fn restarted(ledger_off_ms: i64, before_ms: i64, off_ms: i64, boot: u128) -> Self {
+            let then_ms = START_MS - DOWN_MS;
+            let mark = TimeMark {
+                ledger_ms: then_ms.saturating_add_signed(ledger_off_ms),
+                wall_ms: then_ms.saturating_add_signed(before_ms),
+                uptime: Some((boot, DAY_MS - DOWN_MS)),
+                owed_ms: 0,
+            };
+            Self::with_clock(off_ms, false, Some(mark))
+        }
+
+        /// How far off it takes ledger time to be after its start.
+        fn carried(&self) -> i64 {
+            self.stamps.tell().ms as i64 - START_MS as i64
         }
 
         fn wait(&mut self, ms: u64) -> &mut Self {
@@ -254,7 +355,15 @@ mod tests {
 
         /// Hears these clocks, each less its own, as one of so many.
         fn hears(&self, others: &[i64], voters: usize) -> ClockState {
-            self.stamps.judge_at(self.now(), ClocksHeard::of(others), voters)
+            let own_ms = self.wall_ms.load(Ordering::SeqCst);
+            let starts = others.iter().map(|off_ms| own_ms.saturating_add_signed(*off_ms)).collect();
+            self.stamps.judge_at(self.now(), ClocksHeard::of(others), starts, voters)
+        }
+
+        /// Hears of others how far off they carried ledger time, as one of three that were all restarted.
+        fn hears_starts(&self, offs: &[i64]) {
+            let starts = offs.iter().map(|off_ms| (START_MS + self.passed_ms).saturating_add_signed(*off_ms)).collect();
+            self.stamps.judge_at(self.now(), ClocksHeard::of(&vec![0; offs.len()]), starts, 3);
         }
 
         fn is_told(&self, term: u64, off_ms: i64, by_leader: bool) {
@@ -264,7 +373,12 @@ mod tests {
 
         /// Its stamp in a term, less the right time.
         fn stamp(&self, term: u64) -> i64 {
-            let stamp = self.stamps.stamp_at(self.now(), term, Time(0));
+            self.stamp_after(term, Time(0))
+        }
+
+        /// The same where the last record was made at that time.
+        fn stamp_after(&self, term: u64, state: Time) -> i64 {
+            let stamp = self.stamps.stamp_at(self.now(), term, state);
             stamp.0 as i64 - (START_MS + self.passed_ms) as i64
         }
     }
@@ -338,7 +452,7 @@ mod tests {
         assert!(!state.is_followed && state.ahead_ms == TWO_DAYS_MS);
         assert_eq!(node.wait(100_000).stamp(1), 0, "it goes on with time");
 
-        let node = Node::with_clock(TWO_DAYS_MS, true);
+        let node = Node::with_clock(TWO_DAYS_MS, true, None);
         node.is_told(1, 0, false);
         assert!((node.stamp(2) - TWO_DAYS_MS).abs() <= 1_000, "confirmed");
     }
@@ -383,12 +497,86 @@ mod tests {
     }
 
     #[test]
-    fn a_new_leader_makes_up_at_once_for_the_way_that_the_word_took() {
+    fn leaders_that_change_gain_no_more_than_the_bend_on_a_clock_that_is_ahead() {
         let mut node = Node::new(false);
-        node.hears(&[0, 0], 3);
+        node.set_clock(4_000);
+        node.hears(&[-4_000], 3);
         node.is_told(1, -100, true);
-        assert_eq!(node.stamp(2), 0);
-        node.is_told(3, -60_000, true);
-        assert_eq!(node.wait(0).stamp(4), -59_750, "and for no more");
+        for term in 2..=100 {
+            node.wait(50);
+            let off = node.stamp(2 * term);
+            let most = -100 + i64::try_from(node.passed_ms / 100).unwrap();
+            assert!((-100..=most + 1).contains(&off), "{off} ms off in term {}", 2 * term);
+            node.is_told(2 * term + 1, off, true);
+        }
+    }
+
+    #[test]
+    fn a_restart_of_all_while_ledger_time_is_late_makes_nothing_up_at_once() {
+        for boot in [BOOT, OTHER_BOOT] {
+            let mut node = Node::restarted(-TWO_DAYS_MS, 0, 0, boot);
+            assert!((node.carried() + TWO_DAYS_MS).abs() <= 300, "{} ms off", node.carried());
+            node.hears_starts(&[-TWO_DAYS_MS, -TWO_DAYS_MS]);
+            assert!(node.stamps.is_ready());
+            let off = node.stamp(9) + TWO_DAYS_MS;
+            assert!((-300..=0).contains(&off), "{off} ms more than it was");
+            node.hears(&[0, 0], 3);
+            let off = node.wait(100_000).stamp(9) + TWO_DAYS_MS;
+            assert!((700..=1_000).contains(&off), "{off} ms gained in 100 s");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_while_all_were_down_is_outvoted_or_waited_for_and_time_that_passed_is_not_lost() {
+        // Its own clock was set ahead, or always was ahead, or another's was set.
+        for (before, now, others) in [
+            (0, TWO_DAYS_MS, [0, 0]),
+            (TWO_DAYS_MS, TWO_DAYS_MS, [0, 0]),
+            (0, 0, [TWO_DAYS_MS, 0]),
+            (0, 0, [-TWO_DAYS_MS, 0]),
+        ] {
+            let node = Node::restarted(0, before, now, OTHER_BOOT);
+            node.hears_starts(&others);
+            assert!((-300..=1).contains(&node.stamp(9)), "{before} then {now} with {others:?}");
+            // With one of them down: never ahead.
+            let node = Node::restarted(0, before, now, OTHER_BOOT);
+            node.hears_starts(&others[..1]);
+            let is_apart = node.carried().abs_diff(others[0]) > 5_000;
+            assert_eq!(node.stamps.is_ready(), !is_apart, "a third one is worth a moment where two differ");
+            assert!(node.stamp(9) <= 1, "{before} then {now} with {:?}", others[0]);
+        }
+    }
+
+    #[test]
+    fn a_node_alone_goes_by_its_uptime_and_over_a_reboot_from_where_it_was() {
+        let last = Time(START_MS - DOWN_MS);
+        // The process alone was down: the two hours are known, whatever its clock says.
+        for off_ms in [0, TWO_DAYS_MS, -TWO_DAYS_MS] {
+            let node = Node::restarted(0, 0, off_ms, BOOT);
+            node.hears(&[], 1);
+            assert!(node.stamps.is_ready());
+            assert!((-300..=0).contains(&node.stamp_after(9, last)), "with a clock that is {off_ms} ms off");
+        }
+        // The machine was down: they are gained on its clock by a hundredth, and so are two days that nobody waited.
+        for off_ms in [0, TWO_DAYS_MS] {
+            let mut node = Node::restarted(0, 0, off_ms, OTHER_BOOT);
+            node.hears(&[], 1);
+            let late = -(DOWN_MS as i64);
+            assert!((late..=late + 1).contains(&node.stamp_after(9, last)));
+            assert!(node.hears(&[], 1).is_followed);
+            let gained = node.wait(100_000).stamp(9) - late;
+            assert!((1_000..=1_001).contains(&gained), "{gained} ms");
+            // The next start knows what is owed.
+            let mark = node.stamps.mark_beyond(None).expect("it leads");
+            assert!(mark.owed_ms.abs_diff(DOWN_MS.saturating_add_signed(off_ms)) < 2_000);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_after_it_was_compared_moves_no_start() {
+        let mut node = Node::new(false);
+        node.hears(&[0], 3);
+        node.set_clock(TWO_DAYS_MS);
+        assert_eq!(node.wait(199).stamp(1), 0);
     }
 }

@@ -16,10 +16,7 @@ pub enum ClockVerdict {
     /// One other is heard, and agrees.
     Near,
     /// One other is heard, and differs.
-    Apart {
-        /// The slower of the two less this node's: not above 0.
-        slowest_ms: i64,
-    },
+    Apart,
     /// Three or more are heard, and this one is near their median.
     Good,
     /// Three or more are heard, and this one is so many milliseconds ahead of their median (behind, where negative).
@@ -32,7 +29,7 @@ impl ClockVerdict {
         match others {
             [] => Self::Alone,
             [other] if other.saturating_abs() <= CLOCK_OFF_MS => Self::Near,
-            [other] => Self::Apart { slowest_ms: (*other).min(0) },
+            [_] => Self::Apart,
             [_, _, ..] => Self::by_median(others),
         }
     }
@@ -79,10 +76,10 @@ mod tests {
     }
 
     #[test]
-    fn two_clocks_agree_or_the_slower_one_is_named() {
+    fn two_clocks_agree_or_are_apart() {
         assert_eq!(ClockVerdict::of(&[]), ClockVerdict::Alone);
         assert_eq!(ClockVerdict::of(&[-4_000]), ClockVerdict::Near);
-        assert_eq!(ClockVerdict::of(&[90_000]), ClockVerdict::Apart { slowest_ms: 0 });
-        assert_eq!(ClockVerdict::of(&[-90_000]), ClockVerdict::Apart { slowest_ms: -90_000 });
+        assert_eq!(ClockVerdict::of(&[90_000]), ClockVerdict::Apart);
+        assert_eq!(ClockVerdict::of(&[-90_000]), ClockVerdict::Apart);
     }
 }

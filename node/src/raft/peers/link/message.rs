@@ -88,7 +88,7 @@ pub struct Heartbeat {
     pub digest: Digest,
     /// Why it stopped itself, if it did.
     pub failure: Option<String>,
-    /// Where it takes ledger time to be; none before it led or heard of it.
+    /// Where it takes ledger time to be.
     pub ledger_time: Option<LedgerTime>,
     /// The members as it knows them.
     pub members: MembersTold,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{History, checkpoint, created, expected, folded, model, push, record};
+use crate::storage::history::TimeMark;
 use crate::storage::keys;
 use crate::storage::model::Dice;
 
@@ -80,6 +81,25 @@ async fn a_failed_sync_leaves_the_checkpoint_where_it_was() {
     disks.fail_syncs();
     assert!(history.write(checkpoint(100)).await.is_err());
     assert_eq!(history.checkpoint(), checkpoint(70));
+}
+
+#[tokio::test]
+async fn a_mark_of_time_survives_any_cut_and_a_damaged_one_is_refused() {
+    for seed in 0..20 {
+        let mut dice = Dice(seed);
+        let (disks, disk, history) = created().await;
+        assert_eq!(history.time_mark().unwrap(), None);
+        let mut mark = TimeMark { ledger_ms: 9, wall_ms: 8, uptime: Some((7, 6)), owed_ms: 5 };
+        for _ in 0..3 {
+            mark.ledger_ms += 1;
+            history.keep_time_mark(&mark).await.unwrap();
+            disks.cut(&mut dice);
+            assert_eq!(History::open(disk.clone()).unwrap().time_mark().unwrap(), Some(mark), "seed {seed}");
+        }
+        disks.damage("history", &keys::time_mark(), |value| value.as_mut().unwrap()[9] ^= 1);
+        let error = history.time_mark().unwrap_err().to_string();
+        assert!(error.starts_with("the mark of ledger time is damaged"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,45 @@
+//! Where ledger time stood by this member's clocks; beside the pages, so that ledger time outlives a stop of all members.
+
+use serde::{Deserialize, Serialize};
+
+use super::History;
+use crate::storage::codec;
+use crate::storage::error::StorageError;
+use crate::storage::keys;
+
+/// Ledger time and this member's clocks, read at one moment. All in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeMark {
+    /// Ledger time, since the Unix epoch.
+    pub ledger_ms: u64,
+    /// The member's wall clock, since the Unix epoch.
+    pub wall_ms: u64,
+    /// The boot of the machine and the time since, where the machine tells it.
+    pub uptime: Option<(u128, u64)>,
+    /// How far a start left ledger time behind the clock, as far as it still is.
+    pub owed_ms: u64,
+}
+
+impl History {
+    /// The mark that was kept last; none before this member led or heard of ledger time.
+    ///
+    /// # Errors
+    /// Where what was kept is damaged.
+    pub fn time_mark(&self) -> Result<Option<TimeMark>, StorageError> {
+        let key = keys::time_mark();
+        let sealed = self.disk.get(&key)?;
+        sealed.map(|sealed| codec::unseal_value(&key, &sealed, "the mark of ledger time")).transpose()
+    }
+
+    /// Keeps a mark; it survives a power cut before this returns.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub async fn keep_time_mark(&self, mark: &TimeMark) -> Result<(), StorageError> {
+        let _writing = self.writing.lock().await;
+        let key = keys::time_mark();
+        let sealed = codec::seal_value(&key, mark)?;
+        self.disk.insert(&key, sealed)?;
+        self.disk.sync().await
+    }
+}
