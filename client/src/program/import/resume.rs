@@ -8,12 +8,12 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use crate::api::{Seller, Timestamp};
+use crate::api::Seller;
 
 use super::super::stop::{Stop, WRONG_USAGE};
 use super::input::{Input, Line};
 use super::place::{self, Place, failed};
-use super::record::{Event, Header, Known, VERSION, framed, unframed};
+use super::record::{Event, Header, Known, Moment, VERSION, framed, unframed};
 
 /// An open resume file. While it is open, no other process can open it.
 #[derive(Debug)]
@@ -131,12 +131,12 @@ impl Resume {
     }
 
     /// When the first of these lines that may have been charged was sent.
-    pub(super) fn in_doubt_since(&self, lines: &[usize]) -> Option<Timestamp> {
+    pub(super) fn in_doubt_since(&self, lines: &[usize]) -> Option<Moment> {
         let since = |index: &usize| match self.known[*index] {
             Known::InDoubt(since) => Some(since),
             Known::NotSent | Known::Charged { .. } | Known::Refused { .. } => None,
         };
-        lines.iter().filter_map(since).min()
+        lines.iter().filter_map(since).reduce(Moment::earlier)
     }
 
     pub(super) fn numbers(&self, lines: &[usize]) -> Vec<u64> {
@@ -157,11 +157,11 @@ impl Resume {
     /// One step of the fold; `None` where the event cannot follow what is known.
     fn apply(&mut self, event: &Event) -> Option<()> {
         match event {
-            Event::Sending { at, lines } => {
+            Event::Sending { moment, lines } => {
                 for line in lines {
                     let known = self.of_line(*line)?;
                     match known {
-                        Known::NotSent => *known = Known::InDoubt(*at),
+                        Known::NotSent => *known = Known::InDoubt(*moment),
                         Known::InDoubt(_) => {}
                         Known::Charged { .. } | Known::Refused { .. } => return None,
                     }
