@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::api::{AmountIn, NewCharge};
-use crate::client::{Client, Error, IdempotencyKey};
+use crate::client::{Client, Error, IdempotencyKey, Stopwatch};
 
 use super::arguments::Load;
 use super::done::Done;
@@ -201,7 +201,7 @@ impl Worker {
 
     /// Sends a charge until it is answered, or its key may be forgotten, and records the answer; whether it was charged.
     async fn pursue(&self, charge: &NewCharge<'_>, key: &IdempotencyKey) -> Result<bool, Stop> {
-        let began = Instant::now();
+        let (began, mut may_be_done) = (Stopwatch::start(), false);
         let mut line = Line {
             key: key.to_string(),
             seller: self.seller.seller_id,
@@ -216,7 +216,9 @@ impl Worker {
             ended_ms: 0,
         };
         loop {
-            match self.client.charge(charge, key).await {
+            let answer = self.client.charge(charge, key).await;
+            let wait = answer.as_ref().err().and_then(Error::retry_after).unwrap_or_default();
+            match answer {
                 Ok(answer) => {
                     line.attempts += answer.attempts;
                     line.status = 201;
@@ -227,16 +229,23 @@ impl Worker {
                 }
                 Err(Error::Refused(problem)) => {
                     line.attempts += 1;
-                    line.status = problem.status;
+                    // What is about this attempt alone leaves open what became of an earlier one.
+                    if !may_be_done || problem.code.settles_key() {
+                        line.status = problem.status;
+                    }
                     break;
                 }
                 Err(Error::NotDone(not_done)) => line.attempts += not_done.attempts,
-                Err(Error::OutcomeUnknown(unknown)) => line.attempts += unknown.attempts,
+                Err(Error::OutcomeUnknown(unknown)) => {
+                    line.attempts += unknown.attempts;
+                    may_be_done = true;
+                }
             }
             let over = self.over.get().is_some_and(|over| over.elapsed() > GRACE);
             if over || self.client.key_window().is_some_and(|window| began.elapsed() > window / 2) {
                 break;
             }
+            tokio::time::sleep(wait.min(PURSUIT)).await;
         }
         line.ended_ms = now_ms();
         let charged = line.status == 201;
