@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use etebar_api as api;
 
-use super::certainty::request_id;
+use super::certainty::{Stopwatch, request_id};
 use super::server::{Sender, Server};
 use super::{Call, Client};
 
@@ -86,7 +86,7 @@ impl Client {
     ) -> Result<RawAnswer, Failure> {
         let index = index % self.servers.len();
         let server = &self.servers[index];
-        let deadline = Instant::now() + patience;
+        let (began, deadline) = (Stopwatch::start(), Instant::now() + patience);
         let mut request = self.request(server, call, name)?;
         if let Some(sender) = server.idle() {
             match exchange(server, index, sender, request, (deadline, patience)).await {
@@ -98,8 +98,12 @@ impl Client {
         }
         let sender = match timeout_at(deadline, server.connect()).await {
             Ok(connected) => connected?,
-            Err(_) => return Err(Failure::Unreachable(format!("{}: no connection in time", server.authority()))),
+            Err(_) => return Err(late(server)),
         };
+        // The machine may have slept meanwhile: what comes too late is not sent.
+        if began.elapsed() >= patience {
+            return Err(late(server));
+        }
         match exchange(server, index, sender, request, (deadline, patience)).await {
             Exchange::Answered(answer) => Ok(answer),
             Exchange::Failed(failure) => Err(failure),
@@ -122,6 +126,10 @@ impl Client {
         let body = Full::new(call.body.clone().unwrap_or_default());
         request.body(body).map_err(|error| Failure::Unreachable(format!("not a request: {error}")))
     }
+}
+
+fn late(server: &Server) -> Failure {
+    Failure::Unreachable(format!("{}: no connection in time", server.authority()))
 }
 
 enum Exchange {

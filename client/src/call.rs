@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use etebar_api as api;
 
 use super::attempt::{Failure, RawAnswer};
-use super::certainty::{Course, Heard, Learned, Meaning, meaning, wished};
+use super::certainty::{Course, Heard, Learned, Meaning, Stopwatch, Wish, meaning, wished};
 use super::error::Error;
 use super::{Client, IdempotencyKey, backoff};
 
@@ -159,22 +159,25 @@ impl Client {
         call: &Call,
         read: impl Fn(&RawAnswer) -> Result<T, String>,
     ) -> Result<(Answer<T>, RawAnswer), Error> {
-        let mut course = Course::new(Instant::now() + self.timeout);
-        let first = self.current.load(Ordering::Relaxed);
+        let mut course = Course::new(self.timeout);
+        let (first, servers) = (self.current.load(Ordering::Relaxed), self.servers.len());
         loop {
-            let index = first.wrapping_add(course.turns as usize) % self.servers.len();
+            let turn = first.wrapping_add(course.turns as usize);
             course.turns += 1;
-            let mut pause = backoff::pause(course.turns, self.servers.len());
-            match self.may_send(call, index, &mut course).await {
-                MaySend::Until(until) => match self.attempt_until(until, call, index, &mut course, &read).await {
-                    ControlFlow::Break(ended) => return ended,
-                    ControlFlow::Continue(wish) => pause = pause.max(wish),
+            let mut pause = backoff::pause(course.turns, servers);
+            match course.limited.next(turn, servers, Instant::now()) {
+                Ok(index) => match self.may_send(call, index, &mut course).await {
+                    MaySend::For(time) => match self.attempt_within(time, call, index, &mut course, &read).await {
+                        ControlFlow::Break(ended) => return ended,
+                        ControlFlow::Continue(wish) => pause = pause.max(wish),
+                    },
+                    MaySend::NotYet => {}
+                    MaySend::Never => return Err(course.out_of_time(call)),
                 },
-                MaySend::NotYet => {}
-                MaySend::Never => return Err(course.out_of_time(call)),
+                Err(wait) => pause = pause.max(wait),
             }
             // Each of them in its turn: no time makes another certificate of it.
-            if course.untrusted >= self.servers.len() || Instant::now() + pause >= course.deadline {
+            if course.untrusted >= servers || pause >= course.left() {
                 return Err(course.out_of_time(call));
             }
             tokio::time::sleep(pause).await;
@@ -185,7 +188,7 @@ impl Client {
     /// half of the key window, which is learned here where it is not known.
     async fn may_send(&self, call: &Call, index: usize, course: &mut Course) -> MaySend {
         let (Effect::Keyed, Some(since)) = (call.effect, course.may_be_done_since) else {
-            return MaySend::Until(course.deadline);
+            return MaySend::For(course.left());
         };
         let window = match self.learn_key_window(index, PATIENCE.min(course.left())).await {
             Learned::Window(window) => window,
@@ -194,31 +197,30 @@ impl Client {
                 return MaySend::Never;
             }
             Learned::NotNow(why) => {
-                let until = course.deadline.min(since + WINDOW_MIN / 2);
-                if Instant::now() < until {
-                    return MaySend::Until(until);
+                let left = course.left().min(since.left_of(WINDOW_MIN / 2));
+                if !left.is_zero() {
+                    return MaySend::For(left);
                 }
                 course.not_repeated = Some(format!("how long keys are remembered could not be learned: {why}"));
                 return MaySend::NotYet;
             }
         };
-        course.deadline = course.deadline.min(since + window / 2);
         course.key_window = Some(window);
-        if course.left().is_zero() { MaySend::Never } else { MaySend::Until(course.deadline) }
+        let left = course.left();
+        if left.is_zero() { MaySend::Never } else { MaySend::For(left) }
     }
 
-    /// One attempt, which ends by then. Breaks with the call's end, or goes on with how long the server asks to wait.
-    async fn attempt_until<T>(
+    /// One attempt, which ends within this time. Breaks with the call's end, or goes on with how long the server asks to wait.
+    async fn attempt_within<T>(
         &self,
-        until: Instant,
+        time: Duration,
         call: &Call,
         index: usize,
         course: &mut Course,
         read: impl Fn(&RawAnswer) -> Result<T, String>,
     ) -> ControlFlow<Result<(Answer<T>, RawAnswer), Error>, Duration> {
-        let started = Instant::now();
-        let patience = call.patience.saturating_mul(1 << course.attempts.min(4)).min(PATIENCE_MAX);
-        let patience = patience.min(until.saturating_duration_since(started));
+        let started = Stopwatch::start();
+        let patience = call.patience.saturating_mul(1 << course.attempts.min(4)).min(PATIENCE_MAX).min(time);
         course.attempts += 1;
         let raw = match self.attempt(index, call, patience).await {
             Ok(raw) => raw,
@@ -241,7 +243,13 @@ impl Client {
             Meaning::NotYet(heard) => {
                 let wish = wished(&raw, &heard);
                 course.hear(heard);
-                ControlFlow::Continue(wish)
+                match wish {
+                    Wish::Wait(wait) => ControlFlow::Continue(wait),
+                    Wish::Spare(wait) => {
+                        course.limited.until(index, Instant::now() + wait);
+                        ControlFlow::Continue(Duration::ZERO)
+                    }
+                }
             }
             Meaning::Unknown(heard) => {
                 course.may_be_done_since.get_or_insert(started);
@@ -254,8 +262,8 @@ impl Client {
 }
 
 enum MaySend {
-    /// Now, but no later than then.
-    Until(Instant),
+    /// Now, for so long.
+    For(Duration),
     NotYet,
     Never,
 }
@@ -271,5 +279,33 @@ fn answer<T>(raw: &RawAnswer, attempts: u32, value: T) -> Answer<T> {
         applied: raw.number(api::APPLIED).unwrap_or(0),
         node: raw.number(api::NODE).unwrap_or(0),
         attempts,
+    }
+}
+
+#[cfg(not(feature = "simulation"))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// Whether a charge may be repeated whose first attempt was before the machine slept for so long.
+    async fn after(slept: Duration, client: &Client) -> MaySend {
+        let call = Call::post("/v1/charges").keyed(&IdempotencyKey::parse("k").unwrap());
+        let mut course = Course::new(100 * MINUTE);
+        course.may_be_done_since = Some(Stopwatch::slept_through(slept));
+        client.may_send(&call, 0, &mut course).await
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_slept_does_not_repeat_a_key_past_half_of_its_window() {
+        let client = Client::new(["http://127.0.0.1:1"]).unwrap();
+        // Nobody says how long keys are remembered.
+        assert!(matches!(after(Duration::ZERO, &client).await, MaySend::For(_)));
+        assert!(matches!(after(MINUTE, &client).await, MaySend::NotYet));
+        let status = r#"{"leader":1,"term":1,"applied":9,"version":"0","members":[],"key_window_seconds":3600}"#;
+        client.key_window.learn(&serde_json::from_str(status).unwrap()).unwrap();
+        assert!(matches!(after(29 * MINUTE, &client).await, MaySend::For(left) if left <= MINUTE));
+        assert!(matches!(after(31 * MINUTE, &client).await, MaySend::Never));
     }
 }

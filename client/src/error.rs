@@ -29,6 +29,8 @@ pub struct NotDone {
     pub problem: Option<Box<Problem>>,
     /// No server proved to be the one that was asked for; asking again changes nothing.
     pub untrusted: bool,
+    /// How long until a node takes something of this API key again, where nodes limit its rate and that was too long to wait.
+    pub retry_after: Option<Duration>,
     pub detail: String,
 }
 
@@ -41,6 +43,8 @@ pub struct Unknown {
     pub key: Option<IdempotencyKey>,
     /// How long the cluster remembers that key after the first attempt, where it has told.
     pub key_window: Option<Duration>,
+    /// As of [`NotDone::retry_after`].
+    pub retry_after: Option<Duration>,
     pub detail: String,
 }
 
@@ -51,6 +55,15 @@ impl Error {
             Error::Refused(problem) => Some(problem),
             Error::NotDone(not_done) => not_done.problem.as_deref(),
             Error::OutcomeUnknown(_) => None,
+        }
+    }
+
+    /// How long until a node takes something of this API key again, where nodes limit its rate; see [`NotDone::retry_after`].
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Error::Refused(_) => None,
+            Error::NotDone(not_done) => not_done.retry_after,
+            Error::OutcomeUnknown(unknown) => unknown.retry_after,
         }
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! Only a node's own answer is certain: it has `Etebar-Node`, a "no" is a problem with a known code, a "yes" is what was
 //! asked for. Whatever else comes back (a proxy's page, a cached answer) leaves the outcome unknown. A key is repeated for
-//! half of the time for which the cluster remembers it; after that, what became of it is for a person to look up.
+//! half of the time for which the cluster remembers it; after that, what became of it is for a person to look up. Of a later
+//! call under the same key a refusal is about the earlier one only where its code [settles the key](crate::api::Code::settles_key).
 //!
 //! ```no_run
 //! # async fn sell() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,7 +47,7 @@ mod tls;
 
 pub use attempt::{Failure, RawAnswer};
 pub use call::{Answer, Call, Effect};
-pub use certainty::Meaning;
+pub use certainty::{Meaning, Stopwatch};
 pub use endpoint::{BadServer, Endpoint, Stream};
 pub use error::{Error, NotDone, Unknown, spelled};
 pub use etebar_api as api;

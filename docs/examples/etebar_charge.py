@@ -5,7 +5,8 @@ The caller draws a key and saves it with the order BEFORE the first attempt. Und
 charge may be sent any number of times, over any node, by any process: it moves credit once.
 
 Only a node's own answer is certain. What a proxy, a cache or a stranger answers, what is cut off,
-too long or too slow, leaves the outcome unknown, and the charge is sent again under its key.
+too long or too slow, leaves the outcome unknown, and the charge is sent again under its key: for
+half of the time for which the cluster remembers keys, which a node tells.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ from typing import Any
 
 OURS = "etb-"  # what the name of every request of ours begins with
 ANSWER_BYTES = 4 << 20  # most bytes of one answer, its head included
-RETRY_AFTER_SECONDS = 60.0  # longest pause that a node may ask for
+RETRY_AFTER_SECONDS = 60.0  # longest pause that an overloaded node may ask for
+RATE_SECONDS = 86_400.0  # longest time for which a node may take no more of an API key
+WINDOW_MIN = 1  # seconds; no cluster has a shorter key window, so it is assumed until a node tells
+WINDOW_MAX = 10**10  # seconds; what is longer is no key window
 AMOUNT_MAX = 10**15  # minor units, as the ledger has it
 
 # Every "no" that a node says, with its status: whatever else is no node's word.
@@ -139,15 +143,35 @@ class Server:
             return False
 
 
+class Limit:
+    """So many seconds from now, by whichever of two clocks went further: the monotonic one stands
+    still while the machine sleeps, the other can be set.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.began = seconds, (time.monotonic(), time.time())
+
+    def passed(self) -> float:
+        monotonic, wall = self.began
+        return max(time.monotonic() - monotonic, time.time() - wall)
+
+    def left(self) -> float:
+        """Seconds that are left; raises where there are none."""
+        seconds = self.seconds - self.passed()
+        if seconds <= 0:
+            raise TimeoutError("no whole answer in time")
+        return seconds
+
+
 class Timed(io.RawIOBase):
     """One answer as it comes from a socket: ends at a moment and after so many bytes, however it
     drips.
     """
 
-    def __init__(self, sock: socket.socket, until: float) -> None:
+    def __init__(self, sock: socket.socket, limit: Limit) -> None:
         # A file of the socket's own keeps it open until this is closed, as http.client expects.
         self.sock, self.raw = sock, sock.makefile("rb", buffering=0)
-        self.until, self.left = until, ANSWER_BYTES
+        self.limit, self.left = limit, ANSWER_BYTES
 
     def readable(self) -> bool:
         return True
@@ -155,7 +179,7 @@ class Timed(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self.left <= 0:
             raise NoAnswer(f"the answer is over {ANSWER_BYTES} bytes")
-        self.sock.settimeout(left(self.until))
+        self.sock.settimeout(self.limit.left())
         count = self.raw.readinto(memoryview(buffer)[: self.left]) or 0
         self.left -= count
         return count
@@ -169,25 +193,50 @@ class Wire:
     """What http.client takes for a socket: the same, with an end to each request and answer."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self.sock, self.until = sock, 0.0
+        self.sock, self.limit = sock, Limit(0.0)
 
     def sendall(self, data: Any) -> None:
-        self.sock.settimeout(left(self.until))
+        self.sock.settimeout(self.limit.left())
         self.sock.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(Timed(self.sock, self.until))
+        return io.BufferedReader(Timed(self.sock, self.limit))
 
     def close(self) -> None:
         self.sock.close()
 
 
-def left(until: float) -> float:
-    """Seconds until then; raises where it is past."""
-    seconds = until - time.monotonic()
-    if seconds <= 0:
-        raise TimeoutError("no whole answer in time")
-    return seconds
+class Course:
+    """What is known of one call after its attempts so far."""
+
+    def __init__(self, seconds: float, sent_before: bool) -> None:
+        self.limit = Limit(seconds)
+        self.since = Limit(0.0) if sent_before else None  # when the first that may be done began
+        self.ready: dict[int, float] = {}  # when a node takes more again of this API key
+        self.status, self.answer = 0, {}  # what was heard of the last attempt
+        self.turns, self.attempts = 0, 0
+        self.wait = 0.0  # seconds that the last attempt's node asks for
+        self.why = ""  # why the charge is not sent again
+        self.ended = False
+
+    def hear(self, status: int, answer: dict) -> None:
+        self.status, self.answer, self.why = status, answer, ""
+
+    def may_be_done(self, since: Limit) -> None:
+        self.since = self.since or since
+
+    def pause(self, nodes: int) -> float:
+        """Seconds until the next turn: no long wait before every node was asked once."""
+        rounds = self.turns // nodes
+        pause = 0.005 if rounds == 0 else min(1.0, 0.05 * 2 ** min(rounds - 1, 6))
+        return max(self.wait, pause * random.uniform(0.5, 1.0))
+
+    def unsettled(self) -> Outcome:
+        """The end without an answer that settles it."""
+        body = self.answer
+        if self.why:
+            body = {**body, "detail": f"{body.get('detail', '')}; not sent again: {self.why}"}
+        return Outcome("not_done" if self.since is None else "unknown", self.status, body)
 
 
 class Etebar:
@@ -219,6 +268,7 @@ class Etebar:
                     "or say allow_plaintext=True where the way to it is safe"
                 )
         self.tls = self.context(ca)
+        self.window: int | None = None  # seconds that keys are remembered, once a node has told it
         self.mine = (
             threading.local()
         )  # a connection a thread: HTTP/1.1 answers in order, so it cannot be shared
@@ -245,54 +295,126 @@ class Etebar:
         sent_before: bool = False,
     ) -> Outcome:
         """Sends the charge until an answer settles it or `seconds` are over; the last attempt
-        may take `attempt_seconds` longer.
+        may take `attempt_seconds` longer. What may have been done is sent again for half of the key
+        window at most: the outcome is then `unknown`.
 
         `amount` is a whole number, or a text such as "12.50" where the currency has decimal places.
         `sent_before` says that an earlier call under this key may have been done: then an answer
-        that is about this attempt alone settles nothing.
+        that is about this attempt alone settles nothing. It is for the caller to make no such call
+        when half of `key_window()` has passed since the first.
         """
         visible(key, "an idempotency key", 64, but='"')
         body = {"phone": spelling(phone), "amount": digits(amount)}
-        deadline = time.monotonic() + span(seconds, "seconds")
-        answer: dict = {}
-        status, attempt, may_be_done = 0, 0, sent_before
+        course = Course(span(seconds, "seconds"), sent_before)
         while True:
-            wait = 0.0
-            try:
-                status, answer, headers = self.send("POST", "/v1/charges", body, key)
-                if status == 201 and is_charge(answer, body):
-                    return Outcome("sold", status, answer)
-                if status == 409:
-                    return Outcome("refused", status, answer)
-                if status in NOT_DONE_YET:
-                    wait = asked_pause(headers)
-                elif status in MAY_BE_DONE:
-                    may_be_done = True
-                elif 400 <= status < 500:
-                    # This attempt was not done. An earlier one that got no answer may have been.
-                    return Outcome("unknown" if may_be_done else "mend", status, answer)
-                else:
-                    raise NoAnswer(f"{status} is no answer to this charge")
-            except NotSent as error:
-                status, answer = 0, {"detail": str(error)}
-            except (OSError, http.client.HTTPException) as error:
-                status, answer, may_be_done = 0, {"detail": f"{error!r}"}, True
+            course.turns += 1
+            course.wait = self.next_ready(course)
+            if course.wait == 0 and (within := self.may_send(course)) > 0:
+                settled = self.attempt(key, body, course, within)
+                if settled is not None:
+                    return settled
             self.next_node()
-            attempt += 1
-            rounds = attempt // len(self.servers)  # no long wait before every node was asked once
-            pause = 0.005 if rounds == 0 else min(1.0, 0.05 * 2 ** min(rounds - 1, 6))
-            pause = max(wait, pause * random.uniform(0.5, 1.0))
-            if time.monotonic() + pause >= deadline:
-                return Outcome("unknown" if may_be_done else "not_done", status, answer)
+            pause = course.pause(len(self.servers))
+            if course.ended or course.limit.passed() + pause >= course.limit.seconds:
+                return course.unsettled()
             time.sleep(pause)
 
+    def attempt(self, key: str, body: dict, course: Course, within: float) -> Outcome | None:
+        """One attempt within so many seconds, and the outcome where its answer settles it."""
+        started = Limit(within)
+        course.attempts += 1
+        try:
+            status, answer, headers = self.send("POST", "/v1/charges", body, key, within)
+            course.hear(status, answer)
+            if status == 201 and is_charge(answer, body):
+                return Outcome("sold", status, answer)
+            if status == 409:
+                return Outcome("refused", status, answer)
+            if status == 429:  # a rate is the node's own: the others are asked before anybody waits
+                seconds = max(1.0, asked_pause(headers, RATE_SECONDS))
+                course.ready[self.node()] = time.monotonic() + seconds
+            elif status in NOT_DONE_YET:
+                course.wait = asked_pause(headers, RETRY_AFTER_SECONDS)
+            elif status in MAY_BE_DONE:
+                course.may_be_done(started)
+            elif 400 <= status < 500:
+                # This attempt was not done. An earlier one that got no answer may have been.
+                return Outcome("mend" if course.since is None else "unknown", status, answer)
+            else:
+                raise NoAnswer(f"{status} is no answer to this charge")
+        except NotSent as error:
+            course.hear(0, {"detail": str(error)})
+        except (OSError, http.client.HTTPException) as error:
+            course.hear(0, {"detail": f"{error!r}"})
+            course.may_be_done(started)
+        return None
+
+    def next_ready(self, course: Course) -> float:
+        """Turns to the next node that takes something of this API key; seconds until one does."""
+        for _ in self.servers:
+            if course.ready.get(self.node(), 0.0) <= time.monotonic():
+                return 0.0
+            self.next_node()
+        return max(0.001, min(course.ready.values()) - time.monotonic())
+
+    def may_send(self, course: Course) -> float:
+        """For how many seconds an attempt may be made now. What may have been done is sent again
+        only while its key is surely remembered, as far as is known.
+        """
+        if course.since is None or course.attempts == 0:
+            return self.attempt_seconds
+        why = f"half of the {self.window} s has passed for which keys are remembered"
+        if self.window is None:
+            why = "how long keys are remembered could not be learned"
+            try:
+                status, answer = self.ask_window(self.attempt_seconds)
+                if status == 401:
+                    course.hear(status, answer)
+                    course.ended = True
+                    return 0.0
+            except (NotSent, OSError, http.client.HTTPException) as error:
+                why += f": {error}"
+        left = (self.window or WINDOW_MIN) / 2 - course.since.passed()
+        if left <= 0:
+            course.why, course.ended = why, self.window is not None
+        return min(self.attempt_seconds, left)
+
+    def ask_window(self, within: float) -> tuple[int, dict]:
+        """Learns from this thread's node how long its cluster remembers keys."""
+        status, answer, _headers = self.send("GET", "/v1/cluster", within=within)
+        seconds = answer.get("key_window_seconds")
+        is_number = isinstance(seconds, int) and not isinstance(seconds, bool)
+        if status == 200 and is_number and WINDOW_MIN <= seconds <= WINDOW_MAX:
+            self.window = seconds
+        return status, answer
+
+    def key_window(self) -> int | None:
+        """Seconds for which the cluster remembers an idempotency key; nothing where no node tells.
+
+        A key that was first sent half of it ago or less may be sent again by `charge`.
+        """
+        for _ in self.servers:
+            if self.window is not None:
+                break
+            try:
+                self.ask_window(self.attempt_seconds)
+            except (NotSent, OSError, http.client.HTTPException):
+                self.next_node()
+        return self.window
+
     def send(
-        self, method: str, path: str, body: dict | None = None, key: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: dict | None = None,
+        key: str | None = None,
+        within: float | None = None,
     ) -> tuple[int, dict, http.client.HTTPMessage]:
         """One attempt at one node, and the node's own answer: never a redirect, never a proxy's.
 
         Raises `Mistake` where the request is wrong, `NotSent` where nothing went out, and OSError
-        or HTTPException (`NoAnswer`) where no node's answer came within `attempt_seconds`.
+        or HTTPException (`NoAnswer`) where no node's answer came within so many seconds,
+        `attempt_seconds` unless given.
         """
         request_id = OURS + uuid.uuid4().hex
         headers = {"Authorization": f"Bearer {self.key}", "X-Request-Id": request_id}
@@ -304,11 +426,11 @@ class Etebar:
             headers["Idempotency-Key"] = visible(key, "an idempotency key", 64, but='"')
         if not re.fullmatch(r"/[!-~]*", path):
             raise Mistake(f"no path: {path!a}")
-        until = time.monotonic() + self.attempt_seconds
-        connection = self.connection(until)
+        limit = Limit(self.attempt_seconds if within is None else within)
+        connection = self.connection(limit)
         headers["Host"] = self.servers[self.mine.node].authority
         try:
-            connection.sock.until = until
+            connection.sock.limit = limit
             connection.request(method, path, data, headers)
             response, text = whole_answer(connection)
             return response.status, own_answer(response, text, request_id), response.headers
@@ -317,24 +439,29 @@ class Etebar:
             connection.close()
             raise
 
-    def connection(self, until: float) -> http.client.HTTPConnection:
-        """This thread's connection in this process; one made before a fork is the parent's."""
+    def node(self) -> int:
+        """The node that this thread asks in this process: by chance at first."""
         mine = self.mine
         if getattr(mine, "process", None) != os.getpid():
             mine.process, mine.connection = os.getpid(), None
             mine.node = random.randrange(len(self.servers))
+        return mine.node
+
+    def connection(self, limit: Limit) -> http.client.HTTPConnection:
+        """This thread's connection in this process; one made before a fork is the parent's."""
+        node, mine = self.node(), self.mine
         if mine.connection is None or mine.connection.sock is None:
-            server = self.servers[mine.node]
+            server = self.servers[node]
             connection = http.client.HTTPConnection(server.host, server.port)
             connection.auto_open = 0  # else it would open one of its own, without TLS
             try:
-                connection.sock = Wire(self.dial(server, until))
+                connection.sock = Wire(self.dial(server, limit))
             except (OSError, UnicodeError) as error:
                 raise NotSent(f"{server.authority}: {error}") from error
             mine.connection = connection
         return mine.connection
 
-    def dial(self, server: Server, until: float) -> socket.socket:
+    def dial(self, server: Server, limit: Limit) -> socket.socket:
         """A socket to that server, over TLS where its address says so."""
         last: OSError = OSError("the name has no address")
         for family, kind, protocol, _name, address in socket.getaddrinfo(
@@ -342,11 +469,11 @@ class Etebar:
         ):
             sock = socket.socket(family, kind, protocol)
             try:
-                sock.settimeout(left(until))
+                sock.settimeout(limit.left())
                 sock.connect(address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if server.tls and self.tls is not None:
-                    sock.settimeout(left(until))
+                    sock.settimeout(limit.left())
                     sock = self.tls.wrap_socket(sock, server_hostname=server.host)
                 return sock
             except OSError as error:
@@ -366,9 +493,9 @@ class Etebar:
 
     def next_node(self) -> None:
         """From here on this thread asks another node."""
+        node = self.node()
         self.close()
-        mine = self.mine
-        mine.node = (getattr(mine, "node", 0) + 1) % len(self.servers)
+        self.mine.node = (node + 1) % len(self.servers)
 
 
 def whole_answer(
@@ -445,11 +572,11 @@ def is_charge(answer: dict, asked: dict) -> bool:
     return phone[1:] in (wanted, f"98{wanted}") and Decimal(amount) == Decimal(asked["amount"])
 
 
-def asked_pause(headers: http.client.HTTPMessage) -> float:
+def asked_pause(headers: http.client.HTTPMessage, most: float) -> float:
     """Seconds that a node asks to wait, within reason."""
     text = headers.get("Retry-After", "")
     seconds = float(text) if re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) else 0.0
-    return min(seconds, RETRY_AFTER_SECONDS)
+    return min(seconds, most)
 
 
 def visible(text: Any, what: str, most: int, but: str = "") -> str:

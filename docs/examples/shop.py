@@ -21,10 +21,6 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS orders (
     state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sold', 'refused', 'mend')),
     charge TEXT,
     taken_at REAL NOT NULL)"""
-KEY_WINDOW = (
-    24 * 3_600.0
-)  # seconds that the cluster remembers a key for; after that the key would charge again
-SAFE_AGE = KEY_WINDOW - 3_600.0
 
 
 class Shop:
@@ -67,19 +63,33 @@ class Shop:
 
     def retry_pending(self, older_than: float = 30.0) -> list[str]:
         """What a timer does each minute: sends again what is pending, as long as its key is surely
-        remembered.
+        remembered. The states of what was pending.
         """
-        now = time.time()
-        select = "SELECT id FROM orders WHERE state = 'pending' AND taken_at BETWEEN ? AND ?"
-        pending = self.orders.execute(select, (now - SAFE_AGE, now - older_than)).fetchall()
-        return [self.settle(order) for (order,) in pending]
+        safe_age = self.safe_age() or 0.0
+        select = "SELECT id, taken_at FROM orders WHERE state = 'pending' AND taken_at <= ?"
+        pending = self.orders.execute(select, (time.time() - older_than,)).fetchall()
+        states = []
+        for order, taken_at in pending:
+            is_safe = time.time() - taken_at < safe_age
+            states.append(self.settle(order) if is_safe else "pending")
+        return states
 
     def overdue(self) -> list[int]:
         """Pending for so long that the key may be forgotten: never sent again; somebody looks into
         the journal.
         """
+        safe_age = self.safe_age()
+        if safe_age is None:
+            return []
         select = "SELECT id FROM orders WHERE state = 'pending' AND taken_at < ?"
-        return [order for (order,) in self.orders.execute(select, (time.time() - SAFE_AGE,))]
+        return [order for (order,) in self.orders.execute(select, (time.time() - safe_age,))]
+
+    def safe_age(self) -> float | None:
+        """Seconds for which an order may be sent again: half of the time for which the cluster
+        remembers its key, since a call may take the other half. Nothing where no node tells.
+        """
+        window = self.etebar.key_window()
+        return None if window is None else window / 2
 
     def state(self, order: int) -> str:
         return self.orders.execute("SELECT state FROM orders WHERE id = ?", (order,)).fetchone()[0]

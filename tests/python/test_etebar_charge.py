@@ -16,7 +16,9 @@ import threading
 import time
 import unittest
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs/examples"))
 
@@ -60,12 +62,28 @@ def problem(code: str, status: int, *more: str, **members: object) -> bytes:
 SOLD = own(201, CHARGE)
 
 
-class Node:
-    """Answers each request as told, the last answer for all further ones; remembers what came."""
+def window(seconds: object) -> bytes:
+    return own(200, {"leader": 1, "key_window_seconds": seconds})
 
-    def __init__(self, *answers: bytes, context: ssl.SSLContext | None = None, drip=None) -> None:
+
+class Node:
+    """Answers each request as told, the last answer for all further ones; remembers what came. How
+    long keys are remembered it answers apart from them.
+    """
+
+    def __init__(
+        self,
+        *answers: bytes,
+        context: ssl.SSLContext | None = None,
+        drip=None,
+        cluster: bytes = window(86_400),
+        then=lambda: None,
+    ) -> None:
         self.answers, self.context, self.drip = list(answers), context, drip
+        self.cluster, self.then = cluster, then
         self.requests: list[bytes] = []
+        self.times: list[float] = []
+        self.window_asked = 0
         self.connections = 0
         self.raw = b""
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -86,8 +104,14 @@ class Node:
                 caller = self.context.wrap_socket(caller, server_side=True)
             with caller:
                 while (request := self.read(caller)) is not None:
-                    self.requests.append(request)
                     found = re.search(rb"(?i)x-request-id: (\S+)", request)
+                    if request.startswith(b"GET /v1/cluster "):
+                        self.window_asked += 1
+                        caller.sendall(self.cluster.replace(b"REQUEST", found.group(1)))
+                        continue
+                    self.requests.append(request)
+                    self.times.append(time.monotonic())
+                    self.then()
                     if self.drip:
                         self.drip(caller, found.group(1))
                         return
@@ -108,7 +132,8 @@ class Node:
             text += more
             self.raw += more
         head, body = text.split(b"\r\n\r\n", 1)
-        length = int(re.search(rb"(?i)content-length: (\d+)", head).group(1))
+        found = re.search(rb"(?i)content-length: (\d+)", head)
+        length = int(found.group(1)) if found else 0
         while len(body) < length:
             body += caller.recv(65_536)
         return head + b"\r\n\r\n" + body
@@ -207,6 +232,116 @@ class WhatANodeSays(unittest.TestCase):
         ):
             for amount in (5_000, "5000", "05000"):
                 self.assertEqual(etebar.charge("o", phone, amount).verdict, "sold", phone)
+
+
+class TheKeyWindow(unittest.TestCase):
+    """What may have been done is sent again for half of it."""
+
+    def test_ends_the_attempts_and_the_outcome_is_unknown(self) -> None:
+        node = Node(problem("internal", 500), cluster=window(2))
+        began = time.monotonic()
+        outcome = charge(node, seconds=60.0)
+        self.assertLess(time.monotonic() - began, 20.0)
+        self.assertEqual((outcome.verdict, outcome.status), ("unknown", 500))
+        self.assertIn("half of the 2 s", outcome.body["detail"])
+        self.assertGreater(len(node.requests), 1)
+        self.assertLess(node.times[-1] - node.times[0], 1.1)
+        self.assertEqual(node.window_asked, 1)
+
+    def test_ends_an_attempt_too(self) -> None:
+        node = Node(drip=lambda caller, _request_id: caller.recv(1), cluster=window(2))
+        began = time.monotonic()
+        outcome = charge(node, seconds=60.0, attempt=0.6)
+        self.assertEqual(outcome.verdict, "unknown")
+        self.assertLess(time.monotonic() - began, 20.0)
+        self.assertEqual(len(node.requests), 2)
+
+    def test_is_a_second_until_a_node_tells_it(self) -> None:
+        told = json.dumps({"key_window_seconds": 86_400})
+        clusters = (
+            http(503, "text/plain", "upstream connect error"),
+            http(200, "application/json", told),
+            http(200, "application/json", told, "Etebar-Node: 1", "X-Request-Id: etb-another"),
+            problem("overloaded", 503),
+            window(None),
+            window(0),
+            window(True),
+            window("86400"),
+            window(10**12),
+        )
+        nodes = [Node(problem("internal", 500), cluster=cluster) for cluster in clusters]
+        with ThreadPoolExecutor(len(nodes)) as pool:
+            outcomes = list(pool.map(lambda node: charge(node, seconds=1.5), nodes))
+        for cluster, node, outcome in zip(clusters, nodes, outcomes):
+            self.assertEqual(outcome.verdict, "unknown", cluster)
+            self.assertIn("could not be learned", outcome.body["detail"], cluster)
+            self.assertLess(node.times[-1] - node.times[0], 0.6, cluster)
+        node = Node(http(503, "text/plain", "upstream connect error"), SOLD, cluster=window(None))
+        self.assertEqual(charge(node).verdict, "sold")
+
+    def test_is_not_asked_for_where_the_first_attempt_is_answered(self) -> None:
+        for answer in (SOLD, problem("seller_suspended", 409)):
+            node = Node(answer)
+            charge(node)
+            self.assertEqual(node.window_asked, 0)
+        node = Node(problem("no_leader", 503), SOLD)
+        self.assertEqual((charge(node).verdict, node.window_asked), ("sold", 0))
+
+    def test_a_key_that_was_revoked_meanwhile_settles_nothing(self) -> None:
+        node = Node(problem("internal", 500), cluster=problem("unauthenticated", 401))
+        outcome = charge(node)
+        self.assertEqual((outcome.verdict, outcome.status), ("unknown", 401))
+        self.assertEqual(len(node.requests), 1)
+
+    def test_goes_on_while_the_machine_sleeps(self) -> None:
+        real, slept = time.time, 0.0
+
+        def sleep() -> None:
+            nonlocal slept
+            slept += 3_600.0
+
+        with mock.patch("etebar_charge.time.time", lambda: real() + slept):
+            node = Node(problem("internal", 500), SOLD, cluster=window(7_000), then=sleep)
+            outcome = charge(node, seconds=80_000.0, attempt=80_000.0)
+            self.assertEqual((outcome.verdict, outcome.status), ("unknown", 500))
+            self.assertEqual(len(node.requests), 1)
+            node = Node(problem("no_leader", 503), SOLD, then=sleep)
+            outcome = charge(node, seconds=60.0, attempt=80_000.0)
+            self.assertEqual((outcome.verdict, len(node.requests)), ("not_done", 1))
+
+    def test_is_told_to_whoever_asks(self) -> None:
+        etebar = Etebar([Node(SOLD, cluster=window(3_600)).url, "http://127.0.0.1:1"], "k")
+        self.addCleanup(etebar.close)
+        self.assertEqual(etebar.key_window(), 3_600)
+        self.assertIsNone(Etebar(["http://127.0.0.1:1"], "k").key_window())
+
+
+class ARate(unittest.TestCase):
+    """It is a node's own: the others are asked before anybody waits."""
+
+    def test_of_one_node_keeps_nobody_waiting(self) -> None:
+        full = Node(problem("rate_limited", 429, "Retry-After: 60"))
+        fine = Node(problem("no_leader", 503), problem("no_leader", 503), SOLD)
+        etebar = Etebar([full.url, fine.url], "k", attempt_seconds=LATE)
+        self.addCleanup(etebar.close)
+        etebar.node()
+        etebar.mine.node = 0
+        began = time.monotonic()
+        self.assertEqual(etebar.charge("o", PHONE, AMOUNT, seconds=50.0).verdict, "sold")
+        self.assertLess(time.monotonic() - began, LATE)
+        self.assertEqual((len(full.requests), len(fine.requests)), (1, 3))
+
+    def test_of_all_nodes_is_waited_for_where_there_is_time(self) -> None:
+        soon = Node(problem("rate_limited", 429, "Retry-After: 1"), SOLD)
+        later = Node(problem("rate_limited", 429, "Retry-After: 500"))
+        etebar = Etebar([soon.url, later.url], "k", attempt_seconds=LATE)
+        self.addCleanup(etebar.close)
+        etebar.node()
+        etebar.mine.node = 0
+        self.assertEqual(etebar.charge("o", PHONE, AMOUNT, seconds=LATE).verdict, "sold")
+        self.assertGreaterEqual(soon.times[1] - soon.times[0], 0.99)
+        self.assertEqual(len(later.requests), 1)
+        self.assertEqual(hasty(later).verdict, "not_done")
 
 
 class WhatSomebodyElseSays(unittest.TestCase):

@@ -155,6 +155,12 @@ impl Code {
     pub fn retryable(self) -> bool {
         matches!(self.status(), 429 | 503 | 504 | 507)
     }
+
+    /// Whether it says what became of every attempt under its idempotency key: what the ledger decided and remembers does, and
+    /// that the key stands for another command. All else is about one attempt, and an earlier one may have been done.
+    pub fn settles_key(self) -> bool {
+        matches!(self.status(), 409 | 422)
+    }
 }
 
 /// One thing that is wrong with a body or a query.

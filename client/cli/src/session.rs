@@ -62,7 +62,7 @@ impl Session {
             Some(key) => {
                 let detail = "interrupted while its answer was awaited".to_owned();
                 let key_window = self.client.key_window();
-                Stop::Call(Error::OutcomeUnknown(Unknown { attempts: 0, key, key_window, detail }))
+                Stop::Call(Error::OutcomeUnknown(Unknown { attempts: 0, key, key_window, retry_after: None, detail }))
             }
             None => Stop::local("interrupted"),
         }

@@ -12,6 +12,13 @@ use etebar_api::{self as api, Code, Problem};
 
 use super::super::{Call, RawAnswer};
 
+/// Shortest and longest time for which a server is left alone that limits a key's rate. Source: `Retry-After` has whole
+/// seconds; in a day the largest batch comes back at the lowest rate.
+const SPARE_MIN: Duration = Duration::from_secs(1);
+const SPARE_MAX: Duration = Duration::from_secs(86_400);
+/// Longest wait that an overloaded server may ask for. Source: longer than an overload lasts that clients can help.
+const OVERLOAD_MAX: Duration = Duration::from_secs(60);
+
 /// What one attempt says about its call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Meaning<T> {
@@ -132,13 +139,23 @@ fn problem_of(answer: &RawAnswer) -> Option<Box<Problem>> {
     fits.then(|| Box::new(problem))
 }
 
-/// How long the server asks to wait. Only an overloaded one is obeyed: another server may know a leader at once.
-pub(in super::super) fn wished(answer: &RawAnswer, heard: &Heard) -> Duration {
+/// What a server that did nothing asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Wish {
+    /// To be left alone for so long; the others are not meant.
+    Spare(Duration),
+    /// That nobody is asked for so long.
+    Wait(Duration),
+}
+
+/// What the server asks for. Its rate is its own, an overload may be the leader's, and otherwise another server may know a
+/// leader at once.
+pub(in super::super) fn wished(answer: &RawAnswer, heard: &Heard) -> Wish {
+    let seconds = answer.number("retry-after").unwrap_or(0);
     match heard.problem.as_ref().map(|problem| problem.code) {
-        Some(Code::Overloaded | Code::RateLimited) => {
-            Duration::from_secs(answer.number("retry-after").unwrap_or(0).min(60))
-        }
-        Some(_) | None => Duration::ZERO,
+        Some(Code::RateLimited) => Wish::Spare(Duration::from_secs(seconds).clamp(SPARE_MIN, SPARE_MAX)),
+        Some(Code::Overloaded) => Wish::Wait(Duration::from_secs(seconds).min(OVERLOAD_MAX)),
+        Some(_) | None => Wish::Wait(Duration::ZERO),
     }
 }
 

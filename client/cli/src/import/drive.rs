@@ -1,19 +1,20 @@
-//! Batches under way: so many at a time, each noted down before it is sent and when it is answered.
+//! Batches under way: so many at a time, each noted down before it is sent and when it is answered. Where the nodes limit the
+//! rate of the API key, what they did not take waits as long as they say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use etebar::api::{AmountIn, BatchItem, BatchRequest, BatchResult, Code, Problem};
-use etebar::{Client, Error};
+use etebar::{Client, Error, Stopwatch};
 
 use super::input::Input;
 use super::progress::Progress;
 use super::record::Event;
 use super::resume::Resume;
+use super::signals::Signals;
 use super::window::Window;
 use crate::output::stop::Stop;
 use crate::session::Session;
@@ -23,6 +24,8 @@ use crate::session::Session;
 const BATCH: usize = 500;
 /// How long an interruption waits for what is under way. Source: several elections.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the nodes may limit the rate without a single answer in between. Source: twice what one of them may ask for.
+const LIMITED_MAX: Duration = Duration::from_secs(2 * 86_400);
 
 /// Why no more was sent.
 #[derive(Debug)]
@@ -49,7 +52,23 @@ pub(crate) async fn drive(
     }
     let progress = Progress::new(session.output, input.lines.len(), resume.answered_count());
     let client = session.client.with_timeout(window.call());
-    let run = Run { client, window, resume, input, progress, under_way: JoinSet::new(), ending: None };
+    let open = resume.open_lines();
+    // Apart from new lines: a node without room for new keys refuses a batch whole, and answers what it knows.
+    let known = open.partition_point(|index| resume.in_doubt_since(&[*index]).is_some());
+    let (known, new) = open.split_at(known);
+    let waiting = known.chunks(BATCH).chain(new.chunks(BATCH)).map(<[usize]>::to_vec).collect();
+    let run = Run {
+        client,
+        window,
+        resume,
+        input,
+        progress,
+        waiting,
+        under_way: JoinSet::new(),
+        hold: None,
+        limited_since: None,
+        ending: None,
+    };
     run.all(parallel as usize).await.unwrap_or_else(Ending::Failed)
 }
 
@@ -59,7 +78,13 @@ struct Run<'a> {
     resume: &'a mut Resume,
     input: &'a Input,
     progress: Progress,
-    under_way: JoinSet<Sent>,
+    /// Lines that are to be sent, as batches.
+    waiting: VecDeque<Vec<usize>>,
+    under_way: JoinSet<(Vec<usize>, Sent)>,
+    /// Until then the nodes take no more of this API key.
+    hold: Option<Instant>,
+    /// Since when no line was answered because of that.
+    limited_since: Option<Stopwatch>,
     /// Set once: nothing is sent any more.
     ending: Option<Ending>,
 }
@@ -89,22 +114,22 @@ impl Run<'_> {
     /// Fails where something cannot be noted down: then what is under way stays in doubt.
     async fn all(mut self, parallel: usize) -> Result<Ending, Stop> {
         let mut signals = Signals::new()?;
-        let open = self.resume.open_lines();
-        // Apart from new lines: a node without room for new keys refuses a batch whole, and answers what it knows.
-        let known = open.partition_point(|index| self.resume.in_doubt_since(&[*index]).is_some());
-        let (known, new) = open.split_at(known);
-        let mut waiting = known.chunks(BATCH).chain(new.chunks(BATCH));
         loop {
-            while self.ending.is_none() && self.under_way.len() < parallel {
-                let Some(batch) = waiting.next() else { break };
+            while self.ending.is_none() && self.hold.is_none() && self.under_way.len() < parallel {
+                let Some(batch) = self.waiting.pop_front() else { break };
                 self.begin(batch)?;
+            }
+            let is_over = self.ending.is_some() || self.waiting.is_empty();
+            if is_over && self.under_way.is_empty() {
+                break;
             }
             let patience = signals.patience();
             tokio::select! {
-                joined = self.under_way.join_next() => match joined {
-                    Some(sent) => self.settle(sent.map_err(|error| Stop::local(error.to_string()))?)?,
-                    None => break,
-                },
+                Some(joined) = self.under_way.join_next() => {
+                    let (batch, sent) = joined.map_err(|error| Stop::local(error.to_string()))?;
+                    self.settle(batch, sent)?;
+                }
+                () = until(self.hold) => self.hold = None,
                 () = signals.next() => {
                     if signals.until.is_some() {
                         break;
@@ -118,9 +143,8 @@ impl Run<'_> {
     }
 
     /// Notes down that these lines are sent, and sends them.
-    fn begin(&mut self, batch: &[usize]) -> Result<(), Stop> {
-        let since = self.resume.in_doubt_since(batch);
-        if since.is_some_and(|since| !self.window.remembers(since)) {
+    fn begin(&mut self, batch: Vec<usize>) -> Result<(), Stop> {
+        if !self.may_send(&batch, Duration::ZERO) {
             self.ending = Some(Ending::PastWindow);
             return self.resume.note(&[Event::Closed { at: self.window.now() }]);
         }
@@ -132,27 +156,71 @@ impl Run<'_> {
             Charge { line: line.number, phone: line.phone.to_string(), amount: line.amount, key }
         };
         let charges = batch.iter().map(charge).collect();
-        let sending = Event::Sending { at: self.window.now(), lines: self.resume.numbers(batch) };
+        let sending = Event::Sending { moment: self.window.moment(), lines: self.resume.numbers(&batch) };
         self.resume.note(&[sending])?;
-        self.under_way.spawn(send(self.client.clone(), Batch { charges, fresh }));
+        let sent = send(self.client.clone(), Batch { charges, fresh });
+        self.under_way.spawn(async move { (batch, sent.await) });
         Ok(())
     }
 
-    fn settle(&mut self, sent: Sent) -> Result<(), Stop> {
+    /// Whether the keys of all these lines are surely remembered where they are sent after this wait.
+    fn may_send(&self, batch: &[usize], wait: Duration) -> bool {
+        self.resume.in_doubt_since(batch).is_none_or(|since| self.window.remembers(since, wait))
+    }
+
+    fn settle(&mut self, mut batch: Vec<usize>, sent: Sent) -> Result<(), Stop> {
         self.resume.note(&sent.events)?;
         let charged = sent.events.iter().filter(|event| matches!(event, Event::Charged { .. })).count();
         let refused = sent.events.iter().filter(|event| matches!(event, Event::Refused { .. })).count();
-        self.progress.answered(charged + refused, refused);
+        if charged + refused > 0 {
+            self.progress.answered(charged + refused, refused);
+            self.limited_since = None;
+        }
         if let (Some(failure), None) = (sent.failure, &self.ending) {
-            self.ending = Some(Ending::Failed(failure));
+            batch.retain(|index| !self.resume.known()[*index].is_answered());
+            match asked_wait(&failure).filter(|wait| self.may_wait(&batch, *wait)) {
+                Some(wait) => self.wait(batch, wait),
+                None => self.ending = Some(Ending::Failed(failure)),
+            }
         }
         Ok(())
+    }
+
+    /// Whether these lines, and those that are to be sent after them, may wait for so long: not past the end of the window of
+    /// one that may have been charged.
+    fn may_wait(&mut self, batch: &[usize], wait: Duration) -> bool {
+        let since = self.limited_since.get_or_insert_with(Stopwatch::start);
+        let open: Vec<usize> = batch.iter().chain(self.waiting.iter().flatten()).copied().collect();
+        since.left_of(LIMITED_MAX) > wait && self.may_send(&open, wait)
+    }
+
+    /// Sends nothing for so long, and then these lines first.
+    fn wait(&mut self, batch: Vec<usize>, wait: Duration) {
+        self.waiting.push_front(batch);
+        let until = Instant::now() + wait;
+        if self.hold.is_none_or(|hold| hold < until) {
+            self.hold = Some(until);
+            self.progress.waits(wait);
+        }
     }
 
     fn interrupt(&mut self, signals: &mut Signals) {
         self.progress.say("no more is sent; waiting for what is under way (again to wait no longer)");
         self.ending.get_or_insert(Ending::Interrupted);
         signals.until = Some(Instant::now() + PATIENCE);
+    }
+}
+
+/// How long the nodes ask to wait, where all that failed is that they limit the rate.
+fn asked_wait(failure: &Stop) -> Option<Duration> {
+    if let Stop::Call(error) = failure { error.retry_after() } else { None }
+}
+
+/// Ends then, or never.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -242,39 +310,4 @@ fn refused(line: u64, code: Code, detail: &str) -> Event {
 /// The item of `/charges/17/phone`.
 fn pointed_to(pointer: &str) -> Option<usize> {
     pointer.strip_prefix("/charges/")?.split('/').next()?.parse().ok()
-}
-
-/// What interrupts: Ctrl-C, or to be told to end; then the end of patience.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    until: Option<Instant>,
-}
-
-impl Signals {
-    fn new() -> Result<Signals, Stop> {
-        let listen = |kind| signal(kind).map_err(|error| Stop::local(format!("no signals: {error}")));
-        Ok(Signals {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            until: None,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => (),
-            _ = self.terminate.recv() => (),
-        }
-    }
-
-    fn patience(&self) -> impl Future<Output = ()> + use<> {
-        let until = self.until;
-        async move {
-            match until {
-                Some(until) => sleep_until(until).await,
-                None => std::future::pending().await,
-            }
-        }
-    }
 }

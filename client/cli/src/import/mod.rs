@@ -15,6 +15,7 @@ mod record;
 mod report;
 mod result;
 mod resume;
+mod signals;
 mod window;
 
 use etebar::api::Seller;

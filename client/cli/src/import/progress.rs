@@ -8,6 +8,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
+use etebar::spelled;
+
 use super::super::output::{Output, count};
 
 /// Between two lines.
@@ -43,7 +45,7 @@ impl Progress {
     pub(crate) fn answered(&mut self, lines: usize, refused: usize) {
         self.answered += lines as u64;
         self.refused += refused as u64;
-        let refusals = if self.refused == 0 { String::new() } else { format!(", {} refused", count(self.refused)) };
+        let refusals = self.refusals();
         if let Some(bar) = &self.bar {
             bar.set_message(refusals);
             bar.set_position(self.answered);
@@ -51,6 +53,21 @@ impl Progress {
             self.told = Instant::now();
             let text = format!("{} of {} lines{refusals}", count(self.answered), count(self.lines));
             self.output.progress(&text);
+        }
+    }
+
+    fn refusals(&self) -> String {
+        if self.refused == 0 { String::new() } else { format!(", {} refused", count(self.refused)) }
+    }
+
+    /// Nothing is sent for so long, since the nodes limit the rate.
+    pub(super) fn waits(&self, wait: Duration) {
+        // Whole seconds, as nodes tell them.
+        let wait = spelled(Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
+        let text = format!("waiting {wait}: the nodes limit the rate of this API key");
+        match &self.bar {
+            Some(bar) => bar.set_message(format!("{}, {text}", self.refusals())),
+            None => self.output.progress(&text),
         }
     }
 

@@ -31,9 +31,10 @@ pub(crate) struct Header {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Event {
-    /// From now on these may have been charged; `at` is the cluster's clock.
+    /// From now on these may have been charged.
     Sending {
-        at: Timestamp,
+        #[serde(flatten)]
+        moment: Moment,
         lines: Vec<u64>,
     },
     /// These were certainly not charged after all.
@@ -59,12 +60,30 @@ pub(crate) enum Event {
     },
 }
 
+/// When something was, by two clocks of which either may be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Moment {
+    /// By the cluster's, as the `Date` of an answer told it: a proxy may have written that.
+    pub(super) at: Timestamp,
+    /// By this machine's. `None` in files of builds that did not note it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) here: Option<Timestamp>,
+}
+
+impl Moment {
+    /// The earlier of the two, by each clock.
+    pub(super) fn earlier(self, other: Moment) -> Moment {
+        let here = [self.here, other.here].into_iter().flatten().min();
+        Moment { at: self.at.min(other.at), here }
+    }
+}
+
 /// What is known of a line.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Known {
     NotSent,
     /// Sent, for the first time at this moment, and not answered.
-    InDoubt(Timestamp),
+    InDoubt(Moment),
     Charged {
         id: Uuid,
         entry: u64,
@@ -105,10 +124,19 @@ mod tests {
 
     #[test]
     fn a_record_that_was_changed_is_no_record() {
-        let event = Event::Sending { at: Timestamp(0), lines: vec![2, 3] };
+        let moment = Moment { at: Timestamp(0), here: Some(Timestamp(1)) };
+        let event = Event::Sending { moment, lines: vec![2, 3] };
         let line = framed(&event);
         assert_eq!(unframed::<Event>(line.as_bytes()), Some(event));
         assert_eq!(unframed::<Event>(line.replace('3', "4").as_bytes()), None);
         assert_eq!(unframed::<Event>(line.trim_end().as_bytes()), None);
+    }
+
+    #[test]
+    fn a_record_of_a_build_that_noted_one_clock_down_is_still_read() {
+        let old = "{\"sending\":{\"at\":\"1970-01-01T00:00:00.007Z\",\"lines\":[2]}}";
+        let event = Event::Sending { moment: Moment { at: Timestamp(7), here: None }, lines: vec![2] };
+        assert_eq!(serde_json::from_str::<Event>(old).unwrap(), event);
+        assert_eq!(serde_json::to_string(&event).unwrap(), old);
     }
 }

@@ -170,7 +170,7 @@ impl<'a> Report<'a> {
             }
             None => "the cluster does not say how long it remembers keys".to_owned(),
         };
-        let since = self.resume.in_doubt_since(&every).unwrap_or(self.resume.header.begun_at);
+        let since = self.resume.in_doubt_since(&every).map_or(self.resume.header.begun_at, |since| since.at);
         let text = format!(
             "nothing more is sent: {} lines were sent from {since} on without an answer, and {window}: sent again they \
              might be charged twice\nlines {}; they are `unknown` in {}",

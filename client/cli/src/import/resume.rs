@@ -8,11 +8,11 @@ use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use etebar::api::{Seller, Timestamp};
+use etebar::api::Seller;
 
 use super::input::{Input, Line};
 use super::place::{self, Place, failed};
-use super::record::{Event, Header, Known, VERSION, framed, unframed};
+use super::record::{Event, Header, Known, Moment, VERSION, framed, unframed};
 use crate::output::stop::{Stop, WRONG_USAGE};
 use crate::output::whole_file::WholeFile;
 
@@ -128,12 +128,12 @@ impl Resume {
     }
 
     /// When the first of these lines that may have been charged was sent.
-    pub(crate) fn in_doubt_since(&self, lines: &[usize]) -> Option<Timestamp> {
+    pub(crate) fn in_doubt_since(&self, lines: &[usize]) -> Option<Moment> {
         let since = |index: &usize| match self.known[*index] {
             Known::InDoubt(since) => Some(since),
             Known::NotSent | Known::Charged { .. } | Known::Refused { .. } => None,
         };
-        lines.iter().filter_map(since).min()
+        lines.iter().filter_map(since).reduce(Moment::earlier)
     }
 
     pub(crate) fn numbers(&self, lines: &[usize]) -> Vec<u64> {
@@ -154,11 +154,11 @@ impl Resume {
     /// One step of the fold; `None` where the event cannot follow what is known.
     fn apply(&mut self, event: &Event) -> Option<()> {
         match event {
-            Event::Sending { at, lines } => {
+            Event::Sending { moment, lines } => {
                 for line in lines {
                     let known = self.of_line(*line)?;
                     match known {
-                        Known::NotSent => *known = Known::InDoubt(*at),
+                        Known::NotSent => *known = Known::InDoubt(*moment),
                         Known::InDoubt(_) => {}
                         Known::Charged { .. } | Known::Refused { .. } => return None,
                     }

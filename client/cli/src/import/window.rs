@@ -1,12 +1,14 @@
 //! How long a line without an answer may be sent again: while the cluster surely remembers its key.
 //!
-//! Time is the cluster's, as the `Date` of an answer told it, carried on by this machine. A line that was never sent has
-//! no such limit.
+//! Time is the cluster's, as the `Date` of an answer told it, carried on by this machine; and this machine's, since a proxy may
+//! have written that `Date`. Of what the two say the older counts. A line that was never sent has no such limit.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use etebar::RawAnswer;
 use etebar::api::Timestamp;
+use etebar::{RawAnswer, Stopwatch};
+
+use super::record::Moment;
 
 /// Kept clear of the window's end, beside the time of one call.
 /// Source: nodes whose clocks differ by more than 5 s do not lead, `Date` has whole seconds; and some more.
@@ -17,33 +19,35 @@ const MARGIN: Duration = Duration::from_secs(60);
 pub(crate) struct Clock {
     /// What it showed, in milliseconds since the Unix epoch.
     told_ms: u64,
-    /// This machine's two clocks at that moment: the first stands still while the machine sleeps, the second can be set.
-    seen: (Instant, SystemTime),
+    /// Since that moment.
+    seen: Stopwatch,
 }
 
 impl Clock {
     /// What an answer tells; this machine's own clock where it tells nothing.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "carries the cluster's clock on, and can only make a wait look longer"
-    )]
     pub(crate) fn told_by(answer: &RawAnswer) -> Clock {
-        let here = SystemTime::now();
-        let told = answer.header("date").and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(here);
-        let told_ms = told.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        Clock { told_ms: u64::try_from(told_ms).unwrap_or(u64::MAX), seen: (Instant::now(), here) }
+        let told = answer.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
+        Clock { told_ms: told.map_or_else(|| own_clock().0, since_epoch), seen: Stopwatch::start() }
     }
 
-    /// What it shows now. Of the two ways to carry it on the later counts.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "carries the cluster's clock on, and can only make a wait look longer"
-    )]
+    /// What it shows now.
     pub(crate) fn now(&self) -> Timestamp {
-        let (instant, wall) = self.seen;
-        let passed = instant.elapsed().max(SystemTime::now().duration_since(wall).unwrap_or_default());
-        Timestamp(self.told_ms.saturating_add(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)))
+        Timestamp(self.told_ms.saturating_add(millis(self.seen.elapsed())))
     }
+}
+
+/// This machine's clock.
+#[expect(clippy::disallowed_methods, reason = "can only make a key look older")]
+fn own_clock() -> Timestamp {
+    Timestamp(since_epoch(SystemTime::now()))
+}
+
+fn since_epoch(time: SystemTime) -> u64 {
+    millis(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// For how long a key is surely remembered.
@@ -69,6 +73,11 @@ impl Window {
         self.clock.now()
     }
 
+    /// Now, by both clocks.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { at: self.now(), here: Some(own_clock()) }
+    }
+
     pub(crate) fn seconds(&self) -> Option<u64> {
         self.span.map(|span| span.as_secs())
     }
@@ -78,15 +87,23 @@ impl Window {
         self.call
     }
 
-    /// Whether a key that was first sent then is surely remembered until a call that begins now has ended.
-    /// Not where that is in the future: one of the two clocks is wrong, so nobody knows how long ago it was.
-    pub(crate) fn remembers(&self, since: Timestamp) -> bool {
-        if since.0.saturating_sub(self.now().0) > u64::try_from(MARGIN.as_millis()).unwrap_or(u64::MAX) {
-            return false;
-        }
-        let passed = Duration::from_millis(self.now().0.saturating_sub(since.0));
-        self.span.is_some_and(|span| passed + self.call + MARGIN < span)
+    /// Whether a key that was first sent then is surely remembered until a call that begins after this wait has ended.
+    pub(crate) fn remembers(&self, since: Moment, wait: Duration) -> bool {
+        let Some(passed) = passed(since, self.moment()) else { return false };
+        let ends = passed.saturating_add(wait).saturating_add(self.call + MARGIN);
+        self.span.is_some_and(|span| ends < span)
     }
+}
+
+/// How long ago that was, at least; `None` where nobody knows: it is in the cluster's future.
+fn passed(since: Moment, now: Moment) -> Option<Duration> {
+    if since.at.0.saturating_sub(now.at.0) > millis(MARGIN) {
+        return None;
+    }
+    let told = now.at.0.saturating_sub(since.at.0);
+    // Where this machine's clock was set back since, it may be off by as much.
+    let own = since.here.zip(now.here).map_or(0, |(since, now)| now.0.abs_diff(since.0));
+    Some(Duration::from_millis(told.max(own)))
 }
 
 #[cfg(test)]
@@ -103,26 +120,42 @@ mod tests {
         Window::new(Clock::told_by(&answer), seconds, Duration::from_secs(30))
     }
 
+    fn told(ms: u64) -> Moment {
+        Moment { at: Timestamp(ms), here: None }
+    }
+
     #[test]
     fn a_key_is_trusted_for_the_window_less_a_margin_by_the_clusters_clock() {
         let window = window(Some(3_600));
-        let ago = |seconds: u64| Timestamp((3_600 - seconds) * 1_000);
-        assert!(window.remembers(ago(0)));
-        assert!(window.remembers(ago(3_500)));
-        assert!(!window.remembers(ago(3_511)));
-        assert!(!window.remembers(ago(3_600)));
+        let remembers = |seconds: u64| window.remembers(told((3_600 - seconds) * 1_000), Duration::ZERO);
+        assert!(remembers(0) && remembers(3_500));
+        assert!(!remembers(3_511) && !remembers(3_600));
+        let wait = |seconds| window.remembers(told(3_600_000), Duration::from_secs(seconds));
+        assert!(wait(3_500) && !wait(3_511));
+    }
+
+    #[test]
+    fn of_the_clusters_clock_and_this_machines_the_one_that_went_further_counts() {
+        let moment = |at: u64, here: Option<u64>| Moment { at: Timestamp(at), here: here.map(Timestamp) };
+        let now = moment(7_000, Some(907_000));
+        let ago = |since| passed(since, now).map(|passed| passed.as_millis());
+        assert_eq!(ago(moment(7_000, Some(400_000))), Some(507_000), "a Date that stood still");
+        assert_eq!(ago(moment(2_000, Some(907_000))), Some(5_000), "a clock that stood still");
+        assert_eq!(ago(moment(2_000, Some(917_000))), Some(10_000), "a clock that was set back");
+        assert_eq!(ago(moment(2_000, None)), Some(5_000), "a build that noted one clock down");
+        assert_eq!(ago(moment(67_001, Some(907_000))), None, "a Date in the future");
     }
 
     #[test]
     fn a_key_that_was_sent_in_the_future_is_not_trusted() {
-        let ahead = |seconds: u64| Timestamp((3_600 + seconds) * 1_000);
-        assert!(window(Some(3_600)).remembers(ahead(5)), "clocks differ a little");
-        assert!(!window(Some(3_600)).remembers(ahead(172_800)));
+        let remembers = |seconds: u64| window(Some(3_600)).remembers(told((3_600 + seconds) * 1_000), Duration::ZERO);
+        assert!(remembers(5), "clocks differ a little");
+        assert!(!remembers(172_800));
     }
 
     #[test]
     fn without_a_window_no_key_is_trusted_and_a_short_one_bounds_a_call() {
-        assert!(!window(None).remembers(Timestamp(3_600_000)));
+        assert!(!window(None).remembers(told(3_600_000), Duration::ZERO));
         assert_eq!(window(Some(10)).call(), Duration::from_secs(5));
     }
 }

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use etebar::api::{AmountIn, NewCharge};
-use etebar::{Client, Error, IdempotencyKey};
+use etebar::{Client, Error, IdempotencyKey, Stopwatch};
 
 use self::provision::{Credit, Provisioned};
 use self::record::Line;
@@ -208,7 +208,7 @@ impl Worker {
 
     /// Sends a charge until it is answered, or its key may be forgotten, and records the answer; whether it was charged.
     async fn pursue(&self, charge: &NewCharge<'_>, key: &IdempotencyKey) -> Result<bool, Stop> {
-        let began = Instant::now();
+        let (began, mut may_be_done) = (Stopwatch::start(), false);
         let mut line = Line {
             key: key.to_string(),
             seller: self.seller.seller_id,
@@ -223,7 +223,9 @@ impl Worker {
             ended_ms: 0,
         };
         loop {
-            match self.client.charge(charge, key).await {
+            let answer = self.client.charge(charge, key).await;
+            let wait = answer.as_ref().err().and_then(Error::retry_after).unwrap_or_default();
+            match answer {
                 Ok(answer) => {
                     line.attempts += answer.attempts;
                     line.status = 201;
@@ -234,16 +236,23 @@ impl Worker {
                 }
                 Err(Error::Refused(problem)) => {
                     line.attempts += 1;
-                    line.status = problem.status;
+                    // What is about this attempt alone leaves open what became of an earlier one.
+                    if !may_be_done || problem.code.settles_key() {
+                        line.status = problem.status;
+                    }
                     break;
                 }
                 Err(Error::NotDone(not_done)) => line.attempts += not_done.attempts,
-                Err(Error::OutcomeUnknown(unknown)) => line.attempts += unknown.attempts,
+                Err(Error::OutcomeUnknown(unknown)) => {
+                    line.attempts += unknown.attempts;
+                    may_be_done = true;
+                }
             }
             let over = self.over.get().is_some_and(|over| over.elapsed() > GRACE);
             if over || self.client.key_window().is_some_and(|window| began.elapsed() > window / 2) {
                 break;
             }
+            tokio::time::sleep(wait.min(PURSUIT)).await;
         }
         line.ended_ms = now_ms();
         let charged = line.status == 201;

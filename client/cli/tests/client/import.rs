@@ -347,6 +347,91 @@ fn within_the_window_of_the_clusters_clock_it_resumes_and_past_it_no_more_ever()
     assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
 }
 
+/// The same resume file, each record that says when something was sent being changed.
+fn change_sendings(desk: &Desk, change: impl Fn(&mut Value)) {
+    let text = desk.text("orders.csv.resume");
+    let changed = text.lines().map(|line| {
+        let json = line.split_once(' ').unwrap().1;
+        let mut record: Value = serde_json::from_str(json).unwrap();
+        record.get_mut("sending").into_iter().for_each(&change);
+        let json = record.to_string();
+        format!("{} {json}\n", &blake3::hash(json.as_bytes()).to_hex()[..8])
+    });
+    let changed: String = changed.collect();
+    fs::write(desk.path("orders.csv.resume"), changed).unwrap();
+}
+
+#[test]
+fn a_date_that_stands_still_makes_no_old_key_young_again() {
+    let desk = Desk::lines(1_200);
+    let shop = killed_in_its_second_batch(&desk, Trouble::Unanswered);
+    let sent = shop.batches().len();
+    // By this machine's clock a year has passed; by what a proxy says of the cluster's no time at all.
+    change_sendings(&desk, |sending| {
+        let here = sending["here"].as_str().unwrap().to_owned();
+        let year: u32 = here[..4].parse().unwrap();
+        sending["here"] = json!(format!("{}{}", year - 1, &here[4..]).replace("-02-29", "-02-28"));
+    });
+    let (summary, stop) = ended(&import(&shop, &desk), 3);
+    assert_eq!(counts(&summary), [500, 0, 500, 200]);
+    assert!(stop["detail"].as_str().unwrap().contains("remembers keys for 24 h"), "{stop}");
+    assert_eq!(shop.batches().len(), sent);
+}
+
+#[test]
+fn a_resume_file_of_a_build_that_noted_one_clock_down_goes_on() {
+    let desk = Desk::lines(1_200);
+    let shop = killed_in_its_second_batch(&desk, Trouble::Unanswered);
+    change_sendings(&desk, |sending| drop(sending.as_object_mut().unwrap().remove("here").unwrap()));
+    ended(&import(&shop, &desk), 0);
+    assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
+}
+
+fn limited(retry_after: &'static str) -> Trouble {
+    Trouble::Undecided(Reaction::Answer(429, vec![retry_after], problem("rate_limited", 429)))
+}
+
+#[test]
+fn where_nodes_limit_the_rate_it_waits_as_long_as_they_say_and_goes_on() {
+    let desk = Desk::lines(1_200);
+    let shop = shop(|before| [1, 2].contains(&before).then(|| limited("retry-after: 2")));
+    // No call has the time to wait for so long by itself.
+    let output = command(&shop.fake.url, &desk.input(), &["--parallel", "2", "--timeout", "1500ms"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), shop.phones().len(), shop.charged()), (Some(0), 1_200, 1_200), "{said}");
+    assert!(said.contains("waiting 2 s: the nodes limit the rate of this API key\n"), "{said}");
+}
+
+#[test]
+fn it_waits_for_no_rate_until_a_key_that_may_be_charged_is_forgotten() {
+    let desk = Desk::lines(1_200);
+    let shop = shop(|before| match before {
+        1 => Some(Trouble::Unanswered),
+        2 => Some(limited("retry-after: 86399")),
+        _ => None,
+    });
+    kill_in_its_second_batch(&shop, &desk);
+    let (summary, stop) = ended(&import(&shop, &desk), 3);
+    assert_eq!(counts(&summary), [500, 0, 500, 200]);
+    assert!(stop["detail"].as_str().unwrap().contains("rate_limited"), "{stop}");
+    ended(&import(&shop, &desk), 0);
+    assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
+}
+
+#[test]
+fn interrupted_while_it_waits_for_a_rate_it_ends_at_once_and_nothing_is_in_doubt() {
+    let desk = Desk::lines(700);
+    let shop = shop(|before| (before == 0).then(|| limited("retry-after: 3600")));
+    let mut child = start(&shop, &desk);
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(said.next().unwrap().unwrap().starts_with("waiting 1 h"));
+    signal(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(desk.statuses(), statuses(&[("not_sent", 700)]));
+    ended(&import(&shop, &desk), 0);
+    assert_eq!((shop.phones().len(), shop.charged()), (700, 700));
+}
+
 #[test]
 fn what_an_earlier_run_may_have_charged_stays_in_doubt_however_a_later_run_fails() {
     let desk = Desk::lines(1_200);

@@ -123,6 +123,45 @@ async fn a_connection_closed_while_idle_costs_no_attempt() {
     }
 }
 
+fn limited(retry_after: &'static str) -> Reaction {
+    Reaction::Answer(429, vec![retry_after], problem("rate_limited", 429))
+}
+
+#[tokio::test]
+async fn a_rate_is_a_nodes_own_so_the_others_are_asked_at_once_and_that_one_no_more() {
+    let full = Fake::start(|_, _| limited("retry-after: 60"));
+    let fine = Fake::node(|_, before| if before < 3 { refused("no_leader", 503) } else { answered() });
+    let started = Instant::now();
+    let answer = client(&[&full.url, &fine.url]).charge(&charge(), &key()).await.unwrap();
+    assert_eq!((answer.attempts, full.asked().len(), fine.asked().len()), (5, 1, 4));
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn where_every_server_limits_the_rate_a_call_waits_for_the_first_that_is_ready() {
+    let later = Fake::start(|_, _| limited("retry-after: 60"));
+    let soon = Fake::start(|_, before| if before == 0 { limited("retry-after: 1") } else { answered() });
+    let started = Instant::now();
+    let answer = client(&[&later.url, &soon.url]).charge(&charge(), &key()).await.unwrap();
+    assert_eq!((answer.attempts, later.asked().len()), (3, 1));
+    assert!(started.elapsed() >= Duration::from_millis(990), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_wait_that_a_call_has_no_time_for_ends_it_at_once_and_is_told() {
+    let full = Fake::node(|_, _| limited("retry-after: 500"));
+    let fuller = Fake::node(|_, _| limited("retry-after: 7200"));
+    let started = Instant::now();
+    let error = client(&[&fuller.url, &full.url]).charge(&charge(), &key()).await.unwrap_err();
+    let told = error.retry_after().unwrap();
+    assert!(matches!(&error, Error::NotDone(_)) && error.problem().unwrap().code == Code::RateLimited, "{error}");
+    assert!(told <= Duration::from_secs(500) && told > Duration::from_secs(490), "{told:?}");
+    let broken = Fake::node(|_, before| if before == 0 { Reaction::Break } else { limited("retry-after: 500") });
+    let error = client(&[&broken.url]).charge(&charge(), &key()).await.unwrap_err();
+    assert!(matches!(&error, Error::OutcomeUnknown(_)) && error.retry_after().is_some(), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
 #[tokio::test]
 async fn a_list_is_walked_page_by_page_under_its_filter() {
     let fake = Fake::start(|asked, _| {

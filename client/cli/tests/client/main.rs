@@ -6,6 +6,7 @@ mod formats;
 mod import;
 mod library;
 mod lies;
+mod load;
 mod plot;
 mod program;
 mod promises;

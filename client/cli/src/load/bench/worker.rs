@@ -7,7 +7,7 @@ use std::time::Duration;
 use memchr::memmem;
 use tokio::time::{Instant, timeout};
 
-use etebar::Endpoint;
+use etebar::{Endpoint, Failure, Stopwatch};
 
 use super::template::Template;
 use super::wire::Wire;
@@ -45,7 +45,7 @@ pub(crate) struct Tally {
     pub(crate) retried: u64,
     /// Accepted, by index of the seller.
     pub(crate) by_seller: BTreeMap<usize, u64>,
-    /// Charges without an answer, by index of the seller: they may have been done.
+    /// Charges that may have been done and got no answer that says so, by index of the seller.
     pub(crate) open_by_seller: BTreeMap<usize, u64>,
     /// What went wrong, and how often.
     pub(crate) kinds: BTreeMap<String, u64>,
@@ -78,6 +78,14 @@ impl Tally {
         add_all(&mut self.kinds, &other.kinds);
     }
 
+    /// A request ends without an answer that decides it.
+    fn end_without(&mut self, seller: usize, charges: u64, may_be_done: bool) {
+        self.errors += charges;
+        if may_be_done {
+            *self.open_by_seller.entry(seller).or_default() += charges;
+        }
+    }
+
     fn wrong(&mut self, kind: String) {
         *self.kinds.entry(kind).or_default() += 1;
     }
@@ -92,9 +100,11 @@ enum Next {
     Accepted(u64),
     /// All charges of the request were refused.
     Refused,
-    /// Not done, or unknown: again, under the same key.
-    Again,
-    /// Neither: a fault of the request or of the node.
+    /// Not done: again, under the same key.
+    NotYet,
+    /// May have been done: the same.
+    Unknown,
+    /// This attempt was not done, and another will not be.
     Wrong,
 }
 
@@ -117,7 +127,7 @@ pub(crate) async fn run(mut worker: Worker) -> Tally {
 /// One request, until it is answered or its time is up.
 async fn drive(worker: &Worker, wire: &mut Option<Wire>, server: &mut usize, seller: usize, tally: &mut Tally) {
     let charges = worker.template.charges();
-    let began = Instant::now();
+    let (began, mut may_be_done) = (Stopwatch::start(), false);
     loop {
         let server_now = &worker.servers[*server % worker.servers.len()];
         let failure = match timeout(PATIENCE, send(wire, server_now, worker.template.again())).await {
@@ -135,23 +145,30 @@ async fn drive(worker: &Worker, wire: &mut Option<Wire>, server: &mut usize, sel
                     return;
                 }
                 Next::Wrong => {
-                    tally.errors += charges;
                     tally.wrong(format!("status {status}"));
-                    return;
+                    return tally.end_without(seller, charges, may_be_done);
                 }
-                Next::Again => format!("status {status}"),
+                Next::NotYet => format!("status {status}"),
+                Next::Unknown => {
+                    may_be_done = true;
+                    format!("status {status}")
+                }
             },
-            Ok(Err(failure)) => failure,
-            Err(_) => format!("no answer within {PATIENCE:?}"),
+            Ok(Err(failure)) => {
+                may_be_done |= failure.may_be_done();
+                failure.to_string()
+            }
+            Err(_) => {
+                may_be_done = true;
+                Failure::TimedOut(PATIENCE).to_string()
+            }
         };
         // What is still under way on this connection must not answer the next request.
         *wire = None;
         *server += 1;
         tally.wrong(failure);
         if Instant::now() > worker.end + GRACE || began.elapsed() > worker.pursuit {
-            tally.errors += charges;
-            *tally.open_by_seller.entry(seller).or_default() += charges;
-            return;
+            return tally.end_without(seller, charges, may_be_done);
         }
         tally.retried += 1;
         tokio::time::sleep(PAUSE).await;
@@ -159,13 +176,13 @@ async fn drive(worker: &Worker, wire: &mut Option<Wire>, server: &mut usize, sel
 }
 
 /// The status and how many charges of a batch were done, or what went wrong.
-async fn send(wire: &mut Option<Wire>, server: &Endpoint, request: &[u8]) -> Result<(u16, u64), String> {
+async fn send(wire: &mut Option<Wire>, server: &Endpoint, request: &[u8]) -> Result<(u16, u64), Failure> {
     // Taken while the request is under way: one that is given up leaves no connection with half an answer.
     let mut connection = match wire.take() {
         Some(connection) => connection,
-        None => Wire::connect(server).await.map_err(|failure| failure.to_string())?,
+        None => Wire::connect(server).await?,
     };
-    let reply = connection.exchange(request).await.map_err(|error| error.kind().to_string())?;
+    let reply = connection.exchange(request).await.map_err(|error| Failure::Broken(error.kind().to_string()))?;
     let done = if reply.status == 200 { memmem::find_iter(reply.body, b"\"charge\":{").count() as u64 } else { 0 };
     let (status, closes) = (reply.status, reply.closes);
     if !closes {
@@ -179,7 +196,68 @@ fn next(status: u16, done: u64, charges: u64) -> Next {
         201 => Next::Accepted(1),
         200 => Next::Accepted(done.min(charges)),
         409 | 422 => Next::Refused,
-        408 | 429 | 500 | 503 | 504 | 507 => Next::Again,
-        _ => Next::Wrong,
+        408 | 429 | 503 | 507 => Next::NotYet,
+        400 | 401 | 403 | 404 | 405 | 413 | 415 | 431 => Next::Wrong,
+        _ => Next::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use uuid::Uuid;
+
+    use etebar::Client;
+
+    use super::super::template::Shape;
+    use super::*;
+
+    const BROKEN: u16 = 0;
+
+    /// What a worker counts of one charge whose attempts are answered with these statuses: errors, and what may be done.
+    async fn counted(statuses: &'static [u16]) -> (u64, u64) {
+        let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client::new([format!("http://{}", node.local_addr().unwrap())]).unwrap();
+        let seller = Provisioned { seller_id: Uuid::from_u128(1), key: "etb_x".to_owned() };
+        let shape = Shape { prefix: "p-", secret: &seller.key, amount: "1", seed: 1 };
+        let mut worker = Worker {
+            servers: vec![client.member_endpoint(&format!("http://{}", node.local_addr().unwrap())).unwrap()],
+            template: Template::single(&shape),
+            sellers: Arc::new(vec![seller]),
+            first_seller: 0,
+            stride: 1,
+            end: Instant::now(),
+            pursuit: Duration::from_secs(60),
+        };
+        let answers = tokio::spawn(async move {
+            for status in statuses {
+                let (mut caller, _) = node.accept().await.unwrap();
+                assert!(caller.read(&mut [0; 1_024]).await.unwrap() > 0);
+                if *status != BROKEN {
+                    let answer = format!("HTTP/1.1 {status} X\r\netebar-node: 1\r\ncontent-length: 0\r\n\r\n");
+                    caller.write_all(answer.as_bytes()).await.unwrap();
+                }
+            }
+        });
+        let mut tally = Tally::new();
+        worker.template.next("etb_x");
+        drive(&worker, &mut None, &mut 0, 0, &mut tally).await;
+        answers.await.unwrap();
+        (tally.errors, tally.open_by_seller.get(&0).copied().unwrap_or(0))
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_one_attempt_leaves_open_what_became_of_an_earlier_one() {
+        let certain: [&[u16]; 5] = [&[401], &[503, 401], &[429, 403], &[507, 404], &[408, 413]];
+        for statuses in certain {
+            assert_eq!(counted(statuses).await, (1, 0), "{statuses:?}");
+        }
+        let open: [&[u16]; 6] =
+            [&[BROKEN, 401], &[500, 403], &[504, 503, 401], &[302, 404], &[202, 400], &[BROKEN, 429, 415]];
+        for statuses in open {
+            assert_eq!(counted(statuses).await, (1, 1), "{statuses:?}");
+        }
+        assert_eq!(counted(&[BROKEN, 409]).await, (0, 0), "what the ledger decided is about every attempt");
     }
 }
