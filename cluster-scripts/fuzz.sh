@@ -4,7 +4,7 @@
 #
 # Sends arbitrary bytes through the doors of a member (--list prints them; all unless some are named), N seconds (60) each, J
 # (2) doors at a time, with libFuzzer: from the seeds in tests/fuzz/seeds on, towards code that no input reached before.
-# What is promised of each door stands in node/src/fuzzing.rs. An input that breaks it is kept in tests/fuzz/found with the
+# What is promised of each door stands in tests/fuzz/doors. An input that breaks it is kept in tests/fuzz/found with the
 # command that replays it; put into tests/fuzz/seeds/DOOR, it is tried by every test run from then on.
 #
 # Exit 0 where nothing broke, 4 where something did, 1 where a fuzzer could not run, 2 for wrong usage.
@@ -12,7 +12,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 LENGTH=60 JOBS=2 DOORS=()
 PACKAGE=$ROOT/tests/fuzz
-known_doors() { sed -n 's/^    ("\([a-z-]*\)", [a-z_]*),$/\1/p' "$ROOT/node/src/fuzzing.rs"; }
+known_doors() { sed -n 's/^    ("\([a-z-]*\)", [a-z_:]*),$/\1/p' "$PACKAGE/doors/mod.rs"; }
 while [[ $# -gt 0 ]]; do
   case $1 in
     --help | -h) help ;;

@@ -88,7 +88,7 @@ build_programs() {
   PATH=$PATH:$HOME/.cargo/bin
   command -v cargo >/dev/null || fail "$TARGET/release lacks a program and cargo is not installed (see https://rustup.rs)"
   say "building etebar-node and etebar (some minutes the first time)"
-  (cd "$ROOT" && cargo build --release --locked -p etebar-node -p etebar >&2) || fail "the build failed"
+  (cd "$ROOT" && cargo build --release --locked -p etebar-node -p etebar-cli >&2) || fail "the build failed"
 }
 
 sources_newer() {

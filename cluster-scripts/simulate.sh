@@ -5,11 +5,13 @@
 # Plays N seeds (60 unless given, the first is S or 1) of the deterministic simulation, one process a seed, J (2) at a time:
 # the node's own code in one thread, with crashes, cut links, failing disks and wrong clocks, about T (20) simulated seconds
 # each. Prints each failing seed with what broke and the command that replays it. The first K (4) seeds are played twice, and
-# both must leave the same trace. --plant builds with a known bug (--plants lists them, one name a line) and stops at the
-# first seed that catches it: exit 4 and the seed where it was caught, 0 where it was not.
+# both must leave the same trace. --plant builds a copy of the sources with a known bug in it, a patch of
+# tests/simulation/plants (--plants lists them, one name a line), and stops at the first seed that catches it: exit 4 and the
+# seed where it was caught, 0 where it was not. plants.sh plays all of them.
 #
 # Exit 0 where no promise was broken, 4 where one was, 1 where a seed says nothing or could not run, 2 for wrong usage.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$ROOT/cluster-scripts/simulate/plant.sh"
 
 SEEDS=60 FROM=1 LENGTH=20 JOBS=2 TWICE=4 PLANT=''
 number_of() {
@@ -38,28 +40,30 @@ done
 ((LENGTH > 0)) || wrong_usage 'at least one second'
 ((JOBS > 0)) || wrong_usage 'at least one job'
 
-# A plant's name as the list in the source has it: nothing has to be built to print or to check it.
-plants() { sed -n 's/^    ("\([a-z-]*\)", ".*"),$/\1/p' "$ROOT/node/ledger/src/plants.rs"; }
 if [[ $LIST == yes ]]; then plants; exit 0; fi
+PACKAGE=$ROOT/tests/simulation BUILT=$ROOT/tests/simulation/target PROFILE=release
 if [[ -n $PLANT ]]; then
   plants | grep -qxF -- "$PLANT" || wrong_usage "no bug is called $PLANT: --plants lists them"
+  PACKAGE=$TARGET/plants/tree/tests/simulation BUILT=$TARGET/plants/built PROFILE=plant
+  # There is one copy, and it has one bug at a time.
+  mkdir -p "$TARGET/plants"
+  exec 9>"$TARGET/plants/lock"
+  flock -w 600 9 || fail 'another bug is being played'
+  plant "$PLANT" "$TARGET/plants/tree"
   TWICE=0
 fi
 
 # cargo reads the flags of .cargo/config.toml only where it runs, and RUSTFLAGS would take their place.
-PACKAGE=$ROOT/tests/simulation
-BUILT=$PACKAGE/target${PLANT:+/plants}
-FEATURES=${PLANT:+plants}
 (cd "$PACKAGE" && unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET \
-  && cargo build --quiet --release --locked --target-dir "$BUILT" --features "$FEATURES") || fail 'the simulation could not be built'
-PROGRAM=$BUILT/release/simulation
+  && cargo build --quiet --profile "$PROFILE" --locked --target-dir "$BUILT") || fail 'the simulation could not be built'
+PROGRAM=$BUILT/$PROFILE/simulation
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/etebar-simulate.XXXXXX")
 trap 'rm -rf "${WORK:?}"' EXIT
 
 # play SEED: one seed; leaves its output and, last of all, its exit code.
 play() {
   local seed=$1 status=0 again
-  "$PROGRAM" "$seed" "$LENGTH" ${PLANT:+--plant "$PLANT"} >"$WORK/$seed.out" 2>&1 || status=$?
+  "$PROGRAM" "$seed" "$LENGTH" >"$WORK/$seed.out" 2>&1 || status=$?
   if ((status == 0 && seed < FROM + TWICE)); then
     again=$("$PROGRAM" "$seed" "$LENGTH" | tail -n 1) || again=''
     if ! grep -q ' trace [0-9a-f]\{16\}:' <<<"$again" || [[ $again != "$(tail -n 1 "$WORK/$seed.out")" ]]; then
@@ -73,7 +77,7 @@ play() {
 
 replay() {
   if [[ -n $PLANT ]]; then
-    printf '(cd tests/simulation && cargo run --release --target-dir target/plants --features plants -- %s %s --plant %s)' "$1" "$LENGTH" "$PLANT"
+    printf 'cluster-scripts/simulate.sh --plant %s --from %s --seeds 1 --seconds %s' "$PLANT" "$1" "$LENGTH"
   else
     printf '(cd tests/simulation && cargo run --release -- %s %s)' "$1" "$LENGTH"
   fi

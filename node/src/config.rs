@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
+use etebar_api::{read_address, read_duration};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -80,7 +81,7 @@ pub struct InitArgs {
     #[arg(long, env = "ETEBAR_PLACES", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4))]
     pub places: u8,
     /// How long an idempotency key is remembered, in ledger time: at least 1s; under 1m is for tests alone.
-    #[arg(long, env = "ETEBAR_KEY_WINDOW", default_value = "24h", value_parser = parse_duration)]
+    #[arg(long, env = "ETEBAR_KEY_WINDOW", default_value = "24h", value_parser = read_duration)]
     pub key_window: Duration,
     /// How many idempotency keys are remembered at most.
     #[arg(long, env = "ETEBAR_KEYS_MAX", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
@@ -163,32 +164,32 @@ pub struct RunArgs {
     #[arg(long, env = "ETEBAR_DISK_RESERVE")]
     pub disk_reserve: Option<u64>,
     /// Pause between two heartbeats of the leader [default: 50ms]
-    #[arg(long, env = "ETEBAR_HEARTBEAT", value_parser = parse_duration)]
+    #[arg(long, env = "ETEBAR_HEARTBEAT", value_parser = read_duration)]
     #[serde(with = "durations")]
     pub heartbeat: Option<Duration>,
     /// Shortest election time-out [default: 200ms]
-    #[arg(long, env = "ETEBAR_ELECTION_MIN", value_parser = parse_duration)]
+    #[arg(long, env = "ETEBAR_ELECTION_MIN", value_parser = read_duration)]
     #[serde(with = "durations")]
     pub election_min: Option<Duration>,
     /// Longest election time-out, and the leader's lease [default: 400ms]
-    #[arg(long, env = "ETEBAR_ELECTION_MAX", value_parser = parse_duration)]
+    #[arg(long, env = "ETEBAR_ELECTION_MAX", value_parser = read_duration)]
     #[serde(with = "durations")]
     pub election_max: Option<Duration>,
     /// Largest request body, in bytes [default: 2097152]
     #[arg(long, env = "ETEBAR_BODY_BYTES")]
     pub body_bytes: Option<u64>,
     /// Longest time for one request [default: 10s]
-    #[arg(long, env = "ETEBAR_REQUEST_TIMEOUT", value_parser = parse_duration)]
+    #[arg(long, env = "ETEBAR_REQUEST_TIMEOUT", value_parser = read_duration)]
     #[serde(with = "durations")]
     pub request_timeout: Option<Duration>,
     /// Longest time for the head of a request, and for the first byte of a new connection [default: 5s]
-    #[arg(long, env = "ETEBAR_HEAD_TIMEOUT", value_parser = parse_duration)]
+    #[arg(long, env = "ETEBAR_HEAD_TIMEOUT", value_parser = read_duration)]
     #[serde(with = "durations")]
     pub head_timeout: Option<Duration>,
     /// Most commands that wait to be proposed; more are refused as overloaded [default: 16384]
     #[arg(long, env = "ETEBAR_WAITING_MAX")]
     pub waiting_max: Option<u64>,
-    /// Most commands a second of one API key at this node (a batch of n charges counts n, a replay counts too); more are
+    /// Most commands a second of one API key at this node (a batch of n charges counts n, a replay a tenth); more are
     /// refused with 429 [default: no bound]
     #[arg(long, env = "ETEBAR_RATE_PER_KEY", value_name = "N")]
     pub rate_per_key: Option<u64>,
@@ -430,8 +431,7 @@ fn parse_member(text: &str) -> Result<(u64, MemberAddress), String> {
     let (api, peer) = addresses.split_once('/').ok_or(form)?;
     let id: u64 = id.trim().parse().ok().filter(|id| (1..=1_000_000).contains(id)).ok_or(form)?;
     for address in [api, peer] {
-        let port = address.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
-        port.and_then(|port| port.parse::<u16>().ok()).filter(|port| *port != 0).ok_or(form)?;
+        read_address(address).map_err(|error| format!("{form}: {error}"))?;
     }
     Ok((id, MemberAddress { api: api.to_owned(), peer: peer.to_owned() }))
 }
@@ -447,20 +447,14 @@ fn parse_currency(text: &str) -> Result<String, String> {
     if fits { Ok(text.to_owned()) } else { Err("must be 1 to 8 capital letters".to_owned()) }
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let duration =
-        humantime::parse_duration(text).map_err(|error| format!("{error} (write it as in 24h, 5s or 50ms)"))?;
-    if duration.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(duration) }
-}
-
 /// Durations in the TOML file, as text.
 mod durations {
-    use super::{Duration, parse_duration};
+    use super::{Duration, read_duration};
     use serde::{Deserialize, Deserializer};
 
     pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
         let text = String::deserialize(input)?;
-        parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+        read_duration(&text).map(Some).map_err(serde::de::Error::custom)
     }
 }
 
@@ -577,7 +571,8 @@ mod tests {
     fn a_member_is_an_id_and_two_addresses() {
         let (id, address) = parse_member("2=127.0.0.1:7102/127.0.0.1:7122").unwrap();
         assert_eq!((id, address.api.as_str(), address.peer.as_str()), (2, "127.0.0.1:7102", "127.0.0.1:7122"));
-        for wrong in ["", "2", "0=a:1/b:2", "2=a:1", "2=a/b", "x=a:1/b:2", "2=a:0/b:1"] {
+        for wrong in ["", "2", "0=a:1/b:2", "2=a:1", "2=a/b", "x=a:1/b:2", "2=a:0/b:1", "2=::1:7101/b:1", "2=a:1/u@b:1"]
+        {
             assert!(parse_member(wrong).is_err(), "{wrong}");
         }
     }

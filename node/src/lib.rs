@@ -7,6 +7,7 @@
 
 pub mod config;
 #[cfg(any(test, feature = "fuzzing"))]
+#[path = "../../tests/fuzz/doors/mod.rs"]
 pub mod fuzzing;
 pub mod http;
 pub mod identity;

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use etebar::api;
+use etebar_api as api;
 
 /// Most characters of an event. Source: a panic with its place, and room.
 const EVENT_CHARS: usize = 8_000;

@@ -4,17 +4,19 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use etebar::api;
+use etebar_api as api;
 use etebar_node::config::{ApiProtection, CommandLine, InitArgs, RunArgs, Settings, Verb, key_window_warning};
 use etebar_node::http::{self, ApiTls, App, Limits};
 use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
 use etebar_node::log::Events;
 use etebar_node::pki::{self, PkiError, PkiVerb};
-use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, MemberDisks, PeerSecurity};
+use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, PeerSecurity};
 use etebar_node::runtime::{Chance, Clock};
 use etebar_node::storage::Member;
+use etebar_node::storage::MemberDisks;
 use etebar_node::tls::CredentialWatch;
 use ledger::{Digest, Genesis, KeyHash, Name};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -111,7 +113,7 @@ fn wrong_line(error: &clap::Error) -> ExitCode {
 /// Draws an admin key and prints it, with the hash that `init` takes.
 fn keygen() -> Result<(), Failure> {
     let chance = Chance::system().bytes().map_err(failed)?;
-    let key = http::secret::text(etebar::api::Role::Admin, &chance);
+    let key = http::secret::text(etebar_api::Role::Admin, &chance);
     let hash = Digest(http::secret::hash(&key).0);
     println!("{{\"key\":\"{key}\",\"hash\":\"{hash}\"}}");
     Ok(())
@@ -166,7 +168,7 @@ fn run(arguments: RunArgs) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| wrong(format!("--log-level: {error}")))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Events).with_ansi(false).init();
     std::panic::set_hook(Box::new(|panic| error!(%panic, "a defect")));
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+    if let Err(error) = allow_open_files() {
         warn!(%error, "the number of open files stays limited");
     }
     let data_dir = DataDir::open(&settings.data_dir, &MemberDisks::FOLDERS).map_err(refused)?;
@@ -180,6 +182,12 @@ fn run(arguments: RunArgs) -> Result<(), Failure> {
     runtime.shutdown_background();
     drop(data_dir);
     done
+}
+
+/// Raises the bound of open files to the most that this process may have.
+fn allow_open_files() -> io::Result<()> {
+    let bound = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: bound.maximum, maximum: bound.maximum })?)
 }
 
 async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) -> Result<(), Failure> {
@@ -254,7 +262,7 @@ fn api_credentials(settings: &Settings, address: &str) -> Result<Option<Credenti
         ApiProtection::Loopback | ApiProtection::Elsewhere => return Ok(None),
     };
     let credentials = CredentialWatch::open(paths.clone(), Clock::system()).map_err(wrong)?;
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = api::read_address(address).map_or(address, |(host, _)| host);
     if !credentials.subscribe().borrow().names(host) {
         warn!(
             host,

@@ -17,6 +17,7 @@ use std::process::{Child, Command, Stdio};
 
 use etebar_node::storage::{Disks, History, LogStore, SledDisks, TypeConfig};
 use openraft::{RaftLogReader, Vote};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use volume::Volume;
 use writer::{Dice, entry, record};
 
@@ -26,8 +27,7 @@ const WRITER: &str = "ETEBAR_POWER_CUT_WRITER";
 
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_in_a_power_cut() {
-    // SAFETY: geteuid has no preconditions.
-    if unsafe { libc::geteuid() } != 0 {
+    if !rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED, NOTHING PROVEN: a power cut needs root (loop device, mount, FS_IOC_SHUTDOWN)");
         return;
     }
@@ -91,10 +91,7 @@ fn start_writer(folder: &Path, seed: u64) -> Child {
         .stderr(Stdio::null());
     // SAFETY: prctl is safe to call between fork and exec.
     unsafe {
-        command.pre_exec(|| {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            Ok(())
-        });
+        command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
     }
     command.spawn().unwrap()
 }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::clocks;
@@ -259,7 +260,7 @@ impl Cluster {
     /// Kills all members, none before the other by more than a moment.
     pub fn kill_all(&self) {
         for member in self.members.iter().filter(|member| member.runs()) {
-            member.signal(libc::SIGKILL);
+            member.signal(Signal::KILL);
         }
         self.members.iter().for_each(Member::kill);
     }

@@ -3,19 +3,18 @@
 //! After the cut the file system loses everything that was not synced, as a machine does; a killed process would not
 //! show that, since the kernel keeps its pages. Needs root.
 
-use std::ffi::CString;
 use std::fs::File;
-use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::wait::until;
 
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::ioctl::{Opcode, Setter, ioctl, opcode};
+
 /// `FS_IOC_SHUTDOWN` of linux/fs.h: `_IOR('X', 125, __u32)`.
-const FS_IOC_SHUTDOWN: libc::c_ulong = 0x8004_587d;
+const FS_IOC_SHUTDOWN: Opcode = opcode::read::<u32>(b'X', 125);
 /// `EXT4_GOING_FLAGS_NOLOGFLUSH`: not even the file system's journal is written.
 const WITHOUT_LOG: u32 = 2;
 
@@ -31,8 +30,7 @@ pub struct Disk {
 
 /// True where this process may mount.
 pub fn is_root() -> bool {
-    // SAFETY: geteuid always succeeds and touches no memory.
-    unsafe { libc::geteuid() == 0 }
+    rustix::process::geteuid().is_root()
 }
 
 impl Disk {
@@ -59,10 +57,9 @@ impl Disk {
     /// Cuts the power: from now on every write fails, and what was not synced is gone.
     pub fn cut(&self) {
         let root = File::open(&self.mount).expect("the mounted folder can be opened");
-        let flags = WITHOUT_LOG;
-        // SAFETY: the file descriptor is open, and the request reads one u32 behind the pointer, which outlives the call.
-        let done = unsafe { libc::ioctl(root.as_raw_fd(), FS_IOC_SHUTDOWN, &raw const flags) };
-        assert_eq!(done, 0, "the power cut: {}", io::Error::last_os_error());
+        // SAFETY: the kernel reads one u32 for this request, which is what is given.
+        let done = unsafe { ioctl(&root, Setter::<FS_IOC_SHUTDOWN, u32>::new(WITHOUT_LOG)) };
+        done.expect("the power is cut");
     }
 
     /// Switches it on again: mounted anew, its file system recovered as after a real cut. Nothing may use it any more.
@@ -87,20 +84,11 @@ impl Drop for Disk {
 /// Makes `file`, on the file system that holds `folder`, so large that about `left` bytes are free there.
 pub fn fill(file: &File, folder: &Path, left: u64) {
     let bytes = free_bytes(folder).saturating_sub(left);
-    let length = libc::off_t::try_from(bytes).expect("a disk of less than exabytes");
-    // SAFETY: the file descriptor is open for the whole call.
-    let failed = unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) };
-    assert_eq!(failed, 0, "the disk is filled: {}", io::Error::from_raw_os_error(failed));
+    fallocate(file, FallocateFlags::empty(), 0, bytes).expect("the disk is filled");
 }
 
 fn free_bytes(folder: &Path) -> u64 {
-    let path = CString::new(folder.as_os_str().as_bytes()).expect("a path has no zero byte");
-    let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: the path ends with a zero byte, and the call writes the whole structure where it succeeds.
-    let found = unsafe {
-        assert_eq!(libc::statvfs(path.as_ptr(), found.as_mut_ptr()), 0, "{}", io::Error::last_os_error());
-        found.assume_init()
-    };
+    let found = statvfs(folder).expect("a file system tells its room");
     found.f_bavail * found.f_frsize
 }
 

@@ -5,6 +5,7 @@
 //! of theirs cannot hide here too. Waits are for conditions, with deadlines.
 
 pub mod books;
+pub mod certificates;
 pub mod clocks;
 pub mod cluster;
 pub mod disk;

@@ -1,12 +1,13 @@
 //! One member as a process: started, killed, paused, ended.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::clocks;
 use crate::disk_faults::{self, DiskFault};
@@ -97,7 +98,7 @@ impl Member {
     /// SIGTERM; its exit status within `limit`.
     #[track_caller]
     pub fn terminate(&self, limit: Duration) -> ExitStatus {
-        self.signal(libc::SIGTERM);
+        self.signal(Signal::TERM);
         self.wait_end(limit)
     }
 
@@ -114,7 +115,7 @@ impl Member {
     /// SIGSTOP; returns when all its threads have stopped, so that it sees nothing that is sent from then on.
     #[track_caller]
     pub fn pause(&self) {
-        self.signal(libc::SIGSTOP);
+        self.signal(Signal::STOP);
         self.process().paused = true;
         let tasks = format!("/proc/{}/task", self.pid().expect("only a running member is paused"));
         until(wait::PATIENCE, &format!("member {} to stop", self.id), || {
@@ -126,16 +127,15 @@ impl Member {
     /// SIGCONT.
     pub fn resume(&self) {
         self.process().paused = false;
-        self.signal(libc::SIGCONT);
+        self.signal(Signal::CONT);
     }
 
     #[track_caller]
-    pub fn signal(&self, signal: i32) {
+    pub fn signal(&self, signal: Signal) {
         let process = self.process();
         let child = process.child.as_ref().expect("only a running member takes a signal");
-        // SAFETY: kill touches no memory; the number is that of a child that was not waited for, so it is still ours.
-        let sent = unsafe { libc::kill(libc::pid_t::try_from(child.id()).expect("a pid"), signal) };
-        assert_eq!(sent, 0, "{}", io::Error::last_os_error());
+        // The child was not waited for, so its number is still its own.
+        kill_process(Pid::from_child(child), signal).expect("a child takes a signal");
     }
 
     /// Makes its disk fail in this way from now on, or be well again; its cluster was planned with disk faults.

@@ -30,7 +30,7 @@ pub fn programs() -> &'static Programs {
 fn build() -> Programs {
     let release = !cfg!(debug_assertions);
     let mut cargo = clean_command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root()).args(["build", "--quiet", "--locked", "-p", "etebar-node", "-p", "etebar"]);
+    cargo.current_dir(root()).args(["build", "--quiet", "--locked", "-p", "etebar-node", "-p", "etebar-cli"]);
     if release {
         cargo.arg("--release");
     }

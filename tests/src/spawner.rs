@@ -9,16 +9,15 @@ use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use rustix::process::{Signal, set_parent_process_death_signal};
+
 type Order = Box<dyn FnOnce() + Send>;
 
 /// Starts `command` as a child that is killed when this process ends.
 pub fn spawn(mut command: Command) -> io::Result<Child> {
     // SAFETY: prctl is safe to call between fork and exec; it allocates nothing and takes no lock.
     unsafe {
-        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        });
+        command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
     }
     let (answer, answered) = sync_channel(1);
     let order: Order = Box::new(move || {

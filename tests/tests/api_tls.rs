@@ -3,17 +3,14 @@
 //!
 //! The independent client is Python's ssl, with OpenSSL below it.
 
-#[path = "api_tls/certificates.rs"]
-mod certificates;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use certificates::{Authority, ServerFiles};
 use serde_json::Value;
+use tests::certificates::{Authority, ServerFiles};
 use tests::http::Connection;
 use tests::machine::{Need, lacks};
 use tests::place::Folder;

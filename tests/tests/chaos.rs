@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tests::place::Folder;
 use tests::scripts::{run, script};
 use tests::wait;
@@ -37,8 +38,7 @@ fn a_chaos_that_is_ended_early_takes_all_its_processes_with_it() {
     let mut said = BufReader::new(chaos.stdout.take().expect("its output")).lines().map_while(Result::ok);
     said.find(|line| line.ends_with("paused")).expect("the first fault");
     assert!(processes_in(folder.path()).len() >= 5, "three members and two loads: {:?}", processes_in(folder.path()));
-    // SAFETY: kill sends a signal, here to a child that has not been waited for.
-    assert_eq!(unsafe { libc::kill(chaos.id().cast_signed(), libc::SIGTERM) }, 0);
+    kill_process(Pid::from_child(&chaos), Signal::TERM).expect("a child takes a signal");
     assert_eq!(chaos.wait().expect("it ends").code(), Some(130));
     wait::eventually("all that it started has ended", || processes_in(folder.path()).is_empty());
 }

@@ -4,35 +4,18 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use tests::certificates::Authority;
 use tests::machine::{Need, lacks};
 use tests::place::Folder;
 use tests::programs;
 
-/// A certificate authority: its certificate as PEM, and what it signs with.
-fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // Since 3.13 Python insists on it, and on the authority's name in what it signed.
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-    let key = KeyPair::generate().expect("a key");
-    let certificate = params.self_signed(&key).expect("a certificate of its own");
-    (certificate.pem(), Issuer::new(params, key))
-}
-
 fn make_certificates(folder: &Path) {
-    let write = |name: &str, text: &str| fs::write(folder.join(name), text).expect("the folder takes a file");
-    let (certificate, issuer) = authority("the authority");
-    write("ca.pem", &certificate);
-    write("other.pem", &authority("another authority").0);
-    let key = KeyPair::generate().expect("a key");
-    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let mut params = CertificateParams::new(names).expect("names of a host");
-    params.use_authority_key_identifier_extension = true;
-    let node = params.signed_by(&key, &issuer).expect("a certificate");
-    write("node.pem", &node.pem());
-    write("node.key", &key.serialize_pem());
+    let authority = Authority::new(folder, "ca");
+    Authority::new(folder, "other");
+    let node = authority.server(&["localhost", "127.0.0.1"]);
+    for (name, text) in [("node.pem", node.certificate), ("node.key", node.key)] {
+        fs::write(folder.join(name), text).expect("the folder takes a file");
+    }
 }
 
 #[test]

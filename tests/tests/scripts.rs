@@ -11,7 +11,7 @@ use tests::shop::phone;
 use tests::{Caller, eventually};
 
 /// `DIR` must be given to nothing else than this.
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "up.sh",
     "down.sh",
     "kill.sh",
@@ -22,6 +22,7 @@ const ALL: [&str; 11] = [
     "demo.sh",
     "chaos.sh",
     "simulate.sh",
+    "plants.sh",
     "fuzz.sh",
 ];
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tests::http::{ANSWER_WAIT, Connection};
 use tests::turns::alone;
 use tests::{Load, Plan, Request, books};
@@ -36,7 +37,7 @@ fn all_members_end_in_time_at_once_and_come_back_with_everything() {
     let sellers: Vec<_> = (0..4).map(|_| cluster.seller_with(1_000_000)).collect();
     let load = Load::start(&cluster, &sellers, 8, 12);
     load.wait_for_more(300);
-    cluster.ids().iter().for_each(|id| cluster.member(*id).signal(libc::SIGTERM));
+    cluster.ids().iter().for_each(|id| cluster.member(*id).signal(Signal::TERM));
     for id in cluster.ids() {
         let status = cluster.member(id).wait_end(LIMIT);
         assert_eq!(status.code(), Some(0), "member {id}: {}", cluster.member(id).log_tail(10));
@@ -79,7 +80,7 @@ fn a_busy_connection_is_told_that_an_answer_is_its_last() {
     let told = (0..5).any(|_| {
         let mut busy = Connection::open(member.api, ANSWER_WAIT).expect("it listens");
         busy.send(&Request::get("/livez")).expect("an answer").expect(200);
-        member.signal(libc::SIGTERM);
+        member.signal(Signal::TERM);
         let mut answers = std::iter::from_fn(|| busy.send(&Request::get("/livez")).ok());
         let told = answers.any(|answer| answer.header("Connection") == Some("close"));
         assert_eq!(member.wait_end(LIMIT).code(), Some(0), "{}", member.log_tail(10));

@@ -7,8 +7,6 @@ use core::num::{NonZeroI64, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
-use crate::plants::planted;
-
 /// The largest amount and the largest balance, in minor units. Source: the contract, section Money.
 pub const MAX_MINOR: u64 = 1_000_000_000_000_000;
 
@@ -124,9 +122,6 @@ impl Balance {
 
     /// The balance after an adjustment, or why there is none.
     pub fn adjusted(self, change: Change) -> Result<Self, Immovable> {
-        if planted("below-zero") {
-            return Ok(Self(self.0.saturating_add_signed(change.minor())));
-        }
         let moved = self.0.checked_add_signed(change.minor()).ok_or(Immovable::BelowZero)?;
         if moved > MAX_MINOR { Err(Immovable::OverLimit) } else { Ok(Self(moved)) }
     }

@@ -7,7 +7,6 @@
 use crate::amount::{Balance, Immovable};
 use crate::command::{Action, Command, Grant, SellerStatus, Verdict};
 use crate::ids::{RecordNumber, SYSTEM_ACTOR, Time};
-use crate::plants::{node_clock_ms, planted};
 use crate::record::{Event, Record, Refusal, RequestShown};
 use crate::state::{ApiKey, State};
 
@@ -100,14 +99,14 @@ pub fn decide(state: &State, facts: &Facts<'_>, command: &Command, stamp: Time) 
         Ok(event) => event,
         Err(No::Before(number)) => return Outcome::Replay(number),
         Err(No::Rejected(rejection)) => return Outcome::Refused(rejection),
-        Err(No::Forbidden(refusal)) if command.idempotency_key.is_none() || planted("refusal-forgotten") => {
+        Err(No::Forbidden(refusal)) if command.idempotency_key.is_none() => {
             return Outcome::Refused(Rejection::Conflict(refusal));
         }
         Err(No::Forbidden(refusal)) => Event::Refused { action: command.action.clone(), refusal },
     };
     Outcome::New(Record {
         number: state.records().saturating_add(1),
-        time: if planted("clock-in-decide") { state.time().max(Time(node_clock_ms())) } else { state.time_at(stamp) },
+        time: state.time_at(stamp),
         actor: command.actor,
         idempotency_key: command.idempotency_key.clone(),
         event,
@@ -175,7 +174,7 @@ fn authorise(state: &State, command: &Command) -> Result<(), Rejection> {
 }
 
 fn active_key<'a>(state: &'a State, command: &Command) -> Result<&'a ApiKey, Rejection> {
-    let is_good = |key: &&ApiKey| key.revoked_by.is_none() || planted("revoked-key-works");
+    let is_good = |key: &&ApiKey| key.revoked_by.is_none();
     state.api_key(command.actor).filter(is_good).ok_or(Rejection::KeyRevoked)
 }
 
@@ -258,7 +257,7 @@ fn judge_credit(state: &State, facts: &Facts<'_>, command: &Command) -> Result<E
     let Action::DecideCredit { request, verdict, reason } = &command.action else {
         return Err(Rejection::OutOfPlace.into());
     };
-    if let Some((record, before)) = state.verdict(*request).filter(|_| !planted("double-approve")) {
+    if let Some((record, before)) = state.verdict(*request) {
         return if before == *verdict {
             Err(No::Before(record))
         } else {
@@ -323,7 +322,7 @@ fn judge_reversal(state: &State, facts: &Facts<'_>, command: &Command) -> Result
     let Event::Charged { seller, phone, amount, .. } = &subject.event else {
         return Err(Rejection::UnknownCharge.into());
     };
-    if state.reversal(*charge).is_some() && !planted("reversal-twice") {
+    if state.reversal(*charge).is_some() {
         return Err(Refusal::ChargeReversed.into());
     }
     // Charges that are not reversed add up to what the phone holds, so where it holds less this was no such charge.

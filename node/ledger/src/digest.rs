@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::command::{Action, Grant, SellerStatus, Verdict};
-use crate::ids::Time;
+use crate::entry::{Account, Entry};
 use crate::phone::Phone;
 use crate::record::{Event, Record, Refusal, RequestShown};
 
@@ -29,26 +29,13 @@ impl Digest {
 
     /// The digest that is written as these 64 hexadecimal digits.
     pub fn from_hex(text: &str) -> Option<Self> {
-        let bytes = text.as_bytes();
-        if bytes.len() != 64 {
-            return None;
-        }
-        let mut digest = [0; 32];
-        for (byte, pair) in digest.iter_mut().zip(bytes.as_chunks::<2>().0) {
-            let (high, low) = (hex_value(pair[0])?, hex_value(pair[1])?);
-            *byte = (high << 4) | low;
-        }
-        Some(Self(digest))
+        blake3::Hash::from_hex(text).ok().map(|hash| Self(*hash.as_bytes()))
     }
-}
-
-fn hex_value(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
     }
 }
 
@@ -56,67 +43,6 @@ impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// Holds one balance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Account {
-    /// The issuer; negative by construction.
-    Treasury,
-    /// A seller's prepaid credit.
-    Seller(Uuid),
-    /// Airtime sold to a phone.
-    Phone(Phone),
-}
-
-impl fmt::Display for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Treasury => f.write_str("treasury"),
-            Self::Seller(id) => write!(f, "seller:{id}"),
-            Self::Phone(phone) => write!(f, "phone:{phone}"),
-        }
-    }
-}
-
-/// Why an entry moved money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EntryKind {
-    /// An approved credit request.
-    Credit = 1,
-    /// An admin's correction.
-    Adjustment = 2,
-    /// A sale of airtime.
-    Charge = 3,
-    /// A sale undone.
-    Reversal = 4,
-}
-
-/// One line of the journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry<'a> {
-    /// Its number, from 1, without gaps.
-    pub number: u64,
-    /// When it was decided.
-    pub time: Time,
-    /// Why it moved money.
-    pub kind: EntryKind,
-    /// The seller whose credit moved.
-    pub seller: Uuid,
-    /// Minor units, signed from the seller's side.
-    pub amount: i64,
-    /// Minor units of the seller's credit after it.
-    pub balance: i64,
-    /// The account that gave.
-    pub debit: Account,
-    /// The account that received.
-    pub credit: Account,
-    /// The id of the credit request, the adjustment, the charge, or the charge reversed.
-    pub reference: Uuid,
-    /// The phone of a charge or a reversal.
-    pub phone: Option<Phone>,
-    /// The name of the key that acted.
-    pub actor: &'a str,
 }
 
 /// The published chain, one entry further.

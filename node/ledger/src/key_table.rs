@@ -183,16 +183,6 @@ impl KeyTable {
         }
     }
 
-    #[cfg(feature = "plants")]
-    pub(crate) fn forget(&mut self) {
-        *self = Self::new(self.window_ms, self.bound);
-    }
-
-    #[cfg(feature = "plants")]
-    pub(crate) fn halve_window(&mut self) {
-        self.window_ms >>= 1;
-    }
-
     /// How many decisions are held, those past their window included until an insert drops them.
     pub fn len(&self) -> u64 {
         self.order.len() as u64

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::{Amount, Balance, Change};
 use crate::command::{Action, Genesis, Grant, Incarnation, NodeNumber, SellerStatus, Verdict};
-use crate::digest::{Account, Entry, EntryKind};
+use crate::entry::{Account, Entry, EntryKind};
 use crate::ids::{IdKind, IdSpace, KeyHash, KeyNumber, RecordNumber, Time};
 use crate::phone::Phone;
 use crate::text::{IdempotencyKey, Name, Note};

@@ -55,7 +55,7 @@ macro_rules! text {
 
 text!(
     /// The name of a seller or a key: 1 to 100 characters, none of them a control character, no space at either end.
-    /// The edge takes fewer (`etebar::api::check_name`); this is what records may hold.
+    /// The edge takes fewer (`etebar_api::check_name`); this is what records may hold.
     Name,
     check_name
 );

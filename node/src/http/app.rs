@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::http::HeaderValue;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::limits::Limits;
-use super::problem::Problem;
 use super::quotas::Quotas;
-use super::render::Ground;
-use super::tls::ApiTls;
+use super::response::problem::Problem;
+use super::response::render::Ground;
+use super::server::tls::ApiTls;
 use crate::raft::Cluster;
 use crate::runtime::Chance;
 
@@ -30,8 +29,6 @@ pub struct Shared {
     pub chance: Chance,
     /// This member's number as `Etebar-Node` shows it.
     pub node: HeaderValue,
-    /// Room for large bodies.
-    pub large_bodies: Semaphore,
     /// What one caller may take.
     pub quotas: Quotas,
     /// Where the node keeps its data.
@@ -65,7 +62,6 @@ impl App {
             limits,
             chance,
             node,
-            large_bodies: Semaphore::new(limits.large_bodies),
             quotas: Quotas::new(&limits),
             data_dir,
             tls: OnceLock::new(),
@@ -106,7 +102,7 @@ impl Shared {
         }
         let replica = self.cluster.replica();
         let Some(genesis) = replica.state.genesis() else {
-            return Err(Problem::new(etebar::api::Code::NoLeader, "the ledger has not begun"));
+            return Err(Problem::new(etebar_api::Code::NoLeader, "the ledger has not begun"));
         };
         Ok(*self.ground.get_or_init(|| Ground { ids: replica.state.ids(), places: u32::from(genesis.places) }))
     }

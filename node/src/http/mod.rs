@@ -1,45 +1,25 @@
 //! All that knows axum: the HTTP API of one node.
 //!
-//! Read in this order: [`listen`], [`tls`] and [`connection`] (how bytes become requests), [`edge`] (what is checked before a
-//! caller is known), [`front`] (what every answer has),
-//! [`router`] and [`resources`] (what is asked), [`auth`], [`quotas`], [`write`], [`read`] and [`history`] (how it is done),
-//! [`render`] and [`problem`] (how it is told). A request becomes a typed command here, once, and never later.
+//! Read in this order: [`server`] (how bytes become requests), [`request`] (what is asked, and by whom), [`router`] and
+//! [`resources`] (a handler a path), [`quotas`] (what one caller may take), [`submit`] and [`read`] (how it is done),
+//! [`response`] (how it is answered). A request becomes a typed command here, once, and never later.
 
 mod app;
-mod auth;
-mod call;
-mod connection;
-mod cursor;
-mod disk_room;
-mod edge;
-mod field;
-mod front;
-#[cfg(any(test, feature = "fuzzing"))]
-mod gate;
-mod history;
-mod idempotency;
-mod json;
 mod limits;
-mod listen;
-mod problem;
-mod query;
 mod quotas;
 mod read;
-mod recount;
-mod render;
-mod reply;
+mod request;
 mod resources;
+mod response;
 mod router;
-pub mod secret;
-mod stop;
-mod tls;
-mod wire;
-mod write;
+mod server;
+mod submit;
 
 pub use app::App;
-#[cfg(any(test, feature = "fuzzing"))]
-pub use gate::Gate;
 pub use limits::Limits;
-pub use listen::serve;
 pub use quotas::TurnBounds;
-pub use tls::ApiTls;
+pub use request::secret;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use server::gate::Gate;
+pub use server::listen::serve;
+pub use server::tls::ApiTls;

@@ -2,27 +2,26 @@
 
 use axum::Router;
 use axum::routing::{delete, get, post};
-use etebar::api::Code;
+use etebar_api::Code;
 
 use super::app::App;
-use super::problem::Problem;
 use super::resources::{
-    adjustments, audit, batch, charges, cluster, credit_requests, health, journal, keys, phones, reconciliation,
-    reversals, sellers,
+    audit, charges, cluster, credit_requests, health, journal, keys, phones, reconciliation, sellers,
 };
+use super::response::problem::Problem;
 
 /// All of the API.
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/v1/charges", post(charges::create).get(charges::list))
-        .route("/v1/charges/batch", post(batch::create))
+        .route("/v1/charges/batch", post(charges::batch::create))
         .route("/v1/charges/{id}", get(charges::show))
-        .route("/v1/charges/{id}/reversal", post(reversals::create))
+        .route("/v1/charges/{id}/reversal", post(charges::reverse))
         .route("/v1/sellers", post(sellers::create).get(sellers::list))
         .route("/v1/sellers/{id}", get(sellers::show))
         .route("/v1/sellers/{id}/suspend", post(sellers::suspend))
         .route("/v1/sellers/{id}/activate", post(sellers::activate))
-        .route("/v1/sellers/{id}/adjustments", post(adjustments::create))
+        .route("/v1/sellers/{id}/adjustments", post(sellers::adjust))
         .route("/v1/sellers/{id}/entries", get(journal::of_seller))
         .route("/v1/sellers/{id}/reconciliation", get(reconciliation::show))
         .route("/v1/keys", post(keys::create).get(keys::list))

@@ -1,44 +1,26 @@
 //! All that knows openraft (shared with storage): one member of the cluster.
 //!
-//! Read in this order: [`cluster`] (what the rest of the node sees), [`submit`] and [`proposer`] (from commands to one
-//! log entry), [`clocks`] (what the entry is stamped with), [`machine`] and [`apply`] (from entries to decisions), [`read`]
-//! and [`waits`] (positions for reads), [`checkpoint`] and
-//! [`snapshot`] (what is durable of the history, and how it gets to a member that lacks it), [`link`] and [`network`]
-//! (how members talk), [`change`] (who they are), [`duties`] (what a member does by itself), [`life`] (how it starts and stops).
+//! Read in this order: [`submit`] (from the server into the log), [`apply`] (from the log into the state), [`catch_up`] (how a
+//! replica that is behind gets there), [`peers`] (the other nodes), [`lifecycle`] (start, stop, and what goes on meanwhile).
 
 pub mod answers;
 mod apply;
-pub mod change;
-mod checkpoint;
-mod clocks;
-pub mod cluster;
-mod duties;
-pub mod key_ring;
-mod life;
-pub mod link;
-mod machine;
-mod member;
-mod neighbours;
-mod network;
-mod proposer;
-mod read;
-mod replica;
-pub mod settings;
-pub(crate) mod snapshot;
-#[cfg(feature = "simulation")]
-pub mod standing;
+pub(crate) mod catch_up;
+mod lifecycle;
+mod peers;
 mod submit;
-mod waits;
+#[cfg(feature = "simulation")]
+pub mod test_probe;
 
 pub use answers::{ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError};
-pub use change::{Change, ChangeError};
-pub use cluster::Cluster;
-pub use key_ring::{KeyRing, KnownKey};
-pub use life::MemberDisks;
-pub use link::hello::Identity;
-pub use link::trust::credentials::CredentialsError;
-pub use link::trust::transport::PeerSecurity;
-pub use replica::Replica;
-pub use settings::ClusterSettings;
+pub use apply::key_ring::{KeyRing, KnownKey};
+pub use apply::replica::Replica;
+pub use lifecycle::settings::ClusterSettings;
+pub use peers::link;
+pub use peers::link::hello::Identity;
+pub use peers::link::trust::credentials::CredentialsError;
+pub use peers::link::trust::transport::PeerSecurity;
+pub use peers::membership::{Change, ChangeError};
+pub use submit::cluster::Cluster;
 
 pub use crate::storage::types::{Decided, Decisions};

@@ -4,7 +4,6 @@
 //! is left over. Version 1 is read for ever; golden bytes in the tests hold it in place.
 
 use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
-use ledger::plants::planted;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -88,7 +87,7 @@ pub fn unseal<'a>(key: &[u8], sealed: &'a [u8], place: impl FnOnce() -> String) 
     let Some((written, body)) = rest.split_first_chunk::<CHECKSUM_BYTES>() else {
         return Err(StorageError::damaged(place(), "its value is cut short"));
     };
-    if *written != checksum(key, body) && !planted("torn-page-accepted") {
+    if *written != checksum(key, body) {
         return Err(StorageError::damaged(place(), "its checksum does not match"));
     }
     Ok(body)

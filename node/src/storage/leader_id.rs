@@ -7,7 +7,6 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use ledger::plants::planted;
 use openraft::impls::leader_id_adv;
 use openraft::vote::{LeaderIdCompare, RaftLeaderId};
 use serde::{Deserialize, Serialize};
@@ -26,9 +25,6 @@ pub struct LeaderId {
 
 impl PartialOrd for LeaderId {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        if planted("two-leaders-a-term") {
-            return LeaderIdCompare::adv(self, other);
-        }
         LeaderIdCompare::std(self, other)
     }
 }

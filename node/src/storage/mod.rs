@@ -14,6 +14,7 @@ mod leader_id;
 pub mod log;
 #[cfg(any(test, feature = "simulation", feature = "fuzzing"))]
 pub mod model;
+pub mod open;
 mod parts;
 pub mod types;
 
@@ -21,4 +22,5 @@ pub use disk::{Batch, Disk, Disks, SledDisks};
 pub use error::StorageError;
 pub use history::{Checkpoint, History};
 pub use log::{LOG_BYTES_MIN, LogReader, LogSettings, LogStore, LogWriter};
+pub use open::MemberDisks;
 pub use types::{Decided, Decisions, LogId, Member, Payload, StoredMembership, TypeConfig, Vote};

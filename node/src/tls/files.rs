@@ -108,10 +108,13 @@ fn authorities(path: &Path) -> Result<(RootCertStore, Validity), TlsFileError> {
     Ok((roots, validity))
 }
 
+/// `O_NONBLOCK` of open(2).
+const O_NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+
 /// The whole file. Opened without waiting, since a pipe that nobody writes to would hold the node up.
 fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
     let unreadable = |error| TlsFileError::Unreadable { path: path.to_owned(), error };
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
+    let file = File::options().read(true).custom_flags(O_NONBLOCK).open(path).map_err(unreadable)?;
     if !file.metadata().map_err(unreadable)?.is_file() {
         return Err(TlsFileError::NotAFile(path.to_owned()));
     }

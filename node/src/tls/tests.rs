@@ -3,24 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
+use tests::certificates::Pair;
 use tokio_util::sync::CancellationToken;
 
 use super::reload::{Look, WatchedFiles};
 use super::{CredentialWatch, Credentials, TlsFileError, TlsPaths};
 use crate::runtime::Clock;
 
-/// A certificate and its key, as PEM.
-struct Pair {
-    certificate: String,
-    key: String,
-}
-
 fn pair() -> Pair {
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
-    Pair { certificate: certificate.pem(), key: key.serialize_pem() }
+    Pair::self_signed(&["localhost"])
 }
 
 /// A folder with the three files, each of the same pair.
@@ -73,10 +65,7 @@ fn a_pair_that_fits_is_loaded_with_its_authorities() {
 
 #[test]
 fn a_certificate_says_which_hosts_it_is_for() {
-    let key = KeyPair::generate().unwrap();
-    let names = ["shop.example", "127.0.0.1", "::1"].map(str::to_owned);
-    let certificate = CertificateParams::new(names).unwrap().self_signed(&key).unwrap().pem();
-    let loaded = Files::of(&Pair { certificate, key: key.serialize_pem() }).load().unwrap();
+    let loaded = Files::of(&Pair::self_signed(&["shop.example", "127.0.0.1", "::1"])).load().unwrap();
     for (host, is_named) in [
         ("shop.example", true),
         ("SHOP.example", true),

@@ -369,3 +369,21 @@ fn a_flood_of_strangers_leaves_known_callers_their_answers() {
         assert!(took < Duration::from_secs(5), "50 reads beside 16 strangers took {took:?}");
     });
 }
+
+#[test]
+fn strangers_share_a_barrier_and_a_moment_between_two_however_fast_they_ask() {
+    const ROUNDS: u32 = 40;
+    let node = Node::start();
+    let mut stream = node.connect();
+    let request = "GET /v1/sellers HTTP/1.1\r\nhost: kit\r\nauthorization: Bearer etb_nobody\r\n\r\n";
+    let mut buffer = [0; 4_096];
+    let begun = Instant::now();
+    for _ in 0..ROUNDS {
+        stream.write_all(request.as_bytes()).unwrap();
+        let read = stream.read(&mut buffer).unwrap();
+        assert!(buffer[..read].starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&buffer[..read]));
+    }
+    // A barrier asks a quorum; a pause of 10 ms stands between two for strangers.
+    let least = Duration::from_millis(10) * (ROUNDS - 1);
+    assert!(begun.elapsed() >= least, "{ROUNDS} strangers in {:?}", begun.elapsed());
+}

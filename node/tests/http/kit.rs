@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use etebar_node::http::{App, Limits, secret, serve};
-use etebar_node::raft::{Cluster, ClusterSettings, Identity, MemberDisks};
+use etebar_node::raft::{Cluster, ClusterSettings, Identity};
 use etebar_node::runtime::{Chance, Clock};
 use etebar_node::storage::Member;
+use etebar_node::storage::MemberDisks;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 

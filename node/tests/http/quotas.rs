@@ -1,5 +1,8 @@
-//! What one caller may take: commands a second, searches and recomputations at once; and what stays for the others.
+//! What one caller may take: commands a second, large bodies, searches and recomputations at once; and what stays for the
+//! others.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -7,7 +10,7 @@ use std::time::{Duration, Instant};
 use etebar_node::http::{Limits, TurnBounds};
 use serde_json::{Value, json};
 
-use super::kit::{ADMIN, Node, Reply, text};
+use super::kit::{ADMIN, Node, Reply, parse, text};
 
 fn node_with_rate(per_second: u32) -> Node {
     Node::with(Limits { rate_per_key: NonZeroU32::new(per_second), ..Limits::default() }, 0)
@@ -29,10 +32,26 @@ fn retry_after(refused: &Reply) -> u64 {
     seconds
 }
 
-/// Waits as long as a refusal says.
-#[expect(clippy::disallowed_methods, reason = "the time itself is what is promised")]
-fn wait(refused: &Reply) {
-    std::thread::sleep(Duration::from_secs(retry_after(refused)));
+/// Sends a refused request again until it passes: after the time that the refusal said it must.
+#[track_caller]
+fn passes_in_time(refused: &Reply, again: impl Fn() -> Reply) -> Reply {
+    let until = Instant::now() + Duration::from_secs(retry_after(refused));
+    loop {
+        let begun = Instant::now();
+        let reply = again();
+        if reply.status != 429 {
+            return reply;
+        }
+        assert!(begun < until, "refused again after the time that the first refusal said: {reply:?}");
+    }
+}
+
+/// What an answer says is left: commands, and seconds until all are back.
+#[track_caller]
+fn left(reply: &Reply) -> (u32, u64) {
+    let text = reply.header("ratelimit").unwrap_or_else(|| panic!("nothing is said of the rate: {reply:?}"));
+    let (commands, seconds) = text.strip_prefix("\"default\";r=").and_then(|rest| rest.split_once(";t=")).unwrap();
+    (commands.parse().unwrap(), seconds.parse().unwrap())
 }
 
 #[test]
@@ -44,7 +63,7 @@ fn a_key_over_its_rate_is_refused_until_the_time_it_is_told_and_another_is_not()
     let refused = loop {
         let reply = node.charge(&key, &format!("c-{done}"), "1");
         assert_eq!(reply.header("ratelimit-policy"), Some("\"default\";q=8;w=1"), "{reply:?}");
-        assert!(reply.header("ratelimit").is_some_and(|left| left.starts_with("\"default\";r=")), "{reply:?}");
+        assert!(left(&reply).0 < 8, "{reply:?}");
         if reply.status != 201 {
             break reply;
         }
@@ -52,11 +71,10 @@ fn a_key_over_its_rate_is_refused_until_the_time_it_is_told_and_another_is_not()
         assert!(done < 200, "8 a second are not so many");
     };
     assert!(done >= 8, "a second's worth passes at once: {done}");
-    assert!(refused.header("ratelimit").is_some_and(|left| left.starts_with("\"default\";r=0;t=")), "{refused:?}");
+    assert_eq!(left(&refused), (0, 1), "{refused:?}");
     assert_eq!(node.charge(&other, "c", "1").status, 201, "another key has a rate of its own");
     assert_eq!(node.get(&key, "/v1/sellers/me").json()["balance"], (1_000 - done).to_string(), "a read is no command");
-    wait(&refused);
-    let late = node.charge(&key, &format!("c-{done}"), "1");
+    let late = passes_in_time(&refused, || node.charge(&key, &format!("c-{done}"), "1"));
     assert_eq!((late.status, late.replayed()), (201, false), "what was refused left its key unused");
 }
 
@@ -65,38 +83,151 @@ fn a_batch_counts_its_charges_and_a_large_one_is_not_refused_permanently() {
     let node = node_with_rate(10);
     let (_, key) = node.seller_with("shop", "1000");
     let reply = node.post(&key, "/v1/charges/batch", "", &batch("large", 25));
-    assert_eq!((reply.status, reply.header("ratelimit")), (200, Some("\"default\";r=0;t=3")), "{reply:?}");
+    assert_eq!((reply.status, left(&reply).0), (200, 0), "{reply:?}");
+    assert!((2..=3).contains(&left(&reply).1), "25 at 10 a second: {reply:?}");
     let single = node.charge(&key, "single", "1");
-    assert_eq!(retry_after(&single), 2, "the debt of 15 and one more");
-    let replay = node.post(&key, "/v1/charges/batch", "", &batch("large", 2));
-    assert_eq!(replay.status, 429, "a replay takes the same way, and counts too");
-    wait(&single);
-    assert_eq!(node.charge(&key, "single", "1").status, 201);
+    assert!((1..=2).contains(&retry_after(&single)), "the debt of 15 and one more: {single:?}");
     let refused = node.post(&key, "/v1/charges/batch", "", &batch("more", 30));
-    wait(&refused);
-    assert_eq!(node.get(&key, "/v1/sellers/me").json()["balance"], "974", "nothing of a refused batch is done");
-    let again = node.post(&key, "/v1/charges/batch", "", &batch("more", 30));
-    assert_eq!(again.status, 200, "a batch over the rate passes where nothing is owed: {again:?}");
+    assert_eq!(retry_after(&refused), retry_after(&single), "a batch waits no longer than a charge");
+    assert_eq!(node.get(&key, "/v1/sellers/me").json()["balance"], "975", "nothing of a refused batch is done");
+    let again = passes_in_time(&refused, || node.post(&key, "/v1/charges/batch", "", &batch("more", 30)));
+    assert_eq!((again.status, left(&again).0), (200, 0), "{again:?}");
+    assert_eq!(node.get(&key, "/v1/sellers/me").json()["balance"], "945");
+}
+
+#[test]
+fn an_outcome_can_be_learned_however_often_it_is_asked_for_and_whatever_is_owed() {
+    let node = node_with_rate(5);
+    let (_, key) = node.seller_with("shop", "1000");
+    let first = node.charge(&key, "k", "1");
+    assert_eq!(first.status, 201);
+    for at in 0..20 {
+        let again = node.charge(&key, "k", "1");
+        assert_eq!((again.status, again.replayed(), &again.body), (201, true, &first.body), "retry {at}");
+    }
+    assert_eq!(node.charge(&key, "new", "1").status, 201, "retries leave most of the rate for charges");
+    let large = batch("large", 500);
+    assert_eq!(node.post(&key, "/v1/charges/batch", "", &large).status, 200);
+    let refused = node.charge(&key, "other", "1");
+    assert!(retry_after(&refused) > 90, "{refused:?}");
+    // Its sender did not get the answer, and owes for 100 s.
+    for _ in 0..2 {
+        let mut again = node.post(&key, "/v1/charges/batch", "", &large);
+        if again.status == 429 {
+            assert_eq!(retry_after(&again), 1, "an outcome is not waited for as new commands are");
+            again = passes_in_time(&again, || node.post(&key, "/v1/charges/batch", "", &large));
+        }
+        let results = again.json()["results"].clone();
+        assert!(results.as_array().unwrap().iter().all(|result| result["replayed"] == true), "{again:?}");
+    }
+    let mixed = json!({ "charges": [batch("large", 1)["charges"][0], batch("unknown", 1)["charges"][0]] });
+    assert!(retry_after(&node.post(&key, "/v1/charges/batch", "", &mixed)) > 90, "what is new has to wait");
+    assert_eq!(node.get(&key, "/v1/sellers/me").json()["balance"], "498");
 }
 
 #[test]
 fn every_command_counts_and_what_is_malformed_does_not() {
     let node = node_with_rate(3);
-    let left = |reply: &Reply| reply.header("ratelimit").and_then(|text| text.split(';').nth(1)).map(str::to_owned);
     for _ in 0..20 {
         let reply = node.post(ADMIN, "/v1/sellers", "", &json!({ "name": 7 }));
-        assert_eq!((reply.status, left(&reply)), (400, None));
+        assert_eq!((reply.status, reply.header("ratelimit")), (400, None));
     }
     let seller = node.post(ADMIN, "/v1/sellers", "", &json!({ "name": "one" }));
-    assert_eq!((seller.status, left(&seller)), (201, Some("r=2".into())));
+    assert!(seller.status == 201 && left(&seller).0 < 3, "{seller:?}");
     let id = text(&seller.json(), "id");
-    for path in [format!("/v1/sellers/{id}/suspend"), format!("/v1/sellers/{id}/activate")] {
-        assert_eq!(node.post(ADMIN, &path, "", &json!({})).status, 200);
+    for verb in ["suspend", "activate"] {
+        let reply = node.post(ADMIN, &format!("/v1/sellers/{id}/{verb}"), "", &json!({}));
+        assert!(reply.status == 200 && left(&reply).0 < 3, "{reply:?}");
     }
     let body = json!({ "role": "seller", "name": "one", "seller_id": id });
-    let replies: Vec<_> = (0..5).map(|_| node.post(ADMIN, "/v1/keys", "", &body)).collect();
-    let refused = replies.iter().find(|reply| reply.status == 429).expect("the rate binds admins too");
-    assert!(retry_after(refused) == 1);
+    let mut replies = (0..100).map(|_| node.post(ADMIN, "/v1/keys", "", &body));
+    let refused = replies.find(|reply| reply.status == 429).expect("the rate binds admins too");
+    assert_eq!(retry_after(&refused), 1);
+}
+
+/// A batch under way whose body waits for leave to be sent, which a node gives once it reads it.
+struct Upload {
+    stream: TcpStream,
+    body: String,
+}
+
+impl Upload {
+    fn begin(node: &Node, key: &str, prefix: &str) -> Upload {
+        let body = batch(prefix, 1_000).to_string();
+        assert!(body.len() > 64 * 1024);
+        let head = format!(
+            "POST /v1/charges/batch HTTP/1.1\r\nhost: kit\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
+            body.len()
+        );
+        let mut stream = node.connect();
+        stream.write_all(head.as_bytes()).unwrap();
+        Upload { stream, body }
+    }
+
+    /// Waits until its body is read, and sends half of it.
+    fn send_half(&mut self) {
+        let mut leave = [0; 25];
+        self.stream.read_exact(&mut leave).unwrap();
+        assert_eq!(&leave, b"HTTP/1.1 100 Continue\r\n\r\n");
+        let half = self.body.len() / 2;
+        self.stream.write_all(&self.body.as_bytes()[..half]).unwrap();
+        self.body.drain(..half);
+    }
+
+    /// Whether the node has said nothing so far.
+    fn waits(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let read = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).unwrap();
+        read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    fn finish(mut self) -> Reply {
+        self.stream.write_all(self.body.as_bytes()).unwrap();
+        self.answer()
+    }
+
+    fn answer(mut self) -> Reply {
+        let mut text = String::new();
+        self.stream.read_to_string(&mut text).unwrap();
+        parse(&text)
+    }
+}
+
+#[test]
+fn one_key_s_slow_large_bodies_keep_nobody_from_theirs() {
+    let large_bodies = TurnBounds { running: 2, running_per_key: 1, present_per_key: 2 };
+    let node = Node::with(Limits { large_bodies, ..Limits::default() }, 0);
+    let (_, slow) = node.seller_with("slow", "10000");
+    let (_, other) = node.seller_with("other", "10000");
+    let mut first = Upload::begin(&node, &slow, "first");
+    first.send_half();
+    let pair = [Upload::begin(&node, &slow, "second"), Upload::begin(&node, &slow, "third")];
+    // One of them waits, and the other is one too many.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while pair.iter().all(Upload::waits) {
+        assert!(Instant::now() < deadline, "a key's third is refused");
+        std::thread::yield_now();
+    }
+    let (waiting, refused): (Vec<_>, Vec<_>) = pair.into_iter().partition(Upload::waits);
+    assert_eq!((waiting.len(), refused.len()), (1, 1), "one waits");
+    for refused in refused {
+        assert_eq!(retry_after(&refused.answer()), 1);
+    }
+    for at in 0..3 {
+        let mut upload = Upload::begin(&node, &other, &format!("other-{at}"));
+        upload.send_half();
+        assert_eq!(upload.finish().status, 200, "another key's turn is not taken");
+    }
+    assert_eq!(node.charge(&slow, "small", "1").status, 201, "a small body needs no turn");
+    assert!(waiting.iter().all(Upload::waits), "a key reads one at a time");
+    assert_eq!(first.finish().status, 200);
+    for mut upload in waiting {
+        upload.send_half();
+        assert_eq!(upload.finish().status, 200, "who waits gets a turn");
+    }
+    assert_eq!(node.get(&slow, "/v1/sellers/me").json()["balance"], "7999");
 }
 
 /// A node with so many records that a search through all of them takes a while and finds nothing.

@@ -88,7 +88,7 @@ fn the_journal_chains_and_adds_up() {
     let charge = node.charge(&key, "c", "4000").json();
     node.post(ADMIN, &format!("/v1/charges/{}/reversal", text(&charge, "id")), "v", &json!({ "reason": "wrong" }));
     let journal = node.get(ADMIN, "/v1/journal").json();
-    let entries: Vec<etebar::api::Entry> = serde_json::from_value(journal["items"].clone()).unwrap();
+    let entries: Vec<etebar_api::Entry> = serde_json::from_value(journal["items"].clone()).unwrap();
     let kinds: Vec<_> = journal["items"].as_array().unwrap().iter().map(|entry| text(entry, "kind")).collect();
     assert_eq!(kinds, ["adjustment", "charge", "reversal"]);
     assert_eq!(

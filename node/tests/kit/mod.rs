@@ -14,10 +14,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use etebar_node::raft::{
-    Change as MemberChange, ChangeError, Cluster, ClusterSettings, Consistency, Identity, MemberDisks, SubmitError,
+    Change as MemberChange, ChangeError, Cluster, ClusterSettings, Consistency, Identity, SubmitError,
 };
 use etebar_node::runtime::Clock;
-use etebar_node::storage::{Decided, Decisions, Member};
+use etebar_node::storage::{Decided, Decisions, Member, MemberDisks};
 use ledger::{
     Action, Amount, Change, Command, Event, Genesis, Grant, IdempotencyKey, KeyHash, KeyNumber, Name, Note, Phone,
     RULES_VERSION, RecordNumber,

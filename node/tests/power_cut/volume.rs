@@ -1,12 +1,13 @@
 //! A file system that can lose its power.
 
 use std::fs::File;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::ioctl::{Opcode, Setter, ioctl, opcode};
+
 /// `FS_IOC_SHUTDOWN` of Linux, and its flag for going down without writing anything out.
-const FS_IOC_SHUTDOWN: libc::c_ulong = 0x8004_587d;
+const FS_IOC_SHUTDOWN: Opcode = opcode::read::<u32>(b'X', 125);
 const NO_LOG_FLUSH: u32 = 2;
 
 /// Ext4 in a file, mounted over a loop device. Unmounted and removed when dropped.
@@ -39,10 +40,8 @@ impl Volume {
     /// Cuts the power: whatever is not on the disk yet never gets there.
     pub fn cut_power(&self) {
         let root = File::open(&self.mount_point).unwrap();
-        let flag: u32 = NO_LOG_FLUSH;
-        // SAFETY: the ioctl reads one u32, and the descriptor is open.
-        let done = unsafe { libc::ioctl(root.as_raw_fd(), FS_IOC_SHUTDOWN, &raw const flag) };
-        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+        // SAFETY: the kernel reads one u32 for this request, which is what is given.
+        unsafe { ioctl(&root, Setter::<FS_IOC_SHUTDOWN, u32>::new(NO_LOG_FLUSH)) }.unwrap();
     }
 
     /// Brings it back, as after the power came back. Nobody may use it.

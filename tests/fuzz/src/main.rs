@@ -1,5 +1,5 @@
 //! libFuzzer before the doors of a member: `fuzz DOOR [libFuzzer's options] [folders of seeds]`. What a door promises stands
-//! in `node/src/fuzzing.rs`.
+//! in `doors`, which are a module of the node.
 #![no_main]
 
 use std::sync::OnceLock;

@@ -281,8 +281,8 @@ impl World<'_> {
         host.log.ail(|health| health.stalled = true);
         let writes = |world: &mut Self| {
             world.host(leader).cluster().is_some_and(|cluster| {
-                let standing = cluster.standing();
-                standing.last.is_some_and(|last| last.index >= standing.durable_end)
+                let probe = cluster.probe();
+                probe.last.is_some_and(|last| last.index >= probe.durable_end)
             })
         };
         let gave_up = |world: &mut Self| world.watch.leader().is_some_and(|now| now != leader);

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use etebar_node::http::{self, App, Limits, secret};
-use etebar_node::raft::{Change, Cluster, ClusterSettings, Identity, MemberDisks, PeerSecurity};
+use etebar_node::raft::{Change, Cluster, ClusterSettings, Identity, PeerSecurity};
 use etebar_node::runtime::net::TcpListener;
 use etebar_node::runtime::{Chance, Clock, spawn};
 use etebar_node::storage::model::{Dice, ModelDisks};
-use etebar_node::storage::{Disks, Member, StorageError};
+use etebar_node::storage::{Disks, Member, MemberDisks, StorageError};
 use ledger::{Genesis, Name, RULES_VERSION};
 use tokio::sync::Notify;
 use tokio::time::Instant;

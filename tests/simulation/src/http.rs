@@ -8,7 +8,7 @@ use etebar::api::{
     AmountIn, BatchItem, BatchRequest, BatchResult, NewAdjustment, NewCharge, NewCreditRequest, NewReversal, Problem,
     Verdict as Reason,
 };
-use etebar::client::{Answer, Client, Error, IdempotencyKey};
+use etebar::{Answer, Client, Error, IdempotencyKey};
 use ledger::{Action, Command, IdKind, Note, Phone, RecordNumber, Verdict};
 
 use crate::book::Outcome;

@@ -63,15 +63,10 @@ fn main() -> ExitCode {
         .without_time()
         .with_ansi(false)
         .init();
-    let mut words = std::env::args().skip(1).peekable();
-    if words.peek().is_some_and(|word| word == "--plants") {
-        ledger::plants::PLANTS.iter().for_each(|(name, _)| println!("{name}"));
-        return ExitCode::SUCCESS;
-    }
-    let arguments = match read(words) {
+    let arguments = match read(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(what) => {
-            eprintln!("{what}\nusage: simulation SEED [SECONDS] [--plant NAME] | --plants");
+            eprintln!("{what}\nusage: simulation SEED [SECONDS]");
             return ExitCode::from(2);
         }
     };
@@ -109,33 +104,12 @@ fn watch_progress(seed: u64) {
     });
 }
 
-fn read(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut numbers = Vec::new();
-    let mut plant = None;
-    while let Some(word) = words.next() {
-        if word == "--plant" {
-            plant = Some(words.next().ok_or("--plant needs a name")?);
-        } else {
-            numbers.push(word.parse::<u64>().map_err(|_| format!("{word} is not a number"))?);
-        }
+fn read(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let numbers: Result<Vec<u64>, String> =
+        words.map(|word| word.parse().map_err(|_| format!("{word} is not a number"))).collect();
+    match *numbers? {
+        [seed] => Ok(Arguments { seed, seconds: 20 }),
+        [seed, seconds] => Ok(Arguments { seed, seconds }),
+        _ => Err("a seed, and perhaps seconds".to_owned()),
     }
-    let (seed, seconds) = match numbers.as_slice() {
-        [seed] => (*seed, 20),
-        [seed, seconds] => (*seed, *seconds),
-        _ => return Err("a seed, and perhaps seconds".to_owned()),
-    };
-    if let Some(name) = &plant {
-        sow(name)?;
-    }
-    Ok(Arguments { seed, seconds })
-}
-
-#[cfg(feature = "plants")]
-fn sow(name: &str) -> Result<(), String> {
-    if ledger::plants::choose(Some(name)) { Ok(()) } else { Err(format!("there is no bug {name}")) }
-}
-
-#[cfg(not(feature = "plants"))]
-fn sow(_name: &str) -> Result<(), String> {
-    Err("this build has no bugs planted: build it with --features plants".to_owned())
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use etebar_node::raft::standing::MembersSeen;
+use etebar_node::raft::test_probe::MembersSeen;
 use etebar_node::raft::{Change, Cluster};
 
 use crate::host::{CHANGE, Order, addresses};

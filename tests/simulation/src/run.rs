@@ -139,7 +139,7 @@ impl World<'_> {
         let took_ms = self.book.now_ms() - from_ms;
         if !succeeded && !self.book.is_broken() {
             for (node, member) in good.iter().filter_map(|node| Some((node, self.host(*node).cluster()?))) {
-                self.tell(format!("member {node}: {:?} {:?}", member.standing(), member.members_seen()));
+                self.tell(format!("member {node}: {:?} {:?}", member.probe(), member.members_seen()));
             }
             self.book
                 .broken(format!("no {CHARGES} charges succeeded within {LIVENESS:?} with members {good:?} mended"));
@@ -160,11 +160,11 @@ impl World<'_> {
         let agreed = self.wait(AGREEMENT, |world| {
             let furthest = world.book.pages().furthest;
             let members = world.members();
-            let standing: Option<Vec<_>> =
-                members.iter().map(|node| world.host(*node).cluster().map(|cluster| cluster.standing())).collect();
-            let Some(standing) = standing else { return false };
-            let first = &standing[0];
-            standing.iter().all(|one| {
+            let probes: Option<Vec<_>> =
+                members.iter().map(|node| world.host(*node).cluster().map(|cluster| cluster.probe())).collect();
+            let Some(probes) = probes else { return false };
+            let first = &probes[0];
+            probes.iter().all(|one| {
                 one.recovered && one.records >= furthest && (one.applied, one.digest) == (first.applied, first.digest)
             })
         });
@@ -180,9 +180,6 @@ impl World<'_> {
 
     /// Checks the history of one member against the book; its digest.
     fn settle(&mut self) -> String {
-        // The rules that are checked against are those without bugs.
-        #[cfg(feature = "plants")]
-        ledger::plants::choose(None);
         let members: Vec<(u64, Cluster)> =
             self.members().into_iter().filter_map(|node| Some((node, self.host(node).cluster()?))).collect();
         let Some((_, first)) = members.iter().max_by_key(|(_, member)| member.applied()) else { return String::new() };

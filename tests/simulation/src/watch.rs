@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use etebar_node::raft::Cluster;
-use etebar_node::raft::standing::Standing;
+use etebar_node::raft::test_probe::Probe;
 use ledger::Digest;
 
 use crate::book::Book;
@@ -15,9 +15,9 @@ use crate::book::Book;
 #[derive(Debug, Default)]
 struct Seen {
     /// How it stood at the last look; none since it was started again.
-    standing: Option<Standing>,
+    probe: Option<Probe>,
     /// How it stood when it crashed.
-    before: Option<Standing>,
+    before: Option<Probe>,
 }
 
 /// What changed of a member between two looks: the moments at which a crash hurts most.
@@ -64,7 +64,7 @@ impl Watch {
     /// The member crashed or was stopped.
     pub fn went_down(&mut self, node: u64) {
         let seen = self.members.entry(node).or_default();
-        seen.before = seen.standing.take().or(seen.before.take());
+        seen.before = seen.probe.take().or(seen.before.take());
     }
 
     /// The member's disks are empty: nothing of before binds it.
@@ -75,15 +75,15 @@ impl Watch {
     /// The member that leads, as far as it knows, in the highest term.
     pub fn leader(&self) -> Option<u64> {
         let leading = |(node, seen): (&u64, &Seen)| {
-            let standing = seen.standing.as_ref().filter(|standing| standing.leads)?;
-            Some((standing.term(), *node))
+            let probe = seen.probe.as_ref().filter(|probe| probe.leads)?;
+            Some((probe.term(), *node))
         };
         self.members.iter().filter_map(leading).max().map(|(_, node)| node)
     }
 
     /// The index of the newest list of members in a member's log, at the last look.
     pub fn members_index(&self, node: u64) -> u64 {
-        self.members.get(&node).and_then(|seen| seen.standing.as_ref()).map_or(0, |standing| standing.members_index)
+        self.members.get(&node).and_then(|seen| seen.probe.as_ref()).map_or(0, |probe| probe.members_index)
     }
 
     /// How many terms had a leader.
@@ -93,16 +93,16 @@ impl Watch {
 
     /// Looks at a running member.
     pub fn look(&mut self, node: u64, cluster: &Cluster) -> Moment {
-        let now = cluster.standing();
+        let now = cluster.probe();
         self.check_leader(node, &now);
         let (seen, records) = (self.seen_ms.len(), now.records as usize);
         self.seen_ms.resize(seen.max(records), self.book.now_ms());
         let seen = self.members.entry(node).or_default();
-        let last = seen.standing.take();
+        let last = seen.probe.take();
         if let Some(before) = seen.before.take() {
             check_restart(&self.book, node, &before, &now);
         }
-        let end = |standing: &Standing| standing.last.map_or(0, |last| last.index + 1);
+        let end = |probe: &Probe| probe.last.map_or(0, |last| last.index + 1);
         let moment = Moment {
             voted: last.as_ref().is_some_and(|last| last.vote != now.vote),
             truncated: last.as_ref().is_some_and(|last| end(last) > end(&now)),
@@ -119,11 +119,11 @@ impl Watch {
             }
         }
         self.check_keys(node, &now);
-        self.members.entry(node).or_default().standing = Some(now);
+        self.members.entry(node).or_default().probe = Some(now);
         moment
     }
 
-    fn check_leader(&mut self, node: u64, now: &Standing) {
+    fn check_leader(&mut self, node: u64, now: &Probe) {
         if !now.leads {
             return;
         }
@@ -144,7 +144,7 @@ impl Watch {
         }
     }
 
-    fn check_keys(&mut self, node: u64, now: &Standing) {
+    fn check_keys(&mut self, node: u64, now: &Probe) {
         let held = now.keys_held;
         if held > self.keys_max {
             self.book.broken(format!("member {node} remembers {held} keys, more than {}", self.keys_max));
@@ -159,7 +159,7 @@ impl Watch {
 }
 
 /// What was answered for before a crash is there after it.
-fn check_restart(book: &Book, node: u64, before: &Standing, now: &Standing) {
+fn check_restart(book: &Book, node: u64, before: &Probe, now: &Probe) {
     let answered_end = before.durable_end.min(before.last.map_or(0, |last| last.index + 1));
     let end = now.last.map_or(0, |last| last.index + 1);
     if end < answered_end {

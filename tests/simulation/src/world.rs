@@ -164,8 +164,8 @@ impl World<'_> {
             !host.is_clock_wrong()
                 && host
                     .cluster()
-                    .map(|cluster| cluster.standing())
-                    .is_some_and(|standing| standing.recovered && standing.applied + 2 >= furthest)
+                    .map(|cluster| cluster.probe())
+                    .is_some_and(|probe| probe.recovered && probe.applied + 2 >= furthest)
         };
         let members = &self.operator.wanted;
         let are_members_well = members.iter().all(|node| is_well(&self.hosts[*node as usize - 1]));
@@ -192,8 +192,6 @@ impl World<'_> {
         let now_ms = self.sim.elapsed().as_millis() as u64;
         self.book.set_now_ms(now_ms);
         STEPS.store(now_ms, Ordering::Relaxed);
-        #[cfg(feature = "plants")]
-        ledger::plants::set_node_clock_ms(1_700_000_000_000 + now_ms);
         if let Err(error) = stepped {
             return self.book.broken(format!("a host failed: {error}"));
         }

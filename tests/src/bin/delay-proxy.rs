@@ -6,22 +6,19 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::mem::size_of;
-use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use tests::load::Dice;
 use tests::wait::let_pass;
 
 /// The mark of the proxy's own packets.
-const MARK: libc::c_int = 77;
-/// `SO_ORIGINAL_DST` of linux/netfilter_ipv4.h.
-const SO_ORIGINAL_DST: libc::c_int = 80;
+const MARK: u32 = 77;
 /// Pause between two looks at the file.
 const LOOK: Duration = Duration::from_millis(50);
 /// Pieces that are kept back at a time in one direction, and bytes of one. What is more waits in the network.
@@ -74,7 +71,7 @@ fn serve(port: u16, file: &str) -> io::Result<()> {
 
 /// Joins a client with the server that it meant.
 fn join(client: TcpStream, delay: &Arc<Delay>, count: u64) -> io::Result<()> {
-    let server = connect(original(&client)?)?;
+    let server = connect(&original(&client)?)?;
     for stream in [&client, &server] {
         stream.set_nodelay(true)?;
     }
@@ -116,44 +113,14 @@ fn write_all(mut to: TcpStream, waiting: &Receiver<(Instant, Vec<u8>)>) {
 }
 
 /// Where a redirected connection was meant to go.
-fn original(client: &TcpStream) -> io::Result<SocketAddrV4> {
-    let mut found = std::mem::MaybeUninit::<libc::sockaddr_in>::uninit();
-    let mut length = size_of::<libc::sockaddr_in>() as libc::socklen_t;
-    // SAFETY: the descriptor is open, and the call writes at most `length` bytes, all of them where it succeeds.
-    let found = unsafe {
-        let place = found.as_mut_ptr().cast();
-        if libc::getsockopt(client.as_raw_fd(), libc::SOL_IP, SO_ORIGINAL_DST, place, &raw mut length) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        found.assume_init()
-    };
-    Ok(SocketAddrV4::new(Ipv4Addr::from(u32::from_be(found.sin_addr.s_addr)), u16::from_be(found.sin_port)))
+fn original(client: &TcpStream) -> io::Result<SockAddr> {
+    SockRef::from(client).original_dst_v4()
 }
 
 /// A connection that carries the mark from its first packet on.
-fn connect(to: SocketAddrV4) -> io::Result<TcpStream> {
-    let done = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
-    // SAFETY: a new descriptor that nobody else owns.
-    let socket = unsafe {
-        let socket = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
-        if socket < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        OwnedFd::from_raw_fd(socket)
-    };
-    let address = libc::sockaddr_in {
-        sin_family: libc::AF_INET as libc::sa_family_t,
-        sin_port: to.port().to_be(),
-        sin_addr: libc::in_addr { s_addr: u32::from(*to.ip()).to_be() },
-        sin_zero: [0; 8],
-    };
-    let mark = MARK;
-    // SAFETY: the descriptor is open, and both structures outlive the calls that read them.
-    unsafe {
-        let (mark, bytes) = ((&raw const mark).cast(), size_of::<libc::c_int>() as libc::socklen_t);
-        done(libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MARK, mark, bytes))?;
-        let bytes = size_of::<libc::sockaddr_in>() as libc::socklen_t;
-        done(libc::connect(socket.as_raw_fd(), (&raw const address).cast(), bytes))?;
-    }
-    Ok(TcpStream::from(socket))
+fn connect(to: &SockAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_mark(MARK)?;
+    socket.connect(to)?;
+    Ok(socket.into())
 }

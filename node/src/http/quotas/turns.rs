@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use etebar::api::Code;
+use etebar_api::Code;
 use ledger::KeyNumber;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::http::problem::Problem;
+use crate::http::response::problem::Problem;
 
 /// Bounds of one kind of work.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +83,7 @@ impl Turns {
         };
         match timeout_at(deadline, turns).await {
             Ok(Ok((of_key, of_all))) => Ok(Turn { _of_all: of_all, _of_key: of_key, _present: present }),
-            Ok(Err(_)) | Err(_) => Err(Problem::new(Code::Overloaded, format!("too many {} are running", self.what))),
+            Ok(Err(_)) | Err(_) => Err(Problem::new(Code::Overloaded, format!("too many {} are under way", self.what))),
         }
     }
 
@@ -93,7 +93,7 @@ impl Turns {
         let new = || Caller { present: 0, room: Arc::new(Semaphore::new(self.bounds.running_per_key)) };
         let caller = callers.entry(key).or_insert_with(new);
         if caller.present >= most {
-            let detail = format!("this key has {most} {} on this node already, running or waiting", self.what);
+            let detail = format!("this key has {most} {} on this node already, under way or waiting", self.what);
             return Err(Problem::new(Code::RateLimited, detail));
         }
         caller.present += 1;

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use etebar::api;
+use etebar_api as api;
 use ledger::audit::{Claims, Sums};
 use ledger::{Audit, Broken, PAGE_RECORDS, RecordNumber, page_of};
 use tracing::error;
 
 use crate::http::app::App;
-use crate::http::auth::Caller;
-use crate::http::call::Head;
-use crate::http::history::{self, Reader};
-use crate::http::problem::{Answer, Problem};
-use crate::http::recount::Recount;
-use crate::http::{read, reply};
+use crate::http::read;
+use crate::http::read::records::{self, Reader};
+use crate::http::read::recount::Recount;
+use crate::http::request::auth::Caller;
+use crate::http::request::call::Head;
+use crate::http::response::problem::{Answer, Problem};
+use crate::http::response::reply;
 
 /// `GET /v1/audit`
 pub async fn show(State(app): State<App>, head: Head) -> Answer {
@@ -27,7 +28,7 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
         let replica = read::state(&app, &caller)?;
         (replica.applied, Claims::without_balances(&replica.state))
     };
-    let shown = history::reading(&app, move |reader| add_up(reader, &recount, applied, claims)).await?;
+    let shown = records::reading(&app, move |reader| add_up(reader, &recount, applied, claims)).await?;
     reply::json(applied, &shown)
 }
 

@@ -1,14 +1,15 @@
 //! The cluster as this node sees it, and this replica's digest. Both are answered without the others' help.
 
 use axum::extract::State;
-use etebar::api;
-use etebar::api::Code;
+use etebar_api as api;
+use etebar_api::Code;
 
 use crate::http::app::App;
-use crate::http::auth::Caller;
-use crate::http::call::Head;
-use crate::http::problem::{Answer, Problem};
-use crate::http::{read, reply};
+use crate::http::read;
+use crate::http::request::auth::Caller;
+use crate::http::request::call::Head;
+use crate::http::response::problem::{Answer, Problem};
+use crate::http::response::reply;
 use crate::raft::{Consistency, MemberStatus, Role};
 
 /// `GET /v1/cluster`

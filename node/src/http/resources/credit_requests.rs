@@ -1,18 +1,20 @@
 //! Credit requests: a seller's wish for more credit, decided once and for ever.
 
 use axum::extract::State;
-use etebar::api;
-use etebar::api::NewCreditRequest;
+use etebar_api as api;
+use etebar_api::NewCreditRequest;
 use ledger::{Action, IdKind, RecordNumber, Verdict};
 
 use crate::http::app::App;
-use crate::http::auth::Caller;
-use crate::http::call::{Call, Head};
-use crate::http::cursor::List;
-use crate::http::field::Faults;
-use crate::http::history::{self, PIECE, Reader};
-use crate::http::problem::{Answer, Problem};
-use crate::http::{field, idempotency, json, read, render, reply, write};
+use crate::http::read::records::{self, PIECE, Reader};
+use crate::http::request::auth::Caller;
+use crate::http::request::call::{Call, Head};
+use crate::http::request::cursor::List;
+use crate::http::request::field::Faults;
+use crate::http::request::{field, idempotency, json};
+use crate::http::response::problem::{Answer, Problem};
+use crate::http::response::{render, reply};
+use crate::http::{read, submit};
 
 /// `POST /v1/credit-requests`
 pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
@@ -20,13 +22,13 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     caller.must_be_seller()?;
     let key = idempotency::required(call.head.headers())?;
     let places = app.ground()?.places;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let asked: NewCreditRequest<'_> = json::parse(&body)?;
     let mut faults = Faults::default();
     let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, places));
     let note = faults.at(|| "/note".into(), field::note(asked.note.as_deref()));
     let (Some(amount), Some(note)) = (amount, note) else { return Err(faults.problem()) };
-    write::decide(&app, caller, Some(key), Action::RequestCredit { amount, note }, call.head.deadline).await
+    submit::decide(&app, caller, Some(key), Action::RequestCredit { amount, note }, call.head.deadline).await
 }
 
 /// `POST /v1/credit-requests/{id}/approve`
@@ -43,12 +45,12 @@ async fn decide(app: App, mut call: Call, verdict: Verdict) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
     let request = number(&app, &call.head)?;
-    let body = call.json_if_any(&app).await?;
+    let body = call.json_if_any(&app, caller.key).await?;
     let asked: api::Verdict<'_> = json::parse_or_default(&body)?;
     let reason = field::note(asked.reason.as_deref()).map_err(|error| Problem::invalid("/reason", error))?;
     let action = Action::DecideCredit { request, verdict, reason };
     // No key: the request itself remembers its verdict, and gives it again.
-    write::decide(&app, caller, None, action, call.head.deadline).await
+    submit::decide(&app, caller, None, action, call.head.deadline).await
 }
 
 /// `GET /v1/credit-requests/{id}`
@@ -65,7 +67,7 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
         }
         (replica.applied, verdict.map(|(record, _)| record))
     };
-    let (seller, shown) = history::reading(&app, move |reader| shown(reader, request, verdict)).await?;
+    let (seller, shown) = records::reading(&app, move |reader| shown(reader, request, verdict)).await?;
     caller.must_see(seller)?;
     reply::json(applied, &shown)
 }
@@ -92,7 +94,7 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
         (replica.applied, search(&numbers[begin..], status, limit, verdict_of))
     };
     let Found { requests, next } = found;
-    let items = history::searching(&app, turn, move |reader| {
+    let items = records::searching(&app, turn, move |reader| {
         let shown = requests.into_iter().map(|(request, verdict)| shown(reader, request, verdict));
         shown.map(|request| request.map(|(_, request)| request)).collect::<Result<Vec<_>, Problem>>()
     })

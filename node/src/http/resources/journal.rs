@@ -1,18 +1,19 @@
 //! The journal: all entries in order, or one seller's, each with the digest of the chain up to it.
 
 use axum::extract::State;
-use etebar::api;
+use etebar_api as api;
 use ledger::state::PageMark;
 use ledger::{RecordNumber, Time, page_of};
 
 use crate::http::app::App;
-use crate::http::auth::Caller;
-use crate::http::call::Head;
-use crate::http::cursor::List;
-use crate::http::history::{self, Flow, Reader, SCAN_RECORDS, page_start};
-use crate::http::problem::{Answer, Problem};
-use crate::http::query::Query;
-use crate::http::{read, render, reply};
+use crate::http::read;
+use crate::http::read::records::{self, Flow, Reader, SCAN_RECORDS, page_start};
+use crate::http::request::auth::Caller;
+use crate::http::request::call::Head;
+use crate::http::request::cursor::List;
+use crate::http::request::query::Query;
+use crate::http::response::problem::{Answer, Problem};
+use crate::http::response::{render, reply};
 
 /// Entries of a seller that are looked at beyond a page's limit: those before `from` in `from`'s own page of records.
 const SLACK: usize = ledger::PAGE_RECORDS as usize + 1;
@@ -56,7 +57,7 @@ pub async fn all(State(app): State<App>, head: Head) -> Answer {
     };
     let Some(mark) = mark else { return reply::json(applied, &list.page(Vec::<api::Entry>::new(), None)) };
     let search = move |reader: &Reader| read_on(reader, span, after, bound, mark, limit);
-    let found = history::searching(&app, turn, search).await?;
+    let found = records::searching(&app, turn, search).await?;
     reply::json(applied, &list.page(found.entries, found.next))
 }
 
@@ -139,7 +140,7 @@ pub async fn of_seller(State(app): State<App>, head: Head) -> Answer {
         let numbers = entries[begin..].iter().map(|entry| entry.record()).take(limit + SLACK);
         (replica.applied, by_page(numbers, |page| state.page_mark(page).copied())?)
     };
-    let found = history::searching(&app, turn, move |reader| {
+    let found = records::searching(&app, turn, move |reader| {
         let mut found = Found::default();
         for page in pages {
             if read_page(reader, &page, &mut found, limit, span)? == Flow::Enough {

@@ -1,24 +1,26 @@
 //! API keys: who may do what. The secret leaves the node once, in the answer to the key's creation.
 
 use axum::extract::State;
-use etebar::api::{NewKey, Role};
+use etebar_api::{NewKey, Role};
 use ledger::{Action, ApiKey, Grant, IdKind, KeyNumber};
 
 use crate::http::app::App;
-use crate::http::auth::Caller;
-use crate::http::call::{Call, Head};
-use crate::http::cursor::List;
-use crate::http::field::Faults;
-use crate::http::history::PIECE;
-use crate::http::problem::{Answer, Problem};
-use crate::http::{field, idempotency, json, read, reply, secret, write};
+use crate::http::read::records::PIECE;
+use crate::http::request::auth::Caller;
+use crate::http::request::call::{Call, Head};
+use crate::http::request::cursor::List;
+use crate::http::request::field::Faults;
+use crate::http::request::{field, idempotency, json, secret};
+use crate::http::response::problem::{Answer, Problem};
+use crate::http::response::reply;
+use crate::http::{read, submit};
 
 /// `POST /v1/keys`
 pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
     let key = idempotency::optional(call.head.headers())?;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let asked: NewKey<'_> = json::parse(&body)?;
     let mut faults = Faults::default();
     let name = faults.at(|| "/name".into(), field::name(&asked.name));
@@ -27,7 +29,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let grant = grant?;
     let text = secret::text(asked.role, &app.chance.bytes().map_err(Problem::internal)?);
     let action = Action::CreateKey { name, grant, hash: secret::hash(&text) };
-    write::decide_with_secret(&app, caller, key, action, Some(text), call.head.deadline).await
+    submit::decide_with_secret(&app, caller, key, action, Some(text), call.head.deadline).await
 }
 
 /// What the new key may do. The outer error is a body that contradicts itself, the inner one a seller that is not there.
@@ -85,5 +87,5 @@ pub async fn revoke(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_be_admin()?;
     let key = app.ground()?.ids.number(IdKind::Key, head.id()?).ok_or_else(Problem::not_found)?;
-    write::decide(&app, caller, None, Action::RevokeKey { key }, head.deadline).await
+    submit::decide(&app, caller, None, Action::RevokeKey { key }, head.deadline).await
 }

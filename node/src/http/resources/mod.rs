@@ -1,8 +1,6 @@
 //! The resources of the API, one file each: what is asked, who may, what is shown.
 
-pub mod adjustments;
 pub mod audit;
-pub mod batch;
 pub mod charges;
 pub mod cluster;
 pub mod credit_requests;
@@ -11,5 +9,4 @@ pub mod journal;
 pub mod keys;
 pub mod phones;
 pub mod reconciliation;
-pub mod reversals;
 pub mod sellers;

@@ -1,14 +1,16 @@
 //! Phone accounts: what was sold to one number.
 
 use axum::extract::State;
-use etebar::api;
+use etebar_api as api;
 
 use crate::http::app::App;
-use crate::http::auth::Caller;
-use crate::http::call::Head;
-use crate::http::problem::{Answer, Problem};
-use crate::http::render::moment;
-use crate::http::{field, read, reply};
+use crate::http::read;
+use crate::http::request::auth::Caller;
+use crate::http::request::call::Head;
+use crate::http::request::field;
+use crate::http::response::problem::{Answer, Problem};
+use crate::http::response::render::moment;
+use crate::http::response::reply;
 
 /// `GET /v1/phones/{number}`, in any spelling; a number that was never charged is not found.
 pub async fn show(State(app): State<App>, head: Head) -> Answer {

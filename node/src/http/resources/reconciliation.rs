@@ -1,17 +1,18 @@
 //! One seller's books, added up again from the journal, not from the balance that is kept.
 
 use axum::extract::State;
-use etebar::api;
+use etebar_api as api;
 use ledger::RecordNumber;
 use ledger::audit::Sums;
 
 use crate::http::app::App;
-use crate::http::auth::Caller;
-use crate::http::call::Head;
-use crate::http::history::{self, Reader};
-use crate::http::problem::{Answer, Problem};
-use crate::http::recount::Recount;
-use crate::http::{read, reply};
+use crate::http::read;
+use crate::http::read::records::{self, Reader};
+use crate::http::read::recount::Recount;
+use crate::http::request::auth::Caller;
+use crate::http::request::call::Head;
+use crate::http::response::problem::{Answer, Problem};
+use crate::http::response::reply;
 
 /// `GET /v1/sellers/{id}/reconciliation`
 pub async fn show(State(app): State<App>, head: Head) -> Answer {
@@ -26,7 +27,7 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
         let books = Books { seller, balance: found.balance.signed(), entries: found.entries.len() };
         (replica.applied, books)
     };
-    let shown = history::reading(&app, move |reader| add_up(reader, &recount, &books)).await?;
+    let shown = records::reading(&app, move |reader| add_up(reader, &recount, &books)).await?;
     reply::json(applied, &shown)
 }
 

@@ -1,25 +1,28 @@
-//! Sellers: businesses with prepaid credit.
+//! Sellers: businesses with prepaid credit, and adjustments: an admin's signed correction of it, with a reason.
 
 use axum::extract::State;
-use etebar::api::NewSeller;
+use etebar_api::{NewAdjustment, NewSeller};
 use ledger::{Action, SellerStatus};
 
 use crate::http::app::App;
-use crate::http::auth::Caller;
-use crate::http::call::{Call, Head};
-use crate::http::cursor::List;
-use crate::http::problem::{Answer, Problem};
-use crate::http::{field, idempotency, json, read, reply, write};
+use crate::http::request::auth::Caller;
+use crate::http::request::call::{Call, Head};
+use crate::http::request::cursor::List;
+use crate::http::request::field::Faults;
+use crate::http::request::{field, idempotency, json};
+use crate::http::response::problem::{Answer, Problem};
+use crate::http::response::reply;
+use crate::http::{read, submit};
 
 /// `POST /v1/sellers`
 pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
     let key = idempotency::optional(call.head.headers())?;
-    let body = call.json(&app).await?;
+    let body = call.json(&app, caller.key).await?;
     let asked: NewSeller<'_> = json::parse(&body)?;
     let name = field::name(&asked.name).map_err(|error| Problem::invalid("/name", error))?;
-    write::decide(&app, caller, key, Action::CreateSeller { name }, call.head.deadline).await
+    submit::decide(&app, caller, key, Action::CreateSeller { name }, call.head.deadline).await
 }
 
 /// `GET /v1/sellers`
@@ -71,8 +74,25 @@ async fn set_status(app: App, mut call: Call, status: SellerStatus) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
     let seller = read::seller_number(&app, call.head.id()?)?;
-    nothing_but_an_empty_object(&call.json_if_any(&app).await?)?;
-    write::decide(&app, caller, None, Action::SetSellerStatus { seller, status }, call.head.deadline).await
+    nothing_but_an_empty_object(&call.json_if_any(&app, caller.key).await?)?;
+    submit::decide(&app, caller, None, Action::SetSellerStatus { seller, status }, call.head.deadline).await
+}
+
+/// `POST /v1/sellers/{id}/adjustments`
+pub async fn adjust(State(app): State<App>, mut call: Call) -> Answer {
+    let caller = Caller::of(&call.head, &app).await?;
+    caller.must_be_admin()?;
+    let seller = read::seller_number(&app, call.head.id()?)?;
+    let key = idempotency::required(call.head.headers())?;
+    let places = app.ground()?.places;
+    let body = call.json(&app, caller.key).await?;
+    let asked: NewAdjustment<'_> = json::parse(&body)?;
+    let mut faults = Faults::default();
+    let amount = faults.at(|| "/amount".into(), field::change(asked.amount, places));
+    let reason = faults.at(|| "/reason".into(), field::reason(&asked.reason));
+    let (Some(amount), Some(reason)) = (amount, reason) else { return Err(faults.problem()) };
+    let action = Action::Adjust { seller, amount, reason };
+    submit::decide(&app, caller, Some(key), action, call.head.deadline).await
 }
 
 /// A body that says nothing: absent, or `{}`.

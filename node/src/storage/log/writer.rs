@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use ledger::plants::planted;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -109,19 +108,13 @@ impl LogWriter {
         if round.waiting.is_empty() {
             return Ok(());
         }
-        let Round { batch, first, last, vote, mut waiting, bytes: _ } = round;
-        if planted("callbacks-out-of-order") && waiting.len() > 1 {
-            waiting.pop().into_iter().for_each(|newest| newest.complete(&self.shared));
-        }
+        let Round { batch, first, last, vote, waiting, bytes: _ } = round;
         if let Err(error) = self.write_batch(batch, first, last, vote).await {
             waiting.into_iter().for_each(|waiting| waiting.fail(&error));
             return Err(error);
         }
         for waiting in waiting {
             waiting.complete(&self.shared);
-        }
-        if planted("answer-before-flush") {
-            self.newest().sync().await?;
         }
         let mut view = self.shared.view();
         let durable = view.durable;
@@ -146,13 +139,7 @@ impl LogWriter {
         self.bounds = bounds;
         let disk = self.newest();
         disk.apply(batch)?;
-        let is_flushed = match vote {
-            None => !planted("append-not-flushed") && !planted("answer-before-flush"),
-            Some(_) => !planted("vote-not-flushed"),
-        };
-        if is_flushed {
-            disk.sync().await?;
-        }
+        disk.sync().await?;
         self.last = last.or(self.last);
         self.note(&*disk)
     }
@@ -181,7 +168,7 @@ impl LogWriter {
     }
 
     async fn truncate(&mut self, last: Option<LogId>) -> Result<(), StorageError> {
-        if self.last <= last || planted("truncation-lost") {
+        if self.last <= last {
             return Ok(());
         }
         let from = next_index(last);

@@ -175,11 +175,20 @@ impl<'a> Checker<'a> {
                 matches!(decision(), Decision::Replay(number) if numbers.contains(&number))
             }
             Answer::Refused(Rejection::FactsMissing) => false,
-            Answer::Refused(rejection) => decision() == Decision::Refused(*rejection),
+            Answer::Refused(rejection) => {
+                !wants_record(question.command, *rejection) && decision() == Decision::Refused(*rejection)
+            }
             Answer::Told(shown) => match decision() {
-                Decision::Refused(rejection) => told(rejection).is_some_and(|told| told == **shown),
+                Decision::Refused(rejection) => {
+                    !wants_record(question.command, rejection) && told(rejection).is_some_and(|told| told == **shown)
+                }
                 Decision::New(_) | Decision::Replay(_) => false,
             },
         }
     }
+}
+
+/// Whether a refusal must be a record, so that its key is used up; said here a second time, beside the rules.
+fn wants_record(command: &Command, rejection: Rejection) -> bool {
+    command.idempotency_key.is_some() && matches!(rejection, Rejection::Conflict(_))
 }

@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tests::{Cluster, programs, spawner};
 
 use crate::end::End;
@@ -103,8 +104,8 @@ impl Loads {
     /// Interrupts the processes, each of which must then end well.
     pub fn end(&mut self) -> Result<(), End> {
         for process in &self.processes {
-            // SAFETY: kill touches no memory; the number is that of a child that was not waited for, so it is still ours.
-            unsafe { libc::kill(process.id().cast_signed(), libc::SIGINT) };
+            // The child was not waited for, so its number is still its own; one that has ended is found out below.
+            kill_process(Pid::from_child(process), Signal::INT).ok();
         }
         for mut process in std::mem::take(&mut self.processes) {
             let status = process.wait().map_err(|error| End::failed(format!("the load: {error}")))?;

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::json;
 use tests::disk::Disk;
 use tests::load::Dice;
@@ -178,7 +179,7 @@ impl Run {
     /// Ends these members in an orderly way, all at once; one that does not end in time is killed, and that is said.
     pub fn stop(&self, ids: &[u64]) {
         let running = || ids.iter().map(|id| self.member(*id)).filter(|member| member.runs());
-        running().for_each(|member| member.signal(libc::SIGTERM));
+        running().for_each(|member| member.signal(Signal::TERM));
         for member in running() {
             if within(STOP, || (!member.runs()).then_some(())).is_none() {
                 eprintln!("member {} did not end within {} s and was killed", member.id, STOP.as_secs());

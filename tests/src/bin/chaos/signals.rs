@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tests::disk;
 use tests::wait::{let_pass, within};
 
@@ -56,22 +57,22 @@ pub fn let_finish() {
 
 fn kill_children() {
     for pid in children() {
-        // SAFETY: kill touches no memory; the number is that of a child that was not waited for, so it is still ours.
-        unsafe { libc::kill(pid, libc::SIGKILL) };
+        // One that has ended meanwhile needs no signal.
+        kill_process(pid, Signal::KILL).ok();
     }
 }
 
 /// The children of this process that still hold something: one that has ended and was not waited for does not.
-fn children() -> Vec<libc::pid_t> {
+fn children() -> Vec<Pid> {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let listed = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let all: Vec<libc::pid_t> = listed
+    let numbers: Vec<i32> = listed
         .flat_map(|line| line.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
         .collect();
-    all.into_iter().filter(|pid| holds_something(*pid)).collect()
+    numbers.into_iter().filter_map(Pid::from_raw).filter(|pid| holds_something(*pid)).collect()
 }
 
-fn holds_something(pid: libc::pid_t) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+fn holds_something(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z') && !rest.starts_with('X'))
 }

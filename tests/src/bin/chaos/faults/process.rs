@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustix::process::Signal;
 use tests::programs;
 
 use crate::end::End;
@@ -21,7 +22,7 @@ pub fn kill_most(run: &mut Run) -> Result<(), End> {
     let count = run.cluster.ids().len() as u64;
     let victims: Vec<u64> = (0..=count / 2).map(|step| (first - 1 + step) % count + 1).collect();
     run.began(format!("nodes {} killed", listed(&victims)));
-    victims.iter().for_each(|id| run.member(*id).signal(libc::SIGKILL));
+    victims.iter().for_each(|id| run.member(*id).signal(Signal::KILL));
     victims.iter().for_each(|id| run.member(*id).kill());
     run.last();
     run.bring_back(&victims)

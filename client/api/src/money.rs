@@ -1,0 +1,263 @@
+//! Money at the edge: [`AmountIn`] is what a caller wrote, [`AmountOut`] is what an answer shows.
+//!
+//! Unit: a decimal of the ledger's currency outside, `i64` or `i128` minor units inside; the currency's decimal places
+//! (0 to 4) are known only to the ledger, so an [`AmountIn`] becomes minor units in a second step.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use rust_decimal::Decimal;
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+use super::text::CodePoint;
+
+/// Largest amount either way, in minor units. Source: the contract.
+pub const MAX_MINOR: i64 = 1_000_000_000_000_000;
+/// Most decimal places of a currency. Source: the contract.
+pub const MAX_PLACES: u32 = 4;
+/// Longest text of an amount or a total without its sign and leading zeros: the library's 29 digits and a point.
+const DIGITS_MAX: usize = 30;
+
+/// Why an amount is refused. All are `400 invalid_request`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AmountError {
+    /// Not `-?digits[.digits]`, or a JSON number that is no integer.
+    #[error(
+        "an amount is a string of digits such as \"5000\" or an integer, without sign +, spaces, separators or exponent"
+    )]
+    Malformed,
+    /// The same, where one character stands in the way.
+    #[error(
+        "an amount is a string of digits such as \"5000\" or an integer, without sign +, spaces, separators or exponent: \
+         {} stands in the way",
+        CodePoint(*.0)
+    )]
+    Character(char),
+    /// More digits after the point than the currency has decimal places, zeros too.
+    #[error("{}", too_precise(*.places))]
+    TooPrecise { places: u32 },
+    /// Over [`MAX_MINOR`] either way.
+    #[error("an amount is at most 10^15 minor units")]
+    TooLarge,
+    /// Zero or less where something is to be charged or credited.
+    #[error("an amount is greater than zero here")]
+    NotPositive,
+    /// Zero where something is to be corrected.
+    #[error("an amount is not zero here")]
+    Zero,
+}
+
+fn too_precise(places: u32) -> String {
+    let most = match places {
+        0 => "no decimal places".to_owned(),
+        1 => "at most 1 decimal place".to_owned(),
+        places => format!("at most {places} decimal places"),
+    };
+    format!(
+        "an amount has {most} here; a point before more digits is nearly always a thousands separator: write 50000, not \
+         50.000"
+    )
+}
+
+/// An amount as a caller wrote it. Invariant: at most 16 digits before the point, leading zeros apart, and 4 after it.
+///
+/// Reads a JSON string `-?digits[.digits]` or an integer JSON number; is written as a string, with as many digits after
+/// the point as were written: `50.000` stays so, since whether that is fifty or fifty thousand is not for a reader to
+/// guess. Two amounts are equal where their values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AmountIn(Decimal);
+
+impl AmountIn {
+    /// An amount of `minor` units in a currency with `places` decimal places.
+    pub fn from_minor(minor: i64, places: u32) -> AmountIn {
+        AmountIn(Decimal::new(minor, places.min(MAX_PLACES)))
+    }
+
+    /// Reads `-?digits[.digits]`. Fails where the text is anything else, or is too large or too precise for any currency.
+    pub fn parse(text: &str) -> Result<AmountIn, AmountError> {
+        let value = decimal(text)?;
+        // One of any size whose digits are too many is refused at once, whatever the places of the ledger.
+        if value.abs() >= Decimal::from(10 * MAX_MINOR) { Err(AmountError::TooLarge) } else { Ok(AmountIn(value)) }
+    }
+
+    /// Minor units in a currency with `places` decimal places, between `-10^15` and `10^15`.
+    pub fn minor(self, places: u32) -> Result<i64, AmountError> {
+        let mut value = self.0;
+        if value.scale() > places {
+            return Err(AmountError::TooPrecise { places });
+        }
+        value.rescale(places);
+        match i64::try_from(value.mantissa()) {
+            Ok(minor) if value.scale() == places && (-MAX_MINOR..=MAX_MINOR).contains(&minor) => Ok(minor),
+            Ok(_) | Err(_) => Err(AmountError::TooLarge),
+        }
+    }
+
+    /// Minor units of a charge or a credit request: 1 to `10^15`.
+    pub fn positive(self, places: u32) -> Result<i64, AmountError> {
+        match self.minor(places)? {
+            minor if minor > 0 => Ok(minor),
+            _ => Err(AmountError::NotPositive),
+        }
+    }
+
+    /// Minor units of an adjustment: `-10^15` to `10^15` without zero.
+    pub fn nonzero(self, places: u32) -> Result<i64, AmountError> {
+        match self.minor(places)? {
+            0 => Err(AmountError::Zero),
+            minor => Ok(minor),
+        }
+    }
+}
+
+/// Reads `-?digits[.digits]` with at most [`MAX_PLACES`] digits after the point, and keeps how many they are.
+///
+/// The grammar is checked here, since the library takes more (a plus sign, underscores, a bare point) and does not say
+/// which character stands in the way.
+fn decimal(text: &str) -> Result<Decimal, AmountError> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').map_or((unsigned, None), |(whole, rest)| (whole, Some(rest)));
+    if !is_digits(whole) || !fraction.is_none_or(is_digits) {
+        return Err(malformed(unsigned));
+    }
+    if fraction.is_some_and(|digits| digits.len() > MAX_PLACES as usize) {
+        return Err(AmountError::TooPrecise { places: MAX_PLACES });
+    }
+    // The library goes a level deeper with each digit: what is too large anyhow does not get there.
+    let zeros = whole.bytes().take_while(|byte| *byte == b'0').count().min(whole.len() - 1);
+    let digits = unsigned.get(zeros..).filter(|digits| digits.len() <= DIGITS_MAX).ok_or(AmountError::TooLarge)?;
+    let mut value = Decimal::from_str_exact(digits).map_err(|_| AmountError::TooLarge)?;
+    value.set_sign_negative(text.len() > unsigned.len() && !value.is_zero());
+    Ok(value)
+}
+
+/// Why a text without its sign is not `digits[.digits]`: the first character that cannot stand where it does.
+fn malformed(unsigned: &str) -> AmountError {
+    let mut points = 0;
+    let wrong = unsigned.chars().find(|char| {
+        points += u32::from(*char == '.');
+        !(char.is_ascii_digit() || *char == '.' && points == 1)
+    });
+    wrong.map_or(AmountError::Malformed, AmountError::Character)
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+impl fmt::Display for AmountIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for AmountIn {
+    type Err = AmountError;
+
+    fn from_str(text: &str) -> Result<AmountIn, AmountError> {
+        AmountIn::parse(text)
+    }
+}
+
+impl Serialize for AmountIn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for AmountIn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AmountIn, D::Error> {
+        deserializer.deserialize_any(AmountVisitor)
+    }
+}
+
+struct AmountVisitor;
+
+impl Visitor<'_> for AmountVisitor {
+    type Value = AmountIn;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string of digits such as \"5000\" or an integer")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<AmountIn, E> {
+        AmountIn::parse(text).map_err(E::custom)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<AmountIn, E> {
+        match i64::try_from(number) {
+            Ok(number) => self.visit_i64(number),
+            Err(_) => Err(E::custom(AmountError::TooLarge)),
+        }
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<AmountIn, E> {
+        if !(-MAX_MINOR..=MAX_MINOR).contains(&number) {
+            return Err(E::custom(AmountError::TooLarge));
+        }
+        Ok(AmountIn(Decimal::from(number)))
+    }
+
+    /// A fraction, an exponent, or an integer beyond 64 bits.
+    fn visit_f64<E: de::Error>(self, _number: f64) -> Result<AmountIn, E> {
+        Err(E::custom(AmountError::Malformed))
+    }
+}
+
+/// An amount, a balance or a total in an answer: shown as a decimal string with exactly the currency's places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AmountOut {
+    minor: i128,
+    places: u32,
+}
+
+impl AmountOut {
+    /// `minor` units in a currency with `places` decimal places (0 to 4; more counts as 4).
+    pub fn new(minor: impl Into<i128>, places: u32) -> AmountOut {
+        AmountOut { minor: minor.into(), places: places.min(MAX_PLACES) }
+    }
+
+    /// Minor units.
+    pub fn minor(self) -> i128 {
+        self.minor
+    }
+
+    /// Decimal places shown, 0 to 4.
+    pub fn places(self) -> u32 {
+        self.places
+    }
+
+    /// Reads what [`Display`](fmt::Display) writes; the places are as many as are written.
+    pub fn parse(text: &str) -> Result<AmountOut, AmountError> {
+        let value = decimal(text)?;
+        Ok(AmountOut { minor: value.mantissa(), places: value.scale() })
+    }
+}
+
+/// By hand, since it stands twice in every answer to a charge, and a total may have more digits than the library's 28.
+impl fmt::Display for AmountOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.minor < 0 { "-" } else { "" };
+        let magnitude = self.minor.unsigned_abs();
+        if self.places == 0 {
+            return write!(f, "{sign}{magnitude}");
+        }
+        let unit = 10_u128.pow(self.places);
+        let width = self.places as usize;
+        write!(f, "{sign}{}.{:0width$}", magnitude / unit, magnitude % unit)
+    }
+}
+
+impl Serialize for AmountOut {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for AmountOut {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AmountOut, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        AmountOut::parse(&text).map_err(de::Error::custom)
+    }
+}

@@ -1,0 +1,21 @@
+//! `etebar completions`: what makes a shell complete verbs and options.
+
+use clap::CommandFactory;
+use clap_complete::aot::{Bash, Fish, Zsh, generate};
+
+use super::{Arguments, Shell};
+use crate::output;
+use crate::output::stop::Stop;
+
+pub(crate) fn print(shell: Shell) -> Result<(), Stop> {
+    let mut command = Arguments::command();
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    match shell {
+        Shell::Bash => generate(Bash, &mut command, name, &mut script),
+        Shell::Zsh => generate(Zsh, &mut command, name, &mut script),
+        Shell::Fish => generate(Fish, &mut command, name, &mut script),
+    }
+    let script = String::from_utf8(script).map_err(|error| Stop::local(format!("not UTF-8: {error}")))?;
+    output::write(&script).map(drop)
+}

@@ -1,0 +1,178 @@
+//! A request built once and changed in place: only the secret, the keys and the phones differ between two charges.
+
+use std::ops::Range;
+
+use fastrand::Rng;
+
+/// Digits of a key that count up. Source: 10^10 charges of one worker outlast any bench.
+const COUNTER_DIGITS: usize = 10;
+/// Digits of a phone that vary: 100,000 phones.
+const PHONE_DIGITS: usize = 5;
+
+/// The bytes of a request and where its parts lie.
+#[derive(Debug)]
+pub(crate) struct Template {
+    bytes: Vec<u8>,
+    secret: Range<usize>,
+    /// Where the digits of each charge's key and phone begin.
+    charges: Vec<Slots>,
+    counter: u64,
+    random: Rng,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slots {
+    counter: usize,
+    phone: usize,
+}
+
+/// What stays the same in all requests of a worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape<'a> {
+    /// Begins every key: differs between runs and between workers. At most 32 characters.
+    pub(crate) prefix: &'a str,
+    /// Any secret: all of one role are equally long.
+    pub(crate) secret: &'a str,
+    /// As it is written in JSON, without quotes.
+    pub(crate) amount: &'a str,
+    pub(crate) seed: u64,
+}
+
+impl Template {
+    /// One charge, `POST /v1/charges`.
+    pub(crate) fn single(shape: &Shape<'_>) -> Template {
+        let mut body = Vec::new();
+        let phone = push_phone(&mut body, b"{\"phone\":\"+98912");
+        body.extend_from_slice(format!("\",\"amount\":\"{}\"}}", shape.amount).as_bytes());
+        let mut bytes = Vec::new();
+        let secret = push_head(&mut bytes, "/v1/charges", shape.secret, body.len());
+        bytes.extend_from_slice(b"idempotency-key: ");
+        let counter = push_key(&mut bytes, shape.prefix);
+        bytes.extend_from_slice(b"\r\n\r\n");
+        let slots = Slots { counter, phone: bytes.len() + phone };
+        bytes.extend_from_slice(&body);
+        Template { bytes, secret, charges: vec![slots], counter: 0, random: Rng::with_seed(shape.seed) }
+    }
+
+    /// `charges` charges, `POST /v1/charges/batch`.
+    pub(crate) fn batch(shape: &Shape<'_>, charges: u32) -> Template {
+        let mut body = b"{\"charges\":[".to_vec();
+        let mut slots = Vec::new();
+        for index in 0..charges {
+            if index > 0 {
+                body.push(b',');
+            }
+            let phone = push_phone(&mut body, b"{\"phone\":\"+98912");
+            let amount = format!("\",\"amount\":\"{}\",\"idempotency_key\":\"", shape.amount);
+            body.extend_from_slice(amount.as_bytes());
+            let counter = push_key(&mut body, shape.prefix);
+            body.extend_from_slice(b"\"}");
+            slots.push(Slots { counter, phone });
+        }
+        body.extend_from_slice(b"]}");
+        let mut bytes = Vec::new();
+        let secret = push_head(&mut bytes, "/v1/charges/batch", shape.secret, body.len());
+        bytes.extend_from_slice(b"\r\n");
+        let body_at = bytes.len();
+        slots.iter_mut().for_each(|slots| {
+            slots.counter += body_at;
+            slots.phone += body_at;
+        });
+        bytes.extend_from_slice(&body);
+        Template { bytes, secret, charges: slots, counter: 0, random: Rng::with_seed(shape.seed) }
+    }
+
+    /// The next request, under another secret, with new keys and other phones.
+    pub(crate) fn next(&mut self, secret: &str) -> &[u8] {
+        self.bytes[self.secret.clone()].copy_from_slice(secret.as_bytes());
+        for slots in &self.charges {
+            self.counter += 1;
+            put_digits(&mut self.bytes[slots.counter..slots.counter + COUNTER_DIGITS], self.counter);
+            // Phones need spread, not secrecy.
+            put_digits(&mut self.bytes[slots.phone..slots.phone + PHONE_DIGITS], self.random.u64(..));
+        }
+        &self.bytes
+    }
+
+    /// The same request again.
+    pub(crate) fn again(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Charges in a request.
+    pub(crate) fn charges(&self) -> u64 {
+        self.charges.len() as u64
+    }
+}
+
+/// Writes the head but for its last line; gives where the secret lies.
+fn push_head(bytes: &mut Vec<u8>, path: &str, secret: &str, body_bytes: usize) -> Range<usize> {
+    bytes.extend_from_slice(format!("POST {path} HTTP/1.1\r\nhost: etebar\r\nauthorization: Bearer ").as_bytes());
+    let start = bytes.len();
+    bytes.extend_from_slice(secret.as_bytes());
+    let end = bytes.len();
+    let rest = format!("\r\ncontent-type: application/json\r\ncontent-length: {body_bytes}\r\n");
+    bytes.extend_from_slice(rest.as_bytes());
+    start..end
+}
+
+/// Writes a key; gives where its digits begin.
+fn push_key(bytes: &mut Vec<u8>, prefix: &str) -> usize {
+    bytes.extend_from_slice(prefix.as_bytes());
+    let at = bytes.len();
+    bytes.extend_from_slice(&[b'0'; COUNTER_DIGITS]);
+    at
+}
+
+/// Writes `before` and the rest of a phone; gives where its varying digits begin.
+fn push_phone(bytes: &mut Vec<u8>, before: &[u8]) -> usize {
+    bytes.extend_from_slice(before);
+    bytes.extend_from_slice(b"00");
+    let at = bytes.len();
+    bytes.extend_from_slice(&[b'0'; PHONE_DIGITS]);
+    at
+}
+
+fn put_digits(place: &mut [u8], mut value: u64) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etebar::api::{BatchRequest, NewCharge};
+
+    const SHAPE: Shape<'_> = Shape { prefix: "b-1-", secret: "secret", amount: "1", seed: 7 };
+
+    fn split(request: &[u8]) -> (String, Vec<u8>) {
+        let at = memchr::memmem::find(request, b"\r\n\r\n").unwrap();
+        (String::from_utf8(request[..at + 4].to_vec()).unwrap(), request[at + 4..].to_vec())
+    }
+
+    #[test]
+    fn a_single_charge_is_a_whole_request_with_a_new_key_each_time() {
+        let mut template = Template::single(&SHAPE);
+        let (head, body) = split(template.next("terces"));
+        assert!(head.starts_with("POST /v1/charges HTTP/1.1\r\n") && head.contains("authorization: Bearer terces\r\n"));
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
+        assert!(head.contains("idempotency-key: b-1-0000000001\r\n"));
+        let charge: NewCharge<'_> = serde_json::from_slice(&body).unwrap();
+        assert!(charge.phone.starts_with("+9891200") && charge.phone.len() == 13);
+        assert!(split(template.next("secret")).0.contains("idempotency-key: b-1-0000000002\r\n"));
+        assert!(split(template.again()).0.contains("idempotency-key: b-1-0000000002\r\n"));
+    }
+
+    #[test]
+    fn a_batch_has_a_key_of_its_own_for_each_charge() {
+        let mut template = Template::batch(&SHAPE, 3);
+        template.next("secret");
+        let (head, body) = split(template.next("secret"));
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
+        let batch: BatchRequest<'_> = serde_json::from_slice(&body).unwrap();
+        let keys: Vec<_> = batch.charges.iter().map(|item| item.idempotency_key.as_ref()).collect();
+        assert_eq!(keys, ["b-1-0000000004", "b-1-0000000005", "b-1-0000000006"]);
+    }
+}

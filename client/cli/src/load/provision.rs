@@ -1,0 +1,86 @@
+//! Sellers made for a purpose: each with an API key and approved credit.
+
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use etebar::api::{AmountIn, NewCreditRequest, NewKey, NewSeller, Role, Verdict};
+use etebar::{Client, IdempotencyKey};
+
+use crate::output::stop::Stop;
+
+/// Sellers made at once.
+const AT_ONCE: usize = 16;
+
+/// A seller that can charge. As JSON: a line of a sellers file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Provisioned {
+    pub(crate) seller_id: Uuid,
+    /// The secret of its API key.
+    pub(crate) key: String,
+}
+
+/// How much credit each seller gets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Credit {
+    /// As the caller wrote it.
+    Amount(AmountIn),
+    /// So many minor units of the ledger's currency.
+    Minor(i64),
+}
+
+/// What was made.
+pub(crate) struct Made {
+    pub(crate) sellers: Vec<Provisioned>,
+    /// Decimal places of the ledger's currency.
+    pub(crate) places: u32,
+}
+
+/// Makes `count` sellers, named after `purpose` and chance. Needs an admin key.
+pub(crate) async fn sellers(client: &Client, count: u32, credit: Credit, purpose: &str) -> Result<Made, Stop> {
+    let run = IdempotencyKey::random()?.as_str()[..8].to_owned();
+    let mut made = Vec::with_capacity(count as usize);
+    let mut places = 0;
+    let mut tasks = JoinSet::new();
+    let mut next = 0;
+    loop {
+        while next < count && tasks.len() < AT_ONCE {
+            tasks.spawn(seller(client.clone(), format!("{purpose}-{run}-{next}"), credit));
+            next += 1;
+        }
+        let Some(joined) = tasks.join_next().await else { break };
+        let (seller, its_places) = joined.map_err(|error| Stop::local(error.to_string()))??;
+        places = its_places;
+        made.push(seller);
+    }
+    Ok(Made { sellers: made, places })
+}
+
+async fn seller(client: Client, name: String, credit: Credit) -> Result<(Provisioned, u32), Stop> {
+    let seller =
+        client.create_seller(&NewSeller { name: name.as_str().into() }, &IdempotencyKey::random()?).await?.value;
+    let places = seller.balance.places();
+    let key = secret(&client, &name, seller.id).await?;
+    let amount = match credit {
+        Credit::Amount(amount) => amount,
+        Credit::Minor(minor) => AmountIn::from_minor(minor, places),
+    };
+    let own = client.with_key(&key)?;
+    let request = own.request_credit(&NewCreditRequest { amount, note: None }, &IdempotencyKey::random()?).await?.value;
+    client.approve(request.id, &Verdict::default()).await?;
+    Ok((Provisioned { seller_id: seller.id, key }, places))
+}
+
+/// A seller's key. Where the first answer was lost, the secret is too: that key is revoked and another made.
+async fn secret(client: &Client, name: &str, seller: Uuid) -> Result<String, Stop> {
+    for attempt in 0..10 {
+        let name = if attempt == 0 { name.to_owned() } else { format!("{name}-{attempt}") };
+        let new = NewKey { role: Role::Seller, name: name.into(), seller_id: Some(seller) };
+        let key = client.create_key(&new, &IdempotencyKey::random()?).await?.value;
+        match key.key {
+            Some(secret) => return Ok(secret),
+            None => client.revoke_key(key.id).await?,
+        };
+    }
+    Err(Stop::local("ten keys were made and every first answer was lost"))
+}

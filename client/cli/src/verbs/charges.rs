@@ -1,0 +1,157 @@
+//! `etebar charge` and `etebar charges`.
+
+use std::path::Path;
+
+use etebar::ChargeFilter;
+
+use etebar::api::{
+    BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, MAX_BATCH, MAX_PAGE, NewCharge,
+    NewReversal,
+};
+
+use super::super::arguments::{ChargeOne, Charges};
+use super::super::import;
+use super::super::lists::{self, Listed};
+use super::super::output::{grouped, money, or_dash, sheet, table};
+use super::journal;
+use crate::output::done::Done;
+use crate::output::paint::Cell;
+use crate::output::stop::Stop;
+use crate::output::words::replay_note;
+use crate::session::Session;
+
+pub(crate) async fn one(session: &Session, verb: ChargeOne) -> Result<(), Stop> {
+    let new = NewCharge { phone: verb.phone.into(), amount: verb.amount };
+    let key = verb.once.key()?;
+    let answer = session.write(Some(&key), session.client.charge(&new, &key)).await?;
+    let charge = &answer.value;
+    let text = || format!("{}{}", sheet(&pairs(charge)), replay_note(answer.replayed));
+    session.report(charge, text, || Done::new("the charge is done").id(charge.id).under(&key))
+}
+
+pub(crate) async fn run(session: &Session, verb: Charges) -> Result<(), Stop> {
+    let client = &session.client;
+    match verb {
+        Charges::List { phone, seller, idempotency_key, span, listing } => {
+            let filter = ChargeFilter { phone, seller, key: idempotency_key, span: span.span()? };
+            lists::print(session, client.charges_list(&filter, MAX_PAGE), &listing).await
+        }
+        Charges::Show { id } => {
+            let answer = client.charge_read(id).await?;
+            session.output.either(&answer.value, || {
+                let mut pairs = pairs(&answer.value.charge);
+                pairs.push(("reversed by", or_dash(answer.value.reversed_by)));
+                sheet(&pairs)
+            })
+        }
+        Charges::Reverse { id, reason, once } => {
+            let key = once.key()?;
+            let new = NewReversal { reason: reason.into() };
+            let answer = session.write(Some(&key), client.reverse(id, &new, &key)).await?;
+            let done = || Done::new("the charge is reversed").id(id).under(&key);
+            journal::report_entry(session, &answer, done)
+        }
+        Charges::Batch { file } => batch(session, &text_of(&file)?).await,
+        Charges::Import(verb) => import::run(session, verb).await,
+    }
+}
+
+/// Sends the lines of `text` in as few batches as hold them; ends at the first that is not answered. What was answered
+/// before it is printed first.
+async fn batch(session: &Session, text: &str) -> Result<(), Stop> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let read = lines.map(|(index, line)| {
+        serde_json::from_str::<BatchItem<'_>>(line).map_err(|error| Stop::usage(format!("line {}: {error}", index + 1)))
+    });
+    let items = read.collect::<Result<Vec<_>, _>>()?;
+    if items.is_empty() {
+        return Err(Stop::usage("there is no charge to send"));
+    }
+    let mut results = Vec::with_capacity(items.len());
+    let mut failure = None;
+    for part in items.chunks(MAX_BATCH) {
+        let request = BatchRequest { charges: part.to_vec() };
+        match session.write(None, session.client.charge_batch(&request)).await {
+            Ok(answer) => results.extend(answer.value.results),
+            Err(stop) => {
+                failure = Some(stop);
+                break;
+            }
+        }
+    }
+    let answered = results.len();
+    if answered > 0 {
+        print_batch(session, BatchResponse { results }, &items)?;
+    }
+    match failure {
+        None => Ok(()),
+        Some(stop) if answered == 0 => Err(stop),
+        Some(stop) => Err(Stop::Advised {
+            text: format!("{stop}\nthe first {answered} of {} charges were answered, as printed", items.len()),
+            hint: "send the same file again: what was answered is then replayed under its key, and moves nothing"
+                .to_owned(),
+            code: stop.exit_code(),
+        }),
+    }
+}
+
+fn print_batch(session: &Session, response: BatchResponse, items: &[BatchItem<'_>]) -> Result<(), Stop> {
+    let results = &response.results;
+    let text = || {
+        let rows: Vec<_> = results.iter().zip(items).map(|(result, item)| batch_row(result, item)).collect();
+        table(&["key", ">status", "replayed", "charge or problem"], &rows)
+    };
+    let done = || {
+        let charged = results.iter().filter(|result| result.charge.is_some()).count();
+        let what = format!("{charged} of {} charges are done, each under its key in the file", items.len());
+        Done::new(what).hint("the same file again shows each answer, and moves nothing")
+    };
+    session.report(&response, text, done)
+}
+
+fn batch_row(result: &BatchResult, item: &BatchItem<'_>) -> Vec<String> {
+    let charge = result.charge.as_ref().map(|charge| charge.id.to_string());
+    let problem = result.problem.as_ref().map(|problem| format!("{}: {}", problem.code.as_str(), problem.detail));
+    let replayed = if result.replayed { "yes" } else { "no" };
+    vec![item.idempotency_key.to_string(), result.status.to_string(), replayed.to_owned(), or_dash(charge.or(problem))]
+}
+
+impl Listed for ChargeRead {
+    const HEAD: &'static [&'static str] =
+        &["id", ">entry", "seller", "phone", ">amount", ">balance", "created at", ">reversed by"];
+    const COLUMNS: &'static [&'static str] =
+        &["id", "entry", "seller_id", "phone", "amount", "balance", "created_at", "reversed_by"];
+
+    fn row(&self) -> Vec<Cell> {
+        let charge = &self.charge;
+        vec![
+            charge.id.to_string().into(),
+            charge.entry.to_string().into(),
+            charge.seller_id.to_string().into(),
+            charge.phone.clone().into(),
+            money(charge.amount),
+            money(charge.balance),
+            charge.created_at.to_string().into(),
+            or_dash(self.reversed_by).into(),
+        ]
+    }
+}
+
+fn pairs(charge: &Charge) -> Vec<(&'static str, String)> {
+    vec![
+        ("id", charge.id.to_string()),
+        ("entry", charge.entry.to_string()),
+        ("seller", charge.seller_id.to_string()),
+        ("phone", charge.phone.clone()),
+        ("amount", grouped(charge.amount)),
+        ("balance", grouped(charge.balance)),
+        ("created at", charge.created_at.to_string()),
+    ]
+}
+
+/// The text of a file, or of stdin for `-`.
+fn text_of(path: &Path) -> Result<String, Stop> {
+    let read =
+        if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    read.map_err(|error| Stop::local(format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,180 @@
+//! One request on one server, once. Says of a failure whether the request can have been done.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Request, Response, body::Incoming};
+use tokio::time::{Instant, timeout_at};
+
+use etebar_api as api;
+
+use super::certainty::request_id;
+use super::server::{Sender, Server};
+use super::{Call, Client};
+
+/// Largest answer that is read. Source: a batch of 8,000 results and a page of 1,000 entries stay below 8 MiB.
+const ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// Why an attempt brought no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Nothing was sent.
+    #[error("not reachable: {0}")]
+    Unreachable(String),
+    /// Nothing was sent: the other side did not prove to be this server, and will not the next time.
+    #[error("not trusted: {0}")]
+    Untrusted(String),
+    /// Sent, perhaps in part; the connection ended before a whole answer.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// Sent; no whole answer within this time.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+}
+
+impl Failure {
+    /// Whether a write may have been done in spite of it.
+    pub fn may_be_done(&self) -> bool {
+        match self {
+            Failure::Unreachable(_) | Failure::Untrusted(_) => false,
+            Failure::Broken(_) | Failure::TimedOut(_) => true,
+        }
+    }
+}
+
+/// An answer as it came.
+#[derive(Debug, Clone)]
+pub struct RawAnswer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// Index of the server that was asked.
+    pub server: usize,
+}
+
+impl RawAnswer {
+    /// A header's value, where it is there and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// A header's value, where it is there and is a number.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.header(name)?.parse().ok()
+    }
+}
+
+impl Client {
+    /// Sends `call` once to server `index` (modulo their number) and waits at most `patience`.
+    pub async fn attempt(&self, index: usize, call: &Call, patience: Duration) -> Result<RawAnswer, Failure> {
+        let name = request_id::draw();
+        let answer = self.exchange(index, call, patience, &name).await?;
+        if request_id::is_anothers(&answer, &name) {
+            return Err(Failure::Broken("the answer is one to another request".to_owned()));
+        }
+        Ok(answer)
+    }
+
+    async fn exchange(
+        &self,
+        index: usize,
+        call: &Call,
+        patience: Duration,
+        name: &HeaderValue,
+    ) -> Result<RawAnswer, Failure> {
+        let index = index % self.servers.len();
+        let server = &self.servers[index];
+        let deadline = Instant::now() + patience;
+        let mut request = self.request(server, call, name)?;
+        if let Some(sender) = server.idle() {
+            match exchange(server, index, sender, request, (deadline, patience)).await {
+                Exchange::Answered(answer) => return Ok(answer),
+                Exchange::Failed(failure) => return Err(failure),
+                // The server closed it while it was idle: nothing was sent.
+                Exchange::NotSent(back) => request = *back,
+            }
+        }
+        let sender = match timeout_at(deadline, server.connect()).await {
+            Ok(connected) => connected?,
+            Err(_) => return Err(Failure::Unreachable(format!("{}: no connection in time", server.authority()))),
+        };
+        match exchange(server, index, sender, request, (deadline, patience)).await {
+            Exchange::Answered(answer) => Ok(answer),
+            Exchange::Failed(failure) => Err(failure),
+            Exchange::NotSent(_) => Err(Failure::Unreachable(format!("{}: closed at once", server.authority()))),
+        }
+    }
+
+    fn request(&self, server: &Server, call: &Call, name: &HeaderValue) -> Result<Request<Full<Bytes>>, Failure> {
+        let request = Request::builder().method(&call.method).uri(&call.path);
+        let mut request = request.header(header::HOST, server.host()).header(api::REQUEST_ID, name);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        if call.body.is_some() {
+            request = request.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
+        }
+        let body = Full::new(call.body.clone().unwrap_or_default());
+        request.body(body).map_err(|error| Failure::Unreachable(format!("not a request: {error}")))
+    }
+}
+
+enum Exchange {
+    Answered(RawAnswer),
+    Failed(Failure),
+    /// The connection was closed before anything was written; the request comes back.
+    NotSent(Box<Request<Full<Bytes>>>),
+}
+
+async fn exchange(
+    server: &Server,
+    index: usize,
+    mut sender: Sender,
+    request: Request<Full<Bytes>>,
+    (deadline, patience): (Instant, Duration),
+) -> Exchange {
+    let response = match timeout_at(deadline, sender.try_send_request(request)).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(mut error)) => {
+            return match error.take_message() {
+                Some(request) => Exchange::NotSent(Box::new(request)),
+                None => Exchange::Failed(Failure::Broken(reason(error.error()))),
+            };
+        }
+        Err(_) => return Exchange::Failed(Failure::TimedOut(patience)),
+    };
+    match timeout_at(deadline, whole(response)).await {
+        Ok(Ok((status, headers, body))) => {
+            if timeout_at(deadline, sender.ready()).await.is_ok_and(|ready| ready.is_ok()) {
+                server.keep(sender);
+            }
+            Exchange::Answered(RawAnswer { status, headers, body, server: index })
+        }
+        Ok(Err(failure)) => Exchange::Failed(failure),
+        Err(_) => Exchange::Failed(Failure::TimedOut(patience)),
+    }
+}
+
+async fn whole(response: Response<Incoming>) -> Result<(u16, HeaderMap, Bytes), Failure> {
+    let (parts, body) = response.into_parts();
+    let collected = Limited::new(body, ANSWER_BYTES).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            return Failure::Broken(format!("the answer is over {ANSWER_BYTES} bytes"));
+        }
+        Failure::Broken(error.to_string())
+    })?;
+    Ok((parts.status.as_u16(), parts.headers, collected.to_bytes()))
+}
+
+/// An error and what caused it, on one line.
+fn reason(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,41 @@
+# Short names for what CONTRIBUTING.md describes. `just --list` prints them.
+
+# Lists the commands.
+default:
+    @just --list
+
+# Everything that must hold before a change lands (as root, on Debian).
+gate:
+    .ci/run
+
+# Formats all code, and applies what clippy can fix by itself.
+fix:
+    cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets --locked
+    cargo fmt --all
+    cd tests/simulation && cargo fmt --all
+    cd tests/fuzz && cargo fmt --all
+
+# All tests, or those that the arguments of cargo test choose.
+test *ARGUMENTS:
+    cluster-scripts/test.sh {{ ARGUMENTS }}
+
+# The story of Etebar in a minute.
+demo *ARGUMENTS:
+    cluster-scripts/demo.sh {{ ARGUMENTS }}
+
+# Checks the documents, and builds the API documentation.
+docs:
+    .ci/documents
+    cargo doc --workspace --no-deps --locked
+
+# Measures charges a second on a new local cluster, which is deleted afterwards.
+bench *ARGUMENTS:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    dir=$(mktemp -d)
+    trap 'cluster-scripts/down.sh --dir "$dir/cluster" --wipe; rmdir "$dir"' EXIT
+    cluster-scripts/up.sh --dir "$dir/cluster" --port "${PORT:-7100}"
+    ETEBAR_SERVER=$(sed -n 's/.*"api": "\([^"]*\)".*/\1/p' "$dir/cluster/cluster.json" | paste -sd ,)
+    ETEBAR_KEY=$(sed -n 's/.*"admin_key": "\(.*\)".*/\1/p' "$dir/cluster/cluster.json")
+    export ETEBAR_SERVER ETEBAR_KEY
+    "${CARGO_TARGET_DIR:-target}/release/etebar" bench {{ ARGUMENTS }}

@@ -1,0 +1,69 @@
+//! Entries: the lines of the journal. Each moves one amount from one account to another, and never changes.
+
+use core::fmt;
+
+use uuid::Uuid;
+
+use crate::ids::Time;
+use crate::phone::Phone;
+
+/// Holds one balance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Account {
+    /// The issuer; negative by construction.
+    Treasury,
+    /// A seller's prepaid credit.
+    Seller(Uuid),
+    /// Airtime sold to a phone.
+    Phone(Phone),
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Treasury => f.write_str("treasury"),
+            Self::Seller(id) => write!(f, "seller:{id}"),
+            Self::Phone(phone) => write!(f, "phone:{phone}"),
+        }
+    }
+}
+
+/// Why an entry moved money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// An approved credit request.
+    Credit = 1,
+    /// An admin's correction.
+    Adjustment = 2,
+    /// A sale of airtime.
+    Charge = 3,
+    /// A sale undone.
+    Reversal = 4,
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Its number, from 1, without gaps.
+    pub number: u64,
+    /// When it was decided.
+    pub time: Time,
+    /// Why it moved money.
+    pub kind: EntryKind,
+    /// The seller whose credit moved.
+    pub seller: Uuid,
+    /// Minor units, signed from the seller's side.
+    pub amount: i64,
+    /// Minor units of the seller's credit after it.
+    pub balance: i64,
+    /// The account that gave.
+    pub debit: Account,
+    /// The account that received.
+    pub credit: Account,
+    /// The id of the credit request, the adjustment, the charge, or the charge reversed.
+    pub reference: Uuid,
+    /// The phone of a charge or a reversal.
+    pub phone: Option<Phone>,
+    /// The name of the key that acted.
+    pub actor: &'a str,
+}

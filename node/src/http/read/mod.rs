@@ -1,0 +1,65 @@
+//! A read on its way: who asks, how fresh, and the state that is shown.
+
+pub mod charge_search;
+pub mod records;
+pub mod recount;
+
+use std::sync::RwLockReadGuard;
+
+use ledger::{IdKind, RecordNumber};
+use uuid::Uuid;
+
+use super::app::App;
+use super::request::auth::Caller;
+use super::request::call::Head;
+use super::request::query::Query;
+use super::response::problem::Problem;
+use crate::raft::{Consistency, Replica};
+
+/// Waits until this node may answer: until it holds all that was acknowledged before, or, for a local read, at once.
+pub async fn fresh(app: &App, head: &Head, query: &Query<'_>) -> Result<(), Problem> {
+    waited(app, head, query.consistency()?).await
+}
+
+/// Waits for nothing but a position that the caller names.
+pub async fn local(app: &App, head: &Head) -> Result<(), Problem> {
+    waited(app, head, Consistency::Local).await
+}
+
+async fn waited(app: &App, head: &Head, consistency: Consistency) -> Result<(), Problem> {
+    Ok(app.cluster.read(consistency, head.min_applied()?, head.deadline).await?)
+}
+
+/// The state, for a caller whose key holds in it. Never kept across an await.
+pub fn state<'a>(app: &'a App, caller: &Caller) -> Result<RwLockReadGuard<'a, Replica>, Problem> {
+    let replica = app.cluster.replica();
+    caller.must_hold_in(&replica.state)?;
+    Ok(replica)
+}
+
+/// The record number of a seller's id; an id of nothing else, and of this cluster.
+pub fn seller_number(app: &App, id: Uuid) -> Result<RecordNumber, Problem> {
+    app.ground()?.ids.number(IdKind::Seller, id).ok_or_else(Problem::not_found)
+}
+
+/// The seller in the path: an id, or `me` for the seller whose key this is.
+pub fn seller_of(app: &App, head: &Head, caller: &Caller) -> Result<RecordNumber, Problem> {
+    if head.parameter() == "me" {
+        return caller.must_be_seller().map_err(|_| Problem::not_found());
+    }
+    let number = seller_number(app, head.id()?)?;
+    caller.must_see(number)?;
+    Ok(number)
+}
+
+/// The seller that a list is narrowed to: the caller itself for a seller, the one asked for otherwise.
+pub fn seller_filter(app: &App, caller: &Caller, query: &Query<'_>) -> Result<Option<RecordNumber>, Problem> {
+    let asked = query.uuid("seller_id")?.map(|id| seller_number(app, id)).transpose()?;
+    match caller.must_be_seller() {
+        Ok(own) => {
+            asked.map_or(Ok(()), |seller| caller.must_see(seller))?;
+            Ok(Some(own))
+        }
+        Err(_) => Ok(asked),
+    }
+}

@@ -1,0 +1,157 @@
+//! Records read back: for lists, single things, and digests of entries. Always off the threads that serve requests.
+//!
+//! Records never change, so they are read without holding the state; a bound taken with the state makes a read
+//! consistent: what was decided behind it does not exist for the reader.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use ledger::state::PageMark;
+use ledger::{Digest, Entry, EntryRef, PAGE_RECORDS, Record, RecordNumber, Seller, chain_entry, page_of};
+
+use crate::http::app::App;
+use crate::http::quotas::Turn;
+use crate::http::response::problem::Problem;
+use crate::http::response::render::Ground;
+use crate::raft::{Cluster, KeyRing};
+use crate::runtime;
+
+/// Most records that one request looks through for a page; a longer search goes on with the page's cursor.
+pub const SCAN_RECORDS: usize = 65_536;
+/// Most things that are looked at in the state at once, since applying waits for its lock meanwhile. Source: measured, 4,096
+/// entry numbers take 6 to 30 microseconds, and as many sellers a quarter of a millisecond.
+pub const PIECE: usize = 4_096;
+
+/// Runs `read` where blocking on the disk harms nobody.
+pub async fn reading<T, F>(app: &App, read: F) -> Result<T, Problem>
+where
+    F: FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,
+    T: Send + 'static,
+{
+    let reader = Reader { cluster: app.cluster.clone(), ring: app.cluster.key_ring(), ground: app.ground()? };
+    runtime::blocking(move || read(&reader)).await.map_err(Problem::internal)?
+}
+
+/// Runs a search in the caller's turn, which lasts as long as the search does, whether anybody waits for it or not.
+pub async fn searching<T, F>(app: &App, turn: Turn, search: F) -> Result<T, Problem>
+where
+    F: FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,
+    T: Send + 'static,
+{
+    reading(app, move |reader| {
+        let _turn = turn;
+        search(reader)
+    })
+    .await
+}
+
+/// The digest of the entry that a record made, which was applied here before.
+pub async fn entry_digest(app: &App, number: RecordNumber) -> Result<Digest, Problem> {
+    let mark = app.cluster.replica().state.page_mark(page_of(number)).copied();
+    let Some(mark) = mark else {
+        return Err(Problem::internal(format_args!("record {number} is in no page")));
+    };
+    reading(app, move |reader| {
+        let mut digest = mark.entry_digest;
+        reader.fold_entries(page_start(page_of(number))..=number, mark, |_, _, upto| {
+            digest = *upto;
+            Ok(Flow::On)
+        })?;
+        Ok(digest)
+    })
+    .await
+}
+
+/// The first record of a page.
+pub fn page_start(page: u64) -> RecordNumber {
+    page.saturating_mul(PAGE_RECORDS).saturating_add(1)
+}
+
+/// Whether a search goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// It does.
+    On,
+    /// Enough was found.
+    Enough,
+}
+
+/// What a seller holds, and what changed it since some record.
+pub struct Holding {
+    /// Its record number.
+    pub seller: RecordNumber,
+    /// Its balance.
+    pub balance: i64,
+    /// The records of its entries since, newest first.
+    pub later: Vec<RecordNumber>,
+}
+
+/// Reads records; see [`reading`].
+pub struct Reader {
+    cluster: Cluster,
+    ring: Arc<KeyRing>,
+    /// What the ledger was founded on.
+    pub ground: Ground,
+}
+
+impl Reader {
+    /// One record, which was applied here before.
+    pub fn record(&self, number: RecordNumber) -> Result<Arc<Record>, Problem> {
+        self.cluster.record(number).map_err(Problem::internal)
+    }
+
+    /// What this node keeps of a page; it never changes. `None` where there is none yet.
+    pub fn page_mark(&self, page: u64) -> Option<PageMark> {
+        self.cluster.replica().state.page_mark(page).copied()
+    }
+
+    /// Records of a seller's entries, from the entry that is its `from`th, up to and without its `until`th: as many as are
+    /// copied at once. What stands there never changes, so pieces that are taken one after the other are consistent.
+    pub fn entries_of(&self, seller: RecordNumber, from: usize, until: usize) -> Result<Vec<RecordNumber>, Problem> {
+        let replica = self.cluster.replica();
+        let until = until.min(from.saturating_add(PIECE));
+        let entries = replica.state.seller(seller).and_then(|seller| seller.entries.get(from..until));
+        let numbers = entries.map(|entries| entries.iter().map(|entry| entry.record()).collect());
+        numbers.ok_or_else(|| Problem::internal(format_args!("seller {seller} has fewer than {until} entries")))
+    }
+
+    /// What sellers after `after` hold now, as many as are looked at at once, and the records of their entries behind `since`.
+    pub fn holdings_after(&self, after: RecordNumber, since: RecordNumber) -> Vec<Holding> {
+        let replica = self.cluster.replica();
+        let holding = |(number, seller): (&RecordNumber, &Seller)| {
+            let is_later = |entry: &&EntryRef| entry.record() > since;
+            let later = seller.entries.iter().rev().take_while(is_later).map(|entry| entry.record()).collect();
+            Holding { seller: *number, balance: seller.balance.signed(), later }
+        };
+        replica.state.sellers_after(after).take(PIECE).map(holding).collect()
+    }
+
+    /// The name of the key that decided a record.
+    pub fn actor<'a>(&'a self, record: &Record) -> Result<&'a str, Problem> {
+        match self.ring.by_number(record.actor) {
+            Some(key) => Ok(key.name.as_str()),
+            None => Err(Problem::internal(format_args!("the actor of record {} has no key", record.number))),
+        }
+    }
+
+    /// Gives each entry of these records to `take`, with its record and the chain up to and with it. The range begins
+    /// with its page, of which `mark` is the mark.
+    pub fn fold_entries(
+        &self,
+        records: RangeInclusive<RecordNumber>,
+        mark: PageMark,
+        mut take: impl FnMut(&Record, &Entry<'_>, &Digest) -> Result<Flow, Problem>,
+    ) -> Result<(), Problem> {
+        let mut digest = mark.entry_digest;
+        for number in records {
+            let record = self.record(number)?;
+            let Some(entry) = record.entry(&self.ground.ids, "") else { continue };
+            let entry = Entry { actor: self.actor(&record)?, ..entry };
+            digest = chain_entry(&digest, &entry);
+            if take(&record, &entry, &digest)? == Flow::Enough {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

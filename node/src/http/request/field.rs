@@ -1,0 +1,69 @@
+//! Values of a request, checked one by one, so that all that is wrong with a request is said at once.
+
+use etebar_api::{AmountIn, FieldError, PhoneError, check_name, read_phone};
+use ledger::{Amount, Change, IdempotencyKey, Name, Note, Phone};
+
+use crate::http::response::problem::{ERRORS_MAX, Problem};
+
+/// Collects what is wrong with one request.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<FieldError>);
+
+impl Faults {
+    /// Notes down where a value is wrong; gives it back where it is right.
+    pub fn at<T, E: ToString>(&mut self, pointer: impl FnOnce() -> String, value: Result<T, E>) -> Option<T> {
+        value
+            .map_err(|error| {
+                if self.0.len() < ERRORS_MAX {
+                    self.0.push(FieldError { pointer: pointer(), detail: error.to_string() });
+                }
+            })
+            .ok()
+    }
+
+    /// What to answer.
+    pub fn problem(self) -> Problem {
+        Problem::invalid_all(self.0)
+    }
+}
+
+/// A positive amount.
+pub fn amount(amount: AmountIn, places: u32) -> Result<Amount, String> {
+    let minor = amount.positive(places).map_err(|error| error.to_string())?;
+    u64::try_from(minor).ok().and_then(Amount::new).ok_or_else(|| "an amount is at most 10^15 minor units".into())
+}
+
+/// A signed amount that is not zero.
+pub fn change(amount: AmountIn, places: u32) -> Result<Change, String> {
+    let minor = amount.nonzero(places).map_err(|error| error.to_string())?;
+    Change::new(minor).ok_or_else(|| "an amount is at most 10^15 minor units".into())
+}
+
+/// A phone number in one of its spellings.
+pub fn phone(text: &str) -> Result<Phone, PhoneError> {
+    read_phone(text)
+}
+
+/// A name of which people see every character. The ledger takes more, since old records hold more.
+pub fn name(text: &str) -> Result<Name, String> {
+    check_name(text).map_err(|error| error.to_string())?;
+    Name::new(text).map_err(|error| error.to_string())
+}
+
+/// A note that may be missing.
+pub fn note(text: Option<&str>) -> Result<Note, ledger::TextError> {
+    text.map_or_else(|| Ok(Note::empty()), Note::new)
+}
+
+/// A reason that must be given.
+pub fn reason(text: &str) -> Result<Note, String> {
+    if text.trim().is_empty() {
+        return Err("a reason must be given".into());
+    }
+    Note::new(text).map_err(|error| error.to_string())
+}
+
+/// An idempotency key inside a body: bare.
+pub fn idempotency_key(text: &str) -> Result<IdempotencyKey, ledger::TextError> {
+    IdempotencyKey::new(text)
+}

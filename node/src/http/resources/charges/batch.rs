@@ -1,0 +1,117 @@
+//! Many charges in one request: each stands alone, and each replays, and is replayed by, a single charge under its key.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Response, StatusCode};
+use etebar_api::{BatchItem, Code, MAX_BATCH};
+use ledger::{Action, Command, Event, KeyNumber, Rejection};
+
+use serde::Deserialize;
+
+use crate::http::app::App;
+use crate::http::request::auth::Caller;
+use crate::http::request::call::Call;
+use crate::http::request::field::{self, Faults};
+use crate::http::request::json::{self, Object};
+use crate::http::response::problem::{Answer, Problem, rejection};
+use crate::http::response::render::{self, ChargeWriter, Ground};
+use crate::http::response::reply;
+use crate::http::submit;
+use crate::raft::{Decided, Decisions};
+
+/// Bytes that one result takes, about.
+const RESULT_BYTES: usize = 384;
+
+/// `POST /v1/charges/batch`
+pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
+    let caller = Caller::of(&call.head, &app).await?;
+    caller.must_be_seller()?;
+    let ground = app.ground()?;
+    let body = call.json(&app, caller.key).await?;
+    let commands = commands(&body, caller.key, ground.places)?;
+    let answered = |decisions: Decisions| std::future::ready(results(&ground, &decisions));
+    submit::decide_all(&app, caller, commands, call.head.deadline, answered).await
+}
+
+/// [`etebar_api::BatchRequest`], whose items must be objects.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    charges: Vec<Object<BatchItem<'a>>>,
+}
+
+/// The charges of a batch, or all that is wrong with them.
+fn commands(body: &[u8], actor: KeyNumber, places: u32) -> Result<Vec<Command>, Problem> {
+    let Batch { charges } = json::parse(body)?;
+    if charges.is_empty() {
+        return Err(Problem::invalid("/charges", "a batch has at least one charge"));
+    }
+    if charges.len() > MAX_BATCH {
+        return Err(Problem::new(Code::TooLarge, format!("a batch has at most {MAX_BATCH} charges")));
+    }
+    let mut faults = Faults::default();
+    let mut commands = Vec::with_capacity(charges.len());
+    for (at, Object(item)) in charges.iter().enumerate() {
+        commands.extend(command(&mut faults, at, item, actor, places));
+    }
+    if commands.len() == charges.len() { Ok(commands) } else { Err(faults.problem()) }
+}
+
+fn command(faults: &mut Faults, at: usize, item: &BatchItem<'_>, actor: KeyNumber, places: u32) -> Option<Command> {
+    let phone = faults.at(|| format!("/charges/{at}/phone"), field::phone(&item.phone));
+    let amount = faults.at(|| format!("/charges/{at}/amount"), field::amount(item.amount, places));
+    let key = field::idempotency_key(&item.idempotency_key);
+    let key = faults.at(|| format!("/charges/{at}/idempotency_key"), key);
+    let action = Action::Charge { phone: phone?, amount: amount? };
+    Some(Command { actor, idempotency_key: Some(key?), action })
+}
+
+fn results(ground: &Ground, decisions: &Decisions) -> Answer {
+    let mut out = Vec::with_capacity(RESULT_BYTES * decisions.outcomes.len() + 16);
+    let mut writer = ChargeWriter::new(*ground);
+    out.extend_from_slice(b"{\"results\":[");
+    for (at, decided) in decisions.outcomes.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        result(&mut out, &mut writer, ground, decided)?;
+    }
+    out.extend_from_slice(b"]}");
+    Ok(response(decisions.position, out))
+}
+
+fn response(position: u64, body: Vec<u8>) -> Response<Body> {
+    reply::bytes_of(StatusCode::OK, position, body)
+}
+
+/// Appends one result. A key that was revoked meanwhile refuses the whole: all of it was decided at one position.
+fn result(out: &mut Vec<u8>, writer: &mut ChargeWriter, ground: &Ground, decided: &Decided) -> Result<(), Problem> {
+    let (problem, replayed) = match decided {
+        Decided::Accepted { record, replayed } => match &record.event {
+            Event::Refused { refusal, .. } => (render::refusal(ground, *refusal), *replayed),
+            _ => {
+                out.extend_from_slice(b"{\"status\":201,\"replayed\":");
+                out.extend_from_slice(if *replayed { b"true" } else { b"false" });
+                out.extend_from_slice(b",\"charge\":");
+                if !writer.write(out, record) {
+                    return Err(Problem::internal(format_args!("record {} is no charge", record.number)));
+                }
+                out.push(b'}');
+                return Ok(());
+            }
+        },
+        Decided::Refused(why @ (Rejection::KeyReused | Rejection::Conflict(_))) => match rejection(*why) {
+            Ok(problem) => (problem.body().clone(), false),
+            Err(refusal) => (render::refusal(ground, refusal), false),
+        },
+        Decided::Refused(why) => {
+            let problem = rejection(*why);
+            return Err(problem.unwrap_or_else(|refusal| render::refusal(ground, refusal).into()));
+        }
+    };
+    out.extend_from_slice(format!("{{\"status\":{},\"replayed\":{replayed},\"problem\":", problem.status).as_bytes());
+    serde_json::to_writer(&mut *out, &problem).map_err(Problem::internal)?;
+    out.push(b'}');
+    Ok(())
+}

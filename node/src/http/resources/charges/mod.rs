@@ -1,0 +1,89 @@
+//! Charges: the hot path. A charge alone, one looked up, lists of charges, and a reversal, which undoes one whole, once.
+
+pub mod batch;
+
+use axum::extract::State;
+use etebar_api as api;
+use etebar_api::{NewCharge, NewReversal};
+use ledger::{Action, IdKind};
+
+use crate::http::app::App;
+use crate::http::read::charge_search::{Filter, Found, search, with_reversals};
+use crate::http::read::records::{self, Reader};
+use crate::http::request::auth::Caller;
+use crate::http::request::call::{Call, Head};
+use crate::http::request::field::Faults;
+use crate::http::request::{field, idempotency, json};
+use crate::http::response::problem::{Answer, Problem};
+use crate::http::response::reply;
+use crate::http::{read, submit};
+
+/// `POST /v1/charges`
+pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
+    let caller = Caller::of(&call.head, &app).await?;
+    caller.must_be_seller()?;
+    let key = idempotency::required(call.head.headers())?;
+    let places = app.ground()?.places;
+    let body = call.json(&app, caller.key).await?;
+    let asked: NewCharge<'_> = json::parse(&body)?;
+    let mut faults = Faults::default();
+    let phone = faults.at(|| "/phone".into(), field::phone(&asked.phone));
+    let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, places));
+    let (Some(phone), Some(amount)) = (phone, amount) else { return Err(faults.problem()) };
+    submit::decide(&app, caller, Some(key), Action::Charge { phone, amount }, call.head.deadline).await
+}
+
+/// `GET /v1/charges/{id}`
+pub async fn show(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    let query = head.query(&[])?;
+    let number = app.ground()?.ids.number(IdKind::Charge, head.id()?).ok_or_else(Problem::not_found)?;
+    read::fresh(&app, &head, &query).await?;
+    let (applied, reversed_by) = {
+        let replica = read::state(&app, &caller)?;
+        if number > replica.state.records() {
+            return Err(Problem::not_found());
+        }
+        (replica.applied, replica.state.reversal(number).map(|reversal| reversal.entry))
+    };
+    let found = records::reading(&app, move |reader| {
+        let record = reader.record(number)?;
+        Ok(record.seller().zip(reader.ground.charge(&record)))
+    });
+    let (seller, charge) = found.await?.ok_or_else(Problem::not_found)?;
+    caller.must_see(seller)?;
+    reply::json(applied, &api::ChargeRead { charge, reversed_by })
+}
+
+/// `GET /v1/charges`
+pub async fn list(State(app): State<App>, head: Head) -> Answer {
+    let caller = Caller::of(&head, &app).await?;
+    let query = head.query(&["phone", "seller_id", "idempotency_key", "from", "to", "limit", "after"])?;
+    let filter = Filter::of(&app, &caller, &query)?;
+    let list = filter.list();
+    let (after, limit) = (list.after(query.get("after"))?, query.limit()?);
+    read::fresh(&app, &head, &query).await?;
+    let turn = app.quotas.scans.take(caller.key, head.deadline).await?;
+    // No wall clock: one that is ahead would hide a charge that a retry still finds.
+    let now = app.cluster.ledger_time();
+    let (applied, bound, source) = {
+        let replica = read::state(&app, &caller)?;
+        (replica.applied, replica.state.records(), filter.source(&replica, after, now)?)
+    };
+    let search = move |reader: &Reader| search(reader, &filter, source, limit);
+    let Found { charges, next } = records::searching(&app, turn, search).await?;
+    let items = with_reversals(&app, charges, bound);
+    reply::json(applied, &list.page(items, next))
+}
+
+/// `POST /v1/charges/{id}/reversal`
+pub async fn reverse(State(app): State<App>, mut call: Call) -> Answer {
+    let caller = Caller::of(&call.head, &app).await?;
+    caller.must_be_admin()?;
+    let charge = app.ground()?.ids.number(IdKind::Charge, call.head.id()?).ok_or_else(Problem::not_found)?;
+    let key = idempotency::required(call.head.headers())?;
+    let body = call.json(&app, caller.key).await?;
+    let asked: NewReversal<'_> = json::parse(&body)?;
+    let reason = field::reason(&asked.reason).map_err(|error| Problem::invalid("/reason", error))?;
+    submit::decide(&app, caller, Some(key), Action::Reverse { charge, reason }, call.head.deadline).await
+}

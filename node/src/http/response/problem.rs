@@ -1,0 +1,168 @@
+//! Errors on their way out: every one is `application/problem+json`, with the headers that its code demands.
+//!
+//! A handler returns [`Answer`]; what a recorded decision says is rendered in [`super::render`], not here.
+
+use std::fmt::Display;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use etebar_api as api;
+use etebar_api::{Code, FieldError};
+use ledger::Rejection;
+use tracing::error;
+
+use crate::raft::{ReadError, SubmitError};
+
+/// What a handler gives back.
+pub type Answer = Result<Response<Body>, Problem>;
+
+/// Seconds after which a refused request may be tried again. Source: the longest election takes less than two seconds.
+const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
+/// Most things that are said to be wrong with one request.
+pub const ERRORS_MAX: usize = 100;
+
+/// An error as it goes out.
+#[derive(Debug, Clone)]
+pub struct Problem(Box<api::Problem>);
+
+impl Problem {
+    /// An error with what its code says, and `detail` for this case.
+    pub fn new(code: Code, detail: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        Self(Box::new(api::Problem::new(code, detail)))
+    }
+
+    /// One thing is wrong with the request, at the JSON pointer `pointer`.
+    pub fn invalid(pointer: impl Into<String>, detail: impl Display) -> Self {
+        Self::invalid_all(vec![FieldError { pointer: pointer.into(), detail: detail.to_string() }])
+    }
+
+    /// These things are wrong with the request.
+    pub fn invalid_all(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [only] if only.pointer.is_empty() => only.detail.clone(),
+            [only] => format!("{}: {}", only.pointer, only.detail),
+            many => format!("{} values are not valid", many.len()),
+        };
+        Self(Box::new(api::Problem::new(Code::InvalidRequest, detail).with_errors(errors)))
+    }
+
+    /// No key, or none that is known and not revoked.
+    pub fn unauthenticated(detail: &'static str) -> Self {
+        Self::new(Code::Unauthenticated, detail)
+    }
+
+    /// The key's role does not reach so far.
+    pub fn forbidden() -> Self {
+        Self::new(Code::Forbidden, "the key's role does not allow this")
+    }
+
+    /// There is no such thing, or none that the caller may know of.
+    pub fn not_found() -> Self {
+        Self::new(Code::NotFound, "nothing is found under this address")
+    }
+
+    /// A defect of the node: told to the operator in full, to the caller not at all.
+    pub fn internal(defect: impl Display) -> Self {
+        error!(%defect, "request failed");
+        Self::new(
+            Code::Internal,
+            "the node has a defect; nothing was done by halves, but whether it was done is not known",
+        )
+    }
+
+    /// The body as it is sent.
+    pub fn body(&self) -> &api::Problem {
+        &self.0
+    }
+}
+
+impl From<api::Problem> for Problem {
+    fn from(problem: api::Problem) -> Self {
+        Self(Box::new(problem))
+    }
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        let detail = error.to_string();
+        match error {
+            SubmitError::NoLeader => Self::new(Code::NoLeader, detail),
+            SubmitError::Overloaded { .. } => Self::new(Code::Overloaded, detail),
+            SubmitError::DiskFull => Self::new(Code::DiskFull, detail),
+            SubmitError::OutcomeUnknown { .. } => Self::new(
+                Code::OutcomeUnknown,
+                format!("{detail}; it may have been done, the same request under the same key tells"),
+            ),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ReadError::NoLeader => Self::new(Code::NoLeader, detail),
+            ReadError::Behind { .. } => Self::new(Code::Behind, detail),
+        }
+    }
+}
+
+/// What was decided not to be done and not to be remembered, as the caller sees it. The error is a refusal by the state,
+/// which is rendered like a recorded one.
+pub fn rejection(rejection: Rejection) -> Result<Problem, ledger::Refusal> {
+    Ok(match rejection {
+        Rejection::KeyRevoked => Problem::unauthenticated("the key is revoked"),
+        Rejection::Forbidden => Problem::forbidden(),
+        Rejection::UnknownSeller | Rejection::UnknownKey | Rejection::UnknownRequest | Rejection::UnknownCharge => {
+            Problem::not_found()
+        }
+        Rejection::KeyReused => {
+            Problem::new(Code::IdempotencyKeyReused, "the idempotency key stands for another command")
+        }
+        Rejection::Conflict(refusal) => return Err(refusal),
+        Rejection::OutOfPlace | Rejection::FactsMissing | Rejection::SecretTaken | Rejection::Malformed => {
+            Problem::internal(format_args!("the ledger refused a command as {rejection:?}"))
+        }
+    })
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        let Ok(status) = StatusCode::from_u16(self.0.status) else {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(api::PROBLEM_JSON));
+        match self.0.code {
+            Code::Unauthenticated => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Code::RateLimited | Code::NoLeader | Code::Overloaded | Code::Behind => {
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER_S);
+            }
+            Code::InvalidRequest
+            | Code::IdempotencyKeyMissing
+            | Code::Forbidden
+            | Code::NotFound
+            | Code::MethodNotAllowed
+            | Code::InsufficientCredit
+            | Code::SellerSuspended
+            | Code::CreditRequestDecided
+            | Code::ChargeReversed
+            | Code::LimitExceeded
+            | Code::NameTaken
+            | Code::LastAdminKey
+            | Code::TooLarge
+            | Code::UnsupportedMediaType
+            | Code::IdempotencyKeyReused
+            | Code::DiskFull
+            | Code::OutcomeUnknown
+            | Code::Internal => {}
+        }
+        response
+    }
+}

@@ -1,0 +1,99 @@
+//! A charge's JSON, written straight to bytes: the hot path. The same bytes as [`etebar_api::Charge`] serialises to.
+
+use etebar_api as api;
+use ledger::{Event, IdKind, Record, RecordNumber, Time};
+
+use super::{Ground, moment};
+
+/// Bytes that one charge takes at most, about.
+pub const CHARGE_BYTES: usize = 320;
+
+/// Writes charges one after the other. What neighbours share, the time and the seller, is rendered once.
+#[derive(Debug)]
+pub struct ChargeWriter {
+    ground: Ground,
+    time: Option<(Time, String)>,
+    seller: Option<(RecordNumber, String)>,
+}
+
+impl ChargeWriter {
+    /// A writer that has written nothing yet.
+    pub fn new(ground: Ground) -> Self {
+        Self { ground, time: None, seller: None }
+    }
+
+    /// Appends the charge of this record to `out`; `false` where the record is no charge, and nothing was written.
+    pub fn write(&mut self, out: &mut Vec<u8>, record: &Record) -> bool {
+        let Event::Charged { seller, phone, amount, entry, balance } = &record.event else { return false };
+        let Ground { ids, .. } = self.ground;
+        let mut uuid = [0_u8; uuid::fmt::Hyphenated::LENGTH];
+        out.extend_from_slice(b"{\"id\":\"");
+        let id = ids.uuid(IdKind::Charge, record.number);
+        out.extend_from_slice(id.hyphenated().encode_lower(&mut uuid).as_bytes());
+        out.extend_from_slice(b"\",\"entry\":");
+        digits(out, *entry, 1);
+        out.extend_from_slice(b",\"seller_id\":\"");
+        out.extend_from_slice(self.seller(*seller).as_bytes());
+        out.extend_from_slice(b"\",\"phone\":\"+");
+        digits(out, phone.digits(), 1);
+        out.extend_from_slice(b"\",\"amount\":\"");
+        self.money(out, amount.minor());
+        out.extend_from_slice(b"\",\"balance\":\"");
+        self.money(out, balance.minor());
+        out.extend_from_slice(b"\",\"created_at\":\"");
+        out.extend_from_slice(self.time(record.time).as_bytes());
+        out.extend_from_slice(b"\"}");
+        true
+    }
+
+    fn money(&self, out: &mut Vec<u8>, minor: u64) {
+        let unit = 10_u64.pow(self.ground.places);
+        digits(out, minor / unit, 1);
+        if self.ground.places > 0 {
+            out.push(b'.');
+            digits(out, minor % unit, self.ground.places as usize);
+        }
+    }
+
+    fn seller(&mut self, number: RecordNumber) -> &str {
+        if self.seller.as_ref().is_none_or(|(known, _)| *known != number) {
+            self.seller = Some((number, self.ground.seller_id(number).hyphenated().to_string()));
+        }
+        self.seller.as_ref().map_or("", |(_, text)| text)
+    }
+
+    fn time(&mut self, time: Time) -> &str {
+        if self.time.as_ref().is_none_or(|(known, _)| *known != time) {
+            self.time = Some((time, moment(time).to_string()));
+        }
+        self.time.as_ref().map_or("", |(_, text)| text)
+    }
+}
+
+/// Appends a number in decimal, at least `width` digits.
+fn digits(out: &mut Vec<u8>, mut number: u64, width: usize) {
+    let mut text = [b'0'; 20];
+    let mut at = text.len();
+    while number > 0 {
+        at -= 1;
+        text[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    out.extend_from_slice(&text[at.min(text.len() - width)..]);
+}
+
+impl Ground {
+    /// A charge as lists show it; `None` where the record is no charge.
+    pub fn charge(&self, record: &Record) -> Option<api::Charge> {
+        let Event::Charged { seller, phone, amount, entry, balance } = &record.event else { return None };
+        Some(api::Charge {
+            id: self.ids.uuid(IdKind::Charge, record.number),
+            entry: *entry,
+            seller_id: self.seller_id(*seller),
+            phone: phone.to_string(),
+            amount: self.amount(amount.plus()),
+            balance: self.amount(balance.signed()),
+            created_at: moment(record.time),
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! A journal entry as it goes out.
+
+use etebar_api as api;
+use ledger::{Digest, EntryKind};
+
+use super::{Ground, moment};
+
+/// The entry, with the chain's digest up to and with it.
+pub fn entry(ground: &Ground, entry: &ledger::Entry<'_>, digest: &Digest) -> api::Entry {
+    api::Entry {
+        entry: entry.number,
+        created_at: moment(entry.time),
+        kind: match entry.kind {
+            EntryKind::Credit => api::EntryKind::Credit,
+            EntryKind::Adjustment => api::EntryKind::Adjustment,
+            EntryKind::Charge => api::EntryKind::Charge,
+            EntryKind::Reversal => api::EntryKind::Reversal,
+        },
+        seller_id: entry.seller,
+        amount: ground.amount(entry.amount),
+        balance: ground.amount(entry.balance),
+        debit: entry.debit.to_string(),
+        credit: entry.credit.to_string(),
+        reference: entry.reference,
+        phone: entry.phone.map(|phone| phone.to_string()),
+        actor: entry.actor.to_owned(),
+        digest: digest.to_string(),
+    }
+}

@@ -1,0 +1,92 @@
+//! How things of the ledger look outside. Decisions are rendered from their records alone.
+//!
+//! Invariant: under one version of the rules the same record gives the same bytes, on every node and for ever; golden
+//! tests hold members, order and wording. New wording applies to records made under new rules only.
+
+mod charge;
+mod decisions;
+mod entry;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+pub use charge::ChargeWriter;
+pub use decisions::{Shown, credit_request, credit_request_decided, decision};
+pub use entry::entry;
+pub use refusal::refusal;
+
+use etebar_api as api;
+use etebar_api::{AmountOut, Timestamp};
+use ledger::{ApiKey, Grant, IdKind, IdSpace, Note, RecordNumber, Seller, Time};
+use uuid::Uuid;
+
+/// What the ledger was founded on, as far as answers show it.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground {
+    /// Translates record numbers to ids.
+    pub ids: IdSpace,
+    /// Decimal places of an amount.
+    pub places: u32,
+}
+
+impl Ground {
+    /// Minor units as an answer shows them.
+    pub fn amount(&self, minor: impl Into<i128>) -> AmountOut {
+        AmountOut::new(minor, self.places)
+    }
+
+    /// A seller's id.
+    pub fn seller_id(&self, number: RecordNumber) -> Uuid {
+        self.ids.uuid(IdKind::Seller, number)
+    }
+
+    /// A seller as it is now.
+    pub fn seller(&self, seller: &Seller) -> api::Seller {
+        api::Seller {
+            id: seller.id,
+            name: seller.name.as_str().to_owned(),
+            status: status(seller.status),
+            balance: self.amount(seller.balance.signed()),
+            created_at: moment(seller.created_at),
+        }
+    }
+
+    /// A key as lists show it: without its secret.
+    pub fn key(&self, key: &ApiKey) -> api::Key {
+        let (role, seller) = role(key.grant);
+        api::Key {
+            id: self.ids.uuid(IdKind::Key, key.number),
+            role,
+            name: key.name.as_str().to_owned(),
+            seller_id: seller.map(|number| self.seller_id(number)),
+            key: None,
+            created_at: moment(key.created_at),
+        }
+    }
+}
+
+/// Ledger time as an answer shows it.
+pub fn moment(time: Time) -> Timestamp {
+    Timestamp(time.0)
+}
+
+/// A note as an answer shows it: one that was not given is `null`.
+pub fn note(note: &Note) -> Option<String> {
+    Some(note.as_str().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// A grant's role, and the seller of a seller's key.
+pub fn role(grant: Grant) -> (api::Role, Option<RecordNumber>) {
+    match grant {
+        Grant::Admin => (api::Role::Admin, None),
+        Grant::Auditor => (api::Role::Auditor, None),
+        Grant::Seller(seller) => (api::Role::Seller, Some(seller)),
+    }
+}
+
+fn status(status: ledger::SellerStatus) -> api::SellerStatus {
+    match status {
+        ledger::SellerStatus::Active => api::SellerStatus::Active,
+        ledger::SellerStatus::Suspended => api::SellerStatus::Suspended,
+    }
+}

@@ -1,0 +1,29 @@
+//! How a refusal by the state reads. Recorded refusals are told again and again, so the wording is frozen.
+
+use etebar_api::{Code, Problem};
+use ledger::{Refusal, Verdict};
+
+use super::Ground;
+
+/// The problem that a refusal is told with.
+pub fn refusal(ground: &Ground, refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::InsufficientCredit { balance } => {
+            Problem::new(Code::InsufficientCredit, "the seller's credit does not suffice")
+                .with_balance(ground.amount(balance.signed()))
+        }
+        Refusal::SellerSuspended => Problem::new(Code::SellerSuspended, "the seller is suspended"),
+        Refusal::RequestDecided { verdict: Verdict::Approved } => {
+            Problem::new(Code::CreditRequestDecided, "the credit request was approved before")
+        }
+        Refusal::RequestDecided { verdict: Verdict::Rejected } => {
+            Problem::new(Code::CreditRequestDecided, "the credit request was rejected before")
+        }
+        Refusal::ChargeReversed => Problem::new(Code::ChargeReversed, "the charge was reversed before"),
+        Refusal::LimitExceeded => Problem::new(Code::LimitExceeded, "a balance would exceed 10^15 minor units"),
+        Refusal::NameTaken => Problem::new(Code::NameTaken, "another active key has this name"),
+        Refusal::LastAdminKey => {
+            Problem::new(Code::LastAdminKey, "without this key nobody could administer the ledger")
+        }
+    }
+}

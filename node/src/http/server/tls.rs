@@ -1,0 +1,154 @@
+//! The API over TLS: a handshake before the first byte of HTTP, within the time of a head and the slot of its connection.
+//!
+//! TLS 1.2 and 1.3, HTTP/1.1 alone, no early data (it could be sent again by anybody who recorded it). A certificate that
+//! changed serves the next handshake; connections that are open stay. Nothing of this is in a simulation.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls::sign::SingleCertAndKey;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::{debug, warn};
+
+use super::shutdown::{Stage, Stop};
+use crate::runtime::net::TcpStream;
+use crate::tls::{Credentials, provider};
+
+/// The protocol that is agreed on in the handshake.
+const HTTP_1_1: &[u8] = b"http/1.1";
+/// First byte of a TLS record with a handshake in it. Source: RFC 8446, section 5.1.
+const HANDSHAKE: u8 = 22;
+/// How often failed handshakes are reported, with their number since the last time.
+const REPORT_AGAIN: Duration = Duration::from_secs(60);
+
+/// What the API needs for TLS; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ApiTls(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    credentials: watch::Receiver<Arc<Credentials>>,
+    /// Made from the credentials of this version.
+    config: Mutex<(u64, Arc<ServerConfig>)>,
+    failures: Failures,
+}
+
+/// A connection whose first bytes are known.
+pub(crate) enum Opened {
+    /// Its handshake is done.
+    Tls(Box<TlsStream<TcpStream>>),
+    /// It speaks something else than TLS, most likely HTTP; nothing of it was read.
+    Plain(TcpStream),
+}
+
+impl ApiTls {
+    /// TLS with the certificate that `credentials` shows at each moment.
+    ///
+    /// # Errors
+    /// Where rustls does not take TLS 1.2 and 1.3 together with its provider, which does not happen.
+    pub fn new(credentials: watch::Receiver<Arc<Credentials>>) -> Result<ApiTls, rustls::Error> {
+        let config = {
+            let now = credentials.borrow();
+            (now.version, configured(&now)?)
+        };
+        Ok(ApiTls(Arc::new(Inner { credentials, config: Mutex::new(config), failures: Failures::default() })))
+    }
+
+    /// Does the handshake within `limit`. `None` where there is nobody to serve: it failed, took too long, or the node ends.
+    pub(crate) async fn open(&self, stream: TcpStream, limit: Duration, stop: &Stop) -> Option<Opened> {
+        let from = stream.peer_addr().ok();
+        let mut opening = pin!(tokio::time::timeout(limit, self.handshake(stream)));
+        let mut stopped = pin!(stopped(stop));
+        let opened = std::future::poll_fn(|cx| match opening.as_mut().poll(cx) {
+            Poll::Ready(opened) => Poll::Ready(Some(opened)),
+            Poll::Pending => stopped.as_mut().poll(cx).map(|()| None),
+        });
+        match opened.await {
+            Some(Ok(Ok(opened))) => opened,
+            Some(Ok(Err(error))) => {
+                self.0.failures.report(from, &error.to_string());
+                None
+            }
+            Some(Err(_elapsed)) => {
+                self.0.failures.report(from, "it took too long");
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// `None` where the caller left before it sent anything, as those do that only look whether the port is open.
+    async fn handshake(&self, mut stream: TcpStream) -> io::Result<Option<Opened>> {
+        let mut first = [0_u8];
+        if peek(&mut stream, &mut first).await? == 0 {
+            return Ok(None);
+        }
+        if first[0] != HANDSHAKE {
+            return Ok(Some(Opened::Plain(stream)));
+        }
+        let stream = TlsAcceptor::from(self.config()?).accept(stream).await?;
+        Ok(Some(Opened::Tls(Box::new(stream))))
+    }
+
+    /// Made anew for each version of the credentials, so that no session of an earlier certificate goes on with it.
+    fn config(&self) -> io::Result<Arc<ServerConfig>> {
+        let credentials = Arc::clone(&self.0.credentials.borrow());
+        let mut config = self.0.config.lock().unwrap_or_else(PoisonError::into_inner);
+        if config.0 != credentials.version {
+            *config = (credentials.version, configured(&credentials).map_err(io::Error::other)?);
+        }
+        Ok(Arc::clone(&config.1))
+    }
+}
+
+fn configured(credentials: &Credentials) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&credentials.identity))));
+    config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+    Ok(Arc::new(config))
+}
+
+async fn peek(stream: &mut TcpStream, first: &mut [u8]) -> io::Result<usize> {
+    stream.peek(first).await
+}
+
+/// Waits until the node takes nothing more on.
+async fn stopped(stop: &Stop) {
+    loop {
+        let mut moved = pin!(stop.moved());
+        moved.as_mut().enable();
+        if stop.stage() >= Stage::Stopping {
+            return;
+        }
+        moved.await;
+    }
+}
+
+/// Failed handshakes: strangers cause them as they like, so they are counted, and reported now and then.
+#[derive(Debug, Default)]
+struct Failures(Mutex<(u64, Option<Instant>)>);
+
+impl Failures {
+    fn report(&self, from: Option<SocketAddr>, why: &str) {
+        let from = from.map_or_else(|| "?".to_owned(), |from| from.to_string());
+        debug!(%from, why, "a TLS handshake failed");
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, last) = &mut *state;
+        *count += 1;
+        let now = Instant::now();
+        if last.is_none_or(|last| now.duration_since(last) >= REPORT_AGAIN) {
+            warn!(%from, why, handshakes = *count, "TLS handshakes failed; this is the last of them");
+            (*count, *last) = (0, Some(now));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! One command on its way: submitted, decided, and its decision rendered for the caller.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::IntoResponse;
+use etebar_api as api;
+use etebar_api::Code;
+use ledger::{Action, Command, Event, IdempotencyKey, Record, Rejection};
+use tokio::time::Instant;
+
+use super::app::App;
+use super::read::records;
+use super::request::auth::Caller;
+use super::response::problem::{Answer, Problem, rejection};
+use super::response::render::{self, Ground, Shown};
+use super::response::reply;
+use crate::raft::{Consistency, Decided, Decisions, SubmitError};
+
+/// Commands that are looked up while the state is locked for it: a fraction of a millisecond.
+const LOOK_UP: usize = 256;
+
+/// Has `commands` decided as one group, in order, within the key's rate; `answered` makes the answer of the decisions.
+/// While a rate is set, every answer says what is left of it.
+pub async fn decide_all<A>(
+    app: &App,
+    caller: Caller,
+    commands: Vec<Command>,
+    deadline: Instant,
+    answered: impl FnOnce(Decisions) -> A,
+) -> Answer
+where
+    A: Future<Output = Answer>,
+{
+    let Some(meter) = app.quotas.rates.meter(caller.key) else {
+        return answered(submit(app, commands, deadline).await?).await;
+    };
+    let taken = match meter.take(commands.len(), || are_decided(app, &commands)) {
+        Ok(taken) => taken,
+        Err(wait) => return Ok(meter.refused(wait)),
+    };
+    let decided = submit(app, commands, deadline).await;
+    meter.settle(taken, decided.as_ref().map_or(&[], |decisions| &decisions.outcomes));
+    let answer = match decided {
+        Ok(decisions) => answered(decisions).await,
+        Err(problem) => Err(problem),
+    };
+    Ok(meter.shown(answer))
+}
+
+/// Whether all of these are decided already, as far as this node knows.
+fn are_decided(app: &App, commands: &[Command]) -> bool {
+    let now = app.cluster.ledger_time();
+    commands.chunks(LOOK_UP).all(|piece| {
+        let replica = app.cluster.replica();
+        piece.iter().all(|command| replica.state.decision_of(command, now).is_some())
+    })
+}
+
+async fn submit(app: &App, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, Problem> {
+    // What this node hands on comes back to its own disk.
+    if app.cluster.is_disk_full() {
+        return Err(SubmitError::DiskFull.into());
+    }
+    let count = commands.len();
+    let decisions = app.cluster.submit(commands, deadline).await?;
+    if decisions.outcomes.len() != count {
+        return Err(Problem::internal("a group of commands came back with another number of decisions"));
+    }
+    Ok(decisions)
+}
+
+/// Has one command decided, and answers with the decision.
+pub async fn decide(
+    app: &App,
+    caller: Caller,
+    key: Option<IdempotencyKey>,
+    action: Action,
+    deadline: Instant,
+) -> Answer {
+    decide_with_secret(app, caller, key, action, None, deadline).await
+}
+
+/// The same for a command that makes a key, whose first answer shows the secret.
+pub async fn decide_with_secret(
+    app: &App,
+    caller: Caller,
+    key: Option<IdempotencyKey>,
+    action: Action,
+    secret: Option<String>,
+    deadline: Instant,
+) -> Answer {
+    let ground = app.ground()?;
+    let command = Command { actor: caller.key, idempotency_key: key, action };
+    decide_all(app, caller, vec![command], deadline, |decisions| answered(app, ground, decisions, secret, deadline))
+        .await
+}
+
+async fn answered(
+    app: &App,
+    ground: Ground,
+    decisions: Decisions,
+    secret: Option<String>,
+    deadline: Instant,
+) -> Answer {
+    let Decisions { position, mut outcomes } = decisions;
+    match outcomes.pop() {
+        Some(Decided::Accepted { record, replayed }) => {
+            // This node may have proposed the command twice itself: the answer is a first one where the secret is this one.
+            let secret = secret.filter(|secret| is_secret_of(secret, &record));
+            let replayed = replayed && secret.is_none();
+            accepted(app, &ground, &record, replayed, secret, position, deadline).await
+        }
+        Some(Decided::Refused(why)) => refused(&ground, why, position),
+        None => Err(Problem::internal("a command came back without a decision")),
+    }
+}
+
+fn is_secret_of(secret: &str, record: &Record) -> bool {
+    matches!(&record.event, Event::KeyCreated { hash, .. } if *hash == super::request::secret::hash(secret))
+}
+
+/// A decision that left no record, as of the position where it was refused.
+fn refused(ground: &Ground, why: Rejection, position: u64) -> Answer {
+    let problem = rejection(why).unwrap_or_else(|refusal| render::refusal(ground, refusal).into());
+    let mut response = problem.into_response();
+    reply::at(&mut response, position);
+    Ok(response)
+}
+
+async fn accepted(
+    app: &App,
+    ground: &Ground,
+    record: &Record,
+    replayed: bool,
+    secret: Option<String>,
+    position: u64,
+    deadline: Instant,
+) -> Answer {
+    let actor = actor_name(app, record, position, deadline).await?;
+    let digest = match &record.event {
+        Event::Adjusted { .. } | Event::Reversed { .. } => {
+            caught_up(app, position, deadline).await?;
+            Some(records::entry_digest(app, record.number).await?)
+        }
+        Event::Genesis(_)
+        | Event::SellerCreated { .. }
+        | Event::SellerStatusSet { .. }
+        | Event::KeyCreated { .. }
+        | Event::KeyRevoked { .. }
+        | Event::CreditRequested { .. }
+        | Event::CreditApproved { .. }
+        | Event::CreditRejected { .. }
+        | Event::Charged { .. }
+        | Event::Refused { .. }
+        | Event::NodeRegistered { .. } => None,
+    };
+    let rendered = render::decision(ground, record, Shown { actor: &actor, secret, digest });
+    let Some((status, body)) = rendered else {
+        return Err(Problem::internal(format_args!("record {} answers no request", record.number)));
+    };
+    let mut response = reply::bytes_of(status, position, body);
+    if status == StatusCode::CONFLICT {
+        let problem = HeaderValue::from_static(api::PROBLEM_JSON);
+        response.headers_mut().insert(header::CONTENT_TYPE, problem);
+    }
+    if replayed {
+        reply::replayed(&mut response);
+    }
+    Ok(response)
+}
+
+/// The name that the answer shows as its actor; empty where it shows none.
+async fn actor_name(app: &App, record: &Record, position: u64, deadline: Instant) -> Result<String, Problem> {
+    match &record.event {
+        Event::CreditApproved { .. }
+        | Event::CreditRejected { .. }
+        | Event::Adjusted { .. }
+        | Event::Reversed { .. } => {}
+        Event::Genesis(_)
+        | Event::SellerCreated { .. }
+        | Event::SellerStatusSet { .. }
+        | Event::KeyCreated { .. }
+        | Event::KeyRevoked { .. }
+        | Event::CreditRequested { .. }
+        | Event::Charged { .. }
+        | Event::Refused { .. }
+        | Event::NodeRegistered { .. } => return Ok(String::new()),
+    }
+    if let Some(key) = app.cluster.key_ring().by_number(record.actor) {
+        return Ok(key.name.as_str().to_owned());
+    }
+    caught_up(app, position, deadline).await?;
+    match app.cluster.key_ring().by_number(record.actor) {
+        Some(key) => Ok(key.name.as_str().to_owned()),
+        None => Err(Problem::internal(format_args!("the actor of record {} has no key", record.number))),
+    }
+}
+
+/// Waits until this node has applied the decision. Where that takes too long the decision stands, but cannot be shown.
+async fn caught_up(app: &App, position: u64, deadline: Instant) -> Result<(), Problem> {
+    let reached = app.cluster.read(Consistency::Local, Some(position), deadline).await;
+    reached.map_err(|error| {
+        let detail = format!("{error}; it was decided, the same request under the same key shows how");
+        Problem::new(Code::OutcomeUnknown, detail)
+    })
+}

@@ -1,0 +1,197 @@
+//! Applying committed entries: fetch what memory does not hold, decide, apply, keep.
+//!
+//! Runs one entry after the other, on a blocking thread unless it is short and in memory. What cannot be read or does not fit stops the node: a
+//! replica that skipped a decision would never be right again.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use ledger::{Action, Command, Facts, Needs, Outcome, Record, RecordNumber, Rejection, State, Time, decide, needs};
+use openraft::EntryPayload;
+use openraft::storage::EntryResponder;
+use serde::{Deserialize, Serialize};
+
+use super::replica::{Replica, Shared};
+use crate::storage::StorageError;
+use crate::storage::codec;
+use crate::storage::history::History;
+use crate::storage::types::{Decided, Decisions, Payload, TypeConfig};
+
+/// What one log entry holds: commands in order, and the time that the leader gives them.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Batch {
+    /// The leader's clock when it proposed; ledger time is the larger of this and the state's.
+    pub stamp: Time,
+    /// The commands.
+    pub commands: Vec<Command>,
+}
+
+/// Entries of so many bytes and fewer may be applied where they arrive, if they need nothing from the disk.
+const LIGHT_BYTES: usize = 4 * 1024;
+
+type Fetched = BTreeMap<RecordNumber, Arc<Record>>;
+
+/// Applies `entries` in order and answers those that somebody waits for.
+pub fn apply(shared: &Shared, history: &History, entries: Vec<EntryResponder<TypeConfig>>) -> Result<(), io::Error> {
+    for (entry, responder) in entries {
+        let outcomes = match entry.payload {
+            EntryPayload::Normal(payload) => {
+                let batch = decode(&payload)?;
+                let fetched = fetch(&shared.replica().state, history, &batch).map_err(io::Error::other)?;
+                let mut replica = shared.replica_mut();
+                let outcomes = decide_all(shared, history, &mut replica, &fetched, batch, responder.is_some());
+                let outcomes = outcomes.map_err(io::Error::other)?;
+                advance(&mut replica, entry.log_id);
+                outcomes
+            }
+            EntryPayload::Membership(membership) => {
+                let mut replica = shared.replica_mut();
+                replica.membership = openraft::StoredMembership::new(Some(entry.log_id), membership);
+                advance(&mut replica, entry.log_id);
+                Vec::new()
+            }
+            EntryPayload::Blank => {
+                advance(&mut shared.replica_mut(), entry.log_id);
+                Vec::new()
+            }
+        };
+        let digest = shared.replica().state.digest();
+        shared.publish(entry.log_id.index, digest);
+        if let Some(responder) = responder {
+            responder.send(Decisions { position: entry.log_id.index, outcomes });
+        }
+    }
+    Ok(())
+}
+
+/// Whether applying is short and touches no disk, so that handing it to another thread would cost more than doing it.
+pub fn is_light(shared: &Shared, entries: &[EntryResponder<TypeConfig>]) -> Result<bool, io::Error> {
+    let payloads = || entries.iter().filter_map(|(entry, _)| payload_of(&entry.payload));
+    if payloads().map(|payload| payload.0.len()).sum::<usize>() > LIGHT_BYTES {
+        return Ok(false);
+    }
+    for payload in payloads() {
+        let batch = decode(payload)?;
+        let replica = shared.replica();
+        if !batch.commands.iter().all(|command| is_in_memory(&replica.state, command, batch.stamp)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn payload_of<N, I>(payload: &EntryPayload<Payload, I, N>) -> Option<&Payload>
+where
+    N: openraft::Node,
+    I: openraft::NodeId,
+{
+    match payload {
+        EntryPayload::Normal(payload) => Some(payload),
+        EntryPayload::Blank | EntryPayload::Membership(_) => None,
+    }
+}
+
+/// Whether memory holds all that deciding and answering this command takes.
+fn is_in_memory(state: &State, command: &Command, stamp: Time) -> bool {
+    match command.action {
+        // Once decided, they are answered with their first record.
+        Action::DecideCredit { .. } | Action::RevokeKey { .. } => false,
+        Action::Genesis(_)
+        | Action::CreateSeller { .. }
+        | Action::SetSellerStatus { .. }
+        | Action::CreateKey { .. }
+        | Action::RequestCredit { .. }
+        | Action::Adjust { .. }
+        | Action::Charge { .. }
+        | Action::Reverse { .. }
+        | Action::RegisterNode { .. } => needs(state, command, stamp) == Needs::default(),
+    }
+}
+
+fn advance(replica: &mut Replica, log_id: openraft::type_config::alias::LogIdOf<TypeConfig>) {
+    assert!(log_id.index == 0 || log_id.index > replica.applied, "entries are applied in order, once");
+    replica.reach(Some(log_id));
+}
+
+fn decode(payload: &Payload) -> Result<Batch, io::Error> {
+    codec::decode(&payload.0).map_err(io::Error::other)
+}
+
+/// Reads, before anything is locked against readers, what the whole entry needs of old records.
+fn fetch(state: &State, history: &History, batch: &Batch) -> Result<Fetched, StorageError> {
+    let mut fetched = Fetched::new();
+    for command in &batch.commands {
+        let needs = needs(state, command, batch.stamp);
+        for number in [needs.replay, needs.subject].into_iter().flatten() {
+            if let std::collections::btree_map::Entry::Vacant(place) = fetched.entry(number) {
+                place.insert(history.record(number)?);
+            }
+        }
+    }
+    Ok(fetched)
+}
+
+fn decide_all(
+    shared: &Shared,
+    history: &History,
+    replica: &mut Replica,
+    fetched: &Fetched,
+    batch: Batch,
+    is_awaited: bool,
+) -> Result<Vec<Decided>, StorageError> {
+    let mut outcomes = Vec::with_capacity(if is_awaited { batch.commands.len() } else { 0 });
+    for command in &batch.commands {
+        let decided = match decide_one(history, &replica.state, fetched, command, batch.stamp)? {
+            Outcome::New(record) => {
+                replica.state.apply(&record);
+                shared.note(&replica.state, &record);
+                let record = history.push(record);
+                is_awaited.then(|| Decided::Accepted { record: (*record).clone(), replayed: false })
+            }
+            Outcome::Replay(number) if is_awaited => {
+                let record = match fetched.get(&number) {
+                    Some(record) => record.clone(),
+                    None => history.record(number)?,
+                };
+                Some(Decided::Accepted { record: (*record).clone(), replayed: true })
+            }
+            Outcome::Replay(_) => None,
+            Outcome::Refused(rejection) => Some(Decided::Refused(rejection)),
+        };
+        if is_awaited {
+            outcomes.extend(decided);
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Decides on what was fetched; where an earlier command of the same entry made more necessary, fetches that too.
+fn decide_one(
+    history: &History,
+    state: &State,
+    fetched: &Fetched,
+    command: &Command,
+    stamp: Time,
+) -> Result<Outcome, StorageError> {
+    // Nearly every command needs nothing, and finding that out again costs as much as deciding.
+    if fetched.is_empty() {
+        let outcome = decide(state, &Facts::default(), command, stamp);
+        if outcome != Outcome::Refused(Rejection::FactsMissing) {
+            return Ok(outcome);
+        }
+    }
+    let needs = needs(state, command, stamp);
+    let find = |number: Option<RecordNumber>| -> Result<Option<Arc<Record>>, StorageError> {
+        let Some(number) = number else { return Ok(None) };
+        match fetched.get(&number) {
+            Some(record) => Ok(Some(record.clone())),
+            None => history.record(number).map(Some),
+        }
+    };
+    let (replay, subject) = (find(needs.replay)?, find(needs.subject)?);
+    let facts = Facts { replay: replay.as_deref(), subject: subject.as_deref() };
+    let outcome = decide(state, &facts, command, stamp);
+    assert_ne!(outcome, Outcome::Refused(Rejection::FactsMissing), "all that a command needs was fetched");
+    Ok(outcome)
+}

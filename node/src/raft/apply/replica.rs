@@ -1,0 +1,215 @@
+//! What this member holds: the state, the position it reflects, and what is published of them.
+//!
+//! Invariants: state and position change together, under one lock; only the state machine changes them. Positions,
+//! digests and the key ring are published after the change that they tell of.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use ledger::{Digest, Event, NodeNumber, Record, State};
+use openraft::type_config::alias::{LogIdOf, StoredMembershipOf};
+use tokio::sync::watch;
+
+use super::health::Health;
+use super::key_ring::KeyRing;
+use super::waits::Waits;
+use crate::raft::peers::link::hello::Acquaintances;
+use crate::storage::types::TypeConfig;
+
+/// A leader: its term, which is its own, and its number.
+pub type Leader = (u64, NodeNumber);
+
+/// How many recent positions have their digest at hand.
+pub const DIGESTS: usize = 4_096;
+
+/// The state and the position that it reflects; consistent with each other.
+pub struct Replica {
+    /// The fold of all records up to `applied`.
+    pub state: State,
+    /// The Raft log index that the state reflects; 0 before the first.
+    pub applied: u64,
+    pub(crate) log_id: Option<LogIdOf<TypeConfig>>,
+    pub(crate) membership: StoredMembershipOf<TypeConfig>,
+    /// How many records there were, and their digest, when `applied` was reached: an entry that could not be applied
+    /// to its end leaves the state beyond it, and nothing durable or told to peers may come of that.
+    pub(crate) whole: (u64, Digest),
+}
+
+impl Replica {
+    /// The state and `log_id` belong together from here on.
+    pub(crate) fn reach(&mut self, log_id: Option<LogIdOf<TypeConfig>>) {
+        self.log_id = log_id;
+        self.applied = log_id.map_or(0, |id| id.index);
+        self.whole = (self.state.records(), self.state.digest());
+    }
+}
+
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Replica({} records at {})", self.state.records(), self.applied)
+    }
+}
+
+/// The replica and what is published of it; one for the node.
+#[derive(Debug)]
+pub struct Shared {
+    replica: RwLock<Replica>,
+    digests: Mutex<VecDeque<(u64, Digest)>>,
+    key_ring: RwLock<Arc<KeyRing>>,
+    applied: watch::Sender<u64>,
+    /// Requests that wait for a position.
+    pub(crate) waits: Waits,
+    /// What is wrong with this node, where something is.
+    pub health: Health,
+    /// The highest leader of whom entries or heartbeats came in.
+    followed: watch::Sender<Option<Leader>>,
+    /// The data directories that the log has bound to members' numbers.
+    pub acquaintances: Acquaintances,
+}
+
+impl Shared {
+    /// Begins with what the pages on disk gave.
+    pub fn new(
+        state: State,
+        log_id: Option<LogIdOf<TypeConfig>>,
+        membership: StoredMembershipOf<TypeConfig>,
+        acquaintances: Acquaintances,
+    ) -> Self {
+        let mut replica = Replica { state, applied: 0, log_id: None, membership, whole: (0, Digest::ZERO) };
+        replica.reach(log_id);
+        let shared = Self {
+            replica: RwLock::new(replica),
+            digests: Mutex::default(),
+            key_ring: RwLock::default(),
+            applied: watch::Sender::new(0),
+            waits: Waits::default(),
+            health: Health::default(),
+            followed: watch::Sender::new(None),
+            acquaintances,
+        };
+        shared.publish_all();
+        shared
+    }
+
+    /// The state now. Never held across an await: applying waits for it.
+    pub fn replica(&self) -> RwLockReadGuard<'_, Replica> {
+        self.replica.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, to change; for the state machine alone.
+    pub(crate) fn replica_mut(&self) -> RwLockWriteGuard<'_, Replica> {
+        self.replica.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a state that was folded from pages in place of the present one, which comes back.
+    pub(crate) fn replace(
+        &self,
+        state: State,
+        membership: StoredMembershipOf<TypeConfig>,
+        log_id: Option<LogIdOf<TypeConfig>>,
+    ) -> State {
+        let before = {
+            let mut replica = self.replica_mut();
+            let before = std::mem::replace(&mut replica.state, state);
+            replica.membership = membership;
+            replica.reach(log_id);
+            before
+        };
+        self.publish_all();
+        before
+    }
+
+    /// Publishes everything anew after the state was replaced or folded from pages.
+    fn publish_all(&self) {
+        let replica = self.replica();
+        self.publish_keys(KeyRing::of(&replica.state));
+        for (node, incarnation) in replica.state.nodes() {
+            self.acquaintances.add(node, incarnation);
+        }
+        let (applied, digest) = (replica.applied, replica.whole.1);
+        drop(replica);
+        self.publish(applied, digest);
+    }
+
+    /// Tells the world of a position that was just applied.
+    pub(crate) fn publish(&self, applied: u64, digest: Digest) {
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        if digests.len() >= DIGESTS {
+            digests.pop_front();
+        }
+        digests.push_back((applied, digest));
+        drop(digests);
+        self.applied.send_replace(applied);
+        self.waits.reach(applied);
+    }
+
+    /// The position that was last published, and its digest; never waits for applying.
+    pub(crate) fn published(&self) -> (u64, Digest) {
+        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        digests.back().copied().unwrap_or((0, Digest::ZERO))
+    }
+
+    /// Publishes what a new record changes of keys and acquaintances.
+    pub(crate) fn note(&self, state: &State, record: &Record) {
+        let changed = match &record.event {
+            Event::Genesis(_) | Event::KeyCreated { .. } => record.number,
+            Event::KeyRevoked { key } => *key,
+            Event::NodeRegistered { node, incarnation } => return self.acquaintances.add(*node, *incarnation),
+            Event::SellerCreated { .. }
+            | Event::SellerStatusSet { .. }
+            | Event::CreditRequested { .. }
+            | Event::CreditApproved { .. }
+            | Event::CreditRejected { .. }
+            | Event::Adjusted { .. }
+            | Event::Charged { .. }
+            | Event::Reversed { .. }
+            | Event::Refused { .. } => return,
+        };
+        if let Some(key) = state.api_key(changed) {
+            self.publish_keys(self.key_ring().with(key));
+        }
+    }
+
+    fn publish_keys(&self, ring: KeyRing) {
+        *self.key_ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+    }
+
+    /// All API keys; never waits for applying.
+    pub fn key_ring(&self) -> Arc<KeyRing> {
+        self.key_ring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The digest over everything decided up to `applied`, where that is among the recent positions.
+    pub fn digest_at(&self, applied: u64) -> Option<Digest> {
+        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = digests.binary_search_by_key(&applied, |(position, _)| *position).ok()?;
+        digests.get(found).map(|(_, digest)| *digest)
+    }
+
+    /// Takes note of whose entries or heartbeats came in, before Raft has looked at them.
+    pub(crate) fn follow(&self, leader: Leader) {
+        self.followed.send_if_modified(|followed| {
+            let is_higher = *followed < Some(leader);
+            if is_higher {
+                *followed = Some(leader);
+            }
+            is_higher
+        });
+    }
+
+    /// The highest leader of whom entries or heartbeats came in.
+    pub(crate) fn followed(&self) -> Option<Leader> {
+        *self.followed.borrow()
+    }
+
+    /// The same, to wait for a higher one than there was at this call.
+    pub(crate) fn followed_next(&self) -> watch::Receiver<Option<Leader>> {
+        self.followed.subscribe()
+    }
+
+    /// The position, to look at and to follow; requests wait by [`Waits`].
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.applied.subscribe()
+    }
+}

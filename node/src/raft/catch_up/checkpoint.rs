@@ -1,0 +1,91 @@
+//! Checkpoints: now and then the history on disk is brought up to the state in memory, and then the log may be purged.
+//!
+//! Invariant: a checkpoint names no position beyond the log that is synced here: an entry is applied once a quorum has
+//! it, perhaps before the own disk does. While a snapshot is being received, no checkpoint is written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::{Instant, sleep};
+
+use crate::raft::apply::replica::Shared;
+use crate::runtime;
+use crate::storage::{Checkpoint, History, LogStore, StorageError};
+
+/// Longest wait for the own log to hold what is applied already.
+const SYNC_WAIT: Duration = Duration::from_secs(5);
+/// How often that is looked at.
+const SYNC_POLL: Duration = Duration::from_millis(1);
+
+/// Writes checkpoints, one at a time. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Checkpointer(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    history: Arc<History>,
+    log: LogStore,
+    /// Held by whoever changes what is durable of the history.
+    turn: Mutex<()>,
+}
+
+impl Checkpointer {
+    /// Over this member's replica, history and log.
+    pub fn new(shared: Arc<Shared>, history: Arc<History>, log: LogStore) -> Self {
+        Self(Arc::new(Inner { shared, history, log, turn: Mutex::new(()) }))
+    }
+
+    /// Keeps checkpoints away until the guard is dropped: pages of a snapshot lie beyond the last one.
+    pub async fn hold(&self) -> MutexGuard<'_, ()> {
+        self.0.turn.lock().await
+    }
+
+    /// The last durable checkpoint.
+    pub fn last(&self) -> Checkpoint {
+        self.0.history.checkpoint()
+    }
+
+    /// Brings the history up to the present state, where something changed; the last checkpoint otherwise, and also
+    /// where a snapshot is being received.
+    pub async fn write(&self) -> Result<Checkpoint, StorageError> {
+        let Ok(_turn) = self.0.turn.try_lock() else { return Ok(self.last()) };
+        // A member that failed keeps its disk as it was.
+        if self.0.shared.health.failure().borrow().is_some() {
+            return Ok(self.last());
+        }
+        let to = self.present();
+        if to.applied == self.last().applied || !self.wait_for_log(&to).await {
+            return Ok(self.last());
+        }
+        let (history, written) = (self.0.history.clone(), to.clone());
+        runtime::on_disk(async move { history.write(written).await })
+            .await
+            .map_err(|unfinished| StorageError::Stopped { reason: unfinished.to_string() })??;
+        Ok(to)
+    }
+
+    fn present(&self) -> Checkpoint {
+        let replica = self.0.shared.replica();
+        Checkpoint {
+            applied: replica.log_id,
+            membership: replica.membership.clone(),
+            records: replica.whole.0,
+            digest: replica.whole.1,
+        }
+    }
+
+    /// Whether the own log came to hold, durably, all that `to` names.
+    async fn wait_for_log(&self, to: &Checkpoint) -> bool {
+        let deadline = Instant::now() + SYNC_WAIT;
+        let Some(applied) = to.applied else { return false };
+        while self.0.log.durable_end() <= applied.index {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            sleep(SYNC_POLL).await;
+        }
+        true
+    }
+}

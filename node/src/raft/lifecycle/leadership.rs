@@ -1,0 +1,43 @@
+//! How a node gives its leadership up, and its part in Raft.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::member::Member;
+use crate::raft::apply::machine::EtebarRaft;
+use crate::runtime;
+
+/// Longest wait for a command of the cluster's own.
+pub const COMMAND: Duration = Duration::from_millis(2_000);
+
+/// Asks openraft to make the furthest healthy voter the leader; `false` where there is none.
+pub async fn hand_over(member: &Member) -> bool {
+    let voters: Vec<u64> = member.raft.voter_ids().filter(|node| *node != member.me.node).collect();
+    let heard = |node: &u64| member.neighbours.heard(*node).filter(|heard| heard.healthy).map(|heard| heard.applied);
+    let Some(next) = voters.iter().filter(|node| heard(node).is_some()).max_by_key(|node| heard(node)) else {
+        return false;
+    };
+    match member.raft.trigger().transfer_leader(*next).await {
+        Ok(()) => true,
+        Err(fatal) => {
+            tracing::debug!(%fatal, "leadership not handed over");
+            false
+        }
+    }
+}
+
+/// Ends Raft, in a task of its own: of all who wait for openraft's core to end the first must not give up, or the others
+/// panic (`RaftInner::join_core_task` of 0.10.0-alpha.37).
+pub async fn end_raft(raft: &EtebarRaft) {
+    let raft = raft.clone();
+    let (done, ended) = oneshot::channel();
+    runtime::spawn(async move {
+        if let Err(error) = raft.shutdown().await {
+            tracing::warn!(%error, "raft did not stop well");
+        }
+        // Who stopped waiting, or went down with the runtime, needs no word.
+        done.send(()).ok();
+    });
+    drop(ended.await);
+}

@@ -1,0 +1,185 @@
+//! How a member comes to life, and how it stops: opens its disks, folds the history, starts Raft and its own duties.
+//!
+//! Invariant: nothing is served from a disk that was not read whole and found undamaged.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ledger::State;
+use openraft::async_runtime::WatchReceiver;
+use openraft::errors::{InitializeError, RaftError};
+use openraft::{Raft, ServerState};
+use tokio::time::timeout;
+
+use super::background;
+use super::leadership::{end_raft, hand_over};
+use super::member::Member;
+use super::settings::ClusterSettings;
+use crate::raft::answers::ClusterError;
+use crate::raft::apply::clocks::Stamps;
+use crate::raft::apply::machine::{EtebarRaft, Machine, fold_into};
+use crate::raft::apply::replica::Shared;
+use crate::raft::catch_up::checkpoint::Checkpointer;
+use crate::raft::catch_up::snapshot::{SnapshotReceiver, SnapshotSender};
+use crate::raft::peers::leader::LeaderView;
+use crate::raft::peers::link::hello::{Acquaintances, Trust};
+use crate::raft::peers::link::serve::serve;
+use crate::raft::peers::link::trust::vouched::Vouched;
+use crate::raft::peers::neighbours::Neighbours;
+use crate::raft::peers::network::{Links, Network};
+use crate::raft::submit::proposer::Proposer;
+use crate::raft::submit::read_gate::ReadGates;
+use crate::raft::submit::reads as read_tasks;
+use crate::runtime::net::TcpListener;
+use crate::runtime::{self, Clock};
+use crate::storage::{History, LogSettings, LogStore, LogWriter, MemberDisks, StorageError};
+
+/// Longest wait for another member to take the leadership over, within that.
+const HAND_OVER: Duration = Duration::from_millis(1_500);
+/// Opens what the disks hold, folds the history, and takes part in the cluster.
+pub(crate) async fn start(
+    settings: ClusterSettings,
+    disks: MemberDisks,
+    clock: Clock,
+) -> Result<Arc<Member>, ClusterError> {
+    let config = Arc::new(settings.raft_config()?);
+    let listener = TcpListener::bind(&settings.peer_listen)
+        .await
+        .map_err(|source| ClusterError::Listen { address: settings.peer_listen.clone(), source })?;
+    let log_settings = LogSettings::for_log_bytes(settings.log_bytes);
+    let opened = runtime::blocking(move || open(&disks, log_settings)).await;
+    let Opened { log, writer, history, state } = opened.map_err(damaged)??;
+    let me = settings.identity;
+    let acquaintances = Acquaintances::kept_in(history.clone())?;
+    let checkpoint = history.checkpoint();
+    let shared = Arc::new(Shared::new(state, checkpoint.applied, checkpoint.membership, acquaintances.clone()));
+    run_writer(writer, shared.clone())?;
+    let checkpoints = Checkpointer::new(shared.clone(), history.clone(), log.clone());
+    let machine = Machine::new(shared.clone(), history.clone(), checkpoints.clone());
+    let trust = Trust::new(me, settings.peer_security.clone(), acquaintances);
+    let links = Links::new(trust.clone());
+    let sender = SnapshotSender::new(shared.clone(), history.clone());
+    let network = Network::new(links.clone(), sender, settings.answer_within());
+    let raft = Raft::new(me.node, config, network, log.clone(), machine)
+        .await
+        .map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
+
+    let stamps = Arc::new(Stamps::new(clock.clone(), settings.genesis.key_window_ms, settings.trust_clock));
+    let (reads, waiting_reads) = ReadGates::new();
+    let neighbours = Arc::new(Neighbours::default());
+    let leader = LeaderView {
+        me: me.node,
+        raft: raft.clone(),
+        shared: shared.clone(),
+        neighbours: neighbours.clone(),
+        majority_within: settings.election_max * 2 + settings.heartbeat,
+    };
+    let member = Arc::new(Member {
+        me,
+        leader,
+        proposer: Proposer::start(raft.clone(), log.clone(), shared.clone(), stamps.clone(), settings.waiting_max),
+        reads,
+        receiver: SnapshotReceiver::new(shared.clone(), history.clone(), checkpoints.clone()),
+        settings,
+        clock,
+        stamps,
+        shared,
+        history,
+        log,
+        checkpoints,
+        raft,
+        links,
+        trust: trust.clone(),
+        neighbours,
+        vouched: Vouched::default(),
+        recovered: AtomicBool::new(false),
+        stopping: AtomicBool::new(false),
+    });
+    read_tasks::serve(waiting_reads, &member);
+    runtime::spawn_vital("peer listener", serve(listener, trust, member.clone()));
+    initialise(&member.raft, &member.settings).await?;
+    background::start(&member);
+    Ok(member)
+}
+
+struct Opened {
+    log: LogStore,
+    writer: LogWriter,
+    history: Arc<History>,
+    state: State,
+}
+
+/// Blocks: reads the whole log and folds the whole history.
+fn open(disks: &MemberDisks, settings: LogSettings) -> Result<Opened, StorageError> {
+    let (log, writer) = LogStore::open(disks.log.clone(), settings)?;
+    let history = Arc::new(History::open(disks.history.clone())?);
+    log.check_joins(&history.checkpoint())?;
+    let mut state = State::new();
+    fold_into(&mut state, &history, &history.checkpoint())?;
+    Ok(Opened { log, writer, history, state })
+}
+
+/// A record that does not fit the state is damage, whatever its checksum says.
+fn damaged(_panicked: runtime::Unfinished) -> ClusterError {
+    ClusterError::Storage(StorageError::Damaged {
+        place: "the history".to_owned(),
+        reason: "a record does not fit those before it".to_owned(),
+    })
+}
+
+#[cfg(not(feature = "simulation"))]
+fn run_writer(writer: LogWriter, shared: Arc<Shared>) -> Result<(), StorageError> {
+    let writing = writer.spawn_thread()?;
+    // Openraft hears of a failure with its next write; an idle member should stop at once.
+    let watch = move || match writing.join() {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => shared.health.fail(format!("the log could not be written: {error}")),
+        Err(_panicked) => runtime::give_up("log writer"),
+    };
+    let watching = std::thread::Builder::new().name("log-watch".to_owned()).spawn(watch);
+    watching.map(drop).map_err(|error| StorageError::Stopped { reason: format!("no thread to watch the log: {error}") })
+}
+
+#[cfg(feature = "simulation")]
+fn run_writer(writer: LogWriter, shared: Arc<Shared>) -> Result<(), StorageError> {
+    runtime::spawn(async move {
+        if let Err(error) = writer.run().await {
+            shared.health.fail(format!("the log could not be written: {error}"));
+        }
+    });
+    Ok(())
+}
+
+/// With the same list on every member this is safe to do on each, and again. One that is not on it waits to be added.
+async fn initialise(raft: &EtebarRaft, settings: &ClusterSettings) -> Result<(), ClusterError> {
+    if !settings.members.contains_key(&settings.identity.node) {
+        return Ok(());
+    }
+    match raft.initialize(settings.members.clone()).await {
+        Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+        Err(RaftError::APIError(InitializeError::NotInMembers(error))) => Err(ClusterError::Setting(error.to_string())),
+        Err(RaftError::Fatal(fatal)) => Err(ClusterError::Raft(fatal.to_string())),
+    }
+}
+
+/// Hands leadership over, writes a checkpoint, and ends Raft and the log.
+pub(crate) async fn stop(member: Arc<Member>) {
+    member.stopping.store(true, Ordering::Release);
+    member.raft.runtime_config().elect(false);
+    if member.leader.leads_raft() && hand_over(&member).await {
+        let mut metrics = member.raft.server_metrics();
+        let handed_over =
+            async { while metrics.borrow_watched().state == ServerState::Leader && metrics.changed().await.is_ok() {} };
+        if timeout(HAND_OVER, handed_over).await.is_err() {
+            tracing::warn!("leadership was not taken over in time");
+        }
+    }
+    if let Err(error) = member.checkpoints.write().await {
+        tracing::warn!(%error, "last checkpoint not written");
+    }
+    end_raft(&member.raft).await;
+    if let Err(error) = member.log.close().await {
+        tracing::warn!(%error, "log not closed well");
+    }
+}

@@ -1,0 +1,132 @@
+//! What this node knows of the leader, and how sure it is.
+//!
+//! Three views, each for its use: [`LeaderView::known`] is where commands go; [`LeaderView::alive`] is what others are told,
+//! since openraft keeps the last leader's name until there is another; [`LeaderView::leads_raft`] is what openraft takes this
+//! node for, also while its disk stalls.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::NodeNumber;
+use openraft::async_runtime::{Instant as _, WatchReceiver};
+use tokio::time::{sleep, timeout};
+
+use super::neighbours::Neighbours;
+use crate::raft::apply::machine::EtebarRaft;
+use crate::raft::apply::replica::Shared;
+
+/// The leader as one node sees it.
+#[derive(Debug)]
+pub struct LeaderView {
+    /// This node.
+    pub me: NodeNumber,
+    /// Its Raft.
+    pub raft: EtebarRaft,
+    /// What it holds.
+    pub shared: Arc<Shared>,
+    /// What it knows of the others.
+    pub neighbours: Arc<Neighbours>,
+    /// A leader that no majority answered for so long is none.
+    pub majority_within: Duration,
+}
+
+impl LeaderView {
+    /// The leader, perhaps this node itself.
+    ///
+    /// While its disk stalls, Raft may wait for it and know nothing of what goes on: then the leader is who sends entries,
+    /// and never this node itself, which gives leadership up.
+    pub fn known(&self) -> Option<NodeNumber> {
+        let (known, term) = {
+            let metrics = self.raft.server_metrics();
+            let metrics = metrics.borrow_watched();
+            (metrics.current_leader, metrics.vote.leader_id.term)
+        };
+        if !self.shared.health.is_disk_stalled() {
+            return known;
+        }
+        let followed = self.shared.followed().filter(|(theirs, _)| *theirs >= term).map(|(_, node)| node);
+        followed.or(known).filter(|leader| *leader != self.me)
+    }
+
+    /// The same leader, where it lately gave signs that it still leads: a quorum answered this node, or the leader's status
+    /// came in.
+    pub fn alive(&self) -> Option<NodeNumber> {
+        let leader = self.known()?;
+        if leader != self.me {
+            return self.neighbours.heard(leader).is_some_and(|heard| heard.healthy).then_some(leader);
+        }
+        self.has_majority().then_some(leader)
+    }
+
+    /// Whether this node believes that it leads.
+    pub fn is_me(&self) -> bool {
+        self.known() == Some(self.me)
+    }
+
+    /// Whether openraft takes this node for the leader, also while its disk stalls.
+    pub fn leads_raft(&self) -> bool {
+        self.raft.server_metrics().borrow_watched().current_leader == Some(self.me)
+    }
+
+    /// Whether a majority answered this node, as a leader, lately.
+    pub fn has_majority(&self) -> bool {
+        let is_alone = self.raft.voter_ids().nth(1).is_none();
+        let acked = self.raft.data_metrics().borrow_watched().last_quorum_acked;
+        is_alone || acked.is_some_and(|acked| acked.elapsed() <= self.majority_within)
+    }
+
+    /// Whether callers are better served elsewhere, and no election will change that: there is no sign of a leader, and too
+    /// few nodes are reachable for one to be elected among them, or one of them follows a leader.
+    pub fn is_out_of_reach(&self) -> bool {
+        if self.alive().is_some() {
+            return false;
+        }
+        let voters: BTreeSet<NodeNumber> = self.raft.voter_ids().collect();
+        let others = voters.iter().filter(|node| **node != self.me);
+        let heard: Vec<_> =
+            others.filter_map(|node| self.neighbours.heard(*node)).filter(|heard| heard.healthy).collect();
+        let reached = heard.len() + usize::from(voters.contains(&self.me));
+        reached * 2 <= voters.len() || heard.iter().any(|heard| heard.leader.is_some())
+    }
+
+    /// Returns once another node than `leader` is known to lead; never where there is none. Where it is this node, its own
+    /// Raft answers its callers, unless it waits for a disk that stalls.
+    pub async fn replaced(&self, leader: Option<NodeNumber>) {
+        let Some(leader) = leader else { return std::future::pending().await };
+        if leader == self.me {
+            let mut stalled = self.shared.health.disk_stalled();
+            while stalled.wait_for(|stalled| *stalled).await.is_ok() {
+                let mut next = self.shared.followed_next();
+                if self.known().is_some() || next.changed().await.is_err() {
+                    return;
+                }
+            }
+            return std::future::pending().await;
+        }
+        let mut metrics = self.raft.server_metrics();
+        let mut was_led = self.known() == Some(leader);
+        loop {
+            drop(metrics.borrow_and_update());
+            let now = self.known();
+            if was_led && now.is_some_and(|now| now != leader) {
+                return;
+            }
+            was_led |= now == Some(leader);
+            if metrics.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Waits for a change of what Raft knows, for `pause` at most.
+    pub async fn pause_for_change(&self, pause: Duration) {
+        let mut metrics = self.raft.server_metrics();
+        // A new receiver counts what is there as unseen: without this the pause would be none.
+        drop(metrics.borrow_and_update());
+        // Elapsed or changed, both mean: look again. Where Raft has stopped nothing changes any more, and at once.
+        if let Ok(Err(_stopped)) = timeout(pause, metrics.changed()).await {
+            sleep(pause).await;
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The first words on a connection: who speaks, to whom, and what for. Both sides check, against what the certificates proved.
+//!
+//! Invariants: after a welcome, both sides are members of one cluster with the data directories they are known by. Nothing is
+//! remembered of who is no member, and a refusal names nothing: its reason is in the log of who refused.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use ledger::{Incarnation, NodeNumber};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use super::frame::{self, LinkError, Receiver, Sender};
+use super::trust::open::{Facts, OpenLinks, Side};
+use super::trust::transport::{Certified, PeerSecurity};
+use crate::runtime;
+use crate::runtime::net::TcpStream;
+use crate::storage::{History, StorageError};
+
+/// The layout of everything on the link. Raised with any change; mixed versions do not talk.
+pub const LINK_VERSION: u32 = 3;
+
+/// Longest time for TCP alone. Source: a packet that a broken network swallowed is sent again after a second, and the next
+/// attempt is sooner.
+const CONNECT: Duration = Duration::from_millis(200);
+
+/// What a connection is for. Each has its own, so that none waits for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// An ordered session of append requests and their answers.
+    Append,
+    /// Short calls: votes, read positions, status.
+    Control,
+    /// Commands on their way to the leader; their answers wait for a commit.
+    Forward,
+    /// One snapshot.
+    Snapshot,
+}
+
+/// Who this member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster's id.
+    pub cluster: Uuid,
+    /// The member's number.
+    pub node: NodeNumber,
+    /// Its data directory.
+    pub incarnation: Incarnation,
+}
+
+/// What the caller says first.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    pub(super) version: u32,
+    pub(super) cluster: Uuid,
+    pub(super) node: NodeNumber,
+    pub(super) incarnation: Incarnation,
+    pub(super) to: NodeNumber,
+    pub(super) purpose: Purpose,
+}
+
+/// What it is answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Welcome {
+    Welcome { node: NodeNumber, incarnation: Incarnation },
+    Refused(Refusal),
+}
+
+/// Why a caller is refused, as far as it may know: it says what the caller has to look at, and nothing of who refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Refusal {
+    /// It speaks another version of the link.
+    Version,
+    /// Its certificate is not that of the number it says.
+    Certificate,
+    /// It dialled an address where somebody else is.
+    Address,
+    /// Its number is no member's now.
+    NoMember,
+    /// Its number is known with another data directory.
+    Directory,
+    /// It could not be remembered: a fault of this side's disk.
+    Disk,
+}
+
+impl Refusal {
+    /// What the caller tells its operator; `me` is the caller, `to` whom it dialled.
+    fn remedy(self, me: NodeNumber, to: NodeNumber) -> String {
+        match self {
+            Self::Version => {
+                format!("member {to} speaks another version of the peer link than {LINK_VERSION}: run the same build")
+            }
+            Self::Certificate => format!("member {to} takes this certificate for another than that of member {me}"),
+            Self::Address => format!("at the address of member {to} is another one: the address is wrong"),
+            Self::NoMember => format!("for member {to} this member {me} is none of the cluster now: add it first"),
+            Self::Directory => format!(
+                "member {to} knows member {me} with another data directory: what it had promised is lost, so it \
+                 cannot come back under its number; remove member {me} and add it under a new one"
+            ),
+            Self::Disk => format!("member {to} has trouble with its disk"),
+        }
+    }
+}
+
+/// What a number is to this member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// A member now.
+    Member,
+    /// None, or no more: it may do nothing, and nothing of it is remembered.
+    Stranger,
+    /// This member waits to be added and knows no members yet: it listens to whoever has a certificate of the cluster, and
+    /// remembers nobody.
+    Unknown,
+}
+
+/// The data directories that belong to members' numbers: those that the log has bound, which the state machine adds, and
+/// until then those under which this member met them.
+#[derive(Debug, Clone, Default)]
+pub struct Acquaintances(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    bound: RwLock<BTreeMap<NodeNumber, Incarnation>>,
+    met: Mutex<BTreeMap<NodeNumber, Incarnation>>,
+    /// Where meetings are kept; nowhere in tests of the link alone.
+    kept_in: Option<Arc<History>>,
+    /// Held by whoever checks and keeps a meeting.
+    meeting: tokio::sync::Mutex<()>,
+}
+
+impl Acquaintances {
+    /// With whom this member met before; kept durably from here on.
+    ///
+    /// # Errors
+    /// Where what was kept is damaged.
+    pub fn kept_in(history: Arc<History>) -> Result<Self, StorageError> {
+        let met = Mutex::new(history.met()?.into_iter().collect());
+        Ok(Self(Arc::new(Inner { met, kept_in: Some(history), ..Inner::default() })))
+    }
+
+    /// Remembers a binding that was applied.
+    pub fn add(&self, node: NodeNumber, incarnation: Incarnation) {
+        let mut bound = self.0.bound.write().unwrap_or_else(PoisonError::into_inner);
+        bound.insert(node, incarnation);
+    }
+
+    fn known(&self, node: NodeNumber) -> Option<Incarnation> {
+        let bound = self.0.bound.read().unwrap_or_else(PoisonError::into_inner).get(&node).copied();
+        bound.or_else(|| self.0.met.lock().unwrap_or_else(PoisonError::into_inner).get(&node).copied())
+    }
+
+    /// Checks who a member says it is; one that was never met is remembered first, so that another one under its number
+    /// is refused from then on, after a restart too.
+    ///
+    /// # Errors
+    /// Where it is known with another data directory, or could not be remembered.
+    pub async fn meet(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), LinkError> {
+        if self.known(node) == Some(incarnation) {
+            return Ok(());
+        }
+        let _meeting = self.0.meeting.lock().await;
+        self.check(node, incarnation).map_err(LinkError::Refused)?;
+        if self.known(node).is_none() {
+            self.keep(node, incarnation).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), LinkError> {
+        if let Some(history) = self.0.kept_in.clone() {
+            let kept = runtime::on_disk(async move { history.meet(node, incarnation).await }).await;
+            let kept = kept.map_err(|unfinished| unfinished.to_string());
+            kept.and_then(|kept| kept.map_err(|error| error.to_string()))
+                .map_err(|error| LinkError::Refused(format!("member {node} could not be remembered: {error}")))?;
+        }
+        self.0.met.lock().unwrap_or_else(PoisonError::into_inner).insert(node, incarnation);
+        Ok(())
+    }
+
+    /// Whether nothing speaks against this data directory of a member.
+    ///
+    /// # Errors
+    /// Where it is known with another one.
+    pub fn check(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), String> {
+        match self.known(node) {
+            Some(bound) if bound != incarnation => Err(format!(
+                "member {node} is known with data directory {bound}, not {incarnation}: what it had promised is lost, \
+                 so it cannot come back under its number; remove member {node} and add it under a new one"
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Both halves of a connection that was welcomed.
+#[derive(Debug)]
+pub struct Connection {
+    /// Sends to the peer.
+    pub sender: Sender,
+    /// Receives from the peer.
+    pub receiver: Receiver,
+}
+
+/// A peer that was welcomed, on the accepting side.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    /// Its number.
+    pub node: NodeNumber,
+    /// Its data directory.
+    pub incarnation: Incarnation,
+    /// What it wants.
+    pub purpose: Purpose,
+}
+
+/// What this member shows others, and what it checks them by; one for the node, cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// Who this member is.
+    pub me: Identity,
+    /// Its certificate, and the authorities of the others'.
+    pub security: PeerSecurity,
+    /// Whom it knows.
+    pub acquaintances: Acquaintances,
+    /// Who is connected.
+    pub open: OpenLinks,
+}
+
+impl Trust {
+    /// Nobody is connected yet.
+    pub fn new(me: Identity, security: PeerSecurity, acquaintances: Acquaintances) -> Self {
+        Self { me, security, acquaintances, open: OpenLinks::default() }
+    }
+}
+
+/// Connects to a peer and introduces this member, all before `deadline`.
+pub async fn dial(
+    trust: &Trust,
+    to: NodeNumber,
+    address: &str,
+    purpose: Purpose,
+    deadline: Instant,
+) -> Result<Connection, LinkError> {
+    let introduce = async {
+        let until = deadline.min(Instant::now() + CONNECT);
+        let stream = timeout_at(until, TcpStream::connect(address)).await.map_err(|_elapsed| LinkError::TimedOut)??;
+        // A small frame that waits for more would cost each commit up to 40 ms.
+        stream.set_nodelay(true)?;
+        let (stream, certified) = trust.security.connect(stream).await?;
+        if !certified.is(to) {
+            let who = certified.who();
+            return Err(LinkError::Refused(format!("{address} is not member {to}: {who}; the address is wrong")));
+        }
+        let (mut sender, mut receiver) = frame::split_for_hello(stream);
+        let Identity { cluster, node, incarnation } = trust.me;
+        sender.send(&Hello { version: LINK_VERSION, cluster, node, incarnation, to, purpose }).await?;
+        match receiver.receive::<Welcome>().await? {
+            Welcome::Refused(refusal) => Err(LinkError::Refused(refusal.remedy(node, to))),
+            Welcome::Welcome { node, .. } if node != to => {
+                Err(LinkError::Refused(format!("{address} is member {node}, not {to}: the address is wrong")))
+            }
+            Welcome::Welcome { node, incarnation } => {
+                trust.acquaintances.meet(node, incarnation).await?;
+                let side = Side::Dialled;
+                receiver.admit(trust.open.hold(Facts { node, incarnation, purpose, side, certified, is_met: true }));
+                Ok(Connection { sender, receiver })
+            }
+        }
+    };
+    timeout_at(deadline, introduce).await.map_err(|_elapsed| LinkError::TimedOut)?
+}
+
+/// Hears a caller out, and welcomes it or refuses it, all before `deadline`; `standing` says what a number is now.
+pub async fn answer(
+    trust: &Trust,
+    standing: impl Fn(NodeNumber) -> Standing,
+    stream: TcpStream,
+    deadline: Instant,
+) -> Result<(Caller, Connection), LinkError> {
+    let introduce = async {
+        stream.set_nodelay(true)?;
+        let (stream, certified) = trust.security.accept(stream).await?;
+        let (mut sender, mut receiver) = frame::split_for_hello(stream);
+        let hello = receiver.receive::<Hello>().await?;
+        let checked = match check(&trust.me, &hello, &certified) {
+            Ok(()) => take_in(trust, &standing, &hello).await,
+            Err(refused) => Err(refused),
+        };
+        let is_met = match checked {
+            Ok(is_met) => is_met,
+            Err((refusal, reason)) => {
+                sender.send(&Welcome::Refused(refusal)).await?;
+                return Err(LinkError::Refused(reason));
+            }
+        };
+        sender.send(&Welcome::Welcome { node: trust.me.node, incarnation: trust.me.incarnation }).await?;
+        let Hello { node, incarnation, purpose, .. } = hello;
+        let side = Side::Accepted;
+        receiver.admit(trust.open.hold(Facts { node, incarnation, purpose, side, certified, is_met }));
+        Ok((Caller { node, incarnation, purpose }, Connection { sender, receiver }))
+    };
+    timeout_at(deadline, introduce).await.map_err(|_elapsed| LinkError::TimedOut)?
+}
+
+/// Remembers a caller that is a member; whether it did.
+async fn take_in(
+    trust: &Trust,
+    standing: &impl Fn(NodeNumber) -> Standing,
+    hello: &Hello,
+) -> Result<bool, (Refusal, String)> {
+    let (node, incarnation) = (hello.node, hello.incarnation);
+    let known = |reason| (Refusal::Directory, reason);
+    match standing(node) {
+        Standing::Stranger => {
+            Err((Refusal::NoMember, format!("node {node} is no member of the cluster now: add it first")))
+        }
+        Standing::Unknown => trust.acquaintances.check(node, incarnation).map(|()| false).map_err(known),
+        Standing::Member => {
+            trust.acquaintances.check(node, incarnation).map_err(known)?;
+            let met = trust.acquaintances.meet(node, incarnation).await;
+            met.map(|()| true).map_err(|error| (Refusal::Disk, error.to_string()))
+        }
+    }
+}
+
+fn check(me: &Identity, hello: &Hello, certified: &Certified) -> Result<(), (Refusal, String)> {
+    if hello.version != LINK_VERSION {
+        let reason = format!(
+            "member {} speaks version {} of the peer link, member {} version {LINK_VERSION}: run the same build",
+            hello.node, hello.version, me.node
+        );
+        return Err((Refusal::Version, reason));
+    }
+    if !certified.is(hello.node) || hello.cluster != me.cluster {
+        let reason = format!("a peer says it is member {} of cluster {}", hello.node, hello.cluster);
+        return Err((Refusal::Certificate, format!("{reason}, and {}", certified.who())));
+    }
+    if hello.to != me.node {
+        let reason = format!("member {} dialled member {}, and this is {}", hello.node, hello.to, me.node);
+        return Err((Refusal::Address, format!("{reason}: the address is wrong")));
+    }
+    if hello.node == me.node {
+        return Err((Refusal::Address, format!("two nodes run as member {}: stop one", me.node)));
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! What members say to each other apart from append sessions and snapshots: calls, each with one answer.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use ledger::{Command, Digest, NodeNumber};
+use openraft::raft::{TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::raft::apply::clocks::LedgerTime;
+use crate::storage::types::{Decisions, TypeConfig};
+
+/// A call to a peer.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Is anybody there? Asked while calls wait, so that a dead connection is noticed.
+    Ping,
+    /// Raft's request for a vote.
+    Vote(VoteRequest<TypeConfig>),
+    /// Would you vote for me?
+    PreVote(VoteRequest<TypeConfig>),
+    /// Raft's hand-over of leadership.
+    TransferLeader(TransferLeaderRequest<TypeConfig>),
+    /// A position that includes everything acknowledged so far; only the leader knows one.
+    ReadPosition {
+        /// How long the caller waits, in milliseconds.
+        wait_ms: u64,
+    },
+    /// How the caller stands, and how do you?
+    Status(Heartbeat),
+    /// Commands to be decided as one group; only the leader takes them.
+    Forward {
+        /// The commands, in order.
+        commands: Commands,
+        /// How long the caller waits, in milliseconds.
+        wait_ms: u64,
+    },
+}
+
+/// The answer to the call of the same name.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Response {
+    /// Somebody is.
+    Pong,
+    /// Raft's answer to a request for a vote.
+    Vote(VoteResponse<TypeConfig>),
+    /// Raft's answer to a pre-vote.
+    PreVote(VoteResponse<TypeConfig>),
+    /// Raft's answer to a hand-over.
+    TransferLeader(TransferLeaderResponse<TypeConfig>),
+    /// The position; `None` where this member cannot lead a read now.
+    ReadPosition(Option<u64>),
+    /// How the answering member stands.
+    Status(Heartbeat),
+    /// What became of the commands.
+    Forward(Result<Decisions, NotDecided>),
+    /// The member is stopping or cannot serve this.
+    Unavailable(String),
+}
+
+/// Why forwarded commands got no decision.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum NotDecided {
+    /// Nothing was written: not the leader; perhaps this one is.
+    NotLeader(Option<NodeNumber>),
+    /// Nothing was written: there is no room for it now, and this is why.
+    Overloaded(String),
+    /// It may or may not be in the log.
+    Unknown,
+    /// Nothing was written: the leader's disk has no more room than it keeps in reserve.
+    DiskFull,
+}
+
+/// How a member stands; exchanged a few times a second.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Who says it.
+    pub node: NodeNumber,
+    /// Its data directory.
+    pub incarnation: ledger::Incarnation,
+    /// Its wall clock, in milliseconds since the Unix epoch.
+    pub clock_ms: u64,
+    /// The leader that it has signs of life of, perhaps itself.
+    pub leader: Option<NodeNumber>,
+    /// Its position.
+    pub applied: u64,
+    /// The digest over everything decided up to there.
+    pub digest: Digest,
+    /// Why it stopped itself, if it did.
+    pub failure: Option<String>,
+    /// Where it takes ledger time to be; none before it led or heard of it.
+    pub ledger_time: Option<LedgerTime>,
+    /// The members as it knows them.
+    pub members: MembersTold,
+}
+
+/// A list of the members, and the log index of the entry that made it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembersTold {
+    /// The index; `None` for the list that a cluster begins with.
+    pub index: Option<u64>,
+    /// Their numbers.
+    pub members: Vec<NodeNumber>,
+}
+
+/// A call or an answer with the number that joins them.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Numbered<T> {
+    /// Unique among the calls of one connection.
+    pub id: u64,
+    /// The call or the answer.
+    pub body: T,
+}
+
+/// Commands in order, shared: by the queue, the entry and every attempt to have them decided.
+#[derive(Debug, Clone)]
+pub struct Commands(Arc<Vec<Command>>);
+
+impl Deref for Commands {
+    type Target = [Command];
+
+    fn deref(&self) -> &[Command] {
+        &self.0
+    }
+}
+
+impl From<Vec<Command>> for Commands {
+    fn from(commands: Vec<Command>) -> Self {
+        Self(Arc::new(commands))
+    }
+}
+
+impl Serialize for Commands {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Commands {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::from)
+    }
+}

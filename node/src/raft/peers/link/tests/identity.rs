@@ -1,0 +1,248 @@
+//! Who is let in: certificates and numbers, what strangers learn, and how little they can take.
+
+use std::io;
+
+use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, HandshakeKind};
+use tests::certificates::Anybody;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::*;
+use crate::pki::Issued;
+use crate::raft::peers::link::frame::HELLO_BYTES;
+use crate::raft::peers::link::hello::{Hello, LINK_VERSION};
+use crate::raft::peers::link::message::Numbered;
+use crate::raft::peers::link::trust::open::PER_PURPOSE;
+use crate::raft::peers::link::trust::strangers::PLACES;
+use crate::storage::codec;
+use crate::tls;
+
+/// Somebody who speaks TLS and shows this certificate, if any.
+fn somebody(shows: Option<&Credentials>) -> TlsConnector {
+    let config = ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions().unwrap();
+    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody::default()));
+    let config = match shows {
+        Some(read) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(read.identity.clone()))),
+        None => config.with_no_client_auth(),
+    };
+    TlsConnector::from(Arc::new(config))
+}
+
+async fn dial(connector: &TlsConnector, peer: &Peer) -> io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(&*peer.address).await?;
+    connector.connect(ServerName::try_from("peer").unwrap(), stream).await
+}
+
+fn frame(body: &[u8]) -> Vec<u8> {
+    let mut frame = u32::try_from(body.len()).unwrap().to_be_bytes().to_vec();
+    frame.extend_from_slice(body);
+    frame
+}
+
+fn hello_of(me: Identity) -> Vec<u8> {
+    let Identity { cluster, node, incarnation } = me;
+    let hello = Hello { version: LINK_VERSION, cluster, node, incarnation, to: 2, purpose: Purpose::Control };
+    frame(&codec::encode(&hello).unwrap())
+}
+
+/// Everything that comes back for `said`, until the peer hangs up; whether that was with an alert.
+async fn answer_to(said: &[u8], shows: Option<&Credentials>, peer: &Peer) -> (Vec<u8>, bool) {
+    let talk = async {
+        let mut stream = match dial(&somebody(shows), peer).await {
+            Ok(stream) => stream,
+            Err(_refused) => return (Vec::new(), true),
+        };
+        // The peer may have hung up already.
+        drop(stream.write_all(said).await);
+        drop(stream.flush().await);
+        let mut heard = Vec::new();
+        let ended = stream.read_to_end(&mut heard).await;
+        (heard, ended.is_err())
+    };
+    timeout(SOON, talk).await.expect("whoever is refused is hung up on")
+}
+
+/// What a node with that certificate reads from its files; it believes the authority of all.
+fn certificate(by: &Authority, cluster: u128, node: NodeNumber) -> Credentials {
+    files(by, &[authority()], Uuid::from_u128(cluster), node, for_a_day())
+}
+
+#[tokio::test]
+async fn who_has_no_certificate_of_the_cluster_gets_no_word() {
+    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let hello = hello_of(identity(1));
+    let over = Lifetime { from: 1_000, until: 2_000 };
+    let operator = Subject::Client { cluster: Uuid::from_u128(1), name: "sara".to_owned() };
+    let operator: Issued = authority().issue(&operator, for_a_day()).unwrap();
+    let strangers = [
+        None,
+        Some(certificate(&new_authority(), 1, 1)),
+        Some(certificate(authority(), 9, 1)),
+        Some(files(authority(), &[authority()], Uuid::from_u128(1), 1, over)),
+        Some(in_memory(&operator, &[authority()])),
+    ];
+    for (place, shows) in strangers.iter().enumerate() {
+        assert_eq!(answer_to(&hello, shows.as_ref(), &peer).await, (Vec::new(), true), "stranger {place}");
+    }
+    let mut member = dial(&somebody(Some(&certificate(authority(), 1, 1))), &peer).await.unwrap();
+    member.write_all(&hello).await.unwrap();
+    assert!(member.read_u32().await.is_ok_and(|length| length > 0), "a member is answered");
+}
+
+#[tokio::test]
+async fn a_member_is_dialled_only_where_it_proves_its_number() {
+    let other = new_authority();
+    let impostors = [
+        (certificate(authority(), 1, 3), 3),
+        (files(&other, &[&other, authority()], Uuid::from_u128(1), 2, for_a_day()), 2),
+    ];
+    for (shows, node) in impostors {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let security = PeerSecurity::fixed(&shows, Uuid::from_u128(1), node).unwrap();
+        let impostor = Trust::new(identity(2), security, Acquaintances::default());
+        tokio::spawn(serve(listener, impostor, Arc::new(Parrot)));
+        let me = trust(identity(1), Acquaintances::default());
+        let why = refusal(&super::peer(me, &address)).await;
+        assert!(why.contains("the address is wrong") || why.contains("another authority"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_good_for_its_own_number_alone() {
+    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let as_three = Identity { node: 3, ..identity(1) };
+    let thief = Trust::new(as_three, security(Uuid::from_u128(1), 1), Acquaintances::default());
+    assert!(refusal(&Peer { trust: thief, ..peer.clone() }).await.contains("another than that of member 3"));
+}
+
+#[tokio::test]
+async fn nothing_is_remembered_of_a_number_that_is_no_members() {
+    let (disks, mut dice) = (ModelDisks::default(), Dice(1));
+    History::create(&*disks.open("history").unwrap()).await.unwrap();
+    let history = Arc::new(History::open(disks.open("history").unwrap()).unwrap());
+    let (_serving, peer) = parrot(Acquaintances::kept_in(history.clone()).unwrap()).await;
+    assert!(refusal(&by(identity(STRANGER), &peer)).await.contains("add it first"));
+    assert!(history.met().unwrap().is_empty());
+    drop(by(identity(1), &peer).dial(Purpose::Control, Instant::now() + SOON).await.unwrap());
+    disks.cut(&mut dice);
+    let history = History::open(disks.open("history").unwrap()).unwrap();
+    assert_eq!(history.met().unwrap().into_iter().collect::<Vec<_>>(), [(1, Uuid::from_u128(1))]);
+}
+
+#[tokio::test]
+async fn a_refusal_names_nothing() {
+    let known = Acquaintances::default();
+    known.add(1, Uuid::from_u128(0x1234_5678_9abc));
+    let (_serving, peer) = parrot(known).await;
+    for me in [identity(STRANGER), identity(1), identity(2), Identity { cluster: Uuid::from_u128(9), ..identity(3) }] {
+        let (heard, _) = answer_to(&hello_of(me), Some(&certificate(authority(), 1, me.node)), &peer).await;
+        assert!((1..=8).contains(&heard.len()), "a length and a reason by number: {heard:?}");
+    }
+}
+
+#[tokio::test]
+async fn before_its_hello_a_peer_sends_a_kilobyte_at_most() {
+    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let shows = certificate(authority(), 1, 1);
+    // The length alone is enough: nobody waits for what it announces.
+    let long = u32::try_from(HELLO_BYTES + 1).unwrap().to_be_bytes();
+    assert!(answer_to(&long, Some(&shows), &peer).await.0.is_empty());
+    assert!(answer_to(&frame(&[1; HELLO_BYTES]), Some(&shows), &peer).await.0.is_empty(), "it is no hello");
+}
+
+#[tokio::test]
+async fn no_session_is_resumed() {
+    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let connector = somebody(Some(&certificate(authority(), 1, 1)));
+    for _ in 0..2 {
+        let mut stream = dial(&connector, &peer).await.unwrap();
+        stream.write_all(&hello_of(identity(1))).await.unwrap();
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).await.unwrap();
+        let (_, tls) = stream.get_ref();
+        assert_eq!((tls.tls13_tickets_received(), tls.handshake_kind()), (0, Some(HandshakeKind::Full)));
+    }
+}
+
+#[tokio::test]
+async fn silent_strangers_keep_no_member_out() {
+    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let mut crowd = Vec::new();
+    for _ in 0..3 {
+        for _ in 0..PLACES {
+            crowd.push(TcpStream::connect(&*peer.address).await.unwrap());
+        }
+        drop(peer.dial(Purpose::Control, Instant::now() + SOON).await.expect("a member that dials again is let in"));
+    }
+    let mut gone = [0];
+    let first = timeout(SOON, crowd[0].read(&mut gone)).await.expect("the first of the crowd went");
+    assert!(matches!(first, Ok(0) | Err(_)));
+}
+
+#[tokio::test]
+async fn a_member_that_dials_without_end_loses_its_oldest_connections() {
+    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let mut links = Vec::new();
+    for _ in 0..=PER_PURPOSE {
+        links.push(peer.dial(Purpose::Control, Instant::now() + SOON).await.unwrap());
+    }
+    let oldest = timeout(SOON, links[0].receiver.receive::<Numbered<Response>>()).await.expect("it is closed");
+    assert!(matches!(oldest, Err(LinkError::Closed)), "{oldest:?}");
+    let newest = links.last_mut().unwrap();
+    newest.sender.send(&Numbered { id: 1, body: Request::Ping }).await.unwrap();
+    assert!(matches!(newest.receiver.receive().await, Ok(Numbered { id: 1, body: Response::Pong })));
+}
+
+#[tokio::test]
+async fn two_authorities_count_during_a_rotation_and_the_old_one_not_after_it() {
+    let (cluster, new) = (Uuid::from_u128(1), new_authority());
+    let (listener, me) =
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), trust(identity(2), Acquaintances::default()));
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(serve(listener, me.clone(), Arc::new(Parrot)));
+    let old_peer = super::peer(trust(identity(1), Acquaintances::default()), &address);
+    let mut link = old_peer.dial(Purpose::Control, Instant::now() + SOON).await.unwrap();
+
+    let both = files(authority(), &[authority(), &new], cluster, 2, for_a_day());
+    me.security.replace(&both).unwrap();
+    assert_eq!(me.open.keep(|link| me.security.still_holds(&link.certified)), 0, "no connection is lost");
+    let renewed = files(&new, &[authority(), &new], cluster, 3, for_a_day());
+    let renewed = Trust::new(identity(3), PeerSecurity::fixed(&renewed, cluster, 3).unwrap(), Acquaintances::default());
+    let new_peer = super::peer(renewed, &address);
+    let mut new_link = new_peer.dial(Purpose::Control, Instant::now() + SOON).await.expect("the new authority counts");
+    assert!(old_peer.dial(Purpose::Control, Instant::now() + SOON).await.is_ok(), "and the old one still does");
+
+    me.security.replace(&files(&new, &[&new], cluster, 2, for_a_day())).unwrap();
+    assert!(me.open.keep(|link| me.security.still_holds(&link.certified)) > 0);
+    let closed = timeout(SOON, link.receiver.receive::<Numbered<Response>>()).await.expect("it is closed");
+    assert!(matches!(closed, Err(LinkError::Closed)), "{closed:?}");
+    assert!(old_peer.dial(Purpose::Control, Instant::now() + SOON).await.is_err(), "it gets in no more");
+    new_link.sender.send(&Numbered { id: 1, body: Request::Ping }).await.unwrap();
+    assert!(matches!(new_link.receiver.receive().await, Ok(Numbered { id: 1, body: Response::Pong })));
+}
+
+#[tokio::test]
+async fn credentials_that_do_not_fit_replace_none_that_do() {
+    let (cluster, other) = (Uuid::from_u128(1), new_authority());
+    let security = security(cluster, 1);
+    let over = Lifetime { from: 1_000, until: 2_000 };
+    let unfit = [
+        (certificate(authority(), 1, 2), "of node 2, not of node 1"),
+        (certificate(authority(), 9, 1), "names no node of this cluster"),
+        (certificate(&other, 1, 1), "another authority"),
+        (files(authority(), &[authority()], cluster, 1, over), "expired at 1970-01-01T00:33:20Z"),
+    ];
+    for (read, why) in unfit {
+        let refused = security.replace(&read).unwrap_err().to_string();
+        assert!(refused.contains(why) && !refused.contains('\n'), "{refused}");
+        assert!(PeerSecurity::fixed(&read, cluster, 1).is_err());
+    }
+    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let me = Trust::new(identity(1), security, Acquaintances::default());
+    assert!(Peer { trust: me, ..peer }.dial(Purpose::Control, Instant::now() + SOON).await.is_ok());
+}

@@ -1,0 +1,130 @@
+//! The connections that are open and proven: so that those of a member that was removed, or whose certificate counts no
+//! more, are closed at once.
+//!
+//! Bounds: a member has [`PER_PURPOSE`] accepted connections of its own for each purpose, whatever others do; with one more its
+//! oldest is closed, since what a member left behind when its network failed is older than what it dials now.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ledger::{Incarnation, NodeNumber};
+use tokio_util::sync::CancellationToken;
+
+use super::transport::Certified;
+use crate::raft::peers::link::hello::Purpose;
+
+/// Accepted connections of one member for one purpose. Source: openraft opens one for each replication, heartbeat and vote
+/// stream, a handful at a time.
+pub const PER_PURPOSE: usize = 16;
+
+/// Which side dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// This member.
+    Dialled,
+    /// The peer.
+    Accepted,
+}
+
+/// What is known of an open connection.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The peer's number.
+    pub node: NodeNumber,
+    /// Its data directory.
+    pub incarnation: Incarnation,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Who dialled.
+    pub side: Side,
+    /// What the peer proved.
+    pub certified: Certified,
+    /// Whether the peer is remembered; not, where the members were not known yet.
+    pub is_met: bool,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    last: u64,
+    open: BTreeMap<u64, (Facts, CancellationToken)>,
+}
+
+/// All open connections of this member. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct OpenLinks(Arc<Mutex<Table>>);
+
+/// A place among the open connections; left when dropped.
+#[derive(Debug)]
+pub struct Held {
+    id: u64,
+    links: OpenLinks,
+    closing: CancellationToken,
+}
+
+impl Held {
+    /// Returns once the connection is to be closed.
+    pub async fn closing(&self) {
+        self.closing.cancelled().await;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.links.table().open.remove(&self.id);
+    }
+}
+
+impl OpenLinks {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a connection in.
+    pub fn hold(&self, facts: Facts) -> Held {
+        let mut table = self.table();
+        if facts.side == Side::Accepted {
+            let is_alike = |other: &Facts| {
+                other.side == Side::Accepted && other.node == facts.node && other.purpose == facts.purpose
+            };
+            let alike: Vec<u64> =
+                table.open.iter().filter(|(_, (other, _))| is_alike(other)).map(|(id, _)| *id).collect();
+            if alike.len() >= PER_PURPOSE
+                && let Some((_, closing)) = alike.first().and_then(|oldest| table.open.remove(oldest))
+            {
+                closing.cancel();
+            }
+        }
+        table.last += 1;
+        let (id, closing) = (table.last, CancellationToken::new());
+        table.open.insert(id, (facts, closing.clone()));
+        Held { id, links: self.clone(), closing }
+    }
+
+    /// Closes all connections that are not to be kept; how many there were.
+    pub fn keep(&self, is_kept: impl Fn(&Facts) -> bool) -> usize {
+        let mut table = self.table();
+        let before = table.open.len();
+        table.open.retain(|_, (facts, closing)| {
+            let kept = is_kept(facts);
+            if !kept {
+                closing.cancel();
+            }
+            kept
+        });
+        before - table.open.len()
+    }
+
+    /// Those who are not remembered yet.
+    pub fn unmet(&self) -> Vec<(NodeNumber, Incarnation)> {
+        let table = self.table();
+        let unmet = table.open.values().filter(|(facts, _)| !facts.is_met);
+        unmet.map(|(facts, _)| (facts.node, facts.incarnation)).collect()
+    }
+
+    /// Notes that a member is remembered.
+    pub fn met(&self, node: NodeNumber, incarnation: Incarnation) {
+        for (facts, _) in self.table().open.values_mut() {
+            facts.is_met |= (facts.node, facts.incarnation) == (node, incarnation);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Changes of the members, one at a time and by the leader: a learner is added and follows, a learner becomes a voter, a
+//! member is removed.
+//!
+//! Invariant: a number is given to one data directory for ever. A member becomes a voter only once the log has bound its
+//! number to its directory, so that a wiped one is refused wherever that is known.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ledger::NodeNumber;
+use openraft::ChangeMembers;
+use openraft::async_runtime::WatchReceiver;
+use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
+use tokio::time::{Instant, timeout_at};
+
+use crate::raft::lifecycle::leadership::{COMMAND, hand_over};
+use crate::raft::lifecycle::member::Member;
+use crate::storage::{self, TypeConfig};
+
+/// A learner that lags by more positions than this is not made a voter: a majority might have to wait for it.
+const LAG_MAX: u64 = 1_000;
+
+/// What is to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A new member, under a number that was never given before: it follows, and does not vote.
+    Add {
+        /// Its number.
+        node: NodeNumber,
+        /// Where it serves.
+        addresses: storage::Member,
+    },
+    /// A learner votes from now on.
+    Promote {
+        /// Its number.
+        node: NodeNumber,
+    },
+    /// A member takes no part any more.
+    Remove {
+        /// Its number.
+        node: NodeNumber,
+    },
+}
+
+/// Why the members are as they were, or perhaps are not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// Nothing changed: another member leads, this one where it is known.
+    #[error("this member does not lead")]
+    NotLeader(Option<NodeNumber>),
+    /// Nothing changed: another change is under way.
+    #[error("another change of the members is under way")]
+    InProgress,
+    /// Nothing changed, and nothing will before something else does.
+    #[error("{0}")]
+    Refused(String),
+    /// It may be under way, or done.
+    #[error("no answer within {waited:?}: the members' list tells")]
+    OutcomeUnknown {
+        /// How long the caller was kept.
+        waited: Duration,
+    },
+}
+
+/// Changes the members, where this member leads. What is as wanted already is a success.
+///
+/// # Errors
+/// See [`ChangeError`]: only one of them may have changed anything.
+pub async fn change_members(member: &Member, change: Change, deadline: Instant) -> Result<(), ChangeError> {
+    if !member.leader.is_me() {
+        return Err(ChangeError::NotLeader(member.leader.known()));
+    }
+    if !may_change(member) {
+        return Err(ChangeError::NotLeader(None));
+    }
+    let change = match change {
+        Change::Add { node, addresses } => addition(member, node, addresses)?,
+        Change::Promote { node } => promotion(member, node)?,
+        Change::Remove { node } if node == member.me.node => {
+            let why = "this member leads, and no other voter is well to take that over: promote a new one first";
+            let hands_over = hand_over(member).await;
+            return Err(if hands_over { ChangeError::NotLeader(None) } else { ChangeError::Refused(why.into()) });
+        }
+        Change::Remove { node } => removal(member, node)?,
+    };
+    match change {
+        Some(change) => propose_change(member, change, deadline).await,
+        None => Ok(()),
+    }
+}
+
+/// Whether a change of the voters has begun and not ended: until then two majorities are needed for everything.
+pub fn is_change_open(member: &Member) -> bool {
+    voter_sets(member).len() > 1
+}
+
+/// Ends a change that a leader before began and did not end.
+pub async fn end_change(member: &Member) {
+    if !may_change(member) {
+        return;
+    }
+    let change = ChangeMembers::AddVoterIds(BTreeSet::new());
+    match propose_change(member, change, Instant::now() + COMMAND).await {
+        Ok(()) => tracing::info!("a change of the members that was left open is done"),
+        Err(error) => tracing::debug!(%error, "a change of the members is still open"),
+    }
+}
+
+/// A leader that is removed itself leads on for a moment; openraft's own assertions forbid it to change the members then.
+fn may_change(member: &Member) -> bool {
+    voter_sets(member).last().is_some_and(|set| set.contains(&member.me.node))
+}
+
+async fn propose_change(
+    member: &Member,
+    change: ChangeMembers<NodeNumber, storage::Member>,
+    deadline: Instant,
+) -> Result<(), ChangeError> {
+    let begun = Instant::now();
+    tracing::info!(%change, "members change");
+    match timeout_at(deadline, member.raft.change_membership(change, false)).await {
+        Ok(Ok(_written)) => Ok(()),
+        Ok(Err(error)) => Err(reason(error, begun)),
+        Err(_elapsed) => Err(ChangeError::OutcomeUnknown { waited: begun.elapsed() }),
+    }
+}
+
+fn addition(
+    member: &Member,
+    node: NodeNumber,
+    addresses: storage::Member,
+) -> Result<Option<ChangeMembers<NodeNumber, storage::Member>>, ChangeError> {
+    match member.members().get(&node) {
+        Some(there) if *there == addresses => return Ok(None),
+        Some(there) => {
+            return Err(ChangeError::Refused(format!(
+                "member {node} is there already, at {}: give the new one another number",
+                there.peer
+            )));
+        }
+        None => {}
+    }
+    if member.shared.replica().state.incarnation(node).is_some() {
+        return Err(ChangeError::Refused(format!(
+            "number {node} was another member's: give the new one a number that was never used"
+        )));
+    }
+    Ok(Some(ChangeMembers::AddNodes(BTreeMap::from([(node, addresses)]))))
+}
+
+fn promotion(
+    member: &Member,
+    node: NodeNumber,
+) -> Result<Option<ChangeMembers<NodeNumber, storage::Member>>, ChangeError> {
+    if !member.members().contains_key(&node) {
+        return Err(ChangeError::Refused(format!("there is no member {node}: add it first")));
+    }
+    let sets = voter_sets(member);
+    if sets.len() == 1 && sets[0].contains(&node) {
+        return Ok(None);
+    }
+    let bound = member.shared.replica().state.incarnation(node);
+    let Some(heard) = member.neighbours.heard(node).filter(|heard| heard.healthy && Some(heard.incarnation) == bound)
+    else {
+        return Err(ChangeError::Refused(format!("member {node} is not heard yet: start it, and wait a moment")));
+    };
+    let lag = member.shared.applied().borrow().saturating_sub(heard.applied);
+    if lag > LAG_MAX {
+        return Err(ChangeError::Refused(format!("member {node} is {lag} positions behind: wait for it")));
+    }
+    Ok(Some(ChangeMembers::AddVoterIds(BTreeSet::from([node]))))
+}
+
+fn removal(
+    member: &Member,
+    node: NodeNumber,
+) -> Result<Option<ChangeMembers<NodeNumber, storage::Member>>, ChangeError> {
+    let sets = voter_sets(member);
+    if !sets.iter().any(|set| set.contains(&node)) {
+        let is_learner = member.members().contains_key(&node);
+        return Ok(is_learner.then(|| ChangeMembers::RemoveNodes(BTreeSet::from([node]))));
+    }
+    let rest: BTreeSet<_> = sets.last().into_iter().flatten().copied().filter(|voter| *voter != node).collect();
+    let is_well = |voter: &&NodeNumber| {
+        **voter == member.me.node || member.neighbours.heard(**voter).is_some_and(|heard| heard.healthy)
+    };
+    let well = rest.iter().filter(is_well).count();
+    if well * 2 <= rest.len() {
+        return Err(ChangeError::Refused(format!(
+            "without member {node}, {well} of {} voters would be well, and no majority: add and promote new ones first",
+            rest.len()
+        )));
+    }
+    Ok(Some(ChangeMembers::RemoveVoters(BTreeSet::from([node]))))
+}
+
+/// The sets of which each needs a majority: two while a change is under way.
+fn voter_sets(member: &Member) -> Vec<BTreeSet<NodeNumber>> {
+    let membership = member.raft.server_metrics().borrow_watched().membership_config.clone();
+    membership.membership().get_joint_config().clone()
+}
+
+fn reason(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>, begun: Instant) -> ChangeError {
+    match error {
+        RaftError::APIError(ClientWriteError::ForwardToLeader(to)) => ChangeError::NotLeader(to.leader_id),
+        RaftError::APIError(ClientWriteError::ChangeMembershipError(ChangeMembershipError::InProgress(_))) => {
+            ChangeError::InProgress
+        }
+        RaftError::APIError(ClientWriteError::ChangeMembershipError(error)) => ChangeError::Refused(error.to_string()),
+        RaftError::APIError(_) | RaftError::Fatal(_) => ChangeError::OutcomeUnknown { waited: begun.elapsed() },
+    }
+}

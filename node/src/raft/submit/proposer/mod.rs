@@ -1,0 +1,350 @@
+//! One entry for many: takes the groups that wait, proposes them as one log entry, and answers each.
+//!
+//! Invariants: one entry is in flight; a group stays whole and in one entry; what is refused here was never proposed.
+//! No fixed delay: alone, a group goes at once; under load entries grow by themselves while one is in flight.
+
+mod key_budget;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use ledger::{Action, Command, NodeNumber, Time};
+use openraft::ServerState;
+use openraft::async_runtime::WatchReceiver;
+use openraft::errors::{ClientWriteError, RaftError};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use self::key_budget::KeyBudget;
+use crate::raft::apply::clocks::Stamps;
+use crate::raft::apply::machine::EtebarRaft;
+use crate::raft::apply::replica::Shared;
+use crate::raft::peers::link::message::{Commands, NotDecided};
+use crate::runtime;
+use crate::storage::LogStore;
+use crate::storage::codec;
+use crate::storage::types::{Decisions, Payload};
+
+/// Most commands in an entry, and in a group. Source: a batch of the contract has up to 8,000.
+pub const ENTRY_COMMANDS: usize = 8_192;
+/// Bytes after which an entry takes no further group; one group alone may be larger, up to [`GROUP_BYTES`].
+pub const ENTRY_BYTES: usize = 1024 * 1024;
+/// Most bytes of one group, so that its entry fits a frame of the peer link with room to spare.
+pub const GROUP_BYTES: usize = 6 * 1024 * 1024;
+
+/// Longest wait of one entry for the log to be purged: with 1 MiB an entry, slower than any purge.
+const CROWDED_WAIT: Duration = Duration::from_millis(200);
+/// Longest wait of one entry for the disk here to come after: longer than a disk is waited for before it counts as stalled.
+const BEHIND_WAIT: Duration = Duration::from_millis(1_000);
+/// How often it looks whether it still has to.
+const CROWDED_LOOK: Duration = Duration::from_millis(2);
+
+/// Longest wait of a new leader for the others' clocks, where nobody told it of ledger time. Source: the longest wait for a
+/// peer's status.
+const CLOCKS_WAIT: Duration = Duration::from_millis(1_000);
+
+/// How often a leader that has not applied its whole log looks at it again.
+const APPLIED_LOOK: Duration = Duration::from_millis(20);
+
+const WAITING: u8 = 0;
+const TAKEN: u8 = 1;
+const GIVEN_UP: u8 = 2;
+
+/// Puts groups of commands into the log of a leader. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Proposer {
+    queue: mpsc::UnboundedSender<Group>,
+    shared: Arc<Shared>,
+    room: Arc<Semaphore>,
+    /// Entries that came to an end, one way or the other.
+    ended: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct Group {
+    commands: Commands,
+    bytes: usize,
+    /// Room in the queue, given back when the group is taken.
+    room: OwnedSemaphorePermit,
+    stage: Arc<AtomicU8>,
+    answer: oneshot::Sender<Result<Decisions, NotDecided>>,
+}
+
+impl Group {
+    /// Whether the caller still waits; from here on it counts as proposed.
+    fn take(&self) -> bool {
+        self.stage.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// A group that is in an entry.
+struct Proposed {
+    count: usize,
+    answer: oneshot::Sender<Result<Decisions, NotDecided>>,
+}
+
+impl From<Group> for Proposed {
+    fn from(group: Group) -> Self {
+        drop(group.room);
+        Self { count: group.commands.len(), answer: group.answer }
+    }
+}
+
+impl Proposed {
+    fn answer(self, outcome: Result<Decisions, NotDecided>) {
+        // Who stopped waiting has been told that the outcome is unknown.
+        drop(self.answer.send(outcome));
+    }
+}
+
+impl Proposer {
+    /// Starts the task that proposes; at most `waiting_max` commands wait for it.
+    pub fn start(
+        raft: EtebarRaft,
+        log: LogStore,
+        shared: Arc<Shared>,
+        stamps: Arc<Stamps>,
+        waiting_max: usize,
+    ) -> Self {
+        let (queue, groups) = mpsc::unbounded_channel();
+        let room = Arc::new(Semaphore::new(waiting_max.min(Semaphore::MAX_PERMITS)));
+        let ended = Arc::new(AtomicU64::new(0));
+        let proposing = Proposing { raft, log, shared: shared.clone(), stamps, ended: ended.clone() };
+        runtime::spawn_vital("proposer", run(proposing, groups));
+        Self { queue, shared, room, ended }
+    }
+
+    /// Proposes `commands` on this node, which should lead, and waits for their decisions.
+    pub async fn propose(&self, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
+        if self.shared.health.is_disk_full() {
+            return Err(NotDecided::DiskFull);
+        }
+        let bytes = commands.iter().map(weight).sum();
+        if commands.len() > ENTRY_COMMANDS || bytes > GROUP_BYTES {
+            return Err(NotDecided::Overloaded("the commands do not fit one log entry".into()));
+        }
+        let full = || NotDecided::Overloaded("the queue of commands is full".into());
+        let count = u32::try_from(commands.len()).map_err(|_large| full())?;
+        let room = self.room.clone().try_acquire_many_owned(count).map_err(|_full| full())?;
+        let stage = Arc::new(AtomicU8::new(WAITING));
+        let (answer, answered) = oneshot::channel();
+        let ended_before = self.ended.load(Ordering::Acquire);
+        let group = Group { commands, bytes, room, stage: stage.clone(), answer };
+        if self.queue.send(group).is_err() {
+            return Err(NotDecided::NotLeader(None));
+        }
+        match timeout_at(deadline, answered).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_dropped)) => Err(NotDecided::Unknown),
+            Err(_elapsed) => {
+                let is_unproposed =
+                    stage.compare_exchange(WAITING, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire).is_ok();
+                match is_unproposed {
+                    // Not one entry came to an end while it waited: there is no quorum, not too much work.
+                    true if self.ended.load(Ordering::Acquire) == ended_before => Err(NotDecided::NotLeader(None)),
+                    true => Err(full()),
+                    false => Err(NotDecided::Unknown),
+                }
+            }
+        }
+    }
+}
+
+/// About how many bytes a command takes in an entry; never less than it does.
+fn weight(command: &Command) -> usize {
+    let key = command.idempotency_key.as_ref().map_or(0, |key| key.as_str().len());
+    let text = match &command.action {
+        Action::CreateSeller { name } | Action::CreateKey { name, .. } => name.as_str().len(),
+        Action::RequestCredit { note, .. } => note.as_str().len(),
+        Action::DecideCredit { reason, .. } | Action::Adjust { reason, .. } | Action::Reverse { reason, .. } => {
+            reason.as_str().len()
+        }
+        Action::Genesis(genesis) => genesis.currency.as_str().len() + 96,
+        Action::SetSellerStatus { .. }
+        | Action::RevokeKey { .. }
+        | Action::Charge { .. }
+        | Action::RegisterNode { .. } => 0,
+    };
+    64 + key + text
+}
+
+struct Proposing {
+    raft: EtebarRaft,
+    log: LogStore,
+    shared: Arc<Shared>,
+    stamps: Arc<Stamps>,
+    ended: Arc<AtomicU64>,
+}
+
+async fn run(proposing: Proposing, mut queue: mpsc::UnboundedReceiver<Group>) {
+    let mut held = None;
+    loop {
+        let first = match held.take() {
+            Some(group) => group,
+            None => match queue.recv().await {
+                Some(group) => group,
+                None => return,
+            },
+        };
+        proposing.let_the_log_be_purged().await;
+        proposing.let_the_log_be_written().await;
+        proposing.let_the_log_be_applied().await;
+        proposing.let_clocks_be_heard().await;
+        let groups = collect(first, &mut queue, &mut held);
+        proposing.propose(groups).await;
+        proposing.ended.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// What waits now, as far as it fits one entry; the first group that does not is held for the next.
+fn collect(first: Group, queue: &mut mpsc::UnboundedReceiver<Group>, held: &mut Option<Group>) -> Vec<Group> {
+    let (mut count, mut bytes) = (first.commands.len(), first.bytes);
+    let mut groups = vec![first];
+    while let Ok(group) = queue.try_recv() {
+        count += group.commands.len();
+        bytes += group.bytes;
+        if count > ENTRY_COMMANDS || bytes > ENTRY_BYTES {
+            *held = Some(group);
+            break;
+        }
+        groups.push(group);
+    }
+    groups
+}
+
+/// A [`crate::raft::apply::entry::Batch`] made of borrowed commands; the same bytes.
+#[derive(Serialize)]
+struct BatchOf<'a> {
+    stamp: Time,
+    commands: Vec<&'a Command>,
+}
+
+impl Proposing {
+    /// Waits a bounded while where the log grows faster than it is purged, so that its folder stays under its bound.
+    async fn let_the_log_be_purged(&self) {
+        let until = Instant::now() + CROWDED_WAIT;
+        while self.shared.health.is_log_crowded() && Instant::now() < until {
+            sleep(CROWDED_LOOK).await;
+        }
+    }
+
+    /// Waits a bounded while where the disk here is far behind: the others may do without it, but Raft stands still where
+    /// the writer's queue is full, and then cannot give leadership up.
+    async fn let_the_log_be_written(&self) {
+        let until = Instant::now() + BEHIND_WAIT;
+        while self.log.is_behind() && !self.shared.health.is_disk_stalled() && Instant::now() < until {
+            sleep(CROWDED_LOOK).await;
+        }
+    }
+
+    /// Waits until the state here reflects the whole log: a new leader has entries that it has not applied, and their
+    /// idempotency keys count against the bound too. Whoever stops waiting meanwhile was certainly not proposed.
+    async fn let_the_log_be_applied(&self) {
+        let mut applied = self.shared.applied();
+        while self.log.last().is_some_and(|last| last.index > *applied.borrow_and_update()) {
+            // The log may also lose its end; so it is looked at again in any case.
+            if let Ok(Err(_gone)) = timeout(APPLIED_LOOK, applied.changed()).await {
+                return;
+            }
+        }
+    }
+
+    /// Waits a bounded while where this member leads after a start and nobody told it of ledger time: one clock alone is not
+    /// to be trusted. Whoever stops waiting meanwhile was certainly not proposed.
+    async fn let_clocks_be_heard(&self) {
+        let until = Instant::now() + CLOCKS_WAIT;
+        while !self.stamps.is_ready() && self.leads_in().is_ok() && Instant::now() < until {
+            sleep(APPLIED_LOOK).await;
+        }
+    }
+
+    /// The term in which Raft here takes this member for the leader, or else whom it takes for the leader.
+    fn leads_in(&self) -> Result<u64, Option<NodeNumber>> {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        match metrics.state {
+            ServerState::Leader => Ok(metrics.vote.leader_id.term),
+            ServerState::Learner | ServerState::Follower | ServerState::Candidate | ServerState::Shutdown => {
+                Err(metrics.current_leader)
+            }
+        }
+    }
+
+    async fn propose(&self, groups: Vec<Group>) {
+        let term = match self.leads_in() {
+            Ok(term) => term,
+            Err(leader) => {
+                let not_proposed = NotDecided::NotLeader(leader);
+                return groups.into_iter().for_each(|group| drop(group.answer.send(Err(not_proposed.clone()))));
+            }
+        };
+        let time = self.shared.replica().state.time();
+        let stamp = self.stamps.stamp(term, time);
+        let groups = self.with_room_for_keys(groups, stamp);
+        if groups.is_empty() {
+            return;
+        }
+        let commands = groups.iter().flat_map(|group| group.commands.iter()).collect();
+        let encoded = codec::encode(&BatchOf { stamp, commands });
+        let proposed: Vec<Proposed> =
+            groups.into_iter().map(|group| Proposed { count: group.commands.len(), answer: group.answer }).collect();
+        match encoded {
+            Ok(bytes) => self.write(Payload(bytes.into()), proposed).await,
+            Err(error) => {
+                tracing::error!(%error, "entry not encoded");
+                answer_all(proposed, &NotDecided::Overloaded("the commands do not fit one log entry".into()));
+            }
+        }
+    }
+
+    /// Refuses the groups whose new idempotency keys have no room, and drops those nobody waits for.
+    fn with_room_for_keys(&self, groups: Vec<Group>, stamp: Time) -> Vec<Group> {
+        let replica = self.shared.replica();
+        let keyed = |group: &Group| group.commands.iter().filter(|command| command.idempotency_key.is_some()).count();
+        let most = groups.iter().map(keyed).sum::<usize>() as u64;
+        let Some(mut budget) = KeyBudget::where_scarce(&replica.state, stamp, most) else {
+            return groups.into_iter().filter(Group::take).collect();
+        };
+        let mut fitting = Vec::with_capacity(groups.len());
+        for group in groups {
+            match budget.check(&group.commands) {
+                Err(full) => drop(group.answer.send(Err(NotDecided::Overloaded(full.to_string())))),
+                Ok(new) if group.take() => {
+                    budget.spend(new);
+                    fitting.push(group);
+                }
+                Ok(_) => {}
+            }
+        }
+        fitting
+    }
+
+    async fn write(&self, payload: Payload, groups: Vec<Proposed>) {
+        match self.raft.client_write(payload).await {
+            Ok(written) => {
+                let Decisions { position, outcomes } = written.data;
+                let mut outcomes = outcomes.into_iter();
+                for group in groups {
+                    let outcomes = outcomes.by_ref().take(group.count).collect();
+                    group.answer(Ok(Decisions { position, outcomes }));
+                }
+            }
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
+                answer_all(groups, &NotDecided::NotLeader(forward.leader_id));
+            }
+            // Discarded, stopped: it may be in the log of others.
+            Err(error) => {
+                tracing::debug!(%error, "entry without an outcome");
+                answer_all(groups, &NotDecided::Unknown);
+            }
+        }
+    }
+}
+
+fn answer_all(groups: Vec<Proposed>, outcome: &NotDecided) {
+    for group in groups {
+        group.answer(Err(outcome.clone()));
+    }
+}

@@ -1,0 +1,118 @@
+//! How a read gets its position: through one of the gates, from a quorum or from the leader.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::ReadPolicy;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::read_gate::{Reader, STRANGERS_PAUSE, WaitingReads, run};
+use super::submitter::millis_until;
+use crate::raft::lifecycle::member::Member;
+use crate::raft::peers::link::call::CallError;
+use crate::raft::peers::link::message::{Request, Response};
+use crate::runtime;
+
+/// Longest time that one question takes; openraft itself gives up after its lease.
+const ROUND: Duration = Duration::from_millis(2_000);
+/// Pause before a leader that could not confirm a read is asked again.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How far ahead of the furthest position known here a caller's position may be. Source: what a leader could write within
+/// the ten seconds of a request, at ten thousand entries a second, which is more than disks sync.
+const AHEAD_MAX: u64 = 100_000;
+
+/// Where the questions of a follower are traced, for whoever counts them.
+const READ_QUESTIONS: &str = "etebar::read_questions";
+
+/// Starts the tasks that ask; they end with the member.
+pub fn serve(waiting: WaitingReads, member: &Arc<Member>) {
+    let (quorum, leader, strangers) = (Arc::downgrade(member), Arc::downgrade(member), Arc::downgrade(member));
+    let ask_quorum = move || {
+        let member = quorum.upgrade();
+        async move { ask_quorum(&*member?).await }
+    };
+    let ask_leader = move || {
+        let member = leader.upgrade();
+        async move { ask_leader(&*member?).await }
+    };
+    let ask_once = move || {
+        let member = strangers.upgrade();
+        async move { position_once(&*member?, Instant::now() + ROUND).await }
+    };
+    runtime::spawn_vital("read gate", run(waiting.quorum, Duration::ZERO, ask_quorum));
+    runtime::spawn_vital("read gate of a follower", run(waiting.leader, Duration::ZERO, ask_leader));
+    runtime::spawn_vital("read gate of strangers", run(waiting.strangers, STRANGERS_PAUSE, ask_once));
+}
+
+/// A position that includes everything acknowledged anywhere before this call.
+pub async fn read_position(member: &Member, reader: Reader, deadline: Instant) -> Option<u64> {
+    loop {
+        let asked = async {
+            match reader {
+                Reader::Known => position_once(member, deadline).await,
+                Reader::Stranger => member.reads.strangers.position(deadline).await,
+            }
+        };
+        let position = tokio::select! {
+            biased;
+            position = asked => position,
+            () = member.shared.health.falls_out_of_reach() => None,
+        };
+        if position.is_some() {
+            return position;
+        }
+        if Instant::now() + PAUSE >= deadline || member.shared.health.is_out_of_reach() {
+            return None;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// The furthest position that this member could reach within a request, as far as it can know.
+pub fn position_within_reach(member: &Member) -> u64 {
+    let own = member.log.last().map_or(0, |last| last.index).max(*member.shared.applied().borrow());
+    own.max(member.neighbours.furthest()).saturating_add(AHEAD_MAX)
+}
+
+async fn position_once(member: &Member, deadline: Instant) -> Option<u64> {
+    match member.leader.known() {
+        None => None,
+        Some(leader) if leader == member.me.node => member.reads.quorum.position(deadline).await,
+        Some(_) => member.reads.leader.position(deadline).await,
+    }
+}
+
+/// Asks a quorum whether this member leads; the position at which it was asked.
+async fn ask_quorum(member: &Member) -> Option<u64> {
+    match timeout(ROUND, member.raft.get_read_log_id(ReadPolicy::ReadIndex)).await {
+        Ok(Ok((read, _applied))) => Some(read.index()),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "read position not confirmed");
+            None
+        }
+        Err(_elapsed) => None,
+    }
+}
+
+/// Asks the leader for a position. Gives up where another leads or none is within reach: a leader that is paused must
+/// not hold those up who came later.
+async fn ask_leader(member: &Member) -> Option<u64> {
+    let leader = member.leader.known()?;
+    let deadline = Instant::now() + ROUND;
+    if leader == member.me.node {
+        return member.reads.quorum.position(deadline).await;
+    }
+    let links = member.links_to(leader)?;
+    tracing::trace!(target: READ_QUESTIONS, leader, "the leader was asked for a read position");
+    let request = Request::ReadPosition { wait_ms: millis_until(deadline) };
+    let answer = tokio::select! {
+        biased;
+        answer = links.control.call(request, deadline) => answer,
+        () = member.leader.replaced(Some(leader)) => return None,
+        () = member.shared.health.falls_out_of_reach() => return None,
+    };
+    match answer {
+        Ok(Response::ReadPosition(position)) => position,
+        Ok(_) | Err(CallError::NotSent(_) | CallError::NoAnswer) => None,
+    }
+}

@@ -1,0 +1,139 @@
+//! From anywhere to a decision: to the leader's proposer, here or over the link, and again where that is safe.
+//!
+//! Invariant: the commands are given to somebody else only where the one before certainly did not write them, or where
+//! deciding them twice is the same as once. Whoever is told "not done" can rely on it.
+
+use std::time::Duration;
+
+use ledger::{Action, Command, Rejection};
+use tokio::time::Instant;
+
+use crate::raft::answers::SubmitError;
+use crate::raft::lifecycle::member::Member;
+use crate::raft::peers::link::call::CallError;
+use crate::raft::peers::link::message::{Commands, NotDecided, Request, Response};
+use crate::storage::types::{Decided, Decisions};
+
+/// Longest pause before another attempt; a change of leader ends it.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Time that a leader's answer may take on its way back, in milliseconds.
+const ANSWER_TRAVELS_MS: u64 = 200;
+/// Longest wait of one attempt for a leader elsewhere: a leader that was killed a moment ago answers nothing.
+const ATTEMPT: Duration = Duration::from_millis(10_000);
+
+/// Has `commands` decided as one group, wherever the leader is.
+pub async fn submit(member: &Member, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
+    let begun = Instant::now();
+    let may_repeat = commands.iter().all(is_repeatable);
+    // Well within the window in which a key is remembered: after it the same command would be decided anew.
+    let repeat_within = Duration::from_millis(member.settings.genesis.key_window_ms / 2);
+    let commands = Commands::from(commands);
+    let mut perhaps_done = false;
+    let mut hint = None;
+    loop {
+        // What is known to be in vain is not written: "not done" is the better word, and true.
+        if !perhaps_done && member.shared.health.is_out_of_reach() {
+            return Err(SubmitError::NoLeader);
+        }
+        let target = hint.take().or_else(|| member.leader.known());
+        let attempt = attempt(member, &commands, target, deadline);
+        let decided = tokio::select! {
+            biased;
+            decided = attempt => decided,
+            // A leader that is paused or cut off keeps its callers; where asking another is safe, they need not wait.
+            () = member.leader.replaced(target), if may_repeat => Err(NotDecided::Unknown),
+            () = member.shared.health.falls_out_of_reach(), if may_repeat => Err(NotDecided::Unknown),
+        };
+        let not_decided = match decided {
+            Ok(decisions) if perhaps_done && leaves_open(&decisions) => {
+                return Err(SubmitError::OutcomeUnknown { waited: begun.elapsed() });
+            }
+            Ok(decisions) => return Ok(decisions),
+            Err(not_decided) => not_decided,
+        };
+        tracing::debug!(?target, ?not_decided, "an attempt brought no decision");
+        match not_decided {
+            NotDecided::NotLeader(leader) => hint = leader,
+            NotDecided::Overloaded(why) if !perhaps_done => return Err(SubmitError::Overloaded { why }),
+            NotDecided::DiskFull if !perhaps_done => return Err(SubmitError::DiskFull),
+            NotDecided::Overloaded(_) | NotDecided::DiskFull => {}
+            NotDecided::Unknown => perhaps_done = true,
+        }
+        let is_over = Instant::now() + PAUSE >= deadline || member.shared.health.is_out_of_reach();
+        if perhaps_done && (is_over || !may_repeat || begun.elapsed() >= repeat_within) {
+            return Err(SubmitError::OutcomeUnknown { waited: begun.elapsed() });
+        }
+        if is_over {
+            return Err(SubmitError::NoLeader);
+        }
+        member.leader.pause_for_change(PAUSE).await;
+    }
+}
+
+/// One attempt at `leader`.
+async fn attempt(
+    member: &Member,
+    commands: &Commands,
+    leader: Option<u64>,
+    deadline: Instant,
+) -> Result<Decisions, NotDecided> {
+    match leader {
+        None => Err(NotDecided::NotLeader(None)),
+        Some(leader) if leader == member.me.node => member.proposer.propose(commands.clone(), deadline).await,
+        Some(leader) => forward(member, leader, commands.clone(), deadline).await,
+    }
+}
+
+/// Gives the commands, not the request that they came with, to the leader.
+async fn forward(member: &Member, leader: u64, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
+    let Some(links) = member.links_to(leader) else { return Err(NotDecided::NotLeader(None)) };
+    let deadline = deadline.min(Instant::now() + ATTEMPT);
+    // A little less for the leader, so that its "certainly not done" arrives before this node gives up.
+    let wait_ms = millis_until(deadline).saturating_sub(ANSWER_TRAVELS_MS);
+    match links.forward.call(Request::Forward { commands, wait_ms }, deadline).await {
+        Ok(Response::Forward(outcome)) => outcome,
+        Ok(Response::Unavailable(_)) | Err(CallError::NotSent(_)) => Err(NotDecided::NotLeader(None)),
+        Ok(_) | Err(CallError::NoAnswer) => Err(NotDecided::Unknown),
+    }
+}
+
+/// Milliseconds from now to `deadline`, to be counted from its arrival by a peer with another clock.
+pub(crate) fn millis_until(deadline: Instant) -> u64 {
+    u64::try_from(deadline.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether decisions say nothing of an earlier attempt: a revoked API key is refused before the idempotency key is looked up.
+fn leaves_open(decisions: &Decisions) -> bool {
+    decisions.outcomes.iter().any(|outcome| matches!(outcome, Decided::Refused(Rejection::KeyRevoked)))
+}
+
+/// Whether deciding it twice is the same as once: its key or its own nature makes the second one a replay.
+fn is_repeatable(command: &Command) -> bool {
+    command.idempotency_key.is_some()
+        || match command.action {
+            Action::Genesis(_)
+            | Action::RevokeKey { .. }
+            | Action::DecideCredit { .. }
+            | Action::RegisterNode { .. } => true,
+            Action::CreateSeller { .. }
+            | Action::SetSellerStatus { .. }
+            | Action::CreateKey { .. }
+            | Action::RequestCredit { .. }
+            | Action::Adjust { .. }
+            | Action::Charge { .. }
+            | Action::Reverse { .. } => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_api_key_leaves_an_earlier_attempt_open_and_other_refusals_do_not() {
+        let refused = |rejection| Decisions { position: 1, outcomes: vec![Decided::Refused(rejection)] };
+        assert!(leaves_open(&refused(Rejection::KeyRevoked)));
+        assert!(!leaves_open(&refused(Rejection::KeyReused)));
+        assert!(!leaves_open(&refused(Rejection::UnknownCharge)));
+    }
+}

@@ -1,0 +1,115 @@
+//! The bytes of a connection to the API.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::ledger_of_a_few::genesis;
+use crate::http::{Gate, Limits};
+use crate::pki::{Authority, Lifetime, Subject, in_memory};
+use crate::raft::{Cluster, ClusterSettings, Identity, PeerSecurity};
+use crate::runtime::{Chance, Clock};
+use crate::storage::MemberDisks;
+use crate::storage::model::ModelDisks;
+use crate::storage::{Disks, Member};
+
+/// Longest time for the answer to a connection on which all was sent.
+const ANSWER: Duration = Duration::from_secs(20);
+/// Most bytes of answers that are read.
+const ANSWER_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The bytes of one connection to the API of a cluster of one. Whatever they are, the connection ends, no answer tells of a
+/// defect, and each says which node gave it. The key of its admin is [`super::admin_key`].
+pub fn http(bytes: &[u8]) {
+    let server = server();
+    let bytes = bytes.to_vec();
+    let answers = server.runtime.block_on(async {
+        let (client, stream) = duplex(64 * 1024);
+        let serving = tokio::spawn(server.gate.clone().serve(stream));
+        let (reader, mut writer) = tokio::io::split(client);
+        let writing = tokio::spawn(async move {
+            // The member may have hung up by now, as it does on what it cannot read.
+            if writer.write_all(&bytes).await.is_ok() {
+                writer.shutdown().await.ok();
+            }
+        });
+        let mut answers = Vec::new();
+        let read = timeout(ANSWER, reader.take(ANSWER_BYTES).read_to_end(&mut answers)).await;
+        read.expect("a connection on which all was sent ends").expect("reading from memory does not fail");
+        writing.await.expect("writing does not panic");
+        serving.await.expect("serving does not panic");
+        answers
+    });
+    if answers.is_empty() {
+        return;
+    }
+    let text = String::from_utf8_lossy(&answers);
+    // In the version that was asked in.
+    let status = text.strip_prefix("HTTP/1.1 ").or_else(|| text.strip_prefix("HTTP/1.0 "));
+    assert!(status.is_some_and(|status| !status.starts_with("500")), "{text}");
+    // A leave to go on is no answer yet.
+    let answer = text.trim_start_matches("HTTP/1.1 100 Continue\r\n\r\n");
+    let head = answer.split("\r\n\r\n").next().unwrap_or_default();
+    assert!(answer.is_empty() || head.contains("\r\netebar-node: 1"), "{text}");
+}
+
+/// Runs `test` where the member that [`http`] asks lives.
+#[cfg(test)]
+pub(crate) fn at_the_member<T, F: Future<Output = T>>(test: impl FnOnce(Gate) -> F) -> T {
+    let server = server();
+    server.runtime.block_on(test(server.gate.clone()))
+}
+
+struct Server {
+    runtime: tokio::runtime::Runtime,
+    gate: Gate,
+}
+
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime starts");
+        let gate = runtime.block_on(async {
+            let disks = ModelDisks::default();
+            let history = disks.open("history").expect("a disk in memory opens");
+            let disks = MemberDisks { log: Arc::new(ModelDisks::default()), history };
+            disks.create().await.expect("a new member");
+            let cluster = Cluster::start(settings(), disks, Clock::system()).await.expect("a member starts");
+            while cluster.replica().state.genesis().is_none() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Gate::new(cluster, Limits::default(), Chance::system()).expect("there is chance")
+        });
+        Server { runtime, gate }
+    })
+}
+
+fn settings() -> ClusterSettings {
+    let member = Member { api: "127.0.0.1:1".to_owned(), peer: "127.0.0.1:2".to_owned() };
+    ClusterSettings {
+        identity: Identity { cluster: Uuid::from_u128(7), node: 1, incarnation: Uuid::from_u128(8) },
+        members: [(1, member)].into(),
+        genesis: genesis(),
+        peer_listen: "127.0.0.1:0".to_owned(),
+        peer_security: security(),
+        heartbeat: Duration::from_millis(50),
+        election_min: Duration::from_millis(200),
+        election_max: Duration::from_millis(400),
+        log_bytes: 64 << 20,
+        waiting_max: 16_384,
+        trust_clock: false,
+    }
+}
+
+/// A certificate for the one member.
+fn security() -> PeerSecurity {
+    let (cluster, lifetime) = (Uuid::from_u128(7), Lifetime::for_days(1, Clock::system().now_ms()));
+    let (authority, _key) = Authority::generate(lifetime).expect("there is randomness");
+    let issued = authority.issue(&Subject::Node { cluster, node: 1, hosts: Vec::new() }, lifetime);
+    let read = in_memory(&issued.expect("there is randomness"), &[&authority]);
+    PeerSecurity::fixed(&read, cluster, 1).expect("its own certificate fits")
+}

@@ -1,0 +1,71 @@
+//! A small ledger, for commands from outside to act on.
+
+use etebar_api::Role;
+use ledger::{
+    Action, Amount, Command, Facts, Genesis, Grant, KeyHash, Name, Note, Outcome, Phone, RULES_VERSION, Record,
+    RecordNumber, SYSTEM_ACTOR, State, Time, Verdict, decide, needs,
+};
+use uuid::Uuid;
+
+use crate::http::secret;
+
+/// A ledger of a few records, for commands to act on: a seller with a key, credit, a charge, and a request to be decided.
+#[derive(Clone)]
+pub struct Small {
+    state: State,
+    history: Vec<Record>,
+}
+
+impl Small {
+    pub fn new() -> Self {
+        let mut ledger = Self { state: State::new(), history: Vec::new() };
+        let (amount, note) = (Amount::new(100).expect("it is small"), Note::empty());
+        let name = |text| Name::new(text).expect("a short name");
+        let request = || Action::RequestCredit { amount, note: note.clone() };
+        let (phone, hash) = (Phone::new(989_123_456_789).expect("a mobile number"), KeyHash([9; 32]));
+        let verdict = Action::DecideCredit { request: 4, verdict: Verdict::Approved, reason: note.clone() };
+        for (actor, action) in [
+            (SYSTEM_ACTOR, Action::Genesis(genesis())),
+            (1, Action::CreateSeller { name: name("shop") }),
+            (1, Action::CreateKey { name: name("till"), grant: Grant::Seller(2), hash }),
+            (3, request()),
+            (1, verdict),
+            (3, Action::Charge { phone, amount }),
+            (3, request()),
+        ] {
+            let outcome = ledger.submit(&Command { actor, idempotency_key: None, action });
+            assert!(matches!(outcome, Outcome::New(_)), "the rules allow it: {outcome:?}");
+        }
+        ledger
+    }
+
+    pub fn submit(&mut self, command: &Command) -> Outcome {
+        let needs = needs(&self.state, command, Time(1));
+        let find = |number: Option<RecordNumber>| self.history.get(usize::try_from(number?.checked_sub(1)?).ok()?);
+        let facts = Facts { replay: find(needs.replay), subject: find(needs.subject) };
+        let outcome = decide(&self.state, &facts, command, Time(1));
+        if let Outcome::New(record) = &outcome {
+            self.state.apply(record);
+            self.history.push(record.clone());
+        }
+        outcome
+    }
+}
+
+/// The admin's key of the member that [`http`] asks, in the form of the `Authorization` header.
+pub fn admin_key() -> String {
+    secret::text(Role::Admin, &[7; 32])
+}
+
+/// What the ledger of the doors was founded on.
+pub fn genesis() -> Genesis {
+    Genesis {
+        cluster: Uuid::from_u128(7),
+        currency: Name::new("IRT").expect("a short name"),
+        places: 0,
+        key_window_ms: 86_400_000,
+        keys_max: 1_000_000,
+        rules: RULES_VERSION,
+        admin_key: secret::hash(&admin_key()),
+    }
+}

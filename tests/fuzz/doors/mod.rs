@@ -1,0 +1,31 @@
+//! What the fuzzers call: a function for each door of a member, which takes arbitrary bytes and panics where a promise
+//! about what comes in breaks.
+//!
+//! A module of the crate `etebar-node` in its tests and under its feature `fuzzing`, and absent from every other build: the
+//! doors see what the node's own modules see. [`main`](../src/main.rs) hands them to libFuzzer; the tests give them every file
+//! below `tests/fuzz/seeds` again, among them whatever once broke something.
+
+mod disk;
+mod frames;
+mod http;
+mod ledger_of_a_few;
+#[cfg(test)]
+mod seeds;
+mod snapshot;
+mod texts;
+
+#[cfg(test)]
+pub(crate) use http::at_the_member;
+pub use ledger_of_a_few::admin_key;
+
+/// A door, and what is done with the bytes that come to it.
+pub type Door = (&'static str, fn(&[u8]));
+
+/// All doors, by the names of their seeds' folders.
+pub const DOORS: [Door; 5] = [
+    ("peer-frames", frames::peer_frames),
+    ("snapshot-stream", snapshot::snapshot_stream),
+    ("stored-values", disk::stored_values),
+    ("http", http::http),
+    ("texts", texts::texts),
+];
