@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # What the scripts of this folder share: programs, cluster.json, processes, small HTTP.
 #
-# Needs bash, coreutils, sed and util-linux (setsid, flock) alone, all of them on every Debian. cluster.json is written here
-# only, always whole and in one fixed layout, so that sed can read it. A process is ours only if its command line says so:
+# Needs bash, coreutils, sed and util-linux (setsid, flock) alone, all of them on every Debian: a newcomer without root, who
+# can install nothing, runs demo.sh with Rust and a linker. So there is neither curl nor jq. cluster.json is written here only,
+# always whole and in one fixed layout, so that sed can read it. A process is ours only if its command line says so:
 # a recorded number may belong to a stranger by now, so no signal goes out before /proc was asked.
 set -euo pipefail
 
@@ -216,24 +217,17 @@ signal_member() {
 }
 
 # Starts member $1 in a session of its own, without our pipes, terminal and lock; sets PID[$1]. Call with the lock held.
-# chaos.sh gives some another program (PROGRAM_OF) and variables (NAME=VALUE a line, from a function member_environment).
-declare -A PROGRAM_OF=()
 launch() {
-  local within=() with=()
+  local files=()
   [[ -z ${ETEBAR_API_CERT-}${ETEBAR_API_KEY-} ]] || fail 'these scripts ask members over plain http on loopback: unset ETEBAR_API_CERT and ETEBAR_API_KEY'
   wait_gone "$1" 5 || fail "member $1 is ending, but does not come to its end"
-  [[ -z ${ETEBAR_NETWORK-} ]] || within=(ip netns exec "$ETEBAR_NETWORK$1") # replaces itself by what it runs
   printf -- '--- started %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"${LOG[$1]}"
-  if declare -F member_environment >/dev/null; then mapfile -t with < <(member_environment "$1"); fi
   # By variables, which an older build does not mind.
-  with+=("ETEBAR_PEER_CA=$DIR/pki/ca.pem" "ETEBAR_PEER_CERT=$DIR/pki/node-$1.pem" "ETEBAR_PEER_KEY=$DIR/pki/node-$1.key")
-  setsid "${within[@]}" env "${with[@]}" "${PROGRAM_OF[$1]-$NODE_PROGRAM}" run --data-dir "${DATA[$1]}" --id "$1" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
+  files=("ETEBAR_PEER_CA=$DIR/pki/ca.pem" "ETEBAR_PEER_CERT=$DIR/pki/node-$1.pem" "ETEBAR_PEER_KEY=$DIR/pki/node-$1.key")
+  setsid env "${files[@]}" "$NODE_PROGRAM" run --data-dir "${DATA[$1]}" --id "$1" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
   PID[$1]=$!
   disown # it is nobody's job: bash need not tell when it is killed
 }
-
-# The address of member $1: this machine's own, or that of its network namespace, which chaos.sh made.
-host_of() { if [[ -z ${ETEBAR_NETWORK-} ]]; then printf 127.0.0.1; else printf '10.77.0.%s' "$1"; fi; }
 
 # Waits until member $1 answers path $2 with 200; fails where its process ends first or START_SECONDS are over.
 wait_answer() {

@@ -30,9 +30,9 @@ create() {
   local nodes=${NODES:-3} port=${PORT:-7100}
   for ((id = 1; id <= nodes; id++)); do
     for taken in $((port + id)) $((port + 20 + id)); do
-      port_is_free "$(host_of "$id")" "$taken" || fail "port $taken is taken (--port chooses others)"
+      port_is_free 127.0.0.1 "$taken" || fail "port $taken is taken (--port chooses others)"
     done
-    members+=(--member "$id=$(host_of "$id"):$((port + id))/$(host_of "$id"):$((port + 20 + id))")
+    members+=(--member "$id=127.0.0.1:$((port + id))/127.0.0.1:$((port + 20 + id))")
   done
   trap 'rm -rf "${DIR:?}"/node-[1-9] "${DIR:?}"/node-[1-9].log "${DIR:?}"/pki' EXIT # a half-made cluster would only be in the way
   line=$("$NODE_PROGRAM" keygen) || fail "etebar-node keygen failed"
@@ -42,7 +42,7 @@ create() {
   IDS=()
   for ((id = 1; id <= nodes; id++)); do
     IDS+=("$id")
-    API[$id]=http://$(host_of "$id"):$((port + id)) PEER[$id]=$(host_of "$id"):$((port + 20 + id)) PID[$id]=0 DATA[$id]=$DIR/node-$id LOG[$id]=$DIR/node-$id.log
+    API[$id]=http://127.0.0.1:$((port + id)) PEER[$id]=127.0.0.1:$((port + 20 + id)) PID[$id]=0 DATA[$id]=$DIR/node-$id LOG[$id]=$DIR/node-$id.log
     "$NODE_PROGRAM" init --data-dir "${DATA[$id]}" --id "$id" --cluster-id "$cluster" "${members[@]}" \
       --admin-key-hash "$(field hash "$line")" >>"${LOG[$id]}" 2>&1 || fail "init of member $id: $(tail -n 1 "${LOG[$id]}")"
   done

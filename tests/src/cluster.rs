@@ -11,10 +11,10 @@ use crate::clocks;
 use crate::disk_faults;
 use crate::http::{Connection, Request};
 use crate::member::Member;
+use crate::network;
 use crate::pki;
 use crate::place::{Folder, Ports};
 use crate::programs::{self, programs};
-use crate::shop::Caller;
 use crate::turns::Turn;
 use crate::wait::{self, until};
 
@@ -24,9 +24,11 @@ pub struct Plan {
     name: String,
     members: u64,
     settings: Vec<(String, String)>,
-    data: Option<PathBuf>,
+    place: Option<PathBuf>,
+    data: Vec<PathBuf>,
     disk_faults: bool,
     clocks: bool,
+    in_network: bool,
 }
 
 /// A cluster: its members, its admin key, its folder.
@@ -35,15 +37,26 @@ pub struct Cluster {
     // Dropped in this order: processes first, then their folder, then the right to run.
     members: Vec<Member>,
     pub admin_key: String,
+    admin_key_hash: String,
+    cluster_id: String,
     folder: Folder,
-    _ports: Ports,
+    ports: Ports,
     _turn: Option<Turn>,
 }
 
 impl Plan {
     /// Three members with the default settings; the name is for its folder.
     pub fn new(name: &str) -> Plan {
-        Plan { name: name.to_owned(), members: 3, settings: Vec::new(), data: None, disk_faults: false, clocks: false }
+        Plan {
+            name: name.to_owned(),
+            members: 3,
+            settings: Vec::new(),
+            place: None,
+            data: Vec::new(),
+            disk_faults: false,
+            clocks: false,
+            in_network: false,
+        }
     }
 
     #[must_use]
@@ -66,7 +79,7 @@ impl Plan {
         self
     }
 
-    /// Lets the clocks of its members be set, with [`Member::set_clock`]; not together with disk faults.
+    /// Lets the clocks of its members be set, with [`Member::set_clock`].
     #[must_use]
     pub fn clocks(mut self) -> Plan {
         self.clocks = true;
@@ -76,7 +89,28 @@ impl Plan {
     /// Puts the data directories below this folder; logs stay in the cluster's own.
     #[must_use]
     pub fn data_below(mut self, folder: &Path) -> Plan {
-        self.data = Some(folder.to_owned());
+        self.data = vec![folder.to_owned()];
+        self
+    }
+
+    /// Puts the data directory of each member below a folder of its own, in their order.
+    #[must_use]
+    pub fn data_below_each(mut self, folders: Vec<PathBuf>) -> Plan {
+        self.data = folders;
+        self
+    }
+
+    /// Puts the cluster's folder below this one, not below the target folder.
+    #[must_use]
+    pub fn below(mut self, place: &Path) -> Plan {
+        self.place = Some(place.to_owned());
+        self
+    }
+
+    /// Runs each member in its network namespace of a [`Network`](crate::network::Network) that was made before.
+    #[must_use]
+    pub fn in_network(mut self) -> Plan {
+        self.in_network = true;
         self
     }
 
@@ -91,30 +125,50 @@ impl Plan {
     /// Makes it and starts nothing.
     #[track_caller]
     pub fn init(self, turn: Option<Turn>) -> Cluster {
-        let (folder, ports) = (Folder::new(&self.name), Ports::take());
+        let folder =
+            self.place.as_deref().map_or_else(|| Folder::new(&self.name), |place| Folder::below(place, &self.name));
+        let ports = Ports::take();
         let keygen = programs::clean_command(&programs().node).arg("keygen").output().expect("keygen starts");
         assert!(keygen.status.success(), "keygen: {}", String::from_utf8_lossy(&keygen.stderr));
         let drawn: Value = serde_json::from_slice(&keygen.stdout).expect("keygen prints a line of JSON");
         let text = |name: &str| drawn[name].as_str().expect("keygen prints the key and its hash").to_owned();
-        let data = self.data.clone().unwrap_or_else(|| folder.path().to_owned());
-        let members = (1..=self.members)
-            .map(|id| {
-                let api = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.api(id)));
-                let log = folder.path().join(format!("node-{id}.log"));
-                let mut settings = self.settings.clone();
-                settings.extend(pki::settings(&folder.path().join("pki"), id));
-                if self.disk_faults {
-                    settings.extend(disk_faults::settings(&log));
-                }
-                if self.clocks {
-                    settings.extend(clocks::settings(&log));
-                }
-                Member::new(id, api, data.join(format!("node-{id}")), log, settings)
-            })
-            .collect();
-        let cluster = Cluster { members, admin_key: text("key"), folder, _ports: ports, _turn: turn };
-        cluster.init_all(&text("hash"));
+        let members = (0..).zip(1..=self.members).map(|(index, id)| self.member(index, id, &folder, &ports)).collect();
+        let cluster_id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel draws a UUID");
+        let cluster = Cluster {
+            members,
+            admin_key: text("key"),
+            admin_key_hash: text("hash"),
+            cluster_id: cluster_id.trim().to_owned(),
+            folder,
+            ports,
+            _turn: turn,
+        };
+        cluster.init_all();
         cluster
+    }
+
+    fn member(&self, index: usize, id: u64, folder: &Folder, ports: &Ports) -> Member {
+        let host = if self.in_network { network::host(id) } else { Ipv4Addr::LOCALHOST };
+        let log = folder.path().join(format!("node-{id}.log"));
+        let data = self.data.get(index).or(self.data.first()).map_or(folder.path(), PathBuf::as_path);
+        let data_dir = data.join(format!("node-{id}"));
+        let mut settings = self.settings.clone();
+        settings.extend(pki::settings(&folder.path().join("pki"), id));
+        let mut libraries = Vec::new();
+        if self.disk_faults {
+            settings.extend(disk_faults::settings(&log));
+            libraries.push(disk_faults::library().display().to_string());
+        }
+        if self.clocks {
+            settings.extend(clocks::settings(&log));
+            libraries.push(clocks::library().expect("the test looked for it first").display().to_string());
+        }
+        if !libraries.is_empty() {
+            settings.push(("LD_PRELOAD".to_owned(), libraries.join(":")));
+        }
+        let mut member = Member::new(id, SocketAddr::from((host, ports.api(id))), data_dir, log, settings);
+        member.in_network = self.in_network;
+        member
     }
 }
 
@@ -158,6 +212,11 @@ impl Cluster {
         self.folder.path()
     }
 
+    /// Where that member listens for its peers.
+    pub fn peer_port(&self, id: u64) -> u16 {
+        self.ports.peer(id)
+    }
+
     pub fn address(&self, id: u64) -> SocketAddr {
         self.member(id).api
     }
@@ -165,16 +224,6 @@ impl Cluster {
     /// All addresses as `--server` takes them.
     pub fn servers(&self) -> String {
         self.members.iter().map(|member| format!("http://{}", member.api)).collect::<Vec<_>>().join(",")
-    }
-
-    /// The admin, calling that member.
-    pub fn admin(&self, id: u64) -> Caller {
-        self.caller(id, &self.admin_key)
-    }
-
-    /// Someone with that key, calling that member.
-    pub fn caller(&self, id: u64, key: &str) -> Caller {
-        Caller { address: self.address(id), key: key.to_owned() }
     }
 
     /// Starts every member that does not run, and waits until all are ready.
@@ -252,18 +301,6 @@ impl Cluster {
         (answer.status == 200).then(|| answer.json())
     }
 
-    /// The digest of everything that member decided up to `applied`; waits until it is there.
-    #[track_caller]
-    pub fn digest_at(&self, id: u64, applied: u64) -> String {
-        until(wait::PATIENCE, &format!("member {id} to reach {applied}"), || {
-            let answer = self.admin(id).try_get(&format!("/v1/cluster/digest?applied={applied}")).ok()?;
-            if answer.status == 503 {
-                return None;
-            }
-            Some(answer.expect(200).json()["digest"].as_str().expect("a digest").to_owned())
-        })
-    }
-
     /// Its id, as member 1 has it.
     pub fn id(&self) -> String {
         let identity = std::fs::read(self.member(1).data_dir.join("identity.json")).expect("an identity");
@@ -276,20 +313,27 @@ impl Cluster {
         self.folder().join("pki")
     }
 
-    fn init_all(&self, admin_key_hash: &str) {
-        let cluster_id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel draws a UUID");
+    fn init_all(&self) {
         pki::make_authority(&self.pki());
         for member in &self.members {
-            let mut command = programs::clean_command(&programs().node);
-            command.arg("init").arg("--data-dir").arg(&member.data_dir).args(["--id", &member.id.to_string()]);
-            command.args(["--cluster-id", cluster_id.trim(), "--admin-key-hash", admin_key_hash]);
-            for other in &self.members {
-                let peer = other.api.port() + 20;
-                command.args(["--member", &format!("{}={}/127.0.0.1:{peer}", other.id, other.api)]);
-            }
-            let output = command.envs(member.settings.iter().cloned()).output().expect("init starts");
-            assert!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
-            pki::make_certificate(&self.pki(), cluster_id.trim(), member.id);
+            self.init(member.id);
+            pki::make_certificate_for(&self.pki(), &self.cluster_id, member.id, &member.api.ip().to_string());
         }
+    }
+
+    /// Makes the data directory of a member, which must be absent or empty.
+    #[track_caller]
+    pub fn init(&self, id: u64) {
+        let member = self.member(id);
+        let mut command = programs::clean_command(&programs().node);
+        command.arg("init").arg("--data-dir").arg(&member.data_dir).args(["--id", &id.to_string()]);
+        command.args(["--cluster-id", &self.cluster_id, "--admin-key-hash", &self.admin_key_hash]);
+        for other in &self.members {
+            let (api, peer) = (other.api, self.ports.peer(other.id));
+            command.args(["--member", &format!("{}={api}/{}:{peer}", other.id, api.ip())]);
+        }
+        let settings = member.settings.iter().filter(|(name, _)| name.starts_with("ETEBAR_"));
+        let output = command.envs(settings.cloned()).output().expect("init starts");
+        assert!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
     }
 }

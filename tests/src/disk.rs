@@ -6,6 +6,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+
+use crate::wait::until;
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::ioctl::{Opcode, Setter, ioctl, opcode};
@@ -14,6 +17,9 @@ use rustix::ioctl::{Opcode, Setter, ioctl, opcode};
 const FS_IOC_SHUTDOWN: Opcode = opcode::read::<u32>(b'X', 125);
 /// `EXT4_GOING_FLAGS_NOLOGFLUSH`: not even the file system's journal is written.
 const WITHOUT_LOG: u32 = 2;
+
+/// Longest time until nothing uses a disk any more whose users were killed.
+const UNMOUNT: Duration = Duration::from_secs(5);
 
 /// A mounted disk; unmounted when it is dropped.
 #[derive(Debug)]
@@ -30,7 +36,12 @@ pub fn is_root() -> bool {
 impl Disk {
     /// Makes and mounts a disk of so many MiB below `folder`.
     pub fn new(folder: &Path, mebibytes: u64) -> Disk {
-        let disk = Disk { image: folder.join("disk.ext4"), mount: folder.join("disk") };
+        Disk::named(folder, "disk", mebibytes)
+    }
+
+    /// The same, where a folder has several.
+    pub fn named(folder: &Path, name: &str, mebibytes: u64) -> Disk {
+        let disk = Disk { image: folder.join(format!("{name}.ext4")), mount: folder.join(name) };
         std::fs::create_dir_all(&disk.mount).expect("a folder to mount on");
         let image = File::create(&disk.image).expect("a file for the disk");
         image.set_len(mebibytes << 20).expect("a sparse file");
@@ -53,7 +64,9 @@ impl Disk {
 
     /// Switches it on again: mounted anew, its file system recovered as after a real cut. Nothing may use it any more.
     pub fn restore(&self) {
-        run(Command::new("umount").arg(&self.mount));
+        // A process that was killed a moment ago may still hold a file.
+        let unmounted = || Command::new("umount").arg(&self.mount).output().is_ok_and(|output| output.status.success());
+        until(UNMOUNT, "the disk to be free", || unmounted().then_some(()));
         self.mount();
     }
 

@@ -29,10 +29,10 @@ pub(crate) fn file_beside(log: &Path) -> PathBuf {
     log.with_extension("fault")
 }
 
-/// What a member's environment needs so that its disk can be made to fail.
-pub(crate) fn settings(log: &Path) -> [(String, String); 2] {
-    let text = |path: &Path| path.to_str().expect("paths of tests are plain text").to_owned();
-    [("LD_PRELOAD".to_owned(), text(library())), ("DISK_FAULT_FILE".to_owned(), text(&file_beside(log)))]
+/// What a member's environment needs, beside the loaded [`library`], so that its disk can be made to fail.
+pub(crate) fn settings(log: &Path) -> [(String, String); 1] {
+    let file = file_beside(log).to_str().expect("paths of tests are plain text").to_owned();
+    [("DISK_FAULT_FILE".to_owned(), file)]
 }
 
 /// Tells the fault, whole or not at all.
@@ -50,7 +50,7 @@ pub(crate) fn tell(file: &Path, fault: DiskFault) {
 }
 
 /// The library, built now where it was not.
-fn library() -> &'static Path {
+pub fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
         let source = programs::root().join("tests/shim/disk_faults.c");

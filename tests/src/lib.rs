@@ -14,17 +14,18 @@ pub mod http;
 pub mod lies;
 pub mod load;
 pub mod machine;
+pub mod network;
 pub mod pki;
 pub mod place;
 pub mod programs;
 pub mod scripts;
 pub mod shop;
+pub mod spawner;
 pub mod tmux;
 pub mod turns;
 pub mod wait;
 
-mod member;
-mod spawner;
+pub mod member;
 
 pub use cluster::{Cluster, Plan};
 pub use http::{Request, Response};

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::clocks;
 use crate::disk_faults::{self, DiskFault};
 use crate::http::{Connection, Request, Response};
+use crate::network;
 use crate::wait::{self, until};
 use crate::{programs, spawner};
 
@@ -23,6 +24,10 @@ pub struct Member {
     pub data_dir: PathBuf,
     pub log: PathBuf,
     pub settings: Vec<(String, String)>,
+    /// It runs in a network of its own, see [`network::Network`].
+    pub in_network: bool,
+    /// The build that it is started as; none is that of now.
+    program: Mutex<Option<PathBuf>>,
     process: Mutex<Process>,
 }
 
@@ -34,7 +39,8 @@ struct Process {
 
 impl Member {
     pub fn new(id: u64, api: SocketAddr, data_dir: PathBuf, log: PathBuf, settings: Vec<(String, String)>) -> Member {
-        Member { id, api, data_dir, log, settings, process: Mutex::default() }
+        let (in_network, program, process) = (false, Mutex::default(), Mutex::default());
+        Member { id, api, data_dir, log, settings, in_network, program, process }
     }
 
     /// Starts it and waits until it answers `/livez`; panics where it ends instead.
@@ -53,10 +59,30 @@ impl Member {
         let mut process = self.process();
         assert!(process.child.is_none(), "member {} runs already", self.id);
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("its log can be opened");
-        let mut command = programs::clean_command(&programs::programs().node);
-        command.arg("run").arg("--data-dir").arg(&self.data_dir).envs(self.settings.iter().cloned());
+        let mut command = self.command();
+        command.arg("run").arg("--data-dir").arg(&self.data_dir);
+        if !self.in_network {
+            command.envs(self.settings.iter().cloned());
+        }
         command.stdin(Stdio::null()).stdout(clone(&log)).stderr(log);
         process.child = Some(spawner::spawn(command).expect("the node's program starts"));
+    }
+
+    /// Lets it be started as another build from now on.
+    pub fn become_build(&self, program: &Path) {
+        *self.program.lock().unwrap_or_else(PoisonError::into_inner) = Some(program.to_owned());
+    }
+
+    fn command(&self) -> Command {
+        let other = self.program.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let program = other.unwrap_or_else(|| programs::programs().node.clone());
+        if !self.in_network {
+            return programs::clean_command(program);
+        }
+        let mut command = network::command(self.id);
+        // The libraries are for the node, not for what starts it.
+        command.arg("env").args(self.settings.iter().map(|(name, value)| format!("{name}={value}"))).arg(program);
+        command
     }
 
     /// SIGKILL, and waits for its end. A member that does not run stays so.

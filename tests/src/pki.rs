@@ -21,11 +21,17 @@ pub fn make_authority(folder: &Path) {
     pki(command("ca").arg("--dir").arg(folder));
 }
 
-/// Makes the certificate of a member of that cluster.
+/// Makes the certificate of a member of that cluster, on loopback.
 #[track_caller]
 pub fn make_certificate(folder: &Path, cluster_id: &str, id: u64) {
+    make_certificate_for(folder, cluster_id, id, "127.0.0.1");
+}
+
+/// The same for a member at that address.
+#[track_caller]
+pub fn make_certificate_for(folder: &Path, cluster_id: &str, id: u64, host: &str) {
     let mut command = command("node");
-    command.arg("--dir").arg(folder).args(["--cluster-id", cluster_id, "--id", &id.to_string(), "--host", "127.0.0.1"]);
+    command.arg("--dir").arg(folder).args(["--cluster-id", cluster_id, "--id", &id.to_string(), "--host", host]);
     pki(&mut command);
 }
 

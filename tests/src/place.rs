@@ -58,8 +58,14 @@ impl Folder {
         static SWEPT: Once = Once::new();
         let scenarios = programs::target().join("scenarios");
         SWEPT.call_once(|| sweep(&scenarios));
-        let path = scenarios.join(format!("{}-{}-{name}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-        fs::create_dir_all(&path).expect("a folder can be made under the target folder");
+        Folder::below(&scenarios, &format!("{}-{}-{name}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// A new folder of that name in another place than the target folder.
+    #[track_caller]
+    pub fn below(place: &Path, name: &str) -> Folder {
+        let path = place.join(name);
+        fs::create_dir_all(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Folder(path)
     }
 

@@ -150,6 +150,28 @@ impl Caller {
 }
 
 impl Cluster {
+    /// The admin, calling that member.
+    pub fn admin(&self, id: u64) -> Caller {
+        self.caller(id, &self.admin_key)
+    }
+
+    /// Someone with that key, calling that member.
+    pub fn caller(&self, id: u64, key: &str) -> Caller {
+        Caller { address: self.address(id), key: key.to_owned() }
+    }
+
+    /// The digest of everything that member decided up to `applied`; waits until it is there.
+    #[track_caller]
+    pub fn digest_at(&self, id: u64, applied: u64) -> String {
+        until(wait::PATIENCE, &format!("member {id} to reach {applied}"), || {
+            let answer = self.admin(id).try_get(&format!("/v1/cluster/digest?applied={applied}")).ok()?;
+            if answer.status == 503 {
+                return None;
+            }
+            Some(answer.expect(200).json()["digest"].as_str().expect("a digest").to_owned())
+        })
+    }
+
     /// A seller with that much credit, requested by it and approved by the admin.
     #[track_caller]
     pub fn seller_with(&self, credit: i64) -> Seller {

@@ -10,14 +10,19 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Looks until `look` gives a value and returns it; panics after `limit`, saying what was waited for.
 #[track_caller]
+pub fn until<T>(limit: Duration, what: &str, look: impl FnMut() -> Option<T>) -> T {
+    within(limit, look).unwrap_or_else(|| panic!("waited {limit:?} in vain for {what}"))
+}
+
+/// Looks until `look` gives a value and returns it; `None` after `limit`.
 #[expect(clippy::disallowed_methods, reason = "the one place where tests wait")]
-pub fn until<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     loop {
-        if let Some(value) = look() {
+        let value = look();
+        if value.is_some() || Instant::now() >= deadline {
             return value;
         }
-        assert!(Instant::now() < deadline, "waited {limit:?} in vain for {what}");
         std::thread::sleep(BETWEEN_LOOKS);
     }
 }

@@ -43,6 +43,21 @@ fn a_chaos_that_is_ended_early_takes_all_its_processes_with_it() {
     wait::eventually("all that it started has ended", || processes_in(folder.path()).is_empty());
 }
 
+#[test]
+fn all_faults_are_listed_and_what_is_none_is_wrong_usage() {
+    let listed = run(script("chaos.sh").arg("--list")).success();
+    assert_eq!(listed.lines().count(), 23, "{listed}");
+    for (arguments, said) in [
+        (["--faults", "kill_one,nothing"], "there is no fault nothing (--list prints them)"),
+        (["--nodes", "4"], "--nodes is 3 or 5, not 4"),
+        (["--previous-commit", "no-such-commit"], "there is no commit no-such-commit"),
+    ] {
+        let ended = run(script("chaos.sh").args(arguments));
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.err);
+        assert!(ended.err.contains(said), "{arguments:?}: {}", ended.err);
+    }
+}
+
 /// The command lines of all processes that name this folder.
 fn processes_in(folder: &Path) -> Vec<String> {
     let folder = folder.to_str().expect("a plain path");

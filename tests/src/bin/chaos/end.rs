@@ -1,0 +1,36 @@
+//! How a run ends without success: its exit code, and what is said.
+
+/// Why a run ended, and the exit code that says so.
+#[derive(Debug)]
+pub struct End {
+    pub code: u8,
+    text: String,
+}
+
+impl End {
+    /// Something that the run needs failed, or too little happened.
+    pub fn failed(text: impl Into<String>) -> End {
+        End { code: 1, text: format!("chaos.sh: {}", text.into()) }
+    }
+
+    /// The arguments make no sense.
+    pub fn usage(text: impl Into<String>) -> End {
+        End { code: 2, text: format!("chaos.sh: {} (see chaos.sh --help)", text.into()) }
+    }
+
+    /// An end with a sentence of its own.
+    pub fn with(code: u8, text: impl Into<String>) -> End {
+        End { code, text: text.into() }
+    }
+
+    /// Whoever failed has said why.
+    pub fn already_told() -> End {
+        End { code: 1, text: String::new() }
+    }
+
+    pub fn tell(&self) {
+        if !self.text.is_empty() {
+            eprintln!("{}", self.text);
+        }
+    }
+}

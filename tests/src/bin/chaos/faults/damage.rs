@@ -1,0 +1,116 @@
+//! Data that are not as their member left them: bytes turned over, or gone.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tests::wait::within;
+
+use super::disk::sync;
+use crate::end::End;
+use crate::run::{Run, START};
+
+/// One byte of so many is turned over, the first in the middle of the first.
+const DAMAGED_EVERY: u64 = 1024;
+
+pub fn damage_log(run: &mut Run) -> Result<(), End> {
+    damage(run, "log")
+}
+
+pub fn damage_history(run: &mut Run) -> Result<(), End> {
+    damage(run, "history")
+}
+
+/// Bytes of one part of a member's data are turned over; the snapshots that it received are in its history too.
+fn damage(run: &mut Run, part: &str) -> Result<(), End> {
+    let id = run.pick()?;
+    run.began(format!("damage in the {part} of node {id}"));
+    run.member(id).kill();
+    let (place, sound) = (run.member(id).data_dir.join(part), run.work.join("sound"));
+    copy(&place, &sound)?;
+    turn_over_below(&place).map_err(|error| End::failed(format!("{}: {error}", place.display())))?;
+    refused(run, id, "keep the data directory, remove this member from the cluster and add a new one under a new id")?;
+    put_back(&sound, &place)?;
+    run.bring_back(&[id])
+}
+
+/// Starts a member whose data is not as it left them. It must end by itself and say these words.
+fn refused(run: &Run, id: u64, words: &str) -> Result<(), End> {
+    let member = run.member(id);
+    member.launch();
+    if within(START, || (!member.runs()).then_some(())).is_none() {
+        return Err(run.broken(format!("member {id} serves though its data were damaged")));
+    }
+    member.kill();
+    if !member.log_tail(3).contains(words) {
+        return Err(run.broken(format!("member {id} was refused without a word on what to do: {}", member.log_tail(1))));
+    }
+    Ok(())
+}
+
+/// A member comes back with an empty directory under its old number: the others refuse it, and it is never ready.
+pub fn wipe(run: &mut Run) -> Result<(), End> {
+    let id = run.pick()?;
+    run.began(format!("node {id} wiped"));
+    run.member(id).kill();
+    let (data, aside) = (run.member(id).data_dir.clone(), run.work.join("aside"));
+    copy(&data, &aside)?;
+    fs::remove_dir_all(&data).map_err(|error| End::failed(format!("{}: {error}", data.display())))?;
+    run.cluster.init(id);
+    run.bring_back(&[id])?;
+    run.last();
+    let member = run.member(id);
+    if member.quick("/readyz").is_some_and(|answer| answer.status == 200) {
+        return Err(run.broken(format!("member {id} was wiped and counts under its old number")));
+    }
+    if !member.log_tail(200).contains(&format!("remove member {id} and add it under a new one")) {
+        return Err(run.broken(format!("wiped member {id} does not say what to do: {}", member.log_tail(1))));
+    }
+    member.kill();
+    put_back(&aside, &data)?;
+    run.bring_back(&[id])
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), End> {
+    match Command::new("cp").arg("-a").arg(from).arg(to).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) | Err(_) => Err(End::failed(format!("{} cannot be copied", from.display()))),
+    }
+}
+
+/// Moves a copy back to where it was made from.
+fn put_back(copied: &Path, place: &Path) -> Result<(), End> {
+    let failed = |error: io::Error| End::failed(format!("{}: {error}", place.display()));
+    fs::remove_dir_all(place).map_err(failed)?;
+    copy(copied, place)?;
+    fs::remove_dir_all(copied).map_err(failed)?;
+    sync(place)
+}
+
+/// Turns bytes over in every database below a folder.
+fn turn_over_below(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path: PathBuf = entry?.path();
+        if path.is_dir() {
+            turn_over_below(&path)?;
+        } else if path.file_name().is_some_and(|name| name == "db") {
+            turn_over(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn turn_over(file: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().read(true).write(true).open(file)?;
+    let length = file.metadata()?.len();
+    let mut at = DAMAGED_EVERY / 2;
+    while at < length {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at)?;
+        file.write_all_at(&[!byte[0]], at)?;
+        at += DAMAGED_EVERY;
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Disks that lose their power, fill up, stall, fail and tear; see `tests/shim/disk_faults.c` for what a loaded library plays.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tests::disk::{self, Disk};
+use tests::disk_faults::DiskFault;
+use tests::member::Member;
+use tests::wait::within;
+
+use super::process::listed;
+use crate::end::End;
+use crate::run::Run;
+
+/// Bytes that a full disk has left. Source: half of the 64 MiB that a node keeps in reserve unless the operator chose otherwise.
+const LEFT: u64 = 32 << 20;
+/// Longest time until a member says that its disk is full, or ends because its syncs fail.
+const NOTICED: Duration = Duration::from_secs(10);
+/// Longest time without a write of a member.
+const WRITTEN: Duration = Duration::from_secs(20);
+
+pub fn cut_power(run: &mut Run) -> Result<(), End> {
+    run.began("power of all cut");
+    run.disks.iter().for_each(Disk::cut);
+    run.cluster.kill_all();
+    run.disks.iter().for_each(Disk::restore);
+    run.bring_back(&run.cluster.ids())
+}
+
+/// The disk of one, or of all, has no room: new charges are refused, and the members run on.
+pub fn fill_disk(run: &mut Run) -> Result<(), End> {
+    let id = run.pick()?;
+    let victims = if run.dice.below(2) == 0 { vec![id] } else { run.cluster.ids() };
+    run.began(format!("disk of node {} full", listed(&victims)));
+    let disks: Vec<_> = victims.iter().map(|id| run.disks[*id as usize - 1].path().to_owned()).collect();
+    let failed = |what: &str, error: std::io::Error| End::failed(format!("{what}: {error}"));
+    for folder in &disks {
+        let file = File::create(folder.join("stranger")).map_err(|error| failed("a disk cannot be filled", error))?;
+        disk::fill(&file, folder, LEFT);
+    }
+    for id in &victims {
+        let member = run.member(*id);
+        if within(NOTICED, || says_full(member).then_some(())).is_none() {
+            let said = member.quick("/readyz").map(|answer| answer.text()).unwrap_or_default();
+            return Err(run.broken(format!("member {id} does not say that its disk is full: {said}")));
+        }
+    }
+    run.last();
+    for folder in &disks {
+        fs::remove_file(folder.join("stranger")).map_err(|error| failed("a disk cannot be emptied", error))?;
+        // Else a power cut soon after brings the file back, and the disk is full for good.
+        sync(folder)?;
+    }
+    Ok(())
+}
+
+fn says_full(member: &Member) -> bool {
+    member.quick("/readyz").is_some_and(|answer| answer.text().contains("no room"))
+}
+
+pub fn stall_disk(run: &mut Run) -> Result<(), End> {
+    let id = run.pick()?;
+    run.began(format!("disk of node {id} stalls"));
+    ail_for_a_while(run, id, DiskFault::Stall);
+    Ok(())
+}
+
+pub fn slow_disk(run: &mut Run) -> Result<(), End> {
+    let id = run.pick()?;
+    let slower = 20 + run.dice.below(80) as u32;
+    run.began(format!("disk of node {id} slower by {slower} ms"));
+    ail_for_a_while(run, id, DiskFault::Slow(slower));
+    Ok(())
+}
+
+fn ail_for_a_while(run: &mut Run, id: u64, fault: DiskFault) {
+    run.member(id).ail(fault);
+    run.last();
+    run.member(id).ail(DiskFault::None);
+}
+
+/// The node must stop by itself, at once, and say why.
+pub fn fail_sync(run: &mut Run) -> Result<(), End> {
+    let id = run.pick()?;
+    run.began(format!("syncs of node {id} fail"));
+    let member = run.member(id);
+    member.ail(DiskFault::FailSync);
+    if within(NOTICED, || (!member.runs()).then_some(())).is_none() {
+        return Err(run.broken(format!("member {id} runs on, though its syncs fail")));
+    }
+    let says_why =
+        |line: &str| line.starts_with("etebar-node: member stopped: ") && line.contains("Input/output error");
+    if !member.log_tail(50).lines().any(says_why) {
+        return Err(run.broken(format!("member {id} does not say why it stopped: {}", member.log_tail(1))));
+    }
+    member.kill();
+    member.ail(DiskFault::None);
+    run.bring_back(&[id])
+}
+
+/// A write stops in its middle, and the process with it.
+pub fn tear_write(run: &mut Run) -> Result<(), End> {
+    let id = run.pick()?;
+    run.began(format!("a write of node {id} torn"));
+    run.member(id).ail(DiskFault::Tear);
+    if within(WRITTEN, || (!run.member(id).runs()).then_some(())).is_none() {
+        return Err(run.broken(format!("member {id} wrote nothing for {} s", WRITTEN.as_secs())));
+    }
+    run.member(id).kill();
+    run.member(id).ail(DiskFault::None);
+    run.last();
+    run.bring_back(&[id])
+}
+
+/// Puts all that a file system holds onto its disk.
+pub fn sync(folder: &Path) -> Result<(), End> {
+    match Command::new("sync").arg("-f").arg(folder).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) | Err(_) => Err(End::failed(format!("{} cannot be synced", folder.display()))),
+    }
+}

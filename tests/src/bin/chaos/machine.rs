@@ -1,0 +1,176 @@
+//! What this machine can do to a cluster, and what has to be built first.
+
+use std::io::Write as _;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tests::{clocks, disk, disk_faults, programs};
+
+use crate::arguments::Arguments;
+use crate::catalogue::{Fault, Needs};
+use crate::end::End;
+
+/// The first version of the peer link inside TLS: a cluster does not go back to an earlier one.
+const FIRST_LINK_IN_TLS: u64 = 3;
+
+/// What can be done here. What cannot is said once.
+#[derive(Debug)]
+pub struct Machine {
+    /// Networks between members: this process is in namespaces of its own.
+    pub networks: bool,
+    /// Disks that are mounted for each member.
+    pub disks: bool,
+    /// Disks that fail and stall, by a loaded library.
+    pub disk_faults: bool,
+    /// Clocks that are set, by libfaketime.
+    pub clocks: bool,
+    /// The older build to go to and back from.
+    pub previous: Option<PathBuf>,
+}
+
+impl Machine {
+    /// Builds what is missing, and goes on in network and mount namespaces of its own where that can be.
+    pub fn prepare(arguments: &Arguments, given: &[String]) -> Result<Machine, End> {
+        // Before the network is gone.
+        programs::programs();
+        let mut previous = arguments.previous.clone();
+        if let (Some(commit), false) = (&arguments.previous_commit, arguments.inside) {
+            previous = Some(build_previous(commit)?);
+        }
+        if !arguments.inside && can_partition() {
+            return Err(go_inside(arguments, previous.as_deref(), given));
+        }
+        if !arguments.inside {
+            eprintln!("NO PARTITIONS AND NO DELAYS: they need root, ip and nft.");
+        }
+        let usable = previous.filter(|previous| link_of(previous) >= FIRST_LINK_IN_TLS || {
+            eprintln!(
+                "NO UPGRADE: {} is of before mutual TLS between members; a cluster goes up from there once, all members stopped.",
+                previous.display()
+            );
+            false
+        });
+        if usable.is_none() && arguments.previous.is_none() && arguments.previous_commit.is_none() {
+            eprintln!("NO UPGRADE: it needs --previous or --previous-commit.");
+        }
+        let said = |can: bool, what: &str| {
+            if !can {
+                eprintln!("{what}");
+            }
+            can
+        };
+        let disks = disk::is_root() && has("mkfs.ext4") && has("mount") && Path::new("/dev/loop-control").exists();
+        Ok(Machine {
+            networks: arguments.inside,
+            previous: usable,
+            disks: said(
+                disks,
+                "NO POWER CUTS, FULL DISKS AND DAMAGE: they need root, loop devices, mount and mkfs.ext4.",
+            ),
+            disk_faults: said(has("cc"), "NO FAILING AND STALLING DISKS: they need cc.")
+                && disk_faults::library().is_file(),
+            clocks: said(clocks::library().is_some(), "NO CLOCKS: they need Debian's libfaketime."),
+        })
+    }
+
+    /// The faults to draw from: those that were asked for, or all that can be done here.
+    pub fn faults(&self, arguments: &Arguments) -> Result<Vec<Fault>, End> {
+        if arguments.faults.is_empty() {
+            return Ok(Fault::ALL.into_iter().filter(|fault| self.can(*fault)).collect());
+        }
+        match arguments.faults.iter().find(|fault| !self.can(**fault)) {
+            Some(fault) => Err(End::failed(format!("{} cannot be done here, see above", fault.name()))),
+            None => Ok(arguments.faults.clone()),
+        }
+    }
+
+    fn can(&self, fault: Fault) -> bool {
+        match fault.needs() {
+            Needs::Nothing => true,
+            Needs::Previous => self.previous.is_some(),
+            Needs::Networks => self.networks,
+            Needs::Disks => self.disks,
+            Needs::DiskFaults => self.disk_faults,
+            Needs::Clocks => self.clocks,
+        }
+    }
+}
+
+/// The version of the peer link that a build of the node speaks; 1 where it does not say.
+pub fn link_of(program: &Path) -> u64 {
+    let said = Command::new(program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let version = said
+        .split_once("peer link ")
+        .map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+    version.and_then(|version| version.parse().ok()).unwrap_or(1)
+}
+
+fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn can_partition() -> bool {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--net", "--mount", "true"]).stdout(Stdio::null()).stderr(Stdio::null());
+    disk::is_root() && has("ip") && has("nft") && unshare.status().is_ok_and(|status| status.success())
+}
+
+/// Replaces this process by one in a network and a mount namespace of its own; returns where that fails.
+fn go_inside(arguments: &Arguments, previous: Option<&Path>, given: &[String]) -> End {
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return End::failed(format!("its own program is not found: {error}")),
+    };
+    let mut inside = Command::new("unshare");
+    inside.args(["--net", "--mount", "--propagation", "private"]).arg(program).args(given).arg("--inside");
+    inside.args(["--seed", &arguments.seed.to_string()]).arg("--svg").arg(&arguments.svg);
+    if let Some(previous) = previous {
+        inside.arg("--previous").arg(previous);
+    }
+    End::failed(format!("unshare: {}", inside.exec()))
+}
+
+/// The node of a commit, built into a folder of its own that later runs find.
+fn build_previous(commit: &str) -> Result<PathBuf, End> {
+    let mut git = git(&["rev-parse", "--verify", "--quiet"]);
+    let found =
+        git.arg(format!("{commit}^{{commit}}")).output().map_err(|error| End::failed(format!("git: {error}")))?;
+    let hash = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+    if !found.status.success() || hash.is_empty() {
+        return Err(End::usage(format!("--previous-commit: there is no commit {commit}")));
+    }
+    let folder = programs::target().join("previous").join(&hash);
+    let program = folder.join("target/release/etebar-node");
+    if program.is_file() {
+        return Ok(program);
+    }
+    eprintln!("building etebar-node of commit {hash} (some minutes)");
+    unpack(&hash, &folder).map_err(|error| End::failed(format!("commit {hash} cannot be read: {error}")))?;
+    let mut cargo = programs::clean_command("cargo");
+    cargo.args(["build", "--quiet", "--release", "--locked", "--target-dir", "target", "-p", "etebar-node"]);
+    match cargo.current_dir(&folder).status() {
+        Ok(status) if status.success() => Ok(program),
+        Ok(_) | Err(_) => Err(End::failed(format!("commit {hash} does not build"))),
+    }
+}
+
+fn unpack(commit: &str, folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let archive = git(&["archive", commit]).output()?;
+    let mut tar = Command::new("tar").arg("-x").current_dir(folder).stdin(Stdio::piped()).spawn()?;
+    tar.stdin.take().expect("its input is piped").write_all(&archive.stdout)?;
+    if archive.status.success() && tar.wait()?.success() {
+        Ok(())
+    } else {
+        Err(std::io::Error::other("git or tar failed"))
+    }
+}
+
+fn git(arguments: &[&str]) -> Command {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(programs::root()).args(arguments);
+    git
+}

@@ -1,0 +1,234 @@
+//! A run: the cluster, its load, and what every fault uses to break and to heal.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::json;
+use tests::disk::Disk;
+use tests::load::Dice;
+use tests::member::Member;
+use tests::network::Network;
+use tests::wait::{let_pass, within};
+use tests::{Cluster, Plan, spawner};
+
+use crate::arguments::Arguments;
+use crate::catalogue::Fault;
+use crate::end::End;
+use crate::load::Loads;
+use crate::machine::Machine;
+
+/// The cluster's folder below the work's.
+pub const CLUSTER: &str = "cluster";
+/// How long charges may stay out after a fault is healed. Source: an election with two failed rounds takes 2 s; a start after a
+/// power cut recovers a file system and folds the history.
+const BACK: Duration = Duration::from_secs(30);
+/// Charges that show that they are back.
+const BACK_CHARGES: u64 = 20;
+/// Longest time until a member answers after its start. Source: a node folds its history first, a second for a million charges.
+pub const START: Duration = Duration::from_secs(60);
+/// Longest time until a member ends after SIGTERM.
+const STOP: Duration = Duration::from_secs(15);
+/// Longest time without a leader.
+const LEADER: Duration = Duration::from_secs(10);
+/// Size of each member's disk, in MiB.
+const DISK_MEBIBYTES: u64 = 1024;
+/// Where the proxy of each member listens that delays what it sends to its peers.
+const PROXY_PORT: u16 = 7990;
+/// The mark of the proxy's own packets, see `delay-proxy`.
+const PROXY_MARK: u32 = 77;
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct Run {
+    pub seed: u64,
+    pub dice: Dice,
+    // Dropped in this order: processes first, then the disks that they use.
+    pub loads: Loads,
+    pub cluster: Cluster,
+    /// Of each member in order; empty where nothing can be mounted.
+    pub disks: Vec<Disk>,
+    pub network: Option<Network>,
+    pub previous: Option<PathBuf>,
+    pub work: PathBuf,
+    /// When the load began.
+    pub begun: Instant,
+    /// The fault of now, or the last.
+    what: String,
+    what_at_ms: u64,
+}
+
+impl Run {
+    /// Makes and starts the cluster and its load.
+    pub fn start(arguments: &Arguments, machine: &Machine, work: PathBuf) -> Result<Run, End> {
+        let network = machine.networks.then(|| Network::make(arguments.nodes));
+        let disk = |id: u64| Disk::named(&work, &format!("disk-{id}"), DISK_MEBIBYTES);
+        let disks: Vec<Disk> = if machine.disks { (1..=arguments.nodes).map(disk).collect() } else { Vec::new() };
+        let mut plan = Plan::new(CLUSTER).members(arguments.nodes).below(&work);
+        if network.is_some() {
+            // These networks are this program's alone, so its load needs no TLS to reach the members in theirs.
+            plan = plan.in_network().setting("ETEBAR_API_PLAINTEXT", "true");
+        }
+        if !disks.is_empty() {
+            plan = plan.data_below_each(disks.iter().map(|disk| disk.path().to_owned()).collect());
+        }
+        if machine.disk_faults {
+            plan = plan.disk_faults();
+        }
+        if machine.clocks {
+            plan = plan.clocks();
+        }
+        let cluster = plan.init(None);
+        if let Some(network) =
+            network.as_ref().filter(|_| arguments.faults.is_empty() || arguments.faults.contains(&Fault::Delay))
+        {
+            start_proxies(network, &cluster, &work)?;
+        }
+        cluster.start_all();
+        File::create(work.join("marks")).map_err(|error| End::failed(format!("the marks: {error}")))?;
+        let loads = Loads::start(&cluster, &work, arguments.seconds)?;
+        Ok(Run {
+            seed: arguments.seed,
+            dice: Dice(arguments.seed),
+            loads,
+            cluster,
+            disks,
+            network,
+            previous: machine.previous.clone(),
+            work,
+            begun: Instant::now(),
+            what: "the start".to_owned(),
+            what_at_ms: now_ms(),
+        })
+    }
+
+    pub fn member(&self, id: u64) -> &Member {
+        self.cluster.member(id)
+    }
+
+    /// The leader, or in one case of three a member by chance.
+    pub fn pick(&mut self) -> Result<u64, End> {
+        if self.dice.below(3) == 0 {
+            let ids = self.cluster.ids();
+            return Ok(ids[self.dice.below(ids.len() as u64) as usize]);
+        }
+        within(LEADER, || self.cluster.leader_now()).ok_or_else(|| End::failed("no leader within 10 s"))
+    }
+
+    /// Lets a fault last for 1 to 3 s.
+    pub fn last(&mut self) {
+        let tenths = 10 + self.dice.below(20);
+        let_pass(Duration::from_millis(100 * tenths));
+    }
+
+    /// Says which fault begins.
+    pub fn began(&mut self, what: impl Into<String>) {
+        self.what = what.into();
+        self.what_at_ms = now_ms();
+        println!("{:4} s  {}", self.begun.elapsed().as_secs(), self.what);
+    }
+
+    /// A promise is broken, as a fault itself saw.
+    pub fn broken(&self, what: impl AsRef<str>) -> End {
+        End::with(4, format!("A PROMISE IS BROKEN: {} (seed {})", what.as_ref(), self.seed))
+    }
+
+    /// The fault is over: waits until charges go through again, and marks when it was for the drawing.
+    pub fn healed(&mut self) -> Result<(), End> {
+        let until_ms = now_ms();
+        self.charges_are_back()?;
+        let mark = json!({"at_ms": self.what_at_ms, "until_ms": until_ms, "what": self.what});
+        let written =
+            OpenOptions::new().append(true).open(self.marks()).and_then(|mut marks| writeln!(marks, "{mark}"));
+        written.map_err(|error| End::failed(format!("the marks: {error}")))
+    }
+
+    /// What was done to the cluster, for the drawing.
+    pub fn marks(&self) -> PathBuf {
+        self.work.join("marks")
+    }
+
+    /// Waits until charges go through again, as seen in the records.
+    pub fn charges_are_back(&mut self) -> Result<(), End> {
+        let before = self.loads.answers();
+        let loads = &mut self.loads;
+        within(BACK, || (loads.answers() > before + BACK_CHARGES).then_some(())).ok_or_else(|| {
+            let (what, seed, seconds) = (&self.what, self.seed, BACK.as_secs());
+            End::with(3, format!("CHARGES DID NOT COME BACK within {seconds} s after: {what} (seed {seed})"))
+        })
+    }
+
+    /// Starts these members, and waits until each answers.
+    pub fn bring_back(&self, ids: &[u64]) -> Result<(), End> {
+        for id in ids {
+            self.member(*id).launch();
+        }
+        for id in ids {
+            let member = self.member(*id);
+            let lives = || member.quick("/livez").is_some_and(|answer| answer.status == 200);
+            let ended = within(START, || (lives() || !member.runs()).then(|| !member.runs()));
+            if ended != Some(false) {
+                return Err(End::failed(format!("member {id} did not start: {}", member.log_tail(2))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends these members in an orderly way, all at once; one that does not end in time is killed, and that is said.
+    pub fn stop(&self, ids: &[u64]) {
+        let running = || ids.iter().map(|id| self.member(*id)).filter(|member| member.runs());
+        running().for_each(|member| member.signal(Signal::TERM));
+        for member in running() {
+            if within(STOP, || (!member.runs()).then_some(())).is_none() {
+                eprintln!("member {} did not end within {} s and was killed", member.id, STOP.as_secs());
+            }
+        }
+        ids.iter().for_each(|id| self.member(*id).kill());
+    }
+
+    /// Waits until this member is ready; whether it became so in time.
+    pub fn is_ready(&self, id: u64) -> bool {
+        let member = self.member(id);
+        let ready = || member.quick("/readyz").is_some_and(|answer| answer.status == 200);
+        within(START, || (ready() || !member.runs()).then(ready)).unwrap_or(false)
+    }
+
+    /// Lets the proxy of this member keep back what it sends for so many milliseconds, at least and at most.
+    pub fn delay(&self, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
+        tell_delay(&self.work, id, least_ms, most_ms)
+    }
+}
+
+/// Milliseconds since the Unix epoch, as in the records of `etebar load`.
+fn now_ms() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Every connection of a member to its peers goes through a proxy, which passes all at once until it is told a delay.
+fn start_proxies(network: &Network, cluster: &Cluster, work: &Path) -> Result<(), End> {
+    let failed = |error: std::io::Error| End::failed(format!("the proxy: {error}"));
+    let program = std::env::current_exe().map_err(failed)?.with_file_name("delay-proxy");
+    let ids = cluster.ids();
+    let ports = (cluster.peer_port(ids[0]), cluster.peer_port(ids[ids.len() - 1]));
+    for id in ids {
+        tell_delay(work, id, 0, 0)?;
+        network.redirect(id, ports, PROXY_PORT, PROXY_MARK);
+        let mut proxy = tests::network::command(id);
+        proxy.arg(&program).arg(PROXY_PORT.to_string()).arg(delay_file(work, id));
+        proxy.stderr(OpenOptions::new().create(true).append(true).open(work.join("proxies")).map_err(failed)?);
+        // It ends with this process.
+        drop(spawner::spawn(proxy).map_err(failed)?);
+    }
+    Ok(())
+}
+
+fn delay_file(work: &Path, id: u64) -> PathBuf {
+    work.join(format!("delay-{id}"))
+}
+
+fn tell_delay(work: &Path, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
+    let told = fs::write(delay_file(work, id), format!("{least_ms} {most_ms}\n"));
+    told.map_err(|error| End::failed(format!("the delay of member {id}: {error}")))
+}
