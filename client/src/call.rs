@@ -1,22 +1,15 @@
-//! One call: attempts on all servers until an answer settles it or its time is up.
+//! What is asked: a request that may be sent any number of times, and what repeating it may do.
 
-use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{HeaderName, HeaderValue};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 
 use etebar_api as api;
 
-use super::attempt::{Failure, RawAnswer};
-use super::certainty::{Course, Heard, Learned, Meaning, Stopwatch, Wish, meaning, wished};
-use super::error::Error;
-use super::{Client, IdempotencyKey, backoff};
+use super::idempotency::IdempotencyKey;
 
 /// What repeating a call may do. Every call of this client may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,26 +36,11 @@ pub struct Call {
     pub patience: Duration,
 }
 
-/// An answer and what came with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer<T> {
-    pub value: T,
-    /// The decision was made before; nothing moved now.
-    pub replayed: bool,
-    /// Position that it reflects.
-    pub applied: u64,
-    /// Id of the node that gave it; 0 where it did not say.
-    pub node: u64,
-    pub attempts: u32,
-}
-
 /// First wait for an answer. Source: several elections; a node that is slower is better asked again elsewhere.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 /// Longest wait for one answer, in an attempt or at once for what takes a node long.
 /// Source: a node's own limit of 10 s for a request, and the way.
 pub const PATIENCE_MAX: Duration = Duration::from_secs(12);
-/// What the key window is taken for where nobody has told it. Source: a cluster with a shorter one cannot be made.
-const WINDOW_MIN: Duration = Duration::from_secs(1);
 
 impl Call {
     pub fn get(path: impl Into<String>) -> Call {
@@ -109,203 +87,5 @@ impl Call {
     pub fn patient(mut self) -> Call {
         self.patience = PATIENCE_MAX;
         self
-    }
-}
-
-impl Client {
-    /// Sends `call` and reads its answer as `T`.
-    pub async fn fetch<T: DeserializeOwned>(&self, call: &Call) -> Result<Answer<T>, Error> {
-        self.fetch_matching(call, |_| true).await
-    }
-
-    /// The same for an answer that shows what it belongs to: `is_ours` says whether that is this call.
-    pub(super) async fn fetch_matching<T: DeserializeOwned>(
-        &self,
-        call: &Call,
-        is_ours: impl Fn(&T) -> bool,
-    ) -> Result<Answer<T>, Error> {
-        let read = |raw: &RawAnswer| {
-            let value: T = read_json(raw)?;
-            if is_ours(&value) { Ok(value) } else { Err("the answer is one to something else".to_owned()) }
-        };
-        self.pursue(call, read).await.map(|(answer, _)| answer)
-    }
-
-    /// Sends `call` and reads its answer as `T`, with the answer as it came.
-    pub async fn fetch_raw<T: DeserializeOwned>(&self, call: &Call) -> Result<(T, RawAnswer), Error> {
-        self.pursue(call, read_json).await.map(|(answer, raw)| (answer.value, raw))
-    }
-
-    /// Sends `call` to server `index` alone, once, and reads its answer as `T`; with the node that gave it.
-    pub async fn fetch_once<T: DeserializeOwned>(
-        &self,
-        index: usize,
-        call: &Call,
-        patience: Duration,
-    ) -> Result<Meaning<Answer<T>>, super::Failure> {
-        let raw = self.attempt(index, call, patience).await?;
-        Ok(meaning(call, &raw, |raw| read_json(raw).map(|value| answer(raw, 1, value))))
-    }
-
-    /// Sends `call`, whose answer has no body.
-    pub(super) async fn fetch_nothing(&self, call: &Call) -> Result<Answer<()>, Error> {
-        let read = |raw: &RawAnswer| if raw.body.is_empty() { Ok(()) } else { Err("the answer has a body".to_owned()) };
-        self.pursue(call, read).await.map(|(answer, _)| answer)
-    }
-
-    /// Sends `call` until an answer settles it, over all servers, within the client's time-out.
-    async fn pursue<T>(
-        &self,
-        call: &Call,
-        read: impl Fn(&RawAnswer) -> Result<T, String>,
-    ) -> Result<(Answer<T>, RawAnswer), Error> {
-        let mut course = Course::new(self.timeout);
-        let (first, servers) = (self.current.load(Ordering::Relaxed), self.servers.len());
-        loop {
-            let turn = first.wrapping_add(course.turns as usize);
-            course.turns += 1;
-            let mut pause = backoff::pause(course.turns, servers);
-            match course.limited.next(turn, servers, Instant::now()) {
-                Ok(index) => match self.may_send(call, index, &mut course).await {
-                    MaySend::For(time) => match self.attempt_within(time, call, index, &mut course, &read).await {
-                        ControlFlow::Break(ended) => return ended,
-                        ControlFlow::Continue(wish) => pause = pause.max(wish),
-                    },
-                    MaySend::NotYet => {}
-                    MaySend::Never => return Err(course.out_of_time(call)),
-                },
-                Err(wait) => pause = pause.max(wait),
-            }
-            // Each of them in its turn: no time makes another certificate of it.
-            if course.untrusted >= servers || pause >= course.left() {
-                return Err(course.out_of_time(call));
-            }
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    /// Whether `call` may be sent (again). What may have been done is repeated only while its key is surely remembered: for
-    /// half of the key window, which is learned here where it is not known.
-    async fn may_send(&self, call: &Call, index: usize, course: &mut Course) -> MaySend {
-        let (Effect::Keyed, Some(since)) = (call.effect, course.may_be_done_since) else {
-            return MaySend::For(course.left());
-        };
-        let window = match self.learn_key_window(index, PATIENCE.min(course.left())).await {
-            Learned::Window(window) => window,
-            Learned::Refused(problem) => {
-                course.hear(problem.into());
-                return MaySend::Never;
-            }
-            Learned::NotNow(why) => {
-                let left = course.left().min(since.left_of(WINDOW_MIN / 2));
-                if !left.is_zero() {
-                    return MaySend::For(left);
-                }
-                course.not_repeated = Some(format!("how long keys are remembered could not be learned: {why}"));
-                return MaySend::NotYet;
-            }
-        };
-        course.key_window = Some(window);
-        let left = course.left();
-        if left.is_zero() { MaySend::Never } else { MaySend::For(left) }
-    }
-
-    /// One attempt, which ends within this time. Breaks with the call's end, or goes on with how long the server asks to wait.
-    async fn attempt_within<T>(
-        &self,
-        time: Duration,
-        call: &Call,
-        index: usize,
-        course: &mut Course,
-        read: impl Fn(&RawAnswer) -> Result<T, String>,
-    ) -> ControlFlow<Result<(Answer<T>, RawAnswer), Error>, Duration> {
-        let started = Stopwatch::start();
-        let patience = call.patience.saturating_mul(1 << course.attempts.min(4)).min(PATIENCE_MAX).min(time);
-        course.attempts += 1;
-        let raw = match self.attempt(index, call, patience).await {
-            Ok(raw) => raw,
-            Err(failure) => {
-                if failure.may_be_done() {
-                    course.may_be_done_since.get_or_insert(started);
-                }
-                course.untrusted = if matches!(failure, Failure::Untrusted(_)) { course.untrusted + 1 } else { 0 };
-                course.hear(Heard::of(failure.to_string()));
-                return ControlFlow::Continue(Duration::ZERO);
-            }
-        };
-        course.untrusted = 0;
-        match meaning(call, &raw, read) {
-            Meaning::Done(value) => {
-                self.current.store(index, Ordering::Relaxed);
-                ControlFlow::Break(Ok((answer(&raw, course.attempts, value), raw)))
-            }
-            Meaning::Refused(problem) => ControlFlow::Break(Err(course.refused(call, problem))),
-            Meaning::NotYet(heard) => {
-                let wish = wished(&raw, &heard);
-                course.hear(heard);
-                match wish {
-                    Wish::Wait(wait) => ControlFlow::Continue(wait),
-                    Wish::Spare(wait) => {
-                        course.limited.until(index, Instant::now() + wait);
-                        ControlFlow::Continue(Duration::ZERO)
-                    }
-                }
-            }
-            Meaning::Unknown(heard) => {
-                course.may_be_done_since.get_or_insert(started);
-                course
-                    .hear(Heard { detail: format!("{}: {}", self.servers[index].authority(), heard.detail), ..heard });
-                ControlFlow::Continue(Duration::ZERO)
-            }
-        }
-    }
-}
-
-enum MaySend {
-    /// Now, for so long.
-    For(Duration),
-    NotYet,
-    Never,
-}
-
-fn read_json<T: DeserializeOwned>(raw: &RawAnswer) -> Result<T, String> {
-    serde_json::from_slice(&raw.body).map_err(|error| format!("the answer is not what was asked for: {error}"))
-}
-
-fn answer<T>(raw: &RawAnswer, attempts: u32, value: T) -> Answer<T> {
-    Answer {
-        value,
-        replayed: raw.header(api::IDEMPOTENCY_REPLAYED) == Some("true"),
-        applied: raw.number(api::APPLIED).unwrap_or(0),
-        node: raw.number(api::NODE).unwrap_or(0),
-        attempts,
-    }
-}
-
-#[cfg(not(feature = "simulation"))]
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    /// Whether a charge may be repeated whose first attempt was before the machine slept for so long.
-    async fn after(slept: Duration, client: &Client) -> MaySend {
-        let call = Call::post("/v1/charges").keyed(&IdempotencyKey::parse("k").unwrap());
-        let mut course = Course::new(100 * MINUTE);
-        course.may_be_done_since = Some(Stopwatch::slept_through(slept));
-        client.may_send(&call, 0, &mut course).await
-    }
-
-    #[tokio::test]
-    async fn a_machine_that_slept_does_not_repeat_a_key_past_half_of_its_window() {
-        let client = Client::new(["http://127.0.0.1:1"]).unwrap();
-        // Nobody says how long keys are remembered.
-        assert!(matches!(after(Duration::ZERO, &client).await, MaySend::For(_)));
-        assert!(matches!(after(MINUTE, &client).await, MaySend::NotYet));
-        let status = r#"{"leader":1,"term":1,"applied":9,"version":"0","members":[],"key_window_seconds":3600}"#;
-        client.key_window.learn(&serde_json::from_str(status).unwrap()).unwrap();
-        assert!(matches!(after(29 * MINUTE, &client).await, MaySend::For(left) if left <= MINUTE));
-        assert!(matches!(after(31 * MINUTE, &client).await, MaySend::Never));
     }
 }

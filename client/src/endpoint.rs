@@ -15,7 +15,7 @@ use turmoil::net::TcpStream;
 
 use crate::api::read_address;
 
-use super::attempt::Failure;
+use super::answer::Failure;
 #[cfg(not(feature = "simulation"))]
 use super::tls::{self, Identity, Trust};
 

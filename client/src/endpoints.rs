@@ -7,7 +7,8 @@ use etebar_api::{
     SellerStatus, Verdict,
 };
 
-use super::call::{Answer, Call};
+use super::answer::Answer;
+use super::call::Call;
 use super::{Client, Error, IdempotencyKey};
 
 impl Client {

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 
 use etebar_api::{MAX_PAGE, Page};
 
-use super::call::{Answer, Call};
+use super::answer::Answer;
+use super::call::Call;
 use super::{Client, Error, Query};
 
 /// Walks a list from its oldest item on. Holds one page at a time.

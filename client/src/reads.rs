@@ -7,7 +7,8 @@ use etebar_api::{
     Seller, Timestamp,
 };
 
-use super::call::{Answer, Call};
+use super::answer::Answer;
+use super::call::Call;
 use super::query::escaped;
 use super::{Client, Error, IdempotencyKey, Pager, Query};
 

@@ -8,7 +8,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::HeaderValue;
 use hyper_util::rt::TokioIo;
 
-use super::attempt::Failure;
+use super::answer::Failure;
 use super::endpoint::{BadServer, Endpoint};
 #[cfg(not(feature = "simulation"))]
 use super::tls::Trust;

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::attempt::Failure;
+use super::answer::Failure;
 
 /// The protocol that is agreed on in the handshake.
 const HTTP_1_1: &[u8] = b"http/1.1";

@@ -15,4 +15,4 @@ pub(super) use course::Course;
 pub use meaning::{Heard, Meaning};
 pub(super) use meaning::{Wish, meaning, wished};
 pub use stopwatch::Stopwatch;
-pub(super) use window::{KeyWindow, Learned};
+pub(super) use window::KeyWindow;

@@ -1,0 +1,143 @@
+//! A caller of one cluster: its servers, its key, its time, and what it has learned.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hyper::header::HeaderValue;
+
+use super::certainty::KeyWindow;
+use super::endpoint::{BadServer, Endpoint};
+use super::idempotency::BadKey;
+use super::server::Server;
+#[cfg(not(feature = "simulation"))]
+use super::tls::{BadAuthority, Trust};
+
+/// Longest time for one call with all its attempts, unless set otherwise.
+/// Source: three times a node's own limit for a request.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A caller of one cluster under one key. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(super) servers: Arc<[Server]>,
+    /// Whose certificates are believed where a server is `https`.
+    #[cfg(not(feature = "simulation"))]
+    pub(super) trust: Trust,
+    /// Index of the server that answered last, where the next call begins.
+    pub(super) current: Arc<AtomicUsize>,
+    /// `Bearer KEY`, marked as sensitive; `None` asks without a key.
+    pub(super) authorization: Option<HeaderValue>,
+    pub(super) timeout: Duration,
+    /// As far as the cluster has told; shared like the connections.
+    pub(super) key_window: Arc<KeyWindow>,
+}
+
+impl Client {
+    /// A caller of these servers (`http://host:port` or `https://host:port`), tried in this order. `https` trusts the
+    /// machine's authorities, unless [`Client::with_authority`] names another. Fails where there is none or one is no such URL.
+    pub fn new<S: AsRef<str>>(servers: impl IntoIterator<Item = S>) -> Result<Client, BadServer> {
+        let none = Client {
+            servers: Arc::new([]),
+            #[cfg(not(feature = "simulation"))]
+            trust: Trust::default(),
+            current: Arc::new(AtomicUsize::new(0)),
+            authorization: None,
+            timeout: DEFAULT_TIMEOUT,
+            key_window: Arc::default(),
+        };
+        none.at(servers)
+    }
+
+    /// A caller of other servers under the same key, trust and limit.
+    pub fn at<S: AsRef<str>>(&self, servers: impl IntoIterator<Item = S>) -> Result<Client, BadServer> {
+        self.of(servers.into_iter().map(|url| self.endpoint(url.as_ref())))
+    }
+
+    /// A caller of a member at the address that the cluster told. A caller over `https` never goes on without it, whatever
+    /// the address says, since the key would be readable on the way.
+    pub fn at_member(&self, api: &str) -> Result<Client, BadServer> {
+        self.of([self.member_endpoint(api)])
+    }
+
+    /// The same caller, which trusts the authorities in this PEM file and no others.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or holds no authority.
+    #[cfg(not(feature = "simulation"))]
+    pub fn with_authority(&self, file: &std::path::Path) -> Result<Client, BadAuthority> {
+        let trust = Trust::only(file)?;
+        let servers = self.servers.iter().map(|server| server.trusting(&trust)).collect();
+        Ok(Client { servers, trust, ..self.clone() })
+    }
+
+    fn of(&self, endpoints: impl IntoIterator<Item = Result<Endpoint, BadServer>>) -> Result<Client, BadServer> {
+        let servers = endpoints.into_iter().map(|at| Server::at(at?)).collect::<Result<Vec<_>, _>>()?;
+        if servers.is_empty() {
+            return Err(BadServer::None);
+        }
+        // Other servers may be of another cluster, whose key window is another.
+        let key_window = Arc::default();
+        Ok(Client { servers: servers.into(), current: Arc::new(AtomicUsize::new(0)), key_window, ..self.clone() })
+    }
+
+    #[cfg(not(feature = "simulation"))]
+    fn endpoint(&self, url: &str) -> Result<Endpoint, BadServer> {
+        Endpoint::parse(url, &self.trust)
+    }
+
+    #[cfg(feature = "simulation")]
+    fn endpoint(&self, url: &str) -> Result<Endpoint, BadServer> {
+        Endpoint::parse(url)
+    }
+
+    /// The way to a member at the address that the cluster told; see [`Client::at_member`].
+    pub fn member_endpoint(&self, api: &str) -> Result<Endpoint, BadServer> {
+        let protected = self.servers.iter().any(|server| server.endpoint().is_tls());
+        let api = api.trim();
+        if !protected || api.starts_with("https://") {
+            return self.endpoint(api);
+        }
+        self.endpoint(&format!("https://{}", api.strip_prefix("http://").unwrap_or(api)))
+    }
+
+    /// The same caller under this key. Fails where the text cannot stand in a header.
+    pub fn with_key(&self, key: &str) -> Result<Client, BadKey> {
+        let mut authorization = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| BadKey)?;
+        authorization.set_sensitive(true);
+        Ok(Client { authorization: Some(authorization), ..self.clone() })
+    }
+
+    /// The same caller with another limit for a whole call.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Client {
+        Client { timeout, ..self.clone() }
+    }
+
+    /// The same caller, with a preference of its own that begins at server `index` (modulo their number).
+    #[must_use]
+    pub fn starting_at(&self, index: usize) -> Client {
+        Client { current: Arc::new(AtomicUsize::new(index % self.servers.len())), ..self.clone() }
+    }
+
+    /// How long the cluster remembers idempotency keys, where it has told: a write is safe to repeat under its key for so
+    /// long after its first attempt, and this client repeats it for half of that.
+    pub fn key_window(&self) -> Option<Duration> {
+        self.key_window.get()
+    }
+
+    /// Longest time for a whole call.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// How many servers it knows.
+    pub fn servers(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// The server that answered last, as `host:port`.
+    pub fn current_server(&self) -> &str {
+        self.servers[self.current.load(Ordering::Relaxed) % self.servers.len()].authority()
+    }
+}
