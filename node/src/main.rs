@@ -11,7 +11,7 @@ use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Iden
 use etebar_node::log::Events;
 use etebar_node::pki::{self, PkiError, PkiVerb};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, PeerSecurity};
-use etebar_node::runtime::{Chance, Clock};
+use etebar_node::runtime::{Clock, Entropy};
 use etebar_node::storage::Member;
 use etebar_node::storage::MemberDisks;
 use etebar_node::tls::CredentialWatch;
@@ -112,8 +112,8 @@ fn wrong_line(error: &clap::Error) -> ExitCode {
 
 /// Draws an admin key and prints it, with the hash that `init` takes.
 fn keygen() -> Result<(), Failure> {
-    let chance = Chance::system().bytes().map_err(failed)?;
-    let key = http::secret::text(etebar_api::Role::Admin, &chance);
+    let entropy = Entropy::system().bytes().map_err(failed)?;
+    let key = http::secret::text(etebar_api::Role::Admin, &entropy);
     let hash = Digest(http::secret::hash(&key).0);
     println!("{{\"key\":\"{key}\",\"hash\":\"{hash}\"}}");
     Ok(())
@@ -132,7 +132,7 @@ fn pki(verb: &PkiVerb) -> Result<(), Failure> {
 /// Makes a data directory with an empty log and an empty history; all of it survives a power cut.
 fn init(arguments: &InitArgs) -> Result<(), Failure> {
     let members = arguments.member_map().map_err(wrong)?;
-    let incarnation = uuid::Builder::from_random_bytes(Chance::system().bytes().map_err(failed)?).into_uuid();
+    let incarnation = uuid::Builder::from_random_bytes(Entropy::system().bytes().map_err(failed)?).into_uuid();
     let identity = Identity {
         format: FORMAT,
         cluster: arguments.cluster_id,
@@ -224,7 +224,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
         disk_reserve_bytes: settings.disk_reserve,
         ..Limits::default()
     };
-    let mut app = App::new(cluster.clone(), limits, Chance::system(), data_dir.path.clone()).map_err(failed)?;
+    let mut app = App::new(cluster.clone(), limits, Entropy::system(), data_dir.path.clone()).map_err(failed)?;
     if let Some(credentials) = &credentials {
         app = app.over_tls(ApiTls::new(credentials.subscribe()).map_err(failed)?);
     }

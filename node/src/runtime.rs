@@ -1,6 +1,6 @@
-//! The seams to the world: runtime, network, clock and chance. Node code names these and nothing behind them.
+//! The seams to the world: runtime, network, clock and entropy. Node code names these and nothing behind them.
 //!
-//! Under the feature `simulation` the same code runs in one thread, on seeded chance and a clock that a test turns.
+//! Under the feature `simulation` the same code runs in one thread, on seeded entropy and a clock that a test turns.
 
 use std::fmt;
 use std::future::Future;
@@ -15,7 +15,7 @@ use openraft_rt::OptionalSend;
 /// The runtime that openraft and every task of the Raft room run on.
 #[cfg(not(feature = "simulation"))]
 pub type Rt = openraft_rt_tokio::TokioRuntime;
-/// The runtime that openraft and every task of the Raft room run on; its chance follows a seed.
+/// The runtime that openraft and every task of the Raft room run on; its random numbers follow a seed.
 #[cfg(feature = "simulation")]
 pub type Rt = openraft_rt::deterministic_rng::DeterministicRng<openraft_rt_tokio::TokioRuntime>;
 
@@ -242,22 +242,22 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// The source of chance is exhausted or absent; no secret may be drawn without it.
+/// The source of entropy is exhausted or absent; no secret may be drawn without it.
 #[derive(Debug, thiserror::Error)]
-#[error("the source of chance gave nothing: {0}")]
-pub struct NoChance(String);
+#[error("the source of entropy gave nothing: {0}")]
+pub struct NoEntropy(String);
 
-/// Chance for secrets, ids and request ids. Not used by anything that replicas must agree on.
+/// Entropy for secrets, ids and request ids. Not used by anything that replicas must agree on.
 #[derive(Clone)]
-pub struct Chance(Arc<Fill>);
+pub struct Entropy(Arc<Fill>);
 
-type Fill = dyn Fn(&mut [u8]) -> Result<(), NoChance> + Send + Sync;
+type Fill = dyn Fn(&mut [u8]) -> Result<(), NoEntropy> + Send + Sync;
 
-impl Chance {
+impl Entropy {
     /// The operating system's.
     #[expect(clippy::disallowed_methods, reason = "the seam itself")]
     pub fn system() -> Self {
-        Self(Arc::new(|bytes| getrandom::fill(bytes).map_err(|error| NoChance(error.to_string()))))
+        Self(Arc::new(|bytes| getrandom::fill(bytes).map_err(|error| NoEntropy(error.to_string()))))
     }
 
     /// One that a simulation seeds.
@@ -269,15 +269,15 @@ impl Chance {
     }
 
     /// `N` random bytes.
-    pub fn bytes<const N: usize>(&self) -> Result<[u8; N], NoChance> {
+    pub fn bytes<const N: usize>(&self) -> Result<[u8; N], NoEntropy> {
         let mut bytes = [0_u8; N];
         (self.0)(&mut bytes)?;
         Ok(bytes)
     }
 }
 
-impl fmt::Debug for Chance {
+impl fmt::Debug for Entropy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Chance")
+        f.write_str("Entropy")
     }
 }

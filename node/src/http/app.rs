@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use super::limits::Limits;
 use super::quotas::Quotas;
 use super::response::problem::Problem;
-use super::response::render::Ground;
+use super::response::render::LedgerInfo;
 use super::server::tls::ApiTls;
 use crate::raft::Cluster;
-use crate::runtime::Chance;
+use crate::runtime::Entropy;
 
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
@@ -25,8 +25,8 @@ pub struct Shared {
     pub cluster: Cluster,
     /// The bounds of the HTTP side.
     pub limits: Limits,
-    /// Chance for secrets.
-    pub chance: Chance,
+    /// Entropy for secrets.
+    pub entropy: Entropy,
     /// This member's number as `Etebar-Node` shows it.
     pub node: HeaderValue,
     /// What one caller may take.
@@ -34,7 +34,7 @@ pub struct Shared {
     /// Where the node keeps its data.
     pub data_dir: PathBuf,
     tls: OnceLock<ApiTls>,
-    ground: OnceLock<Ground>,
+    info: OnceLock<LedgerInfo>,
     boot: u64,
     requests: AtomicU64,
 }
@@ -48,24 +48,24 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    /// Fails where there is no chance to draw a request id from.
+    /// Fails where there is no entropy to draw a request id from.
     pub fn new(
         cluster: Cluster,
         limits: Limits,
-        chance: Chance,
+        entropy: Entropy,
         data_dir: PathBuf,
-    ) -> Result<Self, crate::runtime::NoChance> {
+    ) -> Result<Self, crate::runtime::NoEntropy> {
         let node = HeaderValue::from(cluster.status().node);
-        let boot = u64::from_be_bytes(chance.bytes()?);
+        let boot = u64::from_be_bytes(entropy.bytes()?);
         Ok(Self(Arc::new(Shared {
             cluster,
             limits,
-            chance,
+            entropy,
             node,
             quotas: Quotas::new(&limits),
             data_dir,
             tls: OnceLock::new(),
-            ground: OnceLock::new(),
+            info: OnceLock::new(),
             boot,
             requests: AtomicU64::new(0),
         })))
@@ -96,15 +96,15 @@ impl Shared {
     }
 
     /// What the ledger was founded on. Fails before its genesis was applied here.
-    pub fn ground(&self) -> Result<Ground, Problem> {
-        if let Some(ground) = self.ground.get() {
-            return Ok(*ground);
+    pub fn ledger_info(&self) -> Result<LedgerInfo, Problem> {
+        if let Some(info) = self.info.get() {
+            return Ok(*info);
         }
         let replica = self.cluster.replica();
         let Some(genesis) = replica.state.genesis() else {
             return Err(Problem::new(etebar_api::Code::NoLeader, "the ledger has not begun"));
         };
-        Ok(*self.ground.get_or_init(|| Ground { ids: replica.state.ids(), places: u32::from(genesis.places) }))
+        Ok(*self.info.get_or_init(|| LedgerInfo { ids: replica.state.ids(), places: u32::from(genesis.places) }))
     }
 
     /// A name for a request whose caller gave none: unique in this node's life.

@@ -11,7 +11,7 @@ use super::app::App;
 use super::read::records;
 use super::request::auth::Caller;
 use super::response::problem::{Answer, Problem, rejection};
-use super::response::render::{self, Ground, Shown};
+use super::response::render::{self, LedgerInfo, Shown};
 use super::response::reply;
 use crate::raft::{Consistency, Decided, Decisions, SubmitError};
 
@@ -88,15 +88,14 @@ pub async fn decide_with_secret(
     secret: Option<String>,
     deadline: Instant,
 ) -> Answer {
-    let ground = app.ground()?;
+    let info = app.ledger_info()?;
     let command = Command { actor: caller.key, idempotency_key: key, action };
-    decide_all(app, caller, vec![command], deadline, |decisions| answered(app, ground, decisions, secret, deadline))
-        .await
+    decide_all(app, caller, vec![command], deadline, |decisions| answered(app, info, decisions, secret, deadline)).await
 }
 
 async fn answered(
     app: &App,
-    ground: Ground,
+    info: LedgerInfo,
     decisions: Decisions,
     secret: Option<String>,
     deadline: Instant,
@@ -107,9 +106,9 @@ async fn answered(
             // This node may have proposed the command twice itself: the answer is a first one where the secret is this one.
             let secret = secret.filter(|secret| is_secret_of(secret, &record));
             let replayed = replayed && secret.is_none();
-            accepted(app, &ground, &record, replayed, secret, position, deadline).await
+            accepted(app, &info, &record, replayed, secret, position, deadline).await
         }
-        Some(Decided::Refused(why)) => refused(&ground, why, position),
+        Some(Decided::Refused(why)) => refused(&info, why, position),
         None => Err(Problem::internal("a command came back without a decision")),
     }
 }
@@ -119,8 +118,8 @@ fn is_secret_of(secret: &str, record: &Record) -> bool {
 }
 
 /// A decision that left no record, as of the position where it was refused.
-fn refused(ground: &Ground, why: Rejection, position: u64) -> Answer {
-    let problem = rejection(why).unwrap_or_else(|refusal| render::refusal(ground, refusal).into());
+fn refused(info: &LedgerInfo, why: Rejection, position: u64) -> Answer {
+    let problem = rejection(why).unwrap_or_else(|refusal| render::refusal(info, refusal).into());
     let mut response = problem.into_response();
     reply::at(&mut response, position);
     Ok(response)
@@ -128,7 +127,7 @@ fn refused(ground: &Ground, why: Rejection, position: u64) -> Answer {
 
 async fn accepted(
     app: &App,
-    ground: &Ground,
+    info: &LedgerInfo,
     record: &Record,
     replayed: bool,
     secret: Option<String>,
@@ -153,7 +152,7 @@ async fn accepted(
         | Event::Refused { .. }
         | Event::NodeRegistered { .. } => None,
     };
-    let rendered = render::decision(ground, record, Shown { actor: &actor, secret, digest });
+    let rendered = render::decision(info, record, Shown { actor: &actor, secret, digest });
     let Some((status, body)) = rendered else {
         return Err(Problem::internal(format_args!("record {} answers no request", record.number)));
     };

@@ -15,7 +15,7 @@ use super::error::StorageError;
 /// How often a stalled sync looks whether it may go on.
 const STALL_LOOK: Duration = Duration::from_millis(5);
 
-/// Chance that repeats itself (SplitMix64).
+/// Entropy that repeats itself (SplitMix64).
 #[derive(Debug, Clone)]
 pub struct Dice(pub u64);
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use etebar_node::http::{App, Limits, secret, serve};
 use etebar_node::raft::{Cluster, ClusterSettings, Identity};
-use etebar_node::runtime::{Chance, Clock};
+use etebar_node::runtime::{Clock, Entropy};
 use etebar_node::storage::Member;
 use etebar_node::storage::MemberDisks;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ impl Node {
             runtime.block_on(async move {
                 let folder = tempfile::tempdir().unwrap();
                 let cluster = cluster(folder.path(), places).await;
-                let app = App::new(cluster.clone(), limits, Chance::system(), folder.path().to_owned()).unwrap();
+                let app = App::new(cluster.clone(), limits, Entropy::system(), folder.path().to_owned()).unwrap();
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 ready.send(listener.local_addr().unwrap()).unwrap();
                 serve(app, listener, stop).await;

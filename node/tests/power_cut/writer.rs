@@ -13,7 +13,7 @@ use openraft::type_config::TypeConfigExt;
 use openraft::vote::RaftLeaderIdExt;
 use openraft::{RaftLogReader, Vote};
 
-/// Chance that repeats itself (SplitMix64).
+/// Entropy that repeats itself (SplitMix64).
 pub struct Dice(pub u64);
 
 impl Dice {

@@ -11,7 +11,7 @@ use super::ledger_of_a_few::genesis;
 use crate::http::{Gate, Limits};
 use crate::pki::{Authority, Lifetime, Subject, in_memory};
 use crate::raft::{Cluster, ClusterSettings, Identity, PeerSecurity};
-use crate::runtime::{Chance, Clock};
+use crate::runtime::{Clock, Entropy};
 use crate::storage::MemberDisks;
 use crate::storage::model::ModelDisks;
 use crate::storage::{Disks, Member};
@@ -82,7 +82,7 @@ fn server() -> &'static Server {
             while cluster.replica().state.genesis().is_none() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            Gate::new(cluster, Limits::default(), Chance::system()).expect("there is chance")
+            Gate::new(cluster, Limits::default(), Entropy::system()).expect("there is entropy")
         });
         Server { runtime, gate }
     })

@@ -10,7 +10,7 @@ use std::time::Duration;
 use etebar_node::http::{self, App, Limits, secret};
 use etebar_node::raft::{Change, Cluster, ClusterSettings, Identity, PeerSecurity};
 use etebar_node::runtime::net::TcpListener;
-use etebar_node::runtime::{Chance, Clock, Uptime, spawn};
+use etebar_node::runtime::{Clock, Entropy, Uptime, spawn};
 use etebar_node::storage::model::{Dice, ModelDisks};
 use etebar_node::storage::{Disks, Member, MemberDisks, StorageError};
 use ledger::{Genesis, Name, RULES_VERSION};
@@ -191,13 +191,13 @@ impl Host {
     /// Serves HTTP until it is told to stop, as the program does.
     async fn serve_http(&self, cluster: &Cluster, stopping: CancellationToken, boot: u64) {
         let dice = Mutex::new(Dice::new(self.plan.seed, (400 + self.node) << 32 | boot));
-        let chance = Chance::from_fn(move |bytes| {
+        let entropy = Entropy::from_fn(move |bytes| {
             let mut dice = dice.lock().unwrap_or_else(PoisonError::into_inner);
             bytes.iter_mut().for_each(|byte| *byte = dice.below(256) as u8);
         });
         // The free room of this machine's disk is nothing that a simulation may depend on.
         let limits = Limits { disk_reserve_bytes: 0, ..Limits::default() };
-        let app = App::new(cluster.clone(), limits, chance, PathBuf::from("/")).expect("there is chance");
+        let app = App::new(cluster.clone(), limits, entropy, PathBuf::from("/")).expect("there is entropy");
         match TcpListener::bind(("0.0.0.0", crate::http::PORT)).await {
             Ok(listener) => http::serve(app, listener, stopping).await,
             Err(error) => panic!("nobody else has this port: {error}"),

@@ -34,7 +34,7 @@ pub struct World<'a> {
     pub sim: Sim<'a>,
     /// What the seed drew.
     pub plan: Plan,
-    /// Chance for faults.
+    /// Entropy for faults.
     pub dice: Dice,
     /// The members, in order.
     pub hosts: Vec<Host>,

@@ -137,7 +137,7 @@ fn search_in(
             if charges.len() == limit {
                 return Ok(Found { charges, next: last });
             }
-            charges.extend(reader.ground.charge(&record).map(|charge| (number, charge)));
+            charges.extend(reader.info.charge(&record).map(|charge| (number, charge)));
         }
         last = Some(number);
     }

@@ -39,7 +39,7 @@ pub fn state<'a>(app: &'a App, caller: &Caller) -> Result<RwLockReadGuard<'a, Re
 
 /// The record number of a seller's id; an id of nothing else, and of this cluster.
 pub fn seller_number(app: &App, id: Uuid) -> Result<RecordNumber, Problem> {
-    app.ground()?.ids.number(IdKind::Seller, id).ok_or_else(Problem::not_found)
+    app.ledger_info()?.ids.number(IdKind::Seller, id).ok_or_else(Problem::not_found)
 }
 
 /// The seller in the path: an id, or `me` for the seller whose key this is.

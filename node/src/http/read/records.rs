@@ -12,7 +12,7 @@ use ledger::{Digest, Entry, EntryRef, PAGE_RECORDS, Record, RecordNumber, Seller
 use crate::http::app::App;
 use crate::http::quotas::Turn;
 use crate::http::response::problem::Problem;
-use crate::http::response::render::Ground;
+use crate::http::response::render::LedgerInfo;
 use crate::raft::{Cluster, KeyRing};
 use crate::runtime;
 
@@ -28,7 +28,7 @@ where
     F: FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,
     T: Send + 'static,
 {
-    let reader = Reader { cluster: app.cluster.clone(), ring: app.cluster.key_ring(), ground: app.ground()? };
+    let reader = Reader { cluster: app.cluster.clone(), ring: app.cluster.key_ring(), info: app.ledger_info()? };
     runtime::blocking(move || read(&reader)).await.map_err(Problem::internal)?
 }
 
@@ -91,7 +91,7 @@ pub struct Reader {
     cluster: Cluster,
     ring: Arc<KeyRing>,
     /// What the ledger was founded on.
-    pub ground: Ground,
+    pub info: LedgerInfo,
 }
 
 impl Reader {
@@ -145,7 +145,7 @@ impl Reader {
         let mut digest = mark.entry_digest;
         for number in records {
             let record = self.record(number)?;
-            let Some(entry) = record.entry(&self.ground.ids, "") else { continue };
+            let Some(entry) = record.entry(&self.info.ids, "") else { continue };
             let entry = Entry { actor: self.actor(&record)?, ..entry };
             digest = chain_entry(&digest, &entry);
             if take(&record, &entry, &digest)? == Flow::Enough {

@@ -7,13 +7,13 @@ use etebar_api::Role;
 use ledger::KeyHash;
 
 /// The key's text from 32 random bytes.
-pub fn text(role: Role, chance: &[u8; 32]) -> String {
+pub fn text(role: Role, entropy: &[u8; 32]) -> String {
     let prefix = match role {
         Role::Admin => "etb_admin_",
         Role::Seller => "etb_seller_",
         Role::Auditor => "etb_auditor_",
     };
-    format!("{prefix}{}", Base64UrlUnpadded::encode_string(chance))
+    format!("{prefix}{}", Base64UrlUnpadded::encode_string(entropy))
 }
 
 /// What is stored of a key.

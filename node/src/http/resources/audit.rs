@@ -66,7 +66,7 @@ fn add_up(reader: &Reader, recount: &Recount, applied: u64, mut claims: Claims) 
     }
     let report = audit.report(&claims);
     report.broken.iter().for_each(|broken| log(broken, applied));
-    let amount = |minor: i128| reader.ground.amount(minor);
+    let amount = |minor: i128| reader.info.amount(minor);
     Ok(api::Audit {
         entries: report.sums.entries,
         sellers: report.sellers,

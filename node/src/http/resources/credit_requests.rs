@@ -21,7 +21,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_seller()?;
     let key = idempotency::required(call.head.headers())?;
-    let places = app.ground()?.places;
+    let places = app.ledger_info()?.places;
     let body = call.json(&app, caller.key).await?;
     let asked: NewCreditRequest<'_> = json::parse(&body)?;
     let mut faults = Faults::default();
@@ -147,7 +147,7 @@ fn status_of(text: Option<&str>) -> Result<Option<api::RequestStatus>, Problem> 
 }
 
 fn number(app: &App, head: &Head) -> Result<RecordNumber, Problem> {
-    app.ground()?.ids.number(IdKind::CreditRequest, head.id()?).ok_or_else(Problem::not_found)
+    app.ledger_info()?.ids.number(IdKind::CreditRequest, head.id()?).ok_or_else(Problem::not_found)
 }
 
 /// A request with its seller's number: as its verdict left it, or as it was filed.
@@ -158,8 +158,8 @@ fn shown(
 ) -> Result<(RecordNumber, api::CreditRequest), Problem> {
     let record = reader.record(verdict.unwrap_or(request))?;
     let rendered = match verdict {
-        Some(_) => render::credit_request_decided(&reader.ground, &record, reader.actor(&record)?),
-        None => render::credit_request(&reader.ground, &record),
+        Some(_) => render::credit_request_decided(&reader.info, &record, reader.actor(&record)?),
+        None => render::credit_request(&reader.info, &record),
     };
     let seller = record.seller();
     rendered

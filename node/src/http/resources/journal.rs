@@ -113,7 +113,7 @@ fn read_on(
         if record.number <= after || !span.has_begun(record.time) {
             return Ok(Flow::On);
         }
-        Ok(found.take(record.number, || render::entry(&reader.ground, entry, digest), limit))
+        Ok(found.take(record.number, || render::entry(&reader.info, entry, digest), limit))
     })?;
     if last < bound && found.next.is_none() && !over {
         found.next = Some(last);
@@ -188,7 +188,7 @@ fn read_page(reader: &Reader, page: &Page, found: &mut Found, limit: usize, span
         flow = if span.is_over(record.time) {
             Flow::Enough
         } else {
-            found.take(record.number, || render::entry(&reader.ground, entry, digest), limit)
+            found.take(record.number, || render::entry(&reader.info, entry, digest), limit)
         };
         Ok(flow)
     })?;

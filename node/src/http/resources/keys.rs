@@ -27,7 +27,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let grant = faults.at(|| "/seller_id".into(), grant_of(&app, &asked));
     let (Some(name), Some(grant)) = (name, grant) else { return Err(faults.problem()) };
     let grant = grant?;
-    let text = secret::text(asked.role, &app.chance.bytes().map_err(Problem::internal)?);
+    let text = secret::text(asked.role, &app.entropy.bytes().map_err(Problem::internal)?);
     let action = Action::CreateKey { name, grant, hash: secret::hash(&text) };
     submit::decide_with_secret(&app, caller, key, action, Some(text), call.head.deadline).await
 }
@@ -51,10 +51,10 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
     let (list, limit) = (List::new("keys"), query.limit()?);
     let after = list.after(query.get("after"))?;
     read::fresh(&app, &head, &query).await?;
-    let ground = app.ground()?;
+    let info = app.ledger_info()?;
     let (applied, (keys, next)) = {
         let replica = read::state(&app, &caller)?;
-        (replica.applied, in_force(&replica.state, after, limit, |key| ground.key(key)))
+        (replica.applied, in_force(&replica.state, after, limit, |key| info.key(key)))
     };
     reply::json(applied, &list.page(keys, next))
 }
@@ -86,6 +86,6 @@ fn in_force<T>(
 pub async fn revoke(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_be_admin()?;
-    let key = app.ground()?.ids.number(IdKind::Key, head.id()?).ok_or_else(Problem::not_found)?;
+    let key = app.ledger_info()?.ids.number(IdKind::Key, head.id()?).ok_or_else(Problem::not_found)?;
     submit::decide(&app, caller, None, Action::RevokeKey { key }, head.deadline).await
 }

@@ -19,13 +19,13 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
     let query = head.query(&[])?;
     let phone = field::phone(head.parameter()).map_err(|error| Problem::invalid("/number", error))?;
     read::fresh(&app, &head, &query).await?;
-    let ground = app.ground()?;
+    let info = app.ledger_info()?;
     let (applied, shown) = {
         let replica = read::state(&app, &caller)?;
         let account = replica.state.phone(phone).ok_or_else(Problem::not_found)?;
         let shown = api::Phone {
             phone: phone.to_string(),
-            balance: ground.amount(account.balance.signed()),
+            balance: info.amount(account.balance.signed()),
             charges: account.charges.len() as u64,
             last_charge_at: moment(account.last_charge_at),
         };

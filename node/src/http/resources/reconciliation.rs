@@ -49,14 +49,14 @@ fn add_up(reader: &Reader, recount: &Recount, books: &Books) -> Result<api::Reco
             let record = reader.record(number)?;
             sound &= record.seller() == Some(seller) && sums.add(&record);
             // Each entry says what was left after it; that must be the sum so far, and never below zero.
-            let said = record.entry(&reader.ground.ids, "").map(|entry| i128::from(entry.balance));
+            let said = record.entry(&reader.info.ids, "").map(|entry| i128::from(entry.balance));
             sound &= said == Some(sums.total()) && sums.total() >= 0;
             read += 1;
         }
     }
-    let amount = |minor: i128| reader.ground.amount(minor);
+    let amount = |minor: i128| reader.info.amount(minor);
     Ok(api::Reconciliation {
-        seller_id: reader.ground.seller_id(seller),
+        seller_id: reader.info.seller_id(seller),
         credits: amount(sums.credits),
         adjustments: amount(sums.adjustments),
         charges: amount(sums.charges),

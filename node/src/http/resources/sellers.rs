@@ -33,11 +33,11 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
     let (list, limit) = (List::new("sellers"), query.limit()?);
     let after = list.after(query.get("after"))?;
     read::fresh(&app, &head, &query).await?;
-    let ground = app.ground()?;
+    let info = app.ledger_info()?;
     let (applied, mut sellers) = {
         let replica = read::state(&app, &caller)?;
         let found = replica.state.sellers_after(after).take(limit + 1);
-        (replica.applied, found.map(|(number, seller)| (*number, ground.seller(seller))).collect::<Vec<_>>())
+        (replica.applied, found.map(|(number, seller)| (*number, info.seller(seller))).collect::<Vec<_>>())
     };
     let more = sellers.len() > limit;
     sellers.truncate(limit);
@@ -51,11 +51,11 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
     let query = head.query(&[])?;
     let number = read::seller_of(&app, &head, &caller)?;
     read::fresh(&app, &head, &query).await?;
-    let ground = app.ground()?;
+    let info = app.ledger_info()?;
     let (applied, seller) = {
         let replica = read::state(&app, &caller)?;
         let seller = replica.state.seller(number).ok_or_else(Problem::not_found)?;
-        (replica.applied, ground.seller(seller))
+        (replica.applied, info.seller(seller))
     };
     reply::json(applied, &seller)
 }
@@ -84,7 +84,7 @@ pub async fn adjust(State(app): State<App>, mut call: Call) -> Answer {
     caller.must_be_admin()?;
     let seller = read::seller_number(&app, call.head.id()?)?;
     let key = idempotency::required(call.head.headers())?;
-    let places = app.ground()?.places;
+    let places = app.ledger_info()?.places;
     let body = call.json(&app, caller.key).await?;
     let asked: NewAdjustment<'_> = json::parse(&body)?;
     let mut faults = Faults::default();

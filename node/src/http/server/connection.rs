@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tracing::debug;
 
-use super::shutdown::{Stage, Stop};
+use super::shutdown::{Shutdown, Stage};
 use super::wire::{Outbound, Phase, Progress, Wire};
 use crate::http::app::App;
 use crate::http::limits::Limits;
@@ -32,7 +32,7 @@ const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\nco
 const BUFFER_FACTOR: usize = 2;
 
 /// Serves one connection until it ends, rests too long, sends its head too slowly, or `stop` has come so far.
-pub async fn serve_connection<S, F, A>(stream: S, app: App, stop: Arc<Stop>, answer: F)
+pub async fn serve_connection<S, F, A>(stream: S, app: App, stop: Arc<Shutdown>, answer: F)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<Incoming>, Arc<Progress>) -> A,

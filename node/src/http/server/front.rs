@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use tower::Service;
 use tracing::debug;
 
-use super::shutdown::{Stage, Stop};
+use super::shutdown::{Shutdown, Stage};
 use super::wire::{Inbound, Progress};
 use crate::http::app::App;
 use crate::http::request::head;
@@ -42,7 +42,12 @@ impl Front {
     }
 
     /// Answers a request off a connection. Where its body was not read to the end, the connection ends with the answer.
-    pub async fn answer(self, request: Request<Incoming>, progress: Arc<Progress>, stop: Arc<Stop>) -> Response<Body> {
+    pub async fn answer(
+        self,
+        request: Request<Incoming>,
+        progress: Arc<Progress>,
+        stop: Arc<Shutdown>,
+    ) -> Response<Body> {
         let is_empty = hyper::body::Body::is_end_stream(request.body());
         let request = request.map(|incoming| {
             if is_empty {
@@ -67,7 +72,7 @@ impl Front {
         response
     }
 
-    async fn respond(mut self, request: Request<Body>, stop: &Stop) -> Response<Body> {
+    async fn respond(mut self, request: Request<Body>, stop: &Shutdown) -> Response<Body> {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
         let is_read = request.method().is_safe();
         let unfit = head::check(&request).err();
@@ -124,7 +129,7 @@ mod tests {
             let panics = async || -> Response<Body> { panic!("a defect of a handler, for a test") };
             let front = Front { app: gate.app(), router: Router::new().route("/", post(panics)) };
             let request = Request::post("/").header(header::HOST, "kit").body(Body::empty()).unwrap();
-            let response = front.respond(request, &Stop::default()).await;
+            let response = front.respond(request, &Shutdown::default()).await;
             assert_eq!((response.status().as_u16(), &response.headers()[NODE]), (500, &HeaderValue::from_static("1")));
             let body = axum::body::to_bytes(response.into_body(), 4_096).await.unwrap();
             let problem: etebar_api::Problem = serde_json::from_slice(&body).unwrap();

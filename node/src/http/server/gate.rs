@@ -7,11 +7,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::serve_connection;
 use super::front::Front;
-use super::shutdown::Stop;
+use super::shutdown::Shutdown;
 use crate::http::app::App;
 use crate::http::limits::Limits;
 use crate::raft::Cluster;
-use crate::runtime::{Chance, NoChance};
+use crate::runtime::{Entropy, NoEntropy};
 
 /// The API over a member. Cheap to clone.
 #[derive(Clone)]
@@ -21,9 +21,9 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Fails where there is no chance to draw from.
-    pub fn new(cluster: Cluster, limits: Limits, chance: Chance) -> Result<Self, NoChance> {
-        let app = App::new(cluster, limits, chance, PathBuf::new())?;
+    /// Fails where there is no entropy to draw from.
+    pub fn new(cluster: Cluster, limits: Limits, entropy: Entropy) -> Result<Self, NoEntropy> {
+        let app = App::new(cluster, limits, entropy, PathBuf::new())?;
         Ok(Self { front: Front::new(app.clone()), app })
     }
 
@@ -36,7 +36,7 @@ impl Gate {
     /// Serves one connection to its end.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
         let Self { app, front } = self;
-        let stop = Arc::new(Stop::default());
+        let stop = Arc::new(Shutdown::default());
         let answers = Arc::clone(&stop);
         let answer = move |request, progress| front.clone().answer(request, progress, Arc::clone(&answers));
         serve_connection(stream, app, stop, answer).await;

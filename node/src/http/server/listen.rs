@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 use super::addresses::{Addresses, Place};
 use super::connection::serve_connection;
 use super::front::Front;
-use super::shutdown::{Stage, Stop};
+use super::shutdown::{Shutdown, Stage};
 use super::tls::Opened;
 use super::wire::Wire;
 use crate::http::app::App;
@@ -41,7 +41,7 @@ pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken)
     let accepting = async {
         let farewell = async {
             stopping.cancelled().await;
-            door.stop.go_on_to(Stage::Closing);
+            door.stop.advance(Stage::Closing);
             tokio::time::sleep(door.app.limits.farewell).await;
         };
         let mut farewell = pin!(farewell);
@@ -59,7 +59,7 @@ pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken)
         }
         drop(listener);
         drain(&door.app, &door.room, &door.stop).await;
-        door.stop.go_on_to(Stage::Ended);
+        door.stop.advance(Stage::Ended);
         ended.cancel();
     };
     tokio::join!(accepting, watch);
@@ -69,7 +69,7 @@ pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken)
 struct Door {
     app: App,
     front: Front,
-    stop: Arc<Stop>,
+    stop: Arc<Shutdown>,
     /// Room for connections, whoever makes them.
     room: Arc<Semaphore>,
     /// Connections open from each client address.
@@ -165,11 +165,11 @@ async fn refuse(app: App, stream: TcpStream, why: &'static str) {
 }
 
 /// Waits until all connections are gone, for a bounded time, and at its end tells what is in flight that it is over.
-async fn drain(app: &App, room: &Semaphore, stop: &Stop) {
+async fn drain(app: &App, room: &Semaphore, stop: &Shutdown) {
     let all = u32::try_from(app.limits.connections).unwrap_or(u32::MAX);
     let parts = [(Stage::Stopping, app.limits.drain.saturating_sub(LATE)), (Stage::Late, LATE)];
     for (stage, time) in parts {
-        stop.go_on_to(stage);
+        stop.advance(stage);
         if tokio::time::timeout(time, room.acquire_many(all)).await.is_ok() {
             return info!("all requests in flight were answered");
         }

@@ -23,12 +23,12 @@ pub enum Stage {
 
 /// The stage, and a call to those who wait for the next one.
 #[derive(Debug, Default)]
-pub struct Stop {
+pub struct Shutdown {
     stage: AtomicU8,
     moved: Notify,
 }
 
-impl Stop {
+impl Shutdown {
     /// The stage now.
     pub fn stage(&self) -> Stage {
         match self.stage.load(Ordering::Acquire) {
@@ -41,7 +41,7 @@ impl Stop {
     }
 
     /// Goes on to a stage, and wakes all who wait.
-    pub fn go_on_to(&self, stage: Stage) {
+    pub fn advance(&self, stage: Stage) {
         self.stage.fetch_max(stage as u8, Ordering::AcqRel);
         self.moved.notify_waiters();
     }

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
-use super::shutdown::{Stage, Stop};
+use super::shutdown::{Shutdown, Stage};
 use crate::runtime::net::TcpStream;
 use crate::tls::{Credentials, provider};
 
@@ -63,7 +63,7 @@ impl ApiTls {
     }
 
     /// Does the handshake within `limit`. `None` where there is nobody to serve: it failed, took too long, or the node ends.
-    pub(crate) async fn open(&self, stream: TcpStream, limit: Duration, stop: &Stop) -> Option<Opened> {
+    pub(crate) async fn open(&self, stream: TcpStream, limit: Duration, stop: &Shutdown) -> Option<Opened> {
         let from = stream.peer_addr().ok();
         let mut opening = pin!(tokio::time::timeout(limit, self.handshake(stream)));
         let mut stopped = pin!(stopped(stop));
@@ -123,7 +123,7 @@ async fn peek(stream: &mut TcpStream, first: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Waits until the node takes nothing more on.
-async fn stopped(stop: &Stop) {
+async fn stopped(stop: &Shutdown) {
     loop {
         let mut moved = pin!(stop.moved());
         moved.as_mut().enable();

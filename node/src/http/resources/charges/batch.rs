@@ -14,7 +14,7 @@ use crate::http::request::call::Call;
 use crate::http::request::field::{self, Faults};
 use crate::http::request::json::{self, Object};
 use crate::http::response::problem::{Answer, Problem, rejection};
-use crate::http::response::render::{self, ChargeWriter, Ground};
+use crate::http::response::render::{self, ChargeWriter, LedgerInfo};
 use crate::http::response::reply;
 use crate::http::submit;
 use crate::raft::{Decided, Decisions};
@@ -26,10 +26,10 @@ const RESULT_BYTES: usize = 384;
 pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_seller()?;
-    let ground = app.ground()?;
+    let info = app.ledger_info()?;
     let body = call.json(&app, caller.key).await?;
-    let commands = commands(&body, caller.key, ground.places)?;
-    let answered = |decisions: Decisions| std::future::ready(results(&ground, &decisions));
+    let commands = commands(&body, caller.key, info.places)?;
+    let answered = |decisions: Decisions| std::future::ready(results(&info, &decisions));
     submit::decide_all(&app, caller, commands, call.head.deadline, answered).await
 }
 
@@ -67,15 +67,15 @@ fn command(faults: &mut Faults, at: usize, item: &BatchItem<'_>, actor: KeyNumbe
     Some(Command { actor, idempotency_key: Some(key?), action })
 }
 
-fn results(ground: &Ground, decisions: &Decisions) -> Answer {
+fn results(info: &LedgerInfo, decisions: &Decisions) -> Answer {
     let mut out = Vec::with_capacity(RESULT_BYTES * decisions.outcomes.len() + 16);
-    let mut writer = ChargeWriter::new(*ground);
+    let mut writer = ChargeWriter::new(*info);
     out.extend_from_slice(b"{\"results\":[");
     for (at, decided) in decisions.outcomes.iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        result(&mut out, &mut writer, ground, decided)?;
+        result(&mut out, &mut writer, info, decided)?;
     }
     out.extend_from_slice(b"]}");
     Ok(response(decisions.position, out))
@@ -86,10 +86,10 @@ fn response(position: u64, body: Vec<u8>) -> Response<Body> {
 }
 
 /// Appends one result. A key that was revoked meanwhile refuses the whole: all of it was decided at one position.
-fn result(out: &mut Vec<u8>, writer: &mut ChargeWriter, ground: &Ground, decided: &Decided) -> Result<(), Problem> {
+fn result(out: &mut Vec<u8>, writer: &mut ChargeWriter, info: &LedgerInfo, decided: &Decided) -> Result<(), Problem> {
     let (problem, replayed) = match decided {
         Decided::Accepted { record, replayed } => match &record.event {
-            Event::Refused { refusal, .. } => (render::refusal(ground, *refusal), *replayed),
+            Event::Refused { refusal, .. } => (render::refusal(info, *refusal), *replayed),
             _ => {
                 out.extend_from_slice(b"{\"status\":201,\"replayed\":");
                 out.extend_from_slice(if *replayed { b"true" } else { b"false" });
@@ -103,11 +103,11 @@ fn result(out: &mut Vec<u8>, writer: &mut ChargeWriter, ground: &Ground, decided
         },
         Decided::Refused(why @ (Rejection::KeyReused | Rejection::Conflict(_))) => match rejection(*why) {
             Ok(problem) => (problem.body().clone(), false),
-            Err(refusal) => (render::refusal(ground, refusal), false),
+            Err(refusal) => (render::refusal(info, refusal), false),
         },
         Decided::Refused(why) => {
             let problem = rejection(*why);
-            return Err(problem.unwrap_or_else(|refusal| render::refusal(ground, refusal).into()));
+            return Err(problem.unwrap_or_else(|refusal| render::refusal(info, refusal).into()));
         }
     };
     out.extend_from_slice(format!("{{\"status\":{},\"replayed\":{replayed},\"problem\":", problem.status).as_bytes());

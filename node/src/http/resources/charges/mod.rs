@@ -23,7 +23,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_seller()?;
     let key = idempotency::required(call.head.headers())?;
-    let places = app.ground()?.places;
+    let places = app.ledger_info()?.places;
     let body = call.json(&app, caller.key).await?;
     let asked: NewCharge<'_> = json::parse(&body)?;
     let mut faults = Faults::default();
@@ -37,7 +37,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
 pub async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let query = head.query(&[])?;
-    let number = app.ground()?.ids.number(IdKind::Charge, head.id()?).ok_or_else(Problem::not_found)?;
+    let number = app.ledger_info()?.ids.number(IdKind::Charge, head.id()?).ok_or_else(Problem::not_found)?;
     read::fresh(&app, &head, &query).await?;
     let (applied, reversed_by) = {
         let replica = read::state(&app, &caller)?;
@@ -48,7 +48,7 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
     };
     let found = records::reading(&app, move |reader| {
         let record = reader.record(number)?;
-        Ok(record.seller().zip(reader.ground.charge(&record)))
+        Ok(record.seller().zip(reader.info.charge(&record)))
     });
     let (seller, charge) = found.await?.ok_or_else(Problem::not_found)?;
     caller.must_see(seller)?;
@@ -80,7 +80,7 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
 pub async fn reverse(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
-    let charge = app.ground()?.ids.number(IdKind::Charge, call.head.id()?).ok_or_else(Problem::not_found)?;
+    let charge = app.ledger_info()?.ids.number(IdKind::Charge, call.head.id()?).ok_or_else(Problem::not_found)?;
     let key = idempotency::required(call.head.headers())?;
     let body = call.json(&app, caller.key).await?;
     let asked: NewReversal<'_> = json::parse(&body)?;

@@ -3,7 +3,7 @@
 use etebar_api as api;
 use ledger::{Event, IdKind, Record, RecordNumber, Time};
 
-use super::{Ground, moment};
+use super::{LedgerInfo, moment};
 
 /// Bytes that one charge takes at most, about.
 pub const CHARGE_BYTES: usize = 320;
@@ -11,21 +11,21 @@ pub const CHARGE_BYTES: usize = 320;
 /// Writes charges one after the other. What neighbours share, the time and the seller, is rendered once.
 #[derive(Debug)]
 pub struct ChargeWriter {
-    ground: Ground,
+    info: LedgerInfo,
     time: Option<(Time, String)>,
     seller: Option<(RecordNumber, String)>,
 }
 
 impl ChargeWriter {
     /// A writer that has written nothing yet.
-    pub fn new(ground: Ground) -> Self {
-        Self { ground, time: None, seller: None }
+    pub fn new(info: LedgerInfo) -> Self {
+        Self { info, time: None, seller: None }
     }
 
     /// Appends the charge of this record to `out`; `false` where the record is no charge, and nothing was written.
     pub fn write(&mut self, out: &mut Vec<u8>, record: &Record) -> bool {
         let Event::Charged { seller, phone, amount, entry, balance } = &record.event else { return false };
-        let Ground { ids, .. } = self.ground;
+        let LedgerInfo { ids, .. } = self.info;
         let mut uuid = [0_u8; uuid::fmt::Hyphenated::LENGTH];
         out.extend_from_slice(b"{\"id\":\"");
         let id = ids.uuid(IdKind::Charge, record.number);
@@ -47,17 +47,17 @@ impl ChargeWriter {
     }
 
     fn money(&self, out: &mut Vec<u8>, minor: u64) {
-        let unit = 10_u64.pow(self.ground.places);
+        let unit = 10_u64.pow(self.info.places);
         digits(out, minor / unit, 1);
-        if self.ground.places > 0 {
+        if self.info.places > 0 {
             out.push(b'.');
-            digits(out, minor % unit, self.ground.places as usize);
+            digits(out, minor % unit, self.info.places as usize);
         }
     }
 
     fn seller(&mut self, number: RecordNumber) -> &str {
         if self.seller.as_ref().is_none_or(|(known, _)| *known != number) {
-            self.seller = Some((number, self.ground.seller_id(number).hyphenated().to_string()));
+            self.seller = Some((number, self.info.seller_id(number).hyphenated().to_string()));
         }
         self.seller.as_ref().map_or("", |(_, text)| text)
     }
@@ -82,7 +82,7 @@ fn digits(out: &mut Vec<u8>, mut number: u64, width: usize) {
     out.extend_from_slice(&text[at.min(text.len() - width)..]);
 }
 
-impl Ground {
+impl LedgerInfo {
     /// A charge as lists show it; `None` where the record is no charge.
     pub fn charge(&self, record: &Record) -> Option<api::Charge> {
         let Event::Charged { seller, phone, amount, entry, balance } = &record.event else { return None };

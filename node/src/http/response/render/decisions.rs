@@ -7,7 +7,7 @@ use etebar_api as api;
 use ledger::{Balance, Digest, Event, IdKind, Note, Record, RecordNumber, Time, Verdict};
 use serde::Serialize;
 
-use super::{ChargeWriter, Ground, entry, moment, note, refusal, role, status};
+use super::{ChargeWriter, LedgerInfo, entry, moment, note, refusal, role, status};
 
 /// What an answer shows besides the record.
 #[derive(Debug, Default)]
@@ -21,47 +21,47 @@ pub struct Shown<'a> {
 }
 
 /// Status and body of the answer; `None` where no request of the API makes such a record.
-pub fn decision(ground: &Ground, record: &Record, shown: Shown<'_>) -> Option<(StatusCode, Vec<u8>)> {
+pub fn decision(info: &LedgerInfo, record: &Record, shown: Shown<'_>) -> Option<(StatusCode, Vec<u8>)> {
     match &record.event {
         Event::SellerCreated { name } => created(&api::Seller {
-            id: ground.seller_id(record.number),
+            id: info.seller_id(record.number),
             name: name.as_str().to_owned(),
             status: api::SellerStatus::Active,
-            balance: ground.amount(Balance::ZERO.signed()),
+            balance: info.amount(Balance::ZERO.signed()),
             created_at: moment(record.time),
         }),
         Event::SellerStatusSet { seller, status: now, name, balance, created_at } => ok(&api::Seller {
-            id: ground.seller_id(*seller),
+            id: info.seller_id(*seller),
             name: name.as_str().to_owned(),
             status: status(*now),
-            balance: ground.amount(balance.signed()),
+            balance: info.amount(balance.signed()),
             created_at: moment(*created_at),
         }),
         Event::KeyCreated { name, grant, hash: _ } => {
             let (role, seller) = role(*grant);
             created(&api::Key {
-                id: ground.ids.uuid(IdKind::Key, record.number),
+                id: info.ids.uuid(IdKind::Key, record.number),
                 role,
                 name: name.as_str().to_owned(),
-                seller_id: seller.map(|number| ground.seller_id(number)),
+                seller_id: seller.map(|number| info.seller_id(number)),
                 key: shown.secret,
                 created_at: moment(record.time),
             })
         }
         Event::KeyRevoked { .. } => Some((StatusCode::NO_CONTENT, Vec::new())),
-        Event::CreditRequested { .. } => created(&credit_request(ground, record)?),
+        Event::CreditRequested { .. } => created(&credit_request(info, record)?),
         Event::CreditApproved { .. } | Event::CreditRejected { .. } => {
-            ok(&credit_request_decided(ground, record, shown.actor)?)
+            ok(&credit_request_decided(info, record, shown.actor)?)
         }
         Event::Adjusted { .. } | Event::Reversed { .. } => {
-            let made = record.entry(&ground.ids, shown.actor)?;
-            created(&entry(ground, &made, &shown.digest?))
+            let made = record.entry(&info.ids, shown.actor)?;
+            created(&entry(info, &made, &shown.digest?))
         }
         Event::Charged { .. } => {
             let mut body = Vec::with_capacity(super::charge::CHARGE_BYTES);
-            ChargeWriter::new(*ground).write(&mut body, record).then_some((StatusCode::CREATED, body))
+            ChargeWriter::new(*info).write(&mut body, record).then_some((StatusCode::CREATED, body))
         }
-        Event::Refused { refusal: why, .. } => json(StatusCode::CONFLICT, &refusal(ground, *why)),
+        Event::Refused { refusal: why, .. } => json(StatusCode::CONFLICT, &refusal(info, *why)),
         Event::Genesis(_) | Event::NodeRegistered { .. } => None,
     }
 }
@@ -79,13 +79,13 @@ fn json(status: StatusCode, body: &impl Serialize) -> Option<(StatusCode, Vec<u8
 }
 
 /// A credit request as it was filed; `None` where the record files none.
-pub fn credit_request(ground: &Ground, record: &Record) -> Option<api::CreditRequest> {
+pub fn credit_request(info: &LedgerInfo, record: &Record) -> Option<api::CreditRequest> {
     let Event::CreditRequested { seller, amount, note: said } = &record.event else { return None };
-    Some(pending(ground, record.number, *seller, *amount, said, record.time))
+    Some(pending(info, record.number, *seller, *amount, said, record.time))
 }
 
 /// A credit request as its verdict left it; `None` where the record is no verdict.
-pub fn credit_request_decided(ground: &Ground, verdict: &Record, actor: &str) -> Option<api::CreditRequest> {
+pub fn credit_request_decided(info: &LedgerInfo, verdict: &Record, actor: &str) -> Option<api::CreditRequest> {
     let (request, reason, way) = match &verdict.event {
         Event::CreditApproved { request, reason, .. } => (request, reason, Verdict::Approved),
         Event::CreditRejected { request, reason } => (request, reason, Verdict::Rejected),
@@ -101,7 +101,7 @@ pub fn credit_request_decided(ground: &Ground, verdict: &Record, actor: &str) ->
         | Event::Refused { .. }
         | Event::NodeRegistered { .. } => return None,
     };
-    let filed = pending(ground, request.number, request.seller, request.amount, &request.note, request.created_at);
+    let filed = pending(info, request.number, request.seller, request.amount, &request.note, request.created_at);
     Some(api::CreditRequest {
         status: match way {
             Verdict::Approved => api::RequestStatus::Approved,
@@ -115,7 +115,7 @@ pub fn credit_request_decided(ground: &Ground, verdict: &Record, actor: &str) ->
 }
 
 fn pending(
-    ground: &Ground,
+    info: &LedgerInfo,
     number: RecordNumber,
     seller: RecordNumber,
     amount: ledger::Amount,
@@ -123,9 +123,9 @@ fn pending(
     filed_at: Time,
 ) -> api::CreditRequest {
     api::CreditRequest {
-        id: ground.ids.uuid(IdKind::CreditRequest, number),
-        seller_id: ground.seller_id(seller),
-        amount: ground.amount(amount.plus()),
+        id: info.ids.uuid(IdKind::CreditRequest, number),
+        seller_id: info.seller_id(seller),
+        amount: info.amount(amount.plus()),
         note: note(said),
         status: api::RequestStatus::Pending,
         created_at: moment(filed_at),

@@ -3,10 +3,10 @@
 use etebar_api as api;
 use ledger::{Digest, EntryKind};
 
-use super::{Ground, moment};
+use super::{LedgerInfo, moment};
 
 /// The entry, with the chain's digest up to and with it.
-pub fn entry(ground: &Ground, entry: &ledger::Entry<'_>, digest: &Digest) -> api::Entry {
+pub fn entry(info: &LedgerInfo, entry: &ledger::Entry<'_>, digest: &Digest) -> api::Entry {
     api::Entry {
         entry: entry.number,
         created_at: moment(entry.time),
@@ -17,8 +17,8 @@ pub fn entry(ground: &Ground, entry: &ledger::Entry<'_>, digest: &Digest) -> api
             EntryKind::Reversal => api::EntryKind::Reversal,
         },
         seller_id: entry.seller,
-        amount: ground.amount(entry.amount),
-        balance: ground.amount(entry.balance),
+        amount: info.amount(entry.amount),
+        balance: info.amount(entry.balance),
         debit: entry.debit.to_string(),
         credit: entry.credit.to_string(),
         reference: entry.reference,

@@ -22,14 +22,14 @@ use uuid::Uuid;
 
 /// What the ledger was founded on, as far as answers show it.
 #[derive(Debug, Clone, Copy)]
-pub struct Ground {
+pub struct LedgerInfo {
     /// Translates record numbers to ids.
     pub ids: IdSpace,
     /// Decimal places of an amount.
     pub places: u32,
 }
 
-impl Ground {
+impl LedgerInfo {
     /// Minor units as an answer shows them.
     pub fn amount(&self, minor: impl Into<i128>) -> AmountOut {
         AmountOut::new(minor, self.places)

@@ -3,14 +3,14 @@
 use etebar_api::{Code, Problem};
 use ledger::{Refusal, Verdict};
 
-use super::Ground;
+use super::LedgerInfo;
 
 /// The problem that a refusal is told with.
-pub fn refusal(ground: &Ground, refusal: Refusal) -> Problem {
+pub fn refusal(info: &LedgerInfo, refusal: Refusal) -> Problem {
     match refusal {
         Refusal::InsufficientCredit { balance } => {
             Problem::new(Code::InsufficientCredit, "the seller's credit does not suffice")
-                .with_balance(ground.amount(balance.signed()))
+                .with_balance(info.amount(balance.signed()))
         }
         Refusal::SellerSuspended => Problem::new(Code::SellerSuspended, "the seller is suspended"),
         Refusal::RequestDecided { verdict: Verdict::Approved } => {

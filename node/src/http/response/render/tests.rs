@@ -9,10 +9,10 @@ use ledger::{
 };
 use uuid::Uuid;
 
-use super::{ChargeWriter, Ground, Shown, decision};
+use super::{ChargeWriter, LedgerInfo, Shown, decision};
 
-fn ground(places: u32) -> Ground {
-    Ground { ids: IdSpace::new(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)), places }
+fn info(places: u32) -> LedgerInfo {
+    LedgerInfo { ids: IdSpace::new(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)), places }
 }
 
 fn record(event: Event) -> Record {
@@ -21,7 +21,7 @@ fn record(event: Event) -> Record {
 
 fn told(event: Event) -> (u16, String) {
     let shown = Shown { actor: "ops", secret: None, digest: Some(Digest([0xab; 32])) };
-    let (status, body) = decision(&ground(0), &record(event), shown).expect("the record answers a request");
+    let (status, body) = decision(&info(0), &record(event), shown).expect("the record answers a request");
     (status.as_u16(), String::from_utf8(body).expect("JSON is UTF-8"))
 }
 
@@ -121,8 +121,8 @@ fn refusals_read_as_they_did_when_they_were_made() {
 #[test]
 fn a_written_charge_is_the_serialised_one() {
     for places in 0..=4 {
-        let ground = ground(places);
-        let mut writer = ChargeWriter::new(ground);
+        let info = info(places);
+        let mut writer = ChargeWriter::new(info);
         for (seller, minor, time) in [(5, 1, 0), (5, 10_005, 1), (6, 1_000_000_000_000_000, 253_402_300_799_999)] {
             let event = Event::Charged {
                 seller,
@@ -134,7 +134,7 @@ fn a_written_charge_is_the_serialised_one() {
             let record = Record { time: Time(time), ..record(event) };
             let mut written = Vec::new();
             assert!(writer.write(&mut written, &record));
-            let serialised = serde_json::to_vec(&ground.charge(&record).expect("a charge")).expect("JSON");
+            let serialised = serde_json::to_vec(&info.charge(&record).expect("a charge")).expect("JSON");
             assert_eq!(String::from_utf8(written), String::from_utf8(serialised));
         }
     }
@@ -143,8 +143,8 @@ fn a_written_charge_is_the_serialised_one() {
 #[test]
 fn what_answers_no_request_is_not_rendered() {
     let event = Event::NodeRegistered { node: 1, incarnation: Uuid::nil() };
-    assert!(decision(&ground(0), &record(event.clone()), Shown::default()).is_none());
-    assert!(!ChargeWriter::new(ground(0)).write(&mut Vec::new(), &record(event)));
+    assert!(decision(&info(0), &record(event.clone()), Shown::default()).is_none());
+    assert!(!ChargeWriter::new(info(0)).write(&mut Vec::new(), &record(event)));
     let no_digest = Event::Adjusted {
         seller: 5,
         amount: Change::new(1).expect("a change"),
@@ -152,8 +152,7 @@ fn what_answers_no_request_is_not_rendered() {
         entry: 1,
         balance: balance(1),
     };
-    assert!(decision(&ground(0), &record(no_digest), Shown::default()).is_none());
-    let (status, body) =
-        decision(&ground(0), &record(Event::KeyRevoked { key: 1 }), Shown::default()).expect("rendered");
+    assert!(decision(&info(0), &record(no_digest), Shown::default()).is_none());
+    let (status, body) = decision(&info(0), &record(Event::KeyRevoked { key: 1 }), Shown::default()).expect("rendered");
     assert_eq!((status, body.len()), (StatusCode::NO_CONTENT, 0));
 }
