@@ -26,6 +26,7 @@ pub struct Plan {
     data: Option<PathBuf>,
     disk_faults: bool,
     clocks: bool,
+    revocation_list: bool,
 }
 
 /// A cluster: its members, its admin key, its folder.
@@ -42,7 +43,15 @@ pub struct Cluster {
 impl Plan {
     /// Three members with the default settings; the name is for its folder.
     pub fn new(name: &str) -> Plan {
-        Plan { name: name.to_owned(), members: 3, settings: Vec::new(), data: None, disk_faults: false, clocks: false }
+        Plan {
+            name: name.to_owned(),
+            members: 3,
+            settings: Vec::new(),
+            data: None,
+            disk_faults: false,
+            clocks: false,
+            revocation_list: false,
+        }
     }
 
     #[must_use]
@@ -69,6 +78,13 @@ impl Plan {
     #[must_use]
     pub fn clocks(mut self) -> Plan {
         self.clocks = true;
+        self
+    }
+
+    /// Has its members read the authority's revocation list, on which there is node 9, who is nobody.
+    #[must_use]
+    pub fn revocation_list(mut self) -> Plan {
+        self.revocation_list = true;
         self
     }
 
@@ -102,6 +118,10 @@ impl Plan {
                 let log = folder.path().join(format!("node-{id}.log"));
                 let mut settings = self.settings.clone();
                 settings.extend(pki::settings(&folder.path().join("pki"), id));
+                if self.revocation_list {
+                    let path = folder.path().join("pki/crl.pem");
+                    settings.push(("ETEBAR_PEER_CRL".to_owned(), path.to_str().expect("plain text").to_owned()));
+                }
                 if self.disk_faults {
                     settings.extend(disk_faults::settings(&log));
                 }
@@ -113,6 +133,10 @@ impl Plan {
             .collect();
         let cluster = Cluster { members, admin_key: text("key"), folder, _ports: ports, _turn: turn };
         cluster.init_all(&text("hash"));
+        if self.revocation_list {
+            pki::make_certificate(&cluster.pki(), &cluster.id(), 9);
+            pki::revoke(&cluster.pki(), 9, &[]);
+        }
         cluster
     }
 }
