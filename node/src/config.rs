@@ -151,12 +151,16 @@ pub struct RunArgs {
     /// The authorities that vouch for members, PEM: ca.pem of `pki ca`; two of them during a rotation
     #[arg(long, env = "ETEBAR_PEER_CA")]
     pub peer_ca: Option<PathBuf>,
-    /// This member's certificate, PEM: node-N.pem of `pki node`. Read again when it changes, as are the other two
+    /// This member's certificate, PEM: node-N.pem of `pki node`. Read again when it changes, as are the others
     #[arg(long, env = "ETEBAR_PEER_CERT")]
     pub peer_cert: Option<PathBuf>,
     /// Its private key, PEM: node-N.key
     #[arg(long, env = "ETEBAR_PEER_KEY")]
     pub peer_key: Option<PathBuf>,
+    /// The authorities' revocation lists, PEM: crl.pem of `pki revoke`; nodes whose certificates are on one are refused, and
+    /// their connections closed. Read again when it changes [default: no list]
+    #[arg(long, env = "ETEBAR_PEER_CRL", value_name = "FILE")]
+    pub peer_crl: Option<PathBuf>,
     /// The log folder stays under this many bytes [default: 268435456, at least 16777216]
     #[arg(long, env = "ETEBAR_LOG_BYTES")]
     pub log_bytes: Option<u64>,
@@ -271,7 +275,7 @@ impl ApiProtection {
     fn of(certificate: Option<PathBuf>, key: Option<PathBuf>, plaintext: bool) -> Result<Self, String> {
         match (certificate, key, plaintext) {
             (Some(certificate), Some(key), false) => {
-                Ok(ApiProtection::Tls(TlsPaths { certificate, key, authority: None }))
+                Ok(ApiProtection::Tls(TlsPaths { certificate, key, authority: None, revoked: None }))
             }
             (None, None, false) => Ok(ApiProtection::Loopback),
             (None, None, true) => Ok(ApiProtection::Elsewhere),
@@ -334,6 +338,7 @@ impl RunArgs {
                 authority: Some(peer_file("--peer-ca", self.peer_ca.or(file.peer_ca))?),
                 certificate: peer_file("--peer-cert", self.peer_cert.or(file.peer_cert))?,
                 key: peer_file("--peer-key", self.peer_key.or(file.peer_key))?,
+                revoked: self.peer_crl.or(file.peer_crl),
             },
             log_bytes: self.log_bytes.or(file.log_bytes).unwrap_or(256 << 20),
             disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64 << 20),
@@ -489,10 +494,11 @@ mod tests {
     #[test]
     fn certificates_may_be_named_in_the_file() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, "peer-ca = \"a\"\npeer-cert = \"b\"\npeer-key = \"c\"").unwrap();
+        writeln!(file, "peer-ca = \"a\"\npeer-cert = \"b\"\npeer-key = \"c\"\npeer-crl = \"e\"").unwrap();
         let settings = run_bare(&["--config", file.path().to_str().unwrap(), "--peer-cert", "d"]).unwrap();
-        let TlsPaths { authority, certificate, key } = settings.peer_files;
-        assert_eq!([authority.unwrap(), certificate, key], ["a", "d", "c"].map(PathBuf::from));
+        let TlsPaths { authority, certificate, key, revoked } = settings.peer_files;
+        assert_eq!([authority.unwrap(), certificate, key, revoked.unwrap()], ["a", "d", "c", "e"].map(PathBuf::from));
+        assert_eq!(run(&[]).unwrap().peer_files.revoked, None, "no list is asked for");
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn keygen() -> Result<(), Failure> {
 /// Makes an authority or a certificate.
 fn pki(verb: &PkiVerb) -> Result<(), Failure> {
     let done = pki::run(verb, Clock::system().now_ms()).map_err(|error| match error {
-        PkiError::Host(_) | PkiError::Exists(_) | PkiError::Authority(_) => wrong(error),
+        PkiError::Host(_) | PkiError::Exists(_) | PkiError::Authority(_) | PkiError::Revocation(_) => wrong(error),
         PkiError::Made(_) | PkiError::Io { .. } => failed(error),
     })?;
     println!("{done}");

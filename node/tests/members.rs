@@ -4,9 +4,15 @@ mod kit;
 
 use std::time::Duration;
 
-use etebar_node::raft::{Change, ChangeError, Role};
+use etebar_node::raft::link::frame::LinkError;
+use etebar_node::raft::link::hello::Purpose;
+use etebar_node::raft::link::message::{Heartbeat, MembersTold, Numbered, Request, Response};
+use etebar_node::raft::{Change, ChangeError, Identity, Role};
+use etebar_node::runtime::Clock;
+use ledger::Digest;
+use tokio::time::{Instant, timeout};
 
-use self::kit::{Trio, charge, is_new_charge, submit_within};
+use self::kit::{PATIENCE, Trio, charge, is_new_charge, submit_within};
 
 /// So small that a new member needs a snapshot.
 const LOG_BYTES: u64 = 16 << 20;
@@ -179,4 +185,66 @@ async fn a_member_that_was_away_follows_a_leader_that_came_meanwhile() {
     trio.wait_until("it follows", |trio| trio.node(away).readiness().recovered).await;
     assert_eq!(trio.balance(away, seller).await, 990);
     trio.agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_of_a_removed_member_is_closed_though_nothing_is_asked_on_it() {
+    let trio = Trio::start(LOG_BYTES).await;
+    trio.seller(1, "shop", 1_000).await;
+    let removed = trio.follower().await;
+    let others: Vec<_> = trio.nodes().into_iter().filter(|node| *node != removed).collect();
+    let mut idle = Vec::new();
+    for to in &others {
+        idle.push(trio.peer(removed, *to).dial(Purpose::Snapshot, Instant::now() + PATIENCE).await.unwrap());
+        idle.push(trio.peer(removed, *to).dial(Purpose::Control, Instant::now() + PATIENCE).await.unwrap());
+    }
+    let kept = trio.peer(others[0], others[1]);
+    let mut kept = kept.dial(Purpose::Control, Instant::now() + PATIENCE).await.unwrap();
+    trio.change(Change::Remove { node: removed }).await;
+    for link in &mut idle {
+        // Sooner than a transfer that nothing comes on is given up.
+        let closed = timeout(Duration::from_secs(5), link.receiver.receive::<Numbered<Response>>()).await;
+        assert!(matches!(closed, Ok(Err(LinkError::Closed | LinkError::Io(_)))), "{closed:?}");
+    }
+    kept.sender.send(&Numbered { id: 1, body: Request::Ping }).await.unwrap();
+    let answer = timeout(PATIENCE, kept.receiver.receive()).await.expect("an answer");
+    assert!(matches!(answer, Ok(Numbered { id: 1, body: Response::Pong })), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_vouches_for_nobody_whose_addition_is_not_committed() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    trio.seller(1, "shop", 1_000).await;
+    let addresses = trio.join(4).await;
+    let leader = trio.leader().await;
+    let others: Vec<_> = (1..=3).filter(|node| *node != leader).collect();
+    for node in &others {
+        trio.kill(*node);
+    }
+    let addition = Change::Add { node: 4, addresses };
+    let added = trio.node(leader).change_members(addition, Instant::now() + Duration::from_millis(100)).await;
+    assert!(matches!(added, Err(ChangeError::OutcomeUnknown { .. })), "{added:?}");
+    assert!(trio.node(leader).status().members.iter().any(|member| member.id == 4), "it is in the log");
+
+    let peer = trio.peer(others[0], leader);
+    let mut link = peer.dial(Purpose::Control, Instant::now() + PATIENCE).await.unwrap();
+    link.sender.send(&Numbered { id: 1, body: Request::Status(heartbeat(&peer.trust.me)) }).await.unwrap();
+    let answer = timeout(PATIENCE, link.receiver.receive()).await.expect("an answer");
+    let Ok(Numbered { body: Response::Status(said), .. }) = answer else { panic!("{answer:?}") };
+    assert_eq!(said.members.members, [1, 2, 3]);
+}
+
+/// What a member says that knows nothing yet.
+fn heartbeat(me: &Identity) -> Heartbeat {
+    Heartbeat {
+        node: me.node,
+        incarnation: me.incarnation,
+        clock_ms: Clock::system().now_ms(),
+        leader: None,
+        applied: 0,
+        digest: Digest::ZERO,
+        failure: None,
+        ledger_time: None,
+        members: MembersTold::default(),
+    }
 }

@@ -29,6 +29,7 @@ pub struct Plan {
     disk_faults: bool,
     clocks: bool,
     in_network: bool,
+    revocation_list: bool,
 }
 
 /// A cluster: its members, its admin key, its folder.
@@ -56,6 +57,7 @@ impl Plan {
             disk_faults: false,
             clocks: false,
             in_network: false,
+            revocation_list: false,
         }
     }
 
@@ -83,6 +85,13 @@ impl Plan {
     #[must_use]
     pub fn clocks(mut self) -> Plan {
         self.clocks = true;
+        self
+    }
+
+    /// Has its members read the authority's revocation list, on which there is node 9, who is nobody.
+    #[must_use]
+    pub fn revocation_list(mut self) -> Plan {
+        self.revocation_list = true;
         self
     }
 
@@ -144,6 +153,10 @@ impl Plan {
             _turn: turn,
         };
         cluster.init_all();
+        if self.revocation_list {
+            pki::make_certificate(&cluster.pki(), &cluster.id(), 9);
+            pki::revoke(&cluster.pki(), 9, &[]);
+        }
         cluster
     }
 
@@ -154,6 +167,10 @@ impl Plan {
         let data_dir = data.join(format!("node-{id}"));
         let mut settings = self.settings.clone();
         settings.extend(pki::settings(&folder.path().join("pki"), id));
+        if self.revocation_list {
+            let path = folder.path().join("pki/crl.pem");
+            settings.push(("ETEBAR_PEER_CRL".to_owned(), path.to_str().expect("plain text").to_owned()));
+        }
         let mut libraries = Vec::new();
         if self.disk_faults {
             settings.extend(disk_faults::settings(&log));

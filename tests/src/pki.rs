@@ -35,6 +35,20 @@ pub fn make_certificate_for(folder: &Path, cluster_id: &str, id: u64, host: &str
     pki(&mut command);
 }
 
+/// Makes a node's certificate and key anew, in the place of those that are there.
+#[track_caller]
+pub fn renew_certificate(folder: &Path, cluster_id: &str, id: u64) {
+    let mut command = command("node");
+    command.arg("--dir").arg(folder).args(["--cluster-id", cluster_id, "--id", &id.to_string(), "--host", "127.0.0.1"]);
+    pki(command.arg("--renew"));
+}
+
+/// Revokes a node's certificates, with these further arguments.
+#[track_caller]
+pub fn revoke(folder: &Path, id: u64, more: &[&str]) {
+    pki(command("revoke").arg("--dir").arg(folder).args(["--id", &id.to_string()]).args(more));
+}
+
 fn command(what: &str) -> Command {
     let mut command = clean_command(&programs().node);
     command.args(["pki", what]);

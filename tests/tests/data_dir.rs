@@ -289,6 +289,7 @@ fn every_setting_of_run_is_in_its_help() {
         "PEER_CA",
         "PEER_CERT",
         "PEER_KEY",
+        "PEER_CRL",
     ] {
         assert!(help.contains(&format!("ETEBAR_{setting}")), "{setting}");
         assert!(help.contains(&format!("--{}", setting.to_lowercase().replace('_', "-"))), "{setting}");

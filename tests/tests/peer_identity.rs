@@ -1,4 +1,4 @@
-//! The peer port of real members: who is let in, and what a stranger learns there, which is nothing.
+//! The peer port of real members: who is let in, and what a stranger learns there, which is the member's certificate alone.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tests::certificates::Anybody;
-use tests::pki::{make_authority, make_certificate, settings};
+use tests::pki::{make_authority, make_certificate, renew_certificate, revoke, settings};
 use tests::programs::{clean_command, programs};
 use tests::scripts::run;
 use tests::turns::alone;
@@ -41,13 +41,18 @@ fn connect(peer: SocketAddr, shows: Option<(&Path, u64)>) -> StreamOwned<ClientC
     StreamOwned::new(ClientConnection::new(Arc::new(config), name).expect("a client"), socket)
 }
 
-/// What is first said on a connection: version of the link, cluster, node, incarnation, whom it calls, what for.
+/// What is first said on a connection, with a data directory that is nobody's.
 fn hello(cluster: &str, node: u8, to: u8) -> Vec<u8> {
+    hello_of(cluster, node, [0x77; 16], to)
+}
+
+/// The same: version of the link, cluster, node, incarnation, whom it calls, what for (short calls).
+fn hello_of(cluster: &str, node: u8, incarnation: impl AsRef<[u8]>, to: u8) -> Vec<u8> {
     let cluster = hex(&cluster.replace('-', ""));
     let mut body = vec![1, link_version(), 16];
     body.extend(cluster);
     body.extend([node, 16]);
-    body.extend([0x77; 16]);
+    body.extend(incarnation.as_ref());
     body.extend([to, 1]);
     let mut frame = u32::try_from(body.len()).expect("short").to_be_bytes().to_vec();
     frame.extend(body);
@@ -169,6 +174,59 @@ fn authorities_and_certificates_change_under_load_without_a_failed_call() {
     books::prove(&cluster, &story);
 }
 
+#[test]
+fn a_stolen_certificate_is_revoked_and_its_node_goes_on_with_another() {
+    let _alone = alone();
+    let cluster = Plan::new("revocation").revocation_list().start();
+    let (id, pki, stolen) = (cluster.id(), cluster.pki(), cluster.folder().join("stolen"));
+    let sellers: Vec<_> = (0..4).map(|_| cluster.seller_with(10_000_000)).collect();
+    let load = Load::start(&cluster, &sellers, 8, 22);
+    load.wait_for_more(100);
+    fs::create_dir(&stolen).expect("a folder");
+    for name in ["node-3.pem", "node-3.key"] {
+        fs::copy(pki.join(name), stolen.join(name)).expect("it is copied");
+    }
+    // The thief knows everything that node 3 does, and is let in.
+    let identity = fs::read(cluster.member(3).data_dir.join("identity.json")).expect("an identity");
+    let identity: serde_json::Value = serde_json::from_slice(&identity).expect("JSON");
+    let incarnation = identity["identity"]["incarnation"].as_str().expect("a UUID").replace('-', "");
+    let hello = hello_of(&id, 3, hex(&incarnation), 1);
+    let mut thief = connect(peer_of(&cluster, 1), Some((&stolen, 3)));
+    thief.write_all(&hello).and_then(|()| thief.flush()).expect("it is heard");
+    let mut welcome = [0; 4];
+    thief.read_exact(&mut welcome).expect("it is welcomed");
+
+    renew_certificate(&pki, &id, 3);
+    wait_for_changes_of(&cluster, 3, 1);
+    revoke(&pki, 3, &["--replaced"]);
+    for (member, changes) in [(1, 1), (2, 1), (3, 2)] {
+        wait_for_changes_of(&cluster, member, changes);
+    }
+    let mut rest = Vec::new();
+    let closed = thief.read_to_end(&mut rest);
+    let is_open = closed.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+    assert!(!is_open, "its connection is closed, long before an idle one would be");
+    assert!(answer_to(&hello, peer_of(&cluster, 1), Some((&stolen, 3))).is_empty());
+    eventually("the operator to be told", || cluster.member(1).log_tail(500).contains("the certificate is revoked"));
+    load.wait_for_more(200);
+    let story = load.finish();
+    books::prove(&cluster, &story);
+
+    // What was revoked stays so where the file breaks, and a member does not start with a broken one.
+    let list = fs::read_to_string(pki.join("crl.pem")).expect("a list");
+    put(&pki.join("crl.pem"), &list[..list.len() / 2]);
+    eventually("the broken list to be told of", || {
+        let log = cluster.member(1).log_tail(500);
+        log.contains("changed certificate files cannot be used") && log.contains("crl.pem")
+    });
+    assert!(answer_to(&hello, peer_of(&cluster, 1), Some((&stolen, 3))).is_empty());
+    put(&pki.join("crl.pem"), &list);
+    cluster.member(1).terminate(Duration::from_secs(10));
+    cluster.start_ready(1);
+    assert!(answer_to(&hello, peer_of(&cluster, 1), Some((&stolen, 3))).is_empty());
+    books::check(&cluster);
+}
+
 /// Puts a file in place whole.
 fn put(path: &Path, content: &str) {
     let new = path.with_extension("new");
@@ -178,11 +236,15 @@ fn put(path: &Path, content: &str) {
 /// Waits until every member has taken changed files in so often, and closed what no longer counts.
 fn wait_for_changes(cluster: &Cluster, count: usize) {
     for id in cluster.ids() {
-        eventually(&format!("member {id} to take in change {count}"), || {
-            let log = cluster.member(id).log_tail(10_000);
-            log.matches("new connections to peers use the changed certificate files").count() >= count
-        });
+        wait_for_changes_of(cluster, id, count);
     }
+}
+
+fn wait_for_changes_of(cluster: &Cluster, id: u64, count: usize) {
+    eventually(&format!("member {id} to take in change {count}"), || {
+        let log = cluster.member(id).log_tail(10_000);
+        log.matches("new connections to peers use the changed certificate files").count() >= count
+    });
 }
 
 #[test]
@@ -195,6 +257,13 @@ fn a_member_with_certificates_that_do_not_fit_does_not_start() {
     let file = |folder: &Path, name: &str| folder.join(name).to_str().expect("a path of our own").to_owned();
     let own = settings(&pki, 1).map(|(_, path)| path);
     let [ca, cert, key] = &own;
+    revoke(&unfit, 1, &[]);
+    let lists = cluster.folder().join("lists");
+    fs::create_dir(&lists).expect("a folder");
+    for name in ["ca.pem", "ca.key", "node-1.pem"] {
+        fs::copy(pki.join(name), lists.join(name)).expect("it is copied");
+    }
+    revoke(&lists, 1, &[]);
     let cases = [
         (None, Some(cert.clone()), Some(key.clone()), "--peer-ca is missing"),
         (Some(ca.clone()), None, Some(key.clone()), "--peer-cert is missing"),
@@ -205,10 +274,18 @@ fn a_member_with_certificates_that_do_not_fit_does_not_start() {
         (Some(ca.clone()), Some(cert.clone()), Some(file(&pki, "node-2.key")), "does not fit"),
         (Some(file(&pki, "gone.pem")), Some(cert.clone()), Some(key.clone()), "gone.pem"),
     ];
-    for (ca, cert, key, why) in cases {
+    let cases = cases.map(|(ca, cert, key, why)| (ca, cert, key, None, why));
+    let with_list = |list: String, why| (Some(ca.clone()), Some(cert.clone()), Some(key.clone()), Some(list), why);
+    let lists = [
+        with_list(file(&pki, "crl.pem"), "cannot read"),
+        with_list(file(&pki, "ca.pem"), "there is no revocation list in"),
+        with_list(file(&unfit, "crl.pem"), "of no authority that is trusted here"),
+        with_list(file(&lists, "crl.pem"), "--peer-cert does not fit: the certificate is revoked"),
+    ];
+    for (ca, cert, key, list, why) in cases.into_iter().chain(lists) {
         let mut command = clean_command(&programs().node);
         command.arg("run").arg("--data-dir").arg(&cluster.member(1).data_dir);
-        for (name, value) in [("--peer-ca", ca), ("--peer-cert", cert), ("--peer-key", key)] {
+        for (name, value) in [("--peer-ca", ca), ("--peer-cert", cert), ("--peer-key", key), ("--peer-crl", list)] {
             command.args(value.iter().flat_map(|value| [name, value]));
         }
         let ended = run(&mut command);

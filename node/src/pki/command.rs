@@ -1,6 +1,7 @@
 //! `etebar-node pki`: the authority, the members' and the operators' certificates, as files in one folder.
 //!
-//! Safe to repeat: an authority that exists is used, and a certificate that exists is left as it is.
+//! Safe to repeat: an authority that exists is used, and a certificate that exists is left as it is. Invariant: a key is replaced
+//! only where that was asked for; one without a certificate gets one.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use uuid::Uuid;
 
 use super::files::{self, Draft, PRIVATE, PUBLIC};
 use super::name::is_client_name;
+use super::revoke::{self, Revoke};
 use super::{Authority, Issued, Lifetime, PkiError, Subject};
 
 /// How long an authority is valid unless said otherwise, in days: ten years.
@@ -16,6 +18,8 @@ const AUTHORITY_DAYS: u32 = 3_650;
 /// How long a member's certificate is valid unless said otherwise, in days: five years. A member logs a warning from 30 days
 /// before the end, and a cluster whose certificates all end on one day stops on that day.
 const NODE_DAYS: u32 = 1_825;
+/// How long a revocation list is good unless said otherwise, in days. Source: as long as the certificates that it may have to name.
+const LIST_DAYS: u32 = NODE_DAYS;
 /// How long an operator's certificate is valid unless said otherwise, in days.
 const CLIENT_DAYS: u32 = 365;
 
@@ -57,6 +61,25 @@ pub enum PkiVerb {
         #[arg(long)]
         renew: bool,
     },
+    /// Take back the certificates of a node, all that DIR knows: DIR/crl.pem, the list of all that are revoked, for
+    /// `run --peer-crl` of every member. Running members take the new list by themselves, refuse the node, and close its
+    /// connections. Safe to repeat, and to be repeated before the list ends.
+    ///
+    /// Example: etebar-node pki revoke --dir /root/etebar-pki --id 3
+    Revoke {
+        /// The folder of the authority.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The node's number.
+        #[arg(long, env = "ETEBAR_ID", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+        id: u64,
+        /// Only those that `pki node --renew` replaced: for a node that stays, after it got its new certificate and key.
+        #[arg(long)]
+        replaced: bool,
+        /// How many days the list is good: after that no member starts with it.
+        #[arg(long, default_value_t = LIST_DAYS, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: u32,
+    },
     /// Make an operator's certificate: DIR/client-NAME.pem and DIR/client-NAME.key. The peer link refuses it.
     ///
     /// Example: etebar-node pki client --dir /root/etebar-pki --cluster-id 6f2c… --name sara
@@ -97,6 +120,11 @@ pub fn run(verb: &PkiVerb, now_ms: u64) -> Result<String, PkiError> {
             let subject = Subject::Node { cluster: *cluster_id, node: *id, hosts: host.clone() };
             let replace = if *renew { Existing::Replace } else { Existing::Keep };
             issue(dir, &format!("node-{id}"), &subject, Lifetime::for_days(*days, now_ms), replace)
+        }
+        PkiVerb::Revoke { dir, id, replaced, days } => {
+            let which = if *replaced { Revoke::Replaced } else { Revoke::All };
+            let lifetime = Lifetime::for_days(*days, now_ms);
+            revoke::revoke(dir, &open_authority(dir)?, *id, which, lifetime, now_ms)
         }
         PkiVerb::Client { dir, cluster_id, name, days, renew } => {
             let subject = Subject::Client { cluster: *cluster_id, name: name.clone() };
@@ -148,25 +176,60 @@ fn issue(
     existing: Existing,
 ) -> Result<String, PkiError> {
     let (certificate, key) = (dir.join(format!("{name}.pem")), dir.join(format!("{name}.key")));
-    if existing == Existing::Keep && files::read(&certificate)?.is_some() {
+    let before = files::read(&certificate)?;
+    if existing == Existing::Keep && before.is_some() {
         return Err(PkiError::Exists(format!("{} exists: --renew replaces it and its key", certificate.display())));
     }
     let authority = open_authority(dir)?;
+    if existing == Existing::Keep
+        && let Some(secret) = files::read(&key)?
+    {
+        // An issue that was interrupted left it, or its certificate was lost: it may be in use, and is never replaced here.
+        return certify(dir, &authority, (&certificate, &key), &secret, subject, lifetime);
+    }
     let Issued { certificate: text, key: secret } = authority.issue(subject, lifetime)?;
     let (new_key, new_certificate) =
         (Draft::write(&key, &secret, PRIVATE)?, Draft::write(&certificate, &text, PUBLIC)?);
     match existing {
-        // A key without a certificate was never used: an issue that was interrupted left it.
         Existing::Keep => {
-            new_key.replace()?;
+            new_key.publish()?;
             new_certificate.publish()?;
         }
         Existing::Replace => {
+            if let Some(before) = before {
+                revoke::keep_replaced(dir, name, &before)?;
+            }
             new_key.replace()?;
             new_certificate.replace()?;
         }
     }
     Ok(format!("made {} and {}", certificate.display(), key.display()))
+}
+
+/// Makes a certificate for the key that is there.
+fn certify(
+    dir: &Path,
+    authority: &Authority,
+    (certificate, key): (&Path, &Path),
+    secret: &str,
+    subject: &Subject,
+    lifetime: Lifetime,
+) -> Result<String, PkiError> {
+    let unfit = |why: &str| {
+        PkiError::Exists(format!(
+            "{} is there without a certificate, and {why}: nothing was changed; --renew makes both anew",
+            key.display()
+        ))
+    };
+    let text = authority.issue_for(secret, subject, lifetime).map_err(|error| match error {
+        PkiError::Made(error) => unfit(&format!("cannot be used ({error})")),
+        other => other,
+    })?;
+    if revoke::is_revoked(dir, authority, &text)? {
+        return Err(unfit("is revoked"));
+    }
+    Draft::write(certificate, &text, PUBLIC)?.publish()?;
+    Ok(format!("made {} for {}, which was there", certificate.display(), key.display()))
 }
 
 fn open_authority(dir: &Path) -> Result<Authority, PkiError> {

@@ -84,6 +84,6 @@ fn sync_folder_of(path: &Path) -> Result<(), PkiError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
 }
 
-fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> PkiError + 'a {
+pub fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> PkiError + 'a {
     move |source| PkiError::Io { action, path: path.to_owned(), source }
 }

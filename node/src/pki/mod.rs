@@ -7,6 +7,7 @@
 mod command;
 mod files;
 pub mod name;
+pub(crate) mod revoke;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -41,6 +42,9 @@ pub enum PkiError {
     /// It exists.
     #[error("{0}")]
     Exists(String),
+    /// There is nothing to revoke, or the list is not the authority's.
+    #[error("{0}")]
+    Revocation(String),
     /// The file system failed.
     #[error("cannot {action} {path}: {source}")]
     Io {
@@ -166,6 +170,19 @@ impl Authority {
     /// # Errors
     /// Where a host is none, or the system has no randomness.
     pub fn issue(&self, subject: &Subject, lifetime: Lifetime) -> Result<Issued, PkiError> {
+        let key = KeyPair::generate()?;
+        Ok(Issued { certificate: self.certify(&key, subject, lifetime)?, key: key.serialize_pem() })
+    }
+
+    /// A certificate for a key (PEM) that is there already.
+    ///
+    /// # Errors
+    /// Where a host is none, or the key is damaged.
+    pub fn issue_for(&self, key: &str, subject: &Subject, lifetime: Lifetime) -> Result<String, PkiError> {
+        self.certify(&KeyPair::from_pem(key)?, subject, lifetime)
+    }
+
+    fn certify(&self, key: &KeyPair, subject: &Subject, lifetime: Lifetime) -> Result<String, PkiError> {
         let mut params = match subject {
             Subject::Node { cluster, node, hosts } => {
                 let mut params = params(&format!("Etebar node {node}"), lifetime);
@@ -187,9 +204,7 @@ impl Authority {
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok(Issued { certificate: certificate.pem(), key: key.serialize_pem() })
+        Ok(params.signed_by(key, &self.issuer)?.pem())
     }
 }
 
@@ -214,6 +229,24 @@ fn host_name(host: &str) -> Result<SanType, PkiError> {
     }
 }
 
+/// What a member would read from a list on which the authority revoked these certificates, good until then; for tests.
+#[cfg(test)]
+pub(crate) fn revoked_in_memory(
+    by: &Authority,
+    issued: &[&crate::tls::Credentials],
+    until: u64,
+) -> crate::tls::RevocationLists {
+    use x509_parser::prelude::FromDer;
+    let mut list = revoke::List::default();
+    for credentials in issued {
+        let (_, parsed) = x509_parser::prelude::X509Certificate::from_der(&credentials.identity.cert[0]).unwrap();
+        list.add(parsed.raw_serial(), 1_000);
+    }
+    let text = list.sign(by, 1_000, until).unwrap();
+    let issuer = [CertificateDer::from_pem_slice(by.certificate().as_bytes()).unwrap()];
+    crate::tls::RevocationLists::read(std::path::Path::new("crl.pem"), text.as_bytes(), &issuer).unwrap()
+}
+
 /// What a member would read from its files, for tests: issued by `authority`, beside those it believes.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn in_memory(issued: &Issued, believed: &[&Authority]) -> crate::tls::Credentials {
@@ -232,9 +265,12 @@ pub(crate) fn in_memory(issued: &Issued, believed: &[&Authority]) -> crate::tls:
         authority: Some(roots.into()),
         validity,
         authority_validity: Some(validity),
+        revoked: None,
     }
 }
 
+#[cfg(test)]
+mod revoke_tests;
 #[cfg(test)]
 mod tests {
     use super::*;

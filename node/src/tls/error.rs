@@ -15,6 +15,8 @@ pub struct TlsPaths {
     pub key: PathBuf,
     /// The authorities that the other side's certificate may come from; several are valid together during a rotation.
     pub authority: Option<PathBuf>,
+    /// The authorities' revocation lists, one of each at most; certificates that are on one count no more.
+    pub revoked: Option<PathBuf>,
 }
 
 /// Why files cannot be used. One line that names the file.
@@ -44,6 +46,21 @@ pub enum TlsFileError {
     /// The key in it cannot be read, or is of a kind that is not supported.
     #[error("the private key in {path:?} cannot be used: {why}")]
     BadKey { path: PathBuf, why: String },
+    /// It is PEM, and has no section of this kind.
+    #[error("there is no revocation list in {0:?} (`etebar-node pki revoke` writes one)")]
+    NoRevocationList(PathBuf),
+    /// A revocation list in it cannot be read, or not be relied on.
+    #[error("revocation list {number} in {path:?} cannot be used: {why}")]
+    BadRevocationList { path: PathBuf, number: usize, why: String },
+    /// Nobody who is trusted here has signed it.
+    #[error(
+        "revocation list {number} in {path:?} is of no authority that is trusted here, or was changed: take the crl.pem that \
+         `etebar-node pki revoke` wrote beside the ca.key of an authority in use, and leave out the lists of others"
+    )]
+    ForeignRevocationList { path: PathBuf, number: usize },
+    /// There is another one of the same authority.
+    #[error("revocation list {number} in {path:?} is the second of one authority: keep the newest alone")]
+    SecondRevocationList { path: PathBuf, number: usize },
     /// The two do not belong together.
     #[error("the private key in {key:?} does not fit the first certificate in {certificate:?}")]
     KeyDoesNotFit { certificate: PathBuf, key: PathBuf },

@@ -1,4 +1,4 @@
-//! PEM files: a certificate chain, its private key and, where peers are verified, the authorities to trust.
+//! PEM files: a certificate chain, its private key and, where peers are verified, the authorities to trust and whom they revoked.
 //!
 //! Unit: a file is read whole and is at most [`FILE_BYTES_MAX`] long. Invariant of [`Credentials`]: the chain is not empty and
 //! the key fits its first certificate. No error says anything of a file's content.
@@ -18,6 +18,7 @@ use webpki::EndEntityCert;
 
 use super::error::{FILE_BYTES_MAX, TlsFileError, TlsPaths};
 use super::expiry::{Validity, validities};
+use super::revoked::RevocationLists;
 
 /// Rights of a key file that are warned of: anything for users that are neither the owner nor in the group.
 const MODE_OTHERS: u32 = 0o007;
@@ -35,6 +36,8 @@ pub struct Credentials {
     pub validity: Validity,
     /// Until when the last of the authorities is valid.
     pub authority_validity: Option<Validity>,
+    /// The revocation lists, where [`TlsPaths::revoked`] names a file.
+    pub revoked: Option<Arc<RevocationLists>>,
 }
 
 impl Credentials {
@@ -45,15 +48,21 @@ impl Credentials {
     pub fn load(paths: &TlsPaths) -> Result<Credentials, TlsFileError> {
         let chain = certificates(&paths.certificate)?;
         let validity = Validity::of_all(&validities(&paths.certificate, &chain)?);
-        let identity = certified(paths, chain)?;
+        // Whoever may have signed a revocation list: the authorities, and those that stand between one and this node.
+        let mut issuers: Vec<_> = chain.iter().skip(1).cloned().collect();
+        let identity = Arc::new(certified(paths, chain)?);
         let (authority, authority_validity) = match &paths.authority {
             Some(path) => {
-                let (roots, validity) = authorities(path)?;
+                let certificates = certificates(path)?;
+                issuers.extend(certificates.iter().cloned());
+                let (roots, validity) = authorities(path, certificates)?;
                 (Some(Arc::new(roots)), Some(validity))
             }
             None => (None, None),
         };
-        Ok(Credentials { version: 1, identity: Arc::new(identity), authority, validity, authority_validity })
+        let revoked = paths.revoked.as_ref().map(|path| RevocationLists::read(path, &read(path)?, &issuers));
+        let revoked = revoked.transpose()?.map(Arc::new);
+        Ok(Credentials { version: 1, identity, authority, validity, authority_validity, revoked })
     }
 
     /// Whether the certificate is for this host: a name, or an IP address, an IPv6 one in brackets or not.
@@ -94,8 +103,10 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsFileError> {
     })
 }
 
-fn authorities(path: &Path) -> Result<(RootCertStore, Validity), TlsFileError> {
-    let certificates = certificates(path)?;
+fn authorities(
+    path: &Path,
+    certificates: Vec<CertificateDer<'static>>,
+) -> Result<(RootCertStore, Validity), TlsFileError> {
     let validity = Validity::of_any(&validities(path, &certificates)?);
     let mut roots = RootCertStore::empty();
     for (index, certificate) in certificates.into_iter().enumerate() {
@@ -125,7 +136,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
 }
 
 /// What is wrong with the form, without a byte of the file: it may be a key.
-fn reason(error: &pem::Error) -> &'static str {
+pub(super) fn reason(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::MissingSectionEnd { .. } => "it ends within a section",
         pem::Error::IllegalSectionStart { .. } => "a section begins with a malformed line",

@@ -1,7 +1,8 @@
 //! Files that change are read again: looked at every [`INTERVAL`], and in use as soon as they have come to rest.
 //!
 //! A file may be written in pieces and a pair in two steps, so a change is taken up only once it is the same at two looks,
-//! and only where all files together are usable. Until then the last good set stays in use, and the log says why.
+//! and only where all files together are usable and whoever uses them takes them. Until then the last good set stays in use,
+//! the log says why, and it is tried again at each look.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::error::{TlsFileError, TlsPaths};
+use super::expiry::Validity;
 use super::files::{Credentials, warn_of_open_key};
 use crate::runtime::{self, Clock};
 
@@ -57,6 +59,12 @@ impl CredentialWatch {
 
     /// Follows the files until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
+        self.run_taking(stop, |_| Ok(())).await;
+    }
+
+    /// The same, where `take` puts changed credentials in use, or says why they do not fit: then those before count on, and
+    /// are the ones whose expiry is warned of.
+    pub async fn run_taking(self, stop: CancellationToken, take: impl Fn(&Credentials) -> Result<(), String> + Send) {
         let CredentialWatch { mut files, clock, current } = self;
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -82,11 +90,15 @@ impl CredentialWatch {
             };
             match look {
                 Look::Same | Look::Moving => {}
-                Look::New(credentials) => {
-                    put_in_use(&current, *credentials, &files.paths, clock.now_ms());
-                    report = Report::default();
-                }
-                Look::Unusable(error) => report.unusable(&error),
+                Look::New(credentials) => match take(&credentials) {
+                    Ok(()) => {
+                        files.taken();
+                        put_in_use(&current, *credentials, &files.paths, clock.now_ms());
+                        report = Report::default();
+                    }
+                    Err(reason) => report.unusable(reason),
+                },
+                Look::Unusable(error) => report.unusable(error.to_string()),
             }
         }
     }
@@ -101,20 +113,58 @@ fn put_in_use(current: &watch::Sender<Arc<Credentials>>, new: Credentials, paths
 
 /// Says in the log where the other side turns a certificate away, or will within [`WARN_BEFORE_MS`].
 fn warn_of_expiry(paths: &TlsPaths, credentials: &Credentials, now_ms: u64) {
-    let own = Some((&paths.certificate, credentials.validity));
+    let own = Some((Watched::Own, &paths.certificate, credentials.validity));
     let authority = paths.authority.as_ref().zip(credentials.authority_validity);
-    for (file, validity) in own.into_iter().chain(authority) {
+    let lists = paths.revoked.as_ref().zip(credentials.revoked.as_ref());
+    let all = own
+        .into_iter()
+        .chain(authority.map(|(file, validity)| (Watched::Authority, file, validity)))
+        .chain(lists.map(|(file, lists)| (Watched::Lists, file, Validity { from_ms: 0, until_ms: lists.until_ms() })));
+    for (what, file, validity) in all {
         let left_ms = validity.until_ms.saturating_sub(now_ms);
         if left_ms == 0 {
-            error!(?file, "the certificate has expired: others refuse it");
+            error!(?file, "{}", what.over());
         } else if now_ms < validity.from_ms {
-            error!(?file, "the certificate is not valid yet: others refuse it, or this machine's clock is wrong");
+            error!(?file, "{}, or this machine's clock is wrong", what.early());
         } else if left_ms < WARN_BEFORE_MS {
-            warn!(
-                ?file,
-                days = left_ms / DAY_MS,
-                "the certificate expires soon: replace the file, a restart is not needed"
-            );
+            warn!(?file, days = left_ms / DAY_MS, "{}: replace the file, a restart is not needed", what.soon());
+        }
+    }
+}
+
+/// Whose end is warned of.
+#[derive(Debug, Clone, Copy)]
+enum Watched {
+    Own,
+    Authority,
+    Lists,
+}
+
+impl Watched {
+    fn over(self) -> &'static str {
+        match self {
+            Self::Own => "the certificate has expired: others refuse it",
+            Self::Authority => "the last authority has expired: this node refuses every certificate of others",
+            Self::Lists => {
+                "a revocation list has ended: who is on it stays refused, but who was revoked since is not known here, and this \
+                 node will not start again; repeat `etebar-node pki revoke` and replace the file"
+            }
+        }
+    }
+
+    fn early(self) -> &'static str {
+        match self {
+            Self::Own => "the certificate is not valid yet: others refuse it",
+            Self::Authority => "no authority is valid yet: this node refuses every certificate of others",
+            Self::Lists => "the revocation list is not valid yet",
+        }
+    }
+
+    fn soon(self) -> &'static str {
+        match self {
+            Self::Own => "the certificate expires soon",
+            Self::Authority => "the last authority expires soon",
+            Self::Lists => "a revocation list ends soon (repeat `etebar-node pki revoke`)",
         }
     }
 }
@@ -136,7 +186,7 @@ pub(super) enum Look {
     Same,
     /// They have changed since the last look.
     Moving,
-    /// They have changed, come to rest, and can be used.
+    /// They have changed, come to rest, and can be used; so at each look until [`WatchedFiles::taken`].
     New(Box<Credentials>),
     /// They have changed, come to rest, and cannot be used.
     Unusable(TlsFileError),
@@ -170,12 +220,14 @@ impl WatchedFiles {
             return Look::Moving;
         }
         match read {
-            Ok(credentials) => {
-                self.loaded = now;
-                Look::New(Box::new(credentials))
-            }
+            Ok(credentials) => Look::New(Box::new(credentials)),
             Err(error) => Look::Unusable(error),
         }
+    }
+
+    /// What the last look found new is in use from now on.
+    pub(super) fn taken(&mut self) {
+        self.loaded = self.seen.clone();
     }
 }
 
@@ -194,7 +246,7 @@ struct Mark {
 
 impl Marks {
     fn of(paths: &TlsPaths) -> Marks {
-        let files = [Some(&paths.certificate), Some(&paths.key), paths.authority.as_ref()];
+        let files = [Some(&paths.certificate), Some(&paths.key), paths.authority.as_ref(), paths.revoked.as_ref()];
         Marks(files.into_iter().flatten().map(|path| Mark::of(path).ok()).collect())
     }
 }
@@ -215,13 +267,13 @@ impl Mark {
 struct Report(Option<(String, Instant)>);
 
 impl Report {
-    fn unusable(&mut self, error: &TlsFileError) {
-        let (text, now) = (error.to_string(), Instant::now());
+    fn unusable(&mut self, text: String) {
+        let now = Instant::now();
         let is_known = |(last, at): &(String, Instant)| *last == text && now.duration_since(*at) < REPORT_AGAIN;
         if self.0.as_ref().is_some_and(is_known) {
             return;
         }
-        warn!(reason = %text, "changed certificate files cannot be used: the earlier ones stay in use");
+        error!(reason = %text, "changed certificate files cannot be used: the earlier ones stay in use");
         self.0 = Some((text, now));
     }
 }

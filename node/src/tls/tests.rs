@@ -1,8 +1,11 @@
 //! Files as operators leave them: absent, swapped, half-written, replaced one after the other.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rcgen::{CertificateParams, CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 use tests::certificates::Pair;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +28,12 @@ impl Files {
     fn of(pair: &Pair) -> Files {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let paths = TlsPaths { certificate: path("cert.pem"), key: path("key.pem"), authority: Some(path("ca.pem")) };
+        let paths = TlsPaths {
+            certificate: path("cert.pem"),
+            key: path("key.pem"),
+            authority: Some(path("ca.pem")),
+            revoked: None,
+        };
         let files = Files { folder, paths };
         write(&files.paths.certificate, &pair.certificate);
         write(&files.paths.key, &pair.key);
@@ -143,6 +151,8 @@ fn assert_unusable(files: &mut WatchedFiles) {
 fn assert_new(files: &mut WatchedFiles) -> Credentials {
     let look = look_at_rest(files);
     let Look::New(credentials) = look else { panic!("{look:?}") };
+    assert!(matches!(files.look(), Look::New(_)), "it is offered again until it is taken");
+    files.taken();
     assert!(matches!(files.look(), Look::Same));
     *credentials
 }
@@ -195,7 +205,8 @@ fn a_link_to_another_folder_is_a_change_of_all_files_at_once() {
     let place = tempfile::tempdir().unwrap();
     let link = place.path().join("current");
     std::os::unix::fs::symlink(first.folder.path(), &link).unwrap();
-    let paths = TlsPaths { certificate: link.join("cert.pem"), key: link.join("key.pem"), authority: None };
+    let paths =
+        TlsPaths { certificate: link.join("cert.pem"), key: link.join("key.pem"), authority: None, revoked: None };
     let (mut watched, _) = WatchedFiles::open(paths).unwrap();
     std::os::unix::fs::symlink(second.folder.path(), place.path().join("next")).unwrap();
     std::fs::rename(place.path().join("next"), &link).unwrap();
@@ -215,4 +226,80 @@ async fn who_subscribes_learns_of_a_change_with_its_version() {
     assert_eq!(receiver.borrow().version, 2);
     stop.cancel();
     running.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_its_user_refuses_is_not_in_use_and_tried_again() {
+    let (old, new) = (pair(), pair());
+    let files = Files::of(&old);
+    let opened = CredentialWatch::open(files.paths.clone(), Clock::system()).unwrap();
+    let (mut receiver, stop, tries) = (opened.subscribe(), CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+    receiver.mark_unchanged();
+    write(&files.ca(), &new.certificate);
+    let (shown, asked) = (receiver.clone(), tries.clone());
+    let before = receiver.borrow().authority.clone().unwrap();
+    let take = move |read: &Credentials| {
+        // It is the one before whose expiry is warned of, and that others are given.
+        assert!(Arc::ptr_eq(shown.borrow().authority.as_ref().unwrap(), &before));
+        assert!(!Arc::ptr_eq(read.authority.as_ref().unwrap(), &before));
+        if asked.fetch_add(1, Ordering::SeqCst) < 2 { Err("the clock is wrong".to_owned()) } else { Ok(()) }
+    };
+    let running = tokio::spawn(opened.run_taking(stop.clone(), take));
+    // No file changes any more.
+    tokio::time::timeout(Duration::from_secs(60), receiver.changed()).await.expect("it is tried again").unwrap();
+    assert_eq!((receiver.borrow().version, tries.load(Ordering::SeqCst)), (2, 3));
+    stop.cancel();
+    running.await.unwrap();
+}
+
+/// An authority and its list of revoked certificates, which has none.
+fn authority_with_list() -> (Pair, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+    params.distinguished_name.push(rcgen::DnType::CommonName, format!("authority {:?}", &key.public_key_raw()[..8]));
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let text = key.serialize_pem();
+    let list = CertificateRevocationListParams {
+        this_update: date_time_ymd(2020, 1, 1),
+        next_update: date_time_ymd(2020, 2, 1),
+        crl_number: 1.into(),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&Issuer::new(params, key)).unwrap().pem().unwrap();
+    (Pair { certificate, key: text }, list)
+}
+
+#[test]
+fn a_revocation_list_is_whole_and_of_an_authority_that_is_trusted() {
+    let ((own, list), (_, other)) = (authority_with_list(), authority_with_list());
+    let mut files = Files::of(&own);
+    let path = files.folder.path().join("crl.pem");
+    files.paths.revoked = Some(path.clone());
+    assert!(files.refusal().contains("cannot read"), "a list that is asked for must be there");
+    // The name is right, and the signature of another.
+    let forged = list.replace("MI", "MJ");
+    for (text, expected) in [
+        ("", "there is no revocation list in"),
+        (own.certificate.as_str(), "there is no revocation list in"),
+        (&list[..list.len() / 2], "ends within a section"),
+        (&other, "of no authority that is trusted here"),
+        (&(list.clone() + &other), "revocation list 2"),
+        (&(list.clone() + &list), "the second of one authority"),
+        (&forged, "revocation list 1"),
+    ] {
+        write(&path, text);
+        assert!(files.refusal().contains(expected), "{expected}: {}", files.refusal());
+    }
+    write(&path, &list);
+    assert!(files.load().unwrap().revoked.is_some());
+    let (mut watched, _) = WatchedFiles::open(files.paths.clone()).unwrap();
+    write(&path, &other);
+    assert_unusable(&mut watched);
+    std::fs::remove_file(&path).unwrap();
+    assert_unusable(&mut watched);
+    write(&path, &list);
+    assert_new(&mut watched);
 }

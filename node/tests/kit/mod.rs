@@ -13,6 +13,8 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use etebar_node::raft::link::call::Peer;
+use etebar_node::raft::link::hello::{Acquaintances, Trust};
 use etebar_node::raft::{
     Change as MemberChange, ChangeError, Cluster, ClusterSettings, Consistency, Identity, SubmitError,
 };
@@ -153,6 +155,13 @@ impl Trio {
             Some((_, leader)) => leader.change_members(change, Instant::now() + PATIENCE).await,
             None => Err(ChangeError::NotLeader(None)),
         }
+    }
+
+    /// How a member reaches another one, with its own certificate and data directory.
+    pub fn peer(&self, from: u64, to: u64) -> Peer {
+        let me = Identity { cluster: self.cluster, node: from, incarnation: self.incarnations[&from] };
+        let trust = Trust::new(me, self.pki.security(self.cluster, from), Acquaintances::default());
+        Peer { trust, node: to, address: self.peer_address(to).into() }
     }
 
     /// Where a member listens for peers.

@@ -34,7 +34,8 @@ impl Pki {
             do_it(&PkiVerb::Node { dir, cluster_id, id, host, days: 5, renew: false });
         }
         let authority = Some(file("ca.pem".to_owned()));
-        TlsPaths { authority, certificate: file(format!("node-{id}.pem")), key: file(format!("node-{id}.key")) }
+        let (certificate, key) = (file(format!("node-{id}.pem")), file(format!("node-{id}.key")));
+        TlsPaths { authority, certificate, key, revoked: None }
     }
 
     /// What a member proves its number with.

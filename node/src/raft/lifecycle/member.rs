@@ -100,9 +100,10 @@ impl Member {
         }
     }
 
-    /// The members' numbers and since which entry they are so.
+    /// The members' numbers and since which entry they are so: of the list that was applied, and so committed. One that is only
+    /// in the log may be taken back, and others would let in whom nobody added.
     fn members_told(&self) -> MembersTold {
-        let membership = self.raft.server_metrics().borrow_watched().membership_config.clone();
+        let membership = self.shared.replica().membership.clone();
         let index = membership.log_id().as_ref().map(|id| id.index);
         let members: Vec<_> = membership.membership().nodes().map(|(node, _)| *node).collect();
         MembersTold { index, members }
@@ -111,14 +112,17 @@ impl Member {
     /// What a number is now: by the log's members or, before there are any, by those the cluster begins with; and for a
     /// member that is behind, by what the members that it knows say.
     pub(crate) fn standing_of(&self, node: NodeNumber) -> Standing {
-        let (is_member, is_empty, index) = {
+        let (is_member, is_empty) = {
             let metrics = self.raft.server_metrics();
             let metrics = metrics.borrow_watched();
             let members = metrics.membership_config.membership();
-            let index = metrics.membership_config.log_id().as_ref().map(|id| id.index);
-            (members.get_node(&node).is_some(), members.nodes().next().is_none(), index)
+            (members.get_node(&node).is_some(), members.nodes().next().is_none())
         };
-        let is_counted = || self.vouched.counts(node, index) == Some(true);
+        // Committed lists are compared with committed ones: a later one that is only in the log here may be taken back.
+        let is_counted = || {
+            let index = self.shared.replica().membership.log_id().as_ref().map(|id| id.index);
+            self.vouched.counts(node, index) == Some(true)
+        };
         if is_member || (is_empty && self.settings.members.contains_key(&node)) || is_counted() {
             Standing::Member
         } else if is_empty && !self.settings.members.contains_key(&self.me.node) {

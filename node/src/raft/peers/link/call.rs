@@ -133,10 +133,10 @@ async fn keep(peer: Peer, purpose: Purpose, mut queue: mpsc::Receiver<Call>) {
 /// A refusal is a fault of the installation and must be seen; an absent peer is daily life.
 fn report(peer: &Peer, error: &LinkError, told: &Told) {
     match error {
-        LinkError::Refused(reason) if told.is_due(reason) => {
-            tracing::warn!(peer = peer.node, %reason, "peer refused");
+        LinkError::Refused(refused) if told.is_due(refused.kind) => {
+            tracing::warn!(peer = peer.node, reason = %refused, "peer refused");
         }
-        LinkError::Malformed(reason) if told.is_due(reason) => {
+        LinkError::Malformed(_) if told.is_due("malformed") => {
             tracing::warn!(peer = peer.node, %error, "peer not understood");
         }
         LinkError::Refused(_)

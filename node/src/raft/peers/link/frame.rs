@@ -7,12 +7,15 @@ use std::io;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
+use ledger::NodeNumber;
 use rustls::{CertificateError, OtherError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
+use tokio_util::sync::CancellationToken;
 
+use super::trust::credentials::CertificateRefused;
 use super::trust::open::Held;
 use super::trust::transport::Stream;
 use crate::storage::codec;
@@ -38,16 +41,40 @@ pub enum LinkError {
     /// Bytes that mean nothing.
     #[error("the peer sent what does not decode: {0}")]
     Malformed(String),
-    /// One side refused the other's certificate or hello; the text is for the own log, and names the remedy.
-    #[error("{0}")]
-    Refused(String),
+    /// One side refused the other's certificate or hello.
+    #[error(transparent)]
+    Refused(Refused),
+}
+
+/// A refusal, for the own log.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refused {
+    /// What kind it is of, by which the log is kept from filling.
+    pub kind: &'static str,
+    /// Whose it is, where a certificate proved it.
+    pub node: Option<NodeNumber>,
+    /// One line that names the remedy.
+    pub reason: String,
+}
+
+impl LinkError {
+    /// A refusal of a node that proved its number, or of somebody who did not.
+    pub fn refused(kind: &'static str, node: Option<NodeNumber>, reason: String) -> Self {
+        Self::Refused(Refused { kind, node, reason })
+    }
+
+    /// A refusal for the sake of the peer's certificate.
+    pub fn certificate(node: Option<NodeNumber>, refused: &CertificateRefused) -> Self {
+        Self::refused(refused.kind(), node, format!("the peer's certificate is refused: {refused}"))
+    }
 }
 
 impl From<io::Error> for LinkError {
     fn from(error: io::Error) -> Self {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match (tls, error.kind()) {
-            (Some(refused), _) => Self::Refused(distrust(refused)),
+            (Some(refused), _) => distrust(refused),
             // TLS calls an end without a goodbye so; a frame that was cut is noticed by its length.
             (None, io::ErrorKind::UnexpectedEof) => Self::Closed,
             (None, _) => Self::Io(error),
@@ -56,16 +83,21 @@ impl From<io::Error> for LinkError {
 }
 
 /// Why TLS ended, for the operator: what this side found, or the alert that the other one sent.
-fn distrust(error: &rustls::Error) -> String {
+fn distrust(error: &rustls::Error) -> LinkError {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason))) => {
-            format!("the peer's certificate is refused: {reason}")
+            match reason.downcast_ref::<CertificateRefused>() {
+                Some(refused) => LinkError::certificate(None, refused),
+                None => LinkError::refused("certificate", None, format!("the peer's certificate is refused: {reason}")),
+            }
         }
-        rustls::Error::NoCertificatesPresented => "the peer has no certificate".to_owned(),
-        rustls::Error::AlertReceived(alert) => {
-            format!("the peer refused this member's certificate ({alert:?}): its log says why")
-        }
-        other => format!("the peer does not speak TLS as members do: {other}"),
+        rustls::Error::NoCertificatesPresented => LinkError::certificate(None, &CertificateRefused::Absent),
+        rustls::Error::AlertReceived(alert) => LinkError::refused(
+            "alert",
+            None,
+            format!("the peer refused this member's certificate ({alert:?}): its log says why"),
+        ),
+        other => LinkError::refused("TLS", None, format!("the peer does not speak TLS as members do: {other}")),
     }
 }
 
@@ -79,7 +111,11 @@ pub struct Receiver {
 
 /// Sends frames.
 #[derive(Debug)]
-pub struct Sender(FramedWrite<WriteHalf<Stream>, LengthDelimitedCodec>);
+pub struct Sender {
+    frames: FramedWrite<WriteHalf<Stream>, LengthDelimitedCodec>,
+    /// Cancelled when this member has to close the connection.
+    closing: CancellationToken,
+}
 
 /// Both halves of a connection. Frames that come in are at most [`HELLO_BYTES`] long until [`Receiver::admit`].
 pub fn split_for_hello(stream: Stream) -> (Sender, Receiver) {
@@ -92,7 +128,8 @@ pub fn split_for_hello(stream: Stream) -> (Sender, Receiver) {
 pub fn split(stream: Stream) -> (Sender, Receiver) {
     let (read, write) = tokio::io::split(stream);
     let frames = FramedRead::new(read, codec_of_frames());
-    (Sender(FramedWrite::new(write, codec_of_frames())), Receiver { frames, held: None })
+    let sender = Sender { frames: FramedWrite::new(write, codec_of_frames()), closing: CancellationToken::new() };
+    (sender, Receiver { frames, held: None })
 }
 
 /// How frames are told apart.
@@ -101,28 +138,37 @@ pub(crate) fn codec_of_frames() -> LengthDelimitedCodec {
 }
 
 impl Sender {
-    /// Sends one value and flushes.
+    /// Sends one value and flushes, unless the connection is to be closed: who sends a whole snapshot receives nothing
+    /// meanwhile, and learns of it here.
     pub async fn send<T: Serialize>(&mut self, value: &T) -> Result<(), LinkError> {
-        self.feed(value).await?;
-        self.flush().await
+        let closing = self.closing.clone();
+        tokio::select! {
+            biased;
+            () = closing.cancelled() => Err(LinkError::Closed),
+            sent = async {
+                self.feed(value).await?;
+                self.flush().await
+            } => sent,
+        }
     }
 
     /// Puts one value into the buffer; [`Self::flush`] sends it.
     pub async fn feed<T: Serialize>(&mut self, value: &T) -> Result<(), LinkError> {
         let bytes = codec::encode(value).map_err(|error| LinkError::Malformed(error.to_string()))?;
-        Ok(self.0.feed(Bytes::from(bytes)).await?)
+        Ok(self.frames.feed(Bytes::from(bytes)).await?)
     }
 
     /// Sends what is in the buffer.
     pub async fn flush(&mut self) -> Result<(), LinkError> {
-        Ok(SinkExt::<Bytes>::flush(&mut self.0).await?)
+        Ok(SinkExt::<Bytes>::flush(&mut self.frames).await?)
     }
 }
 
 impl Receiver {
-    /// The peer is known: frames may be long from here on, until the connection is to be closed.
-    pub fn admit(&mut self, held: Held) {
+    /// The peer is known: frames may be long from here on, until the connection is to be closed, which `sender` heeds too.
+    pub fn admit(&mut self, sender: &mut Sender, held: Held) {
         self.frames.decoder_mut().set_max_frame_length(FRAME_BYTES);
+        sender.closing = held.token();
         self.held = Some(held);
     }
 

@@ -85,7 +85,27 @@ pub(crate) enum Refusal {
     Disk,
 }
 
+/// What an operator can do where a node is no member.
+const NO_MEMBER: &str = "a new node has to be added, and one that was removed cannot come back under its number";
+
 impl Refusal {
+    /// By what it is told from others in the log.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::Certificate => "another number",
+            Self::Address => "address",
+            Self::NoMember => "no member",
+            Self::Directory => "directory",
+            Self::Disk => "disk",
+        }
+    }
+
+    /// The refusal of a node that proved its number, if it did, for the own log.
+    fn of(self, node: impl Into<Option<NodeNumber>>, reason: String) -> LinkError {
+        LinkError::refused(self.kind(), node.into(), reason)
+    }
+
     /// What the caller tells its operator; `me` is the caller, `to` whom it dialled.
     fn remedy(self, me: NodeNumber, to: NodeNumber) -> String {
         match self {
@@ -94,7 +114,7 @@ impl Refusal {
             }
             Self::Certificate => format!("member {to} takes this certificate for another than that of member {me}"),
             Self::Address => format!("at the address of member {to} is another one: the address is wrong"),
-            Self::NoMember => format!("for member {to} this member {me} is none of the cluster now: add it first"),
+            Self::NoMember => format!("for member {to} this node {me} is no member of the cluster now: {NO_MEMBER}"),
             Self::Directory => format!(
                 "member {to} knows member {me} with another data directory: what it had promised is lost, so it \
                  cannot come back under its number; remove member {me} and add it under a new one"
@@ -162,7 +182,7 @@ impl Acquaintances {
             return Ok(());
         }
         let _meeting = self.0.meeting.lock().await;
-        self.check(node, incarnation).map_err(LinkError::Refused)?;
+        self.check(node, incarnation).map_err(|reason| Refusal::Directory.of(node, reason))?;
         if self.known(node).is_none() {
             self.keep(node, incarnation).await?;
         }
@@ -174,7 +194,7 @@ impl Acquaintances {
             let kept = runtime::on_disk(async move { history.meet(node, incarnation).await }).await;
             let kept = kept.map_err(|unfinished| unfinished.to_string());
             kept.and_then(|kept| kept.map_err(|error| error.to_string()))
-                .map_err(|error| LinkError::Refused(format!("member {node} could not be remembered: {error}")))?;
+                .map_err(|error| Refusal::Disk.of(node, format!("member {node} could not be remembered: {error}")))?;
         }
         self.0.met.lock().unwrap_or_else(PoisonError::into_inner).insert(node, incarnation);
         Ok(())
@@ -251,21 +271,21 @@ pub async fn dial(
         let (stream, certified) = trust.security.connect(stream).await?;
         if !certified.is(to) {
             let who = certified.who();
-            return Err(LinkError::Refused(format!("{address} is not member {to}: {who}; the address is wrong")));
+            return Err(Refusal::Address.of(to, format!("{address} is not member {to}: {who}; the address is wrong")));
         }
         let (mut sender, mut receiver) = frame::split_for_hello(stream);
         let Identity { cluster, node, incarnation } = trust.me;
         sender.send(&Hello { version: LINK_VERSION, cluster, node, incarnation, to, purpose }).await?;
         match receiver.receive::<Welcome>().await? {
-            Welcome::Refused(refusal) => Err(LinkError::Refused(refusal.remedy(node, to))),
+            Welcome::Refused(refusal) => Err(refusal.of(to, refusal.remedy(node, to))),
             Welcome::Welcome { node, .. } if node != to => {
-                Err(LinkError::Refused(format!("{address} is member {node}, not {to}: the address is wrong")))
+                Err(Refusal::Address.of(to, format!("{address} is member {node}, not {to}: the address is wrong")))
             }
             Welcome::Welcome { node, incarnation } => {
                 trust.acquaintances.meet(node, incarnation).await?;
                 let side = Side::Dialled;
-                receiver.admit(trust.open.hold(Facts { node, incarnation, purpose, side, certified, is_met: true }));
-                Ok(Connection { sender, receiver })
+                let facts = Facts { node, incarnation, purpose, side, certified, is_met: true };
+                admitted(trust, sender, receiver, facts)
             }
         }
     };
@@ -292,16 +312,26 @@ pub async fn answer(
             Ok(is_met) => is_met,
             Err((refusal, reason)) => {
                 sender.send(&Welcome::Refused(refusal)).await?;
-                return Err(LinkError::Refused(reason));
+                return Err(refusal.of(certified.number(), reason));
             }
         };
         sender.send(&Welcome::Welcome { node: trust.me.node, incarnation: trust.me.incarnation }).await?;
         let Hello { node, incarnation, purpose, .. } = hello;
         let side = Side::Accepted;
-        receiver.admit(trust.open.hold(Facts { node, incarnation, purpose, side, certified, is_met }));
-        Ok((Caller { node, incarnation, purpose }, Connection { sender, receiver }))
+        let facts = Facts { node, incarnation, purpose, side, certified, is_met };
+        Ok((Caller { node, incarnation, purpose }, admitted(trust, sender, receiver, facts)?))
     };
     timeout_at(deadline, introduce).await.map_err(|_elapsed| LinkError::TimedOut)?
+}
+
+/// Takes a connection in among those that may have to be closed, and looks at its certificate once more. In this order: what
+/// changed before is seen here, and who changes it afterwards finds the connection to close.
+fn admitted(trust: &Trust, mut sender: Sender, mut receiver: Receiver, facts: Facts) -> Result<Connection, LinkError> {
+    let (node, certified) = (facts.node, facts.certified.clone());
+    let held = trust.open.hold(facts);
+    trust.security.check(&certified).map_err(|refused| LinkError::certificate(Some(node), &refused))?;
+    receiver.admit(&mut sender, held);
+    Ok(Connection { sender, receiver })
 }
 
 /// Remembers a caller that is a member; whether it did.
@@ -314,7 +344,7 @@ async fn take_in(
     let known = |reason| (Refusal::Directory, reason);
     match standing(node) {
         Standing::Stranger => {
-            Err((Refusal::NoMember, format!("node {node} is no member of the cluster now: add it first")))
+            Err((Refusal::NoMember, format!("node {node} is no member of the cluster now: {NO_MEMBER}")))
         }
         Standing::Unknown => trust.acquaintances.check(node, incarnation).map(|()| false).map_err(known),
         Standing::Member => {

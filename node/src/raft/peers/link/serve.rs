@@ -60,8 +60,8 @@ pub async fn serve<M: Serve>(listener: TcpListener, trust: Trust, member: Arc<M>
                 runtime::spawn(async move {
                     match serve_one(stream, place, &trust, &member).await {
                         Ok(()) => {}
-                        Err(LinkError::Refused(reason)) if told.is_due(&reason) => {
-                            tracing::warn!(%address, %reason, "peer refused");
+                        Err(LinkError::Refused(refused)) if told.is_due_of(refused.kind, refused.node) => {
+                            tracing::warn!(%address, reason = %refused, "peer refused");
                         }
                         Err(error) => tracing::debug!(%address, %error, "peer connection ended"),
                     }

@@ -12,10 +12,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::*;
-use crate::pki::Issued;
+use crate::pki::{Issued, revoked_in_memory};
 use crate::raft::peers::link::frame::HELLO_BYTES;
 use crate::raft::peers::link::hello::{Hello, LINK_VERSION};
 use crate::raft::peers::link::message::Numbered;
+use crate::raft::peers::link::trust::follow::close_unproven;
 use crate::raft::peers::link::trust::open::PER_PURPOSE;
 use crate::raft::peers::link::trust::strangers::PLACES;
 use crate::storage::codec;
@@ -126,7 +127,7 @@ async fn nothing_is_remembered_of_a_number_that_is_no_members() {
     History::create(&*disks.open("history").unwrap()).await.unwrap();
     let history = Arc::new(History::open(disks.open("history").unwrap()).unwrap());
     let (_serving, peer) = parrot(Acquaintances::kept_in(history.clone()).unwrap()).await;
-    assert!(refusal(&by(identity(STRANGER), &peer)).await.contains("add it first"));
+    assert!(refusal(&by(identity(STRANGER), &peer)).await.contains("a new node has to be added"));
     assert!(history.met().unwrap().is_empty());
     drop(by(identity(1), &peer).dial(Purpose::Control, Instant::now() + SOON).await.unwrap());
     disks.cut(&mut dice);
@@ -210,7 +211,7 @@ async fn two_authorities_count_during_a_rotation_and_the_old_one_not_after_it() 
 
     let both = files(authority(), &[authority(), &new], cluster, 2, for_a_day());
     me.security.replace(&both).unwrap();
-    assert_eq!(me.open.keep(|link| me.security.still_holds(&link.certified)), 0, "no connection is lost");
+    assert_eq!(close_unproven(&me), 0, "no connection is lost");
     let renewed = files(&new, &[authority(), &new], cluster, 3, for_a_day());
     let renewed = Trust::new(identity(3), PeerSecurity::fixed(&renewed, cluster, 3).unwrap(), Acquaintances::default());
     let new_peer = super::peer(renewed, &address);
@@ -218,7 +219,7 @@ async fn two_authorities_count_during_a_rotation_and_the_old_one_not_after_it() 
     assert!(old_peer.dial(Purpose::Control, Instant::now() + SOON).await.is_ok(), "and the old one still does");
 
     me.security.replace(&files(&new, &[&new], cluster, 2, for_a_day())).unwrap();
-    assert!(me.open.keep(|link| me.security.still_holds(&link.certified)) > 0);
+    assert!(close_unproven(&me) > 0);
     let closed = timeout(SOON, link.receiver.receive::<Numbered<Response>>()).await.expect("it is closed");
     assert!(matches!(closed, Err(LinkError::Closed)), "{closed:?}");
     assert!(old_peer.dial(Purpose::Control, Instant::now() + SOON).await.is_err(), "it gets in no more");
@@ -245,4 +246,123 @@ async fn credentials_that_do_not_fit_replace_none_that_do() {
     let (_serving, peer) = parrot(Acquaintances::default()).await;
     let me = Trust::new(identity(1), security, Acquaintances::default());
     assert!(Peer { trust: me, ..peer }.dial(Purpose::Control, Instant::now() + SOON).await.is_ok());
+}
+
+/// A day from now, and a time that is over, in seconds since the Unix epoch.
+fn soon_and_over() -> (u64, u64) {
+    (Clock::system().now_ms() / 1_000 + 86_400, 2_000)
+}
+
+/// What member 2 reads beside a list that has these certificates.
+fn with_list(own: &Credentials, revoked: &[&Credentials], until: u64) -> Credentials {
+    Credentials { revoked: Some(revoked_in_memory(authority(), revoked, until).into()), ..own.clone() }
+}
+
+#[tokio::test]
+async fn who_is_revoked_loses_its_connections_and_gets_no_new_one() {
+    let cluster = Uuid::from_u128(1);
+    let own = certificate(authority(), 1, 2);
+    let me = Trust::new(identity(2), PeerSecurity::fixed(&own, cluster, 2).unwrap(), Acquaintances::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(serve(listener, me.clone(), Arc::new(Parrot)));
+    let dialler = |shows: &Credentials, node| {
+        let security = PeerSecurity::fixed(shows, cluster, node).unwrap();
+        super::peer(Trust::new(identity(node), security, Acquaintances::default()), &address)
+    };
+    let (stolen, other) = (certificate(authority(), 1, 1), certificate(authority(), 1, 3));
+    let (thief, third) = (dialler(&stolen, 1), dialler(&other, 3));
+    let dial = async |peer: &Peer| peer.dial(Purpose::Control, Instant::now() + SOON).await;
+    let (mut open, mut kept) = (dial(&thief).await.unwrap(), dial(&third).await.unwrap());
+
+    let (until, over) = soon_and_over();
+    me.security.replace(&with_list(&own, &[&stolen], until)).unwrap();
+    assert_eq!(close_unproven(&me), 1);
+    let closed = timeout(SOON, open.receiver.receive::<Numbered<Response>>()).await.expect("it is closed");
+    assert!(matches!(closed, Err(LinkError::Closed)), "{closed:?}");
+    assert!(dial(&thief).await.is_err());
+    assert_eq!(answer_to(&hello_of(identity(1)), Some(&stolen), &thief).await, (Vec::new(), true));
+    assert!(dial(&dialler(&certificate(authority(), 1, 1), 1)).await.is_ok(), "with a new certificate it is let in");
+    kept.sender.send(&Numbered { id: 1, body: Request::Ping }).await.unwrap();
+    assert!(matches!(kept.receiver.receive().await, Ok(Numbered { id: 1, body: Response::Pong })));
+
+    // A list that has ended, or a file that is gone, gives nobody back what was revoked.
+    let refused = me.security.replace(&with_list(&own, &[&stolen], over)).unwrap_err().to_string();
+    assert!(refused.contains("--peer-crl") && refused.contains("ended at 1970-01-01T00:33:20Z"), "{refused}");
+    assert!(refused.contains("pki revoke") && !refused.contains('\n'), "{refused}");
+    assert!(dial(&thief).await.is_err());
+    assert!(PeerSecurity::fixed(&with_list(&own, &[], over), cluster, 2).is_err(), "no member starts with it");
+}
+
+#[tokio::test]
+async fn a_member_that_is_revoked_itself_starts_no_more_and_still_refuses_who_else_is() {
+    let (cluster, (until, _)) = (Uuid::from_u128(1), soon_and_over());
+    let (own, stolen) = (certificate(authority(), 1, 2), certificate(authority(), 1, 1));
+    let list = with_list(&own, &[&own, &stolen], until);
+    let refused = PeerSecurity::fixed(&list, cluster, 2).unwrap_err().to_string();
+    assert!(refused.contains("--peer-cert") && refused.contains("revoked"), "{refused}");
+    let me = PeerSecurity::fixed(&own, cluster, 2).unwrap();
+    me.replace(&list).unwrap();
+    assert!(me.is_revoked());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(serve(listener, Trust::new(identity(2), me, Acquaintances::default()), Arc::new(Parrot)));
+    let thief = super::peer(trust(identity(1), Acquaintances::default()), &address);
+    assert_eq!(answer_to(&hello_of(identity(1)), Some(&stolen), &thief).await, (Vec::new(), true));
+}
+
+#[tokio::test]
+async fn what_changes_during_a_handshake_counts_for_its_connection() {
+    let (cluster, new) = (Uuid::from_u128(1), new_authority());
+    for changes_at_the_dialled in [true, false] {
+        let (me, dialling) =
+            (trust(identity(2), Acquaintances::default()), trust(identity(1), Acquaintances::default()));
+        let (changed, node) = if changes_at_the_dialled { (&me, 2) } else { (&dialling, 1) };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = super::peer(dialling.clone(), &listener.local_addr().unwrap().to_string());
+        let until = Instant::now() + SOON;
+        let accepted = async {
+            let (stream, _address) = listener.accept().await.unwrap();
+            // Asked between the handshake and the moment at which the connection can be found and closed.
+            let standing = |_| {
+                changed.security.replace(&files(&new, &[&new], cluster, node, for_a_day())).unwrap();
+                assert_eq!(close_unproven(changed), 0, "it is not there yet");
+                Standing::Member
+            };
+            answer(&me, standing, stream, until).await
+        };
+        let (dialled, accepted) = tokio::join!(peer.dial(Purpose::Control, until), accepted);
+        let refused = if changes_at_the_dialled { accepted.map(|_| ()) } else { dialled.map(|_| ()) };
+        assert!(matches!(&refused, Err(LinkError::Refused(why)) if why.kind == "authority"), "{refused:?}");
+        assert_eq!(changed.open.keep(|_| false), 0, "none is left open");
+    }
+}
+
+#[tokio::test]
+async fn who_sends_without_receiving_learns_that_its_connection_is_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (me, other) = (trust(identity(1), Acquaintances::default()), trust(identity(2), Acquaintances::default()));
+    let peer = super::peer(me.clone(), &listener.local_addr().unwrap().to_string());
+    let until = Instant::now() + SOON;
+    let accepted = async {
+        let (stream, _address) = listener.accept().await.unwrap();
+        answer(&other, |_| Standing::Member, stream, until).await.unwrap()
+    };
+    let (dialled, _deaf) = tokio::join!(peer.dial(Purpose::Snapshot, until), accepted);
+    let mut link = dialled.unwrap();
+    let page = vec![7_u8; 1 << 20];
+    let sending = async {
+        loop {
+            if let Err(error) = link.sender.send(&page).await {
+                return error;
+            }
+        }
+    };
+    let closing = async {
+        // Wherever it is by then: in the middle of a page, or waiting for a receiver that takes nothing.
+        sleep(Duration::from_millis(50)).await;
+        assert_eq!(me.open.keep(|_| false), 1);
+    };
+    let (ended, ()) = timeout(SOON, async { tokio::join!(sending, closing) }).await.expect("it does not wait on");
+    assert!(matches!(ended, LinkError::Closed), "{ended}");
 }

@@ -146,7 +146,7 @@ async fn refusal(peer: &Peer) -> String {
     let Err(LinkError::Refused(reason)) = peer.dial(Purpose::Control, Instant::now() + SOON).await else {
         panic!("it was not refused");
     };
-    reason
+    reason.to_string()
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn a_member_is_refused_where_it_dials_another_or_is_none() {
     let (_serving, peer) = parrot(Acquaintances::default()).await;
     assert!(refusal(&Peer { node: 3, ..peer.clone() }).await.contains("the address is wrong"));
     assert!(refusal(&by(identity(2), &peer)).await.contains("the address is wrong"), "two nodes run as member 2");
-    assert!(refusal(&by(identity(STRANGER), &peer)).await.contains("add it first"));
+    assert!(refusal(&by(identity(STRANGER), &peer)).await.contains("cannot come back under its number"));
 }
 
 #[tokio::test]

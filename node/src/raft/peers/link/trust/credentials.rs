@@ -25,11 +25,13 @@ use rustls::{
 };
 use tokio::sync::watch;
 use uuid::Uuid;
-use webpki::{EndEntityCert, KeyUsage};
+use webpki::{
+    EndEntityCert, ExpirationPolicy, KeyUsage, RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy,
+};
 
 use crate::pki::name::read_node_uri;
 use crate::runtime::Clock;
-use crate::tls::{self, CredentialWatch, TlsPaths};
+use crate::tls::{self, CredentialWatch, RevocationLists, TlsPaths};
 
 /// Why certificate, key or authority do not fit; one line with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,18 +46,33 @@ pub struct PeerConfigs {
     /// For connections that are accepted.
     pub server: Arc<ServerConfig>,
     verifier: Arc<PeerVerifier>,
+    is_revoked: bool,
 }
 
 impl PeerConfigs {
-    /// Checks what was read: the certificate must be this member's, valid now and of an authority in the file.
+    /// Checks what was read: the certificate must be this member's, valid now and of an authority in the file, and no revocation
+    /// list may have ended. Whether the own certificate is on one is told by [`Self::is_revoked`].
     ///
     /// # Errors
     /// The first thing that does not fit.
     pub fn new(read: &tls::Credentials, cluster: Uuid, node: NodeNumber) -> Result<Self, CredentialsError> {
         let provider = Arc::new(fast_first(&tls::provider()));
         let roots = read.authority.clone().ok_or_else(|| CredentialsError("--peer-ca is missing".to_owned()))?;
-        let verifier = Arc::new(PeerVerifier { roots, cluster, provider: provider.clone() });
-        let named = verifier.verify(&read.identity.cert, UnixTime::now()).map_err(|error| {
+        let now = UnixTime::now();
+        if let Some(end) = read.revoked.as_ref().and_then(|lists| lists.ended_before(now)) {
+            return Err(CredentialsError(format!(
+                "--peer-crl: a revocation list ended at {}: repeat `etebar-node pki revoke` for a node that is on it, and give \
+                 the new crl.pem to every member",
+                told_time(end)
+            )));
+        }
+        let verifier =
+            Arc::new(PeerVerifier { roots, revoked: read.revoked.clone(), cluster, provider: provider.clone() });
+        let own = verifier.verify(&read.identity.cert, now);
+        let is_revoked = own == Err(CertificateRefused::Chain(webpki::Error::CertRevoked));
+        // A node whose certificate is revoked has to know all the same who else is.
+        let own = if is_revoked { verifier.verify_without_lists(&read.identity.cert, now) } else { own };
+        let named = own.map_err(|error| {
             CredentialsError(format!(
                 "--peer-cert does not fit: {error} (`etebar-node pki node` makes one, of the authority in --peer-ca)"
             ))
@@ -82,7 +99,12 @@ impl PeerConfigs {
             .with_custom_certificate_verifier(verifier.clone())
             .with_client_cert_resolver(own);
         client.resumption = Resumption::disabled();
-        Ok(Self { client: Arc::new(client), server: Arc::new(server), verifier })
+        Ok(Self { client: Arc::new(client), server: Arc::new(server), verifier, is_revoked })
+    }
+
+    /// Whether this member's own certificate is on a revocation list: others refuse it.
+    pub fn is_revoked(&self) -> bool {
+        self.is_revoked
     }
 
     /// The member that a chain names, where it holds now.
@@ -121,17 +143,40 @@ pub enum CertificateRefused {
     Name,
 }
 
+impl CertificateRefused {
+    /// By what it is told from others in the log.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Absent => "no certificate",
+            Self::Long => "long chain",
+            Self::Name => "name",
+            Self::Chain(webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey) => "authority",
+            Self::Chain(webpki::Error::CertExpired { .. }) => "expired",
+            Self::Chain(webpki::Error::CertNotValidYet { .. }) => "not valid yet",
+            Self::Chain(webpki::Error::CertRevoked) => "revoked",
+            Self::Chain(_) => "certificate",
+        }
+    }
+}
+
+fn told_time(time: UnixTime) -> impl std::fmt::Display {
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(time.as_secs()))
+}
+
 fn chain_reason(error: &webpki::Error) -> String {
-    let time = |time: &UnixTime| humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(time.as_secs()));
     match error {
         webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
             "the certificate is of another authority".to_owned()
         }
         webpki::Error::CertExpired { not_after, .. } => {
-            format!("the certificate expired at {}: renew it", time(not_after))
+            format!("the certificate expired at {}: renew it", told_time(*not_after))
+        }
+        webpki::Error::CertRevoked => {
+            "the certificate is revoked (`etebar-node pki node --renew` makes a new one for a node that stays)"
+                .to_owned()
         }
         webpki::Error::CertNotValidYet { not_before, .. } => {
-            format!("the certificate is valid from {} on: look at the clock", time(not_before))
+            format!("the certificate is valid from {} on: look at the clock", told_time(*not_before))
         }
         other => format!("the certificate is not valid: {other:?}"),
     }
@@ -142,12 +187,39 @@ fn chain_reason(error: &webpki::Error) -> String {
 #[derive(Debug)]
 struct PeerVerifier {
     roots: Arc<RootCertStore>,
+    revoked: Option<Arc<RevocationLists>>,
     cluster: Uuid,
     provider: Arc<CryptoProvider>,
 }
 
 impl PeerVerifier {
     fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<NodeNumber, CertificateRefused> {
+        let lists = self.revoked.as_ref().map(|revoked| revoked.all()).unwrap_or_default();
+        // An authority without a list has revoked nothing. A list that ends while it is in use goes on to count: without it
+        // the revoked would be let in, and with none let in the cluster would stop. At a start it is an error.
+        let options = RevocationOptionsBuilder::new(&lists).ok().map(|options| {
+            options
+                .with_status_policy(UnknownStatusPolicy::Allow)
+                .with_expiration_policy(ExpirationPolicy::Ignore)
+                .build()
+        });
+        self.verify_with(chain, now, options)
+    }
+
+    fn verify_without_lists(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<NodeNumber, CertificateRefused> {
+        self.verify_with(chain, now, None)
+    }
+
+    fn verify_with(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+        revocation: Option<RevocationOptions<'_>>,
+    ) -> Result<NodeNumber, CertificateRefused> {
         let (end_entity, intermediates) = chain.split_first().ok_or(CertificateRefused::Absent)?;
         if intermediates.len() > INTERMEDIATES_MAX {
             return Err(CertificateRefused::Long);
@@ -156,7 +228,7 @@ impl PeerVerifier {
         let algorithms = self.provider.signature_verification_algorithms.all;
         for usage in [KeyUsage::client_auth(), KeyUsage::server_auth()] {
             certificate
-                .verify_for_usage(algorithms, &self.roots.roots, intermediates, now, usage, None, None)
+                .verify_for_usage(algorithms, &self.roots.roots, intermediates, now, usage, revocation, None)
                 .map_err(CertificateRefused::Chain)?;
         }
         let mut uris = certificate.valid_uri_names();
@@ -180,7 +252,8 @@ impl PeerVerifier {
 
 impl ClientCertVerifier for PeerVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        // A stranger learns nothing of the authorities.
+        // The authorities' names would help nobody. No secret: in TLS 1.3 this member shows its own certificate before it sees
+        // the other side's, so whoever connects can read cluster, number, hosts and the authority's name there, and no more.
         &[]
     }
 
@@ -280,8 +353,12 @@ impl PeerCredentials {
     /// # Errors
     /// Where it does not fit.
     pub fn fixed(read: &tls::Credentials, cluster: Uuid, node: NodeNumber) -> Result<Self, CredentialsError> {
-        let configs = RwLock::new(Arc::new(PeerConfigs::new(read, cluster, node)?));
-        Ok(Self { cluster, node, configs, files: Mutex::default() })
+        let configs = PeerConfigs::new(read, cluster, node)?;
+        if configs.is_revoked() {
+            let refused = CertificateRefused::Chain(webpki::Error::CertRevoked);
+            return Err(CredentialsError(format!("--peer-cert does not fit: {refused}")));
+        }
+        Ok(Self { cluster, node, configs: RwLock::new(Arc::new(configs)), files: Mutex::default() })
     }
 
     /// The configurations now.
@@ -296,7 +373,8 @@ impl PeerCredentials {
         Some((files, changes))
     }
 
-    /// Takes what was read now into use.
+    /// Takes what was read now into use, also where the own certificate is revoked: others refuse it, and this member has to
+    /// refuse the others that are.
     ///
     /// # Errors
     /// Where it does not fit this member: what was in use stays.

@@ -1,46 +1,39 @@
 //! Keeps what members prove themselves with up to date: files that change are taken in without a restart, and a connection
 //! whose certificate no longer counts is closed.
+//!
+//! Invariant: none is missed. What changes is in use before the open connections are looked at, and a connection is among them
+//! before its certificate is looked at for the last time (`hello::admitted`).
 
-use std::time::Duration;
-
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::raft::peers::link::hello::Trust;
 use crate::runtime;
-
-/// Pause between two looks at the connections after a change: a handshake that began before it may end after it.
-const LOOK: Duration = Duration::from_millis(1_000);
-/// How many such looks there are. Source: a handshake takes at most two seconds.
-const LOOKS: u32 = 4;
+use crate::tls::Credentials;
 
 /// Follows the files for as long as the runtime lives.
 pub async fn follow_certificates(trust: Trust) {
-    let Trust { security, open, .. } = trust;
-    let Some((files, mut changes)) = security.follow() else { return };
+    let Some((files, mut changes)) = trust.security.follow() else { return };
+    let security = trust.security.clone();
+    let take = move |read: &Credentials| security.replace(read).map_err(|error| error.to_string());
     // Never cancelled: it ends with the runtime.
-    runtime::spawn(files.run(CancellationToken::new()));
-    let mut looks_left = 0;
-    loop {
-        let changed = if looks_left > 0 { timeout(LOOK, changes.changed()).await } else { Ok(changes.changed().await) };
-        match changed {
-            Ok(Ok(())) => {
-                let read = changes.borrow_and_update().clone();
-                match security.replace(&read) {
-                    Ok(()) => tracing::info!("new connections to peers use the changed certificate files"),
-                    Err(error) => {
-                        tracing::error!(%error, "changed peer certificate files refused: the earlier ones stay in use");
-                        continue;
-                    }
-                }
-                looks_left = LOOKS;
-            }
-            Ok(Err(_ended)) => return,
-            Err(_elapsed) => looks_left -= 1,
+    runtime::spawn(files.run_taking(CancellationToken::new(), take));
+    while changes.changed().await.is_ok() {
+        close_unproven(&trust);
+        if trust.security.is_revoked() {
+            tracing::error!(
+                "this node's certificate is revoked, and the others refuse it: where the node stays, make a new one with \
+                 `etebar-node pki node --renew`"
+            );
         }
-        let closed = open.keep(|link| security.still_holds(&link.certified));
-        if closed > 0 {
-            tracing::info!(closed, "connections closed whose certificates the authorities no longer vouch for");
-        }
+        tracing::info!("new connections to peers use the changed certificate files");
     }
+}
+
+/// Closes the connections of those whose certificates do not count any more; how many there were.
+pub fn close_unproven(trust: &Trust) -> usize {
+    let closed = trust.open.keep(|link| trust.security.still_holds(&link.certified));
+    if closed > 0 {
+        tracing::info!(closed, "connections closed whose certificates are revoked, expired or of no authority here");
+    }
+    closed
 }

@@ -66,6 +66,11 @@ impl Held {
     pub async fn closing(&self) {
         self.closing.cancelled().await;
     }
+
+    /// What is cancelled then.
+    pub fn token(&self) -> CancellationToken {
+        self.closing.clone()
+    }
 }
 
 impl Drop for Held {

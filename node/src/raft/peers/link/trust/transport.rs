@@ -21,7 +21,9 @@ mod tls {
     use uuid::Uuid;
 
     use crate::raft::peers::link::frame::LinkError;
-    use crate::raft::peers::link::trust::credentials::{CredentialsError, Followed, PeerCredentials};
+    use crate::raft::peers::link::trust::credentials::{
+        CertificateRefused, CredentialsError, Followed, PeerCredentials,
+    };
     use crate::runtime::Clock;
     use crate::runtime::net::TcpStream;
     use crate::tls::{Credentials, TlsPaths};
@@ -55,6 +57,11 @@ mod tls {
         /// Whether the peer is this member.
         pub fn is(&self, node: NodeNumber) -> bool {
             self.node == node
+        }
+
+        /// Its number.
+        pub fn number(&self) -> Option<NodeNumber> {
+            Some(self.node)
         }
 
         /// Who it is, for the log.
@@ -93,9 +100,23 @@ mod tls {
             self.0.replace(read)
         }
 
+        /// Checks what a peer proved once more, by the credentials of now.
+        ///
+        /// # Errors
+        /// Why it does not hold any more.
+        pub fn check(&self, certified: &Certified) -> Result<(), CertificateRefused> {
+            let node = self.0.now().verify(&certified.chain)?;
+            if node == certified.node { Ok(()) } else { Err(CertificateRefused::Name) }
+        }
+
         /// Whether what a peer proved still holds, by the credentials of now.
         pub fn still_holds(&self, certified: &Certified) -> bool {
-            self.0.now().verify(&certified.chain) == Ok(certified.node)
+            self.check(certified).is_ok()
+        }
+
+        /// Whether this member's own certificate is on the revocation list.
+        pub fn is_revoked(&self) -> bool {
+            self.0.now().is_revoked()
         }
 
         /// The handshake with a peer that was dialled.
@@ -126,8 +147,7 @@ mod tls {
             let chain: Vec<_> = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
             let chain: Vec<CertificateDer<'static>> = chain.into_iter().map(CertificateDer::into_owned).collect();
             let verified = self.0.now().verify(&chain);
-            let refused = |why| LinkError::Refused(format!("the peer's certificate is refused: {why}"));
-            let node = verified.map_err(refused)?;
+            let node = verified.map_err(|refused| LinkError::certificate(None, &refused))?;
             Ok((stream, Certified { node, chain }))
         }
     }
@@ -138,7 +158,7 @@ mod plain {
     use ledger::NodeNumber;
 
     use crate::raft::peers::link::frame::LinkError;
-    use crate::raft::peers::link::trust::credentials::{CredentialsError, Followed};
+    use crate::raft::peers::link::trust::credentials::{CertificateRefused, CredentialsError, Followed};
     use crate::runtime::net::TcpStream;
     use crate::tls::Credentials;
 
@@ -157,6 +177,11 @@ mod plain {
         /// Always.
         pub fn is(&self, _node: NodeNumber) -> bool {
             true
+        }
+
+        /// Nobody proved one.
+        pub fn number(&self) -> Option<NodeNumber> {
+            None
         }
 
         /// Nothing to say.
@@ -184,9 +209,22 @@ mod plain {
             Ok(())
         }
 
+        /// Nothing to check.
+        ///
+        /// # Errors
+        /// None.
+        pub fn check(&self, _certified: &Certified) -> Result<(), CertificateRefused> {
+            Ok(())
+        }
+
         /// Always.
         pub fn still_holds(&self, _certified: &Certified) -> bool {
             true
+        }
+
+        /// There are no lists.
+        pub fn is_revoked(&self) -> bool {
+            false
         }
 
         /// No handshake.
