@@ -4,9 +4,9 @@ mod kit;
 
 use std::time::Duration;
 
-use etebar_node::raft::link::frame::LinkError;
-use etebar_node::raft::link::hello::Purpose;
+use etebar_node::raft::link::error::LinkError;
 use etebar_node::raft::link::message::{Heartbeat, MembersTold, Numbered, Request, Response};
+use etebar_node::raft::link::purpose::Purpose;
 use etebar_node::raft::{Change, ChangeError, Identity, Role};
 use etebar_node::runtime::Clock;
 use ledger::Digest;

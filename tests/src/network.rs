@@ -1,5 +1,5 @@
 //! A network of its own for each member, and what goes wrong between them: network namespaces on one bridge, and nftables in
-//! each. Needs root, `ip` and `nft`.
+//! each. Needs root, `ip`, `nsenter` and `nft`.
 //!
 //! The process that makes them must be in a network and a mount namespace of its own (`unshare --net --mount`): then
 //! nothing of this reaches the machine's network, and all of it ends with the process. Callers at [`CALLERS`] are never cut
@@ -25,10 +25,11 @@ pub fn host(id: u64) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, u8::try_from(id).expect("a small id"))
 }
 
-/// A command that replaces itself by what its further arguments say, in a member's network.
+/// A command that replaces itself by what its further arguments say, in a member's network. Not by `ip netns exec`, which also
+/// copies all mounts: a disk would then stay in use by every process that was started while it was mounted.
 pub fn command(id: u64) -> Command {
-    let mut command = programs::clean_command("ip");
-    command.args(["netns", "exec", &name(id)]);
+    let mut command = programs::clean_command("nsenter");
+    command.arg(format!("--net=/run/netns/{}", name(id)));
     command
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use rustls::pki_types::pem;
+
 /// Longest file that is read, in bytes. Source: a thousand certificates, far above any chain.
 pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -64,4 +66,17 @@ pub enum TlsFileError {
     /// The two do not belong together.
     #[error("the private key in {key:?} does not fit the first certificate in {certificate:?}")]
     KeyDoesNotFit { certificate: PathBuf, key: PathBuf },
+}
+
+/// What is wrong with the form, without a byte of the file: it may be a key.
+pub(super) fn reason(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "it ends within a section",
+        pem::Error::IllegalSectionStart { .. } => "a section begins with a malformed line",
+        pem::Error::Base64Decode(_) => "a section is not base64",
+        pem::Error::Io(_) => "it cannot be read",
+        pem::Error::NoItemsFound => "there is no section in it",
+        pem::Error::SectionTooLarge => "a section is too long",
+        _ => "it cannot be read",
+    }
 }

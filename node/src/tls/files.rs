@@ -16,7 +16,7 @@ use rustls::{InconsistentKeys, RootCertStore};
 use tracing::warn;
 use webpki::EndEntityCert;
 
-use super::error::{FILE_BYTES_MAX, TlsFileError, TlsPaths};
+use super::error::{FILE_BYTES_MAX, TlsFileError, TlsPaths, reason};
 use super::expiry::{Validity, validities};
 use super::revoked::RevocationLists;
 
@@ -133,19 +133,6 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= FILE_BYTES_MAX);
     if fits { Ok(bytes) } else { Err(TlsFileError::TooLong(path.to_owned())) }
-}
-
-/// What is wrong with the form, without a byte of the file: it may be a key.
-pub(super) fn reason(error: &pem::Error) -> &'static str {
-    match error {
-        pem::Error::MissingSectionEnd { .. } => "it ends within a section",
-        pem::Error::IllegalSectionStart { .. } => "a section begins with a malformed line",
-        pem::Error::Base64Decode(_) => "a section is not base64",
-        pem::Error::Io(_) => "it cannot be read",
-        pem::Error::NoItemsFound => "there is no section in it",
-        pem::Error::SectionTooLarge => "a section is too long",
-        _ => "it cannot be read",
-    }
 }
 
 /// Warns where users other than the owner and the group may use the key file.

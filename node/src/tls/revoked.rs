@@ -12,8 +12,7 @@ use webpki::{CertRevocationList, EndEntityCert, OwnedCertRevocationList};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use super::error::TlsFileError;
-use super::files::reason;
+use super::error::{TlsFileError, reason};
 
 /// The lists of one file.
 #[derive(Debug)]

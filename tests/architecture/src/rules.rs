@@ -105,7 +105,7 @@ pub const RULES: Rules = Rules {
     ],
     no_std: &["node/ledger/src/lib.rs"],
     children_max: 9,
-    files_in_circles_max: 4,
+    files_in_circles_max: 0,
 };
 
 /// Whether `file` is `room`, or stands below it.

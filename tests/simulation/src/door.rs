@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use etebar_node::raft::link::frame::{LinkError, split};
+use etebar_node::raft::link::error::LinkError;
+use etebar_node::raft::link::frame::split;
 use etebar_node::raft::{Cluster, Consistency, Decisions, SubmitError};
 use etebar_node::runtime::net::{TcpListener, TcpStream};
 use etebar_node::runtime::spawn;

@@ -18,7 +18,7 @@ use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::snapshot::SnapshotReceiver;
 use crate::raft::peers::leader::LeaderView;
 use crate::raft::peers::link::append::{Append, Appended};
-use crate::raft::peers::link::frame::LinkError;
+use crate::raft::peers::link::error::LinkError;
 use crate::raft::peers::link::hello::{Caller, Connection, Identity, Standing, Trust};
 use crate::raft::peers::link::message::{Heartbeat, MembersTold, Request, Response};
 use crate::raft::peers::link::serve::Serve;

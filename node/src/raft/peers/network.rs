@@ -23,9 +23,10 @@ use tokio::time::Instant;
 
 use super::link::append::{Append, AppendLink, Appended};
 use super::link::call::{CallError, Calls, Peer};
-use super::link::frame::LinkError;
-use super::link::hello::{Purpose, Trust};
+use super::link::error::LinkError;
+use super::link::hello::Trust;
 use super::link::message::{Request, Response};
+use super::link::purpose::Purpose;
 use crate::raft::apply::machine::SnapshotData;
 use crate::raft::catch_up::snapshot::{SnapshotSender, send_snapshot};
 use crate::storage::types::{Member, TypeConfig};

@@ -14,8 +14,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::call::{DIAL, Peer};
-use super::frame::LinkError;
-use super::hello::{Connection, Purpose};
+use super::error::LinkError;
+use super::hello::Connection;
+use super::purpose::Purpose;
 use crate::runtime;
 use crate::storage::types::TypeConfig;
 

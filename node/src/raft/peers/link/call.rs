@@ -11,9 +11,11 @@ use ledger::NodeNumber;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::frame::{LinkError, Receiver, Sender};
-use super::hello::{Connection, Purpose, Trust, dial};
+use super::error::LinkError;
+use super::frame::{Receiver, Sender};
+use super::hello::{Connection, Trust, dial};
 use super::message::{Numbered, Request, Response};
+use super::purpose::Purpose;
 use super::told::Told;
 use crate::runtime;
 

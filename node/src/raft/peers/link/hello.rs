@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::frame::{self, LinkError, Receiver, Sender};
+use super::error::LinkError;
+use super::frame::{self, Receiver, Sender};
+use super::purpose::Purpose;
 use super::trust::open::{Facts, OpenLinks, Side};
 use super::trust::transport::{Certified, PeerSecurity};
 use crate::runtime;
@@ -25,19 +27,6 @@ pub const LINK_VERSION: u32 = 3;
 /// Longest time for TCP alone. Source: a packet that a broken network swallowed is sent again after a second, and the next
 /// attempt is sooner.
 const CONNECT: Duration = Duration::from_millis(200);
-
-/// What a connection is for. Each has its own, so that none waits for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Purpose {
-    /// An ordered session of append requests and their answers.
-    Append,
-    /// Short calls: votes, read positions, status.
-    Control,
-    /// Commands on their way to the leader; their answers wait for a commit.
-    Forward,
-    /// One snapshot.
-    Snapshot,
-}
 
 /// Who this member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,11 @@
 
 pub mod append;
 pub mod call;
+pub mod error;
 pub mod frame;
 pub mod hello;
 pub mod message;
+pub mod purpose;
 pub mod serve;
 pub mod told;
 pub mod trust;

@@ -14,9 +14,11 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::append::{Append, Appended};
-use super::frame::{LinkError, Receiver, Sender};
-use super::hello::{Caller, Connection, Purpose, Standing, Trust, answer};
+use super::error::LinkError;
+use super::frame::{Receiver, Sender};
+use super::hello::{Caller, Connection, Standing, Trust, answer};
 use super::message::{Numbered, Request, Response};
+use super::purpose::Purpose;
 use super::told::Told;
 use super::trust::strangers::{Place, Strangers};
 use crate::runtime;

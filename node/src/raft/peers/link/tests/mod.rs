@@ -16,9 +16,10 @@ use uuid::Uuid;
 
 use super::append::{Append, AppendLink, Appended};
 use super::call::{CallError, Calls, Peer};
-use super::frame::LinkError;
-use super::hello::{Acquaintances, Caller, Connection, Identity, Purpose, Standing, Trust, answer};
+use super::error::LinkError;
+use super::hello::{Acquaintances, Caller, Connection, Identity, Standing, Trust, answer};
 use super::message::{Request, Response};
+use super::purpose::Purpose;
 use super::serve::{Serve, serve};
 use super::trust::transport::PeerSecurity;
 use crate::pki::{Authority, Lifetime, Subject, in_memory};

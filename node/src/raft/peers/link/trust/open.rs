@@ -11,7 +11,7 @@ use ledger::{Incarnation, NodeNumber};
 use tokio_util::sync::CancellationToken;
 
 use super::transport::Certified;
-use crate::raft::peers::link::hello::Purpose;
+use crate::raft::peers::link::purpose::Purpose;
 
 /// Accepted connections of one member for one purpose. Source: openraft opens one for each replication, heartbeat and vote
 /// stream, a handful at a time.

@@ -20,7 +20,7 @@ mod tls {
     use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
     use uuid::Uuid;
 
-    use crate::raft::peers::link::frame::LinkError;
+    use crate::raft::peers::link::error::LinkError;
     use crate::raft::peers::link::trust::credentials::{
         CertificateRefused, CredentialsError, Followed, PeerCredentials,
     };
@@ -157,7 +157,7 @@ mod tls {
 mod plain {
     use ledger::NodeNumber;
 
-    use crate::raft::peers::link::frame::LinkError;
+    use crate::raft::peers::link::error::LinkError;
     use crate::raft::peers::link::trust::credentials::{CertificateRefused, CredentialsError, Followed};
     use crate::runtime::net::TcpStream;
     use crate::tls::Credentials;
