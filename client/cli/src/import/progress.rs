@@ -8,9 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use etebar::spelled;
-
-use super::super::output::{Output, count};
+use super::super::output::{Output, count, waits_for_rate};
 
 /// Between two lines.
 const EVERY: Duration = Duration::from_secs(5);
@@ -62,9 +60,7 @@ impl Progress {
 
     /// Nothing is sent for so long, since the nodes limit the rate.
     pub(super) fn waits(&self, wait: Duration) {
-        // Whole seconds, as nodes tell them.
-        let wait = spelled(Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
-        let text = format!("waiting {wait}: the nodes limit the rate of this API key");
+        let text = waits_for_rate(wait);
         match &self.bar {
             Some(bar) => bar.set_message(format!("{}, {text}", self.refusals())),
             None => self.output.progress(&text),

@@ -9,12 +9,13 @@ pub(crate) mod whole_file;
 pub(crate) mod words;
 
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
 
-use etebar::Error;
 use etebar::api::{self, AmountOut};
+use etebar::{Error, spelled};
 
 use self::paint::{Cell, Tone};
 use self::stop::{LINE_CHARS, LINES, Stop, WRONG_USAGE};
@@ -265,6 +266,12 @@ fn grouped_text(text: &str) -> String {
         out.push_str(fraction);
     }
     out
+}
+
+/// What is told while nothing is sent, in whole seconds, as nodes tell them.
+pub(crate) fn waits_for_rate(wait: Duration) -> String {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    format!("waiting {}: the nodes limit the rate of this API key", spelled(Duration::from_secs(seconds)))
 }
 
 /// Nothing is shown as a dash.

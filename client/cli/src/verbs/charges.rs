@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use etebar::ChargeFilter;
+use etebar::{Answer, ChargeFilter, Stopwatch};
 
 use etebar::api::{
     BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, MAX_BATCH, MAX_PAGE, NewCharge,
@@ -12,7 +12,7 @@ use etebar::api::{
 use super::super::arguments::{ChargeOne, Charges};
 use super::super::import;
 use super::super::lists::{self, Listed};
-use super::super::output::{grouped, money, or_dash, sheet, table};
+use super::super::output::{grouped, money, or_dash, sheet, table, waits_for_rate};
 use super::journal;
 use crate::output::done::Done;
 use crate::output::paint::Cell;
@@ -71,7 +71,7 @@ async fn batch(session: &Session, text: &str) -> Result<(), Stop> {
     let mut failure = None;
     for part in items.chunks(MAX_BATCH) {
         let request = BatchRequest { charges: part.to_vec() };
-        match session.write(None, session.client.charge_batch(&request)).await {
+        match send(session, &request).await {
             Ok(answer) => results.extend(answer.value.results),
             Err(stop) => {
                 failure = Some(stop);
@@ -92,6 +92,28 @@ async fn batch(session: &Session, text: &str) -> Result<(), Stop> {
                 .to_owned(),
             code: stop.exit_code(),
         }),
+    }
+}
+
+/// Sends one batch, again where the nodes limit the rate of the API key: after as long as they say, and for half of the time for
+/// which its keys are remembered. (The same file sent again would spend the rate on what it replays.)
+async fn send(session: &Session, request: &BatchRequest<'_>) -> Result<Answer<BatchResponse>, Stop> {
+    let began = Stopwatch::start();
+    loop {
+        let error = match session.write(None, session.client.charge_batch(request)).await {
+            Err(Stop::Call(error)) => error,
+            ended => return ended,
+        };
+        let Some(wait) = error.retry_after() else { return Err(error.into()) };
+        let window = match session.client.key_window() {
+            Some(window) => Some(window),
+            None => session.client.cluster().await.ok().and_then(|_| session.client.key_window()),
+        };
+        if window.is_none_or(|window| began.left_of(window / 2) <= wait) {
+            return Err(error.into());
+        }
+        session.output.progress(&waits_for_rate(wait));
+        tokio::time::sleep(wait).await;
     }
 }
 

@@ -121,6 +121,23 @@ fn an_unknown_outcome_tells_the_command_that_settles_it_without_the_secret() {
 }
 
 #[test]
+fn a_batch_waits_where_nodes_limit_the_rate() {
+    let fake = Fake::node(|_, before| match before {
+        0 => Reaction::Answer(429, vec!["retry-after: 2"], problem("rate_limited", 429)),
+        _ => {
+            let results = format!(r#"{{"results":[{{"status":201,"replayed":false,"charge":{CHARGE}}}]}}"#);
+            Reaction::Answer(200, vec![], results)
+        }
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let line = json!({"phone": "09123456789", "amount": "5000", "idempotency_key": "order-17"});
+    std::fs::write(file.path(), line.to_string()).unwrap();
+    let output = etebar(&fake.url, &["charges", "batch", file.path().to_str().unwrap(), "--timeout", "1500ms"]);
+    assert_eq!((code(&output), fake.asked().len()), (0, 2), "{}", err(&output));
+    assert_eq!(err(&output), "waiting 2 s: the nodes limit the rate of this API key\n");
+}
+
+#[test]
 fn help_exits_with_0() {
     let output = etebar("http://127.0.0.1:1", &["charge", "--help"]);
     assert_eq!(code(&output), 0);
