@@ -331,9 +331,9 @@ fn a_position_out_of_reach_is_behind_at_once() {
             let reply = node.call("GET", path, &headers, "");
             assert_eq!((reply.status, reply.code().as_str()), (503, "behind"), "{path} {position}");
             assert_eq!(reply.header("retry-after"), Some("1"));
+            assert!(begun.elapsed() < Limits::default().request, "{:?}", begun.elapsed());
         }
     }
-    assert!(begun.elapsed() < Limits::default().request, "{:?}", begun.elapsed());
     let headers = [("authorization", bearer.as_str()), ("etebar-min-applied", "18446744073709551616")];
     assert_eq!(node.call("GET", "/v1/sellers", &headers, "").code(), "invalid_request");
 }
