@@ -215,8 +215,8 @@ async fn a_connection_of_a_removed_member_is_closed_though_nothing_is_asked_on_i
 async fn a_member_vouches_for_nobody_whose_addition_is_not_committed() {
     let mut trio = Trio::start(LOG_BYTES).await;
     trio.seller(1, "shop", 1_000).await;
-    let addresses = trio.join(4).await;
     let leader = trio.leader().await;
+    let addresses = trio.join(4).await;
     let others: Vec<_> = (1..=3).filter(|node| *node != leader).collect();
     for node in &others {
         trio.kill(*node);
