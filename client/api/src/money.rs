@@ -111,19 +111,27 @@ impl AmountIn {
     }
 }
 
-/// Reads `-?digits[.digits]` with at most [`MAX_PLACES`] digits after the point, and keeps how many they are.
+/// The digits of `-?digits[.digits]` before and after the point; at most [`MAX_PLACES`] after it.
 ///
 /// The grammar is checked here, since the library takes more (a plus sign, underscores, a bare point) and does not say
 /// which character stands in the way.
-fn decimal(text: &str) -> Result<Decimal, AmountError> {
+fn digits_of(text: &str) -> Result<(&str, &str), AmountError> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = unsigned.split_once('.').map_or((unsigned, None), |(whole, rest)| (whole, Some(rest)));
     if !is_digits(whole) || !fraction.is_none_or(is_digits) {
         return Err(malformed(unsigned));
     }
-    if fraction.is_some_and(|digits| digits.len() > MAX_PLACES as usize) {
+    let fraction = fraction.unwrap_or_default();
+    if fraction.len() > MAX_PLACES as usize {
         return Err(AmountError::TooPrecise { places: MAX_PLACES });
     }
+    Ok((whole, fraction))
+}
+
+/// Reads `-?digits[.digits]`, and keeps how many digits are after the point.
+fn decimal(text: &str) -> Result<Decimal, AmountError> {
+    let (whole, _) = digits_of(text)?;
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
     // The library goes a level deeper with each digit: what is too large anyhow does not get there.
     let zeros = whole.bytes().take_while(|byte| *byte == b'0').count().min(whole.len() - 1);
     let digits = unsigned.get(zeros..).filter(|digits| digits.len() <= DIGITS_MAX).ok_or(AmountError::TooLarge)?;
@@ -228,10 +236,12 @@ impl AmountOut {
         self.places
     }
 
-    /// Reads what [`Display`](fmt::Display) writes; the places are as many as are written.
+    /// Reads what [`Display`](fmt::Display) writes, totals of any size among it; the places are as many as are written.
     pub fn parse(text: &str) -> Result<AmountOut, AmountError> {
-        let value = decimal(text)?;
-        Ok(AmountOut { minor: value.mantissa(), places: value.scale() })
+        let (whole, fraction) = digits_of(text)?;
+        let sign = if text.starts_with('-') { "-" } else { "" };
+        let minor = format!("{sign}{whole}{fraction}").parse().map_err(|_| AmountError::TooLarge)?;
+        Ok(AmountOut { minor, places: fraction.len() as u32 })
     }
 }
 
