@@ -168,6 +168,16 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+impl Once {
+    /// The caller's key, or a random one: made here, once for all attempts.
+    pub(crate) fn key(self) -> Result<IdempotencyKey, Stop> {
+        match self.idempotency_key {
+            Some(key) => Ok(key),
+            None => Ok(IdempotencyKey::random()?),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,15 +220,5 @@ mod tests {
         assert_eq!(interval("200ms"), Ok(Duration::from_millis(200)));
         assert_eq!(interval("1m"), Ok(Duration::from_secs(60)));
         assert!(interval("199ms").is_err() && interval("61s").is_err());
-    }
-}
-
-impl Once {
-    /// The caller's key, or a random one: made here, once for all attempts.
-    pub(crate) fn key(self) -> Result<IdempotencyKey, Stop> {
-        match self.idempotency_key {
-            Some(key) => Ok(key),
-            None => Ok(IdempotencyKey::random()?),
-        }
     }
 }
