@@ -1,9 +1,10 @@
 //! Ledger time carried over a stop: where it would be now, by what this member kept of it.
 //!
 //! Unit: milliseconds since the Unix epoch. Within one boot of the machine its uptime says how much time passed, whatever was
-//! set meanwhile. Over a reboot its wall clock says so, which somebody may have set: that needs the other members' word. Only
-//! the clock's difference counts, so a clock that is wrong by as much as before carries ledger time as well as a right one,
-//! and ledger time that was late stays late, rather than expire the keys of that time at once.
+//! set meanwhile. Over a reboot its wall clock says so, which somebody may have set: that needs the other members' word. The
+//! clock's difference counts, so ledger time that was late stays late, rather than expire the keys of that time at once; and
+//! no more than the clock shows, since one that was late and was set right meanwhile moved further than time did. So a member
+//! carries ledger time too far only where its clock is ahead now: of at most one, where one clock is wrong at a time.
 
 use tokio::time::Instant;
 
@@ -43,7 +44,8 @@ impl Carried {
     /// Where this member takes ledger time to be `now`, when its wall clock shows `own_ms`: for the members to compare.
     pub fn guess(&self, now: Instant, own_ms: u64) -> u64 {
         let Some((mark, least)) = self.mark.zip(self.least) else { return own_ms };
-        let by_clock = mark.ledger_ms.saturating_add(own_ms.saturating_sub(mark.wall_ms)).saturating_sub(SPARE_MS);
+        let by_difference = mark.ledger_ms.saturating_add(own_ms.saturating_sub(mark.wall_ms)).saturating_sub(SPARE_MS);
+        let by_clock = by_difference.min(own_ms);
         self.measured.map_or_else(|| least.ms_at(now).max(by_clock), |measured| measured.ms_at(now))
     }
 
@@ -132,6 +134,10 @@ mod tests {
             LEDGER_MS - SPARE_MS,
             "a clock that was set back takes no time back"
         );
+        let late_before = mark(LEDGER_MS + DAY_MS, 0, &machine(LEDGER_MS, 1, 60_000));
+        let right_now = machine(LEDGER_MS + DAY_MS + HOUR_MS, 2, 1_000);
+        let carried_to = guess(Some(late_before), &right_now);
+        assert_eq!(carried_to, LEDGER_MS + DAY_MS + HOUR_MS, "a clock that was set right carries nothing beyond it");
         assert_eq!(guess(None, &earlier), LEDGER_MS, "who kept nothing goes by the clock");
         assert_eq!(Carried::new(None, &earlier, now).alone(now), None);
     }
