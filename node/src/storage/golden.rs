@@ -61,9 +61,10 @@ fn a_checkpoint() {
 #[test]
 fn a_mark_of_time() {
     let (ledger_ms, wall_ms) = (1_700_000_000_000, 1_700_000_000_001);
-    let mark = TimeMark { ledger_ms, wall_ms, uptime: Some((7, 300)), owed_ms: 5 };
-    check(&mark, "01fd0068e5cf8b010000fd0168e5cf8b0100000107fb2c0105");
-    check(&TimeMark { uptime: None, ..mark }, "01fd0068e5cf8b010000fd0168e5cf8b0100000005");
+    let mark = TimeMark { ledger_ms, wall_ms: Some(wall_ms), uptime: Some((7, 300)), owed_ms: 5 };
+    check(&mark, "01fd0068e5cf8b01000001fd0168e5cf8b0100000107fb2c0105");
+    check(&TimeMark { uptime: None, ..mark }, "01fd0068e5cf8b01000001fd0168e5cf8b0100000005");
+    check(&TimeMark { wall_ms: None, ..mark }, "01fd0068e5cf8b010000000107fb2c0105");
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::storage::keys;
 pub struct TimeMark {
     /// Ledger time, since the Unix epoch.
     pub ledger_ms: u64,
-    /// The member's wall clock, since the Unix epoch.
-    pub wall_ms: u64,
+    /// The member's wall clock, since the Unix epoch; `None` where it was set and not known to be right since.
+    pub wall_ms: Option<u64>,
     /// The boot of the machine and the time since, where the machine tells it.
     pub uptime: Option<(u128, u64)>,
     /// How far a start left ledger time behind the clock, as far as it still is.

@@ -2,9 +2,9 @@
 //!
 //! Unit: milliseconds since the Unix epoch. Within one boot of the machine its uptime says how much time passed, whatever was
 //! set meanwhile. Over a reboot its wall clock says so, which somebody may have set: that needs the other members' word. The
-//! clock's difference counts, so ledger time that was late stays late, rather than expire the keys of that time at once; and
-//! no more than the clock shows, since one that was late and was set right meanwhile moved further than time did. So a member
-//! carries ledger time too far only where its clock is ahead now: of at most one, where one clock is wrong at a time.
+//! clock's difference counts, so ledger time that was late stays late, rather than expire the keys of that time at once. It
+//! counts only from a clock that the others found right: one that was late and was set right meanwhile moved further than time
+//! did. So a member carries ledger time too far only where its clock is wrong now.
 
 use tokio::time::Instant;
 
@@ -44,8 +44,9 @@ impl Carried {
     /// Where this member takes ledger time to be `now`, when its wall clock shows `own_ms`: for the members to compare.
     pub fn guess(&self, now: Instant, own_ms: u64) -> u64 {
         let Some((mark, least)) = self.mark.zip(self.least) else { return own_ms };
-        let by_difference = mark.ledger_ms.saturating_add(own_ms.saturating_sub(mark.wall_ms)).saturating_sub(SPARE_MS);
-        let by_clock = by_difference.min(own_ms);
+        let by_difference =
+            |wall_ms| mark.ledger_ms.saturating_add(own_ms.saturating_sub(wall_ms)).saturating_sub(SPARE_MS);
+        let by_clock = mark.wall_ms.map_or(0, by_difference);
         self.measured.map_or_else(|| least.ms_at(now).max(by_clock), |measured| measured.ms_at(now))
     }
 
@@ -64,11 +65,12 @@ impl Carried {
 pub fn mark(ledger_ms: u64, owed_ms: u64, clock: &Clock) -> TimeMark {
     let wall_ms = clock.now_ms();
     let uptime = clock.uptime().map(|uptime| (uptime.boot, uptime.ms));
-    TimeMark { ledger_ms, wall_ms, uptime, owed_ms: owed_ms.min(wall_ms.saturating_sub(ledger_ms)) }
+    let owed_ms = owed_ms.min(wall_ms.saturating_sub(ledger_ms));
+    TimeMark { ledger_ms, wall_ms: Some(wall_ms), uptime, owed_ms }
 }
 
-/// Whether `kept` would carry ledger time to where `new` has it.
-pub fn still_holds(kept: &TimeMark, new: &TimeMark) -> bool {
+/// Whether `kept` would carry ledger time to where `new` has it. `is_right` is whether the clock that `new` shows counts.
+pub fn still_holds(kept: &TimeMark, new: &TimeMark, is_right: bool) -> bool {
     let is_near = |one_ms: i128, other_ms: i128| (one_ms - other_ms).unsigned_abs() <= u128::from(MARK_OFF_MS);
     let before = |mark: &TimeMark, clock_ms: u64| i128::from(mark.ledger_ms) - i128::from(clock_ms);
     let by_uptime = match (kept.uptime, new.uptime) {
@@ -78,9 +80,12 @@ pub fn still_holds(kept: &TimeMark, new: &TimeMark) -> bool {
         }
         (Some(_), None) | (None, Some(_)) => false,
     };
-    by_uptime
-        && is_near(before(kept, kept.wall_ms), before(new, new.wall_ms))
-        && is_near(kept.owed_ms.into(), new.owed_ms.into())
+    let by_clock = match (kept.wall_ms, new.wall_ms) {
+        (Some(then_ms), Some(now_ms)) => is_near(before(kept, then_ms), before(new, now_ms)),
+        (None, Some(_)) => !is_right,
+        (Some(_) | None, None) => false,
+    };
+    by_uptime && by_clock && is_near(kept.owed_ms.into(), new.owed_ms.into())
 }
 
 #[cfg(test)]
@@ -134,10 +139,12 @@ mod tests {
             LEDGER_MS - SPARE_MS,
             "a clock that was set back takes no time back"
         );
-        let late_before = mark(LEDGER_MS + DAY_MS, 0, &machine(LEDGER_MS, 1, 60_000));
-        let right_now = machine(LEDGER_MS + DAY_MS + HOUR_MS, 2, 1_000);
-        let carried_to = guess(Some(late_before), &right_now);
-        assert_eq!(carried_to, LEDGER_MS + DAY_MS + HOUR_MS, "a clock that was set right carries nothing beyond it");
+        let late_before = TimeMark { wall_ms: None, ..an_hour_late() };
+        assert_eq!(
+            guess(Some(late_before), &clock),
+            LEDGER_MS - SPARE_MS,
+            "a clock that was wrong then counts for nothing"
+        );
         assert_eq!(guess(None, &earlier), LEDGER_MS, "who kept nothing goes by the clock");
         assert_eq!(Carried::new(None, &earlier, now).alone(now), None);
     }
@@ -147,17 +154,19 @@ mod tests {
         let kept = an_hour_late();
         let moved = |ledger_ms: u64, wall_ms: u64, uptime_ms: u64| TimeMark {
             ledger_ms: kept.ledger_ms + ledger_ms,
-            wall_ms: kept.wall_ms + wall_ms,
+            wall_ms: kept.wall_ms.map(|kept_ms| kept_ms + wall_ms),
             uptime: Some((1, 60_000 + uptime_ms)),
             owed_ms: 0,
         };
-        assert!(still_holds(&kept, &moved(HOUR_MS, HOUR_MS, HOUR_MS)));
-        assert!(still_holds(&kept, &moved(HOUR_MS, HOUR_MS + MARK_OFF_MS, HOUR_MS - MARK_OFF_MS)));
-        assert!(!still_holds(&kept, &moved(HOUR_MS, HOUR_MS + MARK_OFF_MS + 1, HOUR_MS)), "the clock was set");
-        assert!(!still_holds(&kept, &moved(HOUR_MS + 101, HOUR_MS + 101, HOUR_MS)), "ledger time gained");
-        assert!(!still_holds(&kept, &TimeMark { uptime: Some((2, 60_000)), ..kept }));
-        assert!(!still_holds(&kept, &TimeMark { uptime: None, ..kept }));
-        assert!(!still_holds(&kept, &TimeMark { owed_ms: 101, ..kept }));
+        assert!(still_holds(&kept, &moved(HOUR_MS, HOUR_MS, HOUR_MS), true));
+        assert!(still_holds(&kept, &moved(HOUR_MS, HOUR_MS + MARK_OFF_MS, HOUR_MS - MARK_OFF_MS), true));
+        assert!(!still_holds(&kept, &moved(HOUR_MS, HOUR_MS + MARK_OFF_MS + 1, HOUR_MS), true), "the clock was set");
+        assert!(!still_holds(&kept, &moved(HOUR_MS + 101, HOUR_MS + 101, HOUR_MS), true), "ledger time gained");
+        assert!(!still_holds(&kept, &TimeMark { uptime: Some((2, 60_000)), ..kept }, true));
+        assert!(!still_holds(&kept, &TimeMark { uptime: None, ..kept }, true));
+        assert!(!still_holds(&kept, &TimeMark { owed_ms: 101, ..kept }, true));
+        let unproven = TimeMark { wall_ms: None, ..kept };
+        assert!(still_holds(&unproven, &kept, false) && !still_holds(&unproven, &kept, true), "the clock is right now");
     }
 
     #[test]

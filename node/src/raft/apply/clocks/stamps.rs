@@ -83,6 +83,16 @@ pub struct ClockState {
 }
 
 impl ClockState {
+    /// Whether the others found this node's clock right, and it was not set since.
+    fn vouches_for(self, wall_ms: u64, ledger_ms: u64) -> bool {
+        let ahead = i128::from(wall_ms) - i128::from(ledger_ms);
+        let was_set = (ahead - i128::from(self.ahead_ms)).unsigned_abs() > u128::from(CLOCK_OFF_MS.unsigned_abs());
+        match self.clocks.verdict {
+            ClockVerdict::Good | ClockVerdict::Near => !was_set,
+            ClockVerdict::Off(_) | ClockVerdict::Apart | ClockVerdict::Alone => false,
+        }
+    }
+
     /// The same for those who ask how this node is.
     pub fn health(self) -> ClockHealth {
         match self.clocks.verdict {
@@ -179,12 +189,15 @@ impl Stamps {
 
     /// What has to be kept so that ledger time is carried over a stop, where `kept` does not do; reads files of the kernel.
     pub fn mark_beyond(&self, kept: Option<&TimeMark>) -> Option<TimeMark> {
-        let (line, owed_ms) = {
+        let (line, owed_ms, judged) = {
             let inner = self.lock();
-            (inner.line?, inner.owed_ms)
+            (inner.line?, inner.owed_ms, inner.judged)
         };
-        let new = carried::mark(line.ms_at(Instant::now()), owed_ms, &self.clock);
-        kept.is_none_or(|kept| !carried::still_holds(kept, &new)).then_some(new)
+        let ledger_ms = line.ms_at(Instant::now());
+        let new = carried::mark(ledger_ms, owed_ms, &self.clock);
+        let is_right = new.wall_ms.is_some_and(|wall_ms| judged.vouches_for(wall_ms, ledger_ms));
+        let is_news = kept.is_none_or(|kept| !carried::still_holds(kept, &new, is_right));
+        is_news.then_some(TimeMark { wall_ms: new.wall_ms.filter(|_| is_right), ..new })
     }
 
     /// Whether it is known where ledger time starts. Until then whoever leads waits a little for the others' clocks.
@@ -325,7 +338,7 @@ mod tests {
             let then_ms = START_MS - DOWN_MS;
             let mark = TimeMark {
                 ledger_ms: then_ms.saturating_add_signed(ledger_off_ms),
-                wall_ms: then_ms.saturating_add_signed(before_ms),
+                wall_ms: Some(then_ms.saturating_add_signed(before_ms)),
                 uptime: Some((boot, DAY_MS - DOWN_MS)),
                 owed_ms: 0,
             };

@@ -89,7 +89,7 @@ async fn a_mark_of_time_survives_any_cut_and_a_damaged_one_is_refused() {
         let mut dice = Dice(seed);
         let (disks, disk, history) = created().await;
         assert_eq!(history.time_mark().unwrap(), None);
-        let mut mark = TimeMark { ledger_ms: 9, wall_ms: 8, uptime: Some((7, 6)), owed_ms: 5 };
+        let mut mark = TimeMark { ledger_ms: 9, wall_ms: Some(8), uptime: Some((7, 6)), owed_ms: 5 };
         for _ in 0..3 {
             mark.ledger_ms += 1;
             history.keep_time_mark(&mark).await.unwrap();
