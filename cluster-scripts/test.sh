@@ -22,7 +22,6 @@ NEEDED=(
   'mkfs.ext4 e2fsprogs'
   'mount mount'
   'nft nftables'
-  'perl perl-base'
   'python3 python3'
   'tmux tmux'
   '/usr/lib/*/faketime/libfaketimeMT.so.1 libfaketime'

@@ -86,7 +86,7 @@ fn with_two_of_three_up_a_clock_two_days_ahead_forgets_no_key_and_stops_nothing(
     cluster.member(leader).set_clock(TWO_DAYS);
     says(&cluster, leader, "no third tells which is wrong");
     says(&cluster, up, "no third tells which is wrong");
-    show_clocks(&cluster, &[leader, up], "differs", "ok clock: it and the only other clock that is heard differ");
+    show_clocks(&cluster, &[leader, up], "differs", "ok clock: it and the only other clock received differ");
     sells_once(&cluster, &[leader, up], &seller, &key, &sale);
 
     // At a start of both, whichever leads.

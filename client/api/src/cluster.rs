@@ -28,13 +28,13 @@ pub struct ClusterStatus {
 pub enum ClockHealth {
     /// It agrees with most of the others.
     Agrees,
-    /// No other one is heard.
+    /// No other clock is received.
     Alone,
-    /// One other is heard, they differ, and nobody can say which is wrong.
+    /// One other is received, they differ, and nobody can say which is wrong.
     Differs,
     /// Most of the others agree on another time: the node does not lead.
     Off,
-    /// It was set, and no other one is heard that confirms it: ledger time does not follow it.
+    /// It was set, and no other clock confirms it: ledger time does not follow it.
     NotFollowed,
 }
 

@@ -96,16 +96,16 @@ pub struct ClusterStatus {
 pub enum ClockHealth {
     /// It agrees with most of the others.
     Agrees,
-    /// No other one is heard.
+    /// No other clock is received.
     Alone,
-    /// One other is heard, and they differ.
+    /// One other is received, and they differ.
     Differs,
     /// Most of the others agree on another time.
     Off {
         /// How far this one is ahead of them, in milliseconds; behind, where negative.
         ahead_ms: i64,
     },
-    /// No other one is heard, and ledger time does not follow this one, which was set.
+    /// No other clock is received, and ledger time does not follow this one, which was set.
     NotFollowed {
         /// How far this one is ahead of ledger time, in milliseconds; behind, where negative.
         ahead_ms: i64,

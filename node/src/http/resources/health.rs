@@ -59,7 +59,7 @@ fn clock_note(clock: ClockHealth) -> Option<String> {
     match clock {
         ClockHealth::Agrees | ClockHealth::Alone => None,
         ClockHealth::Differs => {
-            Some("it and the only other clock that is heard differ, and no third tells which is wrong".to_owned())
+            Some("it and the only other clock received differ, and no third one says which is wrong".to_owned())
         }
         ClockHealth::Off { ahead_ms } => {
             Some(format!("it is {} most of the others: this node does not lead", far(ahead_ms)))
