@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use etebar_node::storage::disk::open_sled;
 use etebar_node::storage::{Checkpoint, Disks, History, LogSettings, LogStore, Payload, SledDisks, TypeConfig};
-use ledger::{Amount, Balance, Event, Phone, Record, Time};
+use ledger::{Amount, Balance, Charged, Event, Phone, Record, Time};
 use openraft::entry::RaftEntry;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
@@ -89,13 +89,13 @@ async fn records(place: &Path) -> Result<(), Failure> {
     for _ in 0..20 {
         for _ in 0..50_000 {
             number += 1;
-            let event = Event::Charged {
+            let event = Event::Charged(Charged {
                 seller: 2,
                 phone,
                 amount: Amount::new(5000).ok_or("an amount")?,
                 entry: number,
                 balance: Balance::default(),
-            };
+            });
             let key = ledger::IdempotencyKey::new(&format!("bench-{number:016}")).ok();
             history.push(Record {
                 number,

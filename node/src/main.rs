@@ -307,7 +307,7 @@ fn cluster_settings(
     let genesis = Genesis {
         cluster: identity.cluster,
         currency: Name::new(&identity.genesis.currency).map_err(failed)?,
-        places: identity.genesis.places,
+        decimals: identity.genesis.places,
         key_window_ms: identity.genesis.key_window_ms,
         keys_max: identity.genesis.keys_max,
         rules: ledger::RULES_VERSION,

@@ -1,346 +1,125 @@
-//! The rules. One pure function: a state, what a command needs of old records, the command, and the leader's stamp.
+//! The decision, one pure function: a state, what a command needs of old records, the command, and the leader's stamp.
 //!
-//! Order of checks, the same for every command: authorisation, key replay, existence, state, limits, balance.
-//! Invariants: what is refused without a record leaves no trace, ledger time included. Every [`Outcome::New`] applies,
-//! whatever was asked by whom: a record that [`State::apply`] does not take would stop all replicas, for good.
+//! Order of checks, the same for every command: authorisation, key replay, then those of its kind ([`crate::commands`]):
+//! existence, state, limits, balance. Invariants: what is rejected leaves no trace, ledger time included. Every
+//! [`Outcome::New`] applies, whatever was asked by whom: a record that [`State::apply`] does not take would stop all
+//! replicas, permanently.
 
-use crate::amount::{Balance, Immovable};
-use crate::command::{Action, Command, Grant, SellerStatus, Verdict};
-use crate::ids::{RecordNumber, SYSTEM_ACTOR, Time};
-use crate::record::{Event, Record, Refusal, RequestShown};
-use crate::state::{ApiKey, State};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 
-/// Numbers of the records that [`decide`] must be given for a command.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Needs {
-    /// The decision that the command's key stands for already.
-    pub replay: Option<RecordNumber>,
-    /// The credit request to be decided, or the charge to be reversed.
-    pub subject: Option<RecordNumber>,
+use crate::commands::kind::{Case, NoEvent, Role};
+use crate::commands::{Action, Command, Event, Refused};
+use crate::record::Record;
+use crate::refusal::Rejection;
+use crate::state::State;
+use crate::state::api_key::{ApiKey, Grant};
+use crate::values::ids::{RecordNumber, SYSTEM_ACTOR, Time};
+
+/// Old records that were read for commands, by number.
+#[derive(Debug, Clone, Default)]
+pub struct Facts(BTreeMap<RecordNumber, Arc<Record>>);
+
+impl Facts {
+    /// Adds a record. The last one of a number counts.
+    pub fn add(&mut self, record: Arc<Record>) {
+        self.0.insert(record.number, record);
+    }
+
+    /// The record of this number, where it was added.
+    pub fn get(&self, number: RecordNumber) -> Option<&Arc<Record>> {
+        self.0.get(&number)
+    }
 }
 
-/// The records asked for by [`Needs`].
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Facts<'a> {
-    /// See [`Needs::replay`].
-    pub replay: Option<&'a Record>,
-    /// See [`Needs::subject`].
-    pub subject: Option<&'a Record>,
-}
+/// Deciding a command needs the record of this number, which the facts lack. It exists in the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing(pub RecordNumber);
 
 /// What becomes of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Decided now: to be applied and kept. A recorded refusal is one too.
     New(Record),
-    /// Decided before, by this record; nothing moves.
+    /// Decided before, by this record, which is among the facts; nothing moves.
     Replay(RecordNumber),
     /// Not done, and no trace is left.
-    Refused(Rejection),
+    Rejected(Rejection),
 }
 
-/// Why nothing was done and nothing is remembered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Rejection {
-    /// The key that acts is revoked or was never made.
-    KeyRevoked,
-    /// The key that acts may not do this.
-    Forbidden,
-    /// There is no such seller.
-    UnknownSeller,
-    /// There is no such API key.
-    UnknownKey,
-    /// There is no such credit request.
-    UnknownRequest,
-    /// There is no such charge.
-    UnknownCharge,
-    /// The idempotency key stands for another command.
-    KeyReused,
-    /// The state forbids it, and the command has no key under which that could be remembered.
-    Conflict(Refusal),
-    /// The ledger has not begun, or has begun already.
-    OutOfPlace,
-    /// The caller did not bring the records that [`needs`] asked for: a defect of the node.
-    FactsMissing,
-    /// Another API key has the same secret's hash, so the secret was not drawn by chance: a defect of the node.
-    SecretTaken,
-    /// No request becomes such a command: a defect of the node, or a peer that is none.
-    Malformed,
-}
-
-/// Which old records `command` needs. `stamp` is the one that [`decide`] will get.
-pub fn needs(state: &State, command: &Command, stamp: Time) -> Needs {
-    let replay = state.decision_of(command, stamp);
-    let subject = match &command.action {
-        Action::DecideCredit { request, .. } => state.is_pending(*request).then_some(*request),
-        Action::Reverse { charge, .. } => (*charge >= 1 && *charge <= state.records()).then_some(*charge),
-        Action::Genesis(_)
-        | Action::CreateSeller { .. }
-        | Action::SetSellerStatus { .. }
-        | Action::CreateKey { .. }
-        | Action::RevokeKey { .. }
-        | Action::RequestCredit { .. }
-        | Action::Adjust { .. }
-        | Action::Charge { .. }
-        | Action::RegisterNode { .. } => None,
+/// Decides `command` at the larger of the state's time and `stamp`. Where it says [`Missing`], add that record to the
+/// facts and decide again: a command needs two records at most.
+pub fn decide(state: &State, facts: &Facts, command: &Command, stamp: Time) -> Result<Outcome, Missing> {
+    let key = match authorise(state, command) {
+        Ok(key) => key,
+        Err(rejection) => return Ok(Outcome::Rejected(rejection)),
     };
-    Needs { replay, subject }
-}
-
-/// Decides `command` at the larger of the state's time and `stamp`.
-pub fn decide(state: &State, facts: &Facts<'_>, command: &Command, stamp: Time) -> Outcome {
-    if let Err(rejection) = authorise(state, command) {
-        return Outcome::Refused(rejection);
-    }
-    if let Some(number) = state.decision_of(command, stamp) {
-        return replay(facts, command, number);
-    }
-    let event = match judge(state, facts, command) {
+    let subject = match look_up(state, facts, command, stamp)? {
+        Found::Decided(record) if record.event.answers(&command.action) => return Ok(Outcome::Replay(record.number)),
+        Found::Decided(_) => return Ok(Outcome::Rejected(Rejection::KeyReused)),
+        Found::Open { subject } => subject.map(|record| (record.at(), &record.event)),
+    };
+    let event = match command.action.judge(&Case { state, key }, subject) {
         Ok(event) => event,
-        Err(No::Before(number)) => return Outcome::Replay(number),
-        Err(No::Rejected(rejection)) => return Outcome::Refused(rejection),
-        Err(No::Forbidden(refusal)) if command.idempotency_key.is_none() => {
-            return Outcome::Refused(Rejection::Conflict(refusal));
+        Err(NoEvent::Done(number)) => return Ok(Outcome::Replay(number)),
+        Err(NoEvent::Rejected(rejection)) => return Ok(Outcome::Rejected(rejection)),
+        Err(NoEvent::Refused(refusal)) if command.idempotency_key.is_none() => {
+            return Ok(Outcome::Rejected(Rejection::Conflict(refusal)));
         }
-        Err(No::Forbidden(refusal)) => Event::Refused { action: command.action.clone(), refusal },
+        Err(NoEvent::Refused(refusal)) => Event::Refused(Refused { action: command.action.clone(), refusal }),
     };
-    Outcome::New(Record {
+    Ok(Outcome::New(Record {
         number: state.records().saturating_add(1),
         time: state.time_at(stamp),
         actor: command.actor,
         idempotency_key: command.idempotency_key.clone(),
         event,
-    })
+    }))
 }
 
-/// Why a command makes no event.
-enum No {
-    /// It was done before, by this record.
-    Before(RecordNumber),
-    /// Nothing is remembered.
-    Rejected(Rejection),
-    /// The state forbids it.
-    Forbidden(Refusal),
+/// The first record that [`decide`] would say is missing, found without deciding: to read, before the state is locked, what
+/// many commands need. For a command that is rejected for its actor it may name one that is not needed.
+pub fn missing(state: &State, facts: &Facts, command: &Command, stamp: Time) -> Option<Missing> {
+    look_up(state, facts, command, stamp).err()
 }
 
-impl From<Refusal> for No {
-    fn from(refusal: Refusal) -> Self {
-        Self::Forbidden(refusal)
+/// What old records say of a command.
+enum Found<'a> {
+    /// Its idempotency key was decided by this record.
+    Decided(&'a Record),
+    /// It has no decision yet. The subject is the record that it is about, where it names one.
+    Open { subject: Option<&'a Record> },
+}
+
+fn look_up<'a>(state: &State, facts: &'a Facts, command: &Command, stamp: Time) -> Result<Found<'a>, Missing> {
+    let fetch = |number| facts.0.get(&number).map(Arc::as_ref).ok_or(Missing(number));
+    if let Some(number) = command.decision_in(state, stamp) {
+        return fetch(number).map(Found::Decided);
     }
+    let subject = command.action.kind().1.subject(state).map(fetch).transpose()?;
+    Ok(Found::Open { subject })
 }
 
-impl From<Rejection> for No {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
-    }
-}
-
-fn authorise(state: &State, command: &Command) -> Result<(), Rejection> {
+/// Whether the actor may have this decided; with its API key, where it is not the cluster itself.
+fn authorise<'a>(state: &'a State, command: &Command) -> Result<Option<&'a ApiKey>, Rejection> {
     if state.genesis().is_some() == matches!(command.action, Action::Genesis(_)) {
         return Err(Rejection::OutOfPlace);
     }
+    let role = command.action.kind().1.role();
     if command.actor == SYSTEM_ACTOR {
-        // An idempotency key is remembered in the scope of an API key, and here is none.
-        if command.idempotency_key.is_some() {
-            return Err(Rejection::Malformed);
-        }
-        return match &command.action {
-            Action::Genesis(genesis) if !genesis.is_sound() => Err(Rejection::Malformed),
-            Action::Genesis(_) | Action::RegisterNode { .. } => Ok(()),
-            Action::CreateSeller { .. }
-            | Action::SetSellerStatus { .. }
-            | Action::CreateKey { .. }
-            | Action::RevokeKey { .. }
-            | Action::RequestCredit { .. }
-            | Action::DecideCredit { .. }
-            | Action::Adjust { .. }
-            | Action::Charge { .. }
-            | Action::Reverse { .. } => Err(Rejection::Forbidden),
+        return match role {
+            // An idempotency key is remembered in the scope of an API key, and here is none.
+            _ if command.idempotency_key.is_some() => Err(Rejection::Malformed),
+            Role::System => Ok(None),
+            Role::Admin | Role::Seller => Err(Rejection::Forbidden),
         };
     }
-    let key = active_key(state, command)?;
-    let allowed = match &command.action {
-        Action::RequestCredit { .. } | Action::Charge { .. } => matches!(key.grant, Grant::Seller(_)),
-        Action::CreateSeller { .. }
-        | Action::SetSellerStatus { .. }
-        | Action::CreateKey { .. }
-        | Action::RevokeKey { .. }
-        | Action::DecideCredit { .. }
-        | Action::Adjust { .. }
-        | Action::Reverse { .. } => key.grant == Grant::Admin,
-        Action::Genesis(_) | Action::RegisterNode { .. } => false,
+    let is_active = |key: &&ApiKey| key.revoked_by.is_none();
+    let key = state.api_key(command.actor).filter(is_active).ok_or(Rejection::KeyRevoked)?;
+    let is_allowed = match role {
+        Role::System => false,
+        Role::Admin => key.grant == Grant::Admin,
+        Role::Seller => matches!(key.grant, Grant::Seller(_)),
     };
-    if allowed { Ok(()) } else { Err(Rejection::Forbidden) }
-}
-
-fn active_key<'a>(state: &'a State, command: &Command) -> Result<&'a ApiKey, Rejection> {
-    let is_good = |key: &&ApiKey| key.revoked_by.is_none();
-    state.api_key(command.actor).filter(is_good).ok_or(Rejection::KeyRevoked)
-}
-
-fn replay(facts: &Facts<'_>, command: &Command, number: RecordNumber) -> Outcome {
-    match facts.replay {
-        Some(record) if record.number == number && record.has_content(&command.action) => Outcome::Replay(number),
-        Some(record) if record.number == number => Outcome::Refused(Rejection::KeyReused),
-        Some(_) | None => Outcome::Refused(Rejection::FactsMissing),
-    }
-}
-
-fn judge(state: &State, facts: &Facts<'_>, command: &Command) -> Result<Event, No> {
-    match &command.action {
-        Action::Genesis(genesis) => Ok(Event::Genesis(genesis.clone())),
-        Action::CreateSeller { name } => Ok(Event::SellerCreated { name: name.clone() }),
-        Action::SetSellerStatus { seller, status } => {
-            let found = state.seller(*seller).ok_or(Rejection::UnknownSeller)?;
-            Ok(Event::SellerStatusSet {
-                seller: *seller,
-                status: *status,
-                name: found.name.clone(),
-                balance: found.balance,
-                created_at: found.created_at,
-            })
-        }
-        Action::CreateKey { name, grant, hash } => {
-            if let Grant::Seller(seller) = grant {
-                state.seller(*seller).ok_or(Rejection::UnknownSeller)?;
-            }
-            if state.is_name_active(name) {
-                return Err(Refusal::NameTaken.into());
-            }
-            // Those of revoked keys too: a secret that was withdrawn must not come back under another grant.
-            if state.api_key_by_hash(hash).is_some() {
-                return Err(Rejection::SecretTaken.into());
-            }
-            Ok(Event::KeyCreated { name: name.clone(), grant: *grant, hash: *hash })
-        }
-        Action::RevokeKey { key } => judge_revocation(state, *key),
-        Action::RequestCredit { amount, note } => {
-            let seller = acting_seller(state, command)?;
-            Ok(Event::CreditRequested { seller, amount: *amount, note: note.clone() })
-        }
-        Action::DecideCredit { .. } => judge_credit(state, facts, command),
-        Action::Adjust { .. } => judge_adjustment(state, command),
-        Action::Charge { .. } => judge_charge(state, command),
-        Action::Reverse { .. } => judge_reversal(state, facts, command),
-        Action::RegisterNode { node, incarnation } => {
-            if state.incarnation(*node).is_some() {
-                return Err(Rejection::OutOfPlace.into());
-            }
-            Ok(Event::NodeRegistered { node: *node, incarnation: *incarnation })
-        }
-    }
-}
-
-/// The seller whose key acts, where it is not suspended.
-fn acting_seller(state: &State, command: &Command) -> Result<RecordNumber, No> {
-    let Grant::Seller(number) = active_key(state, command)?.grant else {
-        return Err(Rejection::Forbidden.into());
-    };
-    match state.seller(number).ok_or(Rejection::UnknownSeller)?.status {
-        SellerStatus::Active => Ok(number),
-        SellerStatus::Suspended => Err(Refusal::SellerSuspended.into()),
-    }
-}
-
-fn judge_revocation(state: &State, number: RecordNumber) -> Result<Event, No> {
-    let key = state.api_key(number).ok_or(Rejection::UnknownKey)?;
-    if let Some(record) = key.revoked_by {
-        return Err(No::Before(record));
-    }
-    if key.grant == Grant::Admin && state.active_admin_keys() <= 1 {
-        return Err(Refusal::LastAdminKey.into());
-    }
-    Ok(Event::KeyRevoked { key: number })
-}
-
-fn judge_credit(state: &State, facts: &Facts<'_>, command: &Command) -> Result<Event, No> {
-    let Action::DecideCredit { request, verdict, reason } = &command.action else {
-        return Err(Rejection::OutOfPlace.into());
-    };
-    if let Some((record, before)) = state.verdict(*request) {
-        return if before == *verdict {
-            Err(No::Before(record))
-        } else {
-            Err(Refusal::RequestDecided { verdict: before }.into())
-        };
-    }
-    if !state.is_pending(*request) {
-        return Err(Rejection::UnknownRequest.into());
-    }
-    let Some(Record { event: Event::CreditRequested { seller, amount, note }, time, number, .. }) = facts.subject
-    else {
-        return Err(Rejection::FactsMissing.into());
-    };
-    if number != request {
-        return Err(Rejection::FactsMissing.into());
-    }
-    let shown =
-        RequestShown { number: *number, seller: *seller, amount: *amount, note: note.clone(), created_at: *time };
-    match verdict {
-        Verdict::Rejected => Ok(Event::CreditRejected { request: shown, reason: reason.clone() }),
-        Verdict::Approved => {
-            let before = state.seller(*seller).ok_or(Rejection::UnknownSeller)?.balance;
-            let balance = before.credited(*amount).ok_or(Refusal::LimitExceeded)?;
-            let entry = next_entry(state);
-            Ok(Event::CreditApproved { request: shown, reason: reason.clone(), entry, balance })
-        }
-    }
-}
-
-fn judge_adjustment(state: &State, command: &Command) -> Result<Event, No> {
-    let Action::Adjust { seller, amount, reason } = &command.action else {
-        return Err(Rejection::OutOfPlace.into());
-    };
-    let before = state.seller(*seller).ok_or(Rejection::UnknownSeller)?.balance;
-    let balance = before.adjusted(*amount).map_err(|immovable| match immovable {
-        Immovable::BelowZero => Refusal::InsufficientCredit { balance: before },
-        Immovable::OverLimit => Refusal::LimitExceeded,
-    })?;
-    Ok(Event::Adjusted { seller: *seller, amount: *amount, reason: reason.clone(), entry: next_entry(state), balance })
-}
-
-fn judge_charge(state: &State, command: &Command) -> Result<Event, No> {
-    let Action::Charge { phone, amount } = command.action else {
-        return Err(Rejection::OutOfPlace.into());
-    };
-    let seller = acting_seller(state, command)?;
-    let sold = state.phone(phone).map_or(Balance::ZERO, |account| account.balance);
-    sold.credited(amount).ok_or(Refusal::LimitExceeded)?;
-    let before = state.seller(seller).ok_or(Rejection::UnknownSeller)?.balance;
-    let balance = before.charged(amount).ok_or(Refusal::InsufficientCredit { balance: before })?;
-    Ok(Event::Charged { seller, phone, amount, entry: next_entry(state), balance })
-}
-
-fn judge_reversal(state: &State, facts: &Facts<'_>, command: &Command) -> Result<Event, No> {
-    let Action::Reverse { charge, reason } = &command.action else {
-        return Err(Rejection::OutOfPlace.into());
-    };
-    if *charge == 0 || *charge > state.records() {
-        return Err(Rejection::UnknownCharge.into());
-    }
-    let subject = facts.subject.filter(|record| record.number == *charge).ok_or(Rejection::FactsMissing)?;
-    let Event::Charged { seller, phone, amount, .. } = &subject.event else {
-        return Err(Rejection::UnknownCharge.into());
-    };
-    if state.reversal(*charge).is_some() {
-        return Err(Refusal::ChargeReversed.into());
-    }
-    // Charges that are not reversed add up to what the phone holds, so where it holds less this was no such charge.
-    let sold = state.phone(*phone).and_then(|account| account.balance.charged(*amount));
-    sold.ok_or(Rejection::FactsMissing)?;
-    let before = state.seller(*seller).ok_or(Rejection::UnknownSeller)?.balance;
-    let balance = before.credited(*amount).ok_or(Refusal::LimitExceeded)?;
-    Ok(Event::Reversed {
-        charge: *charge,
-        seller: *seller,
-        phone: *phone,
-        amount: *amount,
-        reason: reason.clone(),
-        entry: next_entry(state),
-        balance,
-    })
-}
-
-fn next_entry(state: &State) -> u64 {
-    state.entries().saturating_add(1)
+    if is_allowed { Ok(Some(key)) } else { Err(Rejection::Forbidden) }
 }

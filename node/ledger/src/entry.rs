@@ -4,8 +4,9 @@ use core::fmt;
 
 use uuid::Uuid;
 
-use crate::ids::Time;
-use crate::phone::Phone;
+use crate::values::amount::Balance;
+use crate::values::ids::{IdKind, IdSpace, RecordNumber, Time};
+use crate::values::phone::Phone;
 
 /// Holds one balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,4 +67,47 @@ pub struct Entry<'a> {
     pub phone: Option<Phone>,
     /// The name of the key that acted.
     pub actor: &'a str,
+}
+
+/// What a record moved, by the numbers of the ledger: an [`Entry`] without what is derived from other records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Movement {
+    /// Why.
+    pub kind: EntryKind,
+    /// The seller whose credit moved.
+    pub seller: RecordNumber,
+    /// Minor units, signed from the seller's side.
+    pub amount: i64,
+    /// The number of the entry.
+    pub entry: u64,
+    /// The seller's credit after it.
+    pub balance: Balance,
+    /// The phone of a charge or a reversal; otherwise the treasury is the other account.
+    pub phone: Option<Phone>,
+    /// What moved the money: the kind of thing, and its record.
+    pub reference: (IdKind, RecordNumber),
+}
+
+impl Movement {
+    /// The line of the journal, decided at `time` by the key of this name.
+    pub fn entry<'a>(&self, ids: &IdSpace, time: Time, actor: &'a str) -> Entry<'a> {
+        let seller = ids.uuid(IdKind::Seller, self.seller);
+        let own = Account::Seller(seller);
+        let other = self.phone.map_or(Account::Treasury, Account::Phone);
+        let (debit, credit) = if self.amount < 0 { (own, other) } else { (other, own) };
+        let (kind, number) = self.reference;
+        Entry {
+            number: self.entry,
+            time,
+            kind: self.kind,
+            seller,
+            amount: self.amount,
+            balance: self.balance.signed(),
+            debit,
+            credit,
+            reference: ids.uuid(kind, number),
+            phone: self.phone,
+            actor,
+        }
+    }
 }

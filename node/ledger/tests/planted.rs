@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use book::{ADMIN, Book, WINDOW_MS, amount, idempotency_key, made, name, phone};
 use ledger::{
-    Action, Audit, Balance, Broken, Change, Claims, Digest, Event, Grant, IdSpace, Note, Promise, Record, RecordNumber,
-    Refusal, RequestShown, SYSTEM_ACTOR, SellerStatus, Time, Totals, Verdict, chain_entry, chain_record,
+    Action, Adjusted, Audit, Balance, Broken, Charge, Charged, Claims, CreditApproved, CreditRejected, DecideCredit,
+    Digest, Event, Grant, IdSpace, KeyCreated, KeyRevoked, Note, Promise, Record, RecordNumber, Refusal, Refused,
+    RequestCredit, RequestShown, Reverse, Reversed, SYSTEM_ACTOR, SellerCreated, SellerStatus, SellerStatusSet,
+    SignedAmount, Time, Totals, Verdict, chain_entry, chain_record,
 };
 
 /// Two sellers with credit, and what may be forged of them.
@@ -32,7 +34,8 @@ impl Forger {
         book.credit(other_key, 1_000);
         let charge = made(book.charge(key, "k1", 400));
         made(book.charge(key, "k2", 300));
-        let request = made(book.by(key, "r1", Action::RequestCredit { amount: amount(50), note: Note::empty() }));
+        let request =
+            made(book.by(key, "r1", Action::RequestCredit(RequestCredit { amount: amount(50), note: Note::empty() })));
         Self { history: book.history, seller, key, other, other_key, charge, request }
     }
 
@@ -57,13 +60,13 @@ impl Forger {
 
     fn charge(self, actor: RecordNumber, key: &str, seller: RecordNumber, sum: u64) -> Self {
         let (entry, balance) = (self.entry(), self.balance(seller, -sum.cast_signed()));
-        self.add(actor, key, Event::Charged { seller, phone: phone(0), amount: amount(sum), entry, balance })
+        self.add(actor, key, Event::Charged(Charged { seller, phone: phone(0), amount: amount(sum), entry, balance }))
     }
 
     fn reverse(self, charge: RecordNumber, seller: RecordNumber, to: u64, sum: u64) -> Self {
         let (entry, balance) = (self.entry(), self.balance(seller, sum.cast_signed()));
         let (phone, amount, reason) = (phone(to), amount(sum), Note::empty());
-        self.add(ADMIN, "", Event::Reversed { charge, seller, phone, amount, reason, entry, balance })
+        self.add(ADMIN, "", Event::Reversed(Reversed { charge, seller, phone, amount, reason, entry, balance }))
     }
 
     fn shown(&self, seller: RecordNumber, sum: u64) -> RequestShown {
@@ -73,11 +76,11 @@ impl Forger {
 
     fn approve(self, request: RequestShown) -> Self {
         let (entry, balance) = (self.entry(), self.balance(request.seller, request.amount.plus()));
-        self.add(ADMIN, "", Event::CreditApproved { request, reason: Note::empty(), entry, balance })
+        self.add(ADMIN, "", Event::CreditApproved(CreditApproved { request, reason: Note::empty(), entry, balance }))
     }
 
     fn reject(self, request: RequestShown) -> Self {
-        self.add(ADMIN, "", Event::CreditRejected { request, reason: Note::empty() })
+        self.add(ADMIN, "", Event::CreditRejected(CreditRejected { request, reason: Note::empty() }))
     }
 
     /// The names of what an audit finds, each with the record and the entry where it is broken first.
@@ -94,10 +97,10 @@ impl Forger {
 /// Seller, amount from its side, and phone of what a record moved.
 fn money(record: &Record) -> Option<(RecordNumber, i64, Option<u64>)> {
     match &record.event {
-        Event::CreditApproved { request, .. } => Some((request.seller, request.amount.plus(), None)),
-        Event::Adjusted { seller, amount, .. } => Some((*seller, amount.minor(), None)),
-        Event::Charged { seller, phone, amount, .. } => Some((*seller, amount.minus(), Some(phone.digits()))),
-        Event::Reversed { seller, phone, amount, .. } => Some((*seller, amount.plus(), Some(phone.digits()))),
+        Event::CreditApproved(CreditApproved { request, .. }) => Some((request.seller, request.amount.plus(), None)),
+        Event::Adjusted(Adjusted { seller, amount, .. }) => Some((*seller, amount.minor(), None)),
+        Event::Charged(Charged { seller, phone, amount, .. }) => Some((*seller, amount.minus(), Some(phone.digits()))),
+        Event::Reversed(Reversed { seller, phone, amount, .. }) => Some((*seller, amount.plus(), Some(phone.digits()))),
         _ => None,
     }
 }
@@ -111,8 +114,8 @@ fn claims(history: &[Record]) -> Claims {
     for record in history {
         digest = chain_record(&digest, record);
         match &record.event {
-            Event::SellerCreated { .. } => *balances.entry(record.number).or_default() = 0,
-            Event::KeyCreated { name, .. } => *names.entry(record.number).or_default() = name.as_str(),
+            Event::SellerCreated(_) => *balances.entry(record.number).or_default() = 0,
+            Event::KeyCreated(KeyCreated { name, .. }) => *names.entry(record.number).or_default() = name.as_str(),
             _ => {}
         }
         let Some((seller, amount, phone)) = money(record) else { continue };
@@ -222,16 +225,16 @@ fn a_seller_below_zero_is_named() {
 fn a_wrong_running_balance_is_named() {
     let forger = Forger::new();
     let (seller, entry) = (forger.seller, forger.entry());
-    let (amount, reason, balance) = (Change::new(5).unwrap(), Note::empty(), Balance::try_from(306).unwrap());
-    let wrong = Event::Adjusted { seller, amount, reason, entry, balance };
+    let (amount, reason, balance) = (SignedAmount::new(5).unwrap(), Note::empty(), Balance::try_from(306).unwrap());
+    let wrong = Event::Adjusted(Adjusted { seller, amount, reason, entry, balance });
     forger.add(ADMIN, "", wrong).finds(&[(Promise::RunningBalances, Some(5))]);
 }
 
 #[test]
 fn an_entry_of_no_seller_is_named() {
     let forger = Forger::new();
-    let (entry, balance, amount) = (forger.entry(), Balance::try_from(5).unwrap(), Change::new(5).unwrap());
-    let nobodys = Event::Adjusted { seller: 999, amount, reason: Note::empty(), entry, balance };
+    let (entry, balance, amount) = (forger.entry(), Balance::try_from(5).unwrap(), SignedAmount::new(5).unwrap());
+    let nobodys = Event::Adjusted(Adjusted { seller: 999, amount, reason: Note::empty(), entry, balance });
     let history = forger.add(ADMIN, "", nobodys).history;
     assert!(promises(&history, &claims(&history)).contains(&Promise::SellerBalances));
 }
@@ -251,8 +254,9 @@ fn gaps_and_doubles_in_numbers_are_named() {
     let at = Forger::new().entry();
     for entry in [at - 1, at + 1] {
         let forger = Forger::new();
-        let (seller, balance, amount) = (forger.seller, forger.balance(forger.seller, 5), Change::new(5).unwrap());
-        let event = Event::Adjusted { seller, amount, reason: Note::empty(), entry, balance };
+        let (seller, balance, amount) =
+            (forger.seller, forger.balance(forger.seller, 5), SignedAmount::new(5).unwrap());
+        let event = Event::Adjusted(Adjusted { seller, amount, reason: Note::empty(), entry, balance });
         forger.add(ADMIN, "", event).finds(&[(Promise::Numbered, Some(at))]);
     }
 }
@@ -293,22 +297,24 @@ fn a_second_decision_under_a_key_within_its_window_is_named() {
     after(WINDOW_MS, seller, key).finds(&[]);
     after(0, other, other_key).finds(&[]);
     let refusal = Refusal::InsufficientCredit { balance: Balance::ZERO };
-    let action = Action::Charge { phone: phone(0), amount: amount(400) };
-    Forger::new().add(key, "k1", Event::Refused { action, refusal }).finds(&[(Promise::KeysOnce, None)]);
+    let action = Action::Charge(Charge { phone: phone(0), amount: amount(400) });
+    Forger::new().add(key, "k1", Event::Refused(Refused { action, refusal })).finds(&[(Promise::KeysOnce, None)]);
 }
 
 #[test]
 fn a_second_decision_under_a_key_of_an_admin_whose_name_was_spelled_anew_is_named() {
     let again = |spelled: &str| {
-        let made = |called: &str, secret| Event::KeyCreated {
-            name: name(called),
-            grant: Grant::Admin,
-            hash: ledger::KeyHash([secret; 32]),
+        let made = |called: &str, secret| {
+            Event::KeyCreated(KeyCreated {
+                name: name(called),
+                grant: Grant::Admin,
+                hash: ledger::KeyHash([secret; 32]),
+            })
         };
-        let take_in = |called: &str| Event::SellerCreated { name: name(called) };
+        let take_in = |called: &str| Event::SellerCreated(SellerCreated { name: name(called) });
         let forger = Forger::new().add(ADMIN, "", made("ops", 7));
         let first = forger.history.last().unwrap().number;
-        let forger = forger.add(first, "k", take_in("a")).add(ADMIN, "", Event::KeyRevoked { key: first });
+        let forger = forger.add(first, "k", take_in("a")).add(ADMIN, "", Event::KeyRevoked(KeyRevoked { key: first }));
         let forger = forger.add(ADMIN, "", made(spelled, 8));
         let second = forger.history.last().unwrap().number;
         forger.add(second, "k", take_in("b"))
@@ -324,23 +330,24 @@ fn what_was_decided_for_one_who_may_not_is_named() {
     for actor in [ADMIN, other_key, SYSTEM_ACTOR, seller, 999] {
         Forger::new().charge(actor, "", seller, 1).finds(&named);
     }
-    Forger::new().add(ADMIN, "", Event::KeyRevoked { key }).charge(key, "", seller, 1).finds(&named);
+    Forger::new().add(ADMIN, "", Event::KeyRevoked(KeyRevoked { key })).charge(key, "", seller, 1).finds(&named);
     let suspended = |status| {
         let (name, balance, created_at) = (name("shop"), Balance::ZERO, Time(1));
-        Event::SellerStatusSet { seller, status, name, balance, created_at }
+        Event::SellerStatusSet(SellerStatusSet { seller, status, name, balance, created_at })
     };
     let forger = Forger::new().add(ADMIN, "", suspended(SellerStatus::Suspended));
     forger.charge(key, "", seller, 1).finds(&named);
     let forger = Forger::new().add(ADMIN, "", suspended(SellerStatus::Suspended));
     let forger = forger.add(ADMIN, "", suspended(SellerStatus::Active));
     forger.charge(key, "", seller, 1).charge(other_key, "", other, 1).finds(&[]);
-    let refused = |action| Event::Refused { action, refusal: Refusal::LimitExceeded };
-    let reversal = || Action::Reverse { charge: 1, reason: Note::empty() };
-    let verdict = Action::DecideCredit { request: 1, verdict: Verdict::Approved, reason: Note::empty() };
+    let refused = |action| Event::Refused(Refused { action, refusal: Refusal::LimitExceeded });
+    let reversal = || Action::Reverse(Reverse { charge: 1, reason: Note::empty() });
+    let verdict = Action::DecideCredit(DecideCredit { request: 1, verdict: Verdict::Approved, reason: Note::empty() });
     for (actor, action) in [(key, reversal()), (999, reversal()), (SYSTEM_ACTOR, verdict)] {
         Forger::new().add(actor, "", refused(action)).finds(&[(Promise::Authorised, None)]);
     }
-    let made = Event::KeyCreated { name: name("thief"), grant: Grant::Admin, hash: ledger::KeyHash([9; 32]) };
+    let made =
+        Event::KeyCreated(KeyCreated { name: name("thief"), grant: Grant::Admin, hash: ledger::KeyHash([9; 32]) });
     for actor in [key, SYSTEM_ACTOR] {
         Forger::new().add(actor, "", made.clone()).finds(&[(Promise::Authorised, None)]);
     }

@@ -9,8 +9,9 @@ use std::collections::{HashMap, HashSet};
 
 use book::{ADMIN, Book, WINDOW_MS, amount, idempotency_key, made, phone, refusal};
 use ledger::{
-    Action, Audit, Change, Claims, Command, Digest, Event, Grant, Note, Outcome, Record, RecordNumber, Refusal,
-    Rejection, SellerStatus, State, Verdict, chain_entry,
+    Action, Adjust, Adjusted, Audit, Charge, Charged, Claims, Command, CreditApproved, CreditRejected, DecideCredit,
+    Digest, Event, Grant, Note, Outcome, Record, RecordNumber, Refusal, Refused, Rejection, RequestCredit, Reverse,
+    Reversed, RevokeKey, SellerStatus, SetSellerStatus, SignedAmount, State, Verdict, chain_entry,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
@@ -93,7 +94,7 @@ impl Model {
 
     fn act(&mut self, seller: RecordNumber, command: &Command, next: RecordNumber) -> Answer {
         match &command.action {
-            Action::Charge { amount, .. } => {
+            Action::Charge(Charge { amount, .. }) => {
                 if self.suspended.contains(&seller) {
                     return Answer::Suspended;
                 }
@@ -103,14 +104,14 @@ impl Model {
                 }
                 answer
             }
-            Action::RequestCredit { amount, .. } => {
+            Action::RequestCredit(RequestCredit { amount, .. }) => {
                 if self.suspended.contains(&seller) {
                     return Answer::Suspended;
                 }
                 self.requests.insert(next, (seller, amount.plus()));
                 Answer::Done(0)
             }
-            Action::DecideCredit { request, verdict, .. } => {
+            Action::DecideCredit(DecideCredit { request, verdict, .. }) => {
                 let Some((of, sum)) = self.requests.get(request).copied() else { return Answer::Unknown };
                 if let Some((before, balance)) = self.verdicts.get(request) {
                     return if before == verdict { Answer::Done(*balance) } else { Answer::Opposite };
@@ -122,15 +123,15 @@ impl Model {
                 self.verdicts.insert(*request, (*verdict, balance));
                 if *verdict == Verdict::Approved { self.move_by(of, sum) } else { Answer::Done(0) }
             }
-            Action::Adjust { seller, amount, .. } => self.move_by(*seller, amount.minor()),
-            Action::Reverse { charge, .. } => {
+            Action::Adjust(Adjust { seller, amount, .. }) => self.move_by(*seller, amount.minor()),
+            Action::Reverse(Reverse { charge, .. }) => {
                 let Some((of, sum)) = self.charges.get(charge).copied() else { return Answer::Unknown };
                 if !self.reversed.insert(*charge) {
                     return Answer::ReversedAlready;
                 }
                 self.move_by(of, sum)
             }
-            Action::SetSellerStatus { seller, status } => {
+            Action::SetSellerStatus(SetSellerStatus { seller, status }) => {
                 match status {
                     SellerStatus::Suspended => self.suspended.insert(*seller),
                     SellerStatus::Active => self.suspended.remove(seller),
@@ -145,20 +146,20 @@ impl Model {
 /// The ledger's outcome in the model's words.
 fn in_words(book: &Book, outcome: &Outcome) -> Answer {
     let of_record = |record: &Record| match &record.event {
-        Event::Charged { balance, .. } | Event::Adjusted { balance, .. } | Event::Reversed { balance, .. } => {
-            Answer::Done(balance.signed())
-        }
-        Event::CreditApproved { balance, .. } => Answer::Done(balance.signed()),
-        Event::Refused { refusal, .. } => of_refusal(*refusal),
+        Event::Charged(Charged { balance, .. })
+        | Event::Adjusted(Adjusted { balance, .. })
+        | Event::Reversed(Reversed { balance, .. }) => Answer::Done(balance.signed()),
+        Event::CreditApproved(CreditApproved { balance, .. }) => Answer::Done(balance.signed()),
+        Event::Refused(Refused { refusal, .. }) => of_refusal(*refusal),
         _ => Answer::Done(0),
     };
     match outcome {
         Outcome::New(record) => of_record(record),
         Outcome::Replay(number) => of_record(&book.history[*number as usize - 1]),
-        Outcome::Refused(Rejection::KeyReused) => Answer::Reused,
-        Outcome::Refused(Rejection::Conflict(refusal)) => of_refusal(*refusal),
-        Outcome::Refused(Rejection::UnknownCharge | Rejection::UnknownRequest) => Answer::Unknown,
-        Outcome::Refused(other) => panic!("not expected: {other:?}"),
+        Outcome::Rejected(Rejection::KeyReused) => Answer::Reused,
+        Outcome::Rejected(Rejection::Conflict(refusal)) => of_refusal(*refusal),
+        Outcome::Rejected(Rejection::UnknownCharge | Rejection::UnknownRequest) => Answer::Unknown,
+        Outcome::Rejected(other) => panic!("not expected: {other:?}"),
     }
 }
 
@@ -237,18 +238,22 @@ fn command(
     let (seller, key) = sellers[seller];
     let some_record = 1 + record.index(next as usize) as u64;
     let (actor, action) = match ask {
-        Ask::Charge { phone: number } => (key, Action::Charge { phone: phone(number), amount: amount(sum) }),
-        Ask::RequestCredit => (key, Action::RequestCredit { amount: amount(sum * 4), note: Note::empty() }),
-        Ask::Decide(verdict) => (ADMIN, Action::DecideCredit { request: some_record, verdict, reason: Note::empty() }),
+        Ask::Charge { phone: number } => (key, Action::Charge(Charge { phone: phone(number), amount: amount(sum) })),
+        Ask::RequestCredit => {
+            (key, Action::RequestCredit(RequestCredit { amount: amount(sum * 4), note: Note::empty() }))
+        }
+        Ask::Decide(verdict) => {
+            (ADMIN, Action::DecideCredit(DecideCredit { request: some_record, verdict, reason: Note::empty() }))
+        }
         Ask::Adjust { down } => {
             let change = if down { -sum.cast_signed() } else { sum.cast_signed() };
-            let amount = Change::new(change).unwrap();
-            (ADMIN, Action::Adjust { seller, amount, reason: Note::empty() })
+            let amount = SignedAmount::new(change).unwrap();
+            (ADMIN, Action::Adjust(Adjust { seller, amount, reason: Note::empty() }))
         }
-        Ask::Reverse => (ADMIN, Action::Reverse { charge: some_record, reason: Note::empty() }),
-        Ask::SetStatus(status) => (ADMIN, Action::SetSellerStatus { seller, status }),
+        Ask::Reverse => (ADMIN, Action::Reverse(Reverse { charge: some_record, reason: Note::empty() })),
+        Ask::SetStatus(status) => (ADMIN, Action::SetSellerStatus(SetSellerStatus { seller, status })),
     };
-    let keyed = !matches!(action, Action::DecideCredit { .. } | Action::SetSellerStatus { .. });
+    let keyed = !matches!(action, Action::DecideCredit(_) | Action::SetSellerStatus(_));
     let idempotency_key = keyed.then(|| idempotency_key(&format!("k{name}")));
     Some((seller, Command { actor, idempotency_key, action }))
 }
@@ -333,7 +338,7 @@ fn check_prefixes(book: &Book) {
         audit.feed(record);
         let totals = state.totals();
         assert_eq!(totals.treasury + totals.sellers + totals.phones, 0);
-        if let Some(entry) = state.entry(record) {
+        if let Some(entry) = record.entry(&state.ids(), state.actor_name(record.actor)) {
             entries += 1;
             assert_eq!(entry.number, entries, "entries have no gaps");
             assert!(entry.balance >= 0, "never below zero");
@@ -349,10 +354,11 @@ fn check_once_ness(book: &Book) {
     let mut keys: HashMap<_, u64> = HashMap::new();
     for record in &book.history {
         match &record.event {
-            Event::CreditApproved { request, .. } | Event::CreditRejected { request, .. } => {
+            Event::CreditApproved(CreditApproved { request, .. })
+            | Event::CreditRejected(CreditRejected { request, .. }) => {
                 assert!(verdicts.insert(request.number), "{record:?}");
             }
-            Event::Reversed { charge, .. } => assert!(reversals.insert(*charge), "{record:?}"),
+            Event::Reversed(Reversed { charge, .. }) => assert!(reversals.insert(*charge), "{record:?}"),
             _ => {}
         }
         let Some(key) = &record.idempotency_key else { continue };
@@ -485,9 +491,9 @@ proptest! {
             let first = book.key(name, Grant::Auditor);
             let refused = book.create_key("", again, Grant::Auditor);
             assert_eq!(refusal(&refused), Refusal::NameTaken, "{name:?} and {again:?}");
-            made(book.by(ADMIN, "", Action::RevokeKey { key: first }));
+            made(book.by(ADMIN, "", Action::RevokeKey(RevokeKey { key: first })));
             let second = book.key(again, Grant::Auditor);
-            made(book.by(ADMIN, "", Action::RevokeKey { key: second }));
+            made(book.by(ADMIN, "", Action::RevokeKey(RevokeKey { key: second })));
         }
         let mut folded = State::new();
         book.history.iter().for_each(|record| folded.apply(record));

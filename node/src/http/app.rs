@@ -104,7 +104,7 @@ impl Shared {
         let Some(genesis) = replica.state.genesis() else {
             return Err(Problem::new(etebar_api::Code::NoLeader, "the ledger has not begun"));
         };
-        Ok(*self.info.get_or_init(|| LedgerInfo { ids: replica.state.ids(), places: u32::from(genesis.places) }))
+        Ok(*self.info.get_or_init(|| LedgerInfo { ids: replica.state.ids(), places: u32::from(genesis.decimals) }))
     }
 
     /// A name for a request whose caller gave none: unique in this node's life.

@@ -4,14 +4,14 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use etebar_api as api;
 use etebar_api::Code;
-use ledger::{Action, Command, Event, IdempotencyKey, Record, Rejection};
+use ledger::{Action, Command, Event, IdempotencyKey, KeyCreated, Record, Rejection};
 use tokio::time::Instant;
 
 use super::app::App;
 use super::read::records;
 use super::request::auth::Caller;
 use super::response::problem::{Answer, Problem, rejection};
-use super::response::render::{self, LedgerInfo, Shown};
+use super::response::render::{self, LedgerInfo, Rendered};
 use super::response::reply;
 use crate::raft::{Consistency, Decided, Decisions, SubmitError};
 
@@ -51,7 +51,7 @@ fn are_decided(app: &App, commands: &[Command]) -> bool {
     let now = app.cluster.ledger_time();
     commands.chunks(LOOK_UP).all(|piece| {
         let replica = app.cluster.replica();
-        piece.iter().all(|command| replica.state.decision_of(command, now).is_some())
+        piece.iter().all(|command| command.decision_in(&replica.state, now).is_some())
     })
 }
 
@@ -114,7 +114,7 @@ async fn answered(
 }
 
 fn is_secret_of(secret: &str, record: &Record) -> bool {
-    matches!(&record.event, Event::KeyCreated { hash, .. } if *hash == super::request::secret::hash(secret))
+    matches!(&record.event, Event::KeyCreated(KeyCreated { hash, .. }) if *hash == super::request::secret::hash(secret))
 }
 
 /// A decision that left no record, as of the position where it was refused.
@@ -134,28 +134,21 @@ async fn accepted(
     position: u64,
     deadline: Instant,
 ) -> Answer {
-    let actor = actor_name(app, record, position, deadline).await?;
-    let digest = match &record.event {
-        Event::Adjusted { .. } | Event::Reversed { .. } => {
-            caught_up(app, position, deadline).await?;
-            Some(records::entry_digest(app, record.number).await?)
+    let (status, body) = match render::decision(info, record, secret) {
+        Some(Rendered::Whole(status, body)) => (status, Some(body)),
+        Some(Rendered::Verdict) => {
+            let actor = actor_name(app, record, position, deadline).await?;
+            (StatusCode::OK, render::verdict(info, record, &actor))
         }
-        Event::Genesis(_)
-        | Event::SellerCreated { .. }
-        | Event::SellerStatusSet { .. }
-        | Event::KeyCreated { .. }
-        | Event::KeyRevoked { .. }
-        | Event::CreditRequested { .. }
-        | Event::CreditApproved { .. }
-        | Event::CreditRejected { .. }
-        | Event::Charged { .. }
-        | Event::Refused { .. }
-        | Event::NodeRegistered { .. } => None,
+        Some(Rendered::Entry) => {
+            let actor = actor_name(app, record, position, deadline).await?;
+            caught_up(app, position, deadline).await?;
+            let digest = records::entry_digest(app, record.number).await?;
+            (StatusCode::CREATED, render::entry_made(info, record, &actor, &digest))
+        }
+        None => return Err(Problem::internal(format_args!("record {} answers no request", record.number))),
     };
-    let rendered = render::decision(info, record, Shown { actor: &actor, secret, digest });
-    let Some((status, body)) = rendered else {
-        return Err(Problem::internal(format_args!("record {} answers no request", record.number)));
-    };
+    let body = body.ok_or_else(|| Problem::internal(format_args!("record {} was not rendered", record.number)))?;
     let mut response = reply::bytes_of(status, position, body);
     if status == StatusCode::CONFLICT {
         let problem = HeaderValue::from_static(api::PROBLEM_JSON);
@@ -167,23 +160,8 @@ async fn accepted(
     Ok(response)
 }
 
-/// The name that the answer shows as its actor; empty where it shows none.
+/// The name of the key that acted.
 async fn actor_name(app: &App, record: &Record, position: u64, deadline: Instant) -> Result<String, Problem> {
-    match &record.event {
-        Event::CreditApproved { .. }
-        | Event::CreditRejected { .. }
-        | Event::Adjusted { .. }
-        | Event::Reversed { .. } => {}
-        Event::Genesis(_)
-        | Event::SellerCreated { .. }
-        | Event::SellerStatusSet { .. }
-        | Event::KeyCreated { .. }
-        | Event::KeyRevoked { .. }
-        | Event::CreditRequested { .. }
-        | Event::Charged { .. }
-        | Event::Refused { .. }
-        | Event::NodeRegistered { .. } => return Ok(String::new()),
-    }
     if let Some(key) = app.cluster.key_ring().by_number(record.actor) {
         return Ok(key.name.as_str().to_owned());
     }

@@ -1,6 +1,6 @@
 //! Bytes that version 1 has written: they are read for ever, and this build still writes them.
 
-use ledger::{Amount, Balance, Event, IdempotencyKey, Phone, Record, Time};
+use ledger::{Amount, Balance, Charged, Event, IdempotencyKey, Phone, Record, Time};
 use openraft::entry::RaftEntry;
 use openraft::{EntryPayload, Membership, Vote};
 use serde::Serialize;
@@ -74,13 +74,13 @@ fn a_record() {
         time: Time(1_700_000_000_000),
         actor: 3,
         idempotency_key: IdempotencyKey::new("k1").ok(),
-        event: Event::Charged {
+        event: Event::Charged(Charged {
             seller: 2,
             phone: Phone::new(989_123_456_789).unwrap(),
             amount: Amount::new(5_000).unwrap(),
             entry: 60,
             balance: Balance::default(),
-        },
+        }),
     };
     check(&record, "0141fd0068e5cf8b0100000301026b310902fd152f5a4ce6000000fb88133c00");
 }

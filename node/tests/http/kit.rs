@@ -174,7 +174,7 @@ async fn cluster(folder: &Path, places: u8) -> Cluster {
         genesis: ledger::Genesis {
             cluster: id,
             currency: ledger::Name::new("IRT").unwrap(),
-            places,
+            decimals: places,
             key_window_ms: 86_400_000,
             keys_max: 10_000_000,
             rules: ledger::RULES_VERSION,

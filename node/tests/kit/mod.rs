@@ -21,8 +21,8 @@ use etebar_node::raft::{
 use etebar_node::runtime::Clock;
 use etebar_node::storage::{Decided, Decisions, Member, MemberDisks};
 use ledger::{
-    Action, Amount, Change, Command, Event, Genesis, Grant, IdempotencyKey, KeyHash, KeyNumber, Name, Note, Phone,
-    RULES_VERSION, RecordNumber,
+    Action, Adjust, Amount, Charge, Command, CreateKey, CreateSeller, Event, Genesis, Grant, IdempotencyKey, KeyHash,
+    KeyNumber, Name, Note, Phone, RULES_VERSION, RecordNumber, SignedAmount,
 };
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
@@ -93,7 +93,7 @@ impl Trio {
             genesis: Genesis {
                 cluster: self.cluster,
                 currency: Name::new("IRT").unwrap(),
-                places: 0,
+                decimals: 0,
                 key_window_ms: 86_400_000,
                 keys_max: 10_000_000,
                 rules: RULES_VERSION,
@@ -235,15 +235,19 @@ impl Trio {
 
     /// A seller with a key and this much credit: its record number and its key's.
     pub async fn seller(&self, node: u64, name: &str, credit: i64) -> (RecordNumber, KeyNumber) {
-        let seller = self.submit(node, vec![admin(Action::CreateSeller { name: Name::new(name).unwrap() })]).await;
+        let seller =
+            self.submit(node, vec![admin(Action::CreateSeller(CreateSeller { name: Name::new(name).unwrap() }))]).await;
         let seller = number(&seller.outcomes[0]);
         let mut hash = [0; 32];
         hash[..8].copy_from_slice(&seller.to_be_bytes());
-        let key =
-            Action::CreateKey { name: Name::new(name).unwrap(), grant: Grant::Seller(seller), hash: KeyHash(hash) };
+        let key = Action::CreateKey(CreateKey {
+            name: Name::new(name).unwrap(),
+            grant: Grant::Seller(seller),
+            hash: KeyHash(hash),
+        });
         let key = number(&self.submit(node, vec![admin(key)]).await.outcomes[0]);
-        if let Some(amount) = Change::new(credit) {
-            let adjust = Action::Adjust { seller, amount, reason: Note::empty() };
+        if let Some(amount) = SignedAmount::new(credit) {
+            let adjust = Action::Adjust(Adjust { seller, amount, reason: Note::empty() });
             self.submit(node, vec![admin(adjust)]).await;
         }
         (seller, key)
@@ -281,7 +285,7 @@ pub fn charge(actor: KeyNumber, key: &str) -> Command {
     Command {
         actor,
         idempotency_key: Some(IdempotencyKey::new(key).unwrap()),
-        action: Action::Charge { phone: Phone::new(989_123_456_789).unwrap(), amount: Amount::new(1).unwrap() },
+        action: Action::Charge(Charge { phone: Phone::new(989_123_456_789).unwrap(), amount: Amount::new(1).unwrap() }),
     }
 }
 
@@ -295,7 +299,7 @@ pub fn number(decided: &Decided) -> RecordNumber {
 
 /// Whether it is a charge that was decided now.
 pub fn is_new_charge(decided: &Decided) -> bool {
-    matches!(decided, Decided::Accepted { record, replayed: false } if matches!(record.event, Event::Charged { .. }))
+    matches!(decided, Decided::Accepted { record, replayed: false } if matches!(record.event, Event::Charged(_)))
 }
 
 /// Submits, and gives up soon.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use etebar_node::storage::disk::open_sled;
 use etebar_node::storage::{Checkpoint, Disks, History, LogId, LogSettings, LogStore, Payload, SledDisks, TypeConfig};
-use ledger::{Amount, Balance, Event, Phone, Record, Time};
+use ledger::{Amount, Balance, Charged, Event, Phone, Record, Time};
 use openraft::entry::RaftEntry;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
@@ -46,13 +46,13 @@ pub fn record(number: u64) -> Record {
         time: Time(number),
         actor: 3,
         idempotency_key: ledger::IdempotencyKey::new(&format!("key-{number}")).ok(),
-        event: Event::Charged {
+        event: Event::Charged(Charged {
             seller: 2,
             phone: Phone::new(989_123_456_789).unwrap(),
             amount: Amount::new(number).unwrap(),
             entry: number,
             balance: Balance::default(),
-        },
+        }),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use etebar_api::Role;
 use ledger::{
-    Action, Amount, Command, Facts, Genesis, Grant, KeyHash, Name, Note, Outcome, Phone, RULES_VERSION, Record,
-    RecordNumber, SYSTEM_ACTOR, State, Time, Verdict, decide, needs,
+    Action, Amount, Charge, Command, CreateKey, CreateSeller, DecideCredit, Facts, Genesis, Grant, KeyHash, Missing,
+    Name, Note, Outcome, Phone, RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, State, Time, Verdict, decide,
 };
 use uuid::Uuid;
 
@@ -21,16 +21,17 @@ impl Small {
         let mut ledger = Self { state: State::new(), history: Vec::new() };
         let (amount, note) = (Amount::new(100).expect("it is small"), Note::empty());
         let name = |text| Name::new(text).expect("a short name");
-        let request = || Action::RequestCredit { amount, note: note.clone() };
+        let request = || Action::RequestCredit(RequestCredit { amount, note: note.clone() });
         let (phone, hash) = (Phone::new(989_123_456_789).expect("a mobile number"), KeyHash([9; 32]));
-        let verdict = Action::DecideCredit { request: 4, verdict: Verdict::Approved, reason: note.clone() };
+        let verdict =
+            Action::DecideCredit(DecideCredit { request: 4, verdict: Verdict::Approved, reason: note.clone() });
         for (actor, action) in [
             (SYSTEM_ACTOR, Action::Genesis(genesis())),
-            (1, Action::CreateSeller { name: name("shop") }),
-            (1, Action::CreateKey { name: name("till"), grant: Grant::Seller(2), hash }),
+            (1, Action::CreateSeller(CreateSeller { name: name("shop") })),
+            (1, Action::CreateKey(CreateKey { name: name("till"), grant: Grant::Seller(2), hash })),
             (3, request()),
             (1, verdict),
-            (3, Action::Charge { phone, amount }),
+            (3, Action::Charge(Charge { phone, amount })),
             (3, request()),
         ] {
             let outcome = ledger.submit(&Command { actor, idempotency_key: None, action });
@@ -40,10 +41,13 @@ impl Small {
     }
 
     pub fn submit(&mut self, command: &Command) -> Outcome {
-        let needs = needs(&self.state, command, Time(1));
-        let find = |number: Option<RecordNumber>| self.history.get(usize::try_from(number?.checked_sub(1)?).ok()?);
-        let facts = Facts { replay: find(needs.replay), subject: find(needs.subject) };
-        let outcome = decide(&self.state, &facts, command, Time(1));
+        let mut facts = Facts::default();
+        let outcome = loop {
+            match decide(&self.state, &facts, command, Time(1)) {
+                Ok(outcome) => break outcome,
+                Err(Missing(number)) => facts.add(self.history[number as usize - 1].clone().into()),
+            }
+        };
         if let Outcome::New(record) = &outcome {
             self.state.apply(record);
             self.history.push(record.clone());
@@ -62,7 +66,7 @@ pub fn genesis() -> Genesis {
     Genesis {
         cluster: Uuid::from_u128(7),
         currency: Name::new("IRT").expect("a short name"),
-        places: 0,
+        decimals: 0,
         key_window_ms: 86_400_000,
         keys_max: 1_000_000,
         rules: RULES_VERSION,

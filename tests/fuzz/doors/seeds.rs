@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use futures::executor::block_on;
-use ledger::{Action, Command, Grant, IdempotencyKey, Name, SYSTEM_ACTOR};
+use ledger::{Action, Command, CreateKey, Grant, IdempotencyKey, Name, RegisterNode, RevokeKey, SYSTEM_ACTOR};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -46,16 +46,20 @@ fn stored(kind: u8, number: u8, part: u8, seals: u8, body: &[u8]) -> Vec<u8> {
 #[ignore = "writes the seeds that are made of this build's own encodings, after these have changed"]
 fn seeds_are_written() {
     let charge = r#"{"phone":"09123456789","amount":"5"}"#;
-    let command =
-        Command { actor: 1, idempotency_key: IdempotencyKey::new("k-1").ok(), action: Action::RevokeKey { key: 3 } };
+    let command = Command {
+        actor: 1,
+        idempotency_key: IdempotencyKey::new("k-1").ok(),
+        action: Action::RevokeKey(RevokeKey { key: 3 }),
+    };
     let forward = |command| Request::Forward { commands: vec![command].into(), wait_ms: 9 };
     seed("peer-frames", "request", &framed(2, &Numbered { id: 7, body: forward(command) }));
     let key = IdempotencyKey::new("k-1").ok();
     let hash = genesis().admin_key;
-    let action = Action::CreateKey { name: Name::new("till 2").expect("short"), grant: Grant::Auditor, hash };
+    let action =
+        Action::CreateKey(CreateKey { name: Name::new("till 2").expect("short"), grant: Grant::Auditor, hash });
     let taken = Command { actor: 1, idempotency_key: None, action };
     seed("peer-frames", "secret-taken", &framed(2, &Numbered { id: 8, body: forward(taken) }));
-    let action = Action::RegisterNode { node: 4, incarnation: Uuid::from_u128(4) };
+    let action = Action::RegisterNode(RegisterNode { node: 4, incarnation: Uuid::from_u128(4) });
     let keyed = Command { actor: SYSTEM_ACTOR, idempotency_key: key, action };
     seed("peer-frames", "system-with-a-key", &framed(2, &Numbered { id: 9, body: forward(keyed) }));
     seed("peer-frames", "ping", &framed(2, &Numbered { id: 1, body: Request::Ping }));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::{Event, Record, RecordNumber};
+use ledger::{Adjusted, Charged, CreditApproved, CreditRejected, Event, Record, RecordNumber, Reversed};
 
 /// See the head of this file.
 #[derive(Debug, Default)]
@@ -21,23 +21,23 @@ impl Accounts {
     pub fn feed(&mut self, record: &Record) -> Result<(), String> {
         let number = record.number;
         match &record.event {
-            Event::CreditApproved { request, entry, balance, .. } => {
+            Event::CreditApproved(CreditApproved { request, entry, balance, .. }) => {
                 self.decide(number, request.number)?;
                 self.treasury -= i128::from(request.amount.minor());
                 self.move_credit(record, request.seller, i128::from(request.amount.minor()), *entry, balance.minor())
             }
-            Event::CreditRejected { request, .. } => self.decide(number, request.number),
-            Event::Adjusted { seller, amount, entry, balance, .. } => {
+            Event::CreditRejected(CreditRejected { request, .. }) => self.decide(number, request.number),
+            Event::Adjusted(Adjusted { seller, amount, entry, balance, .. }) => {
                 self.treasury -= i128::from(amount.minor());
                 self.move_credit(record, *seller, i128::from(amount.minor()), *entry, balance.minor())
             }
-            Event::Charged { seller, phone, amount, entry, balance } => {
+            Event::Charged(Charged { seller, phone, amount, entry, balance }) => {
                 let amount = i128::from(amount.minor());
                 *self.phones.entry(phone.digits()).or_default() += amount;
                 self.charges.insert(number, (*seller, phone.digits(), amount));
                 self.move_credit(record, *seller, -amount, *entry, balance.minor())
             }
-            Event::Reversed { charge, seller, phone, amount, entry, balance, .. } => {
+            Event::Reversed(Reversed { charge, seller, phone, amount, entry, balance, .. }) => {
                 let amount = i128::from(amount.minor());
                 if self.charges.get(charge) != Some(&(*seller, phone.digits(), amount)) {
                     return Err(format!("record {number} reverses what charge {charge} was not"));
@@ -49,13 +49,13 @@ impl Accounts {
                 self.move_credit(record, *seller, amount, *entry, balance.minor())
             }
             Event::Genesis(_)
-            | Event::SellerCreated { .. }
-            | Event::SellerStatusSet { .. }
-            | Event::KeyCreated { .. }
-            | Event::KeyRevoked { .. }
-            | Event::CreditRequested { .. }
-            | Event::Refused { .. }
-            | Event::NodeRegistered { .. } => Ok(()),
+            | Event::SellerCreated(_)
+            | Event::SellerStatusSet(_)
+            | Event::KeyCreated(_)
+            | Event::KeyRevoked(_)
+            | Event::CreditRequested(_)
+            | Event::Refused(_)
+            | Event::NodeRegistered(_) => Ok(()),
         }
     }
 

@@ -5,10 +5,12 @@ mod questions;
 mod times;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use ledger::{
-    Action, Audit, Claims, Command, Digest, Event, Facts, Outcome as Decision, Record, RecordNumber, SYSTEM_ACTOR,
-    State, Time, decide, needs,
+    Action, Audit, Claims, Command, CreateKey, CreateSeller, CreditApproved, CreditRejected, DecideCredit, Digest,
+    Event, Facts, KeyCreated, KeyRevoked, Missing, Outcome as Decision, Record, RecordNumber, RevokeKey, SYSTEM_ACTOR,
+    SellerCreated, SellerStatusSet, SetSellerStatus, State, Time, decide,
 };
 
 use crate::accounts::Accounts;
@@ -82,7 +84,7 @@ impl<'a> Checker<'a> {
             }
         }
         let mut refusals: HashMap<_, Vec<RecordNumber>> = HashMap::new();
-        for record in records.iter().filter(|record| matches!(record.event, Event::Refused { .. })) {
+        for record in records.iter().filter(|record| matches!(record.event, Event::Refused(_))) {
             if let Some(key) = &record.idempotency_key {
                 refusals.entry((record.actor, key.as_str())).or_default().push(record.number);
             }
@@ -172,16 +174,19 @@ impl<'a> Checker<'a> {
     }
 
     fn decide(&self, state: &State, command: &Command, stamp: Time) -> Decision {
-        let needs = needs(state, command, stamp);
-        let find = |number: Option<RecordNumber>| self.records.get(number? as usize - 1);
-        let facts = Facts { replay: find(needs.replay), subject: find(needs.subject) };
-        decide(state, &facts, command, stamp)
+        let mut facts = Facts::default();
+        loop {
+            match decide(state, &facts, command, stamp) {
+                Ok(decision) => return decision,
+                Err(Missing(number)) => facts.add(Arc::new(self.records[number as usize - 1].clone())),
+            }
+        }
     }
 
     /// Somebody asked for it, who was not told that it was not done; the rules give it; and its number follows real time.
     fn check_record(&mut self, state: &State, record: &Record) {
         if record.actor == SYSTEM_ACTOR {
-            if !matches!(record.event, Event::Genesis(_) | Event::NodeRegistered { .. }) {
+            if !matches!(record.event, Event::Genesis(_) | Event::NodeRegistered(_)) {
                 self.breach(None, format!("nobody asked for {record:?}"));
             }
             return;
@@ -230,7 +235,7 @@ impl<'a> Checker<'a> {
             // A verdict that is asked for again tells the first one's record, by whomever it was asked for.
             None if matches!(
                 record.event,
-                Event::CreditApproved { .. } | Event::CreditRejected { .. } | Event::KeyRevoked { .. }
+                Event::CreditApproved(_) | Event::CreditRejected(_) | Event::KeyRevoked(_)
             ) => {}
             None => self.breach(None, format!("nobody can have asked for {record:?}")),
         }
@@ -310,23 +315,31 @@ fn content(command: &Command) -> String {
 /// Commands without a key are found again by what they ask for.
 fn keyless_content(record: &Record) -> Option<String> {
     let action = match &record.event {
-        Event::SellerCreated { name } => Action::CreateSeller { name: name.clone() },
-        Event::SellerStatusSet { seller, status, .. } => Action::SetSellerStatus { seller: *seller, status: *status },
-        Event::KeyCreated { name, grant, hash } => Action::CreateKey { name: name.clone(), grant: *grant, hash: *hash },
-        Event::KeyRevoked { key } => Action::RevokeKey { key: *key },
-        Event::CreditApproved { request, reason, .. } => {
-            Action::DecideCredit { request: request.number, verdict: ledger::Verdict::Approved, reason: reason.clone() }
+        Event::SellerCreated(SellerCreated { name }) => Action::CreateSeller(CreateSeller { name: name.clone() }),
+        Event::SellerStatusSet(SellerStatusSet { seller, status, .. }) => {
+            Action::SetSellerStatus(SetSellerStatus { seller: *seller, status: *status })
         }
-        Event::CreditRejected { request, reason } => {
-            Action::DecideCredit { request: request.number, verdict: ledger::Verdict::Rejected, reason: reason.clone() }
+        Event::KeyCreated(KeyCreated { name, grant, hash }) => {
+            Action::CreateKey(CreateKey { name: name.clone(), grant: *grant, hash: *hash })
         }
+        Event::KeyRevoked(KeyRevoked { key }) => Action::RevokeKey(RevokeKey { key: *key }),
+        Event::CreditApproved(CreditApproved { request, reason, .. }) => Action::DecideCredit(DecideCredit {
+            request: request.number,
+            verdict: ledger::Verdict::Approved,
+            reason: reason.clone(),
+        }),
+        Event::CreditRejected(CreditRejected { request, reason }) => Action::DecideCredit(DecideCredit {
+            request: request.number,
+            verdict: ledger::Verdict::Rejected,
+            reason: reason.clone(),
+        }),
         Event::Genesis(_)
-        | Event::CreditRequested { .. }
-        | Event::Adjusted { .. }
-        | Event::Charged { .. }
-        | Event::Reversed { .. }
-        | Event::Refused { .. }
-        | Event::NodeRegistered { .. } => return None,
+        | Event::CreditRequested(_)
+        | Event::Adjusted(_)
+        | Event::Charged(_)
+        | Event::Reversed(_)
+        | Event::Refused(_)
+        | Event::NodeRegistered(_) => return None,
     };
     Some(format!("{} {action:?}", record.actor))
 }

@@ -11,7 +11,7 @@ use etebar_node::raft::link::frame::{Receiver, Sender, split};
 use etebar_node::runtime::net::TcpStream;
 use etebar_node::runtime::spawn;
 use etebar_node::storage::model::Dice;
-use ledger::{Action, Change, Command, Name, Note, RecordNumber};
+use ledger::{Action, Adjust, Command, CreateSeller, Name, Note, RecordNumber, SignedAmount};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::book::{Book, Looked, Outcome, Read};
@@ -94,11 +94,11 @@ impl Session {
     /// A seller with a key and some credit; asked for until it is there.
     async fn open_shop(&mut self, shop: u64) {
         let text = format!("shop{shop}");
-        let create = Action::CreateSeller { name: Name::new(&text).expect("a short name") };
+        let create = Action::CreateSeller(CreateSeller { name: Name::new(&text).expect("a short name") });
         let seller = self.insist(&format!("{text}.seller"), create).await;
         self.insist(&format!("{text}.key"), new_key(seller, &text)).await;
-        let amount = Change::new(500).expect("it is not zero");
-        self.insist(&format!("{text}.credit"), Action::Adjust { seller, amount, reason: Note::empty() }).await;
+        let amount = SignedAmount::new(500).expect("it is not zero");
+        self.insist(&format!("{text}.credit"), Action::Adjust(Adjust { seller, amount, reason: Note::empty() })).await;
     }
 
     async fn insist(&mut self, key: &str, action: Action) -> RecordNumber {

@@ -242,7 +242,7 @@ impl Host {
             genesis: Genesis {
                 cluster,
                 currency: Name::new("IRT").expect("a short name"),
-                places: 0,
+                decimals: 0,
                 key_window_ms: plan.key_window_ms,
                 keys_max: plan.keys_max,
                 rules: RULES_VERSION,

@@ -9,7 +9,9 @@ use etebar::api::{
     Verdict as Reason,
 };
 use etebar::{Answer, Client, Error, IdempotencyKey};
-use ledger::{Action, Command, IdKind, Note, Phone, RecordNumber, Verdict};
+use ledger::{
+    Action, Adjust, Charge, Command, DecideCredit, IdKind, Note, Phone, RecordNumber, RequestCredit, Reverse, Verdict,
+};
 
 use crate::book::Outcome;
 use crate::door::Reply;
@@ -52,16 +54,16 @@ impl Caller {
     /// Whether HTTP has words for these.
     pub fn can_ask(commands: &[Command]) -> bool {
         let has_words = |command: &Command| match &command.action {
-            Action::Charge { .. } | Action::RequestCredit { .. } | Action::Adjust { .. } | Action::Reverse { .. } => {
+            Action::Charge(_) | Action::RequestCredit(_) | Action::Adjust(_) | Action::Reverse(_) => {
                 command.idempotency_key.is_some()
             }
-            Action::DecideCredit { .. } => command.idempotency_key.is_none(),
+            Action::DecideCredit(_) => command.idempotency_key.is_none(),
             Action::Genesis(_)
-            | Action::CreateSeller { .. }
-            | Action::SetSellerStatus { .. }
-            | Action::CreateKey { .. }
-            | Action::RevokeKey { .. }
-            | Action::RegisterNode { .. } => false,
+            | Action::CreateSeller(_)
+            | Action::SetSellerStatus(_)
+            | Action::CreateKey(_)
+            | Action::RevokeKey(_)
+            | Action::RegisterNode(_) => false,
         };
         commands.iter().all(has_words)
     }
@@ -101,25 +103,25 @@ async fn ask_one(client: &Client, command: &Command) -> Result<Shown, Error> {
     let key =
         command.idempotency_key.as_ref().map(|key| IdempotencyKey::parse(key.as_str()).expect("it is one already"));
     match (&command.action, key) {
-        (Action::Charge { phone, amount }, Some(key)) => {
+        (Action::Charge(Charge { phone, amount }), Some(key)) => {
             let new = NewCharge { phone: written(*phone).into(), amount: money(amount.minor() as i64) };
             client.charge(&new, &key).await.map(|answer| done(answer, Thing::Charge))
         }
-        (Action::RequestCredit { amount, note }, Some(key)) => {
+        (Action::RequestCredit(RequestCredit { amount, note }), Some(key)) => {
             let new = NewCreditRequest { amount: money(amount.minor() as i64), note: given(note) };
             client.request_credit(&new, &key).await.map(|answer| done(answer, Thing::Request))
         }
-        (Action::Adjust { seller, amount, reason }, Some(key)) => {
+        (Action::Adjust(Adjust { seller, amount, reason }), Some(key)) => {
             let new = NewAdjustment { amount: money(amount.minor()), reason: reason.as_str().into() };
             let seller = ids().uuid(IdKind::Seller, *seller);
             client.adjust(seller, &new, &key).await.map(|answer| done(answer, Thing::Entry))
         }
-        (Action::Reverse { charge, reason }, Some(key)) => {
+        (Action::Reverse(Reverse { charge, reason }), Some(key)) => {
             let new = NewReversal { reason: reason.as_str().into() };
             let charge = ids().uuid(IdKind::Charge, *charge);
             client.reverse(charge, &new, &key).await.map(|answer| done(answer, Thing::Entry))
         }
-        (Action::DecideCredit { request, verdict, reason }, None) => {
+        (Action::DecideCredit(DecideCredit { request, verdict, reason }), None) => {
             let request = ids().uuid(IdKind::CreditRequest, *request);
             let body = Reason { reason: given(reason) };
             let answer = match verdict {
@@ -134,7 +136,7 @@ async fn ask_one(client: &Client, command: &Command) -> Result<Shown, Error> {
 
 async fn ask_batch(client: &Client, commands: &[Command]) -> Result<Shown, Error> {
     let charges = commands.iter().map(|command| match (&command.action, &command.idempotency_key) {
-        (Action::Charge { phone, amount }, Some(key)) => BatchItem {
+        (Action::Charge(Charge { phone, amount }), Some(key)) => BatchItem {
             phone: written(*phone).into(),
             amount: money(amount.minor() as i64),
             idempotency_key: key.as_str().into(),

@@ -9,8 +9,9 @@ use etebar_node::http::secret;
 use etebar_node::raft::{Decided, Decisions};
 use etebar_node::storage::model::Dice;
 use ledger::{
-    Action, Amount, Change, Command, Event, Grant, IdempotencyKey, KeyNumber, Name, Note, Phone, Record, RecordNumber,
-    SellerStatus, Verdict,
+    Action, Adjust, Amount, Charge, Command, CreateKey, CreateSeller, DecideCredit, Event, Grant, IdempotencyKey,
+    KeyCreated, KeyNumber, Name, Note, Phone, Record, RecordNumber, RequestCredit, Reverse, RevokeKey, SellerStatus,
+    SetSellerStatus, SignedAmount, Verdict,
 };
 
 use crate::shown::{Shown, Thing, Told};
@@ -66,7 +67,7 @@ pub struct Wish {
 
 impl Wish {
     fn one(actor: KeyNumber, key: Option<&str>, action: Action) -> Self {
-        let by_nature = matches!(action, Action::DecideCredit { .. } | Action::RevokeKey { .. });
+        let by_nature = matches!(action, Action::DecideCredit(_) | Action::RevokeKey(_));
         let may_repeat = key.is_some() || by_nature;
         Self { commands: vec![command(actor, key, action)], may_repeat }
     }
@@ -97,7 +98,7 @@ impl Market {
         for decided in &decisions.outcomes {
             let Decided::Accepted { record: Record { number, event, .. }, replayed } = decided else { continue };
             match event {
-                Event::KeyCreated { name, grant: Grant::Seller(seller), .. } => {
+                Event::KeyCreated(KeyCreated { name, grant: Grant::Seller(seller), .. }) => {
                     let key = (*number, secret_of(name.as_str()));
                     match known.shops.iter_mut().find(|shop| shop.seller == *seller) {
                         Some(shop) if shop.keys.contains(&key) => {}
@@ -105,21 +106,21 @@ impl Market {
                         None => known.shops.push(Shop { seller: *seller, keys: vec![key] }),
                     }
                 }
-                Event::CreditRequested { .. } if !replayed => known.requests.push(*number),
-                Event::Charged { .. } if !replayed => known.charges.push(*number),
+                Event::CreditRequested(_) if !replayed => known.requests.push(*number),
+                Event::Charged(_) if !replayed => known.charges.push(*number),
                 Event::Genesis(_)
-                | Event::SellerCreated { .. }
-                | Event::SellerStatusSet { .. }
-                | Event::KeyCreated { .. }
-                | Event::CreditRequested { .. }
-                | Event::Charged { .. }
-                | Event::KeyRevoked { .. }
-                | Event::CreditApproved { .. }
-                | Event::CreditRejected { .. }
-                | Event::Adjusted { .. }
-                | Event::Reversed { .. }
-                | Event::Refused { .. }
-                | Event::NodeRegistered { .. } => {}
+                | Event::SellerCreated(_)
+                | Event::SellerStatusSet(_)
+                | Event::KeyCreated(_)
+                | Event::CreditRequested(_)
+                | Event::Charged(_)
+                | Event::KeyRevoked(_)
+                | Event::CreditApproved(_)
+                | Event::CreditRejected(_)
+                | Event::Adjusted(_)
+                | Event::Reversed(_)
+                | Event::Refused(_)
+                | Event::NodeRegistered(_) => {}
             }
         }
     }
@@ -164,14 +165,14 @@ impl Known {
         let mut command = self.asked[place].clone();
         if dice.once_in(4) {
             command.action = match &command.action {
-                Action::Charge { phone, amount } => {
-                    Action::Charge { phone: *phone, amount: Amount::new(amount.minor() + 1).unwrap_or(*amount) }
+                Action::Charge(Charge { phone, amount }) => {
+                    Action::Charge(Charge { phone: *phone, amount: Amount::new(amount.minor() + 1).unwrap_or(*amount) })
                 }
-                Action::RequestCredit { amount, .. } => {
-                    Action::RequestCredit { amount: *amount, note: note("changed") }
+                Action::RequestCredit(RequestCredit { amount, .. }) => {
+                    Action::RequestCredit(RequestCredit { amount: *amount, note: note("changed") })
                 }
-                Action::Adjust { seller, amount, .. } => {
-                    Action::Adjust { seller: *seller, amount: *amount, reason: note("changed") }
+                Action::Adjust(Adjust { seller, amount, .. }) => {
+                    Action::Adjust(Adjust { seller: *seller, amount: *amount, reason: note("changed") })
                 }
                 other => other.clone(),
             };
@@ -191,32 +192,32 @@ impl Known {
             50..=59 => batch(dice, seller_key, key),
             60..=66 => {
                 let amount = Amount::new(dice.between(20, 200))?;
-                Wish::one(seller_key, Some(key), Action::RequestCredit { amount, note: Note::empty() })
+                Wish::one(seller_key, Some(key), Action::RequestCredit(RequestCredit { amount, note: Note::empty() }))
             }
             67..=78 => {
                 let verdict = if dice.once_in(4) { Verdict::Rejected } else { Verdict::Approved };
                 let recent = &self.requests[self.requests.len().saturating_sub(8)..];
                 let request = one_of(dice, recent)?;
-                Wish::one(ADMIN, None, Action::DecideCredit { request, verdict, reason: Note::empty() })
+                Wish::one(ADMIN, None, Action::DecideCredit(DecideCredit { request, verdict, reason: Note::empty() }))
             }
             79..=84 => {
                 let amount = dice.between(1, 150) as i64;
-                let amount = Change::new(if dice.once_in(2) { -amount } else { amount })?;
-                Wish::one(ADMIN, Some(key), Action::Adjust { seller, amount, reason: note("why") })
+                let amount = SignedAmount::new(if dice.once_in(2) { -amount } else { amount })?;
+                Wish::one(ADMIN, Some(key), Action::Adjust(Adjust { seller, amount, reason: note("why") }))
             }
             85..=91 => {
                 let recent = &self.charges[self.charges.len().saturating_sub(30)..];
                 let from = if dice.once_in(3) { &self.charges } else { recent };
                 let charge = one_of(dice, from)?;
-                Wish::one(ADMIN, Some(key), Action::Reverse { charge, reason: note("why") })
+                Wish::one(ADMIN, Some(key), Action::Reverse(Reverse { charge, reason: note("why") }))
             }
             92..=93 => Wish::one(ADMIN, None, new_key(seller, key)),
-            94 => Wish::one(ADMIN, None, Action::RevokeKey { key: seller_key }),
+            94 => Wish::one(ADMIN, None, Action::RevokeKey(RevokeKey { key: seller_key })),
             95..=97 => {
                 let status = if dice.once_in(4) { SellerStatus::Suspended } else { SellerStatus::Active };
-                Wish::one(ADMIN, None, Action::SetSellerStatus { seller, status })
+                Wish::one(ADMIN, None, Action::SetSellerStatus(SetSellerStatus { seller, status }))
             }
-            _ => Wish::one(ADMIN, None, Action::CreateSeller { name: name(key) }),
+            _ => Wish::one(ADMIN, None, Action::CreateSeller(CreateSeller { name: name(key) })),
         };
         Some(wish)
     }
@@ -229,7 +230,7 @@ fn note(text: &str) -> Note {
 fn charge(dice: &mut Dice) -> Action {
     let phone = Phone::new(989_120_000_000 + dice.below(50)).expect("these are Iranian mobile numbers");
     let amount = Amount::new(dice.between(1, 30)).expect("it is at least one");
-    Action::Charge { phone, amount }
+    Action::Charge(Charge { phone, amount })
 }
 
 /// Some charges at once; now and then one key twice, with the same content or another.
@@ -247,7 +248,11 @@ fn batch(dice: &mut Dice, actor: KeyNumber, key: &str) -> Wish {
 
 /// A new key of a seller; `text` makes name and secret unique.
 pub fn new_key(seller: RecordNumber, text: &str) -> Action {
-    Action::CreateKey { name: name(text), grant: Grant::Seller(seller), hash: secret::hash(&secret_of(text)) }
+    Action::CreateKey(CreateKey {
+        name: name(text),
+        grant: Grant::Seller(seller),
+        hash: secret::hash(&secret_of(text)),
+    })
 }
 
 /// The secret of the key of this name.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use etebar::api::{self, AmountOut, Code, EntryKind, RequestStatus, Timestamp};
 use ledger::{
-    Digest, Event, IdKind, IdSpace, KeyNumber, Note, Record, RecordNumber, Refusal, Rejection, State, Verdict,
-    chain_entry,
+    Adjusted, Charged, CreditApproved, CreditRejected, CreditRequested, Digest, Event, IdKind, IdSpace, KeyNumber,
+    Note, Record, RecordNumber, Refusal, Rejection, Reversed, State, Verdict, chain_entry,
 };
 use uuid::Uuid;
 
@@ -103,7 +103,9 @@ impl<'a> Library<'a> {
                 digest = chain_entry(&digest, &entry);
                 library.entries.insert(entry.number, (record, digest));
             }
-            if let Event::CreditApproved { request, .. } | Event::CreditRejected { request, .. } = &record.event {
+            if let Event::CreditApproved(CreditApproved { request, .. })
+            | Event::CreditRejected(CreditRejected { request, .. }) = &record.event
+            {
                 library.verdicts.insert(request.number, record);
             }
         }
@@ -134,7 +136,7 @@ impl<'a> Library<'a> {
         let seller_id = |number: RecordNumber| ids().uuid(IdKind::Seller, number);
         let actor = self.names.get(&record.actor)?;
         Some(match &record.event {
-            Event::Charged { seller, phone, amount, entry, balance } => Thing::Charge(api::Charge {
+            Event::Charged(Charged { seller, phone, amount, entry, balance }) => Thing::Charge(api::Charge {
                 id: ids().uuid(IdKind::Charge, record.number),
                 entry: *entry,
                 seller_id: seller_id(*seller),
@@ -143,7 +145,7 @@ impl<'a> Library<'a> {
                 balance: money(balance.minor()),
                 created_at: moment,
             }),
-            Event::CreditRequested { seller, amount, note } => Thing::Request(api::CreditRequest {
+            Event::CreditRequested(CreditRequested { seller, amount, note }) => Thing::Request(api::CreditRequest {
                 id: ids().uuid(IdKind::CreditRequest, record.number),
                 seller_id: seller_id(*seller),
                 amount: money(amount.minor()),
@@ -154,8 +156,9 @@ impl<'a> Library<'a> {
                 decided_by: None,
                 reason: None,
             }),
-            Event::CreditApproved { request, reason, .. } | Event::CreditRejected { request, reason } => {
-                let is_approved = matches!(record.event, Event::CreditApproved { .. });
+            Event::CreditApproved(CreditApproved { request, reason, .. })
+            | Event::CreditRejected(CreditRejected { request, reason }) => {
+                let is_approved = matches!(record.event, Event::CreditApproved(_));
                 Thing::Request(api::CreditRequest {
                     id: ids().uuid(IdKind::CreditRequest, request.number),
                     seller_id: seller_id(request.seller),
@@ -168,7 +171,7 @@ impl<'a> Library<'a> {
                     reason: said(reason),
                 })
             }
-            Event::Adjusted { seller, amount, entry, balance, .. } => {
+            Event::Adjusted(Adjusted { seller, amount, entry, balance, .. }) => {
                 let own = format!("seller:{}", seller_id(*seller));
                 let (debit, credit) =
                     if amount.minor() > 0 { ("treasury".to_owned(), own) } else { (own, "treasury".to_owned()) };
@@ -187,27 +190,29 @@ impl<'a> Library<'a> {
                     digest: self.entries.get(entry)?.1.to_string(),
                 })
             }
-            Event::Reversed { charge, seller, phone, amount, entry, balance, .. } => Thing::Entry(api::Entry {
-                entry: *entry,
-                created_at: moment,
-                kind: EntryKind::Reversal,
-                seller_id: seller_id(*seller),
-                amount: money(amount.minor()),
-                balance: money(balance.minor()),
-                debit: format!("phone:+{}", phone.digits()),
-                credit: format!("seller:{}", seller_id(*seller)),
-                reference: ids().uuid(IdKind::Charge, *charge),
-                phone: Some(format!("+{}", phone.digits())),
-                actor: actor.clone(),
-                digest: self.entries.get(entry)?.1.to_string(),
-            }),
+            Event::Reversed(Reversed { charge, seller, phone, amount, entry, balance, .. }) => {
+                Thing::Entry(api::Entry {
+                    entry: *entry,
+                    created_at: moment,
+                    kind: EntryKind::Reversal,
+                    seller_id: seller_id(*seller),
+                    amount: money(amount.minor()),
+                    balance: money(balance.minor()),
+                    debit: format!("phone:+{}", phone.digits()),
+                    credit: format!("seller:{}", seller_id(*seller)),
+                    reference: ids().uuid(IdKind::Charge, *charge),
+                    phone: Some(format!("+{}", phone.digits())),
+                    actor: actor.clone(),
+                    digest: self.entries.get(entry)?.1.to_string(),
+                })
+            }
             Event::Genesis(_)
-            | Event::SellerCreated { .. }
-            | Event::SellerStatusSet { .. }
-            | Event::KeyCreated { .. }
-            | Event::KeyRevoked { .. }
-            | Event::Refused { .. }
-            | Event::NodeRegistered { .. } => return None,
+            | Event::SellerCreated(_)
+            | Event::SellerStatusSet(_)
+            | Event::KeyCreated(_)
+            | Event::KeyRevoked(_)
+            | Event::Refused(_)
+            | Event::NodeRegistered(_) => return None,
         })
     }
 }
@@ -230,7 +235,7 @@ pub fn told(rejection: Rejection) -> Option<Told> {
         }
         Rejection::KeyReused => Code::IdempotencyKeyReused,
         Rejection::Conflict(refusal) => return Some(told_of(refusal)),
-        Rejection::OutOfPlace | Rejection::FactsMissing | Rejection::SecretTaken | Rejection::Malformed => {
+        Rejection::OutOfPlace | Rejection::Inconsistent | Rejection::SecretTaken | Rejection::Malformed => {
             return None;
         }
     };

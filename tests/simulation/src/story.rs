@@ -1,7 +1,7 @@
 //! The story of a run, told around the first broken promise.
 
 use etebar_node::raft::Decided;
-use ledger::{Action, Command};
+use ledger::{Action, Charge, Command};
 
 use crate::book::{Book, Broken, Line, Op, Outcome, Pages};
 use crate::door::Reply;
@@ -95,7 +95,7 @@ fn wishes(commands: &[Command]) -> String {
 fn wish(command: &Command) -> String {
     let key = command.idempotency_key.as_ref().map_or("no key", |key| key.as_str());
     let what = match &command.action {
-        Action::Charge { phone, amount } => format!("charge {} to {phone}", amount.minor()),
+        Action::Charge(Charge { phone, amount }) => format!("charge {} to {phone}", amount.minor()),
         other => format!("{other:?}"),
     };
     format!("{what} by key {} under {key}", command.actor)

@@ -4,11 +4,14 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 
 use super::promise::{Findings, Place, Promise};
-use crate::command::{Action, Grant, SellerStatus};
-use crate::folded_name::FoldedName;
-use crate::ids::{KeyNumber, RecordNumber, SYSTEM_ACTOR};
-use crate::record::{Event, Record};
-use crate::text::Name;
+use crate::commands::Event;
+use crate::commands::kind::Role;
+use crate::record::Record;
+use crate::state::api_key::Grant;
+use crate::state::seller::SellerStatus;
+use crate::values::folded_name::FoldedName;
+use crate::values::ids::{KeyNumber, RecordNumber, SYSTEM_ACTOR};
+use crate::values::text::Name;
 
 /// See the head of this file.
 #[derive(Debug, Clone, Default)]
@@ -30,103 +33,53 @@ struct Key {
 impl Actors {
     /// Whether the record's actor could have it decided there.
     pub(super) fn check(&self, record: &Record, place: Place, findings: &mut Findings) {
-        let fault = match self.needed(record) {
-            Needed::System if record.actor == SYSTEM_ACTOR => return,
-            Needed::System => "is not the cluster itself",
-            Needed::Grant(needed) => match self.keys.get(&record.actor) {
-                None => "is no API key",
-                Some(key) if key.revoked => "is revoked",
-                Some(key) if key.grant != needed => "may not do this",
-                Some(_) if self.is_suspended(record) => "is of a suspended seller",
-                Some(_) => return,
-            },
-            Needed::AnySeller => match self.keys.get(&record.actor) {
-                None => "is no API key",
-                Some(key) if key.revoked => "is revoked",
-                Some(Key { grant: Grant::Seller(_), .. }) => return,
-                Some(_) => "may not do this",
-            },
-        };
+        let Some(fault) = self.fault(record) else { return };
         findings.broken(Promise::Authorised, place, || {
             format!("record {} was decided for actor {}, which {fault}", record.number, record.actor)
         });
     }
 
-    fn needed(&self, record: &Record) -> Needed {
-        match &record.event {
-            Event::Genesis(_) | Event::NodeRegistered { .. } => Needed::System,
-            Event::CreditRequested { seller, .. } | Event::Charged { seller, .. } => {
-                Needed::Grant(Grant::Seller(*seller))
-            }
-            Event::SellerCreated { .. }
-            | Event::SellerStatusSet { .. }
-            | Event::KeyCreated { .. }
-            | Event::KeyRevoked { .. }
-            | Event::CreditApproved { .. }
-            | Event::CreditRejected { .. }
-            | Event::Adjusted { .. }
-            | Event::Reversed { .. } => Needed::Grant(Grant::Admin),
-            Event::Refused { action, .. } => match action {
-                Action::RequestCredit { .. } | Action::Charge { .. } => Needed::AnySeller,
-                Action::CreateSeller { .. }
-                | Action::SetSellerStatus { .. }
-                | Action::CreateKey { .. }
-                | Action::RevokeKey { .. }
-                | Action::DecideCredit { .. }
-                | Action::Adjust { .. }
-                | Action::Reverse { .. } => Needed::Grant(Grant::Admin),
-                Action::Genesis(_) | Action::RegisterNode { .. } => Needed::System,
-            },
+    fn fault(&self, record: &Record) -> Option<&'static str> {
+        let role = record.event.role();
+        if role == Role::System {
+            return (record.actor != SYSTEM_ACTOR).then_some("is not the cluster itself");
         }
-    }
-
-    fn is_suspended(&self, record: &Record) -> bool {
-        match &record.event {
-            Event::CreditRequested { seller, .. } | Event::Charged { seller, .. } => self.suspended.contains(seller),
-            Event::Genesis(_)
-            | Event::SellerCreated { .. }
-            | Event::SellerStatusSet { .. }
-            | Event::KeyCreated { .. }
-            | Event::KeyRevoked { .. }
-            | Event::CreditApproved { .. }
-            | Event::CreditRejected { .. }
-            | Event::Adjusted { .. }
-            | Event::Reversed { .. }
-            | Event::Refused { .. }
-            | Event::NodeRegistered { .. } => false,
+        let Some(key) = self.keys.get(&record.actor) else { return Some("is no API key") };
+        if key.revoked {
+            return Some("is revoked");
+        }
+        match (role, key.grant) {
+            (Role::Admin, Grant::Admin) => None,
+            (Role::Seller, Grant::Seller(acting)) => match record.seller() {
+                Some(seller) if seller != acting => Some("may not do this"),
+                Some(seller) => self.suspended.contains(&seller).then_some("is of a suspended seller"),
+                // A refusal does not say of which seller it was.
+                None => None,
+            },
+            (Role::System | Role::Admin | Role::Seller, Grant::Admin | Grant::Auditor | Grant::Seller(_)) => {
+                Some("may not do this")
+            }
         }
     }
 
     /// Takes in what the record changes of keys and sellers.
     pub(super) fn learn(&mut self, record: &Record) {
-        match &record.event {
-            Event::Genesis(genesis) => {
-                self.rules = genesis.rules;
-                if let Ok(name) = Name::new("admin") {
-                    self.add(record.number, &name, Grant::Admin);
-                }
+        if let Event::Genesis(genesis) = &record.event {
+            self.rules = genesis.rules;
+            if let Ok(name) = Name::new("admin") {
+                self.add(record.number, &name, Grant::Admin);
             }
-            Event::KeyCreated { name, grant, .. } => self.add(record.number, name, *grant),
-            Event::KeyRevoked { key } => {
-                if let Some(key) = self.keys.get_mut(key) {
-                    key.revoked = true;
-                }
+        } else if let Event::KeyCreated(made) = &record.event {
+            self.add(record.number, &made.name, made.grant);
+        } else if let Event::KeyRevoked(revoked) = &record.event {
+            if let Some(key) = self.keys.get_mut(&revoked.key) {
+                key.revoked = true;
             }
-            Event::SellerStatusSet { seller, status, .. } => {
-                match status {
-                    SellerStatus::Suspended => self.suspended.insert(*seller),
-                    SellerStatus::Active => self.suspended.remove(seller),
-                };
-            }
-            Event::SellerCreated { .. }
-            | Event::CreditRequested { .. }
-            | Event::CreditApproved { .. }
-            | Event::CreditRejected { .. }
-            | Event::Adjusted { .. }
-            | Event::Charged { .. }
-            | Event::Reversed { .. }
-            | Event::Refused { .. }
-            | Event::NodeRegistered { .. } => {}
+        } else if let Event::SellerStatusSet(set) = &record.event {
+            match set.status {
+                SellerStatus::Suspended => self.suspended.insert(set.seller),
+                SellerStatus::Active => self.suspended.remove(&set.seller),
+            };
         }
     }
 
@@ -147,12 +100,4 @@ impl Actors {
     pub(super) fn scope(&self, actor: KeyNumber) -> Option<(Grant, &FoldedName)> {
         self.keys.get(&actor).map(|key| (key.grant, &key.folded))
     }
-}
-
-/// What a record's actor has to be.
-enum Needed {
-    System,
-    Grant(Grant),
-    /// A refusal does not tell of which seller it was.
-    AnySeller,
 }

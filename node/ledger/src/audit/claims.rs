@@ -5,8 +5,8 @@ use alloc::format;
 
 use super::promise::{Findings, Place, Promise};
 use crate::digest::Digest;
-use crate::ids::RecordNumber;
 use crate::state::{State, Totals};
+use crate::values::ids::RecordNumber;
 
 /// See the head of this file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Claims {
                 format!("the entries of the {what} sum to {own}, the ledger has {claimed}")
             });
         }
-        let sum = own.treasury.saturating_add(own.sellers).saturating_add(own.phones);
+        let sum = own.sum();
         findings.check(Promise::SumsEqual, sum == 0, place, || format!("all accounts add up to {sum}"));
     }
 }

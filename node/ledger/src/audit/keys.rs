@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::actors::Actors;
 use super::promise::{Findings, Place, Promise};
-use crate::command::Genesis;
-use crate::ids::Time;
-use crate::index::FixedHasher;
-use crate::key_table::KeyDigest;
 use crate::record::Record;
+use crate::state::genesis::Genesis;
+use crate::state::key_table::KeyDigest;
+use crate::state::sharded::FixedHasher;
+use crate::values::ids::Time;
 
 type Generation = HashMap<KeyDigest, Time, BuildHasherDefault<FixedHasher>>;
 

@@ -5,10 +5,11 @@
 
 use alloc::vec::Vec;
 
-use crate::amount::Amount;
-use crate::ids::{RecordNumber, Time, mix};
-use crate::phone::Phone;
-use crate::record::{Event, Record};
+use crate::commands::Event;
+use crate::record::Record;
+use crate::values::amount::Amount;
+use crate::values::ids::{RecordNumber, Time, mix};
+use crate::values::phone::Phone;
 
 /// Longest gap in the numbers over which slots are kept; beyond it the history is no history.
 const GAP_RECORDS: usize = 1_000_000;
@@ -70,20 +71,12 @@ pub(super) struct Subjects {
 impl Subjects {
     /// Keeps what a record stands for.
     pub(super) fn keep(&mut self, record: &Record) {
-        let slot = match &record.event {
-            Event::Charged { seller, phone, amount, .. } => Thing::charge(*seller, *phone, *amount).0,
-            Event::CreditRequested { seller, amount, .. } => Thing::request(*seller, *amount, record.time).0,
-            Event::Genesis(_)
-            | Event::SellerCreated { .. }
-            | Event::SellerStatusSet { .. }
-            | Event::KeyCreated { .. }
-            | Event::KeyRevoked { .. }
-            | Event::CreditApproved { .. }
-            | Event::CreditRejected { .. }
-            | Event::Adjusted { .. }
-            | Event::Reversed { .. }
-            | Event::Refused { .. }
-            | Event::NodeRegistered { .. } => NOTHING,
+        let slot = if let Event::Charged(sold) = &record.event {
+            Thing::charge(sold.seller, sold.phone, sold.amount).0
+        } else if let Event::CreditRequested(filed) = &record.event {
+            Thing::request(filed.seller, filed.amount, record.time).0
+        } else {
+            NOTHING
         };
         let Some(at) = place(record.number) else { return };
         match at.checked_sub(self.slots.len()) {
@@ -91,7 +84,7 @@ impl Subjects {
                 self.slots.resize(at, NOTHING);
                 self.slots.push(slot);
             }
-            // A number that was there before, or far off: told as broken elsewhere.
+            // A number that was there before, or far off: reported as broken elsewhere.
             Some(_) | None => {}
         }
     }

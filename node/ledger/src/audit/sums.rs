@@ -2,7 +2,8 @@
 //!
 //! Unit: minor units, signed from the sellers' side.
 
-use crate::record::{Event, Record};
+use crate::entry::EntryKind;
+use crate::record::Record;
 
 /// Sums of entries by kind. `credits + adjustments + charges + reversals` is what sellers hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,22 +28,14 @@ impl Sums {
 
     /// Adds what one record moved; `true` where it moved money.
     pub fn add(&mut self, record: &Record) -> bool {
-        let (sum, amount) = match &record.event {
-            Event::CreditApproved { request, .. } => (&mut self.credits, request.amount.plus()),
-            Event::Adjusted { amount, .. } => (&mut self.adjustments, amount.minor()),
-            Event::Charged { amount, .. } => (&mut self.charges, amount.minus()),
-            Event::Reversed { amount, .. } => (&mut self.reversals, amount.plus()),
-            Event::Genesis(_)
-            | Event::SellerCreated { .. }
-            | Event::SellerStatusSet { .. }
-            | Event::KeyCreated { .. }
-            | Event::KeyRevoked { .. }
-            | Event::CreditRequested { .. }
-            | Event::CreditRejected { .. }
-            | Event::Refused { .. }
-            | Event::NodeRegistered { .. } => return false,
+        let Some(movement) = record.movement() else { return false };
+        let sum = match movement.kind {
+            EntryKind::Credit => &mut self.credits,
+            EntryKind::Adjustment => &mut self.adjustments,
+            EntryKind::Charge => &mut self.charges,
+            EntryKind::Reversal => &mut self.reversals,
         };
-        *sum = sum.saturating_add(i128::from(amount));
+        *sum = sum.saturating_add(i128::from(movement.amount));
         self.entries = self.entries.saturating_add(1);
         true
     }

@@ -3,19 +3,19 @@
 use alloc::collections::btree_map;
 use core::ops::Bound;
 
-use super::{ApiKey, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, Seller, State, Totals, page_of};
-use crate::command::{Command, Genesis, Grant, Incarnation, NodeNumber, Verdict};
+use super::api_key::{ApiKey, Grant};
+use super::genesis::Genesis;
+use super::key_table::{KeyDigest, KeyShares};
+use super::seller::Seller;
+use super::{Incarnation, NodeNumber, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, State, Totals, Verdict, page_of};
 use crate::digest::Digest;
-use crate::entry::Entry;
-use crate::folded_name::FoldedName;
-use crate::ids::{IdSpace, KeyHash, KeyNumber, RecordNumber, SYSTEM_ACTOR, Time};
-use crate::key_table::{KeyDigest, KeyShares};
-use crate::phone::Phone;
-use crate::record::Record;
-use crate::text::IdempotencyKey;
+use crate::values::folded_name::FoldedName;
+use crate::values::ids::{IdSpace, KeyHash, KeyNumber, RecordNumber, SYSTEM_ACTOR, Time};
+use crate::values::phone::Phone;
+use crate::values::text::{IdempotencyKey, Name};
 
 impl State {
-    /// What was fixed at the beginning; `None` before the first record.
+    /// What the genesis fixed; `None` before the first record.
     pub fn genesis(&self) -> Option<&Genesis> {
         self.genesis.as_deref()
     }
@@ -98,12 +98,12 @@ impl State {
         self.api_keys.get(&actor).map_or("", |key| key.name.as_str())
     }
 
-    pub(crate) fn is_name_active(&self, name: &crate::text::Name) -> bool {
+    pub(crate) fn is_name_active(&self, name: &Name) -> bool {
         self.active_key_names.contains_key(&self.folded(name))
     }
 
     /// What is compared of a name under the rules of this ledger.
-    pub(super) fn folded(&self, name: &crate::text::Name) -> FoldedName {
+    pub(super) fn folded(&self, name: &Name) -> FoldedName {
         self.genesis.as_ref().map_or_else(|| FoldedName::exact(name), |genesis| FoldedName::under(genesis.rules, name))
     }
 
@@ -116,7 +116,7 @@ impl State {
         self.nodes.get(&node).copied()
     }
 
-    /// All members' numbers with their data directories.
+    /// All nodes' numbers with their data directories.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeNumber, Incarnation)> + '_ {
         self.nodes.iter().map(|(node, incarnation)| (*node, *incarnation))
     }
@@ -163,10 +163,16 @@ impl State {
         self.keys.find(digest, self.time_at(now))
     }
 
-    /// The record that answers this command already, where it has a key that is remembered at `stamp`.
-    pub fn decision_of(&self, command: &Command, stamp: Time) -> Option<RecordNumber> {
-        let digest = self.key_digest(command.actor, command.idempotency_key.as_ref()?)?;
-        self.keys.find(digest, self.time_at(stamp))
+    /// The record that was decided under this key of this actor, where it is remembered at `stamp`.
+    pub fn decision_of(&self, actor: KeyNumber, key: &IdempotencyKey, stamp: Time) -> Option<RecordNumber> {
+        self.keys.find(self.key_digest(actor, key)?, self.time_at(stamp))
+    }
+
+    /// Where a key of this actor is remembered; `None` for an actor without an API key.
+    pub(super) fn key_digest(&self, actor: KeyNumber, key: &IdempotencyKey) -> Option<KeyDigest> {
+        let cluster = self.genesis.as_ref()?.cluster;
+        let acting = self.api_keys.get(&actor)?;
+        Some(KeyDigest::of(cluster, acting.grant, &acting.folded, key))
     }
 
     /// How many new keys may be decided at `stamp` without passing the operator's bound, `most` at most.
@@ -212,10 +218,5 @@ impl State {
     /// How many pages the history has.
     pub fn page_count(&self) -> u64 {
         if self.records == 0 { 0 } else { page_of(self.records).saturating_add(1) }
-    }
-
-    /// The journal entry that a record made; `None` where it moved no money.
-    pub fn entry(&self, record: &Record) -> Option<Entry<'_>> {
-        record.entry(&self.ids, self.actor_name(record.actor))
     }
 }

@@ -1,9 +1,12 @@
 //! A ledger in memory for tests: the state, its history, and short words for commands.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+use std::sync::Arc;
+
 use ledger::{
-    Action, Amount, Change, Command, Event, Facts, Genesis, Grant, IdempotencyKey, KeyHash, Name, Note, Outcome, Phone,
-    Record, RecordNumber, SYSTEM_ACTOR, SellerStatus, State, Time, Verdict, decide, needs,
+    Action, Adjust, Amount, Charge, Command, CreateKey, CreateSeller, DecideCredit, Event, Facts, Genesis, Grant,
+    IdempotencyKey, KeyHash, Missing, Name, Note, Outcome, Phone, Record, RecordNumber, Refused, RequestCredit,
+    Reverse, SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State, Time, Verdict, decide,
 };
 use uuid::Uuid;
 
@@ -23,7 +26,7 @@ pub fn genesis() -> Genesis {
     Genesis {
         cluster: Uuid::from_u128(7),
         currency: name("IRT"),
-        places: 0,
+        decimals: 0,
         key_window_ms: WINDOW_MS,
         keys_max: KEYS_MAX,
         rules: ledger::RULES_VERSION,
@@ -46,10 +49,13 @@ impl Book {
 
     /// Fetches what the command needs, decides it, applies and keeps the record.
     pub fn submit(&mut self, command: &Command) -> Outcome {
-        let needs = needs(&self.state, command, self.now);
-        let fetch = |number: Option<RecordNumber>| number.map(|number| &self.history[number as usize - 1]);
-        let facts = Facts { replay: fetch(needs.replay), subject: fetch(needs.subject) };
-        let outcome = decide(&self.state, &facts, command, self.now);
+        let mut facts = Facts::default();
+        let outcome = loop {
+            match decide(&self.state, &facts, command, self.now) {
+                Ok(outcome) => break outcome,
+                Err(Missing(number)) => facts.add(Arc::new(self.history[number as usize - 1].clone())),
+            }
+        };
         if let Outcome::New(record) = &outcome {
             self.state.apply(record);
             self.history.push(record.clone());
@@ -64,7 +70,7 @@ impl Book {
 
     /// A seller with its key: their record numbers.
     pub fn seller(&mut self, called: &str) -> (RecordNumber, RecordNumber) {
-        let seller = made(self.by(ADMIN, "", Action::CreateSeller { name: name(called) }));
+        let seller = made(self.by(ADMIN, "", Action::CreateSeller(CreateSeller { name: name(called) })));
         (seller, self.key(called, Grant::Seller(seller)))
     }
 
@@ -75,11 +81,11 @@ impl Book {
     pub fn create_key(&mut self, key: &str, called: &str, grant: Grant) -> Outcome {
         self.secrets += 1;
         let hash = KeyHash([self.secrets; 32]);
-        self.by(ADMIN, key, Action::CreateKey { name: name(called), grant, hash })
+        self.by(ADMIN, key, Action::CreateKey(CreateKey { name: name(called), grant, hash }))
     }
 
     pub fn credit(&mut self, actor: RecordNumber, sum: u64) {
-        let asked = Action::RequestCredit { amount: amount(sum), note: Note::empty() };
+        let asked = Action::RequestCredit(RequestCredit { amount: amount(sum), note: Note::empty() });
         let request = made(self.by(actor, "", asked));
         made(self.approve(request));
     }
@@ -89,24 +95,24 @@ impl Book {
     }
 
     pub fn decide_credit(&mut self, request: RecordNumber, verdict: Verdict) -> Outcome {
-        self.by(ADMIN, "", Action::DecideCredit { request, verdict, reason: Note::empty() })
+        self.by(ADMIN, "", Action::DecideCredit(DecideCredit { request, verdict, reason: Note::empty() }))
     }
 
     pub fn charge(&mut self, actor: RecordNumber, key: &str, sum: u64) -> Outcome {
-        self.by(actor, key, Action::Charge { phone: phone(0), amount: amount(sum) })
+        self.by(actor, key, Action::Charge(Charge { phone: phone(0), amount: amount(sum) }))
     }
 
     pub fn adjust(&mut self, seller: RecordNumber, key: &str, sum: i64) -> Outcome {
-        let amount = Change::new(sum).unwrap();
-        self.by(ADMIN, key, Action::Adjust { seller, amount, reason: Note::empty() })
+        let amount = SignedAmount::new(sum).unwrap();
+        self.by(ADMIN, key, Action::Adjust(Adjust { seller, amount, reason: Note::empty() }))
     }
 
     pub fn reverse(&mut self, charge: RecordNumber, key: &str) -> Outcome {
-        self.by(ADMIN, key, Action::Reverse { charge, reason: Note::empty() })
+        self.by(ADMIN, key, Action::Reverse(Reverse { charge, reason: Note::empty() }))
     }
 
     pub fn set_status(&mut self, seller: RecordNumber, status: SellerStatus) {
-        made(self.by(ADMIN, "", Action::SetSellerStatus { seller, status }));
+        made(self.by(ADMIN, "", Action::SetSellerStatus(SetSellerStatus { seller, status })));
     }
 
     pub fn balance(&self, seller: RecordNumber) -> u64 {
@@ -117,15 +123,15 @@ impl Book {
 /// The number of the record that was made.
 pub fn made(outcome: Outcome) -> RecordNumber {
     match outcome {
-        Outcome::New(record) if !matches!(record.event, Event::Refused { .. }) => record.number,
+        Outcome::New(record) if !matches!(record.event, Event::Refused(_)) => record.number,
         other => panic!("not done: {other:?}"),
     }
 }
 
 pub fn refusal(outcome: &Outcome) -> ledger::Refusal {
     match outcome {
-        Outcome::New(Record { event: Event::Refused { refusal, .. }, .. }) => *refusal,
-        Outcome::Refused(ledger::Rejection::Conflict(refusal)) => *refusal,
+        Outcome::New(Record { event: Event::Refused(Refused { refusal, .. }), .. }) => *refusal,
+        Outcome::Rejected(ledger::Rejection::Conflict(refusal)) => *refusal,
         other => panic!("not refused: {other:?}"),
     }
 }

@@ -1,7 +1,7 @@
 //! The search of charges: by phone, seller, key and time, in the narrowest place that has them all.
 
 use etebar_api as api;
-use ledger::{Event, IdempotencyKey, Phone, Record, RecordNumber, Time};
+use ledger::{Charged, Event, IdempotencyKey, Phone, Record, RecordNumber, Time};
 
 use super::records::{PIECE, Reader, SCAN_RECORDS};
 use crate::http::app::App;
@@ -83,7 +83,7 @@ impl Filter {
     }
 
     fn matches(&self, record: &Record) -> bool {
-        let Event::Charged { seller, phone, .. } = &record.event else { return false };
+        let Event::Charged(Charged { seller, phone, .. }) = &record.event else { return false };
         self.seller.is_none_or(|wanted| wanted == *seller)
             && self.phone.is_none_or(|wanted| wanted == *phone)
             && self.from.is_none_or(|from| record.time >= from)

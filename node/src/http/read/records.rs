@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use ledger::state::PageMark;
+use ledger::PageMark;
 use ledger::{Digest, Entry, EntryRef, PAGE_RECORDS, Record, RecordNumber, Seller, chain_entry, page_of};
 
 use crate::http::app::App;

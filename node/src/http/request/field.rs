@@ -1,7 +1,7 @@
 //! Values of a request, checked one by one, so that all that is wrong with a request is said at once.
 
 use etebar_api::{AmountIn, FieldError, PhoneError, check_name, read_phone};
-use ledger::{Amount, Change, IdempotencyKey, Name, Note, Phone};
+use ledger::{Amount, IdempotencyKey, Name, Note, Phone, SignedAmount};
 
 use crate::http::response::problem::{ERRORS_MAX, Problem};
 
@@ -34,9 +34,9 @@ pub fn amount(amount: AmountIn, places: u32) -> Result<Amount, String> {
 }
 
 /// A signed amount that is not zero.
-pub fn change(amount: AmountIn, places: u32) -> Result<Change, String> {
+pub fn change(amount: AmountIn, places: u32) -> Result<SignedAmount, String> {
     let minor = amount.nonzero(places).map_err(|error| error.to_string())?;
-    Change::new(minor).ok_or_else(|| "an amount is at most 10^15 minor units".into())
+    SignedAmount::new(minor).ok_or_else(|| "an amount is at most 10^15 minor units".into())
 }
 
 /// A phone number in one of its spellings.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use etebar_api as api;
-use ledger::audit::{Claims, Sums};
 use ledger::{Audit, Broken, PAGE_RECORDS, RecordNumber, page_of};
+use ledger::{Claims, Sums};
 use tracing::error;
 
 use crate::http::app::App;

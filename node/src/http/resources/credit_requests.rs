@@ -3,7 +3,7 @@
 use axum::extract::State;
 use etebar_api as api;
 use etebar_api::NewCreditRequest;
-use ledger::{Action, IdKind, RecordNumber, Verdict};
+use ledger::{Action, DecideCredit, IdKind, RecordNumber, RequestCredit, Verdict};
 
 use crate::http::app::App;
 use crate::http::read::records::{self, PIECE, Reader};
@@ -28,7 +28,8 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, places));
     let note = faults.at(|| "/note".into(), field::note(asked.note.as_deref()));
     let (Some(amount), Some(note)) = (amount, note) else { return Err(faults.problem()) };
-    submit::decide(&app, caller, Some(key), Action::RequestCredit { amount, note }, call.head.deadline).await
+    submit::decide(&app, caller, Some(key), Action::RequestCredit(RequestCredit { amount, note }), call.head.deadline)
+        .await
 }
 
 /// `POST /v1/credit-requests/{id}/approve`
@@ -48,7 +49,7 @@ async fn decide(app: App, mut call: Call, verdict: Verdict) -> Answer {
     let body = call.json_if_any(&app, caller.key).await?;
     let asked: api::Verdict<'_> = json::parse_or_default(&body)?;
     let reason = field::note(asked.reason.as_deref()).map_err(|error| Problem::invalid("/reason", error))?;
-    let action = Action::DecideCredit { request, verdict, reason };
+    let action = Action::DecideCredit(DecideCredit { request, verdict, reason });
     // No key: the request itself remembers its verdict, and gives it again.
     submit::decide(&app, caller, None, action, call.head.deadline).await
 }

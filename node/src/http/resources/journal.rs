@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use etebar_api as api;
-use ledger::state::PageMark;
+use ledger::PageMark;
 use ledger::{RecordNumber, Time, page_of};
 
 use crate::http::app::App;

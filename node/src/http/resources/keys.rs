@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use etebar_api::{NewKey, Role};
-use ledger::{Action, ApiKey, Grant, IdKind, KeyNumber};
+use ledger::{Action, ApiKey, CreateKey, Grant, IdKind, KeyNumber, RevokeKey};
 
 use crate::http::app::App;
 use crate::http::read::records::PIECE;
@@ -28,7 +28,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let (Some(name), Some(grant)) = (name, grant) else { return Err(faults.problem()) };
     let grant = grant?;
     let text = secret::text(asked.role, &app.entropy.bytes().map_err(Problem::internal)?);
-    let action = Action::CreateKey { name, grant, hash: secret::hash(&text) };
+    let action = Action::CreateKey(CreateKey { name, grant, hash: secret::hash(&text) });
     submit::decide_with_secret(&app, caller, key, action, Some(text), call.head.deadline).await
 }
 
@@ -87,5 +87,5 @@ pub async fn revoke(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_be_admin()?;
     let key = app.ledger_info()?.ids.number(IdKind::Key, head.id()?).ok_or_else(Problem::not_found)?;
-    submit::decide(&app, caller, None, Action::RevokeKey { key }, head.deadline).await
+    submit::decide(&app, caller, None, Action::RevokeKey(RevokeKey { key }), head.deadline).await
 }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use etebar_api as api;
 use ledger::RecordNumber;
-use ledger::audit::Sums;
+use ledger::Sums;
 
 use crate::http::app::App;
 use crate::http::read;

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use etebar_api::{NewAdjustment, NewSeller};
-use ledger::{Action, SellerStatus};
+use ledger::{Action, Adjust, CreateSeller, SellerStatus, SetSellerStatus};
 
 use crate::http::app::App;
 use crate::http::request::auth::Caller;
@@ -22,7 +22,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let body = call.json(&app, caller.key).await?;
     let asked: NewSeller<'_> = json::parse(&body)?;
     let name = field::name(&asked.name).map_err(|error| Problem::invalid("/name", error))?;
-    submit::decide(&app, caller, key, Action::CreateSeller { name }, call.head.deadline).await
+    submit::decide(&app, caller, key, Action::CreateSeller(CreateSeller { name }), call.head.deadline).await
 }
 
 /// `GET /v1/sellers`
@@ -75,7 +75,8 @@ async fn set_status(app: App, mut call: Call, status: SellerStatus) -> Answer {
     caller.must_be_admin()?;
     let seller = read::seller_number(&app, call.head.id()?)?;
     nothing_but_an_empty_object(&call.json_if_any(&app, caller.key).await?)?;
-    submit::decide(&app, caller, None, Action::SetSellerStatus { seller, status }, call.head.deadline).await
+    submit::decide(&app, caller, None, Action::SetSellerStatus(SetSellerStatus { seller, status }), call.head.deadline)
+        .await
 }
 
 /// `POST /v1/sellers/{id}/adjustments`
@@ -91,7 +92,7 @@ pub async fn adjust(State(app): State<App>, mut call: Call) -> Answer {
     let amount = faults.at(|| "/amount".into(), field::change(asked.amount, places));
     let reason = faults.at(|| "/reason".into(), field::reason(&asked.reason));
     let (Some(amount), Some(reason)) = (amount, reason) else { return Err(faults.problem()) };
-    let action = Action::Adjust { seller, amount, reason };
+    let action = Action::Adjust(Adjust { seller, amount, reason });
     submit::decide(&app, caller, Some(key), action, call.head.deadline).await
 }
 

@@ -121,7 +121,7 @@ pub fn rejection(rejection: Rejection) -> Result<Problem, ledger::Refusal> {
             Problem::new(Code::IdempotencyKeyReused, "the idempotency key stands for another command")
         }
         Rejection::Conflict(refusal) => return Err(refusal),
-        Rejection::OutOfPlace | Rejection::FactsMissing | Rejection::SecretTaken | Rejection::Malformed => {
+        Rejection::OutOfPlace | Rejection::Inconsistent | Rejection::SecretTaken | Rejection::Malformed => {
             Problem::internal(format_args!("the ledger refused a command as {rejection:?}"))
         }
     })

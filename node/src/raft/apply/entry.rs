@@ -3,11 +3,9 @@
 //! Runs one entry after the other, on a blocking thread unless it is short and in memory. What cannot be read or does not fit stops the node: a
 //! replica that skipped a decision would never be right again.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 
-use ledger::{Action, Command, Facts, Needs, Outcome, Record, RecordNumber, Rejection, State, Time, decide, needs};
+use ledger::{Command, Facts, Missing, Outcome, State, Time, decide, missing};
 use openraft::EntryPayload;
 use openraft::storage::EntryResponder;
 use serde::{Deserialize, Serialize};
@@ -30,17 +28,15 @@ pub struct Batch {
 /// Entries of so many bytes and fewer may be applied where they arrive, if they need nothing from the disk.
 const LIGHT_BYTES: usize = 4 * 1024;
 
-type Fetched = BTreeMap<RecordNumber, Arc<Record>>;
-
 /// Applies `entries` in order and answers those that somebody waits for.
 pub fn apply(shared: &Shared, history: &History, entries: Vec<EntryResponder<TypeConfig>>) -> Result<(), io::Error> {
     for (entry, responder) in entries {
         let outcomes = match entry.payload {
             EntryPayload::Normal(payload) => {
                 let batch = decode(&payload)?;
-                let fetched = fetch(&shared.replica().state, history, &batch).map_err(io::Error::other)?;
+                let facts = fetch(&shared.replica().state, history, &batch).map_err(io::Error::other)?;
                 let mut replica = shared.replica_mut();
-                let outcomes = decide_all(shared, history, &mut replica, &fetched, batch, responder.is_some());
+                let outcomes = decide_all(shared, history, &mut replica, facts, batch, responder.is_some());
                 let outcomes = outcomes.map_err(io::Error::other)?;
                 advance(&mut replica, entry.log_id);
                 outcomes
@@ -74,7 +70,8 @@ pub fn is_light(shared: &Shared, entries: &[EntryResponder<TypeConfig>]) -> Resu
     for payload in payloads() {
         let batch = decode(payload)?;
         let replica = shared.replica();
-        if !batch.commands.iter().all(|command| is_in_memory(&replica.state, command, batch.stamp)) {
+        let lacks = |command| missing(&replica.state, &Facts::default(), command, batch.stamp).is_some();
+        if batch.commands.iter().any(lacks) {
             return Ok(false);
         }
     }
@@ -92,23 +89,6 @@ where
     }
 }
 
-/// Whether memory holds all that deciding and answering this command takes.
-fn is_in_memory(state: &State, command: &Command, stamp: Time) -> bool {
-    match command.action {
-        // Once decided, they are answered with their first record.
-        Action::DecideCredit { .. } | Action::RevokeKey { .. } => false,
-        Action::Genesis(_)
-        | Action::CreateSeller { .. }
-        | Action::SetSellerStatus { .. }
-        | Action::CreateKey { .. }
-        | Action::RequestCredit { .. }
-        | Action::Adjust { .. }
-        | Action::Charge { .. }
-        | Action::Reverse { .. }
-        | Action::RegisterNode { .. } => needs(state, command, stamp) == Needs::default(),
-    }
-}
-
 fn advance(replica: &mut Replica, log_id: openraft::type_config::alias::LogIdOf<TypeConfig>) {
     assert!(log_id.index == 0 || log_id.index > replica.applied, "entries are applied in order, once");
     replica.reach(Some(log_id));
@@ -119,30 +99,27 @@ fn decode(payload: &Payload) -> Result<Batch, io::Error> {
 }
 
 /// Reads, before anything is locked against readers, what the whole entry needs of old records.
-fn fetch(state: &State, history: &History, batch: &Batch) -> Result<Fetched, StorageError> {
-    let mut fetched = Fetched::new();
+fn fetch(state: &State, history: &History, batch: &Batch) -> Result<Facts, StorageError> {
+    let mut facts = Facts::default();
     for command in &batch.commands {
-        let needs = needs(state, command, batch.stamp);
-        for number in [needs.replay, needs.subject].into_iter().flatten() {
-            if let std::collections::btree_map::Entry::Vacant(place) = fetched.entry(number) {
-                place.insert(history.record(number)?);
-            }
+        while let Some(Missing(number)) = missing(state, &facts, command, batch.stamp) {
+            facts.add(history.record(number)?);
         }
     }
-    Ok(fetched)
+    Ok(facts)
 }
 
 fn decide_all(
     shared: &Shared,
     history: &History,
     replica: &mut Replica,
-    fetched: &Fetched,
+    mut facts: Facts,
     batch: Batch,
     is_awaited: bool,
 ) -> Result<Vec<Decided>, StorageError> {
     let mut outcomes = Vec::with_capacity(if is_awaited { batch.commands.len() } else { 0 });
     for command in &batch.commands {
-        let decided = match decide_one(history, &replica.state, fetched, command, batch.stamp)? {
+        let decided = match decide_one(history, &replica.state, &mut facts, command, batch.stamp)? {
             Outcome::New(record) => {
                 replica.state.apply(&record);
                 shared.note(&replica.state, &record);
@@ -150,14 +127,11 @@ fn decide_all(
                 is_awaited.then(|| Decided::Accepted { record: (*record).clone(), replayed: false })
             }
             Outcome::Replay(number) if is_awaited => {
-                let record = match fetched.get(&number) {
-                    Some(record) => record.clone(),
-                    None => history.record(number)?,
-                };
-                Some(Decided::Accepted { record: (*record).clone(), replayed: true })
+                let Some(record) = facts.get(number) else { unreachable!("the record of a replay is among the facts") };
+                Some(Decided::Accepted { record: (**record).clone(), replayed: true })
             }
             Outcome::Replay(_) => None,
-            Outcome::Refused(rejection) => Some(Decided::Refused(rejection)),
+            Outcome::Rejected(rejection) => Some(Decided::Refused(rejection)),
         };
         if is_awaited {
             outcomes.extend(decided);
@@ -170,28 +144,15 @@ fn decide_all(
 fn decide_one(
     history: &History,
     state: &State,
-    fetched: &Fetched,
+    facts: &mut Facts,
     command: &Command,
     stamp: Time,
 ) -> Result<Outcome, StorageError> {
-    // Nearly every command needs nothing, and finding that out again costs as much as deciding.
-    if fetched.is_empty() {
-        let outcome = decide(state, &Facts::default(), command, stamp);
-        if outcome != Outcome::Refused(Rejection::FactsMissing) {
-            return Ok(outcome);
+    loop {
+        match decide(state, facts, command, stamp) {
+            Ok(outcome) => return Ok(outcome),
+            // Each turn adds one, of two at most.
+            Err(Missing(number)) => facts.add(history.record(number)?),
         }
     }
-    let needs = needs(state, command, stamp);
-    let find = |number: Option<RecordNumber>| -> Result<Option<Arc<Record>>, StorageError> {
-        let Some(number) = number else { return Ok(None) };
-        match fetched.get(&number) {
-            Some(record) => Ok(Some(record.clone())),
-            None => history.record(number).map(Some),
-        }
-    };
-    let (replay, subject) = (find(needs.replay)?, find(needs.subject)?);
-    let facts = Facts { replay: replay.as_deref(), subject: subject.as_deref() };
-    let outcome = decide(state, &facts, command, stamp);
-    assert_ne!(outcome, Outcome::Refused(Rejection::FactsMissing), "all that a command needs was fetched");
-    Ok(outcome)
 }

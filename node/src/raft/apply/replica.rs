@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use ledger::{Digest, Event, NodeNumber, Record, State};
+use ledger::{Digest, Event, NodeNumber, NodeRegistered, Record, State};
 use openraft::type_config::alias::{LogIdOf, StoredMembershipOf};
 use tokio::sync::watch;
 
@@ -152,21 +152,10 @@ impl Shared {
 
     /// Publishes what a new record changes of keys and acquaintances.
     pub(crate) fn note(&self, state: &State, record: &Record) {
-        let changed = match &record.event {
-            Event::Genesis(_) | Event::KeyCreated { .. } => record.number,
-            Event::KeyRevoked { key } => *key,
-            Event::NodeRegistered { node, incarnation } => return self.acquaintances.add(*node, *incarnation),
-            Event::SellerCreated { .. }
-            | Event::SellerStatusSet { .. }
-            | Event::CreditRequested { .. }
-            | Event::CreditApproved { .. }
-            | Event::CreditRejected { .. }
-            | Event::Adjusted { .. }
-            | Event::Charged { .. }
-            | Event::Reversed { .. }
-            | Event::Refused { .. } => return,
-        };
-        if let Some(key) = state.api_key(changed) {
+        if let Event::NodeRegistered(NodeRegistered { node, incarnation }) = record.event {
+            self.acquaintances.add(node, incarnation);
+        }
+        if let Some(key) = record.api_key().and_then(|number| state.api_key(number)) {
             self.publish_keys(self.key_ring().with(key));
         }
     }

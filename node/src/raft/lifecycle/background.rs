@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ledger::{Action, Command, SYSTEM_ACTOR};
+use ledger::{Action, Command, RegisterNode, SYSTEM_ACTOR};
 use openraft::RaftMetrics;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
@@ -145,7 +145,7 @@ fn due(member: &Member) -> Vec<Action> {
     std::iter::once(own)
         .chain(heard)
         .filter(|(node, _)| replica.state.incarnation(*node).is_none())
-        .map(|(node, incarnation)| Action::RegisterNode { node, incarnation })
+        .map(|(node, incarnation)| Action::RegisterNode(RegisterNode { node, incarnation }))
         .collect()
 }
 

@@ -97,7 +97,7 @@ mod tests {
             genesis: Genesis {
                 cluster,
                 currency: Name::new("IRT").unwrap(),
-                places: 0,
+                decimals: 0,
                 key_window_ms: 86_400_000,
                 keys_max: 1_000,
                 rules: RULES_VERSION,

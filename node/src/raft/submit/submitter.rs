@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ledger::{Action, Command, Rejection};
+use ledger::{Command, Rejection};
 use tokio::time::Instant;
 
 use crate::raft::answers::SubmitError;
@@ -24,7 +24,7 @@ const ATTEMPT: Duration = Duration::from_millis(10_000);
 /// Has `commands` decided as one group, wherever the leader is.
 pub async fn submit(member: &Member, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
     let begun = Instant::now();
-    let may_repeat = commands.iter().all(is_repeatable);
+    let may_repeat = commands.iter().all(Command::is_repeatable);
     // Well within the window in which a key is remembered: after it the same command would be decided anew.
     let repeat_within = Duration::from_millis(member.settings.genesis.key_window_ms / 2);
     let commands = Commands::from(commands);
@@ -105,24 +105,6 @@ pub(crate) fn millis_until(deadline: Instant) -> u64 {
 /// Whether decisions say nothing of an earlier attempt: a revoked API key is refused before the idempotency key is looked up.
 fn leaves_open(decisions: &Decisions) -> bool {
     decisions.outcomes.iter().any(|outcome| matches!(outcome, Decided::Refused(Rejection::KeyRevoked)))
-}
-
-/// Whether deciding it twice is the same as once: its key or its own nature makes the second one a replay.
-fn is_repeatable(command: &Command) -> bool {
-    command.idempotency_key.is_some()
-        || match command.action {
-            Action::Genesis(_)
-            | Action::RevokeKey { .. }
-            | Action::DecideCredit { .. }
-            | Action::RegisterNode { .. } => true,
-            Action::CreateSeller { .. }
-            | Action::SetSellerStatus { .. }
-            | Action::CreateKey { .. }
-            | Action::RequestCredit { .. }
-            | Action::Adjust { .. }
-            | Action::Charge { .. }
-            | Action::Reverse { .. } => false,
-        }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use etebar_node::raft::Decided;
-use ledger::{Command, Event, Outcome as Decision, RecordNumber, Rejection, State, Time};
+use ledger::{Command, Event, Outcome as Decision, RecordNumber, Refused, Rejection, State, Time};
 
 use super::Checker;
 use crate::book::{Attempt, Outcome, Turn};
@@ -139,7 +139,7 @@ impl<'a> Checker<'a> {
         let key = command.idempotency_key.as_ref().map_or("", |key| key.as_str());
         let numbers = self.refusals.get(&(command.actor, key)).into_iter().flatten().copied();
         let is_told_so = |number: &RecordNumber| match &self.records[*number as usize - 1].event {
-            Event::Refused { refusal, .. } => told_of(*refusal) == *shown,
+            Event::Refused(Refused { refusal, .. }) => told_of(*refusal) == *shown,
             _ => false,
         };
         numbers.filter(is_told_so).collect()
@@ -174,12 +174,12 @@ impl<'a> Checker<'a> {
             Answer::AnyOf(numbers) => {
                 matches!(decision(), Decision::Replay(number) if numbers.contains(&number))
             }
-            Answer::Refused(Rejection::FactsMissing) => false,
+            Answer::Refused(Rejection::Inconsistent) => false,
             Answer::Refused(rejection) => {
-                !wants_record(question.command, *rejection) && decision() == Decision::Refused(*rejection)
+                !wants_record(question.command, *rejection) && decision() == Decision::Rejected(*rejection)
             }
             Answer::Told(shown) => match decision() {
-                Decision::Refused(rejection) => {
+                Decision::Rejected(rejection) => {
                     !wants_record(question.command, rejection) && told(rejection).is_some_and(|told| told == **shown)
                 }
                 Decision::New(_) | Decision::Replay(_) => false,

@@ -1,6 +1,6 @@
 //! The rate of one key, at times that the tests choose.
 
-use ledger::Rejection;
+use ledger::{Rejection, SellerCreated};
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn ms(millis: u64) -> Duration {
 }
 
 fn replay() -> Decided {
-    let event = ledger::Event::SellerCreated { name: ledger::Name::new("a").unwrap() };
+    let event = ledger::Event::SellerCreated(SellerCreated { name: ledger::Name::new("a").unwrap() });
     let record = ledger::Record { number: 2, time: ledger::Time(1), actor: 1, idempotency_key: None, event };
     Decided::Accepted { record, replayed: true }
 }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Response, StatusCode};
 use etebar_api::{BatchItem, Code, MAX_BATCH};
-use ledger::{Action, Command, Event, KeyNumber, Rejection};
+use ledger::{Action, Charge, Command, Event, KeyNumber, Refused, Rejection};
 
 use serde::Deserialize;
 
@@ -63,7 +63,7 @@ fn command(faults: &mut Faults, at: usize, item: &BatchItem<'_>, actor: KeyNumbe
     let amount = faults.at(|| format!("/charges/{at}/amount"), field::amount(item.amount, places));
     let key = field::idempotency_key(&item.idempotency_key);
     let key = faults.at(|| format!("/charges/{at}/idempotency_key"), key);
-    let action = Action::Charge { phone: phone?, amount: amount? };
+    let action = Action::Charge(Charge { phone: phone?, amount: amount? });
     Some(Command { actor, idempotency_key: Some(key?), action })
 }
 
@@ -89,7 +89,7 @@ fn response(position: u64, body: Vec<u8>) -> Response<Body> {
 fn result(out: &mut Vec<u8>, writer: &mut ChargeWriter, info: &LedgerInfo, decided: &Decided) -> Result<(), Problem> {
     let (problem, replayed) = match decided {
         Decided::Accepted { record, replayed } => match &record.event {
-            Event::Refused { refusal, .. } => (render::refusal(info, *refusal), *replayed),
+            Event::Refused(Refused { refusal, .. }) => (render::refusal(info, *refusal), *replayed),
             _ => {
                 out.extend_from_slice(b"{\"status\":201,\"replayed\":");
                 out.extend_from_slice(if *replayed { b"true" } else { b"false" });

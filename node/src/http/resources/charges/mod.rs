@@ -5,7 +5,7 @@ pub mod batch;
 use axum::extract::State;
 use etebar_api as api;
 use etebar_api::{NewCharge, NewReversal};
-use ledger::{Action, IdKind};
+use ledger::{Action, Charge, IdKind, Reverse};
 
 use crate::http::app::App;
 use crate::http::read::charge_search::{Filter, Found, search, with_reversals};
@@ -30,7 +30,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let phone = faults.at(|| "/phone".into(), field::phone(&asked.phone));
     let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, places));
     let (Some(phone), Some(amount)) = (phone, amount) else { return Err(faults.problem()) };
-    submit::decide(&app, caller, Some(key), Action::Charge { phone, amount }, call.head.deadline).await
+    submit::decide(&app, caller, Some(key), Action::Charge(Charge { phone, amount }), call.head.deadline).await
 }
 
 /// `GET /v1/charges/{id}`
@@ -85,5 +85,5 @@ pub async fn reverse(State(app): State<App>, mut call: Call) -> Answer {
     let body = call.json(&app, caller.key).await?;
     let asked: NewReversal<'_> = json::parse(&body)?;
     let reason = field::reason(&asked.reason).map_err(|error| Problem::invalid("/reason", error))?;
-    submit::decide(&app, caller, Some(key), Action::Reverse { charge, reason }, call.head.deadline).await
+    submit::decide(&app, caller, Some(key), Action::Reverse(Reverse { charge, reason }), call.head.deadline).await
 }

@@ -1,7 +1,7 @@
 //! A charge's JSON, written straight to bytes: the hot path. The same bytes as [`etebar_api::Charge`] serialises to.
 
 use etebar_api as api;
-use ledger::{Event, IdKind, Record, RecordNumber, Time};
+use ledger::{Charged, Event, IdKind, Record, RecordNumber, Time};
 
 use super::{LedgerInfo, moment};
 
@@ -24,7 +24,7 @@ impl ChargeWriter {
 
     /// Appends the charge of this record to `out`; `false` where the record is no charge, and nothing was written.
     pub fn write(&mut self, out: &mut Vec<u8>, record: &Record) -> bool {
-        let Event::Charged { seller, phone, amount, entry, balance } = &record.event else { return false };
+        let Event::Charged(Charged { seller, phone, amount, entry, balance }) = &record.event else { return false };
         let LedgerInfo { ids, .. } = self.info;
         let mut uuid = [0_u8; uuid::fmt::Hyphenated::LENGTH];
         out.extend_from_slice(b"{\"id\":\"");
@@ -85,7 +85,7 @@ fn digits(out: &mut Vec<u8>, mut number: u64, width: usize) {
 impl LedgerInfo {
     /// A charge as lists show it; `None` where the record is no charge.
     pub fn charge(&self, record: &Record) -> Option<api::Charge> {
-        let Event::Charged { seller, phone, amount, entry, balance } = &record.event else { return None };
+        let Event::Charged(Charged { seller, phone, amount, entry, balance }) = &record.event else { return None };
         Some(api::Charge {
             id: self.ids.uuid(IdKind::Charge, record.number),
             entry: *entry,

@@ -11,7 +11,7 @@ mod refusal;
 mod tests;
 
 pub use charge::ChargeWriter;
-pub use decisions::{Shown, credit_request, credit_request_decided, decision};
+pub use decisions::{Rendered, credit_request, credit_request_decided, decision, entry_made, verdict};
 pub use entry::entry;
 pub use refusal::refusal;
 

@@ -2,14 +2,14 @@
 //! new wording needs a new version of the rules.
 
 use axum::http::StatusCode;
-use ledger::record::RequestShown;
 use ledger::{
-    Action, Amount, Balance, Change, Digest, Event, Grant, IdSpace, KeyHash, Name, Note, Phone, Record, Refusal,
-    SellerStatus, Time, Verdict,
+    Action, Adjusted, Amount, Balance, Charge, Charged, CreditApproved, CreditRejected, CreditRequested, Digest, Event,
+    Grant, IdSpace, KeyCreated, KeyHash, KeyRevoked, Name, NodeRegistered, Note, Phone, Record, Refusal, Refused,
+    RequestShown, Reversed, SellerCreated, SellerStatus, SellerStatusSet, SignedAmount, Time, Verdict,
 };
 use uuid::Uuid;
 
-use super::{ChargeWriter, LedgerInfo, Shown, decision};
+use super::{ChargeWriter, LedgerInfo, Rendered, decision, entry_made, verdict};
 
 fn info(places: u32) -> LedgerInfo {
     LedgerInfo { ids: IdSpace::new(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)), places }
@@ -19,9 +19,16 @@ fn record(event: Event) -> Record {
     Record { number: 77, time: Time(1_700_000_000_123), actor: 1, idempotency_key: None, event }
 }
 
-fn told(event: Event) -> (u16, String) {
-    let shown = Shown { actor: "ops", secret: None, digest: Some(Digest([0xab; 32])) };
-    let (status, body) = decision(&info(0), &record(event), shown).expect("the record answers a request");
+/// Status and body of the answer, by an admin called ops.
+fn answer_to(event: Event) -> (u16, String) {
+    let (info, record) = (info(0), record(event));
+    let (status, body) = match decision(&info, &record, None).expect("the record answers a request") {
+        Rendered::Whole(status, body) => (status, body),
+        Rendered::Verdict => (StatusCode::OK, verdict(&info, &record, "ops").expect("a verdict")),
+        Rendered::Entry => {
+            (StatusCode::CREATED, entry_made(&info, &record, "ops", &Digest([0xab; 32])).expect("an entry"))
+        }
+    };
     (status.as_u16(), String::from_utf8(body).expect("JSON is UTF-8"))
 }
 
@@ -56,35 +63,40 @@ fn request() -> RequestShown {
 }
 
 fn charged() -> Event {
-    Event::Charged { seller: 5, phone: phone(), amount: amount(5_000), entry: 42, balance: balance(995_000) }
+    Event::Charged(Charged { seller: 5, phone: phone(), amount: amount(5_000), entry: 42, balance: balance(995_000) })
 }
 
 #[test]
 fn decisions_read_as_they_did_when_they_were_made() {
     let events = [
-        Event::SellerCreated { name: name("فروشنده") },
-        Event::SellerStatusSet {
+        Event::SellerCreated(SellerCreated { name: name("فروشنده") }),
+        Event::SellerStatusSet(SellerStatusSet {
             seller: 5,
             status: SellerStatus::Suspended,
             name: name("one"),
             balance: balance(7),
             created_at: Time(0),
-        },
-        Event::KeyCreated { name: name("till 1"), grant: Grant::Seller(5), hash: KeyHash([1; 32]) },
-        Event::KeyCreated { name: name("eyes"), grant: Grant::Auditor, hash: KeyHash([1; 32]) },
-        Event::KeyRevoked { key: 9 },
-        Event::CreditRequested { seller: 5, amount: amount(1), note: Note::empty() },
-        Event::CreditApproved { request: request(), reason: note("paid"), entry: 3, balance: balance(1_000_000) },
-        Event::CreditRejected { request: request(), reason: Note::empty() },
-        Event::Adjusted {
+        }),
+        Event::KeyCreated(KeyCreated { name: name("till 1"), grant: Grant::Seller(5), hash: KeyHash([1; 32]) }),
+        Event::KeyCreated(KeyCreated { name: name("eyes"), grant: Grant::Auditor, hash: KeyHash([1; 32]) }),
+        Event::KeyRevoked(KeyRevoked { key: 9 }),
+        Event::CreditRequested(CreditRequested { seller: 5, amount: amount(1), note: Note::empty() }),
+        Event::CreditApproved(CreditApproved {
+            request: request(),
+            reason: note("paid"),
+            entry: 3,
+            balance: balance(1_000_000),
+        }),
+        Event::CreditRejected(CreditRejected { request: request(), reason: Note::empty() }),
+        Event::Adjusted(Adjusted {
             seller: 5,
-            amount: Change::new(-500).expect("a change"),
+            amount: SignedAmount::new(-500).expect("a change"),
             reason: note("fee"),
             entry: 4,
             balance: balance(0),
-        },
+        }),
         charged(),
-        Event::Reversed {
+        Event::Reversed(Reversed {
             charge: 60,
             seller: 5,
             phone: phone(),
@@ -92,9 +104,9 @@ fn decisions_read_as_they_did_when_they_were_made() {
             reason: note("wrong number"),
             entry: 43,
             balance: balance(5_000),
-        },
+        }),
     ];
-    let told: String = events.map(told).map(|(status, body)| format!("{status} {body}\n")).concat();
+    let told: String = events.map(answer_to).map(|(status, body)| format!("{status} {body}\n")).concat();
     assert_eq!(told, include_str!("golden/decisions.v1.txt"));
 }
 
@@ -110,9 +122,9 @@ fn refusals_read_as_they_did_when_they_were_made() {
         Refusal::NameTaken,
         Refusal::LastAdminKey,
     ];
-    let action = Action::Charge { phone: phone(), amount: amount(5_000) };
+    let action = Action::Charge(Charge { phone: phone(), amount: amount(5_000) });
     let told: String = refusals
-        .map(|refusal| told(Event::Refused { action: action.clone(), refusal }))
+        .map(|refusal| answer_to(Event::Refused(Refused { action: action.clone(), refusal })))
         .map(|(status, body)| format!("{status} {body}\n"))
         .concat();
     assert_eq!(told, include_str!("golden/refusals.v1.txt"));
@@ -124,13 +136,13 @@ fn a_written_charge_is_the_serialised_one() {
         let info = info(places);
         let mut writer = ChargeWriter::new(info);
         for (seller, minor, time) in [(5, 1, 0), (5, 10_005, 1), (6, 1_000_000_000_000_000, 253_402_300_799_999)] {
-            let event = Event::Charged {
+            let event = Event::Charged(Charged {
                 seller,
                 phone: phone(),
                 amount: amount(minor),
                 entry: minor,
                 balance: balance(minor - 1),
-            };
+            });
             let record = Record { time: Time(time), ..record(event) };
             let mut written = Vec::new();
             assert!(writer.write(&mut written, &record));
@@ -142,17 +154,11 @@ fn a_written_charge_is_the_serialised_one() {
 
 #[test]
 fn what_answers_no_request_is_not_rendered() {
-    let event = Event::NodeRegistered { node: 1, incarnation: Uuid::nil() };
-    assert!(decision(&info(0), &record(event.clone()), Shown::default()).is_none());
-    assert!(!ChargeWriter::new(info(0)).write(&mut Vec::new(), &record(event)));
-    let no_digest = Event::Adjusted {
-        seller: 5,
-        amount: Change::new(1).expect("a change"),
-        reason: note("x"),
-        entry: 1,
-        balance: balance(1),
-    };
-    assert!(decision(&info(0), &record(no_digest), Shown::default()).is_none());
-    let (status, body) = decision(&info(0), &record(Event::KeyRevoked { key: 1 }), Shown::default()).expect("rendered");
-    assert_eq!((status, body.len()), (StatusCode::NO_CONTENT, 0));
+    let event = Event::NodeRegistered(NodeRegistered { node: 1, incarnation: Uuid::nil() });
+    assert!(decision(&info(0), &record(event.clone()), None).is_none());
+    assert!(!ChargeWriter::new(info(0)).write(&mut Vec::new(), &record(event.clone())));
+    assert!(verdict(&info(0), &record(event.clone()), "ops").is_none());
+    assert!(entry_made(&info(0), &record(event), "ops", &Digest::ZERO).is_none());
+    let revoked = decision(&info(0), &record(Event::KeyRevoked(KeyRevoked { key: 1 })), None);
+    assert_eq!(revoked, Some(Rendered::Whole(StatusCode::NO_CONTENT, Vec::new())));
 }

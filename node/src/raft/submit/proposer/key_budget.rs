@@ -149,7 +149,7 @@ impl<'a> KeyBudget<'a> {
         let mut new = NewKeys::default();
         for command in commands {
             let Some(key) = &command.idempotency_key else { continue };
-            if self.state.decision_of(command, self.stamp).is_some() {
+            if command.decision_in(self.state, self.stamp).is_some() {
                 continue;
             }
             let seller = self.state.seller_of_key(command.actor);
@@ -166,8 +166,8 @@ impl<'a> KeyBudget<'a> {
 #[cfg(test)]
 mod tests {
     use ledger::{
-        Action, Amount, Event, Genesis, Grant, IdempotencyKey, KeyHash, Name, Phone, RULES_VERSION, Record,
-        SYSTEM_ACTOR,
+        Action, Amount, Charge, Event, Genesis, Grant, IdempotencyKey, KeyCreated, KeyHash, Name, Phone, RULES_VERSION,
+        Record, Refused, SYSTEM_ACTOR, SellerCreated,
     };
     use uuid::Uuid;
 
@@ -188,7 +188,7 @@ mod tests {
             let genesis = Genesis {
                 cluster: Uuid::from_u128(7),
                 currency: Name::new("IRT").unwrap(),
-                places: 0,
+                decimals: 0,
                 key_window_ms: WINDOW_MS,
                 keys_max,
                 rules: RULES_VERSION,
@@ -207,10 +207,10 @@ mod tests {
         /// The API key of a new seller.
         fn seller(&mut self, name: &str) -> RecordNumber {
             let name = Name::new(name).unwrap();
-            let seller = self.apply(ADMIN, None, Event::SellerCreated { name: name.clone() });
+            let seller = self.apply(ADMIN, None, Event::SellerCreated(SellerCreated { name: name.clone() }));
             let mut hash = KeyHash([0; 32]);
             hash.0[..8].copy_from_slice(&seller.to_be_bytes());
-            self.apply(ADMIN, None, Event::KeyCreated { name, grant: Grant::Seller(seller), hash })
+            self.apply(ADMIN, None, Event::KeyCreated(KeyCreated { name, grant: Grant::Seller(seller), hash }))
         }
 
         /// Has the entry decided that an honest leader would propose of these groups; what each was told.
@@ -224,9 +224,9 @@ mod tests {
             };
             let done = groups.iter().zip(&told).filter(|(_, told)| told.is_ok());
             for command in done.flat_map(|(group, _)| group) {
-                if self.state.decision_of(command, self.now).is_none() {
+                if command.decision_in(&self.state, self.now).is_none() {
                     let refusal = ledger::Refusal::SellerSuspended;
-                    let event = Event::Refused { action: command.action.clone(), refusal };
+                    let event = Event::Refused(Refused { action: command.action.clone(), refusal });
                     self.apply(command.actor, command.idempotency_key.clone(), event);
                 }
             }
@@ -243,7 +243,10 @@ mod tests {
         let charge = |number: u32| Command {
             actor,
             idempotency_key: IdempotencyKey::new(&format!("k{number}")).ok(),
-            action: Action::Charge { phone: Phone::new(989_120_000_000).unwrap(), amount: Amount::new(1).unwrap() },
+            action: Action::Charge(Charge {
+                phone: Phone::new(989_120_000_000).unwrap(),
+                amount: Amount::new(1).unwrap(),
+            }),
         };
         keys.map(charge).collect()
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ledger::{Action, Command, NodeNumber, Time};
+use ledger::{Command, NodeNumber, Time};
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, RaftError};
@@ -121,7 +121,7 @@ impl Proposer {
         if self.shared.health.is_disk_full() {
             return Err(NotDecided::DiskFull);
         }
-        let bytes = commands.iter().map(weight).sum();
+        let bytes = commands.iter().map(Command::weight).sum();
         if commands.len() > ENTRY_COMMANDS || bytes > GROUP_BYTES {
             return Err(NotDecided::Overloaded("the commands do not fit one log entry".into()));
         }
@@ -150,24 +150,6 @@ impl Proposer {
             }
         }
     }
-}
-
-/// About how many bytes a command takes in an entry; never less than it does.
-fn weight(command: &Command) -> usize {
-    let key = command.idempotency_key.as_ref().map_or(0, |key| key.as_str().len());
-    let text = match &command.action {
-        Action::CreateSeller { name } | Action::CreateKey { name, .. } => name.as_str().len(),
-        Action::RequestCredit { note, .. } => note.as_str().len(),
-        Action::DecideCredit { reason, .. } | Action::Adjust { reason, .. } | Action::Reverse { reason, .. } => {
-            reason.as_str().len()
-        }
-        Action::Genesis(genesis) => genesis.currency.as_str().len() + 96,
-        Action::SetSellerStatus { .. }
-        | Action::RevokeKey { .. }
-        | Action::Charge { .. }
-        | Action::RegisterNode { .. } => 0,
-    };
-    64 + key + text
 }
 
 struct Proposing {

@@ -6,7 +6,7 @@ mod on_disk;
 
 use std::sync::Arc;
 
-use ledger::{Amount, Balance, Digest, Event, IdempotencyKey, Phone, Record, Time, chain_record};
+use ledger::{Amount, Balance, Charged, Digest, Event, IdempotencyKey, Phone, Record, Time, chain_record};
 use openraft::Membership;
 
 use super::{Checkpoint, History};
@@ -22,13 +22,13 @@ fn record(number: u64) -> Record {
         time: Time(1_700_000_000_000 + number),
         actor: 3,
         idempotency_key: IdempotencyKey::new(&key).ok(),
-        event: Event::Charged {
+        event: Event::Charged(Charged {
             seller: 2,
             phone: Phone::new(989_123_456_789).unwrap(),
             amount: Amount::new(5_000 + number).unwrap(),
             entry: number,
             balance: Balance::default(),
-        },
+        }),
     }
 }
 

@@ -12,8 +12,8 @@ use alloc::string::String;
 use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::RULES_FOLDED_NAMES;
-use crate::text::Name;
+use super::rules::RULES_FOLDED_NAMES;
+use super::text::Name;
 
 /// What is compared of a name. Kept in memory alone, never in a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

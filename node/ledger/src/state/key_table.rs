@@ -10,11 +10,11 @@ use core::hash::BuildHasherDefault;
 use hashbrown::HashMap;
 use uuid::Uuid;
 
-use crate::command::Grant;
-use crate::folded_name::FoldedName;
-use crate::ids::{RecordNumber, Time};
-use crate::index::{FixedHasher, Sharded};
-use crate::text::IdempotencyKey;
+use super::api_key::Grant;
+use super::sharded::{FixedHasher, Sharded};
+use crate::values::folded_name::FoldedName;
+use crate::values::ids::{RecordNumber, Time};
+use crate::values::text::{IdempotencyKey, KEY_BYTES};
 
 /// Number of tables, against pauses while one grows.
 const SHARDS: usize = 256;
@@ -45,7 +45,7 @@ impl KeyDigest {
 
     /// The place of a seller's key. Every charge asks for it, so it is hashed in one piece.
     pub fn of_seller(cluster: Uuid, seller: RecordNumber, key: &IdempotencyKey) -> Self {
-        let mut bytes = [0_u8; 16 + 1 + 8 + 1 + crate::text::KEY_BYTES];
+        let mut bytes = [0_u8; 16 + 1 + 8 + 1 + KEY_BYTES];
         let mut end = 0_usize;
         let mut put = |part: &[u8]| {
             if let Some(room) = bytes.get_mut(end..end.saturating_add(part.len())) {

@@ -7,7 +7,7 @@ use core::hash::{BuildHasherDefault, Hasher};
 
 use hashbrown::HashMap;
 
-use crate::ids::mix;
+use crate::values::ids::mix;
 
 /// Number of tables: a rehash then moves a 256th of the keys (in one table of millions it takes a second).
 const SHARDS: usize = 256;

@@ -43,6 +43,15 @@ impl Time {
     }
 }
 
+/// Which record, and when it was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At {
+    /// The record's number.
+    pub number: RecordNumber,
+    /// Its time.
+    pub time: Time,
+}
+
 /// What an id names. An assigned number is never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdKind {

@@ -1,4 +1,4 @@
-//! Money: an [`Amount`] is what a request or a charge asks for, a [`Change`] is an adjustment, a [`Balance`] is what is left.
+//! Money: an [`Amount`] is what a request or a charge asks for, a [`SignedAmount`] is an adjustment, a [`Balance`] is what is left.
 //!
 //! Unit: minor units of the ledger's currency, as integers, so that equal values have equal bytes on every node.
 //! Invariant: no value exceeds [`MAX_MINOR`], so sums of up to 9,000 balances fit an `i64` and sums of all fit an `i128`.
@@ -54,10 +54,10 @@ impl From<Amount> for u64 {
 /// An admin's signed correction. Invariant: not zero, at most [`MAX_MINOR`] either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
-pub struct Change(NonZeroI64);
+pub struct SignedAmount(NonZeroI64);
 
-impl Change {
-    /// A change by `minor` units; `None` where it is zero or over [`MAX_MINOR`] either way.
+impl SignedAmount {
+    /// An amount of `minor` units, signed; `None` where it is zero or over [`MAX_MINOR`] either way.
     pub fn new(minor: i64) -> Option<Self> {
         if minor.unsigned_abs() > MAX_MINOR { None } else { NonZeroI64::new(minor).map(Self) }
     }
@@ -68,7 +68,7 @@ impl Change {
     }
 }
 
-impl TryFrom<i64> for Change {
+impl TryFrom<i64> for SignedAmount {
     type Error = &'static str;
 
     fn try_from(minor: i64) -> Result<Self, Self::Error> {
@@ -76,9 +76,9 @@ impl TryFrom<i64> for Change {
     }
 }
 
-impl From<Change> for i64 {
-    fn from(change: Change) -> i64 {
-        change.minor()
+impl From<SignedAmount> for i64 {
+    fn from(amount: SignedAmount) -> i64 {
+        amount.minor()
     }
 }
 
@@ -121,8 +121,8 @@ impl Balance {
     }
 
     /// The balance after an adjustment, or why there is none.
-    pub fn adjusted(self, change: Change) -> Result<Self, Immovable> {
-        let moved = self.0.checked_add_signed(change.minor()).ok_or(Immovable::BelowZero)?;
+    pub fn adjusted(self, amount: SignedAmount) -> Result<Self, Immovable> {
+        let moved = self.0.checked_add_signed(amount.minor()).ok_or(Immovable::BelowZero)?;
         if moved > MAX_MINOR { Err(Immovable::OverLimit) } else { Ok(Self(moved)) }
     }
 }

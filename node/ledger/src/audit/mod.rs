@@ -15,13 +15,16 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
-use crate::amount::{Amount, Balance};
-use crate::digest::{Digest, chain_entry, chain_record};
-use crate::ids::{IdKind, IdSpace, RecordNumber, Time};
-use crate::index::Sharded;
-use crate::phone::Phone;
-use crate::record::{Event, Record, RequestShown};
+use crate::commands::Event;
+use crate::commands::decide_credit::RequestShown;
+use crate::commands::reverse::Reversed;
+use crate::digest::{Digest, chain_entry};
+use crate::entry::Movement;
+use crate::record::{Record, chain_record};
+use crate::state::sharded::Sharded;
 use crate::state::{PageMark, Totals};
+use crate::values::ids::{IdKind, IdSpace, RecordNumber, Time};
+use crate::values::phone::Phone;
 
 use self::actors::Actors;
 pub use self::claims::Claims;
@@ -133,42 +136,29 @@ impl Audit {
 
     fn take(&mut self, record: &Record, place: Place) {
         self.subjects.keep(record);
-        match &record.event {
-            Event::Genesis(genesis) => {
-                self.ids = IdSpace::new(genesis.cluster);
-                self.keys.begin(genesis);
+        if let Event::Genesis(genesis) = &record.event {
+            self.ids = IdSpace::new(genesis.cluster);
+            self.keys.begin(genesis);
+        } else if let Event::SellerCreated(_) = &record.event {
+            self.sellers.insert(record.number, SellerBooks::default());
+        } else if let Event::CreditApproved(approved) = &record.event {
+            self.conclude(&approved.request, End::Approved, place);
+        } else if let Event::CreditRejected(rejected) = &record.event {
+            self.conclude(&rejected.request, End::Rejected, place);
+        } else if let Event::Reversed(reversed) = &record.event {
+            self.undo(reversed, place);
+        }
+        if let Some(movement) = record.movement() {
+            self.moved(&movement, place);
+            if let Some(phone) = movement.phone {
+                self.moved_phone(phone, movement.amount.saturating_neg(), place);
             }
-            Event::SellerCreated { .. } => {
-                self.sellers.insert(record.number, SellerBooks::default());
-            }
-            Event::CreditApproved { request, entry, balance, .. } => {
-                self.conclude(request, End::Approved, place);
-                self.moved(request.seller, request.amount.plus(), *entry, *balance, place);
-            }
-            Event::CreditRejected { request, .. } => self.conclude(request, End::Rejected, place),
-            Event::Adjusted { seller, amount, entry, balance, .. } => {
-                self.moved(*seller, amount.minor(), *entry, *balance, place);
-            }
-            Event::Charged { seller, phone, amount, entry, balance } => {
-                self.moved(*seller, amount.minus(), *entry, *balance, place);
-                self.moved_phone(*phone, amount.plus(), place);
-            }
-            Event::Reversed { charge, seller, phone, amount, entry, balance, .. } => {
-                self.undo(*charge, (*seller, *phone, *amount), place);
-                self.moved(*seller, amount.plus(), *entry, *balance, place);
-                self.moved_phone(*phone, amount.minus(), place);
-            }
-            Event::SellerStatusSet { .. }
-            | Event::KeyCreated { .. }
-            | Event::KeyRevoked { .. }
-            | Event::CreditRequested { .. }
-            | Event::Refused { .. }
-            | Event::NodeRegistered { .. } => {}
         }
     }
 
     /// One movement of a seller's credit.
-    fn moved(&mut self, seller: RecordNumber, amount: i64, entry: u64, balance: Balance, place: Place) {
+    fn moved(&mut self, movement: &Movement, place: Place) {
+        let &Movement { seller, amount, entry, balance, .. } = movement;
         let due = self.sums.entries;
         self.findings.check(Promise::Numbered, entry == due, place, || {
             format!("record {} makes entry {entry} where entry {due} was due", place.record)
@@ -211,9 +201,10 @@ impl Audit {
     }
 
     /// A reversal: of a charge that is there, as it was sold, and the first one.
-    fn undo(&mut self, charge: RecordNumber, sold: (RecordNumber, Phone, Amount), place: Place) {
+    fn undo(&mut self, reversed: &Reversed, place: Place) {
+        let &Reversed { charge, seller, phone, amount, .. } = reversed;
         let id = self.ids.uuid(IdKind::Charge, charge);
-        let fault = match self.subjects.take(charge, Thing::charge(sold.0, sold.1, sold.2), End::Reversed) {
+        let fault = match self.subjects.take(charge, Thing::charge(seller, phone, amount), End::Reversed) {
             Taken::Fits => return,
             Taken::Again(_) => format!("charge {id} is reversed again"),
             Taken::Different => format!("charge {id} was of another seller, phone or amount"),

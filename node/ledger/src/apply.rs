@@ -1,0 +1,24 @@
+//! Replaying records: a state, one record further. Every event changes the state in its own file ([`crate::commands`]).
+
+use crate::digest::chain_entry;
+use crate::record::{Record, chain_record};
+use crate::state::State;
+
+impl State {
+    /// The state one record further.
+    ///
+    /// # Panics
+    /// Where the record does not fit this state: the history is damaged, and continuing would corrupt the books.
+    pub fn apply(&mut self, record: &Record) {
+        self.advance(record.at(), chain_record(&self.digest(), record));
+        record.event.apply(record.at(), self);
+        assert_eq!(self.totals().sum(), 0, "all accounts add up to zero");
+        if let Some(key) = &record.idempotency_key {
+            self.remember(record.at(), record.actor, key);
+        }
+        if let Some(entry) = record.entry(&self.ids(), self.actor_name(record.actor)) {
+            let digest = chain_entry(&self.entry_digest(), &entry);
+            self.advance_journal(entry.number, digest);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! An adjustment: an admin's signed correction of a seller's credit.
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use crate::digest::Link;
+use crate::entry::{EntryKind, Movement};
+use crate::refusal::Refusal;
+use crate::state::State;
+use crate::values::amount::{Balance, Immovable, SignedAmount};
+use crate::values::ids::{At, IdKind, RecordNumber};
+use crate::values::text::Note;
+
+/// Corrects a seller's credit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adjust {
+    /// Which seller.
+    pub seller: RecordNumber,
+    /// By how much.
+    pub amount: SignedAmount,
+    /// Why.
+    pub reason: Note,
+}
+
+/// A seller's credit was corrected; its record number is the adjustment's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adjusted {
+    /// Which seller.
+    pub seller: RecordNumber,
+    /// By how much.
+    pub amount: SignedAmount,
+    /// Why.
+    pub reason: Note,
+    /// The journal entry.
+    pub entry: u64,
+    /// The seller's credit after it.
+    pub balance: Balance,
+}
+
+impl CommandKind for Adjust {
+    fn role(&self) -> Role {
+        Role::Admin
+    }
+
+    fn is_repeatable(&self) -> bool {
+        false
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.reason.as_str().len()
+    }
+
+    fn write(&self, link: &mut Link) {
+        link.u64(self.seller);
+        link.i64(self.amount.minor());
+        link.text(self.reason.as_str());
+    }
+}
+
+impl Adjust {
+    /// The seller must exist, and its credit must stay within 0 and the limit.
+    pub(crate) fn judge(&self, case: &Case<'_>) -> Result<Adjusted, NoEvent> {
+        let before = case.seller(self.seller)?.balance;
+        let balance = before.adjusted(self.amount).map_err(|immovable| match immovable {
+            Immovable::BelowZero => Refusal::InsufficientCredit { balance: before },
+            Immovable::OverLimit => Refusal::LimitExceeded,
+        })?;
+        let (seller, amount, reason) = (self.seller, self.amount, self.reason.clone());
+        Ok(Adjusted { seller, amount, reason, entry: case.next_entry(), balance })
+    }
+}
+
+impl EventKind for Adjusted {
+    fn role(&self) -> Role {
+        Role::Admin
+    }
+
+    fn apply(&self, at: At, state: &mut State) {
+        let (kind, amount) = (EntryKind::Adjustment, self.amount);
+        state.move_credit(at, self.seller, kind, self.balance, |before| before.adjusted(amount).ok());
+        state.move_treasury(amount.minor().saturating_neg());
+    }
+
+    fn write(&self, link: &mut Link) {
+        link.u64(self.seller);
+        link.i64(self.amount.minor());
+        link.text(self.reason.as_str());
+        link.u64(self.entry);
+        link.u64(self.balance.minor());
+    }
+
+    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
+        Some(self.seller)
+    }
+
+    fn movement(&self, number: RecordNumber) -> Option<Movement> {
+        Some(Movement {
+            kind: EntryKind::Adjustment,
+            seller: self.seller,
+            amount: self.amount.minor(),
+            entry: self.entry,
+            balance: self.balance,
+            phone: None,
+            reference: (IdKind::Adjustment, number),
+        })
+    }
+}
+
+impl Adjusted {
+    /// Whether this command makes such an event.
+    pub(crate) fn answers(&self, asked: &Adjust) -> bool {
+        self.seller == asked.seller && self.amount == asked.amount && self.reason == asked.reason
+    }
+}

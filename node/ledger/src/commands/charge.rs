@@ -1,0 +1,113 @@
+//! A charge: airtime sold to a phone. The seller's credit falls by what the phone receives.
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use crate::digest::Link;
+use crate::entry::{EntryKind, Movement};
+use crate::refusal::Refusal;
+use crate::state::State;
+use crate::values::amount::{Amount, Balance};
+use crate::values::ids::{At, IdKind, RecordNumber};
+use crate::values::phone::Phone;
+
+/// Sells airtime, for the seller whose key acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// To which phone.
+    pub phone: Phone,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// Airtime was sold; its record number is the charge's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charged {
+    /// Whose credit paid.
+    pub seller: RecordNumber,
+    /// To which phone.
+    pub phone: Phone,
+    /// How much.
+    pub amount: Amount,
+    /// The journal entry.
+    pub entry: u64,
+    /// The seller's credit after it.
+    pub balance: Balance,
+}
+
+impl CommandKind for Charge {
+    fn role(&self) -> Role {
+        Role::Seller
+    }
+
+    fn is_repeatable(&self) -> bool {
+        false
+    }
+
+    fn text_bytes(&self) -> usize {
+        0
+    }
+
+    fn write(&self, link: &mut Link) {
+        link.u64(self.phone.digits());
+        link.u64(self.amount.minor());
+    }
+}
+
+impl Charge {
+    /// Credit must suffice, and the phone must have room below the limit.
+    pub(crate) fn judge(self, case: &Case<'_>) -> Result<Charged, NoEvent> {
+        let Self { phone, amount } = self;
+        let seller = case.acting_seller()?;
+        let sold = case.state.phone(phone).map_or(Balance::ZERO, |account| account.balance);
+        sold.credited(amount).ok_or(Refusal::LimitExceeded)?;
+        let balance = seller.balance.charged(amount).ok_or(Refusal::InsufficientCredit { balance: seller.balance })?;
+        Ok(Charged { seller: seller.number, phone, amount, entry: case.next_entry(), balance })
+    }
+}
+
+impl EventKind for Charged {
+    fn role(&self) -> Role {
+        Role::Seller
+    }
+
+    fn apply(&self, at: At, state: &mut State) {
+        state.move_credit(at, self.seller, EntryKind::Charge, self.balance, |before| before.charged(self.amount));
+        state.move_phone(self.phone, |account| {
+            account.charges.push(at.number);
+            account.last_charge_at = at.time;
+            account.balance.credited(self.amount)
+        });
+    }
+
+    fn write(&self, link: &mut Link) {
+        link.u64(self.seller);
+        link.u64(self.phone.digits());
+        link.u64(self.amount.minor());
+        link.u64(self.entry);
+        link.u64(self.balance.minor());
+    }
+
+    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
+        Some(self.seller)
+    }
+
+    fn movement(&self, number: RecordNumber) -> Option<Movement> {
+        Some(Movement {
+            kind: EntryKind::Charge,
+            seller: self.seller,
+            amount: self.amount.minus(),
+            entry: self.entry,
+            balance: self.balance,
+            phone: Some(self.phone),
+            reference: (IdKind::Charge, number),
+        })
+    }
+}
+
+impl Charged {
+    /// Whether this command makes such an event.
+    pub(crate) fn answers(&self, asked: &Charge) -> bool {
+        self.phone == asked.phone && self.amount == asked.amount
+    }
+}

@@ -1,0 +1,104 @@
+//! A new API key. The ledger holds the hash of its secret; the secret stays where the request arrived.
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use crate::digest::Link;
+use crate::refusal::{Refusal, Rejection};
+use crate::state::State;
+use crate::state::api_key::Grant;
+use crate::values::ids::{At, KeyHash, KeyNumber, RecordNumber};
+use crate::values::text::Name;
+
+/// Makes an API key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateKey {
+    /// Its name, unique among active keys.
+    pub name: Name,
+    /// What it may do.
+    pub grant: Grant,
+    /// The hash of the secret. It is drawn anew at each attempt, so it is no part of the content that is compared.
+    pub hash: KeyHash,
+}
+
+/// A key was made; its record number is the key's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyCreated {
+    /// Its name.
+    pub name: Name,
+    /// What it may do.
+    pub grant: Grant,
+    /// The hash of its secret.
+    pub hash: KeyHash,
+}
+
+impl CommandKind for CreateKey {
+    fn role(&self) -> Role {
+        Role::Admin
+    }
+
+    fn is_repeatable(&self) -> bool {
+        false
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.name.as_str().len()
+    }
+
+    fn write(&self, link: &mut Link) {
+        write(link, &self.name, self.grant, self.hash);
+    }
+}
+
+impl CreateKey {
+    /// The seller must exist, the name must be free, and the secret must be new.
+    pub(crate) fn judge(&self, case: &Case<'_>) -> Result<KeyCreated, NoEvent> {
+        if let Grant::Seller(seller) = self.grant {
+            case.seller(seller)?;
+        }
+        if case.state.is_name_active(&self.name) {
+            return Err(Refusal::NameTaken.into());
+        }
+        // Those of revoked keys too: a secret that was withdrawn must not come back under another grant.
+        if case.state.api_key_by_hash(&self.hash).is_some() {
+            return Err(Rejection::SecretTaken.into());
+        }
+        Ok(KeyCreated { name: self.name.clone(), grant: self.grant, hash: self.hash })
+    }
+
+    /// Whether both ask for the same key.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name && self.grant == other.grant
+    }
+}
+
+impl EventKind for KeyCreated {
+    fn role(&self) -> Role {
+        Role::Admin
+    }
+
+    fn apply(&self, at: At, state: &mut State) {
+        state.add_api_key(at, self.name.clone(), self.grant, self.hash);
+    }
+
+    fn write(&self, link: &mut Link) {
+        write(link, &self.name, self.grant, self.hash);
+    }
+
+    fn api_key(&self, number: RecordNumber) -> Option<KeyNumber> {
+        Some(number)
+    }
+}
+
+impl KeyCreated {
+    /// Whether this command makes such an event.
+    pub(crate) fn answers(&self, asked: &CreateKey) -> bool {
+        self.name == asked.name && self.grant == asked.grant
+    }
+}
+
+fn write(link: &mut Link, name: &Name, grant: Grant, hash: KeyHash) {
+    link.text(name.as_str());
+    grant.write(link);
+    link.bytes(&hash.0);
+}

@@ -1,0 +1,190 @@
+//! The verdict on a credit request, given once. An approval allocates the credit.
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use super::request_credit::CreditRequested;
+use crate::digest::Link;
+use crate::entry::{EntryKind, Movement};
+use crate::refusal::{Refusal, Rejection};
+use crate::state::{State, Verdict};
+use crate::values::amount::{Amount, Balance};
+use crate::values::ids::{At, IdKind, RecordNumber, Time};
+use crate::values::text::Note;
+
+/// Approves or rejects a credit request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecideCredit {
+    /// Which request.
+    pub request: RecordNumber,
+    /// Which way.
+    pub verdict: Verdict,
+    /// The admin's note.
+    pub reason: Note,
+}
+
+/// A request was approved and the credit allocated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditApproved {
+    /// Which request.
+    pub request: RequestShown,
+    /// The admin's note.
+    pub reason: Note,
+    /// The journal entry.
+    pub entry: u64,
+    /// The seller's credit after it.
+    pub balance: Balance,
+}
+
+/// A request was rejected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditRejected {
+    /// Which request.
+    pub request: RequestShown,
+    /// The admin's note.
+    pub reason: Note,
+}
+
+/// A credit request as the answer to its verdict shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestShown {
+    /// The request's record number.
+    pub number: RecordNumber,
+    /// Whose it is.
+    pub seller: RecordNumber,
+    /// How much.
+    pub amount: Amount,
+    /// The seller's note.
+    pub note: Note,
+    /// When it was filed.
+    pub created_at: Time,
+}
+
+/// What a verdict makes.
+pub(crate) enum Decided {
+    Approved(CreditApproved),
+    Rejected(CreditRejected),
+}
+
+impl CommandKind for DecideCredit {
+    fn role(&self) -> Role {
+        Role::Admin
+    }
+
+    /// The request while it is pending, and then its verdict.
+    fn subject(&self, state: &State) -> Option<RecordNumber> {
+        match state.verdict(self.request) {
+            Some((record, _)) => Some(record),
+            None => state.is_pending(self.request).then_some(self.request),
+        }
+    }
+
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.reason.as_str().len()
+    }
+
+    fn write(&self, link: &mut Link) {
+        link.u64(self.request);
+        self.verdict.write(link);
+        link.text(self.reason.as_str());
+    }
+}
+
+impl DecideCredit {
+    /// The request must be pending. The same verdict once more is done already, the opposite one is refused. `filed` is the
+    /// request's event with its place.
+    pub(crate) fn judge(&self, case: &Case<'_>, filed: Option<(At, &CreditRequested)>) -> Result<Decided, NoEvent> {
+        match case.state.verdict(self.request) {
+            Some((record, verdict)) if verdict == self.verdict => return Err(NoEvent::Done(record)),
+            Some((_, verdict)) => return Err(Refusal::RequestDecided { verdict }.into()),
+            None if !case.state.is_pending(self.request) => return Err(Rejection::UnknownRequest.into()),
+            None => {}
+        }
+        let (at, filed) = filed.ok_or(Rejection::Inconsistent)?;
+        let request = RequestShown {
+            number: at.number,
+            seller: filed.seller,
+            amount: filed.amount,
+            note: filed.note.clone(),
+            created_at: at.time,
+        };
+        let reason = self.reason.clone();
+        match self.verdict {
+            Verdict::Rejected => Ok(Decided::Rejected(CreditRejected { request, reason })),
+            Verdict::Approved => {
+                let before = case.seller(filed.seller)?.balance;
+                let balance = before.credited(filed.amount).ok_or(Refusal::LimitExceeded)?;
+                Ok(Decided::Approved(CreditApproved { request, reason, entry: case.next_entry(), balance }))
+            }
+        }
+    }
+}
+
+impl EventKind for CreditApproved {
+    fn role(&self) -> Role {
+        Role::Admin
+    }
+
+    fn apply(&self, at: At, state: &mut State) {
+        let RequestShown { number, seller, amount, .. } = self.request;
+        state.decide_request(at, number, Verdict::Approved);
+        state.move_credit(at, seller, EntryKind::Credit, self.balance, |before| before.credited(amount));
+        state.move_treasury(amount.minus());
+    }
+
+    fn write(&self, link: &mut Link) {
+        self.request.write(link);
+        link.text(self.reason.as_str());
+        link.u64(self.entry);
+        link.u64(self.balance.minor());
+    }
+
+    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
+        Some(self.request.seller)
+    }
+
+    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+        Some(Movement {
+            kind: EntryKind::Credit,
+            seller: self.request.seller,
+            amount: self.request.amount.plus(),
+            entry: self.entry,
+            balance: self.balance,
+            phone: None,
+            reference: (IdKind::CreditRequest, self.request.number),
+        })
+    }
+}
+
+impl EventKind for CreditRejected {
+    fn role(&self) -> Role {
+        Role::Admin
+    }
+
+    fn apply(&self, at: At, state: &mut State) {
+        state.decide_request(at, self.request.number, Verdict::Rejected);
+    }
+
+    fn write(&self, link: &mut Link) {
+        self.request.write(link);
+        link.text(self.reason.as_str());
+    }
+
+    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
+        Some(self.request.seller)
+    }
+}
+
+impl RequestShown {
+    fn write(&self, link: &mut Link) {
+        link.u64(self.number);
+        link.u64(self.seller);
+        link.u64(self.amount.minor());
+        link.text(self.note.as_str());
+        link.u64(self.created_at.0);
+    }
+}

@@ -1,0 +1,58 @@
+//! The genesis: the first command of a ledger, which is its own event. What it fixes is in [`Genesis`].
+
+use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use crate::digest::Link;
+use crate::refusal::Rejection;
+use crate::state::State;
+use crate::state::genesis::Genesis;
+use crate::values::ids::{At, KeyNumber, RecordNumber};
+
+/// Bytes of a genesis in a log entry beyond those of every command, its currency apart.
+const FIXED_BYTES: usize = 96;
+
+impl CommandKind for Genesis {
+    fn role(&self) -> Role {
+        Role::System
+    }
+
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.currency.as_str().len().saturating_add(FIXED_BYTES)
+    }
+
+    fn write(&self, link: &mut Link) {
+        self.write_all(link);
+    }
+}
+
+impl Genesis {
+    /// There must be none yet, and answers must be possible by it.
+    pub(crate) fn judge(&self, case: &Case<'_>) -> Result<Self, NoEvent> {
+        if case.state.genesis().is_some() {
+            return Err(Rejection::OutOfPlace.into());
+        }
+        if self.is_sound() { Ok(self.clone()) } else { Err(Rejection::Malformed.into()) }
+    }
+}
+
+impl EventKind for Genesis {
+    fn role(&self) -> Role {
+        Role::System
+    }
+
+    fn apply(&self, at: At, state: &mut State) {
+        state.start(at, self);
+    }
+
+    fn write(&self, link: &mut Link) {
+        self.write_all(link);
+    }
+
+    /// The first admin key.
+    fn api_key(&self, number: RecordNumber) -> Option<KeyNumber> {
+        Some(number)
+    }
+}

@@ -1,0 +1,124 @@
+//! What every kind of command and every kind of event says of itself, and what a command is decided on.
+
+use crate::digest::Link;
+use crate::entry::Movement;
+use crate::refusal::{Refusal, Rejection};
+use crate::state::State;
+use crate::state::api_key::{ApiKey, Grant};
+use crate::state::seller::{Seller, SellerStatus};
+use crate::values::ids::{At, KeyNumber, RecordNumber};
+
+/// Who may have a command decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The cluster itself, under [`crate::SYSTEM_ACTOR`].
+    System,
+    /// An admin's API key.
+    Admin,
+    /// A seller's API key, for that seller.
+    Seller,
+}
+
+/// What a kind of command says of itself. Its checks are its own `judge`, which gives its event.
+pub(crate) trait CommandKind {
+    /// Who may have it decided.
+    fn role(&self) -> Role;
+
+    /// The old record that deciding it needs, or that answers it because it was done before.
+    fn subject(&self, _state: &State) -> Option<RecordNumber> {
+        None
+    }
+
+    /// Whether deciding it a second time without an idempotency key moves nothing.
+    fn is_repeatable(&self) -> bool;
+
+    /// At least as many bytes as its texts take in a log entry; 64 more are counted for every command.
+    fn text_bytes(&self) -> usize;
+
+    /// What the digest of a recorded refusal covers of it. Frozen per rules version.
+    fn write(&self, link: &mut Link);
+}
+
+/// What a kind of event says of itself.
+pub(crate) trait EventKind {
+    /// Who may have it decided.
+    fn role(&self) -> Role;
+
+    /// Changes the state by it.
+    ///
+    /// # Panics
+    /// Where it does not fit this state: the history is damaged, and continuing would corrupt the books.
+    fn apply(&self, at: At, state: &mut State);
+
+    /// What a record's digest covers of it. Frozen per rules version.
+    fn write(&self, link: &mut Link);
+
+    /// The seller whose credit, request or status it is about. `number` is its record's.
+    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
+        None
+    }
+
+    /// The movement of money; `None` where it moves none. `number` is its record's.
+    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+        None
+    }
+
+    /// The API key that it made or revoked. `number` is its record's.
+    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+        None
+    }
+}
+
+/// What a command is decided on, besides what it names itself.
+pub(crate) struct Case<'a> {
+    /// The ledger before it.
+    pub(crate) state: &'a State,
+    /// The API key that acts; `None` for the cluster itself.
+    pub(crate) key: Option<&'a ApiKey>,
+}
+
+impl<'a> Case<'a> {
+    /// The seller whose key acts, where it is not suspended.
+    pub(crate) fn acting_seller(&self) -> Result<&'a Seller, NoEvent> {
+        let Some(Grant::Seller(number)) = self.key.map(|key| key.grant) else {
+            return Err(Rejection::Forbidden.into());
+        };
+        let seller = self.seller(number)?;
+        match seller.status {
+            SellerStatus::Active => Ok(seller),
+            SellerStatus::Suspended => Err(Refusal::SellerSuspended.into()),
+        }
+    }
+
+    /// The seller of this number.
+    pub(crate) fn seller(&self, number: RecordNumber) -> Result<&'a Seller, NoEvent> {
+        self.state.seller(number).ok_or(Rejection::UnknownSeller.into())
+    }
+
+    /// The number of the journal entry that the command makes, where it makes one.
+    pub(crate) fn next_entry(&self) -> u64 {
+        self.state.entries().saturating_add(1)
+    }
+}
+
+/// Why a command makes no event.
+pub(crate) enum NoEvent {
+    /// It was done before, by this record.
+    Done(RecordNumber),
+    /// Nothing is recorded.
+    Rejected(Rejection),
+    /// The state forbids it.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for NoEvent {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Rejection> for NoEvent {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}

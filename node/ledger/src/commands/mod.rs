@@ -1,0 +1,281 @@
+//! What is asked and what happened: each kind of command in a file of its own, with its fields, its checks, its event and
+//! what both say of themselves ([`kind`]). Here they meet, in two enums with their tables.
+//!
+//! Variants are encoded by position (bincode): add at the end, never remove or reorder. The byte that names a variant in a
+//! digest is assigned once and never reused.
+
+pub(crate) mod kind;
+
+pub mod adjust;
+pub mod charge;
+pub mod create_key;
+pub mod create_seller;
+pub mod decide_credit;
+mod genesis;
+pub mod register_node;
+pub mod request_credit;
+pub mod reverse;
+pub mod revoke_key;
+pub mod set_seller_status;
+
+use serde::{Deserialize, Serialize};
+
+use self::adjust::{Adjust, Adjusted};
+use self::charge::{Charge, Charged};
+use self::create_key::{CreateKey, KeyCreated};
+use self::create_seller::{CreateSeller, SellerCreated};
+use self::decide_credit::{CreditApproved, CreditRejected, DecideCredit, Decided};
+use self::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use self::register_node::{NodeRegistered, RegisterNode};
+use self::request_credit::{CreditRequested, RequestCredit};
+use self::reverse::{Reverse, Reversed};
+use self::revoke_key::{KeyRevoked, RevokeKey};
+use self::set_seller_status::{SellerStatusSet, SetSellerStatus};
+use crate::digest::Link;
+use crate::entry::Movement;
+use crate::refusal::Refusal;
+use crate::state::State;
+use crate::state::genesis::Genesis;
+use crate::values::ids::{At, KeyNumber, RecordNumber, Time};
+use crate::values::text::IdempotencyKey;
+
+/// One command: what to do, who asks, and under which key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// The API key that acts, or [`crate::SYSTEM_ACTOR`].
+    pub actor: KeyNumber,
+    /// Names this command among those of its scope; a second one under it moves nothing.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// What to do.
+    pub action: Action,
+}
+
+impl Command {
+    /// The record that answers this command already, where it has a key that is remembered at `stamp`.
+    pub fn decision_in(&self, state: &State, stamp: Time) -> Option<RecordNumber> {
+        state.decision_of(self.actor, self.idempotency_key.as_ref()?, stamp)
+    }
+
+    /// Whether deciding it twice is the same as once: its key, or its kind, makes the second one a replay.
+    pub fn is_repeatable(&self) -> bool {
+        self.idempotency_key.is_some() || self.action.kind().1.is_repeatable()
+    }
+
+    /// At least as many bytes as it takes in a log entry.
+    pub fn weight(&self) -> usize {
+        let key = self.idempotency_key.as_ref().map_or(0, |key| key.as_str().len());
+        self.action.kind().1.text_bytes().saturating_add(key).saturating_add(64)
+    }
+}
+
+/// What to do. Sellers, keys, requests and charges are named by their record numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// Bootstraps the ledger; the first command, and applied once.
+    Genesis(Genesis),
+    /// Creates a seller.
+    CreateSeller(CreateSeller),
+    /// Suspends a seller or lets it act again.
+    SetSellerStatus(SetSellerStatus),
+    /// Makes an API key.
+    CreateKey(CreateKey),
+    /// Revokes an API key permanently.
+    RevokeKey(RevokeKey),
+    /// Asks for more credit.
+    RequestCredit(RequestCredit),
+    /// Approves or rejects a credit request.
+    DecideCredit(DecideCredit),
+    /// Corrects a seller's credit.
+    Adjust(Adjust),
+    /// Sells airtime.
+    Charge(Charge),
+    /// Undoes a charge, whole.
+    Reverse(Reverse),
+    /// Binds a node's number to its data directory.
+    RegisterNode(RegisterNode),
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// The ledger was bootstrapped; the record's number is also the first admin key's.
+    Genesis(Genesis),
+    /// A seller was created.
+    SellerCreated(SellerCreated),
+    /// A seller was suspended, or may act again.
+    SellerStatusSet(SellerStatusSet),
+    /// An API key was made.
+    KeyCreated(KeyCreated),
+    /// An API key was revoked.
+    KeyRevoked(KeyRevoked),
+    /// A seller asked for credit.
+    CreditRequested(CreditRequested),
+    /// A request was approved and the credit allocated.
+    CreditApproved(CreditApproved),
+    /// A request was rejected.
+    CreditRejected(CreditRejected),
+    /// A seller's credit was corrected.
+    Adjusted(Adjusted),
+    /// Airtime was sold.
+    Charged(Charged),
+    /// A charge was undone.
+    Reversed(Reversed),
+    /// The state forbade a command, and that is its answer.
+    Refused(Refused),
+    /// A node's number was bound to its data directory.
+    NodeRegistered(NodeRegistered),
+}
+
+impl Action {
+    /// The byte that names it in a digest, and what it says of itself.
+    pub(crate) fn kind(&self) -> (u8, &dyn CommandKind) {
+        match self {
+            Self::Genesis(command) => (1, command),
+            Self::CreateSeller(command) => (2, command),
+            Self::SetSellerStatus(command) => (3, command),
+            Self::CreateKey(command) => (4, command),
+            Self::RevokeKey(command) => (5, command),
+            Self::RequestCredit(command) => (6, command),
+            Self::DecideCredit(command) => (7, command),
+            Self::Adjust(command) => (8, command),
+            Self::Charge(command) => (9, command),
+            Self::Reverse(command) => (10, command),
+            Self::RegisterNode(command) => (11, command),
+        }
+    }
+
+    /// The event that it makes, or why it makes none. `subject` is the record that [`CommandKind::subject`] named.
+    pub(crate) fn judge(&self, case: &Case<'_>, subject: Option<(At, &Event)>) -> Result<Event, NoEvent> {
+        match self {
+            Self::Genesis(command) => command.judge(case).map(Event::Genesis),
+            Self::CreateSeller(command) => Ok(Event::SellerCreated(command.judge())),
+            Self::SetSellerStatus(command) => command.judge(case).map(Event::SellerStatusSet),
+            Self::CreateKey(command) => command.judge(case).map(Event::KeyCreated),
+            Self::RevokeKey(command) => command.judge(case).map(Event::KeyRevoked),
+            Self::RequestCredit(command) => command.judge(case).map(Event::CreditRequested),
+            Self::DecideCredit(command) => command.judge(case, subject.and_then(filed)).map(|decided| match decided {
+                Decided::Approved(event) => Event::CreditApproved(event),
+                Decided::Rejected(event) => Event::CreditRejected(event),
+            }),
+            Self::Adjust(command) => command.judge(case).map(Event::Adjusted),
+            Self::Charge(command) => command.judge(case).map(Event::Charged),
+            Self::Reverse(command) => command.judge(case, subject.and_then(charged)).map(Event::Reversed),
+            Self::RegisterNode(command) => command.judge(case).map(Event::NodeRegistered),
+        }
+    }
+
+    /// Whether `event` is this action's, compared as parsed: a retry asks for the same, any other action reuses its key.
+    fn is_answered_by(&self, event: &Event) -> bool {
+        if let Event::Refused(refused) = event {
+            return self.is_same(&refused.action);
+        }
+        match self {
+            Self::CreateSeller(asked) => matches!(event, Event::SellerCreated(event) if event.answers(asked)),
+            Self::SetSellerStatus(asked) => matches!(event, Event::SellerStatusSet(event) if event.answers(asked)),
+            Self::CreateKey(asked) => matches!(event, Event::KeyCreated(event) if event.answers(asked)),
+            Self::RevokeKey(asked) => matches!(event, Event::KeyRevoked(event) if event.answers(asked)),
+            Self::RequestCredit(asked) => matches!(event, Event::CreditRequested(event) if event.answers(asked)),
+            Self::Adjust(asked) => matches!(event, Event::Adjusted(event) if event.answers(asked)),
+            Self::Charge(asked) => matches!(event, Event::Charged(event) if event.answers(asked)),
+            Self::Reverse(asked) => matches!(event, Event::Reversed(event) if event.answers(asked)),
+            // The cluster's own have no idempotency key, and a verdict is found again by its request.
+            Self::Genesis(_) | Self::DecideCredit(_) | Self::RegisterNode(_) => false,
+        }
+    }
+
+    /// Equal but for a secret's hash, which is drawn anew at each attempt.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::CreateKey(first), Self::CreateKey(again)) => first.is_same(again),
+            _ => self == other,
+        }
+    }
+
+    fn write(&self, link: &mut Link) {
+        let (byte, kind) = self.kind();
+        link.u8(byte);
+        kind.write(link);
+    }
+}
+
+fn filed((at, event): (At, &Event)) -> Option<(At, &CreditRequested)> {
+    if let Event::CreditRequested(filed) = event { Some((at, filed)) } else { None }
+}
+
+fn charged((_, event): (At, &Event)) -> Option<&Charged> {
+    if let Event::Charged(charged) = event { Some(charged) } else { None }
+}
+
+impl Event {
+    /// The byte that names it in a digest, and what it says of itself.
+    fn kind(&self) -> (u8, &dyn EventKind) {
+        match self {
+            Self::Genesis(event) => (1, event),
+            Self::SellerCreated(event) => (2, event),
+            Self::SellerStatusSet(event) => (3, event),
+            Self::KeyCreated(event) => (4, event),
+            Self::KeyRevoked(event) => (5, event),
+            Self::CreditRequested(event) => (6, event),
+            Self::CreditApproved(event) => (7, event),
+            Self::CreditRejected(event) => (8, event),
+            Self::Adjusted(event) => (9, event),
+            Self::Charged(event) => (10, event),
+            Self::Reversed(event) => (11, event),
+            Self::Refused(event) => (12, event),
+            Self::NodeRegistered(event) => (13, event),
+        }
+    }
+
+    /// Whether it is what `action` asked for, compared as parsed.
+    pub fn answers(&self, action: &Action) -> bool {
+        action.is_answered_by(self)
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.kind().1.role()
+    }
+
+    pub(crate) fn apply(&self, at: At, state: &mut State) {
+        self.kind().1.apply(at, state);
+    }
+
+    pub(crate) fn write(&self, link: &mut Link) {
+        let (byte, kind) = self.kind();
+        link.u8(byte);
+        kind.write(link);
+    }
+
+    pub(crate) fn seller(&self, number: RecordNumber) -> Option<RecordNumber> {
+        self.kind().1.seller(number)
+    }
+
+    pub(crate) fn movement(&self, number: RecordNumber) -> Option<Movement> {
+        self.kind().1.movement(number)
+    }
+
+    pub(crate) fn api_key(&self, number: RecordNumber) -> Option<KeyNumber> {
+        self.kind().1.api_key(number)
+    }
+}
+
+/// The state forbade a command under an idempotency key: that answer stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// What was asked.
+    pub action: Action,
+    /// Why it was refused.
+    pub refusal: Refusal,
+}
+
+impl EventKind for Refused {
+    fn role(&self) -> Role {
+        self.action.kind().1.role()
+    }
+
+    fn apply(&self, _at: At, _state: &mut State) {}
+
+    fn write(&self, link: &mut Link) {
+        self.action.write(link);
+        self.refusal.write(link);
+    }
+}

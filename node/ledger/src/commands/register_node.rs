@@ -1,0 +1,71 @@
+//! A node's number bound to its data directory, so that a wiped node cannot return under it.
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use crate::digest::Link;
+use crate::refusal::Rejection;
+use crate::state::{Incarnation, NodeNumber, State};
+use crate::values::ids::At;
+
+/// Binds a node's number to its data directory, at first contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterNode {
+    /// The node's number.
+    pub node: NodeNumber,
+    /// Its data directory.
+    pub incarnation: Incarnation,
+}
+
+/// A node's number was bound to its data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRegistered {
+    /// The node's number.
+    pub node: NodeNumber,
+    /// Its data directory.
+    pub incarnation: Incarnation,
+}
+
+impl CommandKind for RegisterNode {
+    fn role(&self) -> Role {
+        Role::System
+    }
+
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    fn text_bytes(&self) -> usize {
+        0
+    }
+
+    fn write(&self, link: &mut Link) {
+        link.u64(self.node);
+        link.uuid(self.incarnation);
+    }
+}
+
+impl RegisterNode {
+    /// The number must not be bound yet.
+    pub(crate) fn judge(self, case: &Case<'_>) -> Result<NodeRegistered, NoEvent> {
+        if case.state.incarnation(self.node).is_some() {
+            return Err(Rejection::OutOfPlace.into());
+        }
+        Ok(NodeRegistered { node: self.node, incarnation: self.incarnation })
+    }
+}
+
+impl EventKind for NodeRegistered {
+    fn role(&self) -> Role {
+        Role::System
+    }
+
+    fn apply(&self, _at: At, state: &mut State) {
+        state.register_node(self.node, self.incarnation);
+    }
+
+    fn write(&self, link: &mut Link) {
+        link.u64(self.node);
+        link.uuid(self.incarnation);
+    }
+}

@@ -1,0 +1,84 @@
+//! A credit request: what a seller files and an admin decides.
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use crate::digest::Link;
+use crate::state::State;
+use crate::values::amount::Amount;
+use crate::values::ids::{At, RecordNumber};
+use crate::values::text::Note;
+
+/// Asks for more credit, for the seller whose key acts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestCredit {
+    /// How much.
+    pub amount: Amount,
+    /// The seller's note.
+    pub note: Note,
+}
+
+/// A seller asked for credit; its record number is the request's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditRequested {
+    /// Which seller.
+    pub seller: RecordNumber,
+    /// How much.
+    pub amount: Amount,
+    /// The seller's note.
+    pub note: Note,
+}
+
+impl CommandKind for RequestCredit {
+    fn role(&self) -> Role {
+        Role::Seller
+    }
+
+    fn is_repeatable(&self) -> bool {
+        false
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.note.as_str().len()
+    }
+
+    fn write(&self, link: &mut Link) {
+        link.u64(self.amount.minor());
+        link.text(self.note.as_str());
+    }
+}
+
+impl RequestCredit {
+    /// The seller must not be suspended.
+    pub(crate) fn judge(&self, case: &Case<'_>) -> Result<CreditRequested, NoEvent> {
+        let seller = case.acting_seller()?.number;
+        Ok(CreditRequested { seller, amount: self.amount, note: self.note.clone() })
+    }
+}
+
+impl EventKind for CreditRequested {
+    fn role(&self) -> Role {
+        Role::Seller
+    }
+
+    fn apply(&self, at: At, state: &mut State) {
+        state.add_request(at, self.seller);
+    }
+
+    fn write(&self, link: &mut Link) {
+        link.u64(self.seller);
+        link.u64(self.amount.minor());
+        link.text(self.note.as_str());
+    }
+
+    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
+        Some(self.seller)
+    }
+}
+
+impl CreditRequested {
+    /// Whether this command makes such an event.
+    pub(crate) fn answers(&self, asked: &RequestCredit) -> bool {
+        self.amount == asked.amount && self.note == asked.note
+    }
+}

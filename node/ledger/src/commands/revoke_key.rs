@@ -1,0 +1,85 @@
+//! The end of an API key. It stays known, for its name.
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use crate::digest::Link;
+use crate::refusal::{Refusal, Rejection};
+use crate::state::State;
+use crate::state::api_key::Grant;
+use crate::values::ids::{At, KeyNumber, RecordNumber};
+
+/// Revokes an API key permanently.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokeKey {
+    /// Which key.
+    pub key: KeyNumber,
+}
+
+/// A key was revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRevoked {
+    /// Which key.
+    pub key: KeyNumber,
+}
+
+impl CommandKind for RevokeKey {
+    fn role(&self) -> Role {
+        Role::Admin
+    }
+
+    fn subject(&self, state: &State) -> Option<RecordNumber> {
+        state.api_key(self.key)?.revoked_by
+    }
+
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    fn text_bytes(&self) -> usize {
+        0
+    }
+
+    fn write(&self, link: &mut Link) {
+        link.u64(self.key);
+    }
+}
+
+impl RevokeKey {
+    /// The key must exist and must not be the last active admin key. A key that is revoked already is done.
+    pub(crate) fn judge(&self, case: &Case<'_>) -> Result<KeyRevoked, NoEvent> {
+        let key = case.state.api_key(self.key).ok_or(Rejection::UnknownKey)?;
+        if let Some(record) = key.revoked_by {
+            return Err(NoEvent::Done(record));
+        }
+        if key.grant == Grant::Admin && case.state.active_admin_keys() <= 1 {
+            return Err(Refusal::LastAdminKey.into());
+        }
+        Ok(KeyRevoked { key: self.key })
+    }
+}
+
+impl EventKind for KeyRevoked {
+    fn role(&self) -> Role {
+        Role::Admin
+    }
+
+    fn apply(&self, at: At, state: &mut State) {
+        state.revoke_api_key(at, self.key);
+    }
+
+    fn write(&self, link: &mut Link) {
+        link.u64(self.key);
+    }
+
+    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+        Some(self.key)
+    }
+}
+
+impl KeyRevoked {
+    /// Whether this command makes such an event.
+    pub(crate) fn answers(&self, asked: &RevokeKey) -> bool {
+        self.key == asked.key
+    }
+}

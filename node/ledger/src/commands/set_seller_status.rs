@@ -1,0 +1,97 @@
+//! A seller's suspension, and its end.
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use crate::digest::Link;
+use crate::state::State;
+use crate::state::seller::SellerStatus;
+use crate::values::amount::Balance;
+use crate::values::ids::{At, RecordNumber, Time};
+use crate::values::text::Name;
+
+/// Suspends a seller or lets it act again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetSellerStatus {
+    /// Which seller.
+    pub seller: RecordNumber,
+    /// The status from now on.
+    pub status: SellerStatus,
+}
+
+/// A seller was suspended, or may act again; with what its answer shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SellerStatusSet {
+    /// Which seller.
+    pub seller: RecordNumber,
+    /// The status from now on.
+    pub status: SellerStatus,
+    /// The seller's name.
+    pub name: Name,
+    /// The seller's credit.
+    pub balance: Balance,
+    /// When the seller was created.
+    pub created_at: Time,
+}
+
+impl CommandKind for SetSellerStatus {
+    fn role(&self) -> Role {
+        Role::Admin
+    }
+
+    fn is_repeatable(&self) -> bool {
+        false
+    }
+
+    fn text_bytes(&self) -> usize {
+        0
+    }
+
+    fn write(&self, link: &mut Link) {
+        link.u64(self.seller);
+        self.status.write(link);
+    }
+}
+
+impl SetSellerStatus {
+    /// The seller must exist.
+    pub(crate) fn judge(&self, case: &Case<'_>) -> Result<SellerStatusSet, NoEvent> {
+        let found = case.seller(self.seller)?;
+        Ok(SellerStatusSet {
+            seller: self.seller,
+            status: self.status,
+            name: found.name.clone(),
+            balance: found.balance,
+            created_at: found.created_at,
+        })
+    }
+}
+
+impl EventKind for SellerStatusSet {
+    fn role(&self) -> Role {
+        Role::Admin
+    }
+
+    fn apply(&self, _at: At, state: &mut State) {
+        state.set_seller_status(self.seller, self.status);
+    }
+
+    fn write(&self, link: &mut Link) {
+        link.u64(self.seller);
+        self.status.write(link);
+        link.text(self.name.as_str());
+        link.u64(self.balance.minor());
+        link.u64(self.created_at.0);
+    }
+
+    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
+        Some(self.seller)
+    }
+}
+
+impl SellerStatusSet {
+    /// Whether this command makes such an event.
+    pub(crate) fn answers(&self, asked: &SetSellerStatus) -> bool {
+        self.seller == asked.seller && self.status == asked.status
+    }
+}

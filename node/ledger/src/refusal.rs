@@ -1,0 +1,84 @@
+//! Why a command is not done: a [`Refusal`] is recorded where the command has an idempotency key, a [`Rejection`] never.
+//!
+//! Variants are encoded by position (bincode): add at the end, never remove or reorder.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Link;
+use crate::state::Verdict;
+use crate::values::amount::Balance;
+
+/// Why the state forbids a command: what becomes a 409.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The seller's credit does not suffice.
+    InsufficientCredit {
+        /// The seller's credit at that time.
+        balance: Balance,
+    },
+    /// The seller is suspended.
+    SellerSuspended,
+    /// The credit request has the opposite verdict.
+    RequestDecided {
+        /// Which one.
+        verdict: Verdict,
+    },
+    /// The charge is reversed already.
+    ChargeReversed,
+    /// A balance would exceed [`crate::MAX_MINOR`].
+    LimitExceeded,
+    /// Another active key has the name.
+    NameTaken,
+    /// Without this key nobody could administer the ledger.
+    LastAdminKey,
+}
+
+impl Refusal {
+    /// What a record's digest covers of it. The first byte names it; an assigned one is never reused.
+    pub(crate) fn write(self, link: &mut Link) {
+        match self {
+            Self::InsufficientCredit { balance } => {
+                link.u8(1);
+                link.u64(balance.minor());
+            }
+            Self::SellerSuspended => link.u8(2),
+            Self::RequestDecided { verdict } => {
+                link.u8(3);
+                verdict.write(link);
+            }
+            Self::ChargeReversed => link.u8(4),
+            Self::LimitExceeded => link.u8(5),
+            Self::NameTaken => link.u8(6),
+            Self::LastAdminKey => link.u8(7),
+        }
+    }
+}
+
+/// Why nothing was done and nothing is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rejection {
+    /// The key that acts is revoked or was never made.
+    KeyRevoked,
+    /// The key that acts may not do this.
+    Forbidden,
+    /// There is no such seller.
+    UnknownSeller,
+    /// There is no such API key.
+    UnknownKey,
+    /// There is no such credit request.
+    UnknownRequest,
+    /// There is no such charge.
+    UnknownCharge,
+    /// The idempotency key stands for another command.
+    KeyReused,
+    /// The state forbids it, and the command has no idempotency key under which that could be recorded.
+    Conflict(Refusal),
+    /// The ledger has no genesis yet, or has one already.
+    OutOfPlace,
+    /// A record that was read contradicts the state: a defect of the node.
+    Inconsistent,
+    /// Another API key has the same secret's hash, so the secret was not drawn at random: a defect of the node.
+    SecretTaken,
+    /// No request becomes such a command: a defect of the node, or a sender that is no node.
+    Malformed,
+}

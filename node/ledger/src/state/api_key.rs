@@ -1,0 +1,52 @@
+//! API keys, without their secrets.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Link;
+use crate::values::folded_name::FoldedName;
+use crate::values::ids::{KeyHash, KeyNumber, RecordNumber, Time};
+use crate::values::text::Name;
+
+/// What an API key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Grant {
+    /// Everything that is not a seller's own doing.
+    Admin,
+    /// Read all, write nothing.
+    Auditor,
+    /// One seller's own data and nothing else.
+    Seller(RecordNumber),
+}
+
+impl Grant {
+    /// What a record's digest covers of it.
+    pub(crate) fn write(self, link: &mut Link) {
+        match self {
+            Self::Admin => link.u8(1),
+            Self::Auditor => link.u8(2),
+            Self::Seller(seller) => {
+                link.u8(3);
+                link.u64(seller);
+            }
+        }
+    }
+}
+
+/// A key of the API. Revoked ones stay, for their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its record number.
+    pub number: KeyNumber,
+    /// Its name.
+    pub name: Name,
+    /// What is compared of its name, and the scope of an admin's idempotency keys.
+    pub folded: FoldedName,
+    /// What it may do.
+    pub grant: Grant,
+    /// The hash of its secret.
+    pub hash: KeyHash,
+    /// When it was made.
+    pub created_at: Time,
+    /// The record that revoked it.
+    pub revoked_by: Option<RecordNumber>,
+}

@@ -1,0 +1,184 @@
+//! How a state changes: one function for each thing that an event can do to it.
+//!
+//! Every function asserts what must hold before or after it. A record that breaks one does not fit the history: the node
+//! stops, since continuing would corrupt the books.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::api_key::{ApiKey, Grant};
+use super::genesis::Genesis;
+use super::key_table::KeyTable;
+use super::seller::{EntryRef, Seller, SellerStatus};
+use super::{Incarnation, NodeNumber, PageMark, PhoneAccount, Reversal, State, Verdict, page_of};
+use crate::digest::Digest;
+use crate::entry::EntryKind;
+use crate::values::amount::Balance;
+use crate::values::folded_name::FoldedName;
+use crate::values::ids::{At, IdKind, IdSpace, KeyHash, KeyNumber, RecordNumber};
+use crate::values::phone::Phone;
+use crate::values::text::{IdempotencyKey, Name};
+
+impl State {
+    /// Begins the next record, with the chain over all records up to it.
+    pub(crate) fn advance(&mut self, at: At, digest: Digest) {
+        assert_eq!(at.number, self.records.saturating_add(1), "records come in order, without gaps");
+        assert!(at.time >= self.time, "ledger time only grows");
+        if page_of(at.number) as usize == self.pages.len() {
+            self.pages.push(PageMark {
+                time: at.time,
+                entries: self.entries,
+                entry_digest: self.entry_digest,
+                record_digest: self.record_digest,
+            });
+        }
+        self.records = at.number;
+        self.time = at.time;
+        self.record_digest = digest;
+    }
+
+    /// Ends a record that made the entry of this number, with the published chain up to it.
+    pub(crate) fn advance_journal(&mut self, entry: u64, digest: Digest) {
+        assert_eq!(entry, self.entries.saturating_add(1), "entries are numbered without gaps");
+        self.entries = entry;
+        self.entry_digest = digest;
+    }
+
+    /// Bootstraps the ledger, with its first admin key.
+    pub(crate) fn start(&mut self, at: At, genesis: &Genesis) {
+        assert!(self.genesis.is_none(), "a ledger has one genesis");
+        self.ids = IdSpace::new(genesis.cluster);
+        self.keys = KeyTable::new(genesis.key_window_ms, genesis.keys_max);
+        self.genesis = Some(Box::new(genesis.clone()));
+        if let Ok(name) = Name::new("admin") {
+            self.add_api_key(at, name, Grant::Admin, genesis.admin_key);
+        }
+    }
+
+    /// Adds a seller without credit.
+    pub(crate) fn add_seller(&mut self, at: At, name: &Name) {
+        let seller = Seller {
+            number: at.number,
+            id: self.ids.uuid(IdKind::Seller, at.number),
+            name: name.clone(),
+            status: SellerStatus::Active,
+            balance: Balance::ZERO,
+            created_at: at.time,
+            entries: Vec::new(),
+            requests: Vec::new(),
+        };
+        self.sellers.insert(at.number, seller);
+    }
+
+    /// Sets whether a seller may act.
+    pub(crate) fn set_seller_status(&mut self, seller: RecordNumber, status: SellerStatus) {
+        self.seller_mut(seller).status = status;
+    }
+
+    /// Adds an active API key.
+    pub(crate) fn add_api_key(&mut self, at: At, name: Name, grant: Grant, hash: KeyHash) {
+        let folded = self.folded(&name);
+        let of_this_name = self.active_key_names.entry(folded.clone()).or_default();
+        *of_this_name = of_this_name.saturating_add(1);
+        let hash_taken = self.api_key_by_hash.insert(hash, at.number);
+        assert!(hash_taken.is_none(), "a key's secret is drawn once");
+        if grant == Grant::Admin {
+            self.active_admin_keys = self.active_admin_keys.saturating_add(1);
+        }
+        let key = ApiKey { number: at.number, name, folded, grant, hash, created_at: at.time, revoked_by: None };
+        self.api_keys.insert(at.number, key);
+    }
+
+    /// Revokes an API key.
+    pub(crate) fn revoke_api_key(&mut self, at: At, number: KeyNumber) {
+        let Some(key) = self.api_keys.get_mut(&number) else { panic!("a revoked key was made before") };
+        assert!(key.revoked_by.is_none(), "a key is revoked once");
+        key.revoked_by = Some(at.number);
+        if key.grant == Grant::Admin {
+            self.active_admin_keys = self.active_admin_keys.saturating_sub(1);
+        }
+        let name = key.folded.clone();
+        self.release_name(&name);
+    }
+
+    /// One active key of this name less.
+    fn release_name(&mut self, name: &FoldedName) {
+        match self.active_key_names.get_mut(name) {
+            Some(1) => drop(self.active_key_names.remove(name)),
+            Some(of_this_name) => *of_this_name = of_this_name.saturating_sub(1),
+            None => panic!("an active key's name is known"),
+        }
+    }
+
+    /// Adds a pending credit request.
+    pub(crate) fn add_request(&mut self, at: At, seller: RecordNumber) {
+        self.requests.push(at.number);
+        self.pending.insert(at.number);
+        self.seller_mut(seller).requests.push(at.number);
+    }
+
+    /// Ends a credit request.
+    pub(crate) fn decide_request(&mut self, at: At, request: RecordNumber, verdict: Verdict) {
+        assert!(self.pending.remove(&request), "a request has one verdict");
+        self.verdicts.insert(request, (at.number, verdict));
+    }
+
+    /// Marks a charge as reversed.
+    pub(crate) fn reverse(&mut self, charge: RecordNumber, reversal: Reversal) {
+        let before = self.reversals.insert(charge, reversal);
+        assert!(before.is_none(), "a charge is reversed at most once");
+    }
+
+    /// Moves a seller's credit to `balance`, which must be what `moved` makes of the balance before.
+    pub(crate) fn move_credit(
+        &mut self,
+        at: At,
+        seller: RecordNumber,
+        kind: EntryKind,
+        balance: Balance,
+        moved: impl FnOnce(Balance) -> Option<Balance>,
+    ) {
+        let account = self.seller_mut(seller);
+        assert_eq!(moved(account.balance), Some(balance), "an entry moves exactly its amount");
+        let difference = balance.signed().saturating_sub(account.balance.signed());
+        account.balance = balance;
+        account.entries.push(EntryRef::new(at.number, kind));
+        self.totals.sellers = self.totals.sellers.saturating_add(i128::from(difference));
+    }
+
+    /// Moves what was sold to a phone to what `moved` says.
+    pub(crate) fn move_phone(&mut self, phone: Phone, moved: impl FnOnce(&mut PhoneAccount) -> Option<Balance>) {
+        let account = self.phones.get_or_default(phone.digits());
+        let Some(account) = account else { panic!("every phone has a table") };
+        let before = account.balance.signed();
+        let Some(balance) = moved(account) else { panic!("a phone's balance was checked before") };
+        account.balance = balance;
+        let difference = balance.signed().saturating_sub(before);
+        self.totals.phones = self.totals.phones.saturating_add(i128::from(difference));
+    }
+
+    /// Moves the issuer's account by `amount` minor units.
+    pub(crate) fn move_treasury(&mut self, amount: i64) {
+        self.totals.treasury = self.totals.treasury.saturating_add(i128::from(amount));
+    }
+
+    /// Binds a node's number to its data directory.
+    pub(crate) fn register_node(&mut self, node: NodeNumber, incarnation: Incarnation) {
+        self.nodes.insert(node, incarnation);
+    }
+
+    /// Remembers the idempotency key of a record.
+    pub(crate) fn remember(&mut self, at: At, actor: KeyNumber, key: &IdempotencyKey) {
+        let Some(digest) = self.key_digest(actor, key) else {
+            panic!("only an API key's command has an idempotency key")
+        };
+        self.keys.insert(digest, self.seller_of_key(actor), at.number, at.time);
+    }
+
+    fn seller_mut(&mut self, number: RecordNumber) -> &mut Seller {
+        match self.sellers.get_mut(&number) {
+            Some(seller) => seller,
+            None => panic!("a seller was created before: record {number}"),
+        }
+    }
+}

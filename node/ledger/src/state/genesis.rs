@@ -1,0 +1,52 @@
+//! What is fixed when a ledger is bootstrapped, for as long as it exists.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::digest::Link;
+use crate::values::ids::KeyHash;
+use crate::values::rules::RULES_VERSION;
+use crate::values::text::Name;
+
+/// Most decimals of an amount. Source: the contract, section Money.
+pub const MAX_DECIMALS: u8 = 4;
+
+/// The settings of a ledger that never change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Genesis {
+    /// The cluster's id; it salts ids and key hashes.
+    pub cluster: Uuid,
+    /// The currency's name, as in `IRT`.
+    pub currency: Name,
+    /// Decimals of an amount, 0 to [`MAX_DECIMALS`].
+    pub decimals: u8,
+    /// How long an idempotency key is remembered, in milliseconds of ledger time; at least 1.
+    pub key_window_ms: u64,
+    /// How many idempotency keys are remembered at most; at least 1.
+    pub keys_max: u64,
+    /// The version of the rules, at most [`RULES_VERSION`].
+    pub rules: u32,
+    /// The hash of the first admin key.
+    pub admin_key: KeyHash,
+}
+
+impl Genesis {
+    /// Whether every value is within its range. What serde decodes need not be.
+    pub fn is_sound(&self) -> bool {
+        self.decimals <= MAX_DECIMALS
+            && self.key_window_ms >= 1
+            && self.keys_max >= 1
+            && (1..=RULES_VERSION).contains(&self.rules)
+    }
+
+    /// What a record's digest covers of it.
+    pub(crate) fn write_all(&self, link: &mut Link) {
+        link.uuid(self.cluster);
+        link.text(self.currency.as_str());
+        link.u8(self.decimals);
+        link.u64(self.key_window_ms);
+        link.u64(self.keys_max);
+        link.u64(u64::from(self.rules));
+        link.bytes(&self.admin_key.0);
+    }
+}

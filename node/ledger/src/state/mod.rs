@@ -1,0 +1,175 @@
+//! The ledger as of one record: balances, API keys, pending requests and idempotency keys, with the indexes of reading.
+//!
+//! Changed by [`State::apply`] alone, through the functions of `change`, which assert what would corrupt the books.
+//! Invariant: a state is a function of the records applied; nothing else is ever put into it.
+
+pub mod api_key;
+mod change;
+pub mod genesis;
+pub mod key_table;
+mod read;
+pub mod seller;
+pub mod sharded;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use self::api_key::ApiKey;
+use self::genesis::Genesis;
+use self::key_table::KeyTable;
+use self::seller::Seller;
+use self::sharded::Sharded;
+use crate::digest::{Digest, Link};
+use crate::values::amount::Balance;
+use crate::values::folded_name::FoldedName;
+use crate::values::ids::{IdSpace, KeyHash, KeyNumber, RecordNumber, Time};
+
+/// The number of a node.
+pub type NodeNumber = u64;
+
+/// Drawn when a data directory is made; a wiped node comes back with another.
+pub type Incarnation = Uuid;
+
+/// The end of a credit request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// The credit is allocated.
+    Approved,
+    /// It is not.
+    Rejected,
+}
+
+impl Verdict {
+    /// What a record's digest covers of it.
+    pub(crate) fn write(self, link: &mut Link) {
+        link.u8(match self {
+            Self::Approved => 1,
+            Self::Rejected => 2,
+        });
+    }
+}
+
+/// Records in a page of the history. Never changes: pages are then identical on all replicas.
+pub const PAGE_RECORDS: u64 = 64;
+
+/// The page (from 0) that holds a record.
+pub fn page_of(record: RecordNumber) -> u64 {
+    record.saturating_sub(1) / PAGE_RECORDS
+}
+
+/// What was sold to a phone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PhoneAccount {
+    /// Charges less reversals.
+    pub balance: Balance,
+    /// When it was last charged.
+    pub last_charge_at: Time,
+    /// The records of its charges, oldest first.
+    pub charges: Vec<RecordNumber>,
+}
+
+/// The reversal of a charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reversal {
+    /// Its record.
+    pub record: RecordNumber,
+    /// Its journal entry.
+    pub entry: u64,
+}
+
+/// What holds just before the first record of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageMark {
+    /// When that first record was decided.
+    pub time: Time,
+    /// Entries made before it.
+    pub entries: u64,
+    /// The published chain before it.
+    pub entry_digest: Digest,
+    /// The chain over all records before it: by it two nodes find out whether one's history begins the other's.
+    pub record_digest: Digest,
+}
+
+/// Sums over all accounts, kept with each record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// The issuer's account.
+    pub treasury: i128,
+    /// All sellers' balances.
+    pub sellers: i128,
+    /// All phones' balances.
+    pub phones: i128,
+}
+
+impl Totals {
+    /// All of them together: zero, or the books are wrong.
+    pub fn sum(&self) -> i128 {
+        self.treasury.saturating_add(self.sellers).saturating_add(self.phones)
+    }
+}
+
+/// The ledger as of one record.
+#[derive(Clone)]
+pub struct State {
+    genesis: Option<Box<Genesis>>,
+    ids: IdSpace,
+    time: Time,
+    records: u64,
+    entries: u64,
+    record_digest: Digest,
+    entry_digest: Digest,
+    totals: Totals,
+    sellers: BTreeMap<RecordNumber, Seller>,
+    api_keys: BTreeMap<KeyNumber, ApiKey>,
+    api_key_by_hash: BTreeMap<KeyHash, KeyNumber>,
+    /// How many active keys have a name: one, but for what older rules let in.
+    active_key_names: BTreeMap<FoldedName, u32>,
+    active_admin_keys: u64,
+    nodes: BTreeMap<NodeNumber, Incarnation>,
+    requests: Vec<RecordNumber>,
+    pending: BTreeSet<RecordNumber>,
+    verdicts: Sharded<(RecordNumber, Verdict)>,
+    reversals: Sharded<Reversal>,
+    phones: Sharded<PhoneAccount>,
+    keys: KeyTable,
+    pages: Vec<PageMark>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    /// Before the first record.
+    pub fn new() -> Self {
+        Self {
+            genesis: None,
+            ids: IdSpace::default(),
+            time: Time::default(),
+            records: 0,
+            entries: 0,
+            record_digest: Digest::ZERO,
+            entry_digest: Digest::ZERO,
+            totals: Totals::default(),
+            sellers: BTreeMap::new(),
+            api_keys: BTreeMap::new(),
+            api_key_by_hash: BTreeMap::new(),
+            active_key_names: BTreeMap::new(),
+            active_admin_keys: 0,
+            nodes: BTreeMap::new(),
+            requests: Vec::new(),
+            pending: BTreeSet::new(),
+            verdicts: Sharded::default(),
+            reversals: Sharded::default(),
+            phones: Sharded::default(),
+            keys: KeyTable::new(0, 0),
+            pages: Vec::new(),
+        }
+    }
+}
