@@ -30,19 +30,7 @@ pub mod digest;
 pub mod entry;
 
 pub use audit::{Audit, AuditReport, Broken, Claims, Promise, Sums};
-pub use commands::{Action, Command, Event, Refused};
-pub use commands::{
-    adjust::{Adjust, Adjusted},
-    charge::{Charge, Charged},
-    create_key::{CreateKey, KeyCreated},
-    create_seller::{CreateSeller, SellerCreated},
-    decide_credit::{CreditApproved, CreditRejected, DecideCredit, RequestShown},
-    register_node::{NodeRegistered, RegisterNode},
-    request_credit::{CreditRequested, RequestCredit},
-    reverse::{Reverse, Reversed},
-    revoke_key::{KeyRevoked, RevokeKey},
-    set_seller_status::{SellerStatusSet, SetSellerStatus},
-};
+pub use commands::*;
 pub use decide::{Facts, Missing, Outcome, decide, missing};
 pub use digest::{Digest, chain_entry};
 pub use entry::{Account, Entry, EntryKind, Movement};

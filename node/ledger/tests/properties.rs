@@ -2,6 +2,7 @@
 //!
 //! A sequence that fails is cut down to the few steps that it takes, printed, and kept in `properties.regressions` beside
 //! this file, which is run first from then on: commit it. `LEDGER_SEEDS=N` runs N sequences a property.
+#![expect(clippy::cast_possible_truncation, reason = "a history in memory is indexed by its records' numbers")]
 
 mod book;
 
@@ -148,8 +149,8 @@ fn in_words(book: &Book, outcome: &Outcome) -> Answer {
     let of_record = |record: &Record| match &record.event {
         Event::Charged(Charged { balance, .. })
         | Event::Adjusted(Adjusted { balance, .. })
-        | Event::Reversed(Reversed { balance, .. }) => Answer::Done(balance.signed()),
-        Event::CreditApproved(CreditApproved { balance, .. }) => Answer::Done(balance.signed()),
+        | Event::Reversed(Reversed { balance, .. })
+        | Event::CreditApproved(CreditApproved { balance, .. }) => Answer::Done(balance.signed()),
         Event::Refused(Refused { refusal, .. }) => of_refusal(*refusal),
         _ => Answer::Done(0),
     };

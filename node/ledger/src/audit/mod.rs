@@ -15,9 +15,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
-use crate::commands::Event;
-use crate::commands::decide_credit::RequestShown;
-use crate::commands::reverse::Reversed;
+use crate::commands::{Event, RequestShown, Reversed};
 use crate::digest::{Digest, chain_entry};
 use crate::entry::Movement;
 use crate::record::{Record, chain_record};

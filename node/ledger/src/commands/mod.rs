@@ -6,31 +6,32 @@
 
 pub(crate) mod kind;
 
-pub mod adjust;
-pub mod charge;
-pub mod create_key;
-pub mod create_seller;
-pub mod decide_credit;
+mod adjust;
+mod charge;
+mod create_key;
+mod create_seller;
+mod decide_credit;
 mod genesis;
-pub mod register_node;
-pub mod request_credit;
-pub mod reverse;
-pub mod revoke_key;
-pub mod set_seller_status;
+mod register_node;
+mod request_credit;
+mod reverse;
+mod revoke_key;
+mod set_seller_status;
 
 use serde::{Deserialize, Serialize};
 
-use self::adjust::{Adjust, Adjusted};
-use self::charge::{Charge, Charged};
-use self::create_key::{CreateKey, KeyCreated};
-use self::create_seller::{CreateSeller, SellerCreated};
-use self::decide_credit::{CreditApproved, CreditRejected, DecideCredit, Decided};
+pub use self::adjust::{Adjust, Adjusted};
+pub use self::charge::{Charge, Charged};
+pub use self::create_key::{CreateKey, KeyCreated};
+pub use self::create_seller::{CreateSeller, SellerCreated};
+use self::decide_credit::Decided;
+pub use self::decide_credit::{CreditApproved, CreditRejected, DecideCredit, RequestShown};
 use self::kind::{Case, CommandKind, EventKind, NoEvent, Role};
-use self::register_node::{NodeRegistered, RegisterNode};
-use self::request_credit::{CreditRequested, RequestCredit};
-use self::reverse::{Reverse, Reversed};
-use self::revoke_key::{KeyRevoked, RevokeKey};
-use self::set_seller_status::{SellerStatusSet, SetSellerStatus};
+pub use self::register_node::{NodeRegistered, RegisterNode};
+pub use self::request_credit::{CreditRequested, RequestCredit};
+pub use self::reverse::{Reverse, Reversed};
+pub use self::revoke_key::{KeyRevoked, RevokeKey};
+pub use self::set_seller_status::{SellerStatusSet, SetSellerStatus};
 use crate::digest::Link;
 use crate::entry::Movement;
 use crate::refusal::Refusal;

@@ -24,7 +24,7 @@ impl State {
     pub(crate) fn advance(&mut self, at: At, digest: Digest) {
         assert_eq!(at.number, self.records.saturating_add(1), "records come in order, without gaps");
         assert!(at.time >= self.time, "ledger time only grows");
-        if page_of(at.number) as usize == self.pages.len() {
+        if page_of(at.number) == self.pages.len() as u64 {
             self.pages.push(PageMark {
                 time: at.time,
                 entries: self.entries,

@@ -1,4 +1,4 @@
-//! Numbers inside, UUIDs outside. An id is its record's number in a UUIDv8, so that it needs no index.
+//! Numbers inside, UUIDs outside. An id is its record's number in a `UUIDv8`, so that it needs no index.
 //!
 //! Layout (RFC 9562, section 5.8): 48 bits record number, version 8, 4 bits kind, 8 bits tag, variant, 62 bits tag.
 //! The tag mixes number, kind and cluster, so that a mistyped id or one of another cluster is not found.
@@ -38,6 +38,7 @@ impl Time {
     pub const LAST: Self = Self(253_402_300_799_999);
 
     /// This time and `ms` more, at most the end of time.
+    #[must_use]
     pub fn after(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))
     }
@@ -95,7 +96,7 @@ impl IdSpace {
     }
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): spreads every input bit over the output.
+/// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014): spreads every input bit over the output.
 pub(crate) fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -130,8 +130,8 @@ pub fn made(outcome: Outcome) -> RecordNumber {
 
 pub fn refusal(outcome: &Outcome) -> ledger::Refusal {
     match outcome {
-        Outcome::New(Record { event: Event::Refused(Refused { refusal, .. }), .. }) => *refusal,
-        Outcome::Rejected(ledger::Rejection::Conflict(refusal)) => *refusal,
+        Outcome::New(Record { event: Event::Refused(Refused { refusal, .. }), .. })
+        | Outcome::Rejected(ledger::Rejection::Conflict(refusal)) => *refusal,
         other => panic!("not refused: {other:?}"),
     }
 }
