@@ -11,15 +11,14 @@ mod read;
 mod request;
 mod resources;
 mod response;
-mod router;
 mod server;
 mod submit;
 
 pub use app::App;
 pub use limits::Limits;
 pub use quotas::TurnBounds;
-pub use request::secret;
+pub use request::auth::secret;
 #[cfg(any(test, feature = "fuzzing"))]
-pub use server::gate::Gate;
+pub use server::embedded::EmbeddedServer;
 pub use server::listen::serve;
 pub use server::tls::ApiTls;

@@ -114,7 +114,7 @@ async fn answered(
 }
 
 fn is_secret_of(secret: &str, record: &Record) -> bool {
-    matches!(&record.event, Event::KeyCreated { hash, .. } if *hash == super::request::secret::hash(secret))
+    matches!(&record.event, Event::KeyCreated { hash, .. } if *hash == super::request::auth::secret::hash(secret))
 }
 
 /// A decision that left no record, as of the position where it was refused.

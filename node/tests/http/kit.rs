@@ -55,7 +55,7 @@ impl Node {
         Self::with(Limits::default(), 0)
     }
 
-    pub fn with(limits: Limits, places: u8) -> Self {
+    pub fn with(limits: Limits, decimals: u8) -> Self {
         let (ready, address) = std::sync::mpsc::channel();
         let stopping = CancellationToken::new();
         let stop = stopping.clone();
@@ -63,7 +63,7 @@ impl Node {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async move {
                 let folder = tempfile::tempdir().unwrap();
-                let cluster = cluster(folder.path(), places).await;
+                let cluster = cluster(folder.path(), decimals).await;
                 let app = App::new(cluster.clone(), limits, Entropy::system(), folder.path().to_owned()).unwrap();
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 ready.send(listener.local_addr().unwrap()).unwrap();
@@ -161,7 +161,7 @@ impl Drop for Node {
 }
 
 /// A cluster of one, on its data in `folder`.
-async fn cluster(folder: &Path, places: u8) -> Cluster {
+async fn cluster(folder: &Path, decimals: u8) -> Cluster {
     let id = uuid::Uuid::from_u128(7);
     for name in MemberDisks::FOLDERS {
         std::fs::create_dir(folder.join(name)).unwrap();
@@ -174,7 +174,7 @@ async fn cluster(folder: &Path, places: u8) -> Cluster {
         genesis: ledger::Genesis {
             cluster: id,
             currency: ledger::Name::new("IRT").unwrap(),
-            places,
+            places: decimals,
             key_window_ms: 86_400_000,
             keys_max: 10_000_000,
             rules: ledger::RULES_VERSION,

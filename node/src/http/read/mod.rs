@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::app::App;
 use super::request::auth::Caller;
-use super::request::call::Head;
+use super::request::head::Head;
 use super::request::query::Query;
 use super::response::problem::Problem;
 use crate::raft::{Consistency, Replica};

@@ -6,8 +6,7 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use ledger::{Grant, KeyHash, KeyNumber, RecordNumber, State};
 
-use super::call::Head;
-use super::secret;
+use super::head::Head;
 use crate::http::app::App;
 use crate::http::response::problem::Problem;
 use crate::raft::{Consistency, KnownKey};
@@ -109,8 +108,34 @@ fn bearer_of(value: &HeaderValue) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty() && key.len() <= KEY_BYTES_MAX).then_some(key)
 }
 
+/// The secret text of an API key: `etb_<role>_` and 256 random bits in base64url (RFC 4648, section 5, no padding).
+///
+/// It leaves the node once, in the answer to its creation; only its BLAKE3 is stored, and neither is ever logged.
+pub mod secret {
+    use base64ct::{Base64UrlUnpadded, Encoding};
+    use etebar_api::Role;
+    use ledger::KeyHash;
+
+    /// The key's text from 32 random bytes.
+    pub fn text(role: Role, entropy: &[u8; 32]) -> String {
+        let prefix = match role {
+            Role::Admin => "etb_admin_",
+            Role::Seller => "etb_seller_",
+            Role::Auditor => "etb_auditor_",
+        };
+        format!("{prefix}{}", Base64UrlUnpadded::encode_string(entropy))
+    }
+
+    /// What is stored of a key.
+    pub fn hash(text: &str) -> KeyHash {
+        KeyHash(*blake3::hash(text.as_bytes()).as_bytes())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use etebar_api::Role;
+
     use super::*;
 
     #[test]
@@ -121,5 +146,13 @@ mod tests {
         for value in ["etb_x", "Bearer", "Bearer ", "Basic etb_x", ""] {
             assert_eq!(bearer_of(&HeaderValue::from_static(value)), None, "{value}");
         }
+    }
+
+    #[test]
+    fn a_key_is_its_role_and_43_characters() {
+        assert_eq!(secret::text(Role::Admin, &[0; 32]), format!("etb_admin_{}", "A".repeat(43)));
+        assert_eq!(secret::text(Role::Seller, &[0xff; 32]), format!("etb_seller_{}8", "_".repeat(42)));
+        let counted: [u8; 32] = std::array::from_fn(|at| at as u8);
+        assert_eq!(secret::text(Role::Auditor, &counted), "etb_auditor_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
     }
 }

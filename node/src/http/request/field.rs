@@ -28,14 +28,14 @@ impl Faults {
 }
 
 /// A positive amount.
-pub fn amount(amount: AmountIn, places: u32) -> Result<Amount, String> {
-    let minor = amount.positive(places).map_err(|error| error.to_string())?;
+pub fn amount(amount: AmountIn, decimals: u32) -> Result<Amount, String> {
+    let minor = amount.positive(decimals).map_err(|error| error.to_string())?;
     u64::try_from(minor).ok().and_then(Amount::new).ok_or_else(|| "an amount is at most 10^15 minor units".into())
 }
 
 /// A signed amount that is not zero.
-pub fn change(amount: AmountIn, places: u32) -> Result<Change, String> {
-    let minor = amount.nonzero(places).map_err(|error| error.to_string())?;
+pub fn change(amount: AmountIn, decimals: u32) -> Result<Change, String> {
+    let minor = amount.nonzero(decimals).map_err(|error| error.to_string())?;
     Change::new(minor).ok_or_else(|| "an amount is at most 10^15 minor units".into())
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use axum::Router;
 use axum::extract::State;
+use axum::routing::get;
 use etebar_api as api;
 use ledger::audit::{Claims, Sums};
 use ledger::{Audit, Broken, PAGE_RECORDS, RecordNumber, page_of};
@@ -13,12 +15,17 @@ use crate::http::read;
 use crate::http::read::records::{self, Reader};
 use crate::http::read::recount::Recount;
 use crate::http::request::auth::Caller;
-use crate::http::request::call::Head;
+use crate::http::request::head::Head;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new().route("/v1/audit", get(show))
+}
+
 /// `GET /v1/audit`
-pub async fn show(State(app): State<App>, head: Head) -> Answer {
+async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
     let query = head.query(&[])?;

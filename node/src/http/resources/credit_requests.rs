@@ -1,6 +1,8 @@
 //! Credit requests: a seller's wish for more credit, decided once and for ever.
 
+use axum::Router;
 use axum::extract::State;
+use axum::routing::{get, post};
 use etebar_api as api;
 use etebar_api::NewCreditRequest;
 use ledger::{Action, IdKind, RecordNumber, Verdict};
@@ -8,36 +10,46 @@ use ledger::{Action, IdKind, RecordNumber, Verdict};
 use crate::http::app::App;
 use crate::http::read::records::{self, PIECE, Reader};
 use crate::http::request::auth::Caller;
-use crate::http::request::call::{Call, Head};
+use crate::http::request::body::Call;
 use crate::http::request::cursor::List;
+use crate::http::request::field;
 use crate::http::request::field::Faults;
-use crate::http::request::{field, idempotency, json};
+use crate::http::request::head::Head;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::{render, reply};
 use crate::http::{read, submit};
 
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/credit-requests", post(create).get(list))
+        .route("/v1/credit-requests/{id}", get(show))
+        .route("/v1/credit-requests/{id}/approve", post(approve))
+        .route("/v1/credit-requests/{id}/reject", post(reject))
+}
+
 /// `POST /v1/credit-requests`
-pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
+async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_seller()?;
-    let key = idempotency::required(call.head.headers())?;
-    let places = app.ledger_info()?.places;
+    let key = call.head.idempotency_key()?;
+    let decimals = app.ledger_info()?.decimals;
     let body = call.json(&app, caller.key).await?;
-    let asked: NewCreditRequest<'_> = json::parse(&body)?;
+    let asked: NewCreditRequest<'_> = body.parse()?;
     let mut faults = Faults::default();
-    let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, places));
+    let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, decimals));
     let note = faults.at(|| "/note".into(), field::note(asked.note.as_deref()));
     let (Some(amount), Some(note)) = (amount, note) else { return Err(faults.problem()) };
     submit::decide(&app, caller, Some(key), Action::RequestCredit { amount, note }, call.head.deadline).await
 }
 
 /// `POST /v1/credit-requests/{id}/approve`
-pub async fn approve(State(app): State<App>, call: Call) -> Answer {
+async fn approve(State(app): State<App>, call: Call) -> Answer {
     decide(app, call, Verdict::Approved).await
 }
 
 /// `POST /v1/credit-requests/{id}/reject`
-pub async fn reject(State(app): State<App>, call: Call) -> Answer {
+async fn reject(State(app): State<App>, call: Call) -> Answer {
     decide(app, call, Verdict::Rejected).await
 }
 
@@ -46,7 +58,7 @@ async fn decide(app: App, mut call: Call, verdict: Verdict) -> Answer {
     caller.must_be_admin()?;
     let request = number(&app, &call.head)?;
     let body = call.json_if_any(&app, caller.key).await?;
-    let asked: api::Verdict<'_> = json::parse_or_default(&body)?;
+    let asked: api::Verdict<'_> = body.parse_or_default()?;
     let reason = field::note(asked.reason.as_deref()).map_err(|error| Problem::invalid("/reason", error))?;
     let action = Action::DecideCredit { request, verdict, reason };
     // No key: the request itself remembers its verdict, and gives it again.
@@ -54,7 +66,7 @@ async fn decide(app: App, mut call: Call, verdict: Verdict) -> Answer {
 }
 
 /// `GET /v1/credit-requests/{id}`
-pub async fn show(State(app): State<App>, head: Head) -> Answer {
+async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let query = head.query(&[])?;
     let request = number(&app, &head)?;
@@ -73,7 +85,7 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
 }
 
 /// `GET /v1/credit-requests`
-pub async fn list(State(app): State<App>, head: Head) -> Answer {
+async fn list(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let query = head.query(&["status", "seller_id", "limit", "after"])?;
     let status = status_of(query.get("status"))?;

@@ -1,11 +1,18 @@
 //! Whether this node lives, and whether it is ready. Open to all, and plain text: one line a check.
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::routing::get;
 
 use crate::http::app::App;
 use crate::raft::{ClockHealth, Role};
+
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new().route("/livez", get(live)).route("/readyz", get(ready))
+}
 
 /// Positions behind the furthest member up to which a node counts as ready.
 /// Source: about a second's worth of entries at full load.
@@ -25,13 +32,13 @@ impl Check {
 }
 
 /// `GET /livez`: nothing here depends on other nodes.
-pub async fn live(State(app): State<App>) -> Response<Body> {
+async fn live(State(app): State<App>) -> Response<Body> {
     let readiness = app.cluster.readiness();
     report(&[Check::new("node", readiness.failure)])
 }
 
 /// `GET /readyz`
-pub async fn ready(State(app): State<App>) -> Response<Body> {
+async fn ready(State(app): State<App>) -> Response<Body> {
     let readiness = app.cluster.readiness();
     let fault = |faulty: bool, text: &str| faulty.then(|| text.to_owned());
     let voter = match readiness.role {

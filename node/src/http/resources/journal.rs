@@ -1,6 +1,8 @@
 //! The journal: all entries in order, or one seller's, each with the digest of the chain up to it.
 
+use axum::Router;
 use axum::extract::State;
+use axum::routing::get;
 use etebar_api as api;
 use ledger::state::PageMark;
 use ledger::{RecordNumber, Time, page_of};
@@ -9,11 +11,16 @@ use crate::http::app::App;
 use crate::http::read;
 use crate::http::read::records::{self, Flow, Reader, SCAN_RECORDS, page_start};
 use crate::http::request::auth::Caller;
-use crate::http::request::call::Head;
 use crate::http::request::cursor::List;
+use crate::http::request::head::Head;
 use crate::http::request::query::Query;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::{render, reply};
+
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new().route("/v1/journal", get(all)).route("/v1/sellers/{id}/entries", get(of_seller))
+}
 
 /// Entries of a seller that are looked at beyond a page's limit: those before `from` in `from`'s own page of records.
 const SLACK: usize = ledger::PAGE_RECORDS as usize + 1;
@@ -40,7 +47,7 @@ impl Found {
 }
 
 /// `GET /v1/journal`
-pub async fn all(State(app): State<App>, head: Head) -> Answer {
+async fn all(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
     let query = head.query(&["from", "to", "limit", "after"])?;
@@ -122,7 +129,7 @@ fn read_on(
 }
 
 /// `GET /v1/sellers/{id}/entries`
-pub async fn of_seller(State(app): State<App>, head: Head) -> Answer {
+async fn of_seller(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let seller = read::seller_of(&app, &head, &caller)?;
     let query = head.query(&["from", "to", "limit", "after"])?;

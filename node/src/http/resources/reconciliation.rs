@@ -1,6 +1,8 @@
 //! One seller's books, added up again from the journal, not from the balance that is kept.
 
+use axum::Router;
 use axum::extract::State;
+use axum::routing::get;
 use etebar_api as api;
 use ledger::RecordNumber;
 use ledger::audit::Sums;
@@ -10,12 +12,17 @@ use crate::http::read;
 use crate::http::read::records::{self, Reader};
 use crate::http::read::recount::Recount;
 use crate::http::request::auth::Caller;
-use crate::http::request::call::Head;
+use crate::http::request::head::Head;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new().route("/v1/sellers/{id}/reconciliation", get(show))
+}
+
 /// `GET /v1/sellers/{id}/reconciliation`
-pub async fn show(State(app): State<App>, head: Head) -> Answer {
+async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let seller = read::seller_of(&app, &head, &caller)?;
     let query = head.query(&[])?;

@@ -18,7 +18,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::http::app::App;
-use crate::http::response::signature;
 
 /// How far the connection's current request has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,7 +202,7 @@ impl<S> Wire<S> {
         self.progress.set(Phase::Refused);
         let line_end = answer.iter().position(|byte| *byte == b'\n').map_or(answer.len(), |end| end + 1);
         let (line, rest) = answer.split_at(line_end);
-        self.bare = [line, &signature::lines(&self.app), rest].concat().into();
+        self.bare = [line, &self.app.signature_lines(), rest].concat().into();
     }
 }
 

@@ -47,11 +47,11 @@ impl ChargeWriter {
     }
 
     fn money(&self, out: &mut Vec<u8>, minor: u64) {
-        let unit = 10_u64.pow(self.info.places);
+        let unit = 10_u64.pow(self.info.decimals);
         digits(out, minor / unit, 1);
-        if self.info.places > 0 {
+        if self.info.decimals > 0 {
             out.push(b'.');
-            digits(out, minor % unit, self.info.places as usize);
+            digits(out, minor % unit, self.info.decimals as usize);
         }
     }
 

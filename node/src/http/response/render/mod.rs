@@ -25,14 +25,14 @@ use uuid::Uuid;
 pub struct LedgerInfo {
     /// Translates record numbers to ids.
     pub ids: IdSpace,
-    /// Decimal places of an amount.
-    pub places: u32,
+    /// Decimals of an amount.
+    pub decimals: u32,
 }
 
 impl LedgerInfo {
     /// Minor units as an answer shows them.
     pub fn amount(&self, minor: impl Into<i128>) -> AmountOut {
-        AmountOut::new(minor, self.places)
+        AmountOut::new(minor, self.decimals)
     }
 
     /// A seller's id.

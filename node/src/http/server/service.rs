@@ -16,25 +16,24 @@ use hyper::body::Incoming;
 use tower::Service;
 use tracing::debug;
 
-use super::shutdown::{Shutdown, Stage};
+use super::connection::{Shutdown, Stage};
 use super::wire::{Inbound, Progress};
 use crate::http::app::App;
 use crate::http::request::head;
+use crate::http::resources::router;
 use crate::http::response::problem::Problem;
-use crate::http::response::signature;
-use crate::http::router::router;
 
 /// Longest request id that is taken from a caller, in characters. Source: the contract.
 const REQUEST_ID_CHARS: usize = 64;
 
 /// Answers requests; cheap to clone.
 #[derive(Clone)]
-pub struct Front {
+pub struct ApiService {
     app: App,
     router: Router,
 }
 
-impl Front {
+impl ApiService {
     /// All of the API over `app`.
     pub fn new(app: App) -> Self {
         let router = router(app.clone());
@@ -46,7 +45,7 @@ impl Front {
         self,
         request: Request<Incoming>,
         progress: Arc<Progress>,
-        stop: Arc<Shutdown>,
+        shutdown: Arc<Shutdown>,
     ) -> Response<Body> {
         let is_empty = hyper::body::Body::is_end_stream(request.body());
         let request = request.map(|incoming| {
@@ -55,8 +54,8 @@ impl Front {
             }
             Body::new(Inbound { incoming, progress: Arc::clone(&progress) })
         });
-        let mut response = self.respond(request, &stop).await;
-        if progress.is_unread() || stop.stage() > Stage::Serving {
+        let mut response = self.respond(request, &shutdown).await;
+        if progress.is_unread() || shutdown.stage() > Stage::Serving {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -67,12 +66,12 @@ impl Front {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
         let detail = "this port takes https alone; a key in this request went over the network in plain text";
         let mut response = Problem::new(Code::InvalidRequest, detail).into_response();
-        signature::sign(&self.app, response.headers_mut(), id);
+        self.app.sign(response.headers_mut(), id);
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     }
 
-    async fn respond(mut self, request: Request<Body>, stop: &Shutdown) -> Response<Body> {
+    async fn respond(mut self, request: Request<Body>, shutdown: &Shutdown) -> Response<Body> {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
         let is_read = request.method().is_safe();
         let unfit = head::check(&request).err();
@@ -85,7 +84,7 @@ impl Front {
         let mut answering = pin!(AssertUnwindSafe(answering).catch_unwind());
         // The connection polls this whenever the stage moves, so nothing is registered for each request.
         let answered = poll_fn(|cx| match answering.as_mut().poll(cx) {
-            Poll::Pending if stop.stage() >= Stage::Late => Poll::Ready(None),
+            Poll::Pending if shutdown.stage() >= Stage::Late => Poll::Ready(None),
             pending_or_ready => pending_or_ready.map(Some),
         });
         let mut response = match answered.await {
@@ -94,7 +93,7 @@ impl Front {
             None => stopped(is_read).into_response(),
         };
         debug!(request = ?id, status = response.status().as_u16(), "request answered");
-        signature::sign(&self.app, response.headers_mut(), id);
+        self.app.sign(response.headers_mut(), id);
         response
     }
 }
@@ -125,9 +124,9 @@ mod tests {
 
     #[test]
     fn a_panic_is_a_signed_500_that_calls_nothing_certain() {
-        crate::fuzzing::at_the_member(async |gate| {
+        crate::fuzzing::at_the_member(async |server| {
             let panics = async || -> Response<Body> { panic!("a defect of a handler, for a test") };
-            let front = Front { app: gate.app(), router: Router::new().route("/", post(panics)) };
+            let front = ApiService { app: server.app(), router: Router::new().route("/", post(panics)) };
             let request = Request::post("/").header(header::HOST, "kit").body(Body::empty()).unwrap();
             let response = front.respond(request, &Shutdown::default()).await;
             assert_eq!((response.status().as_u16(), &response.headers()[NODE]), (500, &HeaderValue::from_static("1")));
