@@ -81,7 +81,7 @@ impl App {
 }
 
 impl AppState {
-    /// When a request that begins now must be answered.
+    /// The deadline of a request that arrives now.
     pub fn deadline(&self) -> Instant {
         Instant::now() + self.limits.request
     }
@@ -103,7 +103,7 @@ impl AppState {
         }
         let replica = self.cluster.replica();
         let Some(genesis) = replica.state.genesis() else {
-            return Err(Problem::new(etebar_api::Code::NoLeader, "the ledger has not begun"));
+            return Err(Problem::new(etebar_api::Code::NoLeader, "the ledger is not bootstrapped yet"));
         };
         Ok(*self.info.get_or_init(|| LedgerInfo { ids: replica.state.ids(), decimals: u32::from(genesis.places) }))
     }
@@ -115,9 +115,9 @@ impl AppState {
         HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("-"))
     }
 
-    /// Says who gives an answer: `X-Request-Id`, `Etebar-Node`, `Etebar-Leader` and `Etebar-Applied`, on every answer that
-    /// reaches HTTP; the position that an answer says it reflects stays. Clients take an answer without `Etebar-Node` for
-    /// one of an intermediary, which leaves the outcome unknown.
+    /// Adds `X-Request-Id`, `Etebar-Node`, `Etebar-Leader` and `Etebar-Applied`, which every answer has; a position that
+    /// is set already stays. Clients take an answer without `Etebar-Node` for one of an intermediary, which leaves the
+    /// outcome unknown.
     pub fn sign(&self, headers: &mut HeaderMap, request_id: HeaderValue) {
         headers.insert(REQUEST_ID, request_id);
         headers.insert(NODE, self.node.clone());

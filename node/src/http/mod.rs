@@ -1,8 +1,8 @@
 //! All that knows axum: the HTTP API of one node.
 //!
-//! Read in this order: [`server`] (how bytes become requests), [`request`] (what is asked, and by whom), [`router`] and
-//! [`resources`] (a handler a path), [`quotas`] (what one caller may take), [`submit`] and [`read`] (how it is done),
-//! [`response`] (how it is answered). A request becomes a typed command here, once, and never later.
+//! Read in this order: [`server`] (how bytes become requests), [`resources`] (paths and their handlers), [`request`] (what is
+//! asked, and by whom), [`quotas`] (what one key may use), [`submit`] and [`read`] (how it is done), [`response`] (how it is
+//! answered). A request becomes a typed command here, once, and never later.
 
 mod app;
 mod limits;
@@ -16,7 +16,7 @@ mod submit;
 
 pub use app::App;
 pub use limits::Limits;
-pub use quotas::TurnBounds;
+pub use quotas::ConcurrencyBounds;
 pub use request::auth::secret;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use server::embedded::EmbeddedServer;

@@ -1,5 +1,6 @@
 //! A node with its HTTP API on a loopback port, and a plain HTTP/1.1 caller that shows every byte.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 /// The first admin key of every node of this kit.
 pub const ADMIN: &str = "etb_admin_kit";
 
-/// A node that ends with the value.
+/// A node that stops when the value is dropped.
 pub struct Node {
     pub address: SocketAddr,
     stopping: CancellationToken,
@@ -99,10 +100,10 @@ impl Node {
     pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: kit\r\nconnection: close\r\n");
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n").unwrap();
         }
         if !body.is_empty() {
-            head.push_str(&format!("content-length: {}\r\n", body.len()));
+            write!(head, "content-length: {}\r\n", body.len()).unwrap();
         }
         parse(&self.raw(format!("{head}\r\n{body}").as_bytes()))
     }
@@ -155,7 +156,7 @@ impl Drop for Node {
         self.stopping.cancel();
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
-            assert!(ended.is_ok() || std::thread::panicking(), "the node ends in peace");
+            assert!(ended.is_ok() || std::thread::panicking(), "the node ends without a panic");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Who calls: a bearer key, hashed, looked up, and turned into a [`Caller`].
 //!
-//! What a command may do is decided in the ledger, at its position; the checks here only spare it what is hopeless.
-//! Reads are checked twice: on the key ring before the wait, and on the very state that is shown.
+//! What a command may do is decided in the ledger, at its position; the checks here only refuse early what it would.
+//! Reads are checked twice: on the key ring before the wait, and on the state that is shown.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use ledger::{Grant, KeyHash, KeyNumber, RecordNumber, State};
@@ -11,7 +11,7 @@ use crate::http::app::App;
 use crate::http::response::problem::Problem;
 use crate::raft::{Consistency, KnownKey};
 
-/// Longest key that is looked at, in bytes.
+/// Longest key that is looked up, in bytes.
 const KEY_BYTES_MAX: usize = 256;
 
 /// Who calls, as far as this node knows.
@@ -24,20 +24,20 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The key that came with the call. A key that this node does not know yet waits until it knows all that were made
-    /// before; a position that the call names is waited for only once the key is known, so that strangers cost nothing.
+    /// The caller whose key came with the request. Where this node does not know the key yet, it waits until it knows all
+    /// that were made before. A position that the request names is waited for only once the key is known, so that
+    /// strangers cost nothing.
     pub async fn of(head: &Head, app: &App) -> Result<Self, Problem> {
         let hash = secret::hash(bearer(head.headers())?);
-        let caller = match Self::on_ring(app, &hash) {
-            Some(caller) => caller?,
-            None => {
-                app.cluster.know_keys(head.deadline).await?;
-                Self::on_ring(app, &hash).unwrap_or_else(|| Err(Problem::unauthenticated("the key is not known")))?
-            }
+        let caller = if let Some(caller) = Self::on_ring(app, &hash) {
+            caller?
+        } else {
+            app.cluster.know_keys(head.deadline).await?;
+            Self::on_ring(app, &hash).unwrap_or_else(|| Err(Problem::unauthenticated("the key is not known")))?
         };
         let Some(position) = head.min_applied()? else { return Ok(caller) };
         app.cluster.read(Consistency::Local, Some(position), head.deadline).await?;
-        // As the key is at that position: it may have been revoked on the way there.
+        // The key as of that position: it may have been revoked before it.
         Self::on_ring(app, &hash).unwrap_or(Ok(caller))
     }
 
@@ -76,7 +76,7 @@ impl Caller {
         }
     }
 
-    /// Whether this seller's things may be shown. Others' are not found, so that nothing shows that they exist.
+    /// Refuses to show another seller's resources: they are not found, so that nothing shows that they exist.
     pub fn must_see(&self, seller: RecordNumber) -> Result<(), Problem> {
         match self.grant {
             Grant::Admin | Grant::Auditor => Ok(()),
@@ -152,7 +152,8 @@ mod tests {
     fn a_key_is_its_role_and_43_characters() {
         assert_eq!(secret::text(Role::Admin, &[0; 32]), format!("etb_admin_{}", "A".repeat(43)));
         assert_eq!(secret::text(Role::Seller, &[0xff; 32]), format!("etb_seller_{}8", "_".repeat(42)));
-        let counted: [u8; 32] = std::array::from_fn(|at| at as u8);
+        let mut counted = [0_u8; 32];
+        counted.iter_mut().zip(0..).for_each(|(byte, number)| *byte = number);
         assert_eq!(secret::text(Role::Auditor, &counted), "etb_auditor_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
     }
 }

@@ -26,7 +26,7 @@ pub struct Call {
     body: Body,
 }
 
-/// A body that is said to be JSON, read whole.
+/// A body whose `Content-Type` is JSON, read whole.
 #[derive(Debug)]
 pub struct JsonBody(Bytes);
 
@@ -64,7 +64,7 @@ impl Call {
         let body = std::mem::take(&mut self.body);
         let is_empty = hyper::body::Body::is_end_stream(&body);
         let is_large = announced.is_none_or(|bytes| bytes > LARGE_BODY_BYTES as u64);
-        let _turn = if is_large && !is_empty {
+        let _permit = if is_large && !is_empty {
             Some(app.quotas.large_bodies.take(key, self.head.deadline).await?)
         } else {
             None
@@ -114,7 +114,7 @@ fn announced_bytes(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Whether the body is said to be JSON, and in no other coding.
+/// Whether the body's `Content-Type` is JSON, without a content coding.
 fn is_json(headers: &HeaderMap) -> bool {
     if !is_identity(headers) {
         return false;
@@ -167,7 +167,7 @@ fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map(|Object(body)| body).map_err(|_| explain::<T>(bytes))
 }
 
-/// Parses a body again, to say what is wrong with it and where.
+/// Parses a body again, to find what is wrong with it and where.
 fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Problem {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let mut error = match serde_path_to_error::deserialize::<_, Object<T>>(&mut reader) {
@@ -182,7 +182,7 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Problem {
     if let Some(field) = named {
         error.pointer = format!("{}/{}", error.pointer, escaped(field));
     }
-    // Both may repeat what stands in the body, a name or a text as long as all of it.
+    // Both may repeat a part of the body, a name or a text of any length.
     error.pointer = shown(&error.pointer, SHOWN_CHARS).into_owned();
     error.detail = shown(&error.detail, SHOWN_CHARS).into_owned();
     Problem::invalid_all(vec![error])
@@ -244,8 +244,8 @@ mod tests {
         let long = "x\u{202e}".repeat(100_000);
         for body in [format!(r#"{{"{long}":1}}"#), format!(r#"{{"name":{{"{long}":1}}}}"#), format!("[\"{long}\"]")] {
             let problem = parse::<NewSeller>(body.as_bytes()).expect_err("the body is wrong");
-            let told = json!(problem.body()).to_string();
-            assert!(told.len() < 5_000 && !told.contains('\u{202e}'), "{} bytes", told.len());
+            let text = json!(problem.body()).to_string();
+            assert!(text.len() < 5_000 && !text.contains('\u{202e}'), "{} bytes", text.len());
         }
     }
 

@@ -37,10 +37,10 @@ impl FromRequest<App> for Head {
 }
 
 impl Head {
-    /// The head of a request that was just routed; its time begins now.
+    /// The head of a request that was just routed; its time-out begins now.
     pub async fn new(mut parts: Parts, app: &App) -> Result<Self, Problem> {
         let deadline = app.deadline();
-        // What does not decode is no name of anything.
+        // A segment that does not decode names nothing.
         let parameters = RawPathParams::from_request_parts(&mut parts, app).await.map_err(|_| Problem::not_found())?;
         let parameter = parameters.iter().next().map(|(_, value)| value.to_owned());
         Ok(Self { parts, parameter, deadline })
@@ -105,11 +105,11 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
 }
 
 /// Fields with one value, of which a second one is refused whatever is asked for. `Authorization` is refused as 401 and
-/// `Idempotency-Key` where a key is taken; of two request ids neither is used.
+/// `Idempotency-Key` where one is read; of two request ids neither is used.
 const ONCE: [(HeaderName, &str); 2] =
     [(header::CONTENT_TYPE, "/Content-Type"), (HeaderName::from_static(MIN_APPLIED), "/Etebar-Min-Applied")];
 
-/// Refuses a head that is not fit to be answered otherwise.
+/// Refuses a head that no handler may see.
 pub fn check<B>(request: &Request<B>) -> Result<(), Problem> {
     let headers = request.headers();
     host(headers, request.version())?;
@@ -167,7 +167,7 @@ fn is_name(host: &str) -> bool {
     !host.is_empty()
 }
 
-/// A body comes whole or in chunks; nothing else is undone here, so nothing else may be claimed.
+/// A body is sent whole or in chunks; no other transfer coding is decoded here.
 fn transfer_coding(headers: &HeaderMap) -> Result<(), Problem> {
     let mut values = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (values.next(), values.next()) {

@@ -1,4 +1,4 @@
-//! The cluster as this node sees it, and this replica's digest. Both are answered without the others' help.
+//! The cluster as this node sees it, and this replica's digest. Neither asks another node.
 
 use axum::Router;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! Credit requests: a seller's wish for more credit, decided once and for ever.
+//! Credit requests: a seller's request for more credit, approved or rejected once.
 
 use axum::Router;
 use axum::extract::State;
@@ -94,7 +94,7 @@ async fn list(State(app): State<App>, head: Head) -> Answer {
     let list = List::new("credit-requests").with("status", query.get("status")).with("seller", seller_text.as_deref());
     let (after, limit) = (list.after(query.get("after"))?, query.limit()?);
     read::fresh(&app, &head, &query).await?;
-    let turn = app.quotas.scans.take(caller.key, head.deadline).await?;
+    let permit = app.quotas.scans.take(caller.key, head.deadline).await?;
     let (applied, found) = {
         let replica = read::state(&app, &caller)?;
         let numbers = match seller {
@@ -105,8 +105,8 @@ async fn list(State(app): State<App>, head: Head) -> Answer {
         let verdict_of = |number| replica.state.verdict(number);
         (replica.applied, search(&numbers[begin..], status, limit, verdict_of))
     };
-    let Found { requests, next } = found;
-    let items = records::searching(&app, turn, move |reader| {
+    let FoundRequests { requests, next } = found;
+    let items = records::searching(&app, permit, move |reader| {
         let shown = requests.into_iter().map(|(request, verdict)| shown(reader, request, verdict));
         shown.map(|request| request.map(|(_, request)| request)).collect::<Result<Vec<_>, Problem>>()
     })
@@ -114,19 +114,19 @@ async fn list(State(app): State<App>, head: Head) -> Answer {
     reply::json(applied, &list.page(items, next))
 }
 
-/// Requests that match, each with its verdict's record, and the number after which the search goes on.
-struct Found {
+/// Requests that match, each with its verdict's record, and the number after which the search continues.
+struct FoundRequests {
     requests: Vec<(RecordNumber, Option<RecordNumber>)>,
     next: Option<RecordNumber>,
 }
 
-/// Looks at as many requests as the state is locked for at once; a longer search goes on with the page's cursor.
+/// Looks at as many requests as the state is locked for at once; a longer search continues with the page's cursor.
 fn search(
     numbers: &[RecordNumber],
     status: Option<api::RequestStatus>,
     limit: usize,
     verdict_of: impl Fn(RecordNumber) -> Option<(RecordNumber, Verdict)>,
-) -> Found {
+) -> FoundRequests {
     let mut requests = Vec::new();
     let mut last = None;
     for number in numbers.iter().take(PIECE) {
@@ -138,14 +138,14 @@ fn search(
         };
         if status.is_none_or(|wanted| wanted == is) {
             if requests.len() == limit {
-                return Found { requests, next: last };
+                return FoundRequests { requests, next: last };
             }
             requests.push((*number, verdict.map(|(record, _)| record)));
         }
         last = Some(*number);
     }
     let next = last.filter(|_| numbers.len() > PIECE);
-    Found { requests, next }
+    FoundRequests { requests, next }
 }
 
 fn status_of(text: Option<&str>) -> Result<Option<api::RequestStatus>, Problem> {

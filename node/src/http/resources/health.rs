@@ -1,4 +1,4 @@
-//! Whether this node lives, and whether it is ready. Open to all, and plain text: one line a check.
+//! Whether this node is alive, and whether it is ready. Needs no key; plain text, one line for each check.
 
 use axum::Router;
 use axum::body::Body;
@@ -14,11 +14,11 @@ pub fn routes() -> Router<App> {
     Router::new().route("/livez", get(live)).route("/readyz", get(ready))
 }
 
-/// Positions behind the furthest member up to which a node counts as ready.
+/// Positions behind the furthest node up to which a node counts as ready.
 /// Source: about a second's worth of entries at full load.
 const LAG_MAX: u64 = 1_000;
 
-/// One check: its name, what is wrong where something is, and what the operator should know though the check passes.
+/// One check: its name, the fault where it fails, and what the operator should know though it passes.
 struct Check {
     name: &'static str,
     fault: Option<String>,
@@ -61,7 +61,7 @@ async fn ready(State(app): State<App>) -> Response<Body> {
     ])
 }
 
-/// What is amiss with this node's clock. It serves all the same: ledger time follows no clock that may be wrong.
+/// What is wrong with this node's clock. It serves all the same: ledger time follows no clock that may be wrong.
 fn clock_note(clock: ClockHealth) -> Option<String> {
     match clock {
         ClockHealth::Agrees | ClockHealth::Alone => None,

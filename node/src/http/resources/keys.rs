@@ -67,8 +67,8 @@ async fn list(State(app): State<App>, head: Head) -> Answer {
     reply::json(applied, &list.page(keys, next))
 }
 
-/// Keys in force after `after`, and the number after which the list goes on: where the page is full, or where as many
-/// were looked at, revoked ones too, as the state is locked for at once.
+/// Keys in force after `after`, and the number after which the list continues: where the page is full, or where as many
+/// were read, revoked ones too, as are read under one lock.
 fn in_force<T>(
     state: &ledger::State,
     after: KeyNumber,

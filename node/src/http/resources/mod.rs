@@ -1,6 +1,6 @@
 //! The resources of the API, one file each: its paths, what is asked, who may, what is shown.
 //!
-//! What is no path of the API, or no method of a path, is a problem like any other.
+//! A path that does not exist gets a 404, and a method that a path does not have a 405, each a problem like any other.
 
 mod audit;
 mod charges;

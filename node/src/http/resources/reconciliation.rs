@@ -38,7 +38,7 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
     reply::json(applied, &shown)
 }
 
-/// What the state says of a seller at one position. What came later does not exist for the recomputation.
+/// A seller in the state at one position. What came later does not exist for the recomputation.
 struct Books {
     seller: RecordNumber,
     balance: i64,
@@ -52,12 +52,12 @@ fn add_up(reader: &Reader, recount: &Recount, books: &Books) -> Result<api::Reco
     let mut read = 0;
     while read < entries {
         for number in reader.entries_of(seller, read, entries)? {
-            recount.go_on(read as u64)?;
+            recount.check_deadline(read as u64)?;
             let record = reader.record(number)?;
             sound &= record.seller() == Some(seller) && sums.add(&record);
-            // Each entry says what was left after it; that must be the sum so far, and never below zero.
-            let said = record.entry(&reader.info.ids, "").map(|entry| i128::from(entry.balance));
-            sound &= said == Some(sums.total()) && sums.total() >= 0;
+            // Each entry holds the balance after it; that must be the sum so far, and never below zero.
+            let balance_after = record.entry(&reader.info.ids, "").map(|entry| i128::from(entry.balance));
+            sound &= balance_after == Some(sums.total()) && sums.total() >= 0;
             read += 1;
         }
     }

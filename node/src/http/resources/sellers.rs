@@ -108,7 +108,7 @@ async fn adjust(State(app): State<App>, mut call: Call) -> Answer {
     submit::decide(&app, caller, Some(key), action, call.head.deadline).await
 }
 
-/// A body that says nothing: absent, or `{}`.
+/// An empty body: absent, or `{}`.
 fn nothing_but_an_empty_object(body: &JsonBody) -> Result<(), Problem> {
     #[derive(Default, serde::Deserialize)]
     #[serde(deny_unknown_fields)]

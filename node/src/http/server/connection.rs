@@ -76,9 +76,21 @@ impl Shutdown {
         self.advanced.notify_waiters();
     }
 
-    /// Completes at the next advance. To miss none: make the future and poll it once, then look at the stage.
+    /// Completes at the next advance. To miss none: create the future and poll it once, then read the stage.
     pub fn advanced(&self) -> Notified<'_> {
         self.advanced.notified()
+    }
+
+    /// Waits until no new request is served.
+    pub async fn stopping(&self) {
+        loop {
+            let mut advanced = pin!(self.advanced());
+            advanced.as_mut().enable();
+            if self.stage() >= Stage::Stopping {
+                return;
+            }
+            advanced.await;
+        }
     }
 }
 
@@ -135,16 +147,7 @@ where
     })
     .await;
 
-    let bare = match (end, progress.phase()) {
-        (ConnectionEnd::Late, Phase::Head) => REQUEST_TIMEOUT,
-        (ConnectionEnd::Over(Err(error)), Phase::New | Phase::Head | Phase::Idle)
-            if error.is_parse() || error.is_incomplete_message() =>
-        {
-            BAD_REQUEST
-        }
-        (ConnectionEnd::Over(Err(error)), _) => return debug!(%error, "connection ended"),
-        (ConnectionEnd::Over(Ok(())) | ConnectionEnd::Late | ConnectionEnd::Stopped, _) => return,
-    };
+    let Some(bare) = bare_answer(end, progress.phase()) else { return };
     let mut wire = connection.into_parts().io.into_inner();
     wire.answer_bare(bare);
     // Lingering is bounded, but the last write may wait for a caller that reads nothing.
@@ -152,6 +155,23 @@ where
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "connection failed before its last answer was sent"),
         Err(_elapsed) => debug!("connection timed out before its last answer was sent"),
+    }
+}
+
+/// The answer to a head that ended the connection.
+fn bare_answer(end: ConnectionEnd, phase: Phase) -> Option<&'static [u8]> {
+    match (end, phase) {
+        (ConnectionEnd::Late, Phase::Head) => Some(REQUEST_TIMEOUT),
+        (ConnectionEnd::Over(Err(error)), Phase::New | Phase::Head | Phase::Idle)
+            if error.is_parse() || error.is_incomplete_message() =>
+        {
+            Some(BAD_REQUEST)
+        }
+        (ConnectionEnd::Over(Err(error)), _) => {
+            debug!(%error, "connection failed");
+            None
+        }
+        (ConnectionEnd::Over(Ok(())) | ConnectionEnd::Late | ConnectionEnd::Stopped, _) => None,
     }
 }
 

@@ -73,7 +73,7 @@ struct Acceptor {
     app: App,
     service: ApiService,
     shutdown: Arc<Shutdown>,
-    /// Slots for connections, whoever makes them.
+    /// Slots for connections of all clients.
     slots: Arc<Semaphore>,
     /// Connections open from each client address.
     addresses: Addresses,
@@ -113,10 +113,16 @@ impl Acceptor {
             let (plain, answers) = (service.clone(), Arc::clone(&shutdown));
             let answer = move |request, progress| service.clone().answer(request, progress, Arc::clone(&answers));
             let Some(tls) = app.tls().cloned() else { return serve_connection(stream, app, shutdown, answer).await };
-            match tls.open(stream, app.limits.head, &shutdown).await {
+            let opened = tokio::select! {
+                biased;
+                opened = tls.open(stream, app.limits.head) => opened,
+                () = shutdown.stopping() => None,
+            };
+            match opened {
                 Some(Opened::Tls(stream)) => serve_connection(*stream, app, shutdown, answer).await,
                 Some(Opened::Plain(stream)) => {
-                    serve_connection(stream, app, shutdown, |request, _| plain.clone().refuse_plain(request)).await;
+                    let answer = |request, _| std::future::ready(plain.refuse_plain(&request));
+                    serve_connection(stream, app, shutdown, answer).await;
                 }
                 None => {}
             }

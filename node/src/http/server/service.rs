@@ -1,4 +1,5 @@
-//! What every answer has, whatever it answers: a request id, the node, the leader, a position; and a 500 for a panic.
+//! The API as a service: a request's head is checked, it is routed, and every answer gets a request id, the node, the
+//! leader and a position. A panic becomes a 500.
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -26,7 +27,7 @@ use crate::http::response::problem::Problem;
 /// Longest request id that is taken from a caller, in characters. Source: the contract.
 const REQUEST_ID_CHARS: usize = 64;
 
-/// Answers requests; cheap to clone.
+/// Answers requests. Cheap to clone.
 #[derive(Clone)]
 pub struct ApiService {
     app: App,
@@ -62,7 +63,7 @@ impl ApiService {
     }
 
     /// Answers a request that came in plain text to a port that takes TLS alone.
-    pub async fn refuse_plain(self, request: Request<Incoming>) -> Response<Body> {
+    pub fn refuse_plain(&self, request: &Request<Incoming>) -> Response<Body> {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
         let detail = "this port takes https alone; a key in this request went over the network in plain text";
         let mut response = Problem::new(Code::InvalidRequest, detail).into_response();
@@ -74,15 +75,15 @@ impl ApiService {
     async fn respond(mut self, request: Request<Body>, shutdown: &Shutdown) -> Response<Body> {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
         let is_read = request.method().is_safe();
-        let unfit = head::check(&request).err();
+        let invalid = head::check(&request).err();
         let answering = async {
-            match unfit {
+            match invalid {
                 Some(problem) => problem.into_response(),
                 None => self.router.call(request).await.unwrap_or_else(|never| match never {}),
             }
         };
         let mut answering = pin!(AssertUnwindSafe(answering).catch_unwind());
-        // The connection polls this whenever the stage moves, so nothing is registered for each request.
+        // The connection polls this whenever the stage advances, so nothing is registered for each request.
         let answered = poll_fn(|cx| match answering.as_mut().poll(cx) {
             Poll::Pending if shutdown.stage() >= Stage::Late => Poll::Ready(None),
             pending_or_ready => pending_or_ready.map(Some),
@@ -98,7 +99,7 @@ impl ApiService {
     }
 }
 
-/// The answer to what was still in flight when the node had to end.
+/// The answer to a request that was still in flight at the end of the drain.
 fn stopped(is_read: bool) -> Problem {
     if is_read {
         return Problem::new(Code::Behind, "this node is shutting down, ask another");
@@ -106,13 +107,13 @@ fn stopped(is_read: bool) -> Problem {
     Problem::new(Code::OutcomeUnknown, "this node is shutting down; ask another under the same key")
 }
 
-/// The caller's own name for the request, where it gave one that is fit.
+/// The caller's own id for the request, where it sent one valid value.
 fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut values = headers.get_all(REQUEST_ID).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let text = value.as_bytes();
-    let is_fit = (1..=REQUEST_ID_CHARS).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
-    is_fit.then(|| value.clone())
+    let is_valid = (1..=REQUEST_ID_CHARS).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
+    is_valid.then(|| value.clone())
 }
 
 #[cfg(test)]

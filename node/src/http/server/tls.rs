@@ -5,9 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -18,7 +16,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
-use super::connection::{Shutdown, Stage};
 use crate::runtime::net::TcpStream;
 use crate::tls::{Credentials, provider};
 
@@ -27,7 +24,7 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 /// First byte of a TLS record with a handshake in it. Source: RFC 8446, section 5.1.
 const HANDSHAKE: u8 = 22;
 /// How often failed handshakes are reported, with their number since the last time.
-const REPORT_AGAIN: Duration = Duration::from_secs(60);
+const REPORT_AGAIN: Duration = Duration::from_mins(1);
 
 /// What the API needs for TLS; cheap to clone.
 #[derive(Debug, Clone)]
@@ -62,26 +59,19 @@ impl ApiTls {
         Ok(ApiTls(Arc::new(TlsState { credentials, config: Mutex::new(config), failures: Failures::default() })))
     }
 
-    /// Does the handshake within `limit`. `None` where it failed, took too long, or the node shuts down.
-    pub(crate) async fn open(&self, stream: TcpStream, limit: Duration, shutdown: &Shutdown) -> Option<Opened> {
+    /// Does the handshake within `limit`. `None` where it failed, or took too long.
+    pub(crate) async fn open(&self, stream: TcpStream, limit: Duration) -> Option<Opened> {
         let from = stream.peer_addr().ok();
-        let mut opening = pin!(tokio::time::timeout(limit, self.handshake(stream)));
-        let mut stopped = pin!(stopped(shutdown));
-        let opened = std::future::poll_fn(|cx| match opening.as_mut().poll(cx) {
-            Poll::Ready(opened) => Poll::Ready(Some(opened)),
-            Poll::Pending => stopped.as_mut().poll(cx).map(|()| None),
-        });
-        match opened.await {
-            Some(Ok(Ok(opened))) => opened,
-            Some(Ok(Err(error))) => {
+        match tokio::time::timeout(limit, self.handshake(stream)).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => {
                 self.0.failures.report(from, &error.to_string());
                 None
             }
-            Some(Err(_elapsed)) => {
+            Err(_elapsed) => {
                 self.0.failures.report(from, "timed out");
                 None
             }
-            None => None,
         }
     }
 
@@ -118,20 +108,9 @@ fn configured(credentials: &Credentials) -> Result<Arc<ServerConfig>, rustls::Er
     Ok(Arc::new(config))
 }
 
+/// The simulation's stream is peeked at by `&mut`.
 async fn peek(stream: &mut TcpStream, first: &mut [u8]) -> io::Result<usize> {
     stream.peek(first).await
-}
-
-/// Waits until the node serves no new requests.
-async fn stopped(shutdown: &Shutdown) {
-    loop {
-        let mut advanced = pin!(shutdown.advanced());
-        advanced.as_mut().enable();
-        if shutdown.stage() >= Stage::Stopping {
-            return;
-        }
-        advanced.await;
-    }
 }
 
 /// Failed handshakes: strangers can cause any number of them, so they are counted, and reported at a bounded rate.

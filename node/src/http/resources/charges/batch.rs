@@ -35,14 +35,14 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
 /// [`etebar_api::BatchRequest`], whose items must be objects.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Batch<'a> {
+struct BatchBody<'a> {
     #[serde(borrow)]
     charges: Vec<Object<BatchItem<'a>>>,
 }
 
 /// The charges of a batch, or all that is wrong with them.
 fn commands(body: &JsonBody, actor: KeyNumber, decimals: u32) -> Result<Vec<Command>, Problem> {
-    let Batch { charges } = body.parse()?;
+    let BatchBody { charges } = body.parse()?;
     if charges.is_empty() {
         return Err(Problem::invalid("/charges", "a batch has at least one charge"));
     }

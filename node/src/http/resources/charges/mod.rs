@@ -1,6 +1,6 @@
 //! Charges: the hot path. A charge alone, one looked up, lists of charges, and a reversal, which undoes one whole, once.
 
-pub mod batch;
+mod batch;
 
 use axum::Router;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use etebar_api::{NewCharge, NewReversal};
 use ledger::{Action, IdKind};
 
 use crate::http::app::App;
-use crate::http::read::charge_search::{Filter, Found, search, with_reversals};
+use crate::http::read::charge_search::{Filter, FoundCharges, search, with_reversals};
 use crate::http::read::records::{self, Reader};
 use crate::http::request::auth::Caller;
 use crate::http::request::body::Call;
@@ -75,7 +75,7 @@ async fn list(State(app): State<App>, head: Head) -> Answer {
     let list = filter.list();
     let (after, limit) = (list.after(query.get("after"))?, query.limit()?);
     read::fresh(&app, &head, &query).await?;
-    let turn = app.quotas.scans.take(caller.key, head.deadline).await?;
+    let permit = app.quotas.scans.take(caller.key, head.deadline).await?;
     // No wall clock: one that is ahead would hide a charge that a retry still finds.
     let now = app.cluster.ledger_time();
     let (applied, bound, source) = {
@@ -83,7 +83,7 @@ async fn list(State(app): State<App>, head: Head) -> Answer {
         (replica.applied, replica.state.records(), filter.source(&replica, after, now)?)
     };
     let search = move |reader: &Reader| search(reader, &filter, source, limit);
-    let Found { charges, next } = records::searching(&app, turn, search).await?;
+    let FoundCharges { charges, next } = records::searching(&app, permit, search).await?;
     let items = with_reversals(&app, charges, bound);
     reply::json(applied, &list.page(items, next))
 }

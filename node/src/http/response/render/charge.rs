@@ -8,7 +8,7 @@ use super::{LedgerInfo, moment};
 /// Bytes that one charge takes at most, about.
 pub const CHARGE_BYTES: usize = 320;
 
-/// Writes charges one after the other. What neighbours share, the time and the seller, is rendered once.
+/// Writes charges one after the other. What consecutive ones share, the time and the seller, is rendered once.
 #[derive(Debug)]
 pub struct ChargeWriter {
     info: LedgerInfo,
