@@ -1,10 +1,11 @@
-//! What all handlers share: the cluster, the bounds, and what never changes once the ledger has begun.
+//! What all handlers share: the cluster, the limits, and what never changes once the ledger is bootstrapped.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use etebar_api::{APPLIED, LEADER, NODE, REQUEST_ID};
 use tokio::time::Instant;
 
 use super::limits::Limits;
@@ -17,17 +18,17 @@ use crate::runtime::Entropy;
 
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
-pub struct App(Arc<Shared>);
+pub struct App(Arc<AppState>);
 
 /// See [`App`].
-pub struct Shared {
-    /// This member.
+pub struct AppState {
+    /// This node of the cluster.
     pub cluster: Cluster,
-    /// The bounds of the HTTP side.
+    /// The limits of the HTTP side.
     pub limits: Limits,
     /// Entropy for secrets.
     pub entropy: Entropy,
-    /// This member's number as `Etebar-Node` shows it.
+    /// This node's number as `Etebar-Node` shows it.
     pub node: HeaderValue,
     /// What one caller may take.
     pub quotas: Quotas,
@@ -40,9 +41,9 @@ pub struct Shared {
 }
 
 impl std::ops::Deref for App {
-    type Target = Shared;
+    type Target = AppState;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &AppState {
         &self.0
     }
 }
@@ -57,7 +58,7 @@ impl App {
     ) -> Result<Self, crate::runtime::NoEntropy> {
         let node = HeaderValue::from(cluster.status().node);
         let boot = u64::from_be_bytes(entropy.bytes()?);
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(AppState {
             cluster,
             limits,
             entropy,
@@ -71,7 +72,7 @@ impl App {
         })))
     }
 
-    /// The same, served over TLS. Said before it is served; the first word counts.
+    /// The same, served over TLS. Called before it is served; later calls change nothing.
     #[must_use]
     pub fn over_tls(self, tls: ApiTls) -> Self {
         self.tls.get_or_init(|| tls);
@@ -79,38 +80,62 @@ impl App {
     }
 }
 
-impl Shared {
-    /// When a request that begins now must be answered.
+impl AppState {
+    /// The deadline of a request that arrives now.
     pub fn deadline(&self) -> Instant {
         Instant::now() + self.limits.request
     }
 
-    /// How connections are opened where the API is served over TLS.
+    /// The TLS of the API, where it is served over TLS.
     pub fn tls(&self) -> Option<&ApiTls> {
         self.tls.get()
     }
 
-    /// How this node's API is reached; the other members' is taken to be reached in the same way.
+    /// The URL scheme of this node's API; the other nodes' is taken to be the same.
     pub fn scheme(&self) -> &'static str {
         if self.tls().is_some() { "https" } else { "http" }
     }
 
-    /// What the ledger was founded on. Fails before its genesis was applied here.
+    /// What the genesis fixed. Fails before it was applied here.
     pub fn ledger_info(&self) -> Result<LedgerInfo, Problem> {
         if let Some(info) = self.info.get() {
             return Ok(*info);
         }
         let replica = self.cluster.replica();
         let Some(genesis) = replica.state.genesis() else {
-            return Err(Problem::new(etebar_api::Code::NoLeader, "the ledger has not begun"));
+            return Err(Problem::new(etebar_api::Code::NoLeader, "the ledger is not bootstrapped yet"));
         };
-        Ok(*self.info.get_or_init(|| LedgerInfo { ids: replica.state.ids(), places: u32::from(genesis.decimals) }))
+        Ok(*self.info.get_or_init(|| LedgerInfo { ids: replica.state.ids(), decimals: u32::from(genesis.decimals) }))
     }
 
-    /// A name for a request whose caller gave none: unique in this node's life.
+    /// An id for a request whose caller gave none, unique among all of this node's runs.
     pub fn request_id(&self) -> HeaderValue {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let text = format!("{:016x}-{number:x}", self.boot);
         HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("-"))
+    }
+
+    /// Adds `X-Request-Id`, `Etebar-Node`, `Etebar-Leader` and `Etebar-Applied`, which every answer has; a position that
+    /// is set already stays. Clients take an answer without `Etebar-Node` for one of an intermediary, which leaves the
+    /// outcome unknown.
+    pub fn sign(&self, headers: &mut HeaderMap, request_id: HeaderValue) {
+        headers.insert(REQUEST_ID, request_id);
+        headers.insert(NODE, self.node.clone());
+        if let Some(leader) = self.cluster.leader() {
+            headers.insert(LEADER, HeaderValue::from(leader));
+        }
+        if !headers.contains_key(APPLIED) {
+            headers.insert(APPLIED, HeaderValue::from(self.cluster.applied()));
+        }
+    }
+
+    /// The same as field lines, for an answer that is given before a handler sees the request.
+    pub fn signature_lines(&self) -> Vec<u8> {
+        let mut headers = HeaderMap::new();
+        self.sign(&mut headers, self.request_id());
+        let line = |(name, value): (&HeaderName, &HeaderValue)| {
+            [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat()
+        };
+        headers.iter().flat_map(line).collect()
     }
 }

@@ -1,8 +1,8 @@
 //! All that knows axum: the HTTP API of one node.
 //!
-//! Read in this order: [`server`] (how bytes become requests), [`request`] (what is asked, and by whom), [`router`] and
-//! [`resources`] (a handler a path), [`quotas`] (what one caller may take), [`submit`] and [`read`] (how it is done),
-//! [`response`] (how it is answered). A request becomes a typed command here, once, and never later.
+//! Read in this order: [`server`] (how bytes become requests), [`resources`] (paths and their handlers), [`request`] (what is
+//! asked, and by whom), [`quotas`] (what one key may use), [`submit`] and [`read`] (how it is done), [`response`] (how it is
+//! answered). A request becomes a typed command here, once, and never later.
 
 mod app;
 mod limits;
@@ -11,15 +11,14 @@ mod read;
 mod request;
 mod resources;
 mod response;
-mod router;
 mod server;
 mod submit;
 
 pub use app::App;
 pub use limits::Limits;
-pub use quotas::TurnBounds;
-pub use request::secret;
+pub use quotas::ConcurrencyBounds;
+pub use request::auth::secret;
 #[cfg(any(test, feature = "fuzzing"))]
-pub use server::gate::Gate;
+pub use server::embedded::EmbeddedServer;
 pub use server::listen::serve;
 pub use server::tls::ApiTls;

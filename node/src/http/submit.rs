@@ -1,4 +1,4 @@
-//! One command on its way: submitted, decided, and its decision rendered for the caller.
+//! How a command is done: submitted, decided, and its decision rendered for the caller.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
@@ -15,11 +15,11 @@ use super::response::render::{self, LedgerInfo, Rendered};
 use super::response::reply;
 use crate::raft::{Consistency, Decided, Decisions, SubmitError};
 
-/// Commands that are looked up while the state is locked for it: a fraction of a millisecond.
+/// Commands that are looked up under one lock of the state: a fraction of a millisecond.
 const LOOK_UP: usize = 256;
 
 /// Has `commands` decided as one group, in order, within the key's rate; `answered` makes the answer of the decisions.
-/// While a rate is set, every answer says what is left of it.
+/// While a rate is set, every answer shows what is left of it.
 pub async fn decide_all<A>(
     app: &App,
     caller: Caller,
@@ -56,7 +56,7 @@ fn are_decided(app: &App, commands: &[Command]) -> bool {
 }
 
 async fn submit(app: &App, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, Problem> {
-    // What this node hands on comes back to its own disk.
+    // What this node forwards to the leader comes back to its own disk.
     if app.cluster.is_disk_full() {
         return Err(SubmitError::DiskFull.into());
     }
@@ -114,7 +114,7 @@ async fn answered(
 }
 
 fn is_secret_of(secret: &str, record: &Record) -> bool {
-    matches!(&record.event, Event::KeyCreated(KeyCreated { hash, .. }) if *hash == super::request::secret::hash(secret))
+    matches!(&record.event, Event::KeyCreated(KeyCreated { hash, .. }) if *hash == super::request::auth::secret::hash(secret))
 }
 
 /// A decision that left no record, as of the position where it was refused.
@@ -176,7 +176,7 @@ async fn actor_name(app: &App, record: &Record, position: u64, deadline: Instant
 async fn caught_up(app: &App, position: u64, deadline: Instant) -> Result<(), Problem> {
     let reached = app.cluster.read(Consistency::Local, Some(position), deadline).await;
     reached.map_err(|error| {
-        let detail = format!("{error}; it was decided, the same request under the same key shows how");
+        let detail = format!("{error}; it was decided; the same request under the same key returns the decision");
         Problem::new(Code::OutcomeUnknown, detail)
     })
 }

@@ -1,4 +1,4 @@
-//! What one connection may do to a node: little.
+//! What one connection may cost a node: little.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -35,7 +35,7 @@ fn a_body_too_large_is_answered_before_the_end() {
         assert_eq!((reply.status, reply.code().as_str()), (413, "too_large"));
         assert_eq!(reply.header("connection"), Some("close"));
     }
-    // One that waits for leave to send its body is told at once, and is not asked for it.
+    // One that waits for leave to send its body is answered at once, and is not asked for it.
     let waiting = format!("{head}content-length: 3000000\r\nexpect: 100-continue\r\n\r\n");
     let mut stream = node.connect();
     stream.write_all(waiting.as_bytes()).unwrap();
@@ -145,7 +145,7 @@ fn one_connection_too_many_is_told_so() {
     drop(first);
     let deadline = Instant::now() + Duration::from_secs(10);
     while parse(&node.raw(b"GET /livez HTTP/1.1\r\nhost: kit\r\nconnection: close\r\n\r\n")).status != 200 {
-        assert!(Instant::now() < deadline, "the room is given back");
+        assert!(Instant::now() < deadline, "the slot is freed");
     }
 }
 

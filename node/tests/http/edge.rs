@@ -1,5 +1,6 @@
-//! What meets a node before a caller is known: heads that are not fit, connections without end, positions out of reach.
+//! What a node bounds before a caller is known: invalid heads, connections without end, positions out of reach.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
@@ -155,11 +156,11 @@ fn a_connection_that_is_turned_away_is_told_so_by_the_node() {
     other.write_all(b"GET /livez HTTP/1.1\r\nhost: kit\r\nconnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     other.read_to_string(&mut text).unwrap();
-    assert_eq!(parse(&text).status, 200, "another address has places of its own");
+    assert_eq!(parse(&text).status, 200, "another address has slots of its own");
     drop(first);
     let deadline = Instant::now() + Duration::from_secs(10);
     while parse(&node.raw(b"GET /livez HTTP/1.1\r\nhost: kit\r\nconnection: close\r\n\r\n")).status != 200 {
-        assert!(Instant::now() < deadline, "the place is given back");
+        assert!(Instant::now() < deadline, "the slot is freed");
     }
 }
 
@@ -180,7 +181,7 @@ fn connect_from(address: &str, node: &Node) -> TcpStream {
 fn answer(node: &Node, line: &str, fields: &[&str]) -> Reply {
     let mut head = format!("{line}\r\nconnection: close\r\n");
     for field in fields {
-        head.push_str(&format!("{field}\r\n"));
+        write!(head, "{field}\r\n").unwrap();
     }
     parse(&node.raw(format!("{head}\r\n").as_bytes()))
 }
@@ -365,7 +366,7 @@ fn a_flood_of_strangers_leaves_known_callers_their_answers() {
         let took = begun.elapsed();
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         let told: Vec<_> = strangers.into_iter().map(|stranger| stranger.join().unwrap()).collect();
-        assert!(told.iter().all(|told| *told > 0), "each stranger is told: {told:?}");
+        assert!(told.iter().all(|told| *told > 0), "each stranger is answered: {told:?}");
         assert!(took < Duration::from_secs(5), "50 reads beside 16 strangers took {took:?}");
     });
 }

@@ -1,5 +1,6 @@
 //! A node with its HTTP API on a loopback port, and a plain HTTP/1.1 caller that shows every byte.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 /// The first admin key of every node of this kit.
 pub const ADMIN: &str = "etb_admin_kit";
 
-/// A node that ends with the value.
+/// A node that stops when the value is dropped.
 pub struct Node {
     pub address: SocketAddr,
     stopping: CancellationToken,
@@ -55,7 +56,7 @@ impl Node {
         Self::with(Limits::default(), 0)
     }
 
-    pub fn with(limits: Limits, places: u8) -> Self {
+    pub fn with(limits: Limits, decimals: u8) -> Self {
         let (ready, address) = std::sync::mpsc::channel();
         let stopping = CancellationToken::new();
         let stop = stopping.clone();
@@ -63,7 +64,7 @@ impl Node {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async move {
                 let folder = tempfile::tempdir().unwrap();
-                let cluster = cluster(folder.path(), places).await;
+                let cluster = cluster(folder.path(), decimals).await;
                 let app = App::new(cluster.clone(), limits, Entropy::system(), folder.path().to_owned()).unwrap();
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 ready.send(listener.local_addr().unwrap()).unwrap();
@@ -99,10 +100,10 @@ impl Node {
     pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: kit\r\nconnection: close\r\n");
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n").unwrap();
         }
         if !body.is_empty() {
-            head.push_str(&format!("content-length: {}\r\n", body.len()));
+            write!(head, "content-length: {}\r\n", body.len()).unwrap();
         }
         parse(&self.raw(format!("{head}\r\n{body}").as_bytes()))
     }
@@ -155,13 +156,13 @@ impl Drop for Node {
         self.stopping.cancel();
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
-            assert!(ended.is_ok() || std::thread::panicking(), "the node ends in peace");
+            assert!(ended.is_ok() || std::thread::panicking(), "the node ends without a panic");
         }
     }
 }
 
 /// A cluster of one, on its data in `folder`.
-async fn cluster(folder: &Path, places: u8) -> Cluster {
+async fn cluster(folder: &Path, decimals: u8) -> Cluster {
     let id = uuid::Uuid::from_u128(7);
     for name in MemberDisks::FOLDERS {
         std::fs::create_dir(folder.join(name)).unwrap();
@@ -174,7 +175,7 @@ async fn cluster(folder: &Path, places: u8) -> Cluster {
         genesis: ledger::Genesis {
             cluster: id,
             currency: ledger::Name::new("IRT").unwrap(),
-            decimals: places,
+            decimals,
             key_window_ms: 86_400_000,
             keys_max: 10_000_000,
             rules: ledger::RULES_VERSION,

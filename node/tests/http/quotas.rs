@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use etebar_node::http::{Limits, TurnBounds};
+use etebar_node::http::{ConcurrencyBounds, Limits};
 use serde_json::{Value, json};
 
 use super::kit::{ADMIN, Node, Reply, parse, text};
@@ -197,7 +197,7 @@ impl Upload {
 
 #[test]
 fn one_key_s_slow_large_bodies_keep_nobody_from_theirs() {
-    let large_bodies = TurnBounds { running: 2, running_per_key: 1, present_per_key: 2 };
+    let large_bodies = ConcurrencyBounds { running: 2, running_per_key: 1, present_per_key: 2 };
     let node = Node::with(Limits { large_bodies, ..Limits::default() }, 0);
     let (_, slow) = node.seller_with("slow", "10000");
     let (_, other) = node.seller_with("other", "10000");
@@ -218,14 +218,14 @@ fn one_key_s_slow_large_bodies_keep_nobody_from_theirs() {
     for at in 0..3 {
         let mut upload = Upload::begin(&node, &other, &format!("other-{at}"));
         upload.send_half();
-        assert_eq!(upload.finish().status, 200, "another key's turn is not taken");
+        assert_eq!(upload.finish().status, 200, "another key's permit is not taken");
     }
-    assert_eq!(node.charge(&slow, "small", "1").status, 201, "a small body needs no turn");
+    assert_eq!(node.charge(&slow, "small", "1").status, 201, "a small body needs no permit");
     assert!(waiting.iter().all(Upload::waits), "a key reads one at a time");
     assert_eq!(first.finish().status, 200);
     for mut upload in waiting {
         upload.send_half();
-        assert_eq!(upload.finish().status, 200, "who waits gets a turn");
+        assert_eq!(upload.finish().status, 200, "who waits gets a permit");
     }
     assert_eq!(node.get(&slow, "/v1/sellers/me").json()["balance"], "5999");
 }
@@ -249,7 +249,7 @@ fn at_the_same_time(node: &Node, key: &str, path: &str, count: usize, other: &st
             let mut answered = 0;
             while answered == 0 || !is_over.load(Ordering::Relaxed) {
                 let reply = node.get(other, other_path);
-                assert_eq!(reply.status, 200, "another key's turn is not taken: {reply:?}");
+                assert_eq!(reply.status, 200, "another key's permit is not taken: {reply:?}");
                 answered += 1;
             }
         });
@@ -261,8 +261,8 @@ fn at_the_same_time(node: &Node, key: &str, path: &str, count: usize, other: &st
 
 #[test]
 fn one_key_s_searches_and_recomputations_keep_nobody_from_theirs() {
-    let scans = TurnBounds { running: 2, running_per_key: 1, present_per_key: 2 };
-    let recounts = TurnBounds { running: 2, running_per_key: 1, present_per_key: 2 };
+    let scans = ConcurrencyBounds { running: 2, running_per_key: 1, present_per_key: 2 };
+    let recounts = ConcurrencyBounds { running: 2, running_per_key: 1, present_per_key: 2 };
     let node = node_with_much_to_search(Limits { scans, recounts, ..Limits::default() });
     let auditor = node.post(ADMIN, "/v1/keys", "", &json!({ "role": "auditor", "name": "auditor" })).json();
     let auditor = text(&auditor, "key");
@@ -273,7 +273,7 @@ fn one_key_s_searches_and_recomputations_keep_nobody_from_theirs() {
         assert!(count(429) >= 1, "{path}: of 24 at the same time one is too many");
         assert_eq!(count(200) + count(429), 24, "{path}: {replies:?}");
         replies.iter().filter(|reply| reply.status == 429).for_each(|refused| assert_eq!(retry_after(refused), 1));
-        assert_eq!(node.get(ADMIN, path).status, 200, "{path}: its turns came back");
+        assert_eq!(node.get(ADMIN, path).status, 200, "{path}: its permits were released");
     }
 }
 

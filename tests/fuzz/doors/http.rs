@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::ledger_of_a_few::genesis;
-use crate::http::{Gate, Limits};
+use crate::http::{EmbeddedServer, Limits};
 use crate::pki::{Authority, Lifetime, Subject, in_memory};
 use crate::raft::{Cluster, ClusterSettings, Identity, PeerSecurity};
 use crate::runtime::{Clock, Entropy};
@@ -58,14 +58,14 @@ pub fn http(bytes: &[u8]) {
 
 /// Runs `test` where the member that [`http`] asks lives.
 #[cfg(test)]
-pub(crate) fn at_the_member<T, F: Future<Output = T>>(test: impl FnOnce(Gate) -> F) -> T {
+pub(crate) fn at_the_member<T, F: Future<Output = T>>(test: impl FnOnce(EmbeddedServer) -> F) -> T {
     let server = server();
     server.runtime.block_on(test(server.gate.clone()))
 }
 
 struct Server {
     runtime: tokio::runtime::Runtime,
-    gate: Gate,
+    gate: EmbeddedServer,
 }
 
 fn server() -> &'static Server {
@@ -82,7 +82,7 @@ fn server() -> &'static Server {
             while cluster.replica().state.genesis().is_none() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            Gate::new(cluster, Limits::default(), Entropy::system()).expect("there is entropy")
+            EmbeddedServer::new(cluster, Limits::default(), Entropy::system()).expect("there is entropy")
         });
         Server { runtime, gate }
     })

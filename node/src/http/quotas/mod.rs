@@ -1,14 +1,14 @@
-//! What one caller may take of this node, so that there is something left for the others: commands a second, and large
-//! bodies and long work at the same time.
+//! What one API key may use of this node, so that enough is left for the others: commands a second, and large bodies and
+//! long work at the same time.
 //!
-//! Invariants: what is refused here was not begun. A caller is an API key; only known ones come here, and what is kept of
-//! one ends with its last request or once its rate has recovered, so memory is bounded by the keys that there are.
+//! Invariants: what is refused here was not begun. Only known keys come here, and what is kept of one is dropped with its last
+//! request, or once its rate has recovered, so memory is bounded by the keys that exist.
 
+mod concurrency;
 mod rate;
-mod turns;
 
+pub use concurrency::{ConcurrencyBounds, ConcurrencyLimit, Permit};
 pub use rate::Rates;
-pub use turns::{Turn, TurnBounds, Turns};
 
 use std::sync::Arc;
 
@@ -20,21 +20,21 @@ pub struct Quotas {
     /// Commands a second.
     pub rates: Rates,
     /// Large bodies that are being read.
-    pub large_bodies: Arc<Turns>,
+    pub large_bodies: Arc<ConcurrencyLimit>,
     /// Recomputations of the books.
-    pub recounts: Arc<Turns>,
+    pub recounts: Arc<ConcurrencyLimit>,
     /// Searches through records, such as the pages of lists.
-    pub scans: Arc<Turns>,
+    pub scans: Arc<ConcurrencyLimit>,
 }
 
 impl Quotas {
-    /// Nothing taken yet.
+    /// Nothing is used yet.
     pub fn new(limits: &Limits) -> Self {
         Self {
             rates: Rates::new(limits.rate_per_key),
-            large_bodies: Arc::new(Turns::new("readings of large bodies", limits.large_bodies)),
-            recounts: Arc::new(Turns::new("recomputations of the books", limits.recounts)),
-            scans: Arc::new(Turns::new("searches", limits.scans)),
+            large_bodies: Arc::new(ConcurrencyLimit::new("readings of large bodies", limits.large_bodies)),
+            recounts: Arc::new(ConcurrencyLimit::new("recomputations of the books", limits.recounts)),
+            scans: Arc::new(ConcurrencyLimit::new("searches", limits.scans)),
         }
     }
 }

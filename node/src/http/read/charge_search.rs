@@ -1,4 +1,4 @@
-//! The search of charges: by phone, seller, key and time, in the narrowest place that has them all.
+//! The search of charges: by phone, seller, key and time, in the narrowest index that has them all.
 
 use etebar_api as api;
 use ledger::{Charged, Event, IdempotencyKey, Phone, Record, RecordNumber, Time};
@@ -34,7 +34,7 @@ pub enum Source {
 impl Filter {
     /// What a query asks for, as this caller may see it.
     pub fn of(app: &App, caller: &Caller, query: &Query<'_>) -> Result<Self, Problem> {
-        // A plus in front is the number's own; any other was a space once.
+        // A leading plus is the number's own; any other stands for a space.
         let phone = query.get("phone").map(|text| match text.strip_prefix('+') {
             Some(rest) => field::phone(&format!("+{}", rest.replace('+', " "))),
             None => field::phone(&text.replace('+', " ")),
@@ -60,7 +60,7 @@ impl Filter {
             .with("to", text(self.to.map(|time| time.0)).as_deref())
     }
 
-    /// The narrowest place to look in, from the number `after` on.
+    /// The narrowest source to search, from the number `after` on.
     pub fn source(&self, replica: &Replica, after: RecordNumber, now: Time) -> Result<Source, Problem> {
         let state = &replica.state;
         let first = self.from.map_or(1, |from| state.record_from(from)).max(after.saturating_add(1));
@@ -100,16 +100,16 @@ fn some_of(numbers: impl Iterator<Item = RecordNumber>, count: usize) -> Source 
     Source::Numbers { numbers: numbers.take(PIECE).collect(), more: count > PIECE }
 }
 
-/// Charges that match, and the number after which the search goes on.
-pub struct Found {
+/// Charges that match, and the number after which the search continues.
+pub struct FoundCharges {
     /// The charges, by their record numbers.
     pub charges: Vec<(RecordNumber, api::Charge)>,
-    /// Where a search that found more than a page, or looked through enough, goes on.
+    /// Where a search continues that found more than a page, or read as many records as one request may.
     pub next: Option<RecordNumber>,
 }
 
 /// Looks for at most `limit` charges.
-pub fn search(reader: &Reader, filter: &Filter, source: Source, limit: usize) -> Result<Found, Problem> {
+pub fn search(reader: &Reader, filter: &Filter, source: Source, limit: usize) -> Result<FoundCharges, Problem> {
     match source {
         Source::Numbers { numbers, more } => search_in(reader, filter, numbers.into_iter(), more, limit),
         Source::Range { first, last } => {
@@ -125,23 +125,23 @@ fn search_in(
     numbers: impl Iterator<Item = RecordNumber>,
     more: bool,
     limit: usize,
-) -> Result<Found, Problem> {
+) -> Result<FoundCharges, Problem> {
     let mut charges: Vec<(RecordNumber, api::Charge)> = Vec::new();
     let mut last = None;
     for number in numbers {
         let record = reader.record(number)?;
         if filter.is_past(&record) {
-            return Ok(Found { charges, next: None });
+            return Ok(FoundCharges { charges, next: None });
         }
         if filter.matches(&record) {
             if charges.len() == limit {
-                return Ok(Found { charges, next: last });
+                return Ok(FoundCharges { charges, next: last });
             }
             charges.extend(reader.info.charge(&record).map(|charge| (number, charge)));
         }
         last = Some(number);
     }
-    Ok(Found { charges, next: last.filter(|_| more) })
+    Ok(FoundCharges { charges, next: last.filter(|_| more) })
 }
 
 /// Adds what reversed each charge, up to the record `bound`.

@@ -1,4 +1,4 @@
-//! A read on its way: who asks, how fresh, and the state that is shown.
+//! How a read is served: how fresh the state must be, which state is shown, and which seller is meant.
 
 pub mod charge_search;
 pub mod records;
@@ -11,26 +11,27 @@ use uuid::Uuid;
 
 use super::app::App;
 use super::request::auth::Caller;
-use super::request::call::Head;
+use super::request::head::Head;
 use super::request::query::Query;
 use super::response::problem::Problem;
 use crate::raft::{Consistency, Replica};
 
-/// Waits until this node may answer: until it holds all that was acknowledged before, or, for a local read, at once.
+/// Waits until this node may answer: until it has applied all that was acknowledged before; a local read waits for nothing
+/// but a position that the caller names.
 pub async fn fresh(app: &App, head: &Head, query: &Query<'_>) -> Result<(), Problem> {
-    waited(app, head, query.consistency()?).await
+    wait(app, head, query.consistency()?).await
 }
 
-/// Waits for nothing but a position that the caller names.
+/// Waits only for a position that the caller names.
 pub async fn local(app: &App, head: &Head) -> Result<(), Problem> {
-    waited(app, head, Consistency::Local).await
+    wait(app, head, Consistency::Local).await
 }
 
-async fn waited(app: &App, head: &Head, consistency: Consistency) -> Result<(), Problem> {
+async fn wait(app: &App, head: &Head, consistency: Consistency) -> Result<(), Problem> {
     Ok(app.cluster.read(consistency, head.min_applied()?, head.deadline).await?)
 }
 
-/// The state, for a caller whose key holds in it. Never kept across an await.
+/// The state, for a caller whose key is in force in it. Never held across an await.
 pub fn state<'a>(app: &'a App, caller: &Caller) -> Result<RwLockReadGuard<'a, Replica>, Problem> {
     let replica = app.cluster.replica();
     caller.must_hold_in(&replica.state)?;
@@ -52,7 +53,7 @@ pub fn seller_of(app: &App, head: &Head, caller: &Caller) -> Result<RecordNumber
     Ok(number)
 }
 
-/// The seller that a list is narrowed to: the caller itself for a seller, the one asked for otherwise.
+/// The seller that a list is filtered by: the caller itself for a seller, the one asked for otherwise.
 pub fn seller_filter(app: &App, caller: &Caller, query: &Query<'_>) -> Result<Option<RecordNumber>, Problem> {
     let asked = query.uuid("seller_id")?.map(|id| seller_number(app, id)).transpose()?;
     match caller.must_be_seller() {

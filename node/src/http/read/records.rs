@@ -1,4 +1,4 @@
-//! Records read back: for lists, single things, and digests of entries. Always off the threads that serve requests.
+//! Reads of records: for lists, single resources, and digests of entries. Never on the threads that serve requests.
 //!
 //! Records never change, so they are read without holding the state; a bound taken with the state makes a read
 //! consistent: what was decided behind it does not exist for the reader.
@@ -10,19 +10,19 @@ use ledger::PageMark;
 use ledger::{Digest, Entry, EntryRef, PAGE_RECORDS, Record, RecordNumber, Seller, chain_entry, page_of};
 
 use crate::http::app::App;
-use crate::http::quotas::Turn;
+use crate::http::quotas::Permit;
 use crate::http::response::problem::Problem;
 use crate::http::response::render::LedgerInfo;
 use crate::raft::{Cluster, KeyRing};
 use crate::runtime;
 
-/// Most records that one request looks through for a page; a longer search goes on with the page's cursor.
+/// Most records that one request looks through for a page; a longer search continues with the page's cursor.
 pub const SCAN_RECORDS: usize = 65_536;
-/// Most things that are looked at in the state at once, since applying waits for its lock meanwhile. Source: measured, 4,096
+/// Most items of the state that are read under one lock, since applying waits for it. Source: measured, 4,096
 /// entry numbers take 6 to 30 microseconds, and as many sellers a quarter of a millisecond.
 pub const PIECE: usize = 4_096;
 
-/// Runs `read` where blocking on the disk harms nobody.
+/// Runs `read` on a thread that may block on the disk.
 pub async fn reading<T, F>(app: &App, read: F) -> Result<T, Problem>
 where
     F: FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,
@@ -32,14 +32,14 @@ where
     runtime::blocking(move || read(&reader)).await.map_err(Problem::internal)?
 }
 
-/// Runs a search in the caller's turn, which lasts as long as the search does, whether anybody waits for it or not.
-pub async fn searching<T, F>(app: &App, turn: Turn, search: F) -> Result<T, Problem>
+/// Runs a search under the caller's permit, which is held as long as the search runs, whether anybody waits for it or not.
+pub async fn searching<T, F>(app: &App, permit: Permit, search: F) -> Result<T, Problem>
 where
     F: FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,
     T: Send + 'static,
 {
     reading(app, move |reader| {
-        let _turn = turn;
+        let _permit = permit;
         search(reader)
     })
     .await
@@ -53,7 +53,7 @@ pub async fn entry_digest(app: &App, number: RecordNumber) -> Result<Digest, Pro
     };
     reading(app, move |reader| {
         let mut digest = mark.entry_digest;
-        reader.fold_entries(page_start(page_of(number))..=number, mark, |_, _, upto| {
+        reader.for_each_entry(page_start(page_of(number))..=number, mark, |_, _, upto| {
             digest = *upto;
             Ok(Flow::On)
         })?;
@@ -67,7 +67,7 @@ pub fn page_start(page: u64) -> RecordNumber {
     page.saturating_mul(PAGE_RECORDS).saturating_add(1)
 }
 
-/// Whether a search goes on.
+/// Whether a search continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
     /// It does.
@@ -90,7 +90,7 @@ pub struct Holding {
 pub struct Reader {
     cluster: Cluster,
     ring: Arc<KeyRing>,
-    /// What the ledger was founded on.
+    /// What the genesis fixed.
     pub info: LedgerInfo,
 }
 
@@ -106,7 +106,7 @@ impl Reader {
     }
 
     /// Records of a seller's entries, from the entry that is its `from`th, up to and without its `until`th: as many as are
-    /// copied at once. What stands there never changes, so pieces that are taken one after the other are consistent.
+    /// copied under one lock. These never change, so pieces that are taken one after the other are consistent.
     pub fn entries_of(&self, seller: RecordNumber, from: usize, until: usize) -> Result<Vec<RecordNumber>, Problem> {
         let replica = self.cluster.replica();
         let until = until.min(from.saturating_add(PIECE));
@@ -115,7 +115,7 @@ impl Reader {
         numbers.ok_or_else(|| Problem::internal(format_args!("seller {seller} has fewer than {until} entries")))
     }
 
-    /// What sellers after `after` hold now, as many as are looked at at once, and the records of their entries behind `since`.
+    /// What sellers after `after` hold now, as many as are read under one lock, and the records of their entries behind `since`.
     pub fn holdings_after(&self, after: RecordNumber, since: RecordNumber) -> Vec<Holding> {
         let replica = self.cluster.replica();
         let holding = |(number, seller): (&RecordNumber, &Seller)| {
@@ -136,7 +136,7 @@ impl Reader {
 
     /// Gives each entry of these records to `take`, with its record and the chain up to and with it. The range begins
     /// with its page, of which `mark` is the mark.
-    pub fn fold_entries(
+    pub fn for_each_entry(
         &self,
         records: RangeInclusive<RecordNumber>,
         mark: PageMark,

@@ -1,18 +1,17 @@
 //! Who calls: a bearer key, hashed, looked up, and turned into a [`Caller`].
 //!
-//! What a command may do is decided in the ledger, at its position; the checks here only spare it what is hopeless.
-//! Reads are checked twice: on the key ring before the wait, and on the very state that is shown.
+//! What a command may do is decided in the ledger, at its position; the checks here only refuse early what it would.
+//! Reads are checked twice: on the key ring before the wait, and on the state that is shown.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use ledger::{Grant, KeyHash, KeyNumber, RecordNumber, State};
 
-use super::call::Head;
-use super::secret;
+use super::head::Head;
 use crate::http::app::App;
 use crate::http::response::problem::Problem;
 use crate::raft::{Consistency, KnownKey};
 
-/// Longest key that is looked at, in bytes.
+/// Longest key that is looked up, in bytes.
 const KEY_BYTES_MAX: usize = 256;
 
 /// Who calls, as far as this node knows.
@@ -25,20 +24,20 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The key that came with the call. A key that this node does not know yet waits until it knows all that were made
-    /// before; a position that the call names is waited for only once the key is known, so that strangers cost nothing.
+    /// The caller whose key came with the request. Where this node does not know the key yet, it waits until it knows all
+    /// that were made before. A position that the request names is waited for only once the key is known, so that
+    /// strangers cost nothing.
     pub async fn of(head: &Head, app: &App) -> Result<Self, Problem> {
         let hash = secret::hash(bearer(head.headers())?);
-        let caller = match Self::on_ring(app, &hash) {
-            Some(caller) => caller?,
-            None => {
-                app.cluster.know_keys(head.deadline).await?;
-                Self::on_ring(app, &hash).unwrap_or_else(|| Err(Problem::unauthenticated("the key is not known")))?
-            }
+        let caller = if let Some(caller) = Self::on_ring(app, &hash) {
+            caller?
+        } else {
+            app.cluster.know_keys(head.deadline).await?;
+            Self::on_ring(app, &hash).unwrap_or_else(|| Err(Problem::unauthenticated("the key is not known")))?
         };
         let Some(position) = head.min_applied()? else { return Ok(caller) };
         app.cluster.read(Consistency::Local, Some(position), head.deadline).await?;
-        // As the key is at that position: it may have been revoked on the way there.
+        // The key as of that position: it may have been revoked before it.
         Self::on_ring(app, &hash).unwrap_or(Ok(caller))
     }
 
@@ -77,7 +76,7 @@ impl Caller {
         }
     }
 
-    /// Whether this seller's things may be shown. Others' are not found, so that nothing shows that they exist.
+    /// Refuses to show another seller's resources: they are not found, so that nothing shows that they exist.
     pub fn must_see(&self, seller: RecordNumber) -> Result<(), Problem> {
         match self.grant {
             Grant::Admin | Grant::Auditor => Ok(()),
@@ -109,8 +108,34 @@ fn bearer_of(value: &HeaderValue) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty() && key.len() <= KEY_BYTES_MAX).then_some(key)
 }
 
+/// The secret text of an API key: `etb_<role>_` and 256 random bits in base64url (RFC 4648, section 5, no padding).
+///
+/// It leaves the node once, in the answer to its creation; only its BLAKE3 is stored, and neither is ever logged.
+pub mod secret {
+    use base64ct::{Base64UrlUnpadded, Encoding};
+    use etebar_api::Role;
+    use ledger::KeyHash;
+
+    /// The key's text from 32 random bytes.
+    pub fn text(role: Role, entropy: &[u8; 32]) -> String {
+        let prefix = match role {
+            Role::Admin => "etb_admin_",
+            Role::Seller => "etb_seller_",
+            Role::Auditor => "etb_auditor_",
+        };
+        format!("{prefix}{}", Base64UrlUnpadded::encode_string(entropy))
+    }
+
+    /// What is stored of a key.
+    pub fn hash(text: &str) -> KeyHash {
+        KeyHash(*blake3::hash(text.as_bytes()).as_bytes())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use etebar_api::Role;
+
     use super::*;
 
     #[test]
@@ -121,5 +146,14 @@ mod tests {
         for value in ["etb_x", "Bearer", "Bearer ", "Basic etb_x", ""] {
             assert_eq!(bearer_of(&HeaderValue::from_static(value)), None, "{value}");
         }
+    }
+
+    #[test]
+    fn a_key_is_its_role_and_43_characters() {
+        assert_eq!(secret::text(Role::Admin, &[0; 32]), format!("etb_admin_{}", "A".repeat(43)));
+        assert_eq!(secret::text(Role::Seller, &[0xff; 32]), format!("etb_seller_{}8", "_".repeat(42)));
+        let mut counted = [0_u8; 32];
+        counted.iter_mut().zip(0..).for_each(|(byte, number)| *byte = number);
+        assert_eq!(secret::text(Role::Auditor, &counted), "etb_auditor_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
     }
 }

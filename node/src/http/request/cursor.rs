@@ -1,4 +1,4 @@
-//! Pages: where a list goes on. The cursor that a caller gets is opaque, and good for the same list only.
+//! Pages: where a list continues. The cursor that a caller gets is opaque, and valid for the same list only.
 //!
 //! It holds the last number shown and a digest over list, filter and number; another filter has another digest.
 
@@ -6,7 +6,7 @@ use etebar_api::Page;
 
 use crate::http::response::problem::Problem;
 
-/// Bytes of the digest: enough against mistakes; a cursor grants nothing, so it needs no protection against forgers.
+/// Bytes of the digest: enough against mistakes; a cursor grants nothing, so it needs no protection against forgery.
 const TAG_BYTES: usize = 8;
 /// Hexadecimal digits of a cursor: the number's 16 and the digest's.
 const TEXT_BYTES: usize = 16 + 2 * TAG_BYTES;
@@ -51,7 +51,7 @@ impl List {
         format!("{number:016x}{}", &tag.to_hex()[..2 * TAG_BYTES])
     }
 
-    /// A page that ends where the list does, or goes on after the number `last`.
+    /// The last page of the list, or one after which it continues behind the number `last`.
     pub fn page<T>(&self, items: Vec<T>, last: Option<u64>) -> Page<T> {
         Page { items, next: last.map(|last| self.cursor(last)) }
     }

@@ -1,4 +1,4 @@
-//! Values of a request, checked one by one, so that all that is wrong with a request is said at once.
+//! Values of a request, checked one by one, so that one answer lists all that is wrong with it.
 
 use etebar_api::{AmountIn, FieldError, PhoneError, check_name, read_phone};
 use ledger::{Amount, IdempotencyKey, Name, Note, Phone, SignedAmount};
@@ -10,7 +10,7 @@ use crate::http::response::problem::{ERRORS_MAX, Problem};
 pub struct Faults(Vec<FieldError>);
 
 impl Faults {
-    /// Notes down where a value is wrong; gives it back where it is right.
+    /// Collects where a value is wrong; returns it where it is right.
     pub fn at<T, E: ToString>(&mut self, pointer: impl FnOnce() -> String, value: Result<T, E>) -> Option<T> {
         value
             .map_err(|error| {
@@ -21,21 +21,21 @@ impl Faults {
             .ok()
     }
 
-    /// What to answer.
+    /// The answer that lists them.
     pub fn problem(self) -> Problem {
         Problem::invalid_all(self.0)
     }
 }
 
 /// A positive amount.
-pub fn amount(amount: AmountIn, places: u32) -> Result<Amount, String> {
-    let minor = amount.positive(places).map_err(|error| error.to_string())?;
+pub fn amount(amount: AmountIn, decimals: u32) -> Result<Amount, String> {
+    let minor = amount.positive(decimals).map_err(|error| error.to_string())?;
     u64::try_from(minor).ok().and_then(Amount::new).ok_or_else(|| "an amount is at most 10^15 minor units".into())
 }
 
 /// A signed amount that is not zero.
-pub fn change(amount: AmountIn, places: u32) -> Result<SignedAmount, String> {
-    let minor = amount.nonzero(places).map_err(|error| error.to_string())?;
+pub fn change(amount: AmountIn, decimals: u32) -> Result<SignedAmount, String> {
+    let minor = amount.nonzero(decimals).map_err(|error| error.to_string())?;
     SignedAmount::new(minor).ok_or_else(|| "an amount is at most 10^15 minor units".into())
 }
 
@@ -44,7 +44,7 @@ pub fn phone(text: &str) -> Result<Phone, PhoneError> {
     read_phone(text)
 }
 
-/// A name of which people see every character. The ledger takes more, since old records hold more.
+/// A name without invisible characters. The ledger takes more, since old records hold more.
 pub fn name(text: &str) -> Result<Name, String> {
     check_name(text).map_err(|error| error.to_string())?;
     Name::new(text).map_err(|error| error.to_string())
@@ -63,7 +63,7 @@ pub fn reason(text: &str) -> Result<Note, String> {
     Note::new(text).map_err(|error| error.to_string())
 }
 
-/// An idempotency key inside a body: bare.
+/// An idempotency key in a body or a query, always bare.
 pub fn idempotency_key(text: &str) -> Result<IdempotencyKey, ledger::TextError> {
     IdempotencyKey::new(text)
 }

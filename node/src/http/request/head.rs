@@ -1,21 +1,115 @@
-//! What a request's head must be, whatever it asks for (RFC 9110, RFC 9112): one `Host`, and no second value of a field
-//! that has one. Two parties that read the same head apart, such as a proxy and a node, is how requests are smuggled.
+//! A request's head: what it must be, whatever is asked for (RFC 9110, RFC 9112), and what a handler reads from it.
 //!
-//! hyper has refused before what cannot be framed at all: a bad line, two lengths that differ, a coding without chunks.
+//! One `Host`, and no second value of a field that has one: two parties that read the same head differently, such as a
+//! proxy and a node, is how requests are smuggled. hyper has refused before what cannot be framed at all: a malformed
+//! request line, two lengths that differ, a transfer coding without chunks.
 
+use std::fmt::Display;
 use std::net::Ipv6Addr;
 
-use axum::http::{HeaderMap, HeaderName, Request, Version, header};
-use etebar_api::MIN_APPLIED;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, Version, header};
+use etebar_api::{Code, IDEMPOTENCY_KEY, MIN_APPLIED};
+use ledger::IdempotencyKey;
+use tokio::time::Instant;
+use uuid::Uuid;
 
+use super::query::{Query, whole_number};
+use crate::http::app::App;
 use crate::http::response::problem::Problem;
 
+/// A request without its body.
+#[derive(Debug)]
+pub struct Head {
+    parts: Parts,
+    parameter: Option<String>,
+    /// When it must be answered.
+    pub deadline: Instant,
+}
+
+impl FromRequest<App> for Head {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        Self::new(request.into_parts().0, app).await
+    }
+}
+
+impl Head {
+    /// The head of a request that was just routed; its time-out begins now.
+    pub async fn new(mut parts: Parts, app: &App) -> Result<Self, Problem> {
+        let deadline = app.deadline();
+        // A segment that does not decode names nothing.
+        let parameters = RawPathParams::from_request_parts(&mut parts, app).await.map_err(|_| Problem::not_found())?;
+        let parameter = parameters.iter().next().map(|(_, value)| value.to_owned());
+        Ok(Self { parts, parameter, deadline })
+    }
+
+    /// The request's header fields.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// The one variable segment of the path.
+    pub fn parameter(&self) -> &str {
+        self.parameter.as_deref().unwrap_or_default()
+    }
+
+    /// The id in the path. What is no id names nothing.
+    pub fn id(&self) -> Result<Uuid, Problem> {
+        Uuid::try_parse(self.parameter()).map_err(|_| Problem::not_found())
+    }
+
+    /// The query, which may have the `known` parameters.
+    pub fn query(&self, known: &[&str]) -> Result<Query<'_>, Problem> {
+        Query::parse(self.parts.uri.query(), known)
+    }
+
+    /// The position that this node must have reached before it answers; [`check`] has refused a second value.
+    pub fn min_applied(&self) -> Result<Option<u64>, Problem> {
+        let Some(value) = self.headers().get(MIN_APPLIED) else { return Ok(None) };
+        let position = value.to_str().ok().filter(|text| !text.is_empty()).and_then(whole_number);
+        position.map(Some).ok_or_else(|| Problem::invalid("/Etebar-Min-Applied", "a position is a whole number"))
+    }
+
+    /// The idempotency key that this request must have.
+    pub fn idempotency_key(&self) -> Result<IdempotencyKey, Problem> {
+        required(self.idempotency_key_if_any()?)
+    }
+
+    /// The idempotency key that this request may have.
+    pub fn idempotency_key_if_any(&self) -> Result<Option<IdempotencyKey>, Problem> {
+        idempotency_key(self.headers())
+    }
+}
+
+fn required(key: Option<IdempotencyKey>) -> Result<IdempotencyKey, Problem> {
+    key.ok_or_else(|| Problem::new(Code::IdempotencyKeyMissing, "this request needs an Idempotency-Key header"))
+}
+
+/// Bare, or in the draft's quotes; both name the same key. What stands between the quotes is the key as it is: a
+/// backslash in it is a character like any other.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+    let invalid = |detail: &dyn Display| Problem::invalid("/Idempotency-Key", detail);
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(invalid(&"the header is given more than once"));
+    }
+    let Ok(text) = value.to_str() else {
+        return Err(invalid(&"an idempotency key has visible ASCII characters and no quote inside"));
+    };
+    let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    IdempotencyKey::new(bare).map(Some).map_err(|error| invalid(&error))
+}
+
 /// Fields with one value, of which a second one is refused whatever is asked for. `Authorization` is refused as 401 and
-/// `Idempotency-Key` where a key is taken; of two request ids neither is used.
+/// `Idempotency-Key` where one is read; of two request ids neither is used.
 const ONCE: [(HeaderName, &str); 2] =
     [(header::CONTENT_TYPE, "/Content-Type"), (HeaderName::from_static(MIN_APPLIED), "/Etebar-Min-Applied")];
 
-/// Refuses a head that is not fit to be answered otherwise.
+/// Refuses a head that no handler may see.
 pub fn check<B>(request: &Request<B>) -> Result<(), Problem> {
     let headers = request.headers();
     host(headers, request.version())?;
@@ -73,7 +167,7 @@ fn is_name(host: &str) -> bool {
     !host.is_empty()
 }
 
-/// A body comes whole or in chunks; nothing else is undone here, so nothing else may be claimed.
+/// A body is sent whole or in chunks; no other transfer coding is decoded here.
 fn transfer_coding(headers: &HeaderMap) -> Result<(), Problem> {
     let mut values = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (values.next(), values.next()) {
@@ -83,16 +177,42 @@ fn transfer_coding(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// Whether the body is as it stands: each content coding, if any, is `identity` (RFC 9110, section 8.4).
-pub fn is_identity(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::CONTENT_ENCODING).iter();
-    let mut codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    codings.all(|coding| coding.trim_ascii().is_empty() || coding.trim_ascii().eq_ignore_ascii_case(b"identity"))
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
+
+    fn read(values: &[&'static str]) -> Result<Option<String>, Code> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static(value));
+        }
+        idempotency_key(&headers).map(|key| key.map(String::from)).map_err(|problem| problem.body().code)
+    }
+
+    #[test]
+    fn bare_and_quoted_name_the_same_key() {
+        assert_eq!(read(&["k-1"]), Ok(Some("k-1".into())));
+        assert_eq!(read(&["\"k-1\""]), Ok(Some("k-1".into())));
+        assert_eq!(read(&[]), Ok(None));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let too_long: &'static str = Box::leak("x".repeat(65).into_boxed_str());
+        for values in [&[""][..], &["\"\""], &["a", "a"], &["a\"b"], &["\"a"], &["a b"], &["\""], &[too_long]] {
+            assert_eq!(read(values), Err(Code::InvalidRequest), "{values:?}");
+        }
+        let longest: &'static str = Box::leak("x".repeat(64).into_boxed_str());
+        assert_eq!(read(&[longest]), Ok(Some(longest.into())));
+    }
+
+    #[test]
+    fn a_missing_key_has_its_own_code() {
+        let problem = required(None).expect_err("no key was given");
+        assert_eq!(problem.body().code, Code::IdempotencyKeyMissing);
+    }
 
     #[test]
     fn a_host_is_a_name_or_an_address_with_or_without_a_port() {

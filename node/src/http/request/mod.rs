@@ -1,13 +1,10 @@
-//! A request, read and checked: its head, who calls, its query, its body. What is wrong with it is said here, all at once.
+//! A request, read and checked: its head, who calls, its query, its body. All that is wrong with it is reported at once.
 //!
-//! Read in this order: [`head`], [`call`], [`auth`], [`idempotency`], [`query`] with [`cursor`], [`json`] with [`field`].
+//! Read in this order: [`head`], [`auth`], [`query`] with [`cursor`], [`body`] with [`field`].
 
 pub mod auth;
-pub mod call;
+pub mod body;
 pub mod cursor;
 pub mod field;
 pub mod head;
-pub mod idempotency;
-pub mod json;
 pub mod query;
-pub mod secret;

@@ -22,7 +22,7 @@ pub struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    /// Reads the part behind the question mark. Refuses a name that is not in `known` (`consistency` always is), one
+    /// Parses the part after the question mark. Refuses a name that is not in `known` (`consistency` always is), one
     /// given twice, and what is no UTF-8.
     pub fn parse(raw: Option<&'a str>, known: &[&str]) -> Result<Self, Problem> {
         let mut values: Vec<(&str, Cow<'_, str>)> = Vec::new();
@@ -66,11 +66,11 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// A moment of ledger time, where one was given.
+    /// A ledger time, where one was given.
     pub fn time(&self, name: &str) -> Result<Option<Time>, Problem> {
         let Some(text) = self.get(name) else { return Ok(None) };
-        let moment = Timestamp::parse(text).map_err(|error| Problem::invalid(format!("/{name}"), error))?;
-        Ok(Some(Time(moment.0)))
+        let time = Timestamp::parse(text).map_err(|error| Problem::invalid(format!("/{name}"), error))?;
+        Ok(Some(Time(time.0)))
     }
 
     /// An id, where one was given.

@@ -1,8 +1,10 @@
-//! The whole ledger, added up again at one position, from its records alone; charges go on meanwhile.
+//! The whole ledger, added up again at one position, from its records alone; while charges continue.
 
 use std::collections::BTreeMap;
 
+use axum::Router;
 use axum::extract::State;
+use axum::routing::get;
 use etebar_api as api;
 use ledger::{Audit, Broken, PAGE_RECORDS, RecordNumber, page_of};
 use ledger::{Claims, Sums};
@@ -13,12 +15,17 @@ use crate::http::read;
 use crate::http::read::records::{self, Reader};
 use crate::http::read::recount::Recount;
 use crate::http::request::auth::Caller;
-use crate::http::request::call::Head;
+use crate::http::request::head::Head;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new().route("/v1/audit", get(show))
+}
+
 /// `GET /v1/audit`
-pub async fn show(State(app): State<App>, head: Head) -> Answer {
+async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
     let query = head.query(&[])?;
@@ -32,8 +39,8 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
     reply::json(applied, &shown)
 }
 
-/// What each seller held after the record `at`. The state is looked at a few sellers at a time while charges go on, so what
-/// their entries have moved since is taken off again.
+/// What each seller held after the record `at`. The state is read a few sellers at a time while charges continue, so what
+/// their entries have moved since is subtracted.
 fn balances(reader: &Reader, recount: &Recount, at: RecordNumber) -> Result<BTreeMap<RecordNumber, i128>, Problem> {
     let mut balances = BTreeMap::new();
     let mut last = 0;
@@ -48,7 +55,7 @@ fn balances(reader: &Reader, recount: &Recount, at: RecordNumber) -> Result<BTre
             }
             balances.insert(holding.seller, i128::from(holding.balance) - since.total());
         }
-        recount.go_on(0)?;
+        recount.check_deadline(0)?;
     }
 }
 
@@ -56,7 +63,7 @@ fn add_up(reader: &Reader, recount: &Recount, applied: u64, mut claims: Claims) 
     claims.balances = balances(reader, recount, claims.records)?;
     let mut audit = Audit::new();
     for number in 1..=claims.records {
-        recount.go_on(number)?;
+        recount.check_deadline(number)?;
         if number % PAGE_RECORDS == 1
             && let Some(mark) = reader.page_mark(page_of(number))
         {

@@ -1,19 +1,26 @@
-//! The cluster as this node sees it, and this replica's digest. Both are answered without the others' help.
+//! The cluster as this node sees it, and this replica's digest. Neither asks another node.
 
+use axum::Router;
 use axum::extract::State;
+use axum::routing::get;
 use etebar_api as api;
 use etebar_api::Code;
 
 use crate::http::app::App;
 use crate::http::read;
 use crate::http::request::auth::Caller;
-use crate::http::request::call::Head;
+use crate::http::request::head::Head;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 use crate::raft::{ClockHealth, Consistency, MemberStatus, Role};
 
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new().route("/v1/cluster", get(show)).route("/v1/cluster/digest", get(digest))
+}
+
 /// `GET /v1/cluster`
-pub async fn show(State(app): State<App>, head: Head) -> Answer {
+async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     head.query(&[])?.consistency()?;
     read::local(&app, &head).await?;
@@ -58,7 +65,7 @@ fn member(member: &MemberStatus, scheme: &str) -> api::Member {
 }
 
 /// `GET /v1/cluster/digest`
-pub async fn digest(State(app): State<App>, head: Head) -> Answer {
+async fn digest(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
     let query = head.query(&["applied"])?;

@@ -1,6 +1,8 @@
-//! Credit requests: a seller's wish for more credit, decided once and for ever.
+//! Credit requests: a seller's request for more credit, approved or rejected once.
 
+use axum::Router;
 use axum::extract::State;
+use axum::routing::{get, post};
 use etebar_api as api;
 use etebar_api::NewCreditRequest;
 use ledger::{Action, DecideCredit, IdKind, RecordNumber, RequestCredit, Verdict};
@@ -8,24 +10,34 @@ use ledger::{Action, DecideCredit, IdKind, RecordNumber, RequestCredit, Verdict}
 use crate::http::app::App;
 use crate::http::read::records::{self, PIECE, Reader};
 use crate::http::request::auth::Caller;
-use crate::http::request::call::{Call, Head};
+use crate::http::request::body::Call;
 use crate::http::request::cursor::List;
+use crate::http::request::field;
 use crate::http::request::field::Faults;
-use crate::http::request::{field, idempotency, json};
+use crate::http::request::head::Head;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::{render, reply};
 use crate::http::{read, submit};
 
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/credit-requests", post(create).get(list))
+        .route("/v1/credit-requests/{id}", get(show))
+        .route("/v1/credit-requests/{id}/approve", post(approve))
+        .route("/v1/credit-requests/{id}/reject", post(reject))
+}
+
 /// `POST /v1/credit-requests`
-pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
+async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_seller()?;
-    let key = idempotency::required(call.head.headers())?;
-    let places = app.ledger_info()?.places;
+    let key = call.head.idempotency_key()?;
+    let decimals = app.ledger_info()?.decimals;
     let body = call.json(&app, caller.key).await?;
-    let asked: NewCreditRequest<'_> = json::parse(&body)?;
+    let asked: NewCreditRequest<'_> = body.parse()?;
     let mut faults = Faults::default();
-    let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, places));
+    let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, decimals));
     let note = faults.at(|| "/note".into(), field::note(asked.note.as_deref()));
     let (Some(amount), Some(note)) = (amount, note) else { return Err(faults.problem()) };
     submit::decide(&app, caller, Some(key), Action::RequestCredit(RequestCredit { amount, note }), call.head.deadline)
@@ -33,12 +45,12 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
 }
 
 /// `POST /v1/credit-requests/{id}/approve`
-pub async fn approve(State(app): State<App>, call: Call) -> Answer {
+async fn approve(State(app): State<App>, call: Call) -> Answer {
     decide(app, call, Verdict::Approved).await
 }
 
 /// `POST /v1/credit-requests/{id}/reject`
-pub async fn reject(State(app): State<App>, call: Call) -> Answer {
+async fn reject(State(app): State<App>, call: Call) -> Answer {
     decide(app, call, Verdict::Rejected).await
 }
 
@@ -47,7 +59,7 @@ async fn decide(app: App, mut call: Call, verdict: Verdict) -> Answer {
     caller.must_be_admin()?;
     let request = number(&app, &call.head)?;
     let body = call.json_if_any(&app, caller.key).await?;
-    let asked: api::Verdict<'_> = json::parse_or_default(&body)?;
+    let asked: api::Verdict<'_> = body.parse_or_default()?;
     let reason = field::note(asked.reason.as_deref()).map_err(|error| Problem::invalid("/reason", error))?;
     let action = Action::DecideCredit(DecideCredit { request, verdict, reason });
     // No key: the request itself remembers its verdict, and gives it again.
@@ -55,7 +67,7 @@ async fn decide(app: App, mut call: Call, verdict: Verdict) -> Answer {
 }
 
 /// `GET /v1/credit-requests/{id}`
-pub async fn show(State(app): State<App>, head: Head) -> Answer {
+async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let query = head.query(&[])?;
     let request = number(&app, &head)?;
@@ -74,7 +86,7 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
 }
 
 /// `GET /v1/credit-requests`
-pub async fn list(State(app): State<App>, head: Head) -> Answer {
+async fn list(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let query = head.query(&["status", "seller_id", "limit", "after"])?;
     let status = status_of(query.get("status"))?;
@@ -83,7 +95,7 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
     let list = List::new("credit-requests").with("status", query.get("status")).with("seller", seller_text.as_deref());
     let (after, limit) = (list.after(query.get("after"))?, query.limit()?);
     read::fresh(&app, &head, &query).await?;
-    let turn = app.quotas.scans.take(caller.key, head.deadline).await?;
+    let permit = app.quotas.scans.take(caller.key, head.deadline).await?;
     let (applied, found) = {
         let replica = read::state(&app, &caller)?;
         let numbers = match seller {
@@ -94,8 +106,8 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
         let verdict_of = |number| replica.state.verdict(number);
         (replica.applied, search(&numbers[begin..], status, limit, verdict_of))
     };
-    let Found { requests, next } = found;
-    let items = records::searching(&app, turn, move |reader| {
+    let FoundRequests { requests, next } = found;
+    let items = records::searching(&app, permit, move |reader| {
         let shown = requests.into_iter().map(|(request, verdict)| shown(reader, request, verdict));
         shown.map(|request| request.map(|(_, request)| request)).collect::<Result<Vec<_>, Problem>>()
     })
@@ -103,19 +115,19 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
     reply::json(applied, &list.page(items, next))
 }
 
-/// Requests that match, each with its verdict's record, and the number after which the search goes on.
-struct Found {
+/// Requests that match, each with its verdict's record, and the number after which the search continues.
+struct FoundRequests {
     requests: Vec<(RecordNumber, Option<RecordNumber>)>,
     next: Option<RecordNumber>,
 }
 
-/// Looks at as many requests as the state is locked for at once; a longer search goes on with the page's cursor.
+/// Looks at as many requests as the state is locked for at once; a longer search continues with the page's cursor.
 fn search(
     numbers: &[RecordNumber],
     status: Option<api::RequestStatus>,
     limit: usize,
     verdict_of: impl Fn(RecordNumber) -> Option<(RecordNumber, Verdict)>,
-) -> Found {
+) -> FoundRequests {
     let mut requests = Vec::new();
     let mut last = None;
     for number in numbers.iter().take(PIECE) {
@@ -127,14 +139,14 @@ fn search(
         };
         if status.is_none_or(|wanted| wanted == is) {
             if requests.len() == limit {
-                return Found { requests, next: last };
+                return FoundRequests { requests, next: last };
             }
             requests.push((*number, verdict.map(|(record, _)| record)));
         }
         last = Some(*number);
     }
     let next = last.filter(|_| numbers.len() > PIECE);
-    Found { requests, next }
+    FoundRequests { requests, next }
 }
 
 fn status_of(text: Option<&str>) -> Result<Option<api::RequestStatus>, Problem> {

@@ -1,17 +1,24 @@
-//! Whether this node lives, and whether it is ready. Open to all, and plain text: one line a check.
+//! Whether this node is alive, and whether it is ready. Needs no key; plain text, one line for each check.
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::routing::get;
 
 use crate::http::app::App;
 use crate::raft::{ClockHealth, Role};
 
-/// Positions behind the furthest member up to which a node counts as ready.
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new().route("/livez", get(live)).route("/readyz", get(ready))
+}
+
+/// Positions behind the furthest node up to which a node counts as ready.
 /// Source: about a second's worth of entries at full load.
 const LAG_MAX: u64 = 1_000;
 
-/// One check: its name, what is wrong where something is, and what the operator should know though the check passes.
+/// One check: its name, the fault where it fails, and what the operator should know though it passes.
 struct Check {
     name: &'static str,
     fault: Option<String>,
@@ -25,13 +32,13 @@ impl Check {
 }
 
 /// `GET /livez`: nothing here depends on other nodes.
-pub async fn live(State(app): State<App>) -> Response<Body> {
+async fn live(State(app): State<App>) -> Response<Body> {
     let readiness = app.cluster.readiness();
     report(&[Check::new("node", readiness.failure)])
 }
 
 /// `GET /readyz`
-pub async fn ready(State(app): State<App>) -> Response<Body> {
+async fn ready(State(app): State<App>) -> Response<Body> {
     let readiness = app.cluster.readiness();
     let fault = |faulty: bool, text: &str| faulty.then(|| text.to_owned());
     let voter = match readiness.role {
@@ -54,7 +61,7 @@ pub async fn ready(State(app): State<App>) -> Response<Body> {
     ])
 }
 
-/// What is amiss with this node's clock. It serves all the same: ledger time follows no clock that may be wrong.
+/// What is wrong with this node's clock. It serves all the same: ledger time follows no clock that may be wrong.
 fn clock_note(clock: ClockHealth) -> Option<String> {
     match clock {
         ClockHealth::Agrees | ClockHealth::Alone => None,

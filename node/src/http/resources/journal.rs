@@ -1,6 +1,8 @@
 //! The journal: all entries in order, or one seller's, each with the digest of the chain up to it.
 
+use axum::Router;
 use axum::extract::State;
+use axum::routing::get;
 use etebar_api as api;
 use ledger::PageMark;
 use ledger::{RecordNumber, Time, page_of};
@@ -9,25 +11,31 @@ use crate::http::app::App;
 use crate::http::read;
 use crate::http::read::records::{self, Flow, Reader, SCAN_RECORDS, page_start};
 use crate::http::request::auth::Caller;
-use crate::http::request::call::Head;
 use crate::http::request::cursor::List;
+use crate::http::request::head::Head;
 use crate::http::request::query::Query;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::{render, reply};
 
-/// Entries of a seller that are looked at beyond a page's limit: those before `from` in `from`'s own page of records.
-const SLACK: usize = ledger::PAGE_RECORDS as usize + 1;
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new().route("/v1/journal", get(all)).route("/v1/sellers/{id}/entries", get(of_seller))
+}
 
-/// Entries, and the record after which the list goes on.
+/// Entries of a seller that are read beyond a page's limit: those before `from` in `from`'s own page of records.
+const SLACK: usize = 65;
+const _: () = assert!(SLACK as u64 == ledger::PAGE_RECORDS + 1, "a page's records and the first after them");
+
+/// Entries, and the record after which the list continues.
 #[derive(Default)]
-struct Found {
+struct FoundEntries {
     entries: Vec<api::Entry>,
     last: Option<RecordNumber>,
     next: Option<RecordNumber>,
 }
 
-impl Found {
-    /// Takes one more entry, or says that the page is full.
+impl FoundEntries {
+    /// Takes one more entry, or returns that the page is full.
     fn take(&mut self, number: RecordNumber, entry: impl FnOnce() -> api::Entry, limit: usize) -> Flow {
         if self.entries.len() == limit {
             self.next = self.last;
@@ -40,15 +48,15 @@ impl Found {
 }
 
 /// `GET /v1/journal`
-pub async fn all(State(app): State<App>, head: Head) -> Answer {
+async fn all(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
     let query = head.query(&["from", "to", "limit", "after"])?;
     let (span, limit) = (Span::of(&query)?, query.limit()?);
-    let list = span.narrow(List::new("journal"));
+    let list = span.filter(List::new("journal"));
     let after = list.after(query.get("after"))?;
     read::fresh(&app, &head, &query).await?;
-    let turn = app.quotas.scans.take(caller.key, head.deadline).await?;
+    let permit = app.quotas.scans.take(caller.key, head.deadline).await?;
     let (applied, after, bound, mark) = {
         let replica = read::state(&app, &caller)?;
         let state = &replica.state;
@@ -57,11 +65,11 @@ pub async fn all(State(app): State<App>, head: Head) -> Answer {
     };
     let Some(mark) = mark else { return reply::json(applied, &list.page(Vec::<api::Entry>::new(), None)) };
     let search = move |reader: &Reader| read_on(reader, span, after, bound, mark, limit);
-    let found = records::searching(&app, turn, search).await?;
+    let found = records::searching(&app, permit, search).await?;
     reply::json(applied, &list.page(found.entries, found.next))
 }
 
-/// Which entries: from (inclusive) and to (exclusive) moments of ledger time.
+/// Which entries: from (inclusive) and to (exclusive) times, in ledger time.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     from: Option<Time>,
@@ -73,8 +81,8 @@ impl Span {
         Ok(Self { from: query.time("from")?, to: query.time("to")? })
     }
 
-    /// The list that only this span of is shown.
-    fn narrow(self, list: List) -> List {
+    /// The list, filtered by this span.
+    fn filter(self, list: List) -> List {
         let text = |time: Option<Time>| time.map(|time| time.0.to_string());
         list.with("from", text(self.from).as_deref()).with("to", text(self.to).as_deref())
     }
@@ -100,12 +108,12 @@ fn read_on(
     bound: RecordNumber,
     mark: PageMark,
     limit: usize,
-) -> Result<Found, Problem> {
-    let mut found = Found::default();
+) -> Result<FoundEntries, Problem> {
+    let mut found = FoundEntries::default();
     let mut over = false;
     let first = page_start(page_of(after.saturating_add(1)));
     let last = bound.min(first.saturating_add(SCAN_RECORDS as u64));
-    reader.fold_entries(first..=last, mark, |record, entry, digest| {
+    reader.for_each_entry(first..=last, mark, |record, entry, digest| {
         over = span.is_over(record.time);
         if over {
             return Ok(Flow::Enough);
@@ -122,15 +130,15 @@ fn read_on(
 }
 
 /// `GET /v1/sellers/{id}/entries`
-pub async fn of_seller(State(app): State<App>, head: Head) -> Answer {
+async fn of_seller(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let seller = read::seller_of(&app, &head, &caller)?;
     let query = head.query(&["from", "to", "limit", "after"])?;
     let (span, limit) = (Span::of(&query)?, query.limit()?);
-    let list = span.narrow(List::new("entries").with("seller", Some(&seller.to_string())));
+    let list = span.filter(List::new("entries").with("seller", Some(&seller.to_string())));
     let after = list.after(query.get("after"))?;
     read::fresh(&app, &head, &query).await?;
-    let turn = app.quotas.scans.take(caller.key, head.deadline).await?;
+    let permit = app.quotas.scans.take(caller.key, head.deadline).await?;
     let (applied, pages) = {
         let replica = read::state(&app, &caller)?;
         let state = &replica.state;
@@ -140,8 +148,8 @@ pub async fn of_seller(State(app): State<App>, head: Head) -> Answer {
         let numbers = entries[begin..].iter().map(|entry| entry.record()).take(limit + SLACK);
         (replica.applied, by_page(numbers, |page| state.page_mark(page).copied())?)
     };
-    let found = records::searching(&app, turn, move |reader| {
-        let mut found = Found::default();
+    let found = records::searching(&app, permit, move |reader| {
+        let mut found = FoundEntries::default();
         for page in pages {
             if read_page(reader, &page, &mut found, limit, span)? == Flow::Enough {
                 break;
@@ -154,7 +162,7 @@ pub async fn of_seller(State(app): State<App>, head: Head) -> Answer {
 }
 
 /// Records of one page of the history that are wanted, with what holds before it.
-struct Page {
+struct WantedPage {
     number: u64,
     mark: PageMark,
     wanted: Vec<RecordNumber>,
@@ -163,25 +171,31 @@ struct Page {
 fn by_page(
     numbers: impl Iterator<Item = RecordNumber>,
     mark_of: impl Fn(u64) -> Option<PageMark>,
-) -> Result<Vec<Page>, Problem> {
-    let mut pages: Vec<Page> = Vec::new();
+) -> Result<Vec<WantedPage>, Problem> {
+    let mut pages: Vec<WantedPage> = Vec::new();
     for number in numbers {
         match pages.last_mut() {
             Some(page) if page.number == page_of(number) => page.wanted.push(number),
             Some(_) | None => {
                 let missing = || Problem::internal(format_args!("record {number} is in no page"));
                 let mark = mark_of(page_of(number)).ok_or_else(missing)?;
-                pages.push(Page { number: page_of(number), mark, wanted: vec![number] });
+                pages.push(WantedPage { number: page_of(number), mark, wanted: vec![number] });
             }
         }
     }
     Ok(pages)
 }
 
-fn read_page(reader: &Reader, page: &Page, found: &mut Found, limit: usize, span: Span) -> Result<Flow, Problem> {
+fn read_page(
+    reader: &Reader,
+    page: &WantedPage,
+    found: &mut FoundEntries,
+    limit: usize,
+    span: Span,
+) -> Result<Flow, Problem> {
     let Some(last) = page.wanted.last() else { return Ok(Flow::On) };
     let mut flow = Flow::On;
-    reader.fold_entries(page_start(page.number)..=*last, page.mark, |record, entry, digest| {
+    reader.for_each_entry(page_start(page.number)..=*last, page.mark, |record, entry, digest| {
         if page.wanted.binary_search(&record.number).is_err() || !span.has_begun(record.time) {
             return Ok(Flow::On);
         }

@@ -1,27 +1,35 @@
 //! API keys: who may do what. The secret leaves the node once, in the answer to the key's creation.
 
+use axum::Router;
 use axum::extract::State;
+use axum::routing::{delete, post};
 use etebar_api::{NewKey, Role};
 use ledger::{Action, ApiKey, CreateKey, Grant, IdKind, KeyNumber, RevokeKey};
 
 use crate::http::app::App;
 use crate::http::read::records::PIECE;
-use crate::http::request::auth::Caller;
-use crate::http::request::call::{Call, Head};
+use crate::http::request::auth::{Caller, secret};
+use crate::http::request::body::Call;
 use crate::http::request::cursor::List;
+use crate::http::request::field;
 use crate::http::request::field::Faults;
-use crate::http::request::{field, idempotency, json, secret};
+use crate::http::request::head::Head;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 use crate::http::{read, submit};
 
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new().route("/v1/keys", post(create).get(list)).route("/v1/keys/{id}", delete(revoke))
+}
+
 /// `POST /v1/keys`
-pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
+async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
-    let key = idempotency::optional(call.head.headers())?;
+    let key = call.head.idempotency_key_if_any()?;
     let body = call.json(&app, caller.key).await?;
-    let asked: NewKey<'_> = json::parse(&body)?;
+    let asked: NewKey<'_> = body.parse()?;
     let mut faults = Faults::default();
     let name = faults.at(|| "/name".into(), field::name(&asked.name));
     let grant = faults.at(|| "/seller_id".into(), grant_of(&app, &asked));
@@ -44,7 +52,7 @@ fn grant_of(app: &App, asked: &NewKey<'_>) -> Result<Result<Grant, Problem>, &'s
 }
 
 /// `GET /v1/keys`: those in force.
-pub async fn list(State(app): State<App>, head: Head) -> Answer {
+async fn list(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_be_admin()?;
     let query = head.query(&["limit", "after"])?;
@@ -59,8 +67,8 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
     reply::json(applied, &list.page(keys, next))
 }
 
-/// Keys in force after `after`, and the number after which the list goes on: where the page is full, or where as many
-/// were looked at, revoked ones too, as the state is locked for at once.
+/// Keys in force after `after`, and the number after which the list continues: where the page is full, or where as many
+/// were read, revoked ones too, as are read under one lock.
 fn in_force<T>(
     state: &ledger::State,
     after: KeyNumber,
@@ -83,7 +91,7 @@ fn in_force<T>(
 }
 
 /// `DELETE /v1/keys/{id}`
-pub async fn revoke(State(app): State<App>, head: Head) -> Answer {
+async fn revoke(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_be_admin()?;
     let key = app.ledger_info()?.ids.number(IdKind::Key, head.id()?).ok_or_else(Problem::not_found)?;

@@ -1,19 +1,26 @@
 //! Phone accounts: what was sold to one number.
 
+use axum::Router;
 use axum::extract::State;
+use axum::routing::get;
 use etebar_api as api;
 
 use crate::http::app::App;
 use crate::http::read;
 use crate::http::request::auth::Caller;
-use crate::http::request::call::Head;
 use crate::http::request::field;
+use crate::http::request::head::Head;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::render::moment;
 use crate::http::response::reply;
 
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new().route("/v1/phones/{number}", get(show))
+}
+
 /// `GET /v1/phones/{number}`, in any spelling; a number that was never charged is not found.
-pub async fn show(State(app): State<App>, head: Head) -> Answer {
+async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
     let query = head.query(&[])?;

@@ -1,6 +1,8 @@
 //! One seller's books, added up again from the journal, not from the balance that is kept.
 
+use axum::Router;
 use axum::extract::State;
+use axum::routing::get;
 use etebar_api as api;
 use ledger::RecordNumber;
 use ledger::Sums;
@@ -10,12 +12,17 @@ use crate::http::read;
 use crate::http::read::records::{self, Reader};
 use crate::http::read::recount::Recount;
 use crate::http::request::auth::Caller;
-use crate::http::request::call::Head;
+use crate::http::request::head::Head;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new().route("/v1/sellers/{id}/reconciliation", get(show))
+}
+
 /// `GET /v1/sellers/{id}/reconciliation`
-pub async fn show(State(app): State<App>, head: Head) -> Answer {
+async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let seller = read::seller_of(&app, &head, &caller)?;
     let query = head.query(&[])?;
@@ -31,7 +38,7 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
     reply::json(applied, &shown)
 }
 
-/// What the state says of a seller at one position. What came later does not exist for the recomputation.
+/// A seller in the state at one position. What came later does not exist for the recomputation.
 struct Books {
     seller: RecordNumber,
     balance: i64,
@@ -45,12 +52,12 @@ fn add_up(reader: &Reader, recount: &Recount, books: &Books) -> Result<api::Reco
     let mut read = 0;
     while read < entries {
         for number in reader.entries_of(seller, read, entries)? {
-            recount.go_on(read as u64)?;
+            recount.check_deadline(read as u64)?;
             let record = reader.record(number)?;
             sound &= record.seller() == Some(seller) && sums.add(&record);
-            // Each entry says what was left after it; that must be the sum so far, and never below zero.
-            let said = record.entry(&reader.info.ids, "").map(|entry| i128::from(entry.balance));
-            sound &= said == Some(sums.total()) && sums.total() >= 0;
+            // Each entry holds the balance after it; that must be the sum so far, and never below zero.
+            let balance_after = record.entry(&reader.info.ids, "").map(|entry| i128::from(entry.balance));
+            sound &= balance_after == Some(sums.total()) && sums.total() >= 0;
             read += 1;
         }
     }

@@ -1,32 +1,45 @@
 //! Sellers: businesses with prepaid credit, and adjustments: an admin's signed correction of it, with a reason.
 
+use axum::Router;
 use axum::extract::State;
+use axum::routing::{get, post};
 use etebar_api::{NewAdjustment, NewSeller};
 use ledger::{Action, Adjust, CreateSeller, SellerStatus, SetSellerStatus};
 
 use crate::http::app::App;
 use crate::http::request::auth::Caller;
-use crate::http::request::call::{Call, Head};
+use crate::http::request::body::{Call, JsonBody};
 use crate::http::request::cursor::List;
+use crate::http::request::field;
 use crate::http::request::field::Faults;
-use crate::http::request::{field, idempotency, json};
+use crate::http::request::head::Head;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 use crate::http::{read, submit};
 
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/sellers", post(create).get(list))
+        .route("/v1/sellers/{id}", get(show))
+        .route("/v1/sellers/{id}/suspend", post(suspend))
+        .route("/v1/sellers/{id}/activate", post(activate))
+        .route("/v1/sellers/{id}/adjustments", post(adjust))
+}
+
 /// `POST /v1/sellers`
-pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
+async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
-    let key = idempotency::optional(call.head.headers())?;
+    let key = call.head.idempotency_key_if_any()?;
     let body = call.json(&app, caller.key).await?;
-    let asked: NewSeller<'_> = json::parse(&body)?;
+    let asked: NewSeller<'_> = body.parse()?;
     let name = field::name(&asked.name).map_err(|error| Problem::invalid("/name", error))?;
     submit::decide(&app, caller, key, Action::CreateSeller(CreateSeller { name }), call.head.deadline).await
 }
 
 /// `GET /v1/sellers`
-pub async fn list(State(app): State<App>, head: Head) -> Answer {
+async fn list(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
     let query = head.query(&["limit", "after"])?;
@@ -46,7 +59,7 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
 }
 
 /// `GET /v1/sellers/{id}` and `/v1/sellers/me`
-pub async fn show(State(app): State<App>, head: Head) -> Answer {
+async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let query = head.query(&[])?;
     let number = read::seller_of(&app, &head, &caller)?;
@@ -61,12 +74,12 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
 }
 
 /// `POST /v1/sellers/{id}/suspend`
-pub async fn suspend(State(app): State<App>, call: Call) -> Answer {
+async fn suspend(State(app): State<App>, call: Call) -> Answer {
     set_status(app, call, SellerStatus::Suspended).await
 }
 
 /// `POST /v1/sellers/{id}/activate`
-pub async fn activate(State(app): State<App>, call: Call) -> Answer {
+async fn activate(State(app): State<App>, call: Call) -> Answer {
     set_status(app, call, SellerStatus::Active).await
 }
 
@@ -80,27 +93,27 @@ async fn set_status(app: App, mut call: Call, status: SellerStatus) -> Answer {
 }
 
 /// `POST /v1/sellers/{id}/adjustments`
-pub async fn adjust(State(app): State<App>, mut call: Call) -> Answer {
+async fn adjust(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
     let seller = read::seller_number(&app, call.head.id()?)?;
-    let key = idempotency::required(call.head.headers())?;
-    let places = app.ledger_info()?.places;
+    let key = call.head.idempotency_key()?;
+    let decimals = app.ledger_info()?.decimals;
     let body = call.json(&app, caller.key).await?;
-    let asked: NewAdjustment<'_> = json::parse(&body)?;
+    let asked: NewAdjustment<'_> = body.parse()?;
     let mut faults = Faults::default();
-    let amount = faults.at(|| "/amount".into(), field::change(asked.amount, places));
+    let amount = faults.at(|| "/amount".into(), field::change(asked.amount, decimals));
     let reason = faults.at(|| "/reason".into(), field::reason(&asked.reason));
     let (Some(amount), Some(reason)) = (amount, reason) else { return Err(faults.problem()) };
     let action = Action::Adjust(Adjust { seller, amount, reason });
     submit::decide(&app, caller, Some(key), action, call.head.deadline).await
 }
 
-/// A body that says nothing: absent, or `{}`.
-fn nothing_but_an_empty_object(body: &[u8]) -> Result<(), Problem> {
+/// An empty body: absent, or `{}`.
+fn nothing_but_an_empty_object(body: &JsonBody) -> Result<(), Problem> {
     #[derive(Default, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Nothing {}
-    let Nothing {} = json::parse_or_default(body)?;
+    let Nothing {} = body.parse_or_default()?;
     Ok(())
 }

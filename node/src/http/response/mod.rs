@@ -1,6 +1,5 @@
-//! Answers: successful ones, problems (RFC 9457), and the headers that every one of them has.
+//! Answers: successful ones, and problems (RFC 9457). The fields that every answer has are added by the server.
 
 pub mod problem;
 pub mod render;
 pub mod reply;
-pub mod signature;

@@ -1,6 +1,6 @@
-//! Errors on their way out: every one is `application/problem+json`, with the headers that its code demands.
+//! Error answers: every one is `application/problem+json`, with the header fields that its code demands.
 //!
-//! A handler returns [`Answer`]; what a recorded decision says is rendered in [`super::render`], not here.
+//! A handler returns [`Answer`]; a recorded decision is rendered in [`super::render`], not here.
 
 use std::fmt::Display;
 
@@ -14,30 +14,30 @@ use tracing::error;
 
 use crate::raft::{ReadError, SubmitError};
 
-/// What a handler gives back.
+/// What a handler returns.
 pub type Answer = Result<Response<Body>, Problem>;
 
 /// Seconds after which a refused request may be tried again. Source: the longest election takes less than two seconds.
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
-/// Most things that are said to be wrong with one request.
+/// Most errors that one answer lists.
 pub const ERRORS_MAX: usize = 100;
 
-/// An error as it goes out.
+/// An error answer.
 #[derive(Debug, Clone)]
 pub struct Problem(Box<api::Problem>);
 
 impl Problem {
-    /// An error with what its code says, and `detail` for this case.
+    /// An error with the status and title of its code, and `detail` for this case.
     pub fn new(code: Code, detail: impl Into<std::borrow::Cow<'static, str>>) -> Self {
         Self(Box::new(api::Problem::new(code, detail)))
     }
 
-    /// One thing is wrong with the request, at the JSON pointer `pointer`.
+    /// The request has one error, at the JSON pointer `pointer`.
     pub fn invalid(pointer: impl Into<String>, detail: impl Display) -> Self {
         Self::invalid_all(vec![FieldError { pointer: pointer.into(), detail: detail.to_string() }])
     }
 
-    /// These things are wrong with the request.
+    /// The request has these errors.
     pub fn invalid_all(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [only] if only.pointer.is_empty() => only.detail.clone(),
@@ -52,22 +52,22 @@ impl Problem {
         Self::new(Code::Unauthenticated, detail)
     }
 
-    /// The key's role does not reach so far.
+    /// The key's role does not permit it.
     pub fn forbidden() -> Self {
         Self::new(Code::Forbidden, "the key's role does not allow this")
     }
 
-    /// There is no such thing, or none that the caller may know of.
+    /// Nothing is there, or nothing that the caller may see.
     pub fn not_found() -> Self {
         Self::new(Code::NotFound, "nothing is found under this address")
     }
 
-    /// A defect of the node: told to the operator in full, to the caller not at all.
+    /// A defect of the node: logged in full for the operator, not shown to the caller.
     pub fn internal(defect: impl Display) -> Self {
         error!(%defect, "request failed");
         Self::new(
             Code::Internal,
-            "the node has a defect; nothing was done by halves, but whether it was done is not known",
+            "internal error; the request was done completely or not at all, which of them is not known",
         )
     }
 
@@ -92,7 +92,7 @@ impl From<SubmitError> for Problem {
             SubmitError::DiskFull => Self::new(Code::DiskFull, detail),
             SubmitError::OutcomeUnknown { .. } => Self::new(
                 Code::OutcomeUnknown,
-                format!("{detail}; it may have been done, the same request under the same key tells"),
+                format!("{detail}; it may have been done; the same request under the same key returns the outcome"),
             ),
         }
     }
@@ -108,8 +108,8 @@ impl From<ReadError> for Problem {
     }
 }
 
-/// What was decided not to be done and not to be remembered, as the caller sees it. The error is a refusal by the state,
-/// which is rendered like a recorded one.
+/// A rejection, which leaves no record, as the caller sees it. The error is a refusal by the state, which is rendered like
+/// a recorded one.
 pub fn rejection(rejection: Rejection) -> Result<Problem, ledger::Refusal> {
     Ok(match rejection {
         Rejection::KeyRevoked => Problem::unauthenticated("the key is revoked"),

@@ -13,7 +13,7 @@ pub fn json(applied: u64, body: &impl Serialize) -> Answer {
     Ok(bytes_of(StatusCode::OK, applied, bytes))
 }
 
-/// JSON that is written already, as of position `applied`.
+/// A body of JSON bytes, as of position `applied`.
 pub fn bytes_of(status: StatusCode, applied: u64, bytes: Vec<u8>) -> Response<Body> {
     let is_empty = bytes.is_empty();
     let mut response = Response::new(Body::from(bytes));
@@ -30,7 +30,7 @@ pub fn at(response: &mut Response<Body>, applied: u64) {
     response.headers_mut().insert(APPLIED, HeaderValue::from(applied));
 }
 
-/// Marks an answer as decided before.
+/// Marks an answer as a replay of an earlier decision.
 pub fn replayed(response: &mut Response<Body>) {
     response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
 }

@@ -1,12 +1,14 @@
-//! One connection from its first byte to its last: hyper reads and writes HTTP/1, this watches the time.
+//! One connection from its first byte to its last: hyper reads and writes HTTP/1, this enforces the time-outs and the
+//! shutdown.
 //!
-//! hyper's own head time-out also ends connections that merely rest, and says nothing to the caller. Here a head has
-//! its few seconds from its first byte on and ends with a bare 408. A new connection has as long for its first byte, and
-//! one that rests between two requests has longer; both end silently.
+//! hyper's own time-out for a head also ends idle connections, and sends no answer. Here a head has its few seconds from
+//! its first byte on, and a late one gets a 408 without a body. A new connection has as long for its first byte, and one
+//! that is idle between two requests has longer; both are closed without an answer.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -16,23 +18,84 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tracing::debug;
 
-use super::shutdown::{Shutdown, Stage};
 use super::wire::{Outbound, Phase, Progress, Wire};
 use crate::http::app::App;
 use crate::http::limits::Limits;
 
-/// The answer to a head that did not come in time.
+/// The answer to a head that did not arrive in time.
 const REQUEST_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 /// The answer to a head that hyper could not read and did not answer either, such as HTTP/2's, or one that broke off.
 const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 /// Largest piece of a request that hyper holds at once, in bytes: twice the head's bound.
 const BUFFER_FACTOR: usize = 2;
 
-/// Serves one connection until it ends, rests too long, sends its head too slowly, or `stop` has come so far.
-pub async fn serve_connection<S, F, A>(stream: S, app: App, stop: Arc<Shutdown>, answer: F)
+/// How far the shutdown has come; it only advances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Stage {
+    /// All is served.
+    Serving = 0,
+    /// All is served, and each answer is its connection's last, so that callers go elsewhere by themselves.
+    Closing = 1,
+    /// What is in flight is answered, and nothing more.
+    Stopping = 2,
+    /// What is still in flight is answered that the node is shutting down.
+    Late = 3,
+    /// Nothing is served.
+    Ended = 4,
+}
+
+/// The stage, and a notification of the next one: for many connections, each of which looks at it on every wake, so it
+/// takes no lock.
+#[derive(Debug, Default)]
+pub struct Shutdown {
+    stage: AtomicU8,
+    advanced: Notify,
+}
+
+impl Shutdown {
+    /// The stage now.
+    pub fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::Acquire) {
+            0 => Stage::Serving,
+            1 => Stage::Closing,
+            2 => Stage::Stopping,
+            3 => Stage::Late,
+            _ => Stage::Ended,
+        }
+    }
+
+    /// Advances to a stage, and wakes all that wait.
+    pub fn advance(&self, stage: Stage) {
+        self.stage.fetch_max(stage as u8, Ordering::AcqRel);
+        self.advanced.notify_waiters();
+    }
+
+    /// Completes at the next advance. To miss none: create the future and poll it once, then read the stage.
+    pub fn advanced(&self) -> Notified<'_> {
+        self.advanced.notified()
+    }
+
+    /// Waits until no new request is served.
+    pub async fn stopping(&self) {
+        loop {
+            let mut advanced = pin!(self.advanced());
+            advanced.as_mut().enable();
+            if self.stage() >= Stage::Stopping {
+                return;
+            }
+            advanced.await;
+        }
+    }
+}
+
+/// Serves one connection until it ends, idles too long, sends a head too slowly, or the shutdown ends it.
+pub async fn serve_connection<S, F, A>(stream: S, app: App, shutdown: Arc<Shutdown>, answer: F)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<Incoming>, Arc<Progress>) -> A,
@@ -62,56 +125,64 @@ where
         .max_buf_size(limits.head_bytes * BUFFER_FACTOR)
         .serve_connection(TokioIo::new(wire), service);
 
-    let mut moved = pin!(stop.moved());
-    let mut told = None;
-    let mut watch = Watch::new(&progress, &limits);
+    let mut advanced = pin!(shutdown.advanced());
+    let mut seen = None;
+    let mut timer = Timer::new(&progress, &limits);
     let end = poll_fn(|cx| {
-        // Waited for once a stage, not once a wake: the task that is woken stays the same.
-        while told != Some(stop.stage()) {
-            told = Some(stop.stage());
-            moved.set(stop.moved());
-            let _ = moved.as_mut().poll(cx);
+        // Registered once a stage, not once a wake: the task that is woken stays the same.
+        while seen != Some(shutdown.stage()) {
+            seen = Some(shutdown.stage());
+            advanced.set(shutdown.advanced());
+            let _ = advanced.as_mut().poll(cx);
         }
-        match told {
+        match seen {
             Some(Stage::Stopping | Stage::Late) => Pin::new(&mut connection).graceful_shutdown(),
-            Some(Stage::Ended) => return Poll::Ready(End::Stopped),
+            Some(Stage::Ended) => return Poll::Ready(ConnectionEnd::Stopped),
             Some(Stage::Serving | Stage::Closing) | None => {}
         }
         match Pin::new(&mut connection).poll(cx) {
-            Poll::Ready(result) => Poll::Ready(End::Over(result)),
-            Poll::Pending => watch.poll_late(cx).map(|()| End::Late),
+            Poll::Ready(result) => Poll::Ready(ConnectionEnd::Over(result)),
+            Poll::Pending => timer.poll_late(cx).map(|()| ConnectionEnd::Late),
         }
     })
     .await;
 
-    let bare = match (end, progress.phase()) {
-        (End::Late, Phase::Head) => REQUEST_TIMEOUT,
-        (End::Over(Err(error)), Phase::New | Phase::Head | Phase::Idle)
-            if error.is_parse() || error.is_incomplete_message() =>
-        {
-            BAD_REQUEST
-        }
-        (End::Over(Err(error)), _) => return debug!(%error, "connection ended"),
-        (End::Over(Ok(())) | End::Late | End::Stopped, _) => return,
-    };
+    let Some(bare) = bare_answer(end, progress.phase()) else { return };
     let mut wire = connection.into_parts().io.into_inner();
     wire.answer_bare(bare);
-    // The end lingers for a bounded time, but may wait for a caller that takes in nothing.
+    // Lingering is bounded, but the last write may wait for a caller that reads nothing.
     match timeout(limits.linger * 2, wire.shutdown()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!(%error, "connection ended before its head did"),
-        Err(_elapsed) => debug!("connection ended before its last answer was sent"),
+        Ok(Err(error)) => debug!(%error, "connection failed before its last answer was sent"),
+        Err(_elapsed) => debug!("connection timed out before its last answer was sent"),
     }
 }
 
-enum End {
+/// The answer to a head that ended the connection.
+fn bare_answer(end: ConnectionEnd, phase: Phase) -> Option<&'static [u8]> {
+    match (end, phase) {
+        (ConnectionEnd::Late, Phase::Head) => Some(REQUEST_TIMEOUT),
+        (ConnectionEnd::Over(Err(error)), Phase::New | Phase::Head | Phase::Idle)
+            if error.is_parse() || error.is_incomplete_message() =>
+        {
+            Some(BAD_REQUEST)
+        }
+        (ConnectionEnd::Over(Err(error)), _) => {
+            debug!(%error, "connection failed");
+            None
+        }
+        (ConnectionEnd::Over(Ok(())) | ConnectionEnd::Late | ConnectionEnd::Stopped, _) => None,
+    }
+}
+
+enum ConnectionEnd {
     Over(hyper::Result<()>),
     Late,
     Stopped,
 }
 
-/// Watches the time of one connection.
-struct Watch<'a> {
+/// The time-out of what one connection does now.
+struct Timer<'a> {
     progress: &'a Progress,
     limits: &'a Limits,
     mark: (u32, Phase),
@@ -119,13 +190,13 @@ struct Watch<'a> {
     sleep: Pin<Box<Sleep>>,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> Timer<'a> {
     fn new(progress: &'a Progress, limits: &'a Limits) -> Self {
         let due = Instant::now() + limits.head;
         Self { progress, limits, mark: progress.mark(), due: Some(due), sleep: Box::pin(sleep_until(due)) }
     }
 
-    /// Ready where the connection took too long with what it does now.
+    /// Ready where the connection has taken too long.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.progress.mark() != self.mark {
             self.mark = self.progress.mark();
@@ -150,7 +221,7 @@ impl<'a> Watch<'a> {
         match phase {
             Phase::Idle | Phase::Answer | Phase::Refused => Some(Instant::now() + self.limits.idle),
             Phase::New | Phase::Head => Some(Instant::now() + self.limits.head),
-            // A request bounds itself: every handler ends by its own deadline.
+            // Every handler ends by its own deadline.
             Phase::Request => None,
         }
     }

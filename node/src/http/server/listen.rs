@@ -1,9 +1,14 @@
-//! The accept loop: takes connections up to a bound, and at shutdown lets what is in flight come to its end.
+//! The accept loop: accepts connections up to a bound, for all clients and for each, and at shutdown drains what is in
+//! flight.
+//!
+//! Connections are counted by client address, so that one client cannot hold all of a node's. An IPv6 client has a whole
+//! /64 to connect from, so that counts as one address.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use etebar_api::PROBLEM_JSON;
@@ -12,80 +17,78 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::addresses::{Addresses, Place};
-use super::connection::serve_connection;
-use super::front::Front;
-use super::shutdown::{Shutdown, Stage};
+use super::connection::{Shutdown, Stage, serve_connection};
+use super::disk_space;
+use super::service::ApiService;
 use super::tls::Opened;
 use super::wire::Wire;
 use crate::http::app::App;
 use crate::http::response::problem::Problem;
 use crate::raft::link::told::Told;
+use crate::raft::link::trust::strangers::one_client;
 use crate::runtime;
 use crate::runtime::net::{TcpListener, TcpStream};
 
-/// Pause after a failed accept, as when the process has no file left: so that the loop does not spin.
+/// Pause after a failed accept, as when the process has no file descriptor left, so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long before the end of the drain what is in flight is told that its time is over.
+/// How long before the end of the drain what is still in flight is answered that the node is shutting down.
 const LATE: Duration = Duration::from_millis(250);
-/// How often the disk's free room is looked at. Source: at 130,000 charges a second, log and history grow by about 4 MB
-/// in that time.
-const DISK_WATCH: Duration = Duration::from_millis(100);
 
-/// Serves the API on `listener` until `stopping` is cancelled; then asks callers to go elsewhere for a moment, takes no
-/// more, answers what is in flight, and comes back within [`crate::http::Limits::farewell`] and [`crate::http::Limits::drain`].
+/// Serves the API on `listener` until `stopping` is cancelled; then closes connections after their next answer for a
+/// while, accepts no more, answers what is in flight, and returns within [`crate::http::Limits::farewell`] and
+/// [`crate::http::Limits::drain`].
 pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken) {
-    let door = Door::new(app);
+    let acceptor = Acceptor::new(app);
     let ended = CancellationToken::new();
-    let watch = watch_disk(door.app.clone(), ended.clone());
+    let watching = disk_space::watch(acceptor.app.clone(), ended.clone());
     let accepting = async {
         let farewell = async {
             stopping.cancelled().await;
-            door.stop.advance(Stage::Closing);
-            tokio::time::sleep(door.app.limits.farewell).await;
+            acceptor.shutdown.advance(Stage::Closing);
+            tokio::time::sleep(acceptor.app.limits.farewell).await;
         };
         let mut farewell = pin!(farewell);
         loop {
             tokio::select! {
                 () = &mut farewell => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, from)) => door.admit(stream, from.ip()),
+                    Ok((stream, from)) => acceptor.admit(stream, from.ip()),
                     Err(error) => {
-                        door.warn_of("could not accept a connection", &error);
+                        acceptor.warn_of("could not accept a connection", &error);
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
             }
         }
         drop(listener);
-        drain(&door.app, &door.room, &door.stop).await;
-        door.stop.advance(Stage::Ended);
+        drain(&acceptor.app, &acceptor.slots, &acceptor.shutdown).await;
+        acceptor.shutdown.advance(Stage::Ended);
         ended.cancel();
     };
-    tokio::join!(accepting, watch);
+    tokio::join!(accepting, watching);
 }
 
-/// Where connections come in: what they share, and how many there are.
-struct Door {
+/// What all connections share, and how many there are.
+struct Acceptor {
     app: App,
-    front: Front,
-    stop: Arc<Shutdown>,
-    /// Room for connections, whoever makes them.
-    room: Arc<Semaphore>,
+    service: ApiService,
+    shutdown: Arc<Shutdown>,
+    /// Slots for connections of all clients.
+    slots: Arc<Semaphore>,
     /// Connections open from each client address.
     addresses: Addresses,
-    /// Room for connections that are being turned away.
+    /// Slots for connections that are being turned away.
     turned_away: Arc<Semaphore>,
     /// What was logged of connections lately: strangers must not be able to fill the log.
     told: Told,
 }
 
-impl Door {
+impl Acceptor {
     fn new(app: App) -> Self {
         Self {
-            front: Front::new(app.clone()),
-            stop: Arc::default(),
-            room: Arc::new(Semaphore::new(app.limits.connections)),
+            service: ApiService::new(app.clone()),
+            shutdown: Arc::default(),
+            slots: Arc::new(Semaphore::new(app.limits.connections)),
             addresses: Addresses::default(),
             turned_away: Arc::new(Semaphore::new(app.limits.turned_away)),
             told: Told::default(),
@@ -93,51 +96,57 @@ impl Door {
         }
     }
 
-    /// Starts a connection's task, or turns the connection away where there is no room for it.
+    /// Starts a connection's task, or turns the connection away where there is no slot for it.
     fn admit(&self, stream: TcpStream, from: IpAddr) {
         if let Err(error) = stream.set_nodelay(true) {
-            self.warn_of("a connection could not be set to send at once", &error);
+            self.warn_of("could not set TCP_NODELAY on a connection", &error);
         }
-        let Some(place) = self.addresses.enter(from, self.app.limits.connections_per_address) else {
+        let Some(of_address) = self.addresses.enter(from, self.app.limits.connections_per_address) else {
             return self.turn_away(stream, from, "this node has no room for more connections from this address");
         };
-        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
             return self.turn_away(stream, from, "this node has no room for more connections");
         };
-        let (app, front, stop) = (self.app.clone(), self.front.clone(), Arc::clone(&self.stop));
+        let (app, service, shutdown) = (self.app.clone(), self.service.clone(), Arc::clone(&self.shutdown));
         runtime::spawn(async move {
-            let _held: (Place, OwnedSemaphorePermit) = (place, permit);
-            let (answers, plain) = (Arc::clone(&stop), front.clone());
-            let answer = move |request, progress| front.clone().answer(request, progress, Arc::clone(&answers));
-            let Some(tls) = app.tls().cloned() else { return serve_connection(stream, app, stop, answer).await };
-            match tls.open(stream, app.limits.head, &stop).await {
-                Some(Opened::Tls(stream)) => serve_connection(*stream, app, stop, answer).await,
+            let _held: (AddressSlot, OwnedSemaphorePermit) = (of_address, slot);
+            let (plain, answers) = (service.clone(), Arc::clone(&shutdown));
+            let answer = move |request, progress| service.clone().answer(request, progress, Arc::clone(&answers));
+            let Some(tls) = app.tls().cloned() else { return serve_connection(stream, app, shutdown, answer).await };
+            let opened = tokio::select! {
+                biased;
+                opened = tls.open(stream, app.limits.head) => opened,
+                () = shutdown.stopping() => None,
+            };
+            match opened {
+                Some(Opened::Tls(stream)) => serve_connection(*stream, app, shutdown, answer).await,
                 Some(Opened::Plain(stream)) => {
-                    serve_connection(stream, app, stop, |request, _| plain.clone().refuse_plain(request)).await;
+                    let answer = |request, _| std::future::ready(plain.refuse_plain(&request));
+                    serve_connection(stream, app, shutdown, answer).await;
                 }
                 None => {}
             }
         });
     }
 
-    /// Tells a caller that there is no room for its connection; one too many of these is closed without a word.
+    /// Answers that there is no slot for a connection; beyond [`crate::http::Limits::turned_away`] it is closed unanswered.
     fn turn_away(&self, stream: TcpStream, from: IpAddr, why: &'static str) {
         if self.told.is_due(why) {
-            warn!(%from, why, "connections are turned away; this is not said again for a minute");
+            warn!(%from, why, "connections are turned away; this is not logged again for a minute");
         }
         if self.app.tls().is_some() {
-            // A handshake would cost more than the room that it asks for; a caller that is closed upon before has sent nothing.
+            // A handshake would cost more than the slot; a caller whose connection is closed before it has sent nothing.
             return;
         }
-        let Ok(permit) = Arc::clone(&self.turned_away).try_acquire_owned() else { return };
+        let Ok(slot) = Arc::clone(&self.turned_away).try_acquire_owned() else { return };
         let app = self.app.clone();
         runtime::spawn(async move {
-            let _held: OwnedSemaphorePermit = permit;
+            let _held: OwnedSemaphorePermit = slot;
             refuse(app, stream, why).await;
         });
     }
 
-    /// Logs what is wrong with connections, once in a while.
+    /// Logs what is wrong with connections, at a bounded rate.
     fn warn_of(&self, what: &'static str, error: &io::Error) {
         if self.told.is_due(what) {
             warn!(%error, "{what}");
@@ -145,7 +154,7 @@ impl Door {
     }
 }
 
-/// Answers a connection that nothing was read from, and lets what it sends come to its end.
+/// Answers a connection of which nothing was read, and reads and drops what it sends.
 async fn refuse(app: App, stream: TcpStream, why: &'static str) {
     let problem = Problem::new(etebar_api::Code::Overloaded, why);
     let body = serde_json::to_string(problem.body()).unwrap_or_default();
@@ -159,39 +168,89 @@ async fn refuse(app: App, stream: TcpStream, why: &'static str) {
     wire.answer_bare(answer.as_bytes());
     match tokio::time::timeout(within, wire.shutdown()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!(%error, "a connection that was turned away ended first"),
-        Err(_elapsed) => debug!("a connection that was turned away took in no answer"),
+        Ok(Err(error)) => debug!(%error, "a connection failed while it was turned away"),
+        Err(_elapsed) => debug!("a connection that was turned away did not read its answer in time"),
     }
 }
 
-/// Waits until all connections are gone, for a bounded time, and at its end tells what is in flight that it is over.
-async fn drain(app: &App, room: &Semaphore, stop: &Shutdown) {
+/// Waits until all connections are closed, for a bounded time, at whose end what is in flight is answered all the same.
+async fn drain(app: &App, slots: &Semaphore, shutdown: &Shutdown) {
     let all = u32::try_from(app.limits.connections).unwrap_or(u32::MAX);
     let parts = [(Stage::Stopping, app.limits.drain.saturating_sub(LATE)), (Stage::Late, LATE)];
     for (stage, time) in parts {
-        stop.advance(stage);
-        if tokio::time::timeout(time, room.acquire_many(all)).await.is_ok() {
+        shutdown.advance(stage);
+        if tokio::time::timeout(time, slots.acquire_many(all)).await.is_ok() {
             return info!("all requests in flight were answered");
         }
     }
-    warn!("connections were still open when their time was over");
+    warn!("connections were still open at the end of the drain");
 }
 
-/// Looks at the disk's free room every now and then, and remembers whether it is used up.
-async fn watch_disk(app: App, ended: CancellationToken) {
-    let mut ticks = tokio::time::interval(DISK_WATCH);
-    let told = Told::default();
-    loop {
-        tokio::select! {
-            () = ended.cancelled() => return,
-            _ = ticks.tick() => {}
+/// Open connections by address. Clones share it; it holds no address without a connection.
+#[derive(Debug, Clone, Default)]
+struct Addresses(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
+
+/// One connection's slot; dropping it frees the slot.
+#[derive(Debug)]
+struct AddressSlot {
+    addresses: Addresses,
+    address: IpAddr,
+}
+
+impl Addresses {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A slot for one more connection from `address`; `None` where it holds `most` already.
+    fn enter(&self, address: IpAddr, most: usize) -> Option<AddressSlot> {
+        let address = one_client(address);
+        let mut open = self.lock();
+        let held = open.get(&address).copied().unwrap_or(0);
+        if held >= most {
+            return None;
         }
-        let data_dir = app.data_dir.clone();
-        match runtime::blocking(move || super::disk_room::free_bytes(&data_dir)).await {
-            Ok(Ok(free)) => app.cluster.set_disk_full(free < app.limits.disk_reserve_bytes),
-            Ok(Err(error)) if told.is_due("disk") => warn!(%error, "the disk's free room is not known"),
-            Ok(Err(error)) => debug!(%error, "the disk's free room is not known"),
-            Err(error) => debug!(%error, "the disk's free room is not known"),
+        open.insert(address, held + 1);
+        Some(AddressSlot { addresses: self.clone(), address })
+    }
+}
+
+impl Drop for AddressSlot {
+    fn drop(&mut self) {
+        let mut open = self.addresses.lock();
+        match open.get_mut(&self.address) {
+            Some(held) if *held > 1 => *held -= 1,
+            Some(_) | None => drop(open.remove(&self.address)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_holds_so_many_slots_and_frees_them() {
+        let addresses = Addresses::default();
+        let (first, second) = (addresses.enter(ip("10.0.0.1"), 2), addresses.enter(ip("::ffff:10.0.0.1"), 2));
+        assert!(first.is_some() && second.is_some());
+        assert!(addresses.enter(ip("10.0.0.1"), 2).is_none());
+        assert!(addresses.enter(ip("10.0.0.2"), 2).is_some(), "another address is another client");
+        drop(first);
+        assert!(addresses.enter(ip("10.0.0.1"), 2).is_some());
+        drop(second);
+        assert!(addresses.lock().is_empty(), "no address without a connection is kept");
+    }
+
+    #[test]
+    fn a_64_of_ipv6_is_one_client() {
+        let addresses = Addresses::default();
+        let _held = addresses.enter(ip("2001:db8:1:2::1"), 1);
+        assert!(addresses.enter(ip("2001:db8:1:2:ffff::9"), 1).is_none());
+        assert!(addresses.enter(ip("2001:db8:1:3::1"), 1).is_some());
     }
 }

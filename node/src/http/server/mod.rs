@@ -1,15 +1,13 @@
-//! Connections: accepted, secured, read and written within their times, and ended in order at a shutdown.
+//! Connections: accepted, secured, read and written within their time-outs, and closed in order at a shutdown.
 //!
-//! Read in this order: [`listen`] (accepts), [`addresses`] (how many a client holds), [`tls`], [`connection`] (one from its
-//! first byte to its last), [`wire`] (its bytes and times), [`front`] (what every answer has), [`shutdown`].
+//! Read in this order: [`listen`] (accepts, within the slots of all clients and of each), [`tls`], [`connection`] (one
+//! from its first byte to its last), [`wire`] (its bytes), [`service`] (what every answer has).
 
-pub mod addresses;
 pub mod connection;
-pub mod disk_room;
-pub mod front;
+mod disk_space;
 #[cfg(any(test, feature = "fuzzing"))]
-pub mod gate;
+pub mod embedded;
 pub mod listen;
-pub mod shutdown;
+pub mod service;
 pub mod tls;
 pub mod wire;

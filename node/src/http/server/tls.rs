@@ -5,9 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -18,7 +16,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
-use super::shutdown::{Shutdown, Stage};
 use crate::runtime::net::TcpStream;
 use crate::tls::{Credentials, provider};
 
@@ -27,14 +24,14 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 /// First byte of a TLS record with a handshake in it. Source: RFC 8446, section 5.1.
 const HANDSHAKE: u8 = 22;
 /// How often failed handshakes are reported, with their number since the last time.
-const REPORT_AGAIN: Duration = Duration::from_secs(60);
+const REPORT_AGAIN: Duration = Duration::from_mins(1);
 
 /// What the API needs for TLS; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct ApiTls(Arc<Inner>);
+pub struct ApiTls(Arc<TlsState>);
 
 #[derive(Debug)]
-struct Inner {
+struct TlsState {
     credentials: watch::Receiver<Arc<Credentials>>,
     /// Made from the credentials of this version.
     config: Mutex<(u64, Arc<ServerConfig>)>,
@@ -45,12 +42,12 @@ struct Inner {
 pub(crate) enum Opened {
     /// Its handshake is done.
     Tls(Box<TlsStream<TcpStream>>),
-    /// It speaks something else than TLS, most likely HTTP; nothing of it was read.
+    /// Something else than TLS, most likely HTTP; nothing of it was read.
     Plain(TcpStream),
 }
 
 impl ApiTls {
-    /// TLS with the certificate that `credentials` shows at each moment.
+    /// TLS with the certificate that `credentials` holds at each handshake.
     ///
     /// # Errors
     /// Where rustls does not take TLS 1.2 and 1.3 together with its provider, which does not happen.
@@ -59,29 +56,22 @@ impl ApiTls {
             let now = credentials.borrow();
             (now.version, configured(&now)?)
         };
-        Ok(ApiTls(Arc::new(Inner { credentials, config: Mutex::new(config), failures: Failures::default() })))
+        Ok(ApiTls(Arc::new(TlsState { credentials, config: Mutex::new(config), failures: Failures::default() })))
     }
 
-    /// Does the handshake within `limit`. `None` where there is nobody to serve: it failed, took too long, or the node ends.
-    pub(crate) async fn open(&self, stream: TcpStream, limit: Duration, stop: &Shutdown) -> Option<Opened> {
+    /// Does the handshake within `limit`. `None` where it failed, or took too long.
+    pub(crate) async fn open(&self, stream: TcpStream, limit: Duration) -> Option<Opened> {
         let from = stream.peer_addr().ok();
-        let mut opening = pin!(tokio::time::timeout(limit, self.handshake(stream)));
-        let mut stopped = pin!(stopped(stop));
-        let opened = std::future::poll_fn(|cx| match opening.as_mut().poll(cx) {
-            Poll::Ready(opened) => Poll::Ready(Some(opened)),
-            Poll::Pending => stopped.as_mut().poll(cx).map(|()| None),
-        });
-        match opened.await {
-            Some(Ok(Ok(opened))) => opened,
-            Some(Ok(Err(error))) => {
+        match tokio::time::timeout(limit, self.handshake(stream)).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => {
                 self.0.failures.report(from, &error.to_string());
                 None
             }
-            Some(Err(_elapsed)) => {
-                self.0.failures.report(from, "it took too long");
+            Err(_elapsed) => {
+                self.0.failures.report(from, "timed out");
                 None
             }
-            None => None,
         }
     }
 
@@ -98,7 +88,7 @@ impl ApiTls {
         Ok(Some(Opened::Tls(Box::new(stream))))
     }
 
-    /// Made anew for each version of the credentials, so that no session of an earlier certificate goes on with it.
+    /// Made anew for each version of the credentials, so that no session of an earlier certificate is resumed with it.
     fn config(&self) -> io::Result<Arc<ServerConfig>> {
         let credentials = Arc::clone(&self.0.credentials.borrow());
         let mut config = self.0.config.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,36 +108,25 @@ fn configured(credentials: &Credentials) -> Result<Arc<ServerConfig>, rustls::Er
     Ok(Arc::new(config))
 }
 
+/// The simulation's stream is peeked at by `&mut`.
 async fn peek(stream: &mut TcpStream, first: &mut [u8]) -> io::Result<usize> {
     stream.peek(first).await
 }
 
-/// Waits until the node takes nothing more on.
-async fn stopped(stop: &Shutdown) {
-    loop {
-        let mut moved = pin!(stop.moved());
-        moved.as_mut().enable();
-        if stop.stage() >= Stage::Stopping {
-            return;
-        }
-        moved.await;
-    }
-}
-
-/// Failed handshakes: strangers cause them as they like, so they are counted, and reported now and then.
+/// Failed handshakes: strangers can cause any number of them, so they are counted, and reported at a bounded rate.
 #[derive(Debug, Default)]
 struct Failures(Mutex<(u64, Option<Instant>)>);
 
 impl Failures {
     fn report(&self, from: Option<SocketAddr>, why: &str) {
         let from = from.map_or_else(|| "?".to_owned(), |from| from.to_string());
-        debug!(%from, why, "a TLS handshake failed");
+        debug!(%from, why, "TLS handshake failed");
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (count, last) = &mut *state;
         *count += 1;
         let now = Instant::now();
         if last.is_none_or(|last| now.duration_since(last) >= REPORT_AGAIN) {
-            warn!(%from, why, handshakes = *count, "TLS handshakes failed; this is the last of them");
+            warn!(%from, why, handshakes = *count, "TLS handshakes failed; the address and the reason are of the last one");
             (*count, *last) = (0, Some(now));
         }
     }

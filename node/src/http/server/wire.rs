@@ -1,10 +1,10 @@
-//! One connection's bytes on their way: it knows how far a request has come, signs what hyper answers by itself, and
-//! lingers before it closes.
+//! One connection's bytes: tracks how far the current request has come, signs what hyper answers by itself, and lingers
+//! before it closes.
 //!
-//! hyper answers a head that it cannot read before anybody sees a request. It reads the next head only once the answer
-//! before was sent whole, so what it writes while no request is under way is such an answer.
+//! hyper answers a head that it cannot parse before a handler sees a request. It reads the next head only once the previous
+//! answer was sent whole, so what it writes while no request is in flight is such an answer.
 //! A socket that is closed with unread bytes is reset, and the reset may overtake the answer. So where a body was not
-//! read, closing means: send the end, then read and drop what still comes, up to a bound, and close after that.
+//! read, closing means: half-close, then read and drop what still arrives, up to a bound, and close after that.
 
 use std::io;
 use std::pin::Pin;
@@ -18,27 +18,26 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::http::app::App;
-use crate::http::response::signature;
 
 /// How far the connection's current request has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
-    /// No byte has come since the connection was made.
+    /// No byte has arrived since the connection was accepted.
     New = 0,
-    /// Some of a head has come.
+    /// Some of a head has arrived.
     Head = 1,
     /// The head was read; the request is being answered.
     Request = 2,
     /// The answer is known and on its way.
     Answer = 3,
-    /// The answer was sent, and no byte of the next request has come.
+    /// The answer was sent, and no byte of the next request has arrived.
     Idle = 4,
-    /// A head could not be read, and is answered without a look at it.
+    /// A head could not be parsed, and is answered without a handler.
     Refused = 5,
 }
 
-/// Shared by the wire, the service and the watch over one connection; all of them run in one task.
+/// Shared by the wire, the service and the timer of one connection; all of them run in one task.
 #[derive(Debug, Default)]
 pub struct Progress {
     phase: AtomicU8,
@@ -60,7 +59,7 @@ impl Progress {
         }
     }
 
-    /// Phase and number of the request: two equal values mean that nothing has begun or ended between.
+    /// Phase and number of the request: two equal values mean that no phase began or ended in between.
     pub fn mark(&self) -> (u32, Phase) {
         (self.requests.load(Ordering::Relaxed), self.phase())
     }
@@ -72,12 +71,12 @@ impl Progress {
         self.set(Phase::Request);
     }
 
-    /// The body came to its end.
+    /// The body was read to its end.
     pub fn body_read(&self) {
         self.unread.store(false, Ordering::Relaxed);
     }
 
-    /// Whether some of the last request's body was left where it was.
+    /// Whether some of the last request's body was not read.
     pub fn is_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
     }
@@ -92,13 +91,13 @@ impl Progress {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    fn bytes_came(&self) {
+    fn bytes_arrived(&self) {
         if matches!(self.phase(), Phase::New | Phase::Idle) {
             self.set(Phase::Head);
         }
     }
 
-    /// All that hyper had was sent.
+    /// All that hyper had to write was sent.
     fn flushed(&self) {
         if self.phase() == Phase::Answer && self.body_given.load(Ordering::Relaxed) {
             self.set(Phase::Idle);
@@ -106,7 +105,7 @@ impl Progress {
     }
 
     /// Whether hyper was given an answer, or may be yet.
-    fn is_under_way(&self) -> bool {
+    fn is_in_flight(&self) -> bool {
         matches!(self.phase(), Phase::Request | Phase::Answer)
     }
 
@@ -119,7 +118,7 @@ impl Progress {
 pub struct Inbound {
     /// The body.
     pub incoming: Incoming,
-    /// Who is told.
+    /// Where it is reported.
     pub progress: Arc<Progress>,
 }
 
@@ -148,7 +147,7 @@ impl Body for Inbound {
 pub struct Outbound {
     /// The body.
     pub body: axum::body::Body,
-    /// Who is told.
+    /// Where it is reported.
     pub progress: Arc<Progress>,
 }
 
@@ -197,13 +196,13 @@ impl<S> Wire<S> {
         Self { stream, progress, app, bare: Bytes::new(), left, closing: None }
     }
 
-    /// Answers without a handler. `answer` ends with an empty line, or with the body behind that; it goes out with the
-    /// next flush or the end.
+    /// Answers without a handler. `answer` ends with an empty line, or with the body after that; it is sent with the next
+    /// flush, or at the close.
     pub fn answer_bare(&mut self, answer: &[u8]) {
         self.progress.set(Phase::Refused);
         let line_end = answer.iter().position(|byte| *byte == b'\n').map_or(answer.len(), |end| end + 1);
         let (line, rest) = answer.split_at(line_end);
-        self.bare = [line, &signature::lines(&self.app), rest].concat().into();
+        self.bare = [line, &self.app.signature_lines(), rest].concat().into();
     }
 }
 
@@ -219,8 +218,8 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// What hyper says of a head that it could not read: signed where it begins, which is all of it at once.
-    fn take_over(&mut self, answer: &[u8]) -> Poll<io::Result<usize>> {
+    /// Signs hyper's answer to a head that it could not parse; hyper writes all of it at once.
+    fn sign_answer(&mut self, answer: &[u8]) -> Poll<io::Result<usize>> {
         if self.progress.phase() != Phase::Refused {
             self.answer_bare(answer);
         }
@@ -233,7 +232,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         if buffer.filled().len() > before {
-            self.progress.bytes_came();
+            self.progress.bytes_arrived();
         }
         Poll::Ready(Ok(()))
     }
@@ -241,8 +240,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if !self.progress.is_under_way() {
-            return self.take_over(bytes);
+        if !self.progress.is_in_flight() {
+            return self.sign_answer(bytes);
         }
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -252,9 +251,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if !self.progress.is_under_way() {
+        if !self.progress.is_in_flight() {
             let bytes = parts.iter().map(|part| &**part).collect::<Vec<_>>().concat();
-            return self.take_over(&bytes);
+            return self.sign_answer(&bytes);
         }
         Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
     }
@@ -295,7 +294,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 }
 
-/// Reads and drops until the caller ends, `left` bytes were dropped, or reading fails; each of them ends the lingering.
+/// Reads and drops until the caller closes, `left` bytes were dropped, or reading fails; each of them ends the lingering.
 fn drop_incoming<S: AsyncRead + Unpin>(stream: &mut S, left: &mut usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     let mut scratch = [0_u8; 16 * 1024];
     while *left > 0 {
@@ -304,7 +303,7 @@ fn drop_incoming<S: AsyncRead + Unpin>(stream: &mut S, left: &mut usize, cx: &mu
             Ok(()) if !buffer.filled().is_empty() => {
                 *left = left.saturating_sub(buffer.filled().len());
             }
-            // The end, or a caller that is gone: there is nobody left to tell.
+            // The caller closed, or is gone: nobody is left to answer.
             Ok(()) | Err(_) => break,
         }
     }

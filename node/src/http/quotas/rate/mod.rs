@@ -1,14 +1,14 @@
 //! How many commands a second each API key may send to this node: a token bucket a key, which holds one second's worth.
 //!
-//! A bucket is one moment: when it will be full again. Each command moves that moment by its share of a second. A request
-//! passes where one command fits, whatever it costs; the rest is a debt, which later requests wait for. So a batch of any
-//! size passes, and over time no key has more than its rate.
+//! A bucket is one instant: when it will be full again. Each command moves it by its share of a second. A request passes
+//! where one command fits, whatever it costs; the rest is a debt, which later requests wait for. So a batch of any size
+//! passes, and over time no key exceeds its rate.
 //!
 //! Decisions are what costs: a replay costs a tenth, and a request that brought no decision nothing. Two rules keep a
-//! program that runs wild from its own way. A batch that was refused has one command kept for it until it may come again,
-//! which single commands leave alone. And a request all of which is decided already passes once a second in any debt, so
-//! that an outcome can always be learned. Time is monotonic and this node's own; ledger time and the other nodes have no
-//! part in it.
+//! runaway program from blocking its own key. A refused batch has one command reserved for it until it may be sent again,
+//! which single commands do not take. And a request all of which is decided already passes once a second in any debt, so
+//! that an outcome can always be learned. Time is monotonic and this node's own; it depends on neither ledger
+//! time nor the other nodes.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -30,7 +30,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A replay costs one part in so many of a command. Source: it takes its place in the log as a command does, and a caller
 /// that asks again, ten times as fast as it may charge, shall still have most of its rate for charges.
 const REPLAYS_A_COMMAND: u32 = 10;
-/// Buckets below which nobody looks for full ones to drop.
+/// Fewest buckets at which full ones are looked for and dropped.
 const SWEEP_MIN: usize = 1_024;
 /// What is left now. Source: draft-ietf-httpapi-ratelimit-headers.
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -60,8 +60,8 @@ struct Buckets {
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     full_at: Instant,
-    /// Until then one command is kept for a batch that was refused.
-    kept_until: Instant,
+    /// Until then one command is reserved for a batch that was refused.
+    reserved_until: Instant,
     /// From then on what is decided already may be asked for, whatever is owed.
     ask_from: Instant,
 }
@@ -112,7 +112,7 @@ impl Meter<'_> {
     /// decided already, and is asked only where it does not.
     ///
     /// # Errors
-    /// The time after which the request passes: nothing of it may be begun now.
+    /// The time after which the request passes; until then nothing of it is done.
     pub fn take(&self, count: usize, is_decided: impl FnOnce() -> bool) -> Result<Taken, Duration> {
         self.take_at(count, is_decided, Instant::now())
     }
@@ -150,7 +150,7 @@ impl Meter<'_> {
         if count > 1 {
             let mut buckets = self.lock();
             let mut bucket = buckets.get(self.key, now);
-            bucket.kept_until = now + Duration::from_secs(retry_after(wait)) + SECOND;
+            bucket.reserved_until = now + Duration::from_secs(retry_after(wait)) + SECOND;
             buckets.put(self.key, bucket, now);
         }
         Err(wait)
@@ -160,18 +160,18 @@ impl Meter<'_> {
         let mut buckets = self.lock();
         let mut bucket = buckets.get(self.key, now);
         let owed = bucket.full_at.saturating_duration_since(now);
-        let (is_batch, is_kept) = (count > 1, bucket.is_kept(now));
-        // The first of them must fit, and leave what is kept for others.
-        let needed = if is_kept && !is_batch { 2 } else { 1 };
+        let (is_batch, is_reserved) = (count > 1, bucket.is_reserved(now));
+        // The first of them must fit, and leave what is reserved for a batch.
+        let needed = if is_reserved && !is_batch { 2 } else { 1 };
         match SECOND.checked_sub(self.time_of(needed)) {
             Some(most) if owed <= most => {}
-            Some(most) => return Err(owed - most),
-            None => return Err(bucket.kept_until.saturating_duration_since(now)),
+            Some(most) => return Err(owed.saturating_sub(most)),
+            None => return Err(bucket.reserved_until.saturating_duration_since(now)),
         }
         let cost = self.time_of(count);
         bucket.full_at = now + owed + cost;
         if is_batch {
-            bucket.kept_until = now;
+            bucket.reserved_until = now;
         }
         buckets.put(self.key, bucket, now);
         Ok(cost)
@@ -211,7 +211,7 @@ impl Meter<'_> {
         let full_in = bucket.full_at.saturating_duration_since(now);
         let per_second = u128::from(self.policy.per_second.get());
         let free = SECOND.saturating_sub(full_in).as_nanos() * per_second / SECOND.as_nanos();
-        let free = free.saturating_sub(u128::from(bucket.is_kept(now)));
+        let free = free.saturating_sub(u128::from(bucket.is_reserved(now)));
         Left { commands: u32::try_from(free).unwrap_or(u32::MAX), full_in }
     }
 
@@ -229,21 +229,21 @@ impl Meter<'_> {
 impl Buckets {
     /// The bucket of a key, or a full one.
     fn get(&self, key: KeyNumber, now: Instant) -> Bucket {
-        self.of.get(&key).copied().unwrap_or(Bucket { full_at: now, kept_until: now, ask_from: now })
+        self.of.get(&key).copied().unwrap_or(Bucket { full_at: now, reserved_until: now, ask_from: now })
     }
 
     fn put(&mut self, key: KeyNumber, bucket: Bucket, now: Instant) {
         self.of.insert(key, bucket);
         if self.of.len() >= self.sweep_at {
-            self.of.retain(|_, bucket| bucket.full_at > now || bucket.is_kept(now));
+            self.of.retain(|_, bucket| bucket.full_at > now || bucket.is_reserved(now));
             self.sweep_at = SWEEP_MIN.max(2 * self.of.len());
         }
     }
 }
 
 impl Bucket {
-    fn is_kept(&self, now: Instant) -> bool {
-        self.kept_until > now
+    fn is_reserved(&self, now: Instant) -> bool {
+        self.reserved_until > now
     }
 }
 
@@ -264,7 +264,7 @@ fn too_many(per_second: NonZeroU32, wait: Duration) -> Response<Body> {
     response
 }
 
-/// What `Retry-After` says of a wait, in seconds.
+/// `Retry-After` for a wait, in seconds.
 fn retry_after(wait: Duration) -> u64 {
     whole_seconds(wait).max(1)
 }

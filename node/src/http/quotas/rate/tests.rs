@@ -73,7 +73,7 @@ fn a_batch_passes_beside_single_commands_however_many_there_are() {
         let meter = meter(&rates);
         let begun = Instant::now();
         let (mut now, mut come_again, mut batches, mut singles) = (begun, begun + ms(1_500), 0_u32, 0_u32);
-        while now - begun < Duration::from_secs(60) {
+        while now - begun < Duration::from_mins(1) {
             singles += u32::from(send(&meter, 1, now).is_ok());
             if now >= come_again {
                 match send(&meter, 10, now) {
@@ -83,14 +83,14 @@ fn a_batch_passes_beside_single_commands_however_many_there_are() {
                         assert_eq!(left.commands, 0, "what is kept for the batch is not there for others");
                         // As late as somebody comes who obeys `Retry-After`.
                         come_again = now + Duration::from_secs(retry_after(wait)) + ms(300);
-                        assert_eq!(meter.lock().get(KEY, now).kept_until, come_again + ms(700));
+                        assert_eq!(meter.lock().get(KEY, now).reserved_until, come_again + ms(700));
                     }
                 }
             }
             now += Duration::from_micros(every_us);
         }
         // A batch costs 10 / rate seconds, and each of them may be refused once.
-        let least = (60.0 / (10.0 / f64::from(per_second) + 3.0)) as u32;
+        let least = 60 * per_second / (10 + 3 * per_second);
         assert!(batches >= least, "{per_second}/s, one in {every_us} us: {batches} batches and {singles} singles");
         let most = 60 * per_second + per_second + 10;
         assert!(singles + 10 * batches <= most, "{per_second}/s: {batches} batches and {singles} singles");
@@ -165,7 +165,7 @@ fn an_outcome_can_be_learned_once_a_second_whatever_is_owed() {
         assert_eq!(meter.take_at(8_000, || true, now + ms(1)), Err(ms(999)), "and is told when it can again");
     }
     let later = meter.left(now + Duration::from_secs(4));
-    assert_eq!(later.full_in, owed.full_in - Duration::from_secs(4), "it costs nothing");
+    assert_eq!(later.full_in, owed.full_in.saturating_sub(Duration::from_secs(4)), "it costs nothing");
     assert!(meter.take_at(1, || false, now).unwrap_err() > Duration::from_secs(7_990), "others wait");
     // What was forgotten between the look and the log is decided anew, and paid.
     let taken = meter.take_at(1, || true, now + Duration::from_secs(5)).unwrap();

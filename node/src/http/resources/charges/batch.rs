@@ -10,9 +10,8 @@ use serde::Deserialize;
 
 use crate::http::app::App;
 use crate::http::request::auth::Caller;
-use crate::http::request::call::Call;
+use crate::http::request::body::{Call, JsonBody, Object};
 use crate::http::request::field::{self, Faults};
-use crate::http::request::json::{self, Object};
 use crate::http::response::problem::{Answer, Problem, rejection};
 use crate::http::response::render::{self, ChargeWriter, LedgerInfo};
 use crate::http::response::reply;
@@ -28,7 +27,7 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
     caller.must_be_seller()?;
     let info = app.ledger_info()?;
     let body = call.json(&app, caller.key).await?;
-    let commands = commands(&body, caller.key, info.places)?;
+    let commands = commands(&body, caller.key, info.decimals)?;
     let answered = |decisions: Decisions| std::future::ready(results(&info, &decisions));
     submit::decide_all(&app, caller, commands, call.head.deadline, answered).await
 }
@@ -36,14 +35,14 @@ pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
 /// [`etebar_api::BatchRequest`], whose items must be objects.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Batch<'a> {
+struct BatchBody<'a> {
     #[serde(borrow)]
     charges: Vec<Object<BatchItem<'a>>>,
 }
 
 /// The charges of a batch, or all that is wrong with them.
-fn commands(body: &[u8], actor: KeyNumber, places: u32) -> Result<Vec<Command>, Problem> {
-    let Batch { charges } = json::parse(body)?;
+fn commands(body: &JsonBody, actor: KeyNumber, decimals: u32) -> Result<Vec<Command>, Problem> {
+    let BatchBody { charges } = body.parse()?;
     if charges.is_empty() {
         return Err(Problem::invalid("/charges", "a batch has at least one charge"));
     }
@@ -53,14 +52,14 @@ fn commands(body: &[u8], actor: KeyNumber, places: u32) -> Result<Vec<Command>, 
     let mut faults = Faults::default();
     let mut commands = Vec::with_capacity(charges.len());
     for (at, Object(item)) in charges.iter().enumerate() {
-        commands.extend(command(&mut faults, at, item, actor, places));
+        commands.extend(command(&mut faults, at, item, actor, decimals));
     }
     if commands.len() == charges.len() { Ok(commands) } else { Err(faults.problem()) }
 }
 
-fn command(faults: &mut Faults, at: usize, item: &BatchItem<'_>, actor: KeyNumber, places: u32) -> Option<Command> {
+fn command(faults: &mut Faults, at: usize, item: &BatchItem<'_>, actor: KeyNumber, decimals: u32) -> Option<Command> {
     let phone = faults.at(|| format!("/charges/{at}/phone"), field::phone(&item.phone));
-    let amount = faults.at(|| format!("/charges/{at}/amount"), field::amount(item.amount, places));
+    let amount = faults.at(|| format!("/charges/{at}/amount"), field::amount(item.amount, decimals));
     let key = field::idempotency_key(&item.idempotency_key);
     let key = faults.at(|| format!("/charges/{at}/idempotency_key"), key);
     let action = Action::Charge(Charge { phone: phone?, amount: amount? });

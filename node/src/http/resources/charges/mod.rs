@@ -1,40 +1,52 @@
 //! Charges: the hot path. A charge alone, one looked up, lists of charges, and a reversal, which undoes one whole, once.
 
-pub mod batch;
+mod batch;
 
+use axum::Router;
 use axum::extract::State;
+use axum::routing::{get, post};
 use etebar_api as api;
 use etebar_api::{NewCharge, NewReversal};
 use ledger::{Action, Charge, IdKind, Reverse};
 
 use crate::http::app::App;
-use crate::http::read::charge_search::{Filter, Found, search, with_reversals};
+use crate::http::read::charge_search::{Filter, FoundCharges, search, with_reversals};
 use crate::http::read::records::{self, Reader};
 use crate::http::request::auth::Caller;
-use crate::http::request::call::{Call, Head};
+use crate::http::request::body::Call;
+use crate::http::request::field;
 use crate::http::request::field::Faults;
-use crate::http::request::{field, idempotency, json};
+use crate::http::request::head::Head;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 use crate::http::{read, submit};
 
+/// The paths of this resource.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/charges", post(create).get(list))
+        .route("/v1/charges/batch", post(batch::create))
+        .route("/v1/charges/{id}", get(show))
+        .route("/v1/charges/{id}/reversal", post(reverse))
+}
+
 /// `POST /v1/charges`
-pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
+async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_seller()?;
-    let key = idempotency::required(call.head.headers())?;
-    let places = app.ledger_info()?.places;
+    let key = call.head.idempotency_key()?;
+    let decimals = app.ledger_info()?.decimals;
     let body = call.json(&app, caller.key).await?;
-    let asked: NewCharge<'_> = json::parse(&body)?;
+    let asked: NewCharge<'_> = body.parse()?;
     let mut faults = Faults::default();
     let phone = faults.at(|| "/phone".into(), field::phone(&asked.phone));
-    let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, places));
+    let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, decimals));
     let (Some(phone), Some(amount)) = (phone, amount) else { return Err(faults.problem()) };
     submit::decide(&app, caller, Some(key), Action::Charge(Charge { phone, amount }), call.head.deadline).await
 }
 
 /// `GET /v1/charges/{id}`
-pub async fn show(State(app): State<App>, head: Head) -> Answer {
+async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let query = head.query(&[])?;
     let number = app.ledger_info()?.ids.number(IdKind::Charge, head.id()?).ok_or_else(Problem::not_found)?;
@@ -56,14 +68,14 @@ pub async fn show(State(app): State<App>, head: Head) -> Answer {
 }
 
 /// `GET /v1/charges`
-pub async fn list(State(app): State<App>, head: Head) -> Answer {
+async fn list(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     let query = head.query(&["phone", "seller_id", "idempotency_key", "from", "to", "limit", "after"])?;
     let filter = Filter::of(&app, &caller, &query)?;
     let list = filter.list();
     let (after, limit) = (list.after(query.get("after"))?, query.limit()?);
     read::fresh(&app, &head, &query).await?;
-    let turn = app.quotas.scans.take(caller.key, head.deadline).await?;
+    let permit = app.quotas.scans.take(caller.key, head.deadline).await?;
     // No wall clock: one that is ahead would hide a charge that a retry still finds.
     let now = app.cluster.ledger_time();
     let (applied, bound, source) = {
@@ -71,19 +83,19 @@ pub async fn list(State(app): State<App>, head: Head) -> Answer {
         (replica.applied, replica.state.records(), filter.source(&replica, after, now)?)
     };
     let search = move |reader: &Reader| search(reader, &filter, source, limit);
-    let Found { charges, next } = records::searching(&app, turn, search).await?;
+    let FoundCharges { charges, next } = records::searching(&app, permit, search).await?;
     let items = with_reversals(&app, charges, bound);
     reply::json(applied, &list.page(items, next))
 }
 
 /// `POST /v1/charges/{id}/reversal`
-pub async fn reverse(State(app): State<App>, mut call: Call) -> Answer {
+async fn reverse(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_admin()?;
     let charge = app.ledger_info()?.ids.number(IdKind::Charge, call.head.id()?).ok_or_else(Problem::not_found)?;
-    let key = idempotency::required(call.head.headers())?;
+    let key = call.head.idempotency_key()?;
     let body = call.json(&app, caller.key).await?;
-    let asked: NewReversal<'_> = json::parse(&body)?;
+    let asked: NewReversal<'_> = body.parse()?;
     let reason = field::reason(&asked.reason).map_err(|error| Problem::invalid("/reason", error))?;
     submit::decide(&app, caller, Some(key), Action::Reverse(Reverse { charge, reason }), call.head.deadline).await
 }

@@ -8,7 +8,7 @@ use super::{LedgerInfo, moment};
 /// Bytes that one charge takes at most, about.
 pub const CHARGE_BYTES: usize = 320;
 
-/// Writes charges one after the other. What neighbours share, the time and the seller, is rendered once.
+/// Writes charges one after the other. What consecutive ones share, the time and the seller, is rendered once.
 #[derive(Debug)]
 pub struct ChargeWriter {
     info: LedgerInfo,
@@ -47,11 +47,11 @@ impl ChargeWriter {
     }
 
     fn money(&self, out: &mut Vec<u8>, minor: u64) {
-        let unit = 10_u64.pow(self.info.places);
+        let unit = 10_u64.pow(self.info.decimals);
         digits(out, minor / unit, 1);
-        if self.info.places > 0 {
+        if self.info.decimals > 0 {
             out.push(b'.');
-            digits(out, minor % unit, self.info.places as usize);
+            digits(out, minor % unit, self.info.decimals as usize);
         }
     }
 

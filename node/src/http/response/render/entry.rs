@@ -1,4 +1,4 @@
-//! A journal entry as it goes out.
+//! A journal entry as JSON.
 
 use etebar_api as api;
 use ledger::{Digest, EntryKind};

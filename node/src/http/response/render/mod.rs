@@ -1,7 +1,7 @@
-//! How things of the ledger look outside. Decisions are rendered from their records alone.
+//! How the ledger's records are rendered as JSON. Decisions are rendered from their records alone.
 //!
-//! Invariant: under one version of the rules the same record gives the same bytes, on every node and for ever; golden
-//! tests hold members, order and wording. New wording applies to records made under new rules only.
+//! Invariant: under one version of the rules the same record gives the same bytes, on every node, permanently; golden
+//! tests fix fields, order and wording. New wording applies to records made under new rules only.
 
 mod charge;
 mod decisions;
@@ -20,19 +20,19 @@ use etebar_api::{AmountOut, Timestamp};
 use ledger::{ApiKey, Grant, IdKind, IdSpace, Note, RecordNumber, Seller, Time};
 use uuid::Uuid;
 
-/// What the ledger was founded on, as far as answers show it.
+/// What the genesis fixed, as far as answers show it.
 #[derive(Debug, Clone, Copy)]
 pub struct LedgerInfo {
     /// Translates record numbers to ids.
     pub ids: IdSpace,
-    /// Decimal places of an amount.
-    pub places: u32,
+    /// Decimals of an amount.
+    pub decimals: u32,
 }
 
 impl LedgerInfo {
     /// Minor units as an answer shows them.
     pub fn amount(&self, minor: impl Into<i128>) -> AmountOut {
-        AmountOut::new(minor, self.places)
+        AmountOut::new(minor, self.decimals)
     }
 
     /// A seller's id.

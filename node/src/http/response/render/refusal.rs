@@ -1,11 +1,11 @@
-//! How a refusal by the state reads. Recorded refusals are told again and again, so the wording is frozen.
+//! The problem that a refusal by the state becomes. Recorded refusals are replayed, so the wording is frozen.
 
 use etebar_api::{Code, Problem};
 use ledger::{Refusal, Verdict};
 
 use super::LedgerInfo;
 
-/// The problem that a refusal is told with.
+/// The problem that answers a refusal.
 pub fn refusal(info: &LedgerInfo, refusal: Refusal) -> Problem {
     match refusal {
         Refusal::InsufficientCredit { balance } => {

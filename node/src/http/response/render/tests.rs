@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::{ChargeWriter, LedgerInfo, Rendered, decision, entry_made, verdict};
 
-fn info(places: u32) -> LedgerInfo {
-    LedgerInfo { ids: IdSpace::new(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)), places }
+fn info(decimals: u32) -> LedgerInfo {
+    LedgerInfo { ids: IdSpace::new(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)), decimals }
 }
 
 fn record(event: Event) -> Record {
@@ -132,8 +132,8 @@ fn refusals_read_as_they_did_when_they_were_made() {
 
 #[test]
 fn a_written_charge_is_the_serialised_one() {
-    for places in 0..=4 {
-        let info = info(places);
+    for decimals in 0..=4 {
+        let info = info(decimals);
         let mut writer = ChargeWriter::new(info);
         for (seller, minor, time) in [(5, 1, 0), (5, 10_005, 1), (6, 1_000_000_000_000_000, 253_402_300_799_999)] {
             let event = Event::Charged(Charged {

@@ -1,4 +1,5 @@
-//! What every answer has, whatever it answers: a request id, the node, the leader, a position; and a 500 for a panic.
+//! The API as a service: a request's head is checked, it is routed, and every answer gets a request id, the node, the
+//! leader and a position. A panic becomes a 500.
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -16,25 +17,24 @@ use hyper::body::Incoming;
 use tower::Service;
 use tracing::debug;
 
-use super::shutdown::{Shutdown, Stage};
+use super::connection::{Shutdown, Stage};
 use super::wire::{Inbound, Progress};
 use crate::http::app::App;
 use crate::http::request::head;
+use crate::http::resources::router;
 use crate::http::response::problem::Problem;
-use crate::http::response::signature;
-use crate::http::router::router;
 
 /// Longest request id that is taken from a caller, in characters. Source: the contract.
 const REQUEST_ID_CHARS: usize = 64;
 
-/// Answers requests; cheap to clone.
+/// Answers requests. Cheap to clone.
 #[derive(Clone)]
-pub struct Front {
+pub struct ApiService {
     app: App,
     router: Router,
 }
 
-impl Front {
+impl ApiService {
     /// All of the API over `app`.
     pub fn new(app: App) -> Self {
         let router = router(app.clone());
@@ -46,7 +46,7 @@ impl Front {
         self,
         request: Request<Incoming>,
         progress: Arc<Progress>,
-        stop: Arc<Shutdown>,
+        shutdown: Arc<Shutdown>,
     ) -> Response<Body> {
         let is_empty = hyper::body::Body::is_end_stream(request.body());
         let request = request.map(|incoming| {
@@ -55,37 +55,37 @@ impl Front {
             }
             Body::new(Inbound { incoming, progress: Arc::clone(&progress) })
         });
-        let mut response = self.respond(request, &stop).await;
-        if progress.is_unread() || stop.stage() > Stage::Serving {
+        let mut response = self.respond(request, &shutdown).await;
+        if progress.is_unread() || shutdown.stage() > Stage::Serving {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 
     /// Answers a request that came in plain text to a port that takes TLS alone.
-    pub async fn refuse_plain(self, request: Request<Incoming>) -> Response<Body> {
+    pub fn refuse_plain(&self, request: &Request<Incoming>) -> Response<Body> {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
         let detail = "this port takes https alone; a key in this request went over the network in plain text";
         let mut response = Problem::new(Code::InvalidRequest, detail).into_response();
-        signature::sign(&self.app, response.headers_mut(), id);
+        self.app.sign(response.headers_mut(), id);
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     }
 
-    async fn respond(mut self, request: Request<Body>, stop: &Shutdown) -> Response<Body> {
+    async fn respond(mut self, request: Request<Body>, shutdown: &Shutdown) -> Response<Body> {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
         let is_read = request.method().is_safe();
-        let unfit = head::check(&request).err();
+        let invalid = head::check(&request).err();
         let answering = async {
-            match unfit {
+            match invalid {
                 Some(problem) => problem.into_response(),
                 None => self.router.call(request).await.unwrap_or_else(|never| match never {}),
             }
         };
         let mut answering = pin!(AssertUnwindSafe(answering).catch_unwind());
-        // The connection polls this whenever the stage moves, so nothing is registered for each request.
+        // The connection polls this whenever the stage advances, so nothing is registered for each request.
         let answered = poll_fn(|cx| match answering.as_mut().poll(cx) {
-            Poll::Pending if stop.stage() >= Stage::Late => Poll::Ready(None),
+            Poll::Pending if shutdown.stage() >= Stage::Late => Poll::Ready(None),
             pending_or_ready => pending_or_ready.map(Some),
         });
         let mut response = match answered.await {
@@ -94,12 +94,12 @@ impl Front {
             None => stopped(is_read).into_response(),
         };
         debug!(request = ?id, status = response.status().as_u16(), "request answered");
-        signature::sign(&self.app, response.headers_mut(), id);
+        self.app.sign(response.headers_mut(), id);
         response
     }
 }
 
-/// The answer to what was still in flight when the node had to end.
+/// The answer to a request that was still in flight at the end of the drain.
 fn stopped(is_read: bool) -> Problem {
     if is_read {
         return Problem::new(Code::Behind, "this node is shutting down, ask another");
@@ -107,13 +107,13 @@ fn stopped(is_read: bool) -> Problem {
     Problem::new(Code::OutcomeUnknown, "this node is shutting down; ask another under the same key")
 }
 
-/// The caller's own name for the request, where it gave one that is fit.
+/// The caller's own id for the request, where it sent one valid value.
 fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut values = headers.get_all(REQUEST_ID).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let text = value.as_bytes();
-    let is_fit = (1..=REQUEST_ID_CHARS).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
-    is_fit.then(|| value.clone())
+    let is_valid = (1..=REQUEST_ID_CHARS).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
+    is_valid.then(|| value.clone())
 }
 
 #[cfg(test)]
@@ -125,9 +125,9 @@ mod tests {
 
     #[test]
     fn a_panic_is_a_signed_500_that_calls_nothing_certain() {
-        crate::fuzzing::at_the_member(async |gate| {
+        crate::fuzzing::at_the_member(async |server| {
             let panics = async || -> Response<Body> { panic!("a defect of a handler, for a test") };
-            let front = Front { app: gate.app(), router: Router::new().route("/", post(panics)) };
+            let front = ApiService { app: server.app(), router: Router::new().route("/", post(panics)) };
             let request = Request::post("/").header(header::HOST, "kit").body(Body::empty()).unwrap();
             let response = front.respond(request, &Shutdown::default()).await;
             assert_eq!((response.status().as_u16(), &response.headers()[NODE]), (500, &HeaderValue::from_static("1")));

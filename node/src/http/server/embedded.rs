@@ -1,30 +1,29 @@
-//! A connection's way into the API without a listener, for the fuzzers alone.
+//! The API without a listener: it serves streams that it is given, for tests and fuzzers alone.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::connection::serve_connection;
-use super::front::Front;
-use super::shutdown::Shutdown;
+use super::connection::{Shutdown, serve_connection};
+use super::service::ApiService;
 use crate::http::app::App;
 use crate::http::limits::Limits;
 use crate::raft::Cluster;
 use crate::runtime::{Entropy, NoEntropy};
 
-/// The API over a member. Cheap to clone.
+/// The API of one node. Cheap to clone.
 #[derive(Clone)]
-pub struct Gate {
+pub struct EmbeddedServer {
     app: App,
-    front: Front,
+    service: ApiService,
 }
 
-impl Gate {
+impl EmbeddedServer {
     /// Fails where there is no entropy to draw from.
     pub fn new(cluster: Cluster, limits: Limits, entropy: Entropy) -> Result<Self, NoEntropy> {
         let app = App::new(cluster, limits, entropy, PathBuf::new())?;
-        Ok(Self { front: Front::new(app.clone()), app })
+        Ok(Self { service: ApiService::new(app.clone()), app })
     }
 
     /// What its handlers share.
@@ -35,10 +34,12 @@ impl Gate {
 
     /// Serves one connection to its end.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
-        let Self { app, front } = self;
-        let stop = Arc::new(Shutdown::default());
-        let answers = Arc::clone(&stop);
-        let answer = move |request, progress| front.clone().answer(request, progress, Arc::clone(&answers));
-        serve_connection(stream, app, stop, answer).await;
+        let Self { app, service } = self;
+        let shutdown = Arc::new(Shutdown::default());
+        let answer = {
+            let shutdown = Arc::clone(&shutdown);
+            move |request, progress| service.clone().answer(request, progress, Arc::clone(&shutdown))
+        };
+        serve_connection(stream, app, shutdown, answer).await;
     }
 }

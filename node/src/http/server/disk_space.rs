@@ -1,0 +1,41 @@
+//! The free space of the disk that holds the node's data: below a reserve the node takes nothing new.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::http::app::App;
+use crate::raft::link::told::Told;
+use crate::runtime;
+
+/// How often the free space is measured. Source: at 130,000 charges a second, log and history grow by about 4 MB in that
+/// time.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Measures the free space until `ended`, and marks the disk as full where it is below the reserve.
+pub async fn watch(app: App, ended: CancellationToken) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    let told = Told::default();
+    loop {
+        tokio::select! {
+            () = ended.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let data_dir = app.data_dir.clone();
+        match runtime::blocking(move || free_bytes(&data_dir)).await {
+            Ok(Ok(free)) => app.cluster.set_disk_full(free < app.limits.disk_reserve_bytes),
+            Ok(Err(error)) if told.is_due("disk") => warn!(%error, "could not measure the disk's free space"),
+            Ok(Err(error)) => debug!(%error, "could not measure the disk's free space"),
+            Err(error) => debug!(%error, "could not measure the disk's free space"),
+        }
+    }
+}
+
+/// Bytes that this process may still write to the disk that holds `folder`. Blocks.
+fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let found = rustix::fs::statvfs(folder)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
