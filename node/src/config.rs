@@ -26,7 +26,7 @@ use crate::tls::TlsPaths;
 static VERSION: LazyLock<String> =
     LazyLock::new(|| format!("{} (data format {FORMAT}, peer link {LINK_VERSION})", env!("CARGO_PKG_VERSION")));
 
-/// One member of an Etebar cluster: a replicated ledger for B2B airtime sales.
+/// One node of an Etebar cluster: a replicated ledger for B2B airtime sales.
 #[derive(Debug, Parser)]
 #[command(name = "etebar-node", version = VERSION.as_str(), about, disable_help_subcommand = true)]
 pub struct CommandLine {
@@ -40,7 +40,7 @@ pub struct CommandLine {
 pub enum Verb {
     /// Draw an admin key: print it once, with the hash that `init` takes.
     Keygen,
-    /// Make a member's data directory. Give the same members, currency, window and key hash on every member.
+    /// Make a node's data directory. Give the same members, currency, window and key hash on every node.
     ///
     /// Example: etebar-node init --data-dir /var/lib/etebar --id 1 --cluster-id $(uuidgen) --admin-key-hash HEX
     /// --member 1=10.0.0.1:7101/10.0.0.1:7121 --member 2=… --member 3=…
@@ -49,9 +49,9 @@ pub enum Verb {
     ///
     /// Example: etebar-node run --data-dir /var/lib/etebar --log-bytes 1073741824
     Run(Box<RunArgs>),
-    /// Make the certificates that members prove their numbers to each other with.
+    /// Make the certificates that nodes prove their numbers to each other with.
     ///
-    /// An authority once (`pki ca`), then one certificate for each member (`pki node`); `run` takes them.
+    /// An authority once (`pki ca`), then one certificate for each node (`pki node`); `run` takes them.
     #[command(subcommand, disable_help_subcommand = true)]
     Pki(PkiVerb),
 }
@@ -62,13 +62,13 @@ pub struct InitArgs {
     /// The directory to make: absent or empty.
     #[arg(long, env = "ETEBAR_DATA_DIR")]
     pub data_dir: PathBuf,
-    /// This member's number, 1 or more.
+    /// This node's number, 1 or more.
     #[arg(long, env = "ETEBAR_ID", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub id: u64,
-    /// The cluster's id, a UUID that is the same on every member.
+    /// The cluster's id, a UUID that is the same on every node.
     #[arg(long, env = "ETEBAR_CLUSTER_ID")]
     pub cluster_id: Uuid,
-    /// A member the cluster begins with, as ID=API_ADDRESS/PEER_ADDRESS; repeat it, or separate with commas.
+    /// A node the cluster begins with, as ID=API_ADDRESS/PEER_ADDRESS; repeat it, or separate with commas.
     #[arg(long = "member", env = "ETEBAR_MEMBERS", value_delimiter = ',', required = true, value_parser = parse_member)]
     pub members: Vec<(u64, MemberAddress)>,
     /// BLAKE3 of the first admin key, 64 hexadecimal digits, as `keygen` prints it.
@@ -94,7 +94,7 @@ impl InitArgs {
         let mut members = BTreeMap::new();
         for (id, address) in &self.members {
             if members.insert(*id, address.clone()).is_some() {
-                return Err(format!("--member {id} is given twice"));
+                return Err(format!("--node {id} is given twice"));
             }
         }
         let mut addresses: Vec<&String> = members.values().flat_map(|member| [&member.api, &member.peer]).collect();
@@ -126,13 +126,13 @@ pub struct RunArgs {
     #[arg(long, env = "ETEBAR_CONFIG")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Refuse the data directory where it is not this member's.
+    /// Refuse the data directory where it is not this node's.
     #[arg(long, env = "ETEBAR_ID")]
     pub id: Option<u64>,
     /// Refuse the data directory where it is not of this cluster.
     #[arg(long, env = "ETEBAR_CLUSTER_ID")]
     pub cluster_id: Option<Uuid>,
-    /// Where to listen for the HTTP API [default: this member's API address]
+    /// Where to listen for the HTTP API [default: this node's API address]
     #[arg(long, env = "ETEBAR_API_LISTEN")]
     pub api_listen: Option<SocketAddr>,
     /// The API's certificate and those that lead to its authority, a PEM file; it is read again when it changes
@@ -145,13 +145,13 @@ pub struct RunArgs {
     /// where a proxy before this node does TLS, or nobody else is on the network
     #[arg(long, env = "ETEBAR_API_PLAINTEXT", value_name = "true or false", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
     pub api_plaintext: Option<bool>,
-    /// Where to listen for peers [default: this member's peer address]
+    /// Where to listen for peers [default: this node's peer address]
     #[arg(long, env = "ETEBAR_PEER_LISTEN")]
     pub peer_listen: Option<SocketAddr>,
-    /// The authorities that vouch for members, PEM: ca.pem of `pki ca`; two of them during a rotation
+    /// The authorities that vouch for nodes, PEM: ca.pem of `pki ca`; two of them during a rotation
     #[arg(long, env = "ETEBAR_PEER_CA")]
     pub peer_ca: Option<PathBuf>,
-    /// This member's certificate, PEM: node-N.pem of `pki node`. Read again when it changes, as are the others
+    /// This node's certificate, PEM: node-N.pem of `pki node`. Read again when it changes, as are the others
     #[arg(long, env = "ETEBAR_PEER_CERT")]
     pub peer_cert: Option<PathBuf>,
     /// Its private key, PEM: node-N.key
@@ -213,7 +213,7 @@ pub struct RunArgs {
     pub log_level: Option<String>,
 }
 
-/// The settings of a running member, complete and checked.
+/// The settings of a running node, complete and checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The data directory.
@@ -222,13 +222,13 @@ pub struct Settings {
     pub id: Option<u64>,
     /// Of which cluster it must be, if said.
     pub cluster_id: Option<Uuid>,
-    /// Where to listen for the API, if not at the member's address.
+    /// Where to listen for the API, if not at the node's address.
     pub api_listen: Option<SocketAddr>,
     /// How the API is protected on its way.
     pub api_protection: ApiProtection,
-    /// Where to listen for peers, if not at the member's address.
+    /// Where to listen for peers, if not at the node's address.
     pub peer_listen: Option<SocketAddr>,
-    /// What this member proves its number with.
+    /// What this node proves its number with.
     pub peer_files: TlsPaths,
     /// Bound of the log folder, in bytes.
     pub log_bytes: u64,
@@ -411,9 +411,8 @@ fn rate_per_key(value: u64) -> Result<NonZeroU32, String> {
 }
 
 fn peer_file(name: &str, given: Option<PathBuf>) -> Result<PathBuf, String> {
-    given.ok_or_else(|| {
-        format!("{name} is missing: members talk by mutual TLS alone (`etebar-node pki` makes the files)")
-    })
+    given
+        .ok_or_else(|| format!("{name} is missing: nodes talk by mutual TLS alone (`etebar-node pki` makes the files)"))
 }
 
 fn within(name: &str, value: u64, least: u64, most: u64) -> Result<usize, String> {

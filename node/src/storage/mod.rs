@@ -22,5 +22,5 @@ pub use disk::{Batch, Disk, Disks, SledDisks};
 pub use error::StorageError;
 pub use history::{Checkpoint, History, TimeMark};
 pub use log::{LOG_BYTES_MIN, LogReader, LogSettings, LogStore, LogWriter};
-pub use open::MemberDisks;
-pub use types::{Decided, Decisions, LogId, Member, Payload, StoredMembership, TypeConfig, Vote};
+pub use open::NodeDisks;
+pub use types::{Decided, Decisions, LogId, NodeAddresses, Payload, StoredMembership, TypeConfig, Vote};

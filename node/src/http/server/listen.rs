@@ -20,7 +20,7 @@ use super::tls::Opened;
 use super::wire::Wire;
 use crate::http::app::App;
 use crate::http::response::problem::Problem;
-use crate::raft::link::told::Told;
+use crate::log::throttle::LogThrottle;
 use crate::runtime;
 use crate::runtime::net::{TcpListener, TcpStream};
 
@@ -77,7 +77,7 @@ struct Door {
     /// Room for connections that are being turned away.
     turned_away: Arc<Semaphore>,
     /// What was logged of connections lately: strangers must not be able to fill the log.
-    told: Told,
+    told: LogThrottle,
 }
 
 impl Door {
@@ -88,7 +88,7 @@ impl Door {
             room: Arc::new(Semaphore::new(app.limits.connections)),
             addresses: Addresses::default(),
             turned_away: Arc::new(Semaphore::new(app.limits.turned_away)),
-            told: Told::default(),
+            told: LogThrottle::default(),
             app,
         }
     }
@@ -180,7 +180,7 @@ async fn drain(app: &App, room: &Semaphore, stop: &Shutdown) {
 /// Looks at the disk's free room every now and then, and remembers whether it is used up.
 async fn watch_disk(app: App, ended: CancellationToken) {
     let mut ticks = tokio::time::interval(DISK_WATCH);
-    let told = Told::default();
+    let told = LogThrottle::default();
     loop {
         tokio::select! {
             () = ended.cancelled() => return,

@@ -1,10 +1,10 @@
 //! How a node starts and stops, and what it does by itself meanwhile.
 //!
-//! Read in this order: [`settings`], [`start`], [`member`] (all that a running node has), [`background`],
+//! Read in this order: [`settings`], [`start`], [`node`] (all that a running node has), [`background`],
 //! [`leadership`].
 
 pub mod background;
 pub mod leadership;
-pub mod member;
+pub mod node;
 pub mod settings;
 pub mod start;

@@ -38,14 +38,14 @@ pub struct View {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub struct Shared {
+pub struct SharedLog {
     view: Mutex<View>,
     generations: RwLock<Vec<Generation>>,
     /// Bounds of the log.
     pub settings: LogSettings,
 }
 
-impl Shared {
+impl SharedLog {
     /// A log that was read from the disk.
     pub fn new(view: View, generations: Vec<Generation>, settings: LogSettings) -> Self {
         Self { view: Mutex::new(view), generations: RwLock::new(generations), settings }

@@ -46,14 +46,14 @@ impl ClockVerdict {
 
 /// The clocks that a node hears now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClocksHeard {
+pub struct ClocksReceived {
     /// How many, this node's included.
     pub count: usize,
     /// What they say.
     pub verdict: ClockVerdict,
 }
 
-impl ClocksHeard {
+impl ClocksReceived {
     /// Judges by the other clocks, each less this node's.
     pub fn of(others: &[i64]) -> Self {
         Self { count: others.len() + 1, verdict: ClockVerdict::of(others) }

@@ -76,8 +76,8 @@ fn distrust(error: &rustls::Error) -> LinkError {
         rustls::Error::AlertReceived(alert) => LinkError::refused(
             "alert",
             None,
-            format!("the peer refused this member's certificate ({alert:?}): its log says why"),
+            format!("the peer refused this node's certificate ({alert:?}): its log says why"),
         ),
-        other => LinkError::refused("TLS", None, format!("the peer does not speak TLS as members do: {other}")),
+        other => LinkError::refused("TLS", None, format!("the peer does not speak TLS as nodes do: {other}")),
     }
 }

@@ -26,7 +26,7 @@ pub const HELLO_BYTES: usize = 1024;
 #[derive(Debug)]
 pub struct Receiver {
     frames: FramedRead<ReadHalf<Stream>, LengthDelimitedCodec>,
-    /// Where it is among the connections that this member may have to close.
+    /// Where it is among the connections that this node may have to close.
     held: Option<Held>,
 }
 
@@ -34,7 +34,7 @@ pub struct Receiver {
 #[derive(Debug)]
 pub struct Sender {
     frames: FramedWrite<WriteHalf<Stream>, LengthDelimitedCodec>,
-    /// Cancelled when this member has to close the connection.
+    /// Cancelled when this node has to close the connection.
     closing: CancellationToken,
 }
 

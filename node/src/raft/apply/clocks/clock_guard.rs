@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::carried::{self, Carried};
 use super::line::{LedgerTime, Line, NOBODY};
-use super::verdict::{CLOCK_OFF_MS, ClockVerdict, ClocksHeard};
+use super::verdict::{CLOCK_OFF_MS, ClockVerdict, ClocksReceived};
 use crate::raft::answers::ClockHealth;
 use crate::runtime::Clock;
 use crate::storage::TimeMark;
@@ -26,7 +26,7 @@ const WINDOW_PART: u64 = 10;
 
 /// Gives stamps.
 #[derive(Debug)]
-pub struct Stamps {
+pub struct ClockGuard {
     clock: Clock,
     /// A single clock further than this from the line is not followed, in milliseconds.
     jump_ms: u64,
@@ -40,7 +40,7 @@ struct Inner {
     line: Option<Line>,
     /// The last term in which this node stamped.
     led_in: Option<u64>,
-    clocks: ClocksHeard,
+    clocks: ClocksReceived,
     /// What was last found of this node's clock.
     judged: ClockState,
     start: Start,
@@ -75,7 +75,7 @@ enum Word {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockState {
     /// What the clocks heard say.
-    pub clocks: ClocksHeard,
+    pub clocks: ClocksReceived,
     /// Whether ledger time follows a clock; else it goes on with the monotonic clock alone.
     pub is_followed: bool,
     /// How far this node's clock is ahead of ledger time, in milliseconds (behind, where negative); 0 before it starts.
@@ -105,7 +105,7 @@ impl ClockState {
     }
 }
 
-impl Stamps {
+impl ClockGuard {
     /// Trusts no clock yet, unless the operator said so (`trust_clock`). `mark` is what this node kept before it stopped.
     pub fn new(clock: Clock, key_window_ms: u64, trust_clock: bool, mark: Option<TimeMark>) -> Self {
         let now = Instant::now();
@@ -114,8 +114,8 @@ impl Stamps {
         let inner = Inner {
             line: None,
             led_in: None,
-            clocks: ClocksHeard::of(&[]),
-            judged: ClockState { clocks: ClocksHeard::of(&[]), is_followed: true, ahead_ms: 0 },
+            clocks: ClocksReceived::of(&[]),
+            judged: ClockState { clocks: ClocksReceived::of(&[]), is_followed: true, ahead_ms: 0 },
             start: Start { agreed: None, is_enough: false },
             owed_ms: carried.owed_ms(),
             word: if trust_clock { Word::AtFirst(Line::new(own, now)) } else { Word::None },
@@ -129,7 +129,7 @@ impl Stamps {
 
     /// Takes in which clocks are heard, where other nodes that know of no leader carried ledger time to, and how many voters
     /// there are. How ledger time stands.
-    pub fn judge(&self, clocks: ClocksHeard, starts: Vec<u64>, voters: usize) -> ClockState {
+    pub fn judge(&self, clocks: ClocksReceived, starts: Vec<u64>, voters: usize) -> ClockState {
         let judged = self.judge_at(Instant::now(), clocks, starts, voters);
         self.lock().judged = judged;
         judged
@@ -140,7 +140,7 @@ impl Stamps {
         self.lock().judged
     }
 
-    fn judge_at(&self, now: Instant, clocks: ClocksHeard, starts: Vec<u64>, voters: usize) -> ClockState {
+    fn judge_at(&self, now: Instant, clocks: ClocksReceived, starts: Vec<u64>, voters: usize) -> ClockState {
         let own_ms = self.clock.now_ms();
         let mut inner = self.lock();
         inner.clocks = clocks;
@@ -158,11 +158,11 @@ impl Stamps {
     }
 
     /// Takes in where a peer takes ledger time to be; `leads` is whether that peer leads.
-    pub fn hear(&self, said: LedgerTime, leads: bool) {
-        self.hear_at(Instant::now(), said, leads);
+    pub fn receive(&self, said: LedgerTime, leads: bool) {
+        self.receive_at(Instant::now(), said, leads);
     }
 
-    fn hear_at(&self, now: Instant, said: LedgerTime, leads: bool) {
+    fn receive_at(&self, now: Instant, said: LedgerTime, leads: bool) {
         let mut inner = self.lock();
         let is_own = inner.led_in.is_some_and(|term| said.term <= term);
         if said.term == NOBODY {
@@ -175,16 +175,16 @@ impl Stamps {
     }
 
     /// Where this node takes ledger time to be; `None` before it led or heard of it.
-    pub fn told(&self) -> Option<LedgerTime> {
+    pub fn ledger_time(&self) -> Option<LedgerTime> {
         let line = self.lock().line?;
         Some(LedgerTime { term: line.term, ms: line.ms_at(Instant::now()) })
     }
 
     /// The same for its peers, or else where it carried ledger time to, in nobody's term.
-    pub fn tell(&self) -> LedgerTime {
+    pub fn for_peers(&self) -> LedgerTime {
         let own_ms = self.clock.now_ms();
         let guess = || LedgerTime { term: NOBODY, ms: self.carried.guess(Instant::now(), own_ms) };
-        self.told().unwrap_or_else(guess)
+        self.ledger_time().unwrap_or_else(guess)
     }
 
     /// What has to be kept so that ledger time is carried over a stop, where `kept` does not do; reads files of the kernel.
@@ -310,7 +310,7 @@ mod tests {
 
     /// A node in a world whose time a test moves: its wall clock may be off, its monotonic clock is not.
     struct Node {
-        stamps: Stamps,
+        clock_guard: ClockGuard,
         start: Instant,
         passed_ms: u64,
         wall_ms: Arc<AtomicU64>,
@@ -328,8 +328,8 @@ mod tests {
             let read = wall_ms.clone();
             let uptime = || Some(Uptime { boot: BOOT, ms: DAY_MS });
             let clock = Clock::from_fn(move || read.load(Ordering::SeqCst)).with_uptime(uptime);
-            let stamps = Stamps::new(clock, DAY_MS, trust_clock, mark);
-            Self { stamps, start: Instant::now(), passed_ms: 0, wall_ms, off_ms }
+            let clock_guard = ClockGuard::new(clock, DAY_MS, trust_clock, mark);
+            Self { clock_guard, start: Instant::now(), passed_ms: 0, wall_ms, off_ms }
         }
 
         /// One that starts after two hours in which all were down. Ledger time and its clock were so far off before, its clock
@@ -347,7 +347,7 @@ mod tests {
 
         /// How far off it takes ledger time to be after its start.
         fn carried(&self) -> i64 {
-            self.stamps.tell().ms as i64 - START_MS as i64
+            self.clock_guard.for_peers().ms as i64 - START_MS as i64
         }
 
         fn wait(&mut self, ms: u64) -> &mut Self {
@@ -367,21 +367,21 @@ mod tests {
         }
 
         /// Hears these clocks, each less its own, as one of so many.
-        fn hears(&self, others: &[i64], voters: usize) -> ClockState {
+        fn compares(&self, others: &[i64], voters: usize) -> ClockState {
             let own_ms = self.wall_ms.load(Ordering::SeqCst);
             let starts = others.iter().map(|off_ms| own_ms.saturating_add_signed(*off_ms)).collect();
-            self.stamps.judge_at(self.now(), ClocksHeard::of(others), starts, voters)
+            self.clock_guard.judge_at(self.now(), ClocksReceived::of(others), starts, voters)
         }
 
         /// Hears of others how far off they carried ledger time, as one of three that were all restarted.
-        fn hears_starts(&self, offs: &[i64]) {
+        fn compares_starts(&self, offs: &[i64]) {
             let starts = offs.iter().map(|off_ms| (START_MS + self.passed_ms).saturating_add_signed(*off_ms)).collect();
-            self.stamps.judge_at(self.now(), ClocksHeard::of(&vec![0; offs.len()]), starts, 3);
+            self.clock_guard.judge_at(self.now(), ClocksReceived::of(&vec![0; offs.len()]), starts, 3);
         }
 
-        fn is_told(&self, term: u64, off_ms: i64, by_leader: bool) {
+        fn receives(&self, term: u64, off_ms: i64, by_leader: bool) {
             let ms = (START_MS + self.passed_ms).saturating_add_signed(off_ms);
-            self.stamps.hear_at(self.now(), LedgerTime { term, ms }, by_leader);
+            self.clock_guard.receive_at(self.now(), LedgerTime { term, ms }, by_leader);
         }
 
         /// Its stamp in a term, less the right time.
@@ -391,7 +391,7 @@ mod tests {
 
         /// The same where the last record was made at that time.
         fn stamp_after(&self, term: u64, state: Time) -> i64 {
-            let stamp = self.stamps.stamp_at(self.now(), term, state);
+            let stamp = self.clock_guard.stamp_at(self.now(), term, state);
             stamp.0 as i64 - (START_MS + self.passed_ms) as i64
         }
     }
@@ -402,12 +402,12 @@ mod tests {
             [(TWO_DAYS_MS, -TWO_DAYS_MS), (0, TWO_DAYS_MS), (0, -TWO_DAYS_MS), (-TWO_DAYS_MS, TWO_DAYS_MS)]
         {
             let mut node = Node::new(false);
-            node.hears(&[0], 3);
+            node.compares(&[0], 3);
             assert_eq!(node.stamp(1), 0);
             node.set_clock(own);
             let at_once = node.wait(200).stamp(1);
             assert!(at_once.abs() <= 20, "{at_once} ms off, before anybody looked");
-            assert!(!node.hears(&[other], 3).is_followed);
+            assert!(!node.compares(&[other], 3).is_followed);
             for _ in 0..3_000 {
                 let off = node.wait(60_000).stamp(1);
                 assert_eq!(off, at_once, "after {} ms", node.passed_ms);
@@ -421,7 +421,7 @@ mod tests {
         for step in 1..=10_000 {
             node.wait(200);
             node.set_clock(step * 50);
-            node.hears(&[step * -50], 3);
+            node.compares(&[step * -50], 3);
             let off = node.stamp(1);
             assert!((0..=5_000).contains(&off), "{off} ms off after {step} steps");
         }
@@ -430,19 +430,19 @@ mod tests {
     #[test]
     fn at_a_start_two_clocks_that_differ_give_the_slower_one_and_no_jump_later() {
         let mut node = Node::new(false);
-        assert!(!node.stamps.is_ready(), "no clock was heard");
+        assert!(!node.clock_guard.is_ready(), "no clock was heard");
         node.set_clock(TWO_DAYS_MS);
-        node.hears(&[-TWO_DAYS_MS], 3);
-        assert!(!node.stamps.is_ready(), "a third one is worth a moment");
+        node.compares(&[-TWO_DAYS_MS], 3);
+        assert!(!node.clock_guard.is_ready(), "a third one is worth a moment");
         assert_eq!(node.stamp(1), 0, "the slower one");
-        assert!(node.stamps.is_ready());
+        assert!(node.clock_guard.is_ready());
 
         // The slower one was wrong: ledger time is late, and catches up by a hundredth of the time.
         let mut node = Node::new(false);
-        node.hears(&[-TWO_DAYS_MS], 3);
+        node.compares(&[-TWO_DAYS_MS], 3);
         assert_eq!(node.stamp(1), -TWO_DAYS_MS);
-        node.hears(&[0, 1], 3);
-        assert!(node.stamps.is_ready());
+        node.compares(&[0, 1], 3);
+        assert!(node.clock_guard.is_ready());
         assert_eq!(node.wait(100_000).stamp(1), -TWO_DAYS_MS + 1_000);
     }
 
@@ -450,33 +450,33 @@ mod tests {
     fn at_a_start_three_clocks_outvote_one() {
         let mut node = Node::new(false);
         node.set_clock(TWO_DAYS_MS);
-        node.hears(&[-TWO_DAYS_MS, -TWO_DAYS_MS + 3], 3);
-        assert!(node.stamps.is_ready());
+        node.compares(&[-TWO_DAYS_MS, -TWO_DAYS_MS + 3], 3);
+        assert!(node.clock_guard.is_ready());
         assert!((0..=3).contains(&node.stamp(1)));
     }
 
     #[test]
     fn a_single_clock_that_jumps_is_not_followed_until_the_operator_confirms_it() {
         let mut node = Node::new(false);
-        node.hears(&[], 1);
+        node.compares(&[], 1);
         assert_eq!(node.stamp(1), 0);
         node.set_clock(TWO_DAYS_MS);
-        let state = node.hears(&[], 1);
+        let state = node.compares(&[], 1);
         assert!(!state.is_followed && state.ahead_ms == TWO_DAYS_MS);
         assert_eq!(node.wait(100_000).stamp(1), 0, "it goes on with time");
 
         let node = Node::with_clock(TWO_DAYS_MS, true, None);
-        node.is_told(1, 0, false);
+        node.receives(1, 0, false);
         assert!((node.stamp(2) - TWO_DAYS_MS).abs() <= 1_000, "confirmed");
     }
 
     #[test]
     fn the_operators_word_is_for_the_clock_of_the_start_and_not_for_one_that_was_set_since() {
         let mut node = Node::new(true);
-        node.is_told(1, 0, true);
+        node.receives(1, 0, true);
         node.wait(1_000_000);
         node.set_clock(TWO_DAYS_MS);
-        node.hears(&[-TWO_DAYS_MS], 3);
+        node.compares(&[-TWO_DAYS_MS], 3);
         let off = node.stamp(2);
         assert!(off.abs() <= 1_000, "{off} ms off at its first stamp");
     }
@@ -484,10 +484,10 @@ mod tests {
     #[test]
     fn without_other_clocks_a_start_goes_on_from_the_last_record() {
         let node = Node::new(false);
-        node.hears(&[], 3);
-        assert!(!node.stamps.is_ready());
+        node.compares(&[], 3);
+        assert!(!node.clock_guard.is_ready());
         let last = Time(START_MS - 1_000);
-        assert_eq!(node.stamps.stamp_at(node.now(), 1, last), last);
+        assert_eq!(node.clock_guard.stamp_at(node.now(), 1, last), last);
         // Where there is no record there is no key to forget.
         let node = Node::new(false);
         assert_eq!(node.stamp(1), 0);
@@ -497,30 +497,30 @@ mod tests {
     fn a_new_leader_goes_on_where_the_last_one_was() {
         let mut node = Node::new(false);
         node.set_clock(TWO_DAYS_MS);
-        node.hears(&[-TWO_DAYS_MS], 3);
-        node.is_told(1, 0, true);
-        node.is_told(1, 9_000, false);
+        node.compares(&[-TWO_DAYS_MS], 3);
+        node.receives(1, 0, true);
+        node.receives(1, 9_000, false);
         assert_eq!(node.wait(5_000).stamp(2), 0, "what the leader said counts, not what others make of it");
-        node.is_told(1, 99_000, true);
+        node.receives(1, 99_000, true);
         assert_eq!(node.stamp(2), 0, "what an earlier leader says counts no more");
-        node.is_told(3, -2_000, false);
+        node.receives(3, -2_000, false);
         assert_eq!(node.stamp(4), -2_000);
         let later = Time(START_MS + 50_000);
-        assert_eq!(node.stamps.stamp_at(node.now(), 4, later), later, "never before the state");
+        assert_eq!(node.clock_guard.stamp_at(node.now(), 4, later), later, "never before the state");
     }
 
     #[test]
     fn leaders_that_change_gain_no_more_than_the_bend_on_a_clock_that_is_ahead() {
         let mut node = Node::new(false);
         node.set_clock(4_000);
-        node.hears(&[-4_000], 3);
-        node.is_told(1, -100, true);
+        node.compares(&[-4_000], 3);
+        node.receives(1, -100, true);
         for term in 2..=100 {
             node.wait(50);
             let off = node.stamp(2 * term);
             let most = -100 + i64::try_from(node.passed_ms / 100).unwrap();
             assert!((-100..=most + 1).contains(&off), "{off} ms off in term {}", 2 * term);
-            node.is_told(2 * term + 1, off, true);
+            node.receives(2 * term + 1, off, true);
         }
     }
 
@@ -529,11 +529,11 @@ mod tests {
         for boot in [BOOT, OTHER_BOOT] {
             let mut node = Node::restarted(-TWO_DAYS_MS, 0, 0, boot);
             assert!((node.carried() + TWO_DAYS_MS).abs() <= 300, "{} ms off", node.carried());
-            node.hears_starts(&[-TWO_DAYS_MS, -TWO_DAYS_MS]);
-            assert!(node.stamps.is_ready());
+            node.compares_starts(&[-TWO_DAYS_MS, -TWO_DAYS_MS]);
+            assert!(node.clock_guard.is_ready());
             let off = node.stamp(9) + TWO_DAYS_MS;
             assert!((-300..=0).contains(&off), "{off} ms more than it was");
-            node.hears(&[0, 0], 3);
+            node.compares(&[0, 0], 3);
             let off = node.wait(100_000).stamp(9) + TWO_DAYS_MS;
             assert!((700..=1_000).contains(&off), "{off} ms gained in 100 s");
         }
@@ -549,13 +549,13 @@ mod tests {
             (0, 0, [-TWO_DAYS_MS, 0]),
         ] {
             let node = Node::restarted(0, before, now, OTHER_BOOT);
-            node.hears_starts(&others);
+            node.compares_starts(&others);
             assert!((-300..=1).contains(&node.stamp(9)), "{before} then {now} with {others:?}");
             // With one of them down: never ahead.
             let node = Node::restarted(0, before, now, OTHER_BOOT);
-            node.hears_starts(&others[..1]);
+            node.compares_starts(&others[..1]);
             let is_apart = node.carried().abs_diff(others[0]) > 5_000;
-            assert_eq!(node.stamps.is_ready(), !is_apart, "a third one is worth a moment where two differ");
+            assert_eq!(node.clock_guard.is_ready(), !is_apart, "a third one is worth a moment where two differ");
             assert!(node.stamp(9) <= 1, "{before} then {now} with {:?}", others[0]);
         }
     }
@@ -566,21 +566,21 @@ mod tests {
         // The process alone was down: the two hours are known, whatever its clock says.
         for off_ms in [0, TWO_DAYS_MS, -TWO_DAYS_MS] {
             let node = Node::restarted(0, 0, off_ms, BOOT);
-            node.hears(&[], 1);
-            assert!(node.stamps.is_ready());
+            node.compares(&[], 1);
+            assert!(node.clock_guard.is_ready());
             assert!((-300..=0).contains(&node.stamp_after(9, last)), "with a clock that is {off_ms} ms off");
         }
         // The machine was down: they are gained on its clock by a hundredth, and so are two days that nobody waited.
         for off_ms in [0, TWO_DAYS_MS] {
             let mut node = Node::restarted(0, 0, off_ms, OTHER_BOOT);
-            node.hears(&[], 1);
+            node.compares(&[], 1);
             let late = -(DOWN_MS as i64);
             assert!((late..=late + 1).contains(&node.stamp_after(9, last)));
-            assert!(node.hears(&[], 1).is_followed);
+            assert!(node.compares(&[], 1).is_followed);
             let gained = node.wait(100_000).stamp(9) - late;
             assert!((1_000..=1_001).contains(&gained), "{gained} ms");
             // The next start knows what is owed.
-            let mark = node.stamps.mark_beyond(None).expect("it leads");
+            let mark = node.clock_guard.mark_beyond(None).expect("it leads");
             assert!(mark.owed_ms.abs_diff(DOWN_MS.saturating_add_signed(off_ms)) < 2_000);
         }
     }
@@ -588,7 +588,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_after_it_was_compared_moves_no_start() {
         let mut node = Node::new(false);
-        node.hears(&[0], 3);
+        node.compares(&[0], 3);
         node.set_clock(TWO_DAYS_MS);
         assert_eq!(node.wait(199).stamp(1), 0);
     }

@@ -1,6 +1,8 @@
 //! The log's way to stderr: an event is one line, and what others wrote in it (addresses, names, paths, errors) is escaped
 //! and bounded.
 
+pub mod throttle;
+
 use std::io::{self, Write};
 
 use etebar_api as api;
@@ -34,7 +36,7 @@ mod tests {
 
     #[test]
     fn an_event_is_one_harmless_line() {
-        assert_eq!(line(b"INFO member serves node=1\n"), "INFO member serves node=1\n");
+        assert_eq!(line(b"INFO node serves node=1\n"), "INFO node serves node=1\n");
         assert_eq!(
             line("WARN \u{1b}[2J\u{202e}\nINFO forged\n".as_bytes()),
             "WARN \\u{1b}[2J\\u{202e}\\nINFO forged\n"
