@@ -11,7 +11,6 @@ pub mod config;
 pub mod fuzzing;
 pub mod http;
 pub mod identity;
-pub mod log;
 pub mod pki;
 pub mod raft;
 pub mod runtime;

@@ -10,7 +10,7 @@ use ledger::Digest;
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 
-use super::lifecycle::leadership::hand_over;
+use super::lifecycle::hand_over::hand_over;
 use super::submit::cluster::Cluster;
 use crate::storage::{LogId, Vote};
 

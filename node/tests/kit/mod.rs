@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use etebar_node::raft::link::call::Peer;
-use etebar_node::raft::link::hello::{KnownPeers, Trust};
+use etebar_node::raft::link::hello::Trust;
+use etebar_node::raft::link::trust::known_peers::KnownPeers;
 use etebar_node::raft::{
     ChangeError, Cluster, ClusterSettings, Consistency, MembershipChange, PeerIdentity, SubmitError,
 };

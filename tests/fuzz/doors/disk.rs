@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::storage::format::{codec, keys};
 use crate::storage::model::ModelDisks;
-use crate::storage::{Disks, History, LogSettings, LogStore, codec, keys};
+use crate::storage::{Disks, History, LogSettings, LogStore};
 
 /// What lies on a disk: keys and values out of the bytes, some sealed rightly. Opening says what is damaged and serves the
 /// rest; nothing panics.

@@ -20,8 +20,8 @@ use super::tls::Opened;
 use super::wire::Wire;
 use crate::http::app::App;
 use crate::http::response::problem::Problem;
-use crate::log::throttle::LogThrottle;
 use crate::runtime;
+use crate::runtime::log_throttle::LogThrottle;
 use crate::runtime::net::{TcpListener, TcpStream};
 
 /// Pause after a failed accept, as when the process has no file left: so that the loop does not spin.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::replica::{Published, Replica};
 use crate::storage::StorageError;
-use crate::storage::codec;
+use crate::storage::format::codec;
 use crate::storage::history::History;
 use crate::storage::types::{Decided, Decisions, Payload, TypeConfig};
 

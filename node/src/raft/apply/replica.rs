@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::health::Health;
 use super::key_ring::KeyRing;
 use super::waits::Waits;
-use crate::raft::peers::link::hello::KnownPeers;
+use crate::raft::peers::link::trust::known_peers::KnownPeers;
 use crate::storage::types::TypeConfig;
 
 /// A leader: its term, which is its own, and its number.

@@ -13,7 +13,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use tokio::time::{Instant, timeout_at};
 
-use crate::raft::lifecycle::leadership::{COMMAND, hand_over};
+use crate::raft::lifecycle::hand_over::{COMMAND, hand_over};
 use crate::raft::lifecycle::node::Node;
 use crate::storage::{self, TypeConfig};
 

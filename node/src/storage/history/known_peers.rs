@@ -6,9 +6,9 @@
 use ledger::{Incarnation, NodeNumber};
 
 use super::History;
-use crate::storage::codec;
 use crate::storage::error::StorageError;
-use crate::storage::keys;
+use crate::storage::format::codec;
+use crate::storage::format::keys;
 
 /// More nodes than any cluster ever had under this directory.
 const NODES_MAX: usize = 65_536;

@@ -25,10 +25,10 @@ use serde::{Deserialize, Serialize};
 use self::cache::PageCache;
 use self::tail::Tail;
 pub use self::time_mark::TimeMark;
-use super::codec;
 use super::disk::{Batch, Disk};
 use super::error::StorageError;
-use super::keys;
+use super::format::codec;
+use super::format::keys;
 use super::types::{LogId, StoredMembership};
 
 /// Where the checkpoint lies, for messages.

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::History;
-use crate::storage::codec;
 use crate::storage::error::StorageError;
-use crate::storage::keys;
+use crate::storage::format::codec;
+use crate::storage::format::keys;
 
 /// Ledger time and this node's clocks, read at one moment. All in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

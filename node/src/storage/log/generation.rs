@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::storage::codec;
 use crate::storage::disk::{Batch, Disk};
 use crate::storage::error::StorageError;
-use crate::storage::keys;
-use crate::storage::parts::{self, PARTS_MAX};
+use crate::storage::format::codec;
+use crate::storage::format::keys;
+use crate::storage::format::parts::{self, PARTS_MAX};
 use crate::storage::types::{LogEntry, LogId, Vote};
 
 /// One small database of the log.

@@ -9,7 +9,7 @@ use futures::Stream;
 use futures::stream;
 use openraft::{OptionalSend, RaftLogReader};
 
-use super::shared::SharedLog;
+use super::view::SharedLog;
 use crate::storage::types::{LogEntry, TypeConfig, Vote};
 
 /// Reads the log while it is written. Cheap to clone.

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::reader::LogReader;
 use super::recovery;
-use super::shared::{SharedLog, View};
+use super::view::{SharedLog, View};
 use super::work::Work;
 use super::writer::LogWriter;
 use super::{LogSettings, next_index};

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::generation;
 use super::next_index;
-use super::shared::SharedLog;
+use super::view::SharedLog;
 use crate::storage::disk::Batch;
 use crate::storage::error::StorageError;
 use crate::storage::types::{LogEntry, LogId, TypeConfig, Vote};

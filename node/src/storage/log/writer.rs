@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::generation::{Bounds, Generation, LogNote, name_of};
 use super::next_index;
-use super::shared::SharedLog;
+use super::view::SharedLog;
 use super::work::{Done, Round, Waiting, Work, tell};
 use crate::storage::disk::{Batch, Disk, Disks};
 use crate::storage::error::StorageError;

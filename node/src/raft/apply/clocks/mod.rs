@@ -7,6 +7,7 @@ pub mod carried;
 pub mod clock_guard;
 pub mod line;
 pub mod notices;
+mod start;
 pub mod verdict;
 
 pub use clock_guard::ClockGuard;

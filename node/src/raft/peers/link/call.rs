@@ -16,8 +16,8 @@ use super::frame::{Receiver, Sender};
 use super::hello::{Connection, Trust, dial};
 use super::message::Purpose;
 use super::message::{Numbered, Request, Response};
-use crate::log::throttle::LogThrottle;
 use crate::runtime;
+use crate::runtime::log_throttle::LogThrottle;
 
 /// Calls that wait to be sent.
 const QUEUE: usize = 1_024;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::LinkError;
 use super::trust::open::Held;
 use super::trust::transport::Stream;
-use crate::storage::codec;
+use crate::storage::format::codec;
 
 /// Longest frame, in bytes. An entry is at most half of it (see the proposer), so an append of one always fits.
 pub const FRAME_BYTES: usize = 16 * 1024 * 1024;

@@ -3,8 +3,6 @@
 //! Invariants: after a welcome, both sides are members of one cluster with the data directories they are known by. Nothing is
 //! remembered of who is no member, and a refusal names nothing: its reason is in the log of who refused.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use ledger::{Incarnation, NodeNumber};
@@ -12,17 +10,13 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::error::LinkError;
+use super::error::{HelloRefusal, LinkError, NO_MEMBER};
 use super::frame::{self, Receiver, Sender};
-use super::message::Purpose;
+use super::message::{LINK_VERSION, Purpose};
+use super::trust::known_peers::KnownPeers;
 use super::trust::open::{Facts, OpenLinks, Side};
 use super::trust::transport::{Certified, PeerSecurity};
-use crate::runtime;
 use crate::runtime::net::TcpStream;
-use crate::storage::{History, StorageError};
-
-/// The layout of everything on the link. Raised with any change; mixed versions do not talk.
-pub const LINK_VERSION: u32 = 3;
 
 /// Longest time for TCP alone. Source: a packet that a broken network swallowed is sent again after a second, and the next
 /// attempt is sooner.
@@ -54,64 +48,7 @@ pub(crate) struct Hello {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Welcome {
     Welcome { node: NodeNumber, incarnation: Incarnation },
-    Refused(Refusal),
-}
-
-/// Why a caller is refused, as far as it may know: it says what the caller has to look at, and nothing of who refuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Refusal {
-    /// It speaks another version of the link.
-    Version,
-    /// Its certificate is not that of the number it says.
-    Certificate,
-    /// It dialled an address where somebody else is.
-    Address,
-    /// Its number is no node's now.
-    NoMember,
-    /// Its number is known with another data directory.
-    Directory,
-    /// It could not be remembered: a fault of this side's disk.
-    Disk,
-}
-
-/// What an operator can do where a node is no member.
-const NO_MEMBER: &str =
-    "the members are those of `init --member`; one that was removed cannot come back under its number";
-
-impl Refusal {
-    /// By what it is told from others in the log.
-    fn kind(self) -> &'static str {
-        match self {
-            Self::Version => "version",
-            Self::Certificate => "another number",
-            Self::Address => "address",
-            Self::NoMember => "no member",
-            Self::Directory => "directory",
-            Self::Disk => "disk",
-        }
-    }
-
-    /// The refusal of a node that proved its number, if it did, for the own log.
-    fn of(self, node: impl Into<Option<NodeNumber>>, reason: String) -> LinkError {
-        LinkError::refused(self.kind(), node.into(), reason)
-    }
-
-    /// What the caller tells its operator; `me` is the caller, `to` whom it dialled.
-    fn remedy(self, me: NodeNumber, to: NodeNumber) -> String {
-        match self {
-            Self::Version => {
-                format!("node {to} speaks another version of the peer link than {LINK_VERSION}: run the same build")
-            }
-            Self::Certificate => format!("node {to} takes this certificate for another than that of node {me}"),
-            Self::Address => format!("at the address of node {to} is another one: the address is wrong"),
-            Self::NoMember => format!("for node {to} this node {me} is no member of the cluster now: {NO_MEMBER}"),
-            Self::Directory => format!(
-                "node {to} knows node {me} with another data directory: start node {me} with that one; if it is lost, so are \
-                 the votes that it gave, and node {me} stays out while the others go on with a majority"
-            ),
-            Self::Disk => format!("node {to} has trouble with its disk"),
-        }
-    }
+    Refused(HelloRefusal),
 }
 
 /// Whether a node number belongs to the cluster, as far as this node knows.
@@ -124,85 +61,6 @@ pub enum PeerMembership {
     /// This node waits to be added and has no members' list yet: it accepts whoever has a certificate of the cluster, and
     /// stores nothing about them.
     Undecided,
-}
-
-/// The data directories that belong to members' numbers: those that the log has bound, which the state machine adds, and
-/// until then those under which this node met them.
-#[derive(Debug, Clone, Default)]
-pub struct KnownPeers(Arc<Inner>);
-
-#[derive(Debug, Default)]
-struct Inner {
-    bound: RwLock<BTreeMap<NodeNumber, Incarnation>>,
-    seen: Mutex<BTreeMap<NodeNumber, Incarnation>>,
-    /// Where meetings are kept; nowhere in tests of the link alone.
-    kept_in: Option<Arc<History>>,
-    /// Held by whoever checks and keeps a meeting.
-    remembering: tokio::sync::Mutex<()>,
-}
-
-impl KnownPeers {
-    /// With whom this node met before; kept durably from here on.
-    ///
-    /// # Errors
-    /// Where what was kept is damaged.
-    pub fn kept_in(history: Arc<History>) -> Result<Self, StorageError> {
-        let seen = Mutex::new(history.known_peers()?.into_iter().collect());
-        Ok(Self(Arc::new(Inner { seen, kept_in: Some(history), ..Inner::default() })))
-    }
-
-    /// Remembers a binding that was applied.
-    pub fn add(&self, node: NodeNumber, incarnation: Incarnation) {
-        let mut bound = self.0.bound.write().unwrap_or_else(PoisonError::into_inner);
-        bound.insert(node, incarnation);
-    }
-
-    fn known(&self, node: NodeNumber) -> Option<Incarnation> {
-        let bound = self.0.bound.read().unwrap_or_else(PoisonError::into_inner).get(&node).copied();
-        bound.or_else(|| self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&node).copied())
-    }
-
-    /// Checks who a node says it is; one that was never met is remembered first, so that another one under its number
-    /// is refused from then on, after a restart too.
-    ///
-    /// # Errors
-    /// Where it is known with another data directory, or could not be remembered.
-    pub async fn remember(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), LinkError> {
-        if self.known(node) == Some(incarnation) {
-            return Ok(());
-        }
-        let _remembering = self.0.remembering.lock().await;
-        self.check(node, incarnation).map_err(|reason| Refusal::Directory.of(node, reason))?;
-        if self.known(node).is_none() {
-            self.keep(node, incarnation).await?;
-        }
-        Ok(())
-    }
-
-    async fn keep(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), LinkError> {
-        if let Some(history) = self.0.kept_in.clone() {
-            let kept = runtime::on_disk(async move { history.keep_known_peer(node, incarnation).await }).await;
-            let kept = kept.map_err(|unfinished| unfinished.to_string());
-            kept.and_then(|kept| kept.map_err(|error| error.to_string()))
-                .map_err(|error| Refusal::Disk.of(node, format!("node {node} could not be remembered: {error}")))?;
-        }
-        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(node, incarnation);
-        Ok(())
-    }
-
-    /// Whether nothing speaks against this data directory of a node.
-    ///
-    /// # Errors
-    /// Where it is known with another one.
-    pub fn check(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), String> {
-        match self.known(node) {
-            Some(bound) if bound != incarnation => Err(format!(
-                "node {node} is known with data directory {bound}, not {incarnation}: start it with the former; if that is lost, \
-                 so are the votes that it gave, and it stays out while the others go on with a majority"
-            )),
-            Some(_) | None => Ok(()),
-        }
-    }
 }
 
 /// Both halves of a connection that was welcomed.
@@ -261,7 +119,9 @@ pub async fn dial(
         let (stream, certified) = trust.security.connect(stream).await?;
         if !certified.is(to) {
             let who = certified.who();
-            return Err(Refusal::Address.of(to, format!("{address} is not node {to}: {who}; the address is wrong")));
+            return Err(
+                HelloRefusal::Address.of(to, format!("{address} is not node {to}: {who}; the address is wrong"))
+            );
         }
         let (mut sender, mut receiver) = frame::split_for_hello(stream);
         let PeerIdentity { cluster, node, incarnation } = trust.me;
@@ -269,7 +129,7 @@ pub async fn dial(
         match receiver.receive::<Welcome>().await? {
             Welcome::Refused(refusal) => Err(refusal.of(to, refusal.remedy(node, to))),
             Welcome::Welcome { node, .. } if node != to => {
-                Err(Refusal::Address.of(to, format!("{address} is node {node}, not {to}: the address is wrong")))
+                Err(HelloRefusal::Address.of(to, format!("{address} is node {node}, not {to}: the address is wrong")))
             }
             Welcome::Welcome { node, incarnation } => {
                 trust.known_peers.remember(node, incarnation).await?;
@@ -329,40 +189,40 @@ async fn take_in(
     trust: &Trust,
     membership_of: &impl Fn(NodeNumber) -> PeerMembership,
     hello: &Hello,
-) -> Result<bool, (Refusal, String)> {
+) -> Result<bool, (HelloRefusal, String)> {
     let (node, incarnation) = (hello.node, hello.incarnation);
-    let known = |reason| (Refusal::Directory, reason);
+    let known = |reason| (HelloRefusal::Directory, reason);
     match membership_of(node) {
         PeerMembership::NotMember => {
-            Err((Refusal::NoMember, format!("node {node} is no member of the cluster now: {NO_MEMBER}")))
+            Err((HelloRefusal::NoMember, format!("node {node} is no member of the cluster now: {NO_MEMBER}")))
         }
         PeerMembership::Undecided => trust.known_peers.check(node, incarnation).map(|()| false).map_err(known),
         PeerMembership::Member => {
             trust.known_peers.check(node, incarnation).map_err(known)?;
             let remembered = trust.known_peers.remember(node, incarnation).await;
-            remembered.map(|()| true).map_err(|error| (Refusal::Disk, error.to_string()))
+            remembered.map(|()| true).map_err(|error| (HelloRefusal::Disk, error.to_string()))
         }
     }
 }
 
-fn check(me: &PeerIdentity, hello: &Hello, certified: &Certified) -> Result<(), (Refusal, String)> {
+fn check(me: &PeerIdentity, hello: &Hello, certified: &Certified) -> Result<(), (HelloRefusal, String)> {
     if hello.version != LINK_VERSION {
         let reason = format!(
             "node {} speaks version {} of the peer link, node {} version {LINK_VERSION}: run the same build",
             hello.node, hello.version, me.node
         );
-        return Err((Refusal::Version, reason));
+        return Err((HelloRefusal::Version, reason));
     }
     if !certified.is(hello.node) || hello.cluster != me.cluster {
         let reason = format!("a peer says it is node {} of cluster {}", hello.node, hello.cluster);
-        return Err((Refusal::Certificate, format!("{reason}, and {}", certified.who())));
+        return Err((HelloRefusal::Certificate, format!("{reason}, and {}", certified.who())));
     }
     if hello.to != me.node {
         let reason = format!("node {} dialled node {}, and this is {}", hello.node, hello.to, me.node);
-        return Err((Refusal::Address, format!("{reason}: the address is wrong")));
+        return Err((HelloRefusal::Address, format!("{reason}: the address is wrong")));
     }
     if hello.node == me.node {
-        return Err((Refusal::Address, format!("two nodes run as node {}: stop one", me.node)));
+        return Err((HelloRefusal::Address, format!("two nodes run as node {}: stop one", me.node)));
     }
     Ok(())
 }

@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::raft::apply::clocks::LedgerTime;
 use crate::storage::types::{Decisions, TypeConfig};
 
+/// The layout of everything on the link. Raised with any change; mixed versions do not talk.
+pub const LINK_VERSION: u32 = 3;
+
 /// What a connection is for. Each has its own, so that none waits for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {

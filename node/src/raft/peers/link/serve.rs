@@ -20,8 +20,8 @@ use super::hello::{Caller, Connection, PeerMembership, Trust, answer};
 use super::message::Purpose;
 use super::message::{Numbered, Request, Response};
 use super::trust::strangers::{Place, Strangers};
-use crate::log::throttle::LogThrottle;
 use crate::runtime;
+use crate::runtime::log_throttle::LogThrottle;
 use crate::runtime::net::{TcpListener, TcpStream};
 
 /// Longest time from accepting to the end of the hello.

@@ -24,7 +24,7 @@ use crate::raft::apply::replica::Published;
 use crate::raft::peers::link::message::{Commands, NotDecided};
 use crate::runtime;
 use crate::storage::LogStore;
-use crate::storage::codec;
+use crate::storage::format::codec;
 use crate::storage::types::{Decisions, Payload};
 
 /// Most commands in an entry, and in a group. Source: a batch of the contract has up to 8,000.

@@ -14,12 +14,13 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 use crate::pki::{Issued, revoked_in_memory};
 use crate::raft::peers::link::frame::HELLO_BYTES;
-use crate::raft::peers::link::hello::{Hello, LINK_VERSION};
+use crate::raft::peers::link::hello::Hello;
+use crate::raft::peers::link::message::LINK_VERSION;
 use crate::raft::peers::link::message::Numbered;
 use crate::raft::peers::link::trust::follow::close_unproven;
 use crate::raft::peers::link::trust::open::PER_PURPOSE;
 use crate::raft::peers::link::trust::strangers::PLACES;
-use crate::storage::codec;
+use crate::storage::format::codec;
 use crate::tls;
 
 /// Somebody who speaks TLS and shows this certificate, if any.

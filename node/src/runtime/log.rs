@@ -1,8 +1,6 @@
 //! The log's way to stderr: an event is one line, and what others wrote in it (addresses, names, paths, errors) is escaped
 //! and bounded.
 
-pub mod throttle;
-
 use std::io::{self, Write};
 
 use etebar_api as api;

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::codec::{decode, encode, seal};
-use super::history::{Checkpoint, TimeMark};
-use super::model::{entry, log_id};
-use super::types::{LogEntry, NodeAddresses, StoredMembership};
+use crate::storage::history::{Checkpoint, TimeMark};
+use crate::storage::model::{entry, log_id};
+use crate::storage::types::{LogEntry, NodeAddresses, StoredMembership};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -41,7 +41,7 @@ fn a_log_entry() {
 
 #[test]
 fn a_vote() {
-    check(&Vote::<openraft::alias::LeaderIdOf<super::TypeConfig>>::new(3, 2), "01030200");
+    check(&Vote::<openraft::alias::LeaderIdOf<crate::storage::TypeConfig>>::new(3, 2), "01030200");
 }
 
 #[test]
