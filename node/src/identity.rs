@@ -1,4 +1,4 @@
-//! Who this member is: the data directory's identity file and lock.
+//! Who this node is: the data directory's identity file and lock.
 //!
 //! Invariant: only `init` makes a data directory, and a process serves one only while it holds its lock; so a lost or
 //! foreign disk is a refusal, never an empty ledger.
@@ -17,7 +17,7 @@ pub const FORMAT: u32 = 1;
 /// The file in each part of a data directory that holds the directory's incarnation.
 const OWNER: &str = "owner";
 
-/// A member's addresses, as its peers and clients dial them.
+/// A node's addresses, as its peers and clients dial them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemberAddress {
@@ -27,7 +27,7 @@ pub struct MemberAddress {
     pub peer: String,
 }
 
-/// What the ledger begins with; the same on every member.
+/// What the ledger begins with; the same on every node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenesisSettings {
@@ -43,7 +43,7 @@ pub struct GenesisSettings {
     pub admin_key_hash: String,
 }
 
-/// What `init` wrote down for ever.
+/// What `init` fixed permanently.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
@@ -51,17 +51,17 @@ pub struct Identity {
     pub format: u32,
     /// The cluster's id.
     pub cluster: Uuid,
-    /// This member's number.
+    /// This node's number.
     pub node: u64,
-    /// Drawn at `init`: a wiped member comes back with another, and is refused.
+    /// Drawn at `init`: a wiped node comes back with another, and is refused.
     pub incarnation: Uuid,
-    /// All members that the cluster begins with, this one among them.
+    /// All members that the cluster is founded with, this node among them.
     pub members: BTreeMap<u64, MemberAddress>,
     /// What the ledger begins with.
     pub genesis: GenesisSettings,
 }
 
-/// The identity file: the identity and a checksum over its JSON, so that a flipped bit cannot make another member.
+/// The identity file: the identity and a checksum over its JSON, so that a flipped bit cannot make another node.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IdentityFile {
@@ -77,26 +77,26 @@ pub enum DataDirError {
     NotEmpty(PathBuf),
     /// `run` where nothing is.
     #[error(
-        "{0} is no data directory of a member (no identity.json): make one with `etebar-node init`; if its disk was \
-         lost, the member must not come back under its old id: remove it and add a new one"
+        "{0} is no data directory of a node (no identity.json): make one with `etebar-node init`; if its disk was \
+         lost, do not: the others refuse an empty node under its old id, and go on without it while they are a majority"
     )]
     Absent(PathBuf),
     /// A part is gone.
     #[error(
-        "{0} is missing: this data directory is damaged; keep it, remove the member from the cluster and add a new \
-         one under a new id"
+        "{0} is missing: this data directory is damaged; keep it, do not run `init` again: until what is missing is put \
+         back, this node stays out, and the others go on while they are a majority"
     )]
     PartMissing(PathBuf),
     /// The identity file cannot be trusted.
     #[error(
-        "{path} is damaged ({what}): keep the directory, remove the member from the cluster and add a new one under a \
-         new id"
+        "{path} is damaged ({what}): keep the directory, do not run `init` again: until it is repaired, this node \
+         stays out, and the others go on while they are a majority"
     )]
     Damaged { path: PathBuf, what: String },
     /// Made by another version.
     #[error("{path} has format {found}, this build reads format {FORMAT}: run the version that made it")]
     OtherFormat { path: PathBuf, found: u32 },
-    /// Another member's directory.
+    /// Another node's directory.
     #[error("{path} belongs to {found}, not to {wanted}: check --data-dir, --id and --cluster-id")]
     Foreign { path: PathBuf, found: String, wanted: String },
     /// Served by another process.
@@ -167,7 +167,7 @@ impl DataDir {
         }
     }
 
-    /// Refuses another member's directory, where the operator said whose it must be.
+    /// Refuses another node's directory, where the operator said whose it must be.
     pub fn expect(&self, node: Option<u64>, cluster: Option<Uuid>) -> Result<(), DataDirError> {
         let fits = node.is_none_or(|node| node == self.identity.node)
             && cluster.is_none_or(|cluster| cluster == self.identity.cluster);
@@ -202,7 +202,7 @@ fn write_whole(folder: &Path, name: &str, content: &[u8]) -> Result<(), DataDirE
     sync_folder(folder)
 }
 
-/// Refuses a part of another member's data directory: its votes and entries are not this member's.
+/// Refuses a part of another node's data directory: its votes and entries are not this node's.
 fn check_owner(folder: &Path, identity: &Identity) -> Result<(), DataDirError> {
     let file = folder.join(OWNER);
     let owner = match fs::read_to_string(&file) {

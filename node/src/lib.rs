@@ -1,4 +1,4 @@
-//! The server: one member of the cluster, as a library; `main.rs` is thin.
+//! The server: one node of the cluster, as a library; `main.rs` is thin.
 //!
 //! Read in this order: [`raft`] (cluster, proposer, state machine, peer link), [`storage`] (log, history, disk),
 //! [`http`] (the API), [`tls`] (certificates and keys), [`pki`] (how they are made). What is true about money is not here but
@@ -11,7 +11,6 @@ pub mod config;
 pub mod fuzzing;
 pub mod http;
 pub mod identity;
-pub mod log;
 pub mod pki;
 pub mod raft;
 pub mod runtime;

@@ -8,12 +8,12 @@ use etebar_api as api;
 use etebar_node::config::{ApiProtection, CommandLine, InitArgs, RunArgs, Settings, Verb, key_window_warning};
 use etebar_node::http::{self, ApiTls, App, Limits};
 use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
-use etebar_node::log::Events;
 use etebar_node::pki::{self, PkiError, PkiVerb};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, PeerSecurity};
+use etebar_node::runtime::log::Events;
 use etebar_node::runtime::{Clock, Entropy};
-use etebar_node::storage::Member;
-use etebar_node::storage::MemberDisks;
+use etebar_node::storage::NodeAddresses;
+use etebar_node::storage::NodeDisks;
 use etebar_node::tls::CredentialWatch;
 use ledger::{Digest, Genesis, KeyHash, Name};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -74,7 +74,7 @@ fn failed(what: impl ToString) -> Failure {
     Failure { code: EXIT_FAILED, what: what.to_string() }
 }
 
-/// A directory that is not this member's is a wrong setting; one that is damaged is a failure.
+/// A directory that is not this node's is a wrong setting; one that is damaged is a failure.
 fn refused(error: DataDirError) -> Failure {
     match error {
         DataDirError::NotEmpty(_) | DataDirError::Absent(_) | DataDirError::Foreign { .. } => wrong(error),
@@ -90,7 +90,8 @@ fn refused(error: DataDirError) -> Failure {
 fn not_started(error: ClusterError) -> Failure {
     match error {
         ClusterError::Storage(error) => failed(format!(
-            "{error}: keep the data directory, remove this member from the cluster and add a new one under a new id"
+            "{error}: keep the data directory and do not run `init` again; this node stays out, and the others go on while \
+             they are a majority"
         )),
         ClusterError::Setting(_) | ClusterError::Listen { .. } | ClusterError::Raft(_) => failed(error),
     }
@@ -148,21 +149,21 @@ fn init(arguments: &InitArgs) -> Result<(), Failure> {
         },
     };
     let path = &arguments.data_dir;
-    DataDir::prepare(path, &MemberDisks::FOLDERS).map_err(refused)?;
-    let disks = MemberDisks::open(path).map_err(failed)?;
+    DataDir::prepare(path, &NodeDisks::FOLDERS).map_err(refused)?;
+    let disks = NodeDisks::open(path).map_err(failed)?;
     runtime(1)?.block_on(disks.create()).map_err(failed)?;
     drop(disks);
-    DataDir::finish(path, &identity, &MemberDisks::FOLDERS).map_err(refused)?;
+    DataDir::finish(path, &identity, &NodeDisks::FOLDERS).map_err(refused)?;
     if let Some(warning) = key_window_warning(identity.genesis.key_window_ms) {
         eprintln!("etebar-node: warning: {warning}");
     }
     let path = path.display().to_string();
     let path = api::shown(&path, TOLD_CHARS);
-    println!("made {path} for member {} of cluster {}", identity.node, identity.cluster);
+    println!("made {path} for node {} of cluster {}", identity.node, identity.cluster);
     Ok(())
 }
 
-/// Serves a data directory until a signal, or until the member has to stop by itself.
+/// Serves a data directory until a signal, or until the node has to stop by itself.
 fn run(arguments: RunArgs) -> Result<(), Failure> {
     let settings = arguments.complete().map_err(wrong)?;
     let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| wrong(format!("--log-level: {error}")))?;
@@ -171,7 +172,7 @@ fn run(arguments: RunArgs) -> Result<(), Failure> {
     if let Err(error) = allow_open_files() {
         warn!(%error, "the number of open files stays limited");
     }
-    let data_dir = DataDir::open(&settings.data_dir, &MemberDisks::FOLDERS).map_err(refused)?;
+    let data_dir = DataDir::open(&settings.data_dir, &NodeDisks::FOLDERS).map_err(refused)?;
     data_dir.expect(settings.id, settings.cluster_id).map_err(refused)?;
     let (cluster, node) = (data_dir.identity.cluster, data_dir.identity.node);
     let security = PeerSecurity::open(settings.peer_files.clone(), Clock::system(), cluster, node).map_err(wrong)?;
@@ -205,8 +206,8 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
         warn!("--trust-clock: if this node leads, ledger time follows its clock; leave it out at the next start");
     }
     settings.api_protection.check(claimed.local_addr().map_err(not_listening)?).map_err(wrong)?;
-    info!(node = data_dir.identity.node, "member starts: it reads its history");
-    let disks = MemberDisks::open(&data_dir.path).map_err(|error| not_started(ClusterError::Storage(error)))?;
+    info!(node = data_dir.identity.node, "node starts: it reads its history");
+    let disks = NodeDisks::open(&data_dir.path).map_err(|error| not_started(ClusterError::Storage(error)))?;
     let starting = Cluster::start(cluster_settings(settings, data_dir, security)?, disks, Clock::system());
     let cluster = tokio::select! {
         started = starting => started.map_err(not_started)?,
@@ -235,7 +236,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
         tokio::spawn(credentials.run(stopping.clone()));
     }
     let serving = tokio::spawn(http::serve(app, listener, stopping.clone()));
-    info!(node = data_dir.identity.node, api = %format_args!("{scheme}://{api_listen}"), "member serves");
+    info!(node = data_dir.identity.node, api = %format_args!("{scheme}://{api_listen}"), "node serves");
     let failure = tokio::select! {
         _ = stop.recv() => None,
         _ = interrupt.recv() => None,
@@ -250,7 +251,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
         Some(reason) => {
             // A disk that failed is not closed: sled would write to it once more, and panic.
             std::mem::forget(cluster);
-            Err(failed(format!("member stopped: {reason}")))
+            Err(failed(format!("node stopped: {reason}")))
         }
     }
 }
@@ -264,16 +265,13 @@ fn api_credentials(settings: &Settings, address: &str) -> Result<Option<Credenti
     let credentials = CredentialWatch::open(paths.clone(), Clock::system()).map_err(wrong)?;
     let host = api::read_address(address).map_or(address, |(host, _)| host);
     if !credentials.subscribe().borrow().names(host) {
-        warn!(
-            host,
-            "the certificate does not name this member's API address: who takes it from /v1/cluster refuses it"
-        );
+        warn!(host, "the certificate does not name this node's API address: who takes it from /v1/cluster refuses it");
     }
     Ok(Some(credentials))
 }
 
 /// Binds an address without listening: one where another process listens is told at once, and nobody can connect yet. A start
-/// reads the whole history: a caller that is refused meanwhile goes to another member, and one that was let in would wait.
+/// reads the whole history: a caller that is refused meanwhile goes to another node, and one that was let in would wait.
 ///
 /// # Errors
 /// Where the address names no host, or none of its addresses is free.
@@ -293,7 +291,7 @@ async fn claim(address: &str) -> io::Result<TcpSocket> {
 
 fn own_address(data_dir: &DataDir) -> Result<&MemberAddress, Failure> {
     let identity = &data_dir.identity;
-    identity.members.get(&identity.node).ok_or_else(|| failed("identity.json does not name this member's addresses"))
+    identity.members.get(&identity.node).ok_or_else(|| failed("identity.json does not name this node's addresses"))
 }
 
 fn cluster_settings(
@@ -313,10 +311,14 @@ fn cluster_settings(
         rules: ledger::RULES_VERSION,
         admin_key: KeyHash(admin_key.ok_or_else(|| failed("identity.json holds no key hash"))?.0),
     };
-    let member = |address: &MemberAddress| Member { api: address.api.clone(), peer: address.peer.clone() };
+    let addresses = |address: &MemberAddress| NodeAddresses { api: address.api.clone(), peer: address.peer.clone() };
     Ok(ClusterSettings {
-        identity: raft::Identity { cluster: identity.cluster, node: identity.node, incarnation: identity.incarnation },
-        members: identity.members.iter().map(|(id, address)| (*id, member(address))).collect(),
+        identity: raft::PeerIdentity {
+            cluster: identity.cluster,
+            node: identity.node,
+            incarnation: identity.incarnation,
+        },
+        members: identity.members.iter().map(|(id, address)| (*id, addresses(address))).collect(),
         genesis,
         peer_listen: settings.peer_listen.map_or_else(|| own.peer.clone(), |address| address.to_string()),
         peer_security,

@@ -1,4 +1,4 @@
-//! How a member that was away comes back: by the log, by a snapshot that carries only what it lacks, or not at all.
+//! How a node that was away comes back: by the log, by a snapshot that carries only what it lacks, or not at all.
 
 mod kit;
 
@@ -12,7 +12,7 @@ use self::kit::{PATIENCE, Trio, charge, is_new_charge, submit_within};
 /// So small that the log is purged within the test.
 const LOG_BYTES: u64 = 8 << 20;
 
-/// Charges in groups of 1,000 at a member, until `holds`; the number of charges made.
+/// Charges in groups of 1,000 at a node, until `holds`; the number of charges made.
 async fn charge_until(trio: &Trio, node: u64, key: u64, tag: &str, holds: impl Fn() -> bool) -> i64 {
     let begun = Instant::now();
     let mut charges = 0;
@@ -46,7 +46,7 @@ async fn a_member_away_longer_than_the_log_reaches_gets_the_pages_it_lacks() {
     trio.kill(leader);
     let rest = trio.nodes();
     let replayed = trio.submit(rest[0], vec![charge(key, "away-0-0")]).await;
-    assert!(matches!(replayed.outcomes[0], Decided::Accepted { replayed: true, .. }));
+    assert!(matches!(replayed.outcomes[0], Decided::Recorded { replayed: true, .. }));
     trio.run(leader).await;
     trio.stop(follower).await;
     trio.run(follower).await;
@@ -62,7 +62,7 @@ async fn the_log_folder_stays_under_its_bound() {
     charge_until(&trio, leader, key, "many", || {
         for node in 1..=3 {
             let bytes = trio.node(node).log_bytes_on_disk();
-            assert!(bytes < 2 * LOG_BYTES, "the log of member {node} takes {bytes} bytes");
+            assert!(bytes < 2 * LOG_BYTES, "the log of node {node} takes {bytes} bytes");
         }
         trio.node(leader).log_begins_after() > 200
     })
@@ -85,7 +85,7 @@ async fn replays_of_old_keys_cost_no_leadership() {
         let begun = Instant::now();
         let replayed = trio.submit(leader, old).await;
         println!("8,000 replays took {:?}", begun.elapsed());
-        assert!(replayed.outcomes.iter().all(|one| matches!(one, Decided::Accepted { replayed: true, .. })));
+        assert!(replayed.outcomes.iter().all(|one| matches!(one, Decided::Recorded { replayed: true, .. })));
     }
     assert_eq!(trio.node(leader).status().term, term, "no election was held");
 }

@@ -33,7 +33,7 @@ async fn a_key_is_decided_once_whichever_member_hears_of_it() {
     let first = number(&trio.submit(1, vec![charge(key, "once")]).await.outcomes[0]);
     for node in 1..=3 {
         let again = trio.submit(node, vec![charge(key, "once")]).await;
-        assert!(matches!(&again.outcomes[0], Decided::Accepted { record, replayed: true } if record.number == first));
+        assert!(matches!(&again.outcomes[0], Decided::Recorded { record, replayed: true } if record.number == first));
     }
     assert_eq!(trio.balance(3, seller).await, 999);
 }
@@ -70,7 +70,7 @@ async fn all_members_may_be_killed_and_nothing_acknowledged_is_lost() {
     assert_eq!(trio.balance(1, seller).await, 500);
     trio.agree().await;
     let replayed = trio.submit(3, vec![charge(key, "k7")]).await;
-    assert!(matches!(replayed.outcomes[0], Decided::Accepted { replayed: true, .. }));
+    assert!(matches!(replayed.outcomes[0], Decided::Recorded { replayed: true, .. }));
     println!("digest at {position} was {before:?}");
 }
 
@@ -98,7 +98,7 @@ async fn a_member_without_a_majority_acknowledges_nothing_and_does_not_keep_its_
         trio.run(node).await;
     }
     let decided = trio.submit(followers[0], vec![charge(key, "lonely")]).await;
-    assert!(matches!(decided.outcomes[0], Decided::Accepted { .. }));
+    assert!(matches!(decided.outcomes[0], Decided::Recorded { .. }));
     assert_eq!(trio.balance(followers[1], seller).await, 999);
 }
 
@@ -123,7 +123,7 @@ async fn a_leader_without_room_on_its_disk_proposes_nothing_until_there_is() {
     trio.node(leader).set_disk_full(true);
     for node in [leader, follower] {
         let refused = submit_within(trio.node(node), charge(key, "k"), Duration::from_secs(10)).await;
-        assert!(matches!(refused, Err(SubmitError::DiskFull)), "through member {node}: {refused:?}");
+        assert!(matches!(refused, Err(SubmitError::DiskFull)), "through node {node}: {refused:?}");
     }
     trio.node(leader).set_disk_full(false);
     assert!(is_new_charge(&trio.submit(follower, vec![charge(key, "k")]).await.outcomes[0]), "the key was unused");

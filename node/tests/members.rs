@@ -5,9 +5,9 @@ mod kit;
 use std::time::Duration;
 
 use etebar_node::raft::link::error::LinkError;
-use etebar_node::raft::link::message::{Heartbeat, MembersTold, Numbered, Request, Response};
-use etebar_node::raft::link::purpose::Purpose;
-use etebar_node::raft::{Change, ChangeError, Identity, Role};
+use etebar_node::raft::link::message::Purpose;
+use etebar_node::raft::link::message::{Heartbeat, MemberList, Numbered, Request, Response};
+use etebar_node::raft::{ChangeError, MembershipChange, PeerIdentity, Role};
 use etebar_node::runtime::Clock;
 use ledger::Digest;
 use tokio::time::{Instant, timeout};
@@ -22,14 +22,14 @@ async fn charges(trio: &Trio, node: u64, key: u64, name: &str, count: u64) {
     assert!(trio.submit(node, charges).await.outcomes.iter().all(is_new_charge));
 }
 
-async fn refusal(trio: &Trio, change: Change) -> String {
+async fn refusal(trio: &Trio, change: MembershipChange) -> String {
     match trio.try_change(change.clone()).await {
         Err(ChangeError::Refused(why)) => why,
         other => panic!("{change:?}: {other:?}"),
     }
 }
 
-/// The numbers of the voters, as a member sees them.
+/// The numbers of the voters, as a node sees them.
 fn voters(trio: &Trio, node: u64) -> Vec<u64> {
     let members = trio.node(node).status().members;
     members.iter().filter(|member| member.role == Role::Voter).map(|member| member.id).collect()
@@ -43,21 +43,21 @@ async fn a_new_member_takes_the_place_of_an_old_one() {
 
     let addresses = trio.join(4).await;
     assert!(submit_within(trio.node(4), charge(key, "early"), Duration::from_millis(300)).await.is_err());
-    trio.change(Change::Add { node: 4, addresses: addresses.clone() }).await;
-    trio.change(Change::Add { node: 4, addresses }).await;
+    trio.change(MembershipChange::Add { node: 4, addresses: addresses.clone() }).await;
+    trio.change(MembershipChange::Add { node: 4, addresses }).await;
     charges(&trio, 1, key, "with-a-learner", 100).await;
     trio.wait_until("the learner follows", |trio| trio.node(4).readiness().recovered).await;
     assert_eq!(trio.balance(4, seller).await, 800);
     assert_eq!(voters(&trio, 4), [1, 2, 3]);
 
-    trio.change(Change::Promote { node: 4 }).await;
+    trio.change(MembershipChange::Promote { node: 4 }).await;
     let leaves = trio.follower().await;
     let leaves = if leaves == 4 {
         trio.nodes().into_iter().find(|node| Some(*node) != trio.node(4).leader()).unwrap()
     } else {
         leaves
     };
-    trio.change(Change::Remove { node: leaves }).await;
+    trio.change(MembershipChange::Remove { node: leaves }).await;
     trio.kill(leaves);
     // Of the three that are left two must suffice, the new one among them.
     let killed = trio.nodes().into_iter().find(|node| *node != 4).unwrap();
@@ -75,7 +75,7 @@ async fn a_leader_that_is_to_be_removed_hands_over_first() {
     let trio = Trio::start(LOG_BYTES).await;
     let (seller, key) = trio.seller(1, "shop", 1_000).await;
     let leader = trio.leader().await;
-    trio.change(Change::Remove { node: leader }).await;
+    trio.change(MembershipChange::Remove { node: leader }).await;
     let rest: Vec<u64> = (1..=3).filter(|node| *node != leader).collect();
     charges(&trio, rest[0], key, "without-it", 100).await;
     assert_eq!(trio.balance(rest[1], seller).await, 900);
@@ -90,12 +90,12 @@ async fn a_wiped_member_is_replaced_under_a_new_number() {
     trio.kill(wiped);
     charges(&trio, trio.nodes()[0], key, "meanwhile", 100).await;
     trio.wipe(wiped).await;
-    trio.change(Change::Remove { node: wiped }).await;
+    trio.change(MembershipChange::Remove { node: wiped }).await;
     let addresses = trio.join(4).await;
-    let again = Change::Add { node: wiped, addresses: addresses.clone() };
+    let again = MembershipChange::Add { node: wiped, addresses: addresses.clone() };
     assert!(refusal(&trio, again).await.contains("a number that was never used"));
-    trio.change(Change::Add { node: 4, addresses }).await;
-    trio.change(Change::Promote { node: 4 }).await;
+    trio.change(MembershipChange::Add { node: 4, addresses }).await;
+    trio.change(MembershipChange::Promote { node: 4 }).await;
     assert_eq!(trio.balance(4, seller).await, 900);
     trio.agree().await;
 }
@@ -108,14 +108,14 @@ async fn a_change_that_would_cost_the_majority_is_refused() {
     let [dead, alive] = trio.nodes().into_iter().filter(|node| *node != leader).collect::<Vec<_>>()[..] else {
         panic!()
     };
-    assert!(refusal(&trio, Change::Promote { node: 4 }).await.contains("add it first"));
+    assert!(refusal(&trio, MembershipChange::Promote { node: 4 }).await.contains("add it first"));
     trio.kill(dead);
     trio.wait_until("it is missed", |trio| {
         trio.node(leader).status().members.iter().any(|member| member.id == dead && !member.healthy)
     })
     .await;
-    assert!(refusal(&trio, Change::Remove { node: alive }).await.contains("no majority"));
-    trio.change(Change::Remove { node: dead }).await;
+    assert!(refusal(&trio, MembershipChange::Remove { node: alive }).await.contains("no majority"));
+    trio.change(MembershipChange::Remove { node: dead }).await;
     assert_eq!(voters(&trio, leader).len(), 2);
 }
 
@@ -125,7 +125,7 @@ async fn a_removed_member_is_let_in_no_more_and_loses_its_connections() {
     let (_seller, key) = trio.seller(1, "shop", 1_000).await;
     let removed = trio.follower().await;
     trio.wait_until("it hears the others", |trio| all_heard(trio, removed, true)).await;
-    trio.change(Change::Remove { node: removed }).await;
+    trio.change(MembershipChange::Remove { node: removed }).await;
     // It may never learn that it was removed, and its connections were good until then.
     trio.wait_until("nobody answers it", |trio| all_heard(trio, removed, false)).await;
     let refused = submit_within(trio.node(removed), charge(key, "from-outside"), Duration::from_millis(500)).await;
@@ -134,7 +134,7 @@ async fn a_removed_member_is_let_in_no_more_and_loses_its_connections() {
     charges(&trio, others, key, "without-it", 10).await;
 }
 
-/// Whether a member hears all others lately, or none of them.
+/// Whether a node hears all others lately, or none of them.
 fn all_heard(trio: &Trio, node: u64, heard: bool) -> bool {
     let members = trio.node(node).status().members;
     members.iter().filter(|member| member.id != node).all(|member| member.healthy == heard)
@@ -156,8 +156,8 @@ async fn a_number_that_is_no_members_is_not_remembered() {
     trio.leader().await;
     // The real member has another data directory, and is known by it from now on.
     let addresses = trio.join(4).await;
-    trio.change(Change::Add { node: 4, addresses }).await;
-    trio.change(Change::Promote { node: 4 }).await;
+    trio.change(MembershipChange::Add { node: 4, addresses }).await;
+    trio.change(MembershipChange::Promote { node: 4 }).await;
     assert_eq!(trio.balance(4, seller).await, 1_000);
     trio.agree().await;
 }
@@ -169,10 +169,10 @@ async fn a_member_that_was_away_follows_a_leader_that_came_meanwhile() {
     let away = trio.follower().await;
     trio.kill(away);
     let addresses = trio.join(4).await;
-    trio.change(Change::Add { node: 4, addresses }).await;
-    trio.change(Change::Promote { node: 4 }).await;
+    trio.change(MembershipChange::Add { node: 4, addresses }).await;
+    trio.change(MembershipChange::Promote { node: 4 }).await;
     let leaves = (1..=3).find(|node| *node != away).unwrap();
-    trio.change(Change::Remove { node: leaves }).await;
+    trio.change(MembershipChange::Remove { node: leaves }).await;
     trio.kill(leaves);
     let stays = (1..=3).find(|node| *node != away && *node != leaves).unwrap();
     charges(&trio, stays, key, "meanwhile", 10).await;
@@ -200,7 +200,7 @@ async fn a_connection_of_a_removed_member_is_closed_though_nothing_is_asked_on_i
     }
     let kept = trio.peer(others[0], others[1]);
     let mut kept = kept.dial(Purpose::Control, Instant::now() + PATIENCE).await.unwrap();
-    trio.change(Change::Remove { node: removed }).await;
+    trio.change(MembershipChange::Remove { node: removed }).await;
     for link in &mut idle {
         // Sooner than a transfer that nothing comes on is given up.
         let closed = timeout(Duration::from_secs(5), link.receiver.receive::<Numbered<Response>>()).await;
@@ -221,7 +221,7 @@ async fn a_member_vouches_for_nobody_whose_addition_is_not_committed() {
     for node in &others {
         trio.kill(*node);
     }
-    let addition = Change::Add { node: 4, addresses };
+    let addition = MembershipChange::Add { node: 4, addresses };
     let added = trio.node(leader).change_members(addition, Instant::now() + Duration::from_millis(100)).await;
     assert!(matches!(added, Err(ChangeError::OutcomeUnknown { .. })), "{added:?}");
     assert!(trio.node(leader).status().members.iter().any(|member| member.id == 4), "it is in the log");
@@ -234,8 +234,8 @@ async fn a_member_vouches_for_nobody_whose_addition_is_not_committed() {
     assert_eq!(said.members.members, [1, 2, 3]);
 }
 
-/// What a member says that knows nothing yet.
-fn heartbeat(me: &Identity) -> Heartbeat {
+/// What a node says that knows nothing yet.
+fn heartbeat(me: &PeerIdentity) -> Heartbeat {
     Heartbeat {
         node: me.node,
         incarnation: me.incarnation,
@@ -245,6 +245,6 @@ fn heartbeat(me: &Identity) -> Heartbeat {
         digest: Digest::ZERO,
         failure: None,
         ledger_time: None,
-        members: MembersTold::default(),
+        members: MemberList::default(),
     }
 }

@@ -65,7 +65,7 @@ fn a_member_that_is_still_starting_holds_no_caller_up() {
     member.ail(DiskFault::Stall);
     member.launch();
     // It opens its disks next, and gets no further.
-    eventually("the member to start", || member.log_tail(1).contains("member starts"));
+    eventually("the member to start", || member.log_tail(1).contains("node starts"));
     let refused = TcpStream::connect(cluster.address(follower)).expect_err("there is nobody to answer yet");
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{refused}");
     let load = Load::start(&cluster, &sellers, WORKERS, 7);
@@ -107,7 +107,7 @@ fn a_member_whose_sync_fails_stops_at_once_and_says_why() {
         let status = member.wait_end(STOPS_WITHIN);
         assert_eq!(status.code(), Some(1), "member {id} ends as one that failed");
         let said = member.log_tail(30);
-        let says_why = |line: &str| line.contains("member stopped") && line.contains("Input/output error");
+        let says_why = |line: &str| line.contains("node stopped") && line.contains("Input/output error");
         assert!(said.lines().any(says_why), "{said}");
         load.wait_for_more(200);
         member.ail(DiskFault::None);

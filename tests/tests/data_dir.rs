@@ -195,7 +195,7 @@ fn a_member_whose_disk_was_wiped_does_not_rejoin_under_its_old_id() {
     cluster.wait_ready(&[2, 3]);
     member.launch();
     tests::eventually("the wiped member to end or to say that it is refused", || {
-        !member.runs() || member.log_tail(50).contains("cannot come back under its number")
+        !member.runs() || member.log_tail(50).contains("start node 1 with that one")
     });
     assert!(member.quick("/readyz").is_none_or(|answer| answer.status != 200), "it is not ready");
     let status = cluster.status(2).expect("the others go on");

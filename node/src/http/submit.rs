@@ -102,13 +102,13 @@ async fn answered(
 ) -> Answer {
     let Decisions { position, mut outcomes } = decisions;
     match outcomes.pop() {
-        Some(Decided::Accepted { record, replayed }) => {
+        Some(Decided::Recorded { record, replayed }) => {
             // This node may have proposed the command twice itself: the answer is a first one where the secret is this one.
             let secret = secret.filter(|secret| is_secret_of(secret, &record));
             let replayed = replayed && secret.is_none();
             accepted(app, &info, &record, replayed, secret, position, deadline).await
         }
-        Some(Decided::Refused(why)) => refused(&info, why, position),
+        Some(Decided::NotRecorded(why)) => refused(&info, why, position),
         None => Err(Problem::internal("a command came back without a decision")),
     }
 }

@@ -1,4 +1,4 @@
-//! `etebar-node pki`: the authority, the members' and the operators' certificates, as files in one folder.
+//! `etebar-node pki`: the authority, the nodes' and the operators' certificates, as files in one folder.
 //!
 //! Safe to repeat: an authority that exists is used, and a certificate that exists is left as it is. Invariant: a key is replaced
 //! only where that was asked for; one without a certificate gets one.
@@ -15,7 +15,7 @@ use super::{Authority, Issued, Lifetime, PkiError, Subject};
 
 /// How long an authority is valid unless said otherwise, in days: ten years.
 const AUTHORITY_DAYS: u32 = 3_650;
-/// How long a member's certificate is valid unless said otherwise, in days: five years. A member logs a warning from 30 days
+/// How long a node's certificate is valid unless said otherwise, in days: five years. A node logs a warning from 30 days
 /// before the end, and a cluster whose certificates all end on one day stops on that day.
 const NODE_DAYS: u32 = 1_825;
 /// How long a revocation list is good unless said otherwise, in days. Source: as long as the certificates that it may have to name.
@@ -26,7 +26,7 @@ const CLIENT_DAYS: u32 = 365;
 /// What `pki` makes.
 #[derive(Debug, Subcommand)]
 pub enum PkiVerb {
-    /// Make a certificate authority: DIR/ca.pem, which every member gets, and DIR/ca.key, which none needs. One that exists
+    /// Make a certificate authority: DIR/ca.pem, which every node gets, and DIR/ca.key, which none needs. One that exists
     /// is left as it is.
     ///
     /// Example: etebar-node pki ca --dir /root/etebar-pki
@@ -38,7 +38,7 @@ pub enum PkiVerb {
         #[arg(long, default_value_t = AUTHORITY_DAYS, value_parser = clap::value_parser!(u32).range(1..=36_500))]
         days: u32,
     },
-    /// Make a member's certificate: DIR/node-N.pem and DIR/node-N.key, for `run --peer-cert` and `--peer-key`.
+    /// Make a node's certificate: DIR/node-N.pem and DIR/node-N.key, for `run --peer-cert` and `--peer-key`.
     ///
     /// Example: etebar-node pki node --dir /root/etebar-pki --cluster-id 6f2c… --id 1 --host n1.example 10.0.0.1
     Node {
@@ -48,21 +48,21 @@ pub enum PkiVerb {
         /// The cluster's id.
         #[arg(long, env = "ETEBAR_CLUSTER_ID")]
         cluster_id: Uuid,
-        /// The member's number.
+        /// The node's number.
         #[arg(long, env = "ETEBAR_ID", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
         id: u64,
-        /// The DNS names and IP addresses of the member.
+        /// The DNS names and IP addresses of the node.
         #[arg(long, required = true, num_args = 1.., value_delimiter = ',', value_name = "NAME")]
         host: Vec<String>,
         /// How many days it is valid.
         #[arg(long, default_value_t = NODE_DAYS, value_parser = clap::value_parser!(u32).range(1..=36_500))]
         days: u32,
-        /// Replace the certificate and the key that are there; a running member takes the new ones by itself.
+        /// Replace the certificate and the key that are there; a running node takes the new ones by itself.
         #[arg(long)]
         renew: bool,
     },
     /// Take back the certificates of a node, all that DIR knows: DIR/crl.pem, the list of all that are revoked, for
-    /// `run --peer-crl` of every member. Running members take the new list by themselves, refuse the node, and close its
+    /// `run --peer-crl` of every node. Running nodes take the new list by themselves, refuse the node, and close its
     /// connections. Safe to repeat, and to be repeated before the list ends.
     ///
     /// Example: etebar-node pki revoke --dir /root/etebar-pki --id 3
@@ -76,7 +76,7 @@ pub enum PkiVerb {
         /// Only those that `pki node --renew` replaced: for a node that stays, after it got its new certificate and key.
         #[arg(long)]
         replaced: bool,
-        /// How many days the list is good: after that no member starts with it.
+        /// How many days the list is good: after that no node starts with it.
         #[arg(long, default_value_t = LIST_DAYS, value_parser = clap::value_parser!(u32).range(1..=36_500))]
         days: u32,
     },
@@ -162,7 +162,7 @@ fn make_authority(dir: &Path, lifetime: Lifetime) -> Result<String, PkiError> {
     };
     Draft::write(&certificate, authority.certificate(), PUBLIC)?.publish()?;
     Ok(format!(
-        "made {} (give it to every member) and {} (keep it away from the members: who has it can be any of them)",
+        "made {} (give it to every node) and {} (keep it away from the members: who has it can be any of them)",
         certificate.display(),
         key.display()
     ))

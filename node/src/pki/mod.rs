@@ -1,4 +1,4 @@
-//! A small certificate authority: what members prove their numbers to each other with.
+//! A small certificate authority: what nodes prove their numbers to each other with.
 //!
 //! A node's certificate carries the URI `etebar://CLUSTER/node/N`: cluster and number are read from there and from nowhere
 //! else. Keys are ECDSA P-256. Invariant: a key file is readable by its owner alone from the moment it exists, and no file
@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub use self::command::{PkiVerb, run};
 use self::name::{client_uri, node_uri};
 
-/// How far back a new certificate is valid. Source: a member whose clock is slow by days must be able to talk to the others,
+/// How far back a new certificate is valid. Source: a node whose clock is slow by days must be able to talk to the others,
 /// or nobody notices its clock.
 const BACKDATED: Duration = Duration::from_secs(30 * 86_400);
 
@@ -77,11 +77,11 @@ impl Lifetime {
 /// Whom a certificate names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// A member of a cluster, as a server and as a client of other members.
+    /// A node of a cluster, as a server and as a client of other nodes.
     Node {
         /// The cluster's id.
         cluster: Uuid,
-        /// The member's number.
+        /// The node's number.
         node: u64,
         /// Its DNS names and IP addresses.
         hosts: Vec<String>,
@@ -229,7 +229,7 @@ fn host_name(host: &str) -> Result<SanType, PkiError> {
     }
 }
 
-/// What a member would read from a list on which the authority revoked these certificates, good until then; for tests.
+/// What a node would read from a list on which the authority revoked these certificates, good until then; for tests.
 #[cfg(test)]
 pub(crate) fn revoked_in_memory(
     by: &Authority,
@@ -247,7 +247,7 @@ pub(crate) fn revoked_in_memory(
     crate::tls::RevocationLists::read(std::path::Path::new("crl.pem"), text.as_bytes(), &issuer).unwrap()
 }
 
-/// What a member would read from its files, for tests: issued by `authority`, beside those it believes.
+/// What a node would read from its files, for tests: issued by `authority`, beside those it believes.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn in_memory(issued: &Issued, believed: &[&Authority]) -> crate::tls::Credentials {
     let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("it was made as PEM");

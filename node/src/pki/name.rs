@@ -1,11 +1,11 @@
-//! The names in certificates: `etebar://CLUSTER/node/N` for a member, `etebar://CLUSTER/client/NAME` for an operator.
+//! The names in certificates: `etebar://CLUSTER/node/N` for a node, `etebar://CLUSTER/client/NAME` for an operator.
 
 use ledger::NodeNumber;
 use uuid::Uuid;
 
 const SCHEME: &str = "etebar://";
 
-/// The name of member `node` of `cluster`.
+/// The name of node `node` of `cluster`.
 pub fn node_uri(cluster: Uuid, node: NodeNumber) -> String {
     format!("{SCHEME}{cluster}/node/{node}")
 }
@@ -15,7 +15,7 @@ pub fn client_uri(cluster: Uuid, name: &str) -> String {
     format!("{SCHEME}{cluster}/client/{name}")
 }
 
-/// Cluster and number in a member's name; `None` for every other text, another spelling of the same number included.
+/// Cluster and number in a node's name; `None` for every other text, another spelling of the same number included.
 pub fn read_node_uri(uri: &str) -> Option<(Uuid, NodeNumber)> {
     let (cluster, number) = uri.strip_prefix(SCHEME)?.split_once("/node/")?;
     let (cluster, node) = (Uuid::parse_str(cluster).ok()?, number.parse().ok()?);

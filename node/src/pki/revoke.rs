@@ -53,7 +53,7 @@ pub(super) fn revoke(
     Draft::write(&path, &list.sign(authority, now_ms / 1_000, lifetime.until)?, PUBLIC)?.replace()?;
     let until = humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(lifetime.until));
     Ok(format!(
-        "revoked {new} more of node {node}: {} has {} now and ends at {until} (give it to every member, for --peer-crl; \
+        "revoked {new} more of node {node}: {} has {} now and ends at {until} (give it to every node, for --peer-crl; \
          repeat this before it ends)",
         path.display(),
         list.revoked.len(),
@@ -166,7 +166,7 @@ impl List {
     fn read(path: &Path, authority: &Authority) -> Result<Self, PkiError> {
         let Some(text) = files::read(path)? else { return Ok(Self::default()) };
         let unfit = |why: String| {
-            PkiError::Revocation(format!("{why}; nothing was revoked: restore the file from a member that has it"))
+            PkiError::Revocation(format!("{why}; nothing was revoked: restore the file from a node that has it"))
         };
         let issuer = [der(authority.certificate(), path)?];
         RevocationLists::read(path, text.as_bytes(), &issuer).map_err(|error| unfit(error.to_string()))?;

@@ -25,7 +25,7 @@ pub enum SubmitError {
         /// What has no room, as in `the queue of commands is full`.
         why: String,
     },
-    /// Nothing was written: the disk of this member or of the leader has no more room than it keeps in reserve.
+    /// Nothing was written: the disk of this node or of the leader has no more room than it keeps in reserve.
     #[error("a node's disk has no room for more records")]
     DiskFull,
     /// It may or may not be in the log.
@@ -52,7 +52,7 @@ pub enum ReadError {
     },
 }
 
-/// Why a cluster member could not start, or had to stop. Never a reason to try again by itself.
+/// Why a node could not start, or had to stop. Never a reason to try again by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The disk failed, or what it holds is damaged.
@@ -74,10 +74,10 @@ pub enum ClusterError {
     Raft(String),
 }
 
-/// The cluster as this member sees it.
+/// The cluster as this node sees it.
 #[derive(Debug, Clone)]
 pub struct ClusterStatus {
-    /// The member that answers.
+    /// The node that answers.
     pub node: u64,
     /// The leader, where one is known.
     pub leader: Option<u64>,
@@ -87,11 +87,11 @@ pub struct ClusterStatus {
     pub applied: u64,
     /// All members, by id.
     pub members: Vec<MemberStatus>,
-    /// How the clock of the member that answers stands.
+    /// How the clock of the node that answers stands.
     pub clock: ClockHealth,
 }
 
-/// How this member's wall clock stands among those that it hears.
+/// How this node's wall clock stands among those that it hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockHealth {
     /// It agrees with most of the others.
@@ -112,7 +112,7 @@ pub enum ClockHealth {
     },
 }
 
-/// A member's part in votes.
+/// A node's part in votes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// It votes.
@@ -121,7 +121,7 @@ pub enum Role {
     Learner,
 }
 
-/// One member as this member sees it.
+/// One node as this node sees it.
 #[derive(Debug, Clone)]
 pub struct MemberStatus {
     /// Its number.
@@ -136,7 +136,7 @@ pub struct MemberStatus {
     pub healthy: bool,
     /// Its position, where it was ever heard.
     pub applied: Option<u64>,
-    /// How many positions it is behind the furthest member heard, where it was ever heard.
+    /// How many positions it is behind the furthest node, where its status was ever received.
     pub lag: Option<u64>,
 }
 
@@ -147,13 +147,13 @@ pub struct Readiness {
     pub recovered: bool,
     /// A leader is known.
     pub leader: Option<u64>,
-    /// Positions behind the furthest member heard.
+    /// Positions behind the furthest node.
     pub lag: u64,
-    /// Whether this member votes.
+    /// Whether this node votes.
     pub role: Role,
-    /// How this member's clock stands.
+    /// How this node's clock stands.
     pub clock: ClockHealth,
-    /// Why the member stopped itself, if it did.
+    /// Why the node stopped itself, if it did.
     pub failure: Option<String>,
     /// The log's disk has not come back for longer than an election takes.
     pub disk_stalled: bool,

@@ -1,4 +1,4 @@
-//! All that knows openraft (shared with storage): one member of the cluster.
+//! All that knows openraft (published with storage): one node of the cluster.
 //!
 //! Read in this order: [`submit`] (from the server into the log), [`apply`] (from the log into the state), [`catch_up`] (how a
 //! replica that is behind gets there), [`peers`] (the other nodes), [`lifecycle`] (start, stop, and what goes on meanwhile).
@@ -19,10 +19,10 @@ pub use apply::key_ring::{KeyRing, KnownKey};
 pub use apply::replica::Replica;
 pub use lifecycle::settings::ClusterSettings;
 pub use peers::link;
-pub use peers::link::hello::Identity;
+pub use peers::link::hello::PeerIdentity;
 pub use peers::link::trust::credentials::CredentialsError;
 pub use peers::link::trust::transport::PeerSecurity;
-pub use peers::membership::{Change, ChangeError};
+pub use peers::membership::{ChangeError, MembershipChange};
 pub use submit::cluster::Cluster;
 
 pub use crate::storage::types::{Decided, Decisions};

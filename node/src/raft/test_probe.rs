@@ -10,7 +10,7 @@ use ledger::Digest;
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 
-use super::lifecycle::leadership::hand_over;
+use super::lifecycle::hand_over::hand_over;
 use super::submit::cluster::Cluster;
 use crate::storage::{LogId, Vote};
 
@@ -66,36 +66,36 @@ impl Probe {
 impl Cluster {
     /// The state of this node now.
     pub fn probe(&self) -> Probe {
-        let member = self.member();
+        let node = self.node();
         let (vote, leads, members_index) = {
-            let metrics = member.raft.server_metrics();
+            let metrics = node.raft.server_metrics();
             let metrics = metrics.borrow_watched();
             let members_index = metrics.membership_config.log_id().map_or(0, |id| id.index);
             (metrics.vote, metrics.state == ServerState::Leader, members_index)
         };
-        let (durable_vote, last) = member.log.held();
-        let replica = member.shared.replica();
+        let (durable_vote, last) = node.log.held();
+        let replica = node.published.replica();
         Probe {
             vote,
             durable_vote,
             leads,
             last,
-            durable_end: member.log.durable_end(),
+            durable_end: node.log.durable_end(),
             applied: replica.applied,
             digest: replica.whole.1,
             records: replica.whole.0,
             keys_held: replica.state.keys_held(),
-            checkpoint: member.history.durable_records(),
-            recovered: member.recovered.load(Ordering::Acquire),
+            checkpoint: node.history.durable_records(),
+            recovered: node.recovered.load(Ordering::Acquire),
             members_index,
         }
     }
 
     /// The members, as this one sees them.
     pub fn members_seen(&self) -> MembersSeen {
-        let member = self.member();
-        let newest = member.raft.server_metrics().borrow_watched().membership_config.clone();
-        let applied_index = member.shared.replica().membership.log_id().map_or(0, |id| id.index);
+        let node = self.node();
+        let newest = node.raft.server_metrics().borrow_watched().membership_config.clone();
+        let applied_index = node.published.replica().membership.log_id().map_or(0, |id| id.index);
         MembersSeen {
             index: newest.log_id().map_or(0, |id| id.index),
             voter_sets: newest.membership().get_joint_config().clone(),
@@ -104,10 +104,10 @@ impl Cluster {
         }
     }
 
-    /// Asks openraft to hand leadership over, where this member leads.
+    /// Asks openraft to hand leadership over, where this node leads.
     pub async fn hand_over(&self) {
-        if self.member().leader.is_me() {
-            hand_over(self.member()).await;
+        if self.node().leader.is_me() {
+            hand_over(self.node()).await;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Who leads, or wants to: at most one leader a term, as in Raft's paper (section 5.2).
 //!
-//! openraft brings two orders of leaders. Its default ranks those of one term by number, so that a member of a higher
+//! openraft brings two orders of leaders. Its default ranks those of one term by number, so that a node of a higher
 //! number may take a term over and a term may have two leaders, one after the other; in its other order a vote is given
 //! once a term. This is the other one with the bytes of the default, in which version 1 wrote votes and logs.
 
@@ -19,7 +19,7 @@ pub type ElectedId = leader_id_adv::LeaderId<u64, u64>;
 pub struct LeaderId {
     /// The term, from 1; 0 before any vote.
     pub term: u64,
-    /// The number of the member that was voted for.
+    /// The number of the node that was voted for.
     pub node_id: u64,
 }
 

@@ -1,26 +1,22 @@
 //! All that knows the disk: sled and the byte layout live here and nowhere else.
 //!
-//! Read in this order: [`disk`] (what a disk must promise), [`codec`] and [`parts`] (bytes on it), [`types`] (what Raft
+//! Read in this order: [`disk`] (what a disk must promise), [`format`] (bytes on it), [`types`] (what Raft
 //! stores), [`log`] (the truth: synced before an answer), [`history`] (pages of records, and the position they hold).
 
-pub mod codec;
 pub mod disk;
 pub mod error;
-#[cfg(test)]
-mod golden;
+pub mod format;
 pub mod history;
-pub(crate) mod keys;
 mod leader_id;
 pub mod log;
 #[cfg(any(test, feature = "simulation", feature = "fuzzing"))]
 pub mod model;
 pub mod open;
-mod parts;
 pub mod types;
 
 pub use disk::{Batch, Disk, Disks, SledDisks};
 pub use error::StorageError;
 pub use history::{Checkpoint, History, TimeMark};
 pub use log::{LOG_BYTES_MIN, LogReader, LogSettings, LogStore, LogWriter};
-pub use open::MemberDisks;
-pub use types::{Decided, Decisions, LogId, Member, Payload, StoredMembership, TypeConfig, Vote};
+pub use open::NodeDisks;
+pub use types::{Decided, Decisions, LogId, NodeAddresses, Payload, StoredMembership, TypeConfig, Vote};

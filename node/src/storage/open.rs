@@ -10,16 +10,16 @@ use super::{Disk, Disks, History, LogStore, SledDisks, StorageError};
 const LOG_CACHE: u64 = 8 * 1024 * 1024;
 const HISTORY_CACHE: u64 = 32 * 1024 * 1024;
 
-/// The disks of a member.
+/// The disks of a node.
 #[derive(Debug, Clone)]
-pub struct MemberDisks {
+pub struct NodeDisks {
     /// The generations of the log.
     pub log: Arc<dyn Disks>,
     /// The history.
     pub history: Arc<dyn Disk>,
 }
 
-impl MemberDisks {
+impl NodeDisks {
     /// The folders of a data directory that this keeps; `init` makes them, [`Self::create`] fills them.
     pub const FOLDERS: [&'static str; 2] = ["log", "history"];
 

@@ -1,4 +1,4 @@
-//! What Raft stores and answers with: the types that the log, the history and the Raft room share.
+//! What Raft stores and answers with: the types that the log, the history and Raft share.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ openraft::declare_raft_types!(
         D = Payload,
         R = Decisions,
         NodeId = u64,
-        Node = Member,
+        Node = NodeAddresses,
         LeaderId = super::leader_id::LeaderId,
         AsyncRuntime = crate::runtime::Rt,
 );
@@ -28,9 +28,9 @@ pub type LogEntry = EntryOf<TypeConfig>;
 /// Who belongs to the cluster, and the entry that said so.
 pub type StoredMembership = StoredMembershipOf<TypeConfig>;
 
-/// Where a member listens.
+/// Where a node listens.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
+pub struct NodeAddresses {
     /// The address of its HTTP API, `host:port`.
     pub api: String,
     /// The address of its peer link, `host:port`.
@@ -67,12 +67,12 @@ pub struct Decisions {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decided {
     /// It is decided and recorded: done, or refused for good ([`ledger::Event::Refused`]).
-    Accepted {
+    Recorded {
         /// The decision.
         record: Record,
         /// Whether it was decided before, under the same key.
         replayed: bool,
     },
     /// Nothing was done and nothing is remembered.
-    Refused(Rejection),
+    NotRecorded(Rejection),
 }

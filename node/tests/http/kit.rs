@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use etebar_node::http::{App, Limits, secret, serve};
-use etebar_node::raft::{Cluster, ClusterSettings, Identity};
+use etebar_node::raft::{Cluster, ClusterSettings, PeerIdentity};
 use etebar_node::runtime::{Clock, Entropy};
-use etebar_node::storage::Member;
-use etebar_node::storage::MemberDisks;
+use etebar_node::storage::NodeAddresses;
+use etebar_node::storage::NodeDisks;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -164,14 +164,14 @@ impl Drop for Node {
 /// A cluster of one, on its data in `folder`.
 async fn cluster(folder: &Path, decimals: u8) -> Cluster {
     let id = uuid::Uuid::from_u128(7);
-    for name in MemberDisks::FOLDERS {
+    for name in NodeDisks::FOLDERS {
         std::fs::create_dir(folder.join(name)).unwrap();
     }
-    MemberDisks::open(folder).unwrap().create().await.unwrap();
+    NodeDisks::open(folder).unwrap().create().await.unwrap();
     let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let settings = ClusterSettings {
-        identity: Identity { cluster: id, node: 1, incarnation: id },
-        members: [(1, Member { api: String::new(), peer: peer.clone() })].into(),
+        identity: PeerIdentity { cluster: id, node: 1, incarnation: id },
+        members: [(1, NodeAddresses { api: String::new(), peer: peer.clone() })].into(),
         genesis: ledger::Genesis {
             cluster: id,
             currency: ledger::Name::new("IRT").unwrap(),
@@ -190,7 +190,7 @@ async fn cluster(folder: &Path, decimals: u8) -> Cluster {
         waiting_max: 16_384,
         trust_clock: false,
     };
-    let disks = MemberDisks::open(folder).unwrap();
+    let disks = NodeDisks::open(folder).unwrap();
     let cluster = Cluster::start(settings, disks, Clock::system()).await.unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     while !cluster.readiness().recovered {
@@ -200,7 +200,7 @@ async fn cluster(folder: &Path, decimals: u8) -> Cluster {
     cluster
 }
 
-/// A member of an object, as text.
+/// A node of an object, as text.
 #[track_caller]
 pub fn text(value: &Value, member: &str) -> String {
     value[member].as_str().unwrap_or_else(|| panic!("no text {member} in {value}")).to_owned()

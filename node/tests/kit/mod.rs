@@ -1,6 +1,6 @@
 //! Three members in one process, each with its own threads, disks and sockets on loopback.
 //!
-//! Stopping a member takes its threads away without notice; what it had not synced, its files still hold, so this is a
+//! Stopping a node takes its threads away without notice; what it had not synced, its files still hold, so this is a
 //! kill and not a power cut.
 
 #![allow(dead_code, reason = "each test file uses its part of the kit")]
@@ -14,12 +14,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use etebar_node::raft::link::call::Peer;
-use etebar_node::raft::link::hello::{Acquaintances, Trust};
+use etebar_node::raft::link::hello::Trust;
+use etebar_node::raft::link::trust::known_peers::KnownPeers;
 use etebar_node::raft::{
-    Change as MemberChange, ChangeError, Cluster, ClusterSettings, Consistency, Identity, SubmitError,
+    ChangeError, Cluster, ClusterSettings, Consistency, MembershipChange, PeerIdentity, SubmitError,
 };
 use etebar_node::runtime::Clock;
-use etebar_node::storage::{Decided, Decisions, Member, MemberDisks};
+use etebar_node::storage::{Decided, Decisions, NodeAddresses, NodeDisks};
 use ledger::{
     Action, Adjust, Amount, Charge, Command, CreateKey, CreateSeller, Event, Genesis, Grant, IdempotencyKey, KeyHash,
     KeyNumber, Name, Note, Phone, RULES_VERSION, RecordNumber, SignedAmount,
@@ -42,9 +43,9 @@ pub struct Trio {
     pub cluster: Uuid,
     pub pki: Pki,
     /// The first three.
-    members: BTreeMap<u64, Member>,
+    members: BTreeMap<u64, NodeAddresses>,
     /// Where all serve, those that came later too.
-    addresses: BTreeMap<u64, Member>,
+    addresses: BTreeMap<u64, NodeAddresses>,
     folders: BTreeMap<u64, TempDir>,
     incarnations: BTreeMap<u64, Uuid>,
     running: BTreeMap<u64, Cluster>,
@@ -76,10 +77,10 @@ impl Trio {
 
     async fn make(&self, node: u64) {
         let path = self.path(node);
-        for folder in MemberDisks::FOLDERS {
+        for folder in NodeDisks::FOLDERS {
             std::fs::create_dir(path.join(folder)).unwrap();
         }
-        MemberDisks::open(&path).unwrap().create().await.unwrap();
+        NodeDisks::open(&path).unwrap().create().await.unwrap();
     }
 
     fn path(&self, node: u64) -> PathBuf {
@@ -88,7 +89,7 @@ impl Trio {
 
     fn settings(&self, node: u64) -> ClusterSettings {
         ClusterSettings {
-            identity: Identity { cluster: self.cluster, node, incarnation: self.incarnations[&node] },
+            identity: PeerIdentity { cluster: self.cluster, node, incarnation: self.incarnations[&node] },
             members: self.members.clone(),
             genesis: Genesis {
                 cluster: self.cluster,
@@ -110,33 +111,33 @@ impl Trio {
         }
     }
 
-    /// Starts a member on the data it has; waits for the one before it to let go of the files.
+    /// Starts a node on the data it has; waits for the one before it to let go of the files.
     pub async fn run(&mut self, node: u64) {
         let path = self.path(node);
-        let disks = first_success("its files are let go of", async || MemberDisks::open(&path)).await;
+        let disks = first_success("its files are let go of", async || NodeDisks::open(&path)).await;
         let started = Cluster::start(self.settings(node), disks, Clock::system()).await;
         self.running.insert(node, started.unwrap());
     }
 
-    /// Takes a member away without notice.
+    /// Takes a node away without notice.
     pub fn kill(&mut self, node: u64) {
         self.running.remove(&node).expect("it ran");
     }
 
-    /// Stops a member in an orderly way.
+    /// Stops a node in an orderly way.
     pub async fn stop(&mut self, node: u64) {
         self.running.remove(&node).expect("it ran").shutdown().await;
     }
 
-    /// Gives a member that is down an empty data directory, as if its disk had been replaced.
+    /// Gives a node that is down an empty data directory, as if its disk had been replaced.
     pub async fn wipe(&mut self, node: u64) {
         self.folders.insert(node, tempfile::tempdir().unwrap());
         self.incarnations.insert(node, Uuid::from_u128(1_000 + u128::from(node)));
         self.make(node).await;
     }
 
-    /// Starts a member under a new number, which waits to be added; where it serves.
-    pub async fn join(&mut self, node: u64) -> Member {
+    /// Starts a node under a new number, which waits to be added; where it serves.
+    pub async fn join(&mut self, node: u64) -> NodeAddresses {
         let addresses = new_addresses();
         self.addresses.insert(node, addresses.clone());
         self.wipe(node).await;
@@ -145,31 +146,31 @@ impl Trio {
     }
 
     /// Has the members changed, by whoever leads, for as long as it takes.
-    pub async fn change(&self, change: MemberChange) {
+    pub async fn change(&self, change: MembershipChange) {
         first_success("the members are changed", async || self.try_change(change.clone()).await).await;
     }
 
     /// Asks the member that takes itself for the leader to change the members.
-    pub async fn try_change(&self, change: MemberChange) -> Result<(), ChangeError> {
+    pub async fn try_change(&self, change: MembershipChange) -> Result<(), ChangeError> {
         match self.running.iter().find(|(id, node)| node.leader() == Some(**id)) {
             Some((_, leader)) => leader.change_members(change, Instant::now() + PATIENCE).await,
             None => Err(ChangeError::NotLeader(None)),
         }
     }
 
-    /// How a member reaches another one, with its own certificate and data directory.
+    /// How a node reaches another one, with its own certificate and data directory.
     pub fn peer(&self, from: u64, to: u64) -> Peer {
-        let me = Identity { cluster: self.cluster, node: from, incarnation: self.incarnations[&from] };
-        let trust = Trust::new(me, self.pki.security(self.cluster, from), Acquaintances::default());
+        let me = PeerIdentity { cluster: self.cluster, node: from, incarnation: self.incarnations[&from] };
+        let trust = Trust::new(me, self.pki.security(self.cluster, from), KnownPeers::default());
         Peer { trust, node: to, address: self.peer_address(to).into() }
     }
 
-    /// Where a member listens for peers.
+    /// Where a node listens for peers.
     pub fn peer_address(&self, node: u64) -> &str {
         &self.addresses[&node].peer
     }
 
-    /// A running member.
+    /// A running node.
     pub fn node(&self, node: u64) -> &Cluster {
         &self.running[&node]
     }
@@ -194,7 +195,7 @@ impl Trio {
         }
     }
 
-    /// A running member that does not lead.
+    /// A running node that does not lead.
     pub async fn follower(&self) -> u64 {
         let leader = self.leader().await;
         self.running.keys().copied().find(|node| *node != leader).unwrap()
@@ -211,7 +212,7 @@ impl Trio {
         first_success("all come to one position", async || {
             let applied: Vec<_> = self.running.values().map(|node| node.replica().applied).collect();
             let position = applied[0];
-            // A member tells the digest of a position a moment after it reached it, and may go on meanwhile.
+            // A node tells the digest of a position a moment after it reached it, and may go on meanwhile.
             let digests: Option<Vec<_>> = self.running.values().map(|node| node.digest_at(position)).collect();
             let digests = digests.filter(|_| applied.iter().all(|other| *other == position)).ok_or(applied)?;
             assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "one position, one digest");
@@ -220,7 +221,7 @@ impl Trio {
         .await
     }
 
-    /// Submits at a member, for as long as it takes; what may be done already only where its key makes that once.
+    /// Submits at a node, for as long as it takes; what may be done already only where its key makes that once.
     pub async fn submit(&self, node: u64, commands: Vec<Command>) -> Decisions {
         let keyed = commands.iter().all(|command| command.idempotency_key.is_some());
         first_success("it is decided", async || {
@@ -253,7 +254,7 @@ impl Trio {
         (seller, key)
     }
 
-    /// What is left of a seller's credit, read at a member after everything acknowledged.
+    /// What is left of a seller's credit, read at a node after everything acknowledged.
     pub async fn balance(&self, node: u64, seller: RecordNumber) -> i64 {
         first_success("a read is current", async || {
             self.node(node).read(Consistency::Linearizable, None, Instant::now() + PATIENCE).await
@@ -292,14 +293,14 @@ pub fn charge(actor: KeyNumber, key: &str) -> Command {
 /// The number of the record that decided it.
 pub fn number(decided: &Decided) -> RecordNumber {
     match decided {
-        Decided::Accepted { record, .. } => record.number,
-        Decided::Refused(rejection) => panic!("refused: {rejection:?}"),
+        Decided::Recorded { record, .. } => record.number,
+        Decided::NotRecorded(rejection) => panic!("refused: {rejection:?}"),
     }
 }
 
 /// Whether it is a charge that was decided now.
 pub fn is_new_charge(decided: &Decided) -> bool {
-    matches!(decided, Decided::Accepted { record, replayed: false } if matches!(record.event, Event::Charged(_)))
+    matches!(decided, Decided::Recorded { record, replayed: false } if matches!(record.event, Event::Charged(_)))
 }
 
 /// Submits, and gives up soon.
@@ -308,8 +309,8 @@ pub async fn submit_within(node: &Cluster, command: Command, within: Duration) -
     timeout(within * 2, submitted).await.expect("a deadline is kept")
 }
 
-fn new_addresses() -> Member {
-    Member { api: String::new(), peer: free_address() }
+fn new_addresses() -> NodeAddresses {
+    NodeAddresses { api: String::new(), peer: free_address() }
 }
 
 fn free_address() -> String {

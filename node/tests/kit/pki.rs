@@ -26,7 +26,7 @@ impl Pki {
         self.0.path()
     }
 
-    /// A member's files, made where they are absent.
+    /// A node's files, made where they are absent.
     pub fn files(&self, cluster_id: Uuid, id: u64) -> TlsPaths {
         let file = |name: String| self.folder().join(name);
         if !file(format!("node-{id}.pem")).exists() {
@@ -38,7 +38,7 @@ impl Pki {
         TlsPaths { authority, certificate, key, revoked: None }
     }
 
-    /// What a member proves its number with.
+    /// What a node proves its number with.
     pub fn security(&self, cluster: Uuid, node: u64) -> PeerSecurity {
         PeerSecurity::open(self.files(cluster, node), Clock::system(), cluster, node).unwrap()
     }

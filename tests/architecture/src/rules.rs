@@ -45,7 +45,7 @@ pub const RULES: Rules = Rules {
         Libraries {
             names: &["bincode"],
             room: "node/src/storage",
-            except: &["node/src/storage/codec", "node/src/storage/codec.rs"],
+            except: &["node/src/storage/format/codec.rs"],
             why: "one file names bincode, the codec",
         },
         Libraries {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::storage::format::{codec, keys};
 use crate::storage::model::ModelDisks;
-use crate::storage::{Disks, History, LogSettings, LogStore, codec, keys};
+use crate::storage::{Disks, History, LogSettings, LogStore};
 
 /// What lies on a disk: keys and values out of the bytes, some sealed rightly. Opening says what is damaged and serves the
 /// rest; nothing panics.
@@ -24,7 +25,7 @@ pub fn stored_values(bytes: &[u8]) {
             4 => (&log, keys::entry(number, part)),
             5 => (&history, keys::checkpoint()),
             6 => (&history, keys::page(number, part)),
-            _ => (&history, keys::acquaintance(number)),
+            _ => (&history, keys::known_peer(number)),
         };
         let sealed = codec::seal(&key, body);
         let unsealed = codec::unseal(&key, &sealed, String::new).expect("what was sealed is sound");
@@ -36,7 +37,7 @@ pub fn stored_values(bytes: &[u8]) {
     let settings = LogSettings::for_log_bytes(1 << 20);
     drop(LogStore::open(Arc::new(disks.only("00000000000000000001")), settings));
     if let Ok(history) = History::open(history) {
-        drop(history.met());
+        drop(history.known_peers());
         for number in 1..=history.checkpoint().records.min(200) {
             drop(history.record(number));
         }

@@ -15,7 +15,7 @@ use crate::raft::link::append::{Append, Appended};
 use crate::raft::link::frame::codec_of_frames;
 use crate::raft::link::hello::{Hello, Welcome};
 use crate::raft::link::message::{Numbered, Request, Response};
-use crate::storage::codec;
+use crate::storage::format::codec;
 
 /// Most commands of one frame that are decided.
 const HANDED_ON: usize = 1_000;

@@ -10,11 +10,11 @@ use uuid::Uuid;
 use super::ledger_of_a_few::genesis;
 use crate::http::{EmbeddedServer, Limits};
 use crate::pki::{Authority, Lifetime, Subject, in_memory};
-use crate::raft::{Cluster, ClusterSettings, Identity, PeerSecurity};
+use crate::raft::{Cluster, ClusterSettings, PeerIdentity, PeerSecurity};
 use crate::runtime::{Clock, Entropy};
-use crate::storage::MemberDisks;
+use crate::storage::NodeDisks;
 use crate::storage::model::ModelDisks;
-use crate::storage::{Disks, Member};
+use crate::storage::{Disks, NodeAddresses};
 
 /// Longest time for the answer to a connection on which all was sent.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -76,7 +76,7 @@ fn server() -> &'static Server {
         let gate = runtime.block_on(async {
             let disks = ModelDisks::default();
             let history = disks.open("history").expect("a disk in memory opens");
-            let disks = MemberDisks { log: Arc::new(ModelDisks::default()), history };
+            let disks = NodeDisks { log: Arc::new(ModelDisks::default()), history };
             disks.create().await.expect("a new member");
             let cluster = Cluster::start(settings(), disks, Clock::system()).await.expect("a member starts");
             while cluster.replica().state.genesis().is_none() {
@@ -89,9 +89,9 @@ fn server() -> &'static Server {
 }
 
 fn settings() -> ClusterSettings {
-    let member = Member { api: "127.0.0.1:1".to_owned(), peer: "127.0.0.1:2".to_owned() };
+    let member = NodeAddresses { api: "127.0.0.1:1".to_owned(), peer: "127.0.0.1:2".to_owned() };
     ClusterSettings {
-        identity: Identity { cluster: Uuid::from_u128(7), node: 1, incarnation: Uuid::from_u128(8) },
+        identity: PeerIdentity { cluster: Uuid::from_u128(7), node: 1, incarnation: Uuid::from_u128(8) },
         members: [(1, member)].into(),
         genesis: genesis(),
         peer_listen: "127.0.0.1:0".to_owned(),

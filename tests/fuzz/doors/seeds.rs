@@ -14,8 +14,9 @@ use super::snapshot::history_of_one;
 use crate::raft::catch_up::snapshot::Give;
 use crate::raft::link::append::{Append, Appended};
 use crate::raft::link::message::{Numbered, Request, Response};
+use crate::storage::format::codec;
 use crate::storage::model::{ModelDisks, entry, log_id};
-use crate::storage::{Checkpoint, Disks, History, Vote, codec};
+use crate::storage::{Checkpoint, Disks, History, Vote};
 
 /// Writes a seed.
 fn seed(door: &str, name: &str, bytes: &[u8]) {

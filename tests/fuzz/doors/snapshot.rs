@@ -8,8 +8,9 @@ use tokio_util::codec::FramedRead;
 use super::ledger_of_a_few::genesis;
 use crate::raft::catch_up::snapshot::Give;
 use crate::raft::link::frame::codec_of_frames;
+use crate::storage::format::codec;
 use crate::storage::model::ModelDisks;
-use crate::storage::{Checkpoint, Disks, History, codec};
+use crate::storage::{Checkpoint, Disks, History};
 
 /// The frames of a snapshot's transfer, taken in by a member that has a history: what it has durably stays as it is.
 pub fn snapshot_stream(bytes: &[u8]) {

@@ -231,7 +231,7 @@ impl Book {
             let mut hasher = DefaultHasher::new();
             (pages.hash, decisions.position, decisions.outcomes.len()).hash(&mut hasher);
             for decided in &decisions.outcomes {
-                if let etebar_node::raft::Decided::Accepted { record, .. } = decided {
+                if let etebar_node::raft::Decided::Recorded { record, .. } = decided {
                     record.number.hash(&mut hasher);
                     pages.furthest = pages.furthest.max(record.number);
                 }

@@ -129,8 +129,8 @@ impl Session {
                     self.market.learn(&decisions);
                     self.position = self.position.max(decisions.position);
                     return match decisions.outcomes.first() {
-                        Some(Decided::Accepted { record, .. }) => Some(record.number),
-                        Some(Decided::Refused(_)) | None => None,
+                        Some(Decided::Recorded { record, .. }) => Some(record.number),
+                        Some(Decided::NotRecorded(_)) | None => None,
                     };
                 }
                 outcome if outcome.is_certainly_not_done() || wish.may_repeat => {}

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use etebar_node::http::{self, App, Limits, secret};
-use etebar_node::raft::{Change, Cluster, ClusterSettings, Identity, PeerSecurity};
+use etebar_node::raft::{Cluster, ClusterSettings, MembershipChange, PeerIdentity, PeerSecurity};
 use etebar_node::runtime::net::TcpListener;
 use etebar_node::runtime::{Clock, Entropy, Uptime, spawn};
 use etebar_node::storage::model::{Dice, ModelDisks};
-use etebar_node::storage::{Disks, Member, MemberDisks, StorageError};
+use etebar_node::storage::{Disks, NodeAddresses, NodeDisks, StorageError};
 use ledger::{Genesis, Name, RULES_VERSION};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -38,8 +38,8 @@ pub fn name(node: u64) -> String {
 }
 
 /// Where a member serves.
-pub fn addresses(node: u64) -> Member {
-    Member { api: format!("{}:80", name(node)), peer: format!("{}:7121", name(node)) }
+pub fn addresses(node: u64) -> NodeAddresses {
+    NodeAddresses { api: format!("{}:80", name(node)), peer: format!("{}:7121", name(node)) }
 }
 
 /// What a running host is told to do.
@@ -50,7 +50,7 @@ pub enum Order {
     /// Stop in an orderly way.
     Stop,
     /// Change the members.
-    Change(Change),
+    Change(MembershipChange),
     /// Find that so much time has passed at once, as after a pause, or as its clock runs ahead of the others'.
     Leap(Duration),
 }
@@ -205,9 +205,9 @@ impl Host {
     }
 
     /// The disks, with an empty log and an empty history where there is nothing yet.
-    async fn open_disks(&self, boot: u64) -> Result<MemberDisks, StorageError> {
+    async fn open_disks(&self, boot: u64) -> Result<NodeDisks, StorageError> {
         let history = self.history.open("history")?;
-        let disks = MemberDisks { log: Arc::new(self.log.clone()), history };
+        let disks = NodeDisks { log: Arc::new(self.log.clone()), history };
         if boot == 0 || self.log.list()?.is_empty() {
             disks.create().await?;
         }
@@ -237,7 +237,7 @@ impl Host {
         let cluster = Uuid::from_u128(CLUSTER);
         let incarnation = Uuid::from_u128(u128::from(node | (self.wipes.load(Ordering::Relaxed) << 8)));
         ClusterSettings {
-            identity: Identity { cluster, node, incarnation },
+            identity: PeerIdentity { cluster, node, incarnation },
             members: (1..=plan.nodes).map(|node| (node, addresses(node))).collect::<BTreeMap<_, _>>(),
             genesis: Genesis {
                 cluster,

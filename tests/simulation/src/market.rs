@@ -96,7 +96,7 @@ impl Market {
     pub fn learn(&self, decisions: &Decisions) {
         let mut known = self.known();
         for decided in &decisions.outcomes {
-            let Decided::Accepted { record: Record { number, event, .. }, replayed } = decided else { continue };
+            let Decided::Recorded { record: Record { number, event, .. }, replayed } = decided else { continue };
             match event {
                 Event::KeyCreated(KeyCreated { name, grant: Grant::Seller(seller), .. }) => {
                     let key = (*number, secret_of(name.as_str()));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use etebar_node::raft::test_probe::MembersSeen;
-use etebar_node::raft::{Change, Cluster};
+use etebar_node::raft::{Cluster, MembershipChange};
 
 use crate::host::{CHANGE, Order, addresses};
 use crate::world::World;
@@ -73,20 +73,22 @@ impl Operator {
     }
 
     /// What is to be done next, one after the other; only a lost member is removed before another took its place.
-    fn next_changes(&self, seen: &MembersSeen, lost: &BTreeSet<u64>) -> Vec<Change> {
+    fn next_changes(&self, seen: &MembersSeen, lost: &BTreeSet<u64>) -> Vec<MembershipChange> {
         let voters = seen.voter_sets.last().cloned().unwrap_or_default();
         let mut changes = Vec::new();
         for node in self.wanted.iter().copied() {
             if !seen.all.contains(&node) {
-                changes.push(Change::Add { node, addresses: addresses(node) });
+                changes.push(MembershipChange::Add { node, addresses: addresses(node) });
             } else if !voters.contains(&node) {
-                changes.push(Change::Promote { node });
+                changes.push(MembershipChange::Promote { node });
             }
         }
         let are_all_there = changes.is_empty();
         let leaving = seen.all.iter().filter(|node| !self.wanted.contains(node));
         changes.extend(
-            leaving.filter(|node| are_all_there || lost.contains(node)).map(|node| Change::Remove { node: *node }),
+            leaving
+                .filter(|node| are_all_there || lost.contains(node))
+                .map(|node| MembershipChange::Remove { node: *node }),
         );
         changes
     }

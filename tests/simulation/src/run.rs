@@ -81,7 +81,7 @@ fn attempts(ops: &[Op]) -> impl Iterator<Item = &(Turn, Outcome)> {
 /// Charges among the ops from `first` on that were accepted for the first time.
 fn charges_since(pages: &Pages, first: usize) -> usize {
     let is_charge = |decided: &&Decided| {
-        matches!(decided, Decided::Accepted { record: Record { event: Event::Charged(_), .. }, replayed: false })
+        matches!(decided, Decided::Recorded { record: Record { event: Event::Charged(_), .. }, replayed: false })
     };
     let is_shown = |told: &&Told| match told {
         Told::Done { thing, replayed: false } => matches!(**thing, Thing::Charge(_)),

@@ -104,9 +104,9 @@ fn wish(command: &Command) -> String {
 fn answer(outcome: &Outcome) -> String {
     let Outcome::Said(Reply::Decided(decisions)) = outcome else { return format!("{outcome:?}") };
     let said = decisions.outcomes.iter().take(3).map(|decided| match decided {
-        Decided::Accepted { record, replayed: false } => format!("record {}", record.number),
-        Decided::Accepted { record, replayed: true } => format!("record {} again", record.number),
-        Decided::Refused(rejection) => format!("{rejection:?}"),
+        Decided::Recorded { record, replayed: false } => format!("record {}", record.number),
+        Decided::Recorded { record, replayed: true } => format!("record {} again", record.number),
+        Decided::NotRecorded(rejection) => format!("{rejection:?}"),
     });
     format!("decided at position {}: {}", decisions.position, said.collect::<Vec<_>>().join(", "))
 }

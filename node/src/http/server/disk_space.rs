@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::http::app::App;
-use crate::raft::link::told::Told;
 use crate::runtime;
+use crate::runtime::log_throttle::LogThrottle;
 
 /// How often the free space is measured. Source: at 130,000 charges a second, log and history grow by about 4 MB in that
 /// time.
@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Measures the free space until `ended`, and marks the disk as full where it is below the reserve.
 pub async fn watch(app: App, ended: CancellationToken) {
     let mut ticks = tokio::time::interval(INTERVAL);
-    let told = Told::default();
+    let told = LogThrottle::default();
     loop {
         tokio::select! {
             () = ended.cancelled() => return,

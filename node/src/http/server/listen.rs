@@ -24,9 +24,9 @@ use super::tls::Opened;
 use super::wire::Wire;
 use crate::http::app::App;
 use crate::http::response::problem::Problem;
-use crate::raft::link::told::Told;
 use crate::raft::link::trust::strangers::one_client;
 use crate::runtime;
+use crate::runtime::log_throttle::LogThrottle;
 use crate::runtime::net::{TcpListener, TcpStream};
 
 /// Pause after a failed accept, as when the process has no file descriptor left, so that the loop does not spin.
@@ -80,7 +80,7 @@ struct Acceptor {
     /// Slots for connections that are being turned away.
     turned_away: Arc<Semaphore>,
     /// What was logged of connections lately: strangers must not be able to fill the log.
-    told: Told,
+    told: LogThrottle,
 }
 
 impl Acceptor {
@@ -91,7 +91,7 @@ impl Acceptor {
             slots: Arc::new(Semaphore::new(app.limits.connections)),
             addresses: Addresses::default(),
             turned_away: Arc::new(Semaphore::new(app.limits.turned_away)),
-            told: Told::default(),
+            told: LogThrottle::default(),
             app,
         }
     }

@@ -10,15 +10,15 @@ use openraft::EntryPayload;
 use openraft::storage::EntryResponder;
 use serde::{Deserialize, Serialize};
 
-use super::replica::{Replica, Shared};
+use super::replica::{Published, Replica};
 use crate::storage::StorageError;
-use crate::storage::codec;
+use crate::storage::format::codec;
 use crate::storage::history::History;
 use crate::storage::types::{Decided, Decisions, Payload, TypeConfig};
 
 /// What one log entry holds: commands in order, and the time that the leader gives them.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Batch {
+pub struct CommandBatch {
     /// The leader's clock when it proposed; ledger time is the larger of this and the state's.
     pub stamp: Time,
     /// The commands.
@@ -29,7 +29,7 @@ pub struct Batch {
 const LIGHT_BYTES: usize = 4 * 1024;
 
 /// Applies `entries` in order and answers those that somebody waits for.
-pub fn apply(shared: &Shared, history: &History, entries: Vec<EntryResponder<TypeConfig>>) -> Result<(), io::Error> {
+pub fn apply(shared: &Published, history: &History, entries: Vec<EntryResponder<TypeConfig>>) -> Result<(), io::Error> {
     for (entry, responder) in entries {
         let outcomes = match entry.payload {
             EntryPayload::Normal(payload) => {
@@ -62,7 +62,7 @@ pub fn apply(shared: &Shared, history: &History, entries: Vec<EntryResponder<Typ
 }
 
 /// Whether applying is short and touches no disk, so that handing it to another thread would cost more than doing it.
-pub fn is_light(shared: &Shared, entries: &[EntryResponder<TypeConfig>]) -> Result<bool, io::Error> {
+pub fn is_light(shared: &Published, entries: &[EntryResponder<TypeConfig>]) -> Result<bool, io::Error> {
     let payloads = || entries.iter().filter_map(|(entry, _)| payload_of(&entry.payload));
     if payloads().map(|payload| payload.0.len()).sum::<usize>() > LIGHT_BYTES {
         return Ok(false);
@@ -94,12 +94,12 @@ fn advance(replica: &mut Replica, log_id: openraft::type_config::alias::LogIdOf<
     replica.reach(Some(log_id));
 }
 
-fn decode(payload: &Payload) -> Result<Batch, io::Error> {
+fn decode(payload: &Payload) -> Result<CommandBatch, io::Error> {
     codec::decode(&payload.0).map_err(io::Error::other)
 }
 
 /// Reads, before anything is locked against readers, what the whole entry needs of old records.
-fn fetch(state: &State, history: &History, batch: &Batch) -> Result<Facts, StorageError> {
+fn fetch(state: &State, history: &History, batch: &CommandBatch) -> Result<Facts, StorageError> {
     let mut facts = Facts::default();
     for command in &batch.commands {
         while let Some(Missing(number)) = missing(state, &facts, command, batch.stamp) {
@@ -110,11 +110,11 @@ fn fetch(state: &State, history: &History, batch: &Batch) -> Result<Facts, Stora
 }
 
 fn decide_all(
-    shared: &Shared,
+    shared: &Published,
     history: &History,
     replica: &mut Replica,
     mut facts: Facts,
-    batch: Batch,
+    batch: CommandBatch,
     is_awaited: bool,
 ) -> Result<Vec<Decided>, StorageError> {
     let mut outcomes = Vec::with_capacity(if is_awaited { batch.commands.len() } else { 0 });
@@ -124,14 +124,14 @@ fn decide_all(
                 replica.state.apply(&record);
                 shared.note(&replica.state, &record);
                 let record = history.push(record);
-                is_awaited.then(|| Decided::Accepted { record: (*record).clone(), replayed: false })
+                is_awaited.then(|| Decided::Recorded { record: (*record).clone(), replayed: false })
             }
             Outcome::Replay(number) if is_awaited => {
                 let Some(record) = facts.get(number) else { unreachable!("the record of a replay is among the facts") };
-                Some(Decided::Accepted { record: (**record).clone(), replayed: true })
+                Some(Decided::Recorded { record: (**record).clone(), replayed: true })
             }
             Outcome::Replay(_) => None,
-            Outcome::Rejected(rejection) => Some(Decided::Refused(rejection)),
+            Outcome::Rejected(rejection) => Some(Decided::NotRecorded(rejection)),
         };
         if is_awaited {
             outcomes.extend(decided);

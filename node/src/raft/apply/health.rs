@@ -16,7 +16,7 @@ pub struct Health {
     disk_full: AtomicBool,
     /// The log's disk has not come back for longer than an election takes.
     disk_stalled: watch::Sender<bool>,
-    /// Callers are better served by another member, and have been for a while.
+    /// Callers are better served by another node, and have been for a while.
     out_of_reach: watch::Sender<bool>,
 }
 
@@ -56,12 +56,12 @@ impl Health {
         self.disk_stalled.subscribe()
     }
 
-    /// Remembers whether callers are better served by another member.
+    /// Remembers whether callers are better served by another node.
     pub(crate) fn set_out_of_reach(&self, out: bool) {
         self.out_of_reach.send_if_modified(|was| std::mem::replace(was, out) != out);
     }
 
-    /// Whether callers are better served by another member, since this one reaches no leader and waits in vain.
+    /// Whether callers are better served by another node, since this one reaches no leader and waits in vain.
     pub(crate) fn is_out_of_reach(&self) -> bool {
         *self.out_of_reach.borrow()
     }
@@ -77,7 +77,7 @@ impl Health {
         self.failure.send_if_modified(|failure| {
             let first = failure.is_none();
             if first {
-                tracing::error!(%reason, "member stopped");
+                tracing::error!(%reason, "node stopped");
                 *failure = Some(reason);
             }
             first

@@ -11,7 +11,7 @@ use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMe
 use openraft::{OptionalSend, Raft};
 
 use super::entry;
-use super::replica::Shared;
+use super::replica::Published;
 use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::runtime;
 use crate::storage::types::TypeConfig;
@@ -30,22 +30,22 @@ pub struct SnapshotData(pub Checkpoint);
 /// See the head of this file.
 #[derive(Debug)]
 pub struct Machine {
-    shared: Arc<Shared>,
+    published: Arc<Published>,
     history: Arc<History>,
     checkpoints: Checkpointer,
 }
 
 impl Machine {
     /// Over what the pages gave.
-    pub fn new(shared: Arc<Shared>, history: Arc<History>, checkpoints: Checkpointer) -> Self {
-        Self { shared, history, checkpoints }
+    pub fn new(published: Arc<Published>, history: Arc<History>, checkpoints: Checkpointer) -> Self {
+        Self { published, history, checkpoints }
     }
 
     /// Applies a bounded piece of what is committed.
     async fn apply_some(&self, entries: Vec<EntryResponder<TypeConfig>>) -> Result<(), io::Error> {
-        let is_light = entry::is_light(&self.shared, &entries)?;
-        let (shared, history) = (self.shared.clone(), self.history.clone());
-        let work = move || entry::apply(&shared, &history, entries);
+        let is_light = entry::is_light(&self.published, &entries)?;
+        let (published, history) = (self.published.clone(), self.history.clone());
+        let work = move || entry::apply(&published, &history, entries);
         // A panic means books that do not add up. Openraft would go on without its state machine: it must be told.
         let applied = if is_light {
             catch_unwind(AssertUnwindSafe(work)).map_err(|_panic| io::Error::other("it does not fit the state"))
@@ -53,7 +53,8 @@ impl Machine {
             runtime::blocking(work).await.map_err(io::Error::other)
         };
         let applied = applied.and_then(|applied| applied);
-        applied.inspect_err(|error| self.shared.health.fail(format!("a committed entry could not be applied: {error}")))
+        applied
+            .inspect_err(|error| self.published.health.fail(format!("a committed entry could not be applied: {error}")))
     }
 }
 
@@ -70,7 +71,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn applied_state(
         &mut self,
     ) -> Result<(Option<LogIdOf<TypeConfig>>, StoredMembershipOf<TypeConfig>), io::Error> {
-        let replica = self.shared.replica();
+        let replica = self.published.replica();
         Ok((replica.log_id, replica.membership.clone()))
     }
 
@@ -99,12 +100,12 @@ impl RaftStateMachine<TypeConfig> for Machine {
     ) -> Result<(), io::Error> {
         let SnapshotData(to) = snapshot;
         assert_eq!(to.applied, meta.last_log_id, "a snapshot is named by its checkpoint");
-        let (shared, history) = (self.shared.clone(), self.history.clone());
-        let installed = runtime::on_disk(async move { install(&shared, &history, to).await })
+        let (published, history) = (self.published.clone(), self.history.clone());
+        let installed = runtime::on_disk(async move { install(&published, &history, to).await })
             .await
             .map_err(io::Error::other)
             .and_then(|installed| installed.map_err(io::Error::other));
-        installed.inspect_err(|error| self.shared.health.fail(format!("a snapshot could not be installed: {error}")))
+        installed.inspect_err(|error| self.published.health.fail(format!("a snapshot could not be installed: {error}")))
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf<TypeConfig, SnapshotData>>, io::Error> {
@@ -114,15 +115,15 @@ impl RaftStateMachine<TypeConfig> for Machine {
 }
 
 /// Folds the pages that were received into a copy of the state, and installs both only where the digest is right.
-async fn install(shared: &Shared, history: &History, to: Checkpoint) -> Result<(), StorageError> {
-    let mut state = shared.replica().state.clone();
+async fn install(published: &Published, history: &History, to: Checkpoint) -> Result<(), StorageError> {
+    let mut state = published.replica().state.clone();
     fold_into(&mut state, history, &to)?;
     if to.records > history.records() {
         history.install(to.clone()).await?;
     } else {
         history.write(to.clone()).await?;
     }
-    let before = shared.replace(state, to.membership, to.applied);
+    let before = published.replace(state, to.membership, to.applied);
     // Millions of records' worth of memory: given back with no lock held.
     drop(before);
     Ok(())

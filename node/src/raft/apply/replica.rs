@@ -1,4 +1,4 @@
-//! What this member holds: the state, the position it reflects, and what is published of them.
+//! What this node holds: the state, the position it reflects, and what is published of them.
 //!
 //! Invariants: state and position change together, under one lock; only the state machine changes them. Positions,
 //! digests and the key ring are published after the change that they tell of.
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::health::Health;
 use super::key_ring::KeyRing;
 use super::waits::Waits;
-use crate::raft::peers::link::hello::Acquaintances;
+use crate::raft::peers::link::trust::known_peers::KnownPeers;
 use crate::storage::types::TypeConfig;
 
 /// A leader: its term, which is its own, and its number.
@@ -53,7 +53,7 @@ impl fmt::Debug for Replica {
 
 /// The replica and what is published of it; one for the node.
 #[derive(Debug)]
-pub struct Shared {
+pub struct Published {
     replica: RwLock<Replica>,
     digests: Mutex<VecDeque<(u64, Digest)>>,
     key_ring: RwLock<Arc<KeyRing>>,
@@ -65,20 +65,20 @@ pub struct Shared {
     /// The highest leader of whom entries or heartbeats came in.
     followed: watch::Sender<Option<Leader>>,
     /// The data directories that the log has bound to members' numbers.
-    pub acquaintances: Acquaintances,
+    pub known_peers: KnownPeers,
 }
 
-impl Shared {
+impl Published {
     /// Begins with what the pages on disk gave.
     pub fn new(
         state: State,
         log_id: Option<LogIdOf<TypeConfig>>,
         membership: StoredMembershipOf<TypeConfig>,
-        acquaintances: Acquaintances,
+        known_peers: KnownPeers,
     ) -> Self {
         let mut replica = Replica { state, applied: 0, log_id: None, membership, whole: (0, Digest::ZERO) };
         replica.reach(log_id);
-        let shared = Self {
+        let published = Self {
             replica: RwLock::new(replica),
             digests: Mutex::default(),
             key_ring: RwLock::default(),
@@ -86,10 +86,10 @@ impl Shared {
             waits: Waits::default(),
             health: Health::default(),
             followed: watch::Sender::new(None),
-            acquaintances,
+            known_peers,
         };
-        shared.publish_all();
-        shared
+        published.publish_all();
+        published
     }
 
     /// The state now. Never held across an await: applying waits for it.
@@ -125,7 +125,7 @@ impl Shared {
         let replica = self.replica();
         self.publish_keys(KeyRing::of(&replica.state));
         for (node, incarnation) in replica.state.nodes() {
-            self.acquaintances.add(node, incarnation);
+            self.known_peers.add(node, incarnation);
         }
         let (applied, digest) = (replica.applied, replica.whole.1);
         drop(replica);
@@ -145,15 +145,15 @@ impl Shared {
     }
 
     /// The position that was last published, and its digest; never waits for applying.
-    pub(crate) fn published(&self) -> (u64, Digest) {
+    pub(crate) fn latest(&self) -> (u64, Digest) {
         let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
         digests.back().copied().unwrap_or((0, Digest::ZERO))
     }
 
-    /// Publishes what a new record changes of keys and acquaintances.
+    /// Publishes what a new record changes of keys and known_peers.
     pub(crate) fn note(&self, state: &State, record: &Record) {
         if let Event::NodeRegistered(NodeRegistered { node, incarnation }) = record.event {
-            self.acquaintances.add(node, incarnation);
+            self.known_peers.add(node, incarnation);
         }
         if let Some(key) = record.api_key().and_then(|number| state.api_key(number)) {
             self.publish_keys(self.key_ring().with(key));

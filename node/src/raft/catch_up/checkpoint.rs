@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep};
 
-use crate::raft::apply::replica::Shared;
+use crate::raft::apply::replica::Published;
 use crate::runtime;
 use crate::storage::{Checkpoint, History, LogStore, StorageError};
 
@@ -24,7 +24,7 @@ pub struct Checkpointer(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    shared: Arc<Shared>,
+    published: Arc<Published>,
     history: Arc<History>,
     log: LogStore,
     /// Held by whoever changes what is durable of the history.
@@ -32,9 +32,9 @@ struct Inner {
 }
 
 impl Checkpointer {
-    /// Over this member's replica, history and log.
-    pub fn new(shared: Arc<Shared>, history: Arc<History>, log: LogStore) -> Self {
-        Self(Arc::new(Inner { shared, history, log, turn: Mutex::new(()) }))
+    /// Over this node's replica, history and log.
+    pub fn new(published: Arc<Published>, history: Arc<History>, log: LogStore) -> Self {
+        Self(Arc::new(Inner { published, history, log, turn: Mutex::new(()) }))
     }
 
     /// Keeps checkpoints away until the guard is dropped: pages of a snapshot lie beyond the last one.
@@ -51,8 +51,8 @@ impl Checkpointer {
     /// where a snapshot is being received.
     pub async fn write(&self) -> Result<Checkpoint, StorageError> {
         let Ok(_turn) = self.0.turn.try_lock() else { return Ok(self.last()) };
-        // A member that failed keeps its disk as it was.
-        if self.0.shared.health.failure().borrow().is_some() {
+        // A node that failed keeps its disk as it was.
+        if self.0.published.health.failure().borrow().is_some() {
             return Ok(self.last());
         }
         let to = self.present();
@@ -67,7 +67,7 @@ impl Checkpointer {
     }
 
     fn present(&self) -> Checkpoint {
-        let replica = self.0.shared.replica();
+        let replica = self.0.published.replica();
         Checkpoint {
             applied: replica.log_id,
             membership: replica.membership.clone(),

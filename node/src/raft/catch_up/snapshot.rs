@@ -1,4 +1,4 @@
-//! Catching a member up whose log ends before ours begins: only the pages that it lacks travel.
+//! Catching a node up whose log ends before ours begins: only the pages that it lacks travel.
 //!
 //! Invariants: what the follower has durably is never overwritten; a history that is not the beginning of ours stops the
 //! follower and is kept; a broken transfer goes on where it ended, because full pages are the same everywhere.
@@ -19,11 +19,11 @@ use tokio::time::{Instant, interval_at, timeout, timeout_at};
 
 use super::checkpoint::Checkpointer;
 use crate::raft::apply::machine::{EtebarRaft, SnapshotData};
-use crate::raft::apply::replica::Shared;
+use crate::raft::apply::replica::Published;
 use crate::raft::peers::link::call::Peer;
 use crate::raft::peers::link::error::LinkError;
 use crate::raft::peers::link::hello::Connection;
-use crate::raft::peers::link::purpose::Purpose;
+use crate::raft::peers::link::message::Purpose;
 use crate::runtime;
 use crate::storage::types::TypeConfig;
 use crate::storage::{Checkpoint, History, StorageError};
@@ -64,10 +64,10 @@ pub(crate) enum Take {
     AtWork,
 }
 
-/// What sending needs of this member. Cheap to clone.
+/// What sending needs of this node. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SnapshotSender {
-    shared: Arc<Shared>,
+    published: Arc<Published>,
     history: Arc<History>,
 }
 
@@ -100,9 +100,9 @@ impl From<TransferError> for StreamingError<TypeConfig> {
 }
 
 impl SnapshotSender {
-    /// Over this member's state and history.
-    pub fn new(shared: Arc<Shared>, history: Arc<History>) -> Self {
-        Self { shared, history }
+    /// Over this node's state and history.
+    pub fn new(published: Arc<Published>, history: Arc<History>) -> Self {
+        Self { published, history }
     }
 }
 
@@ -157,9 +157,9 @@ async fn send(
 
 /// The chain over our first `records` records.
 async fn digest_at(own: &SnapshotSender, records: RecordNumber) -> Result<Digest, TransferError> {
-    let (shared, history) = (own.shared.clone(), own.history.clone());
+    let (published, history) = (own.published.clone(), own.history.clone());
     let digest = blocking(move || {
-        let before = digest_before_page_of(&shared.replica().state, records);
+        let before = digest_before_page_of(&published.replica().state, records);
         (page_of(records) * ledger::PAGE_RECORDS + 1..=records)
             .try_fold(before, |digest, number| Ok(chain_record(&digest, &*history.record(number)?)))
     });
@@ -225,12 +225,12 @@ async fn at_work<T>(link: &mut Connection, work: impl Future<Output = T>) -> T {
 }
 
 /// Receives snapshots, one at a time. A later transfer takes the place of one that waits for its sender, who may be cut off:
-/// a majority may need this member, and the new leader the place.
+/// a majority may need this node, and the new leader the place.
 #[derive(Debug)]
 pub struct SnapshotReceiver {
     /// The vote of the newest leader who offered one, and how many offers took another's place.
     newest: watch::Sender<(u64, Option<VoteOf<TypeConfig>>)>,
-    shared: Arc<Shared>,
+    published: Arc<Published>,
     history: Arc<History>,
     checkpoints: Checkpointer,
     staged: Mutex<Staged>,
@@ -245,10 +245,10 @@ struct Staged {
 }
 
 impl SnapshotReceiver {
-    /// Over this member's replica and history.
-    pub fn new(shared: Arc<Shared>, history: Arc<History>, checkpoints: Checkpointer) -> Self {
+    /// Over this node's replica and history.
+    pub fn new(published: Arc<Published>, history: Arc<History>, checkpoints: Checkpointer) -> Self {
         let newest = watch::Sender::new((0, None));
-        Self { newest, shared, history, checkpoints, staged: Mutex::default() }
+        Self { newest, published, history, checkpoints, staged: Mutex::default() }
     }
 
     /// Serves one transfer.
@@ -346,10 +346,10 @@ impl SnapshotReceiver {
                 Give::End => return Ok(()),
                 Give::Diverged { records } => {
                     let reason = format!(
-                        "the first {records} records here are not those of the leader: this member's data is kept and \
-                         must be looked at; replace the member by a new one under another number"
+                        "the first {records} records here are not those of the leader: this node's data is kept \
+                         and has to be examined; this node stays out, and the others go on while they are a majority"
                     );
-                    self.shared.health.fail(reason.clone());
+                    self.published.health.fail(reason.clone());
                     return Err(TransferError::Refused(reason));
                 }
                 Give::Offer { .. } => return Err(TransferError::Refused("a second offer".into())),

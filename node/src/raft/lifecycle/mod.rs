@@ -1,10 +1,10 @@
 //! How a node starts and stops, and what it does by itself meanwhile.
 //!
-//! Read in this order: [`settings`], [`start`], [`member`] (all that a running node has), [`background`],
-//! [`leadership`].
+//! Read in this order: [`settings`], [`start`], [`node`] (all that a running node has), [`background`],
+//! [`hand_over`].
 
 pub mod background;
-pub mod leadership;
-pub mod member;
+pub mod hand_over;
+pub mod node;
 pub mod settings;
 pub mod start;

@@ -1,4 +1,4 @@
-//! The settings of a member, and what openraft makes of them.
+//! The settings of a node, and what openraft makes of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,22 +7,22 @@ use ledger::Genesis;
 use openraft::{Config, SnapshotPolicy};
 
 use crate::raft::answers::ClusterError;
-use crate::raft::peers::link::hello::Identity;
+use crate::raft::peers::link::hello::PeerIdentity;
 use crate::raft::peers::link::trust::transport::PeerSecurity;
-use crate::storage::types::Member;
+use crate::storage::types::NodeAddresses;
 
-/// What a member needs to know to run.
+/// What a node needs to know to run.
 #[derive(Debug, Clone)]
 pub struct ClusterSettings {
-    /// Who this member is.
-    pub identity: Identity,
-    /// All first members, the same list on each. A member that is not among them waits to be added.
-    pub members: BTreeMap<u64, Member>,
-    /// The first command of the log, the same on each member.
+    /// Who this node is.
+    pub identity: PeerIdentity,
+    /// All first members, the same list on each. A node that is not among them waits to be added.
+    pub members: BTreeMap<u64, NodeAddresses>,
+    /// The first command of the log, the same on each node.
     pub genesis: Genesis,
     /// Where to listen for peers, `host:port`.
     pub peer_listen: String,
-    /// What this member proves its number with, and what it takes for a proof of others'.
+    /// What this node proves its number with, and what it takes for a proof of others'.
     pub peer_security: PeerSecurity,
     /// Time between two heartbeats of a leader.
     pub heartbeat: Duration,
@@ -34,7 +34,7 @@ pub struct ClusterSettings {
     pub log_bytes: u64,
     /// Most commands that wait to be proposed.
     pub waiting_max: usize,
-    /// The operator says that this node's clock is right: see [`crate::raft::apply::clocks::stamps`].
+    /// The operator says that this node's clock is right: see [`crate::raft::apply::clocks::clock_guard`].
     pub trust_clock: bool,
 }
 
@@ -92,7 +92,7 @@ mod tests {
     fn settings() -> ClusterSettings {
         let cluster = Uuid::from_u128(7);
         ClusterSettings {
-            identity: Identity { cluster, node: 1, incarnation: Uuid::from_u128(1) },
+            identity: PeerIdentity { cluster, node: 1, incarnation: Uuid::from_u128(1) },
             members: BTreeMap::new(),
             genesis: Genesis {
                 cluster,

@@ -1,4 +1,4 @@
-//! How a member comes to life, and how it stops: opens its disks, folds the history, starts Raft and its own duties.
+//! How a node comes to life, and how it stops: opens its disks, folds the history, starts Raft and its own duties.
 //!
 //! Invariant: nothing is served from a disk that was not read whole and found undamaged.
 
@@ -13,36 +13,37 @@ use openraft::{Raft, ServerState};
 use tokio::time::timeout;
 
 use super::background;
-use super::leadership::{end_raft, hand_over};
-use super::member::Member;
+use super::hand_over::{end_raft, hand_over};
+use super::node::Node;
 use super::settings::ClusterSettings;
 use crate::raft::answers::ClusterError;
-use crate::raft::apply::clocks::Stamps;
+use crate::raft::apply::clocks::ClockGuard;
 use crate::raft::apply::machine::{EtebarRaft, Machine, fold_into};
-use crate::raft::apply::replica::Shared;
+use crate::raft::apply::replica::Published;
 use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::snapshot::{SnapshotReceiver, SnapshotSender};
 use crate::raft::peers::leader::LeaderView;
-use crate::raft::peers::link::hello::{Acquaintances, Trust};
+use crate::raft::peers::link::hello::Trust;
 use crate::raft::peers::link::serve::serve;
+use crate::raft::peers::link::trust::known_peers::KnownPeers;
 use crate::raft::peers::link::trust::vouched::Vouched;
-use crate::raft::peers::neighbours::Neighbours;
 use crate::raft::peers::network::{Links, Network};
+use crate::raft::peers::peer_table::PeerTable;
 use crate::raft::submit::proposer::Proposer;
 use crate::raft::submit::read_gate::ReadGates;
 use crate::raft::submit::reads as read_tasks;
 use crate::runtime::net::TcpListener;
 use crate::runtime::{self, Clock};
-use crate::storage::{History, LogSettings, LogStore, LogWriter, MemberDisks, StorageError};
+use crate::storage::{History, LogSettings, LogStore, LogWriter, NodeDisks, StorageError};
 
-/// Longest wait for another member to take the leadership over, within that.
+/// Longest wait for another node to take the leadership over, within that.
 const HAND_OVER: Duration = Duration::from_millis(1_500);
 /// Opens what the disks hold, folds the history, and takes part in the cluster.
 pub(crate) async fn start(
     settings: ClusterSettings,
-    disks: MemberDisks,
+    disks: NodeDisks,
     clock: Clock,
-) -> Result<Arc<Member>, ClusterError> {
+) -> Result<Arc<Node>, ClusterError> {
     let config = Arc::new(settings.raft_config()?);
     let listener = TcpListener::bind(&settings.peer_listen)
         .await
@@ -51,57 +52,63 @@ pub(crate) async fn start(
     let opened = runtime::blocking(move || open(&disks, log_settings)).await;
     let Opened { log, writer, history, state } = opened.map_err(damaged)??;
     let me = settings.identity;
-    let acquaintances = Acquaintances::kept_in(history.clone())?;
+    let known_peers = KnownPeers::kept_in(history.clone())?;
     let (checkpoint, time_mark) = (history.checkpoint(), history.time_mark()?);
-    let shared = Arc::new(Shared::new(state, checkpoint.applied, checkpoint.membership, acquaintances.clone()));
-    run_writer(writer, shared.clone())?;
-    let checkpoints = Checkpointer::new(shared.clone(), history.clone(), log.clone());
-    let machine = Machine::new(shared.clone(), history.clone(), checkpoints.clone());
-    let trust = Trust::new(me, settings.peer_security.clone(), acquaintances);
+    let published = Arc::new(Published::new(state, checkpoint.applied, checkpoint.membership, known_peers.clone()));
+    run_writer(writer, published.clone())?;
+    let checkpoints = Checkpointer::new(published.clone(), history.clone(), log.clone());
+    let machine = Machine::new(published.clone(), history.clone(), checkpoints.clone());
+    let trust = Trust::new(me, settings.peer_security.clone(), known_peers);
     let links = Links::new(trust.clone());
-    let sender = SnapshotSender::new(shared.clone(), history.clone());
+    let sender = SnapshotSender::new(published.clone(), history.clone());
     let network = Network::new(links.clone(), sender, settings.answer_within());
     let raft = Raft::new(me.node, config, network, log.clone(), machine)
         .await
         .map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
 
     let window_ms = settings.genesis.key_window_ms;
-    let stamps = Arc::new(Stamps::new(clock.clone(), window_ms, settings.trust_clock, time_mark));
+    let clock_guard = Arc::new(ClockGuard::new(clock.clone(), window_ms, settings.trust_clock, time_mark));
     let (reads, waiting_reads) = ReadGates::new();
-    let neighbours = Arc::new(Neighbours::default());
+    let peer_table = Arc::new(PeerTable::default());
     let leader = LeaderView {
         me: me.node,
         raft: raft.clone(),
-        shared: shared.clone(),
-        neighbours: neighbours.clone(),
+        published: published.clone(),
+        peer_table: peer_table.clone(),
         majority_within: settings.election_max * 2 + settings.heartbeat,
     };
-    let member = Arc::new(Member {
+    let node = Arc::new(Node {
         me,
         leader,
-        proposer: Proposer::start(raft.clone(), log.clone(), shared.clone(), stamps.clone(), settings.waiting_max),
+        proposer: Proposer::start(
+            raft.clone(),
+            log.clone(),
+            published.clone(),
+            clock_guard.clone(),
+            settings.waiting_max,
+        ),
         reads,
-        receiver: SnapshotReceiver::new(shared.clone(), history.clone(), checkpoints.clone()),
+        receiver: SnapshotReceiver::new(published.clone(), history.clone(), checkpoints.clone()),
         settings,
         clock,
-        stamps,
-        shared,
+        clock_guard,
+        published,
         history,
         log,
         checkpoints,
         raft,
         links,
         trust: trust.clone(),
-        neighbours,
+        peer_table,
         vouched: Vouched::default(),
         recovered: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
     });
-    read_tasks::serve(waiting_reads, &member);
-    runtime::spawn_vital("peer listener", serve(listener, trust, member.clone()));
-    initialise(&member.raft, &member.settings).await?;
-    background::start(&member);
-    Ok(member)
+    read_tasks::serve(waiting_reads, &node);
+    runtime::spawn_vital("peer listener", serve(listener, trust, node.clone()));
+    initialise(&node.raft, &node.settings).await?;
+    background::start(&node);
+    Ok(node)
 }
 
 struct Opened {
@@ -112,7 +119,7 @@ struct Opened {
 }
 
 /// Blocks: reads the whole log and folds the whole history.
-fn open(disks: &MemberDisks, settings: LogSettings) -> Result<Opened, StorageError> {
+fn open(disks: &NodeDisks, settings: LogSettings) -> Result<Opened, StorageError> {
     let (log, writer) = LogStore::open(disks.log.clone(), settings)?;
     let history = Arc::new(History::open(disks.history.clone())?);
     log.check_joins(&history.checkpoint())?;
@@ -130,12 +137,12 @@ fn damaged(_panicked: runtime::Unfinished) -> ClusterError {
 }
 
 #[cfg(not(feature = "simulation"))]
-fn run_writer(writer: LogWriter, shared: Arc<Shared>) -> Result<(), StorageError> {
+fn run_writer(writer: LogWriter, published: Arc<Published>) -> Result<(), StorageError> {
     let writing = writer.spawn_thread()?;
-    // Openraft hears of a failure with its next write; an idle member should stop at once.
+    // Openraft hears of a failure with its next write; an idle node should stop at once.
     let watch = move || match writing.join() {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => shared.health.fail(format!("the log could not be written: {error}")),
+        Ok(Err(error)) => published.health.fail(format!("the log could not be written: {error}")),
         Err(_panicked) => runtime::give_up("log writer"),
     };
     let watching = std::thread::Builder::new().name("log-watch".to_owned()).spawn(watch);
@@ -143,16 +150,16 @@ fn run_writer(writer: LogWriter, shared: Arc<Shared>) -> Result<(), StorageError
 }
 
 #[cfg(feature = "simulation")]
-fn run_writer(writer: LogWriter, shared: Arc<Shared>) -> Result<(), StorageError> {
+fn run_writer(writer: LogWriter, published: Arc<Published>) -> Result<(), StorageError> {
     runtime::spawn(async move {
         if let Err(error) = writer.run().await {
-            shared.health.fail(format!("the log could not be written: {error}"));
+            published.health.fail(format!("the log could not be written: {error}"));
         }
     });
     Ok(())
 }
 
-/// With the same list on every member this is safe to do on each, and again. One that is not on it waits to be added.
+/// With the same list on every node this is safe to do on each, and again. One that is not on it waits to be added.
 async fn initialise(raft: &EtebarRaft, settings: &ClusterSettings) -> Result<(), ClusterError> {
     if !settings.members.contains_key(&settings.identity.node) {
         return Ok(());
@@ -165,22 +172,22 @@ async fn initialise(raft: &EtebarRaft, settings: &ClusterSettings) -> Result<(),
 }
 
 /// Hands leadership over, writes a checkpoint, and ends Raft and the log.
-pub(crate) async fn stop(member: Arc<Member>) {
-    member.stopping.store(true, Ordering::Release);
-    member.raft.runtime_config().elect(false);
-    if member.leader.leads_raft() && hand_over(&member).await {
-        let mut metrics = member.raft.server_metrics();
+pub(crate) async fn stop(node: Arc<Node>) {
+    node.stopping.store(true, Ordering::Release);
+    node.raft.runtime_config().elect(false);
+    if node.leader.leads_raft() && hand_over(&node).await {
+        let mut metrics = node.raft.server_metrics();
         let handed_over =
             async { while metrics.borrow_watched().state == ServerState::Leader && metrics.changed().await.is_ok() {} };
         if timeout(HAND_OVER, handed_over).await.is_err() {
             tracing::warn!("leadership was not taken over in time");
         }
     }
-    if let Err(error) = member.checkpoints.write().await {
+    if let Err(error) = node.checkpoints.write().await {
         tracing::warn!(%error, "last checkpoint not written");
     }
-    end_raft(&member.raft).await;
-    if let Err(error) = member.log.close().await {
+    end_raft(&node.raft).await;
+    if let Err(error) = node.log.close().await {
         tracing::warn!(%error, "log not closed well");
     }
 }

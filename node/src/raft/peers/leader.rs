@@ -12,9 +12,9 @@ use ledger::NodeNumber;
 use openraft::async_runtime::{Instant as _, WatchReceiver};
 use tokio::time::{sleep, timeout};
 
-use super::neighbours::Neighbours;
+use super::peer_table::PeerTable;
 use crate::raft::apply::machine::EtebarRaft;
-use crate::raft::apply::replica::Shared;
+use crate::raft::apply::replica::Published;
 
 /// The leader as one node sees it.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ pub struct LeaderView {
     /// Its Raft.
     pub raft: EtebarRaft,
     /// What it holds.
-    pub shared: Arc<Shared>,
+    pub published: Arc<Published>,
     /// What it knows of the others.
-    pub neighbours: Arc<Neighbours>,
+    pub peer_table: Arc<PeerTable>,
     /// A leader that no majority answered for so long is none.
     pub majority_within: Duration,
 }
@@ -42,10 +42,10 @@ impl LeaderView {
             let metrics = metrics.borrow_watched();
             (metrics.current_leader, metrics.vote.leader_id.term)
         };
-        if !self.shared.health.is_disk_stalled() {
+        if !self.published.health.is_disk_stalled() {
             return known;
         }
-        let followed = self.shared.followed().filter(|(theirs, _)| *theirs >= term).map(|(_, node)| node);
+        let followed = self.published.followed().filter(|(theirs, _)| *theirs >= term).map(|(_, node)| node);
         followed.or(known).filter(|leader| *leader != self.me)
     }
 
@@ -54,7 +54,7 @@ impl LeaderView {
     pub fn alive(&self) -> Option<NodeNumber> {
         let leader = self.known()?;
         if leader != self.me {
-            return self.neighbours.heard(leader).is_some_and(|heard| heard.healthy).then_some(leader);
+            return self.peer_table.status(leader).is_some_and(|status| status.healthy).then_some(leader);
         }
         self.has_majority().then_some(leader)
     }
@@ -84,10 +84,10 @@ impl LeaderView {
         }
         let voters: BTreeSet<NodeNumber> = self.raft.voter_ids().collect();
         let others = voters.iter().filter(|node| **node != self.me);
-        let heard: Vec<_> =
-            others.filter_map(|node| self.neighbours.heard(*node)).filter(|heard| heard.healthy).collect();
-        let reached = heard.len() + usize::from(voters.contains(&self.me));
-        reached * 2 <= voters.len() || heard.iter().any(|heard| heard.leader.is_some())
+        let healthy: Vec<_> =
+            others.filter_map(|node| self.peer_table.status(*node)).filter(|status| status.healthy).collect();
+        let reached = healthy.len() + usize::from(voters.contains(&self.me));
+        reached * 2 <= voters.len() || healthy.iter().any(|status| status.leader.is_some())
     }
 
     /// Returns once another node than `leader` is known to lead; never where there is none. Where it is this node, its own
@@ -95,9 +95,9 @@ impl LeaderView {
     pub async fn replaced(&self, leader: Option<NodeNumber>) {
         let Some(leader) = leader else { return std::future::pending().await };
         if leader == self.me {
-            let mut stalled = self.shared.health.disk_stalled();
+            let mut stalled = self.published.health.disk_stalled();
             while stalled.wait_for(|stalled| *stalled).await.is_ok() {
-                let mut next = self.shared.followed_next();
+                let mut next = self.published.followed_next();
                 if self.known().is_some() || next.changed().await.is_err() {
                     return;
                 }

@@ -1,7 +1,7 @@
 //! Changes of the members, one at a time and by the leader: a learner is added and follows, a learner becomes a voter, a
 //! member is removed.
 //!
-//! Invariant: a number is given to one data directory for ever. A member becomes a voter only once the log has bound its
+//! Invariant: a number is given to one data directory for ever. A node becomes a voter only once the log has bound its
 //! number to its directory, so that a wiped one is refused wherever that is known.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +13,8 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use tokio::time::{Instant, timeout_at};
 
-use crate::raft::lifecycle::leadership::{COMMAND, hand_over};
-use crate::raft::lifecycle::member::Member;
+use crate::raft::lifecycle::hand_over::{COMMAND, hand_over};
+use crate::raft::lifecycle::node::Node;
 use crate::storage::{self, TypeConfig};
 
 /// A learner that lags by more positions than this is not made a voter: a majority might have to wait for it.
@@ -22,20 +22,20 @@ const LAG_MAX: u64 = 1_000;
 
 /// What is to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum MembershipChange {
     /// A new member, under a number that was never given before: it follows, and does not vote.
     Add {
         /// Its number.
         node: NodeNumber,
         /// Where it serves.
-        addresses: storage::Member,
+        addresses: storage::NodeAddresses,
     },
     /// A learner votes from now on.
     Promote {
         /// Its number.
         node: NodeNumber,
     },
-    /// A member takes no part any more.
+    /// A node takes no part any more.
     Remove {
         /// Its number.
         node: NodeNumber,
@@ -45,8 +45,8 @@ pub enum Change {
 /// Why the members are as they were, or perhaps are not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
-    /// Nothing changed: another member leads, this one where it is known.
-    #[error("this member does not lead")]
+    /// Nothing changed: another node leads, this one where it is known.
+    #[error("this node does not lead")]
     NotLeader(Option<NodeNumber>),
     /// Nothing changed: another change is under way.
     #[error("another change of the members is under way")]
@@ -62,63 +62,63 @@ pub enum ChangeError {
     },
 }
 
-/// Changes the members, where this member leads. What is as wanted already is a success.
+/// Changes the members, where this node leads. What is as wanted already is a success.
 ///
 /// # Errors
 /// See [`ChangeError`]: only one of them may have changed anything.
-pub async fn change_members(member: &Member, change: Change, deadline: Instant) -> Result<(), ChangeError> {
-    if !member.leader.is_me() {
-        return Err(ChangeError::NotLeader(member.leader.known()));
+pub async fn change_members(local: &Node, change: MembershipChange, deadline: Instant) -> Result<(), ChangeError> {
+    if !local.leader.is_me() {
+        return Err(ChangeError::NotLeader(local.leader.known()));
     }
-    if !may_change(member) {
+    if !may_change(local) {
         return Err(ChangeError::NotLeader(None));
     }
     let change = match change {
-        Change::Add { node, addresses } => addition(member, node, addresses)?,
-        Change::Promote { node } => promotion(member, node)?,
-        Change::Remove { node } if node == member.me.node => {
-            let why = "this member leads, and no other voter is well to take that over: promote a new one first";
-            let hands_over = hand_over(member).await;
+        MembershipChange::Add { node, addresses } => addition(local, node, addresses)?,
+        MembershipChange::Promote { node } => promotion(local, node)?,
+        MembershipChange::Remove { node } if node == local.me.node => {
+            let why = "this node leads, and no other voter is well to take that over: promote a new one first";
+            let hands_over = hand_over(local).await;
             return Err(if hands_over { ChangeError::NotLeader(None) } else { ChangeError::Refused(why.into()) });
         }
-        Change::Remove { node } => removal(member, node)?,
+        MembershipChange::Remove { node } => removal(local, node)?,
     };
     match change {
-        Some(change) => propose_change(member, change, deadline).await,
+        Some(change) => propose_change(local, change, deadline).await,
         None => Ok(()),
     }
 }
 
 /// Whether a change of the voters has begun and not ended: until then two majorities are needed for everything.
-pub fn is_change_open(member: &Member) -> bool {
-    voter_sets(member).len() > 1
+pub fn is_change_open(local: &Node) -> bool {
+    voter_sets(local).len() > 1
 }
 
 /// Ends a change that a leader before began and did not end.
-pub async fn end_change(member: &Member) {
-    if !may_change(member) {
+pub async fn end_change(local: &Node) {
+    if !may_change(local) {
         return;
     }
     let change = ChangeMembers::AddVoterIds(BTreeSet::new());
-    match propose_change(member, change, Instant::now() + COMMAND).await {
+    match propose_change(local, change, Instant::now() + COMMAND).await {
         Ok(()) => tracing::info!("a change of the members that was left open is done"),
         Err(error) => tracing::debug!(%error, "a change of the members is still open"),
     }
 }
 
 /// A leader that is removed itself leads on for a moment; openraft's own assertions forbid it to change the members then.
-fn may_change(member: &Member) -> bool {
-    voter_sets(member).last().is_some_and(|set| set.contains(&member.me.node))
+fn may_change(local: &Node) -> bool {
+    voter_sets(local).last().is_some_and(|set| set.contains(&local.me.node))
 }
 
 async fn propose_change(
-    member: &Member,
-    change: ChangeMembers<NodeNumber, storage::Member>,
+    local: &Node,
+    change: ChangeMembers<NodeNumber, storage::NodeAddresses>,
     deadline: Instant,
 ) -> Result<(), ChangeError> {
     let begun = Instant::now();
     tracing::info!(%change, "members change");
-    match timeout_at(deadline, member.raft.change_membership(change, false)).await {
+    match timeout_at(deadline, local.raft.change_membership(change, false)).await {
         Ok(Ok(_written)) => Ok(()),
         Ok(Err(error)) => Err(reason(error, begun)),
         Err(_elapsed) => Err(ChangeError::OutcomeUnknown { waited: begun.elapsed() }),
@@ -126,68 +126,69 @@ async fn propose_change(
 }
 
 fn addition(
-    member: &Member,
+    local: &Node,
     node: NodeNumber,
-    addresses: storage::Member,
-) -> Result<Option<ChangeMembers<NodeNumber, storage::Member>>, ChangeError> {
-    match member.members().get(&node) {
+    addresses: storage::NodeAddresses,
+) -> Result<Option<ChangeMembers<NodeNumber, storage::NodeAddresses>>, ChangeError> {
+    match local.members().get(&node) {
         Some(there) if *there == addresses => return Ok(None),
         Some(there) => {
             return Err(ChangeError::Refused(format!(
-                "member {node} is there already, at {}: give the new one another number",
+                "node {node} is there already, at {}: give the new one another number",
                 there.peer
             )));
         }
         None => {}
     }
-    if member.shared.replica().state.incarnation(node).is_some() {
+    if local.published.replica().state.incarnation(node).is_some() {
         return Err(ChangeError::Refused(format!(
-            "number {node} was another member's: give the new one a number that was never used"
+            "number {node} was another node's: give the new one a number that was never used"
         )));
     }
     Ok(Some(ChangeMembers::AddNodes(BTreeMap::from([(node, addresses)]))))
 }
 
 fn promotion(
-    member: &Member,
+    local: &Node,
     node: NodeNumber,
-) -> Result<Option<ChangeMembers<NodeNumber, storage::Member>>, ChangeError> {
-    if !member.members().contains_key(&node) {
-        return Err(ChangeError::Refused(format!("there is no member {node}: add it first")));
+) -> Result<Option<ChangeMembers<NodeNumber, storage::NodeAddresses>>, ChangeError> {
+    if !local.members().contains_key(&node) {
+        return Err(ChangeError::Refused(format!("there is no node {node}: add it first")));
     }
-    let sets = voter_sets(member);
+    let sets = voter_sets(local);
     if sets.len() == 1 && sets[0].contains(&node) {
         return Ok(None);
     }
-    let bound = member.shared.replica().state.incarnation(node);
-    let Some(heard) = member.neighbours.heard(node).filter(|heard| heard.healthy && Some(heard.incarnation) == bound)
+    let bound = local.published.replica().state.incarnation(node);
+    let Some(status) =
+        local.peer_table.status(node).filter(|status| status.healthy && Some(status.incarnation) == bound)
     else {
-        return Err(ChangeError::Refused(format!("member {node} is not heard yet: start it, and wait a moment")));
+        return Err(ChangeError::Refused(format!("node {node} is not heard yet: start it, and wait a moment")));
     };
-    let lag = member.shared.applied().borrow().saturating_sub(heard.applied);
+    let lag = local.published.applied().borrow().saturating_sub(status.applied);
     if lag > LAG_MAX {
-        return Err(ChangeError::Refused(format!("member {node} is {lag} positions behind: wait for it")));
+        return Err(ChangeError::Refused(format!("node {node} is {lag} positions behind: wait for it")));
     }
     Ok(Some(ChangeMembers::AddVoterIds(BTreeSet::from([node]))))
 }
 
 fn removal(
-    member: &Member,
+    local: &Node,
     node: NodeNumber,
-) -> Result<Option<ChangeMembers<NodeNumber, storage::Member>>, ChangeError> {
-    let sets = voter_sets(member);
+) -> Result<Option<ChangeMembers<NodeNumber, storage::NodeAddresses>>, ChangeError> {
+    let sets = voter_sets(local);
     if !sets.iter().any(|set| set.contains(&node)) {
-        let is_learner = member.members().contains_key(&node);
+        let is_learner = local.members().contains_key(&node);
         return Ok(is_learner.then(|| ChangeMembers::RemoveNodes(BTreeSet::from([node]))));
     }
     let rest: BTreeSet<_> = sets.last().into_iter().flatten().copied().filter(|voter| *voter != node).collect();
     let is_well = |voter: &&NodeNumber| {
-        **voter == member.me.node || member.neighbours.heard(**voter).is_some_and(|heard| heard.healthy)
+        **voter == local.me.node || local.peer_table.status(**voter).is_some_and(|status| status.healthy)
     };
     let well = rest.iter().filter(is_well).count();
     if well * 2 <= rest.len() {
         return Err(ChangeError::Refused(format!(
-            "without member {node}, {well} of {} voters would be well, and no majority: add and promote new ones first",
+            "without node {node}, {well} of {} voters would be well, and no majority: add and promote new ones first",
             rest.len()
         )));
     }
@@ -195,8 +196,8 @@ fn removal(
 }
 
 /// The sets of which each needs a majority: two while a change is under way.
-fn voter_sets(member: &Member) -> Vec<BTreeSet<NodeNumber>> {
-    let membership = member.raft.server_metrics().borrow_watched().membership_config.clone();
+fn voter_sets(local: &Node) -> Vec<BTreeSet<NodeNumber>> {
+    let membership = local.raft.server_metrics().borrow_watched().membership_config.clone();
     membership.membership().get_joint_config().clone()
 }
 

@@ -25,11 +25,11 @@ use super::link::append::{Append, AppendLink, Appended};
 use super::link::call::{CallError, Calls, Peer};
 use super::link::error::LinkError;
 use super::link::hello::Trust;
+use super::link::message::Purpose;
 use super::link::message::{Request, Response};
-use super::link::purpose::Purpose;
 use crate::raft::apply::machine::SnapshotData;
 use crate::raft::catch_up::snapshot::{SnapshotSender, send_snapshot};
-use crate::storage::types::{Member, TypeConfig};
+use crate::storage::types::{NodeAddresses, TypeConfig};
 
 /// The links to one peer that all of the node shares.
 #[derive(Debug, Clone)]
@@ -63,15 +63,15 @@ impl Links {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|node, _| is_kept(*node));
     }
 
-    /// The links to a member, at its present address.
-    pub fn to(&self, node: u64, member: &Member) -> PeerLinks {
+    /// The links to a node, at its present address.
+    pub fn to(&self, node: u64, addresses: &NodeAddresses) -> PeerLinks {
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(links) = open.get(&node)
-            && *links.peer.address == *member.peer
+            && *links.peer.address == *addresses.peer
         {
             return links.clone();
         }
-        let peer = Peer { trust: self.0.trust.clone(), node, address: member.peer.as_str().into() };
+        let peer = Peer { trust: self.0.trust.clone(), node, address: addresses.peer.as_str().into() };
         let links = PeerLinks {
             control: Calls::open(peer.clone(), Purpose::Control),
             forward: Calls::open(peer.clone(), Purpose::Forward),
@@ -100,7 +100,7 @@ impl Network {
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Client;
 
-    async fn new_client(&mut self, target: u64, node: &Member) -> Client {
+    async fn new_client(&mut self, target: u64, node: &NodeAddresses) -> Client {
         let links = self.links.to(target, node);
         Client {
             append: AppendLink::new(links.peer.clone()),

@@ -1,4 +1,4 @@
-//! One member of the cluster, as the rest of the node sees it: submit commands, read the state, ask how things stand.
+//! One node of the cluster, as the rest of the node sees it: submit commands, read the state, ask how things stand.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -18,24 +18,24 @@ use crate::raft::answers::{
 use crate::raft::apply::key_ring::KeyRing;
 use crate::raft::apply::replica::Replica;
 use crate::raft::apply::waits::TooManyWait;
-use crate::raft::lifecycle::member::Member;
+use crate::raft::lifecycle::node::Node;
 use crate::raft::lifecycle::settings::ClusterSettings;
 use crate::raft::lifecycle::start::{start, stop};
-use crate::raft::peers::membership::{Change, ChangeError, change_members};
+use crate::raft::peers::membership::{ChangeError, MembershipChange, change_members};
 use crate::runtime::{Clock, Room};
 use crate::storage::types::Decisions;
-use crate::storage::{MemberDisks, StorageError};
+use crate::storage::{NodeDisks, StorageError};
 
 /// Longest orderly stop, after the answers in flight. Source: the contract's 5 s for both together.
 const SHUTDOWN: Duration = Duration::from_millis(2_500);
 
-/// A running member. Cheap to clone; its threads end with the last clone.
+/// A running node. Cheap to clone; its threads end with the last clone.
 #[derive(Debug, Clone)]
 pub struct Cluster(Arc<Handle>);
 
 #[derive(Debug)]
 struct Handle {
-    member: Arc<Member>,
+    node: Arc<Node>,
     room: Room,
 }
 
@@ -44,15 +44,15 @@ impl Cluster {
     ///
     /// # Errors
     /// Where a setting does not fit, the peer address is taken, or the data is damaged.
-    pub async fn start(settings: ClusterSettings, disks: MemberDisks, clock: Clock) -> Result<Self, ClusterError> {
+    pub async fn start(settings: ClusterSettings, disks: NodeDisks, clock: Clock) -> Result<Self, ClusterError> {
         let room = Room::start().map_err(|error| ClusterError::Setting(format!("no threads for raft: {error}")))?;
         let started = room.run(start(settings, disks, clock)).await;
-        let member = started.map_err(|unfinished| ClusterError::Raft(unfinished.to_string()))??;
-        Ok(Self(Arc::new(Handle { member, room })))
+        let node = started.map_err(|unfinished| ClusterError::Raft(unfinished.to_string()))??;
+        Ok(Self(Arc::new(Handle { node, room })))
     }
 
-    pub(crate) fn member(&self) -> &Member {
-        &self.0.member
+    pub(crate) fn node(&self) -> &Node {
+        &self.0.node
     }
 
     /// Decides `commands` (1 to 8,192) as one group in one log entry, in order, wherever the leader is.
@@ -60,7 +60,7 @@ impl Cluster {
     /// # Errors
     /// See [`SubmitError`]: only one of them may have been done.
     pub async fn submit(&self, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
-        submit(self.member(), commands, deadline).await
+        submit(self.node(), commands, deadline).await
     }
 
     /// Waits until the state may be read: see [`Consistency`]; in any case until `min_applied`, if given.
@@ -74,52 +74,52 @@ impl Cluster {
         min_applied: Option<u64>,
         deadline: Instant,
     ) -> Result<(), ReadError> {
-        let member = self.member();
-        if let Some(wanted) = min_applied.filter(|wanted| *wanted > position_within_reach(member)) {
+        let node = self.node();
+        if let Some(wanted) = min_applied.filter(|wanted| *wanted > position_within_reach(node)) {
             return Err(ReadError::Behind { applied: self.applied(), wanted });
         }
         let confirmed = match consistency {
             Consistency::Local => 0,
             Consistency::Linearizable => {
-                read_position(member, Reader::Known, deadline).await.ok_or(ReadError::NoLeader)?
+                read_position(node, Reader::Known, deadline).await.ok_or(ReadError::NoLeader)?
             }
         };
         self.reach(confirmed.max(min_applied.unwrap_or(0)), deadline).await
     }
 
-    /// Waits until this member knows every API key that was made, anywhere, before this call. For callers whose key is not
+    /// Waits until this node knows every API key that was made, anywhere, before this call. For callers whose key is not
     /// known: however many there are, they share one question at a time.
     ///
     /// # Errors
     /// As for a linearizable [`Self::read`].
     pub async fn know_keys(&self, deadline: Instant) -> Result<(), ReadError> {
-        let confirmed = read_position(self.member(), Reader::Stranger, deadline).await.ok_or(ReadError::NoLeader)?;
+        let confirmed = read_position(self.node(), Reader::Stranger, deadline).await.ok_or(ReadError::NoLeader)?;
         self.reach(confirmed, deadline).await
     }
 
     async fn reach(&self, wanted: u64, deadline: Instant) -> Result<(), ReadError> {
-        match timeout_at(deadline, self.member().shared.waits.reached(wanted)).await {
+        match timeout_at(deadline, self.node().published.waits.reached(wanted)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(TooManyWait)) | Err(_) => Err(ReadError::Behind { applied: self.applied(), wanted }),
         }
     }
 
-    /// Changes the members, where this member leads. What is as wanted already is a success.
+    /// Changes the members, where this node leads. What is as wanted already is a success.
     ///
     /// # Errors
     /// See [`ChangeError`]: only one of them may have changed anything.
-    pub async fn change_members(&self, change: Change, deadline: Instant) -> Result<(), ChangeError> {
-        change_members(self.member(), change, deadline).await
+    pub async fn change_members(&self, change: MembershipChange, deadline: Instant) -> Result<(), ChangeError> {
+        change_members(self.node(), change, deadline).await
     }
 
     /// The state now. Never held across an await: applying waits for it.
     pub fn replica(&self) -> RwLockReadGuard<'_, Replica> {
-        self.member().shared.replica()
+        self.node().published.replica()
     }
 
     /// All API keys; never waits for applying.
     pub fn key_ring(&self) -> Arc<KeyRing> {
-        self.member().shared.key_ring()
+        self.node().published.key_ring()
     }
 
     /// A record, from memory or from its page (then a blocking read: use a blocking thread for many).
@@ -127,32 +127,32 @@ impl Cluster {
     /// # Errors
     /// Where there is none of that number, or its page is damaged.
     pub fn record(&self, number: RecordNumber) -> Result<Arc<Record>, StorageError> {
-        let member = self.member();
-        member.history.record(number).inspect_err(|error| {
+        let node = self.node();
+        node.history.record(number).inspect_err(|error| {
             // Whoever finds damage serves no more: what else is damaged is not known.
             if matches!(error, StorageError::Damaged { .. }) {
-                member.shared.health.fail(format!("a record could not be read: {error}"));
+                node.published.health.fail(format!("a record could not be read: {error}"));
             }
         })
     }
 
     /// The digest over everything decided up to `applied`, where that is among the last 4,096 positions.
     pub fn digest_at(&self, applied: u64) -> Option<Digest> {
-        self.member().shared.digest_at(applied)
+        self.node().published.digest_at(applied)
     }
 
-    /// The cluster as this member sees it now.
+    /// The cluster as this node sees it now.
     pub fn status(&self) -> ClusterStatus {
-        let member = self.member();
-        let applied = member.shared.applied().borrow().to_owned();
-        let furthest = member.neighbours.furthest().max(applied);
-        let voters: BTreeSet<u64> = member.raft.voter_ids().collect();
-        let describe = |(id, addresses): (u64, crate::storage::Member)| {
-            let (healthy, applied) = if id == member.me.node {
-                (member.ailment().is_none(), Some(applied))
+        let node = self.node();
+        let applied = node.published.applied().borrow().to_owned();
+        let furthest = node.peer_table.furthest().max(applied);
+        let voters: BTreeSet<u64> = node.raft.voter_ids().collect();
+        let describe = |(id, addresses): (u64, crate::storage::NodeAddresses)| {
+            let (healthy, applied) = if id == node.me.node {
+                (node.unhealthy_reason().is_none(), Some(applied))
             } else {
-                let heard = member.neighbours.heard(id);
-                (heard.as_ref().is_some_and(|heard| heard.healthy), heard.map(|heard| heard.applied))
+                let status = node.peer_table.status(id);
+                (status.as_ref().is_some_and(|status| status.healthy), status.map(|status| status.applied))
             };
             MemberStatus {
                 id,
@@ -164,41 +164,41 @@ impl Cluster {
                 lag: applied.map(|applied| furthest.saturating_sub(applied)),
             }
         };
-        let term = member.raft.metrics().borrow_watched().current_term;
-        let members = member.members().into_iter().map(describe).collect();
-        let clock = member.stamps.judged().health();
-        ClusterStatus { node: member.me.node, leader: member.leader.alive(), term, applied, members, clock }
+        let term = node.raft.metrics().borrow_watched().current_term;
+        let members = node.members().into_iter().map(describe).collect();
+        let clock = node.clock_guard.judged().health();
+        ClusterStatus { node: node.me.node, leader: node.leader.alive(), term, applied, members, clock }
     }
 
     /// The position that the state here reflects. Cheaper than [`Self::status`].
     pub fn applied(&self) -> u64 {
-        *self.member().shared.applied().borrow()
+        *self.node().published.applied().borrow()
     }
 
-    /// Where this member takes ledger time to be; before it heard of it, the beginning, which every record is after.
+    /// Where this node takes ledger time to be; before it heard of it, the beginning, which every record is after.
     pub fn ledger_time(&self) -> Time {
-        self.member().stamps.told().map_or(Time(0), |told| Time(told.ms))
+        self.node().clock_guard.ledger_time().map_or(Time(0), |time| Time(time.ms))
     }
 
-    /// The leader that this member knows. Cheaper than [`Self::status`].
+    /// The leader that this node knows. Cheaper than [`Self::status`].
     pub fn leader(&self) -> Option<u64> {
-        self.member().leader.alive()
+        self.node().leader.alive()
     }
 
-    /// The position up to which this member's log was purged; 0 where it never was.
+    /// The position up to which this node's log was purged; 0 where it never was.
     pub fn log_begins_after(&self) -> u64 {
-        self.member().raft.data_metrics().borrow_watched().purged.map_or(0, |purged| purged.index)
+        self.node().raft.data_metrics().borrow_watched().purged.map_or(0, |purged| purged.index)
     }
 
-    /// Bytes that this member's log takes on its file system; 0 where that cannot be told. Reads the file system.
+    /// Bytes that this node's log takes on its file system; 0 where that cannot be told. Reads the file system.
     pub fn log_bytes_on_disk(&self) -> u64 {
-        let bytes = self.member().log.bytes_on_disk();
+        let bytes = self.node().log.bytes_on_disk();
         bytes.inspect_err(|error| tracing::warn!(%error, "log not measured")).unwrap_or(0)
     }
 
-    /// Tells the member how much room its disk has: while it is `full`, nothing new is proposed here.
+    /// Sets whether the disk is `full`: while it is, nothing new is proposed here.
     pub fn set_disk_full(&self, full: bool) {
-        if self.member().shared.health.set_disk_full(full) {
+        if self.node().published.health.set_disk_full(full) {
             if full {
                 tracing::warn!("the disk has no room for more records: they are refused until there is");
             } else {
@@ -209,28 +209,28 @@ impl Cluster {
 
     /// Whether the disk was last found without room for more records.
     pub fn is_disk_full(&self) -> bool {
-        self.member().shared.health.is_disk_full()
+        self.node().published.health.is_disk_full()
     }
 
     /// What `/readyz` is made of.
     pub fn readiness(&self) -> Readiness {
-        let member = self.member();
-        let applied = *member.shared.applied().borrow();
-        let is_voter = member.raft.voter_ids().any(|node| node == member.me.node);
+        let node = self.node();
+        let applied = *node.published.applied().borrow();
+        let is_voter = node.raft.voter_ids().any(|id| id == node.me.node);
         Readiness {
-            recovered: member.recovered.load(Ordering::Acquire),
-            leader: member.leader.alive(),
-            lag: member.neighbours.furthest().saturating_sub(applied),
+            recovered: node.recovered.load(Ordering::Acquire),
+            leader: node.leader.alive(),
+            lag: node.peer_table.furthest().saturating_sub(applied),
             role: if is_voter { Role::Voter } else { Role::Learner },
-            clock: member.stamps.judged().health(),
-            failure: member.shared.health.failure().borrow().clone(),
-            disk_stalled: member.shared.health.is_disk_stalled(),
+            clock: node.clock_guard.judged().health(),
+            failure: node.published.health.failure().borrow().clone(),
+            disk_stalled: node.published.health.is_disk_stalled(),
         }
     }
 
-    /// Waits until the member has stopped itself, and says why. Pending for ever while all is well.
+    /// Waits until the node has stopped itself, and returns the reason. Never returns while it is healthy.
     pub async fn failed(&self) -> String {
-        let mut failure = self.member().shared.health.failure();
+        let mut failure = self.node().published.health.failure();
         match failure.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or_default(),
             Err(_gone) => std::future::pending().await,
@@ -239,11 +239,11 @@ impl Cluster {
 
     /// Hands leadership over, writes a checkpoint, and stops; within 5 s. Give it no more commands.
     pub async fn shutdown(&self) {
-        let member = self.0.member.clone();
-        match self.0.room.run(timeout(SHUTDOWN, stop(member))).await {
-            Ok(Ok(())) => tracing::info!("member stopped"),
-            Ok(Err(_elapsed)) => tracing::warn!("member did not stop in time; what it acknowledged is safe"),
-            Err(unfinished) => tracing::warn!(%unfinished, "member did not stop well; what it acknowledged is safe"),
+        let node = self.0.node.clone();
+        match self.0.room.run(timeout(SHUTDOWN, stop(node))).await {
+            Ok(Ok(())) => tracing::info!("node stopped"),
+            Ok(Err(_elapsed)) => tracing::warn!("node did not stop in time; what it acknowledged is safe"),
+            Err(unfinished) => tracing::warn!(%unfinished, "node did not stop well; what it acknowledged is safe"),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: a position is asked for after its read came, and confirmed by a quorum after that. A read that comes while
 //! a question is under way waits for the next one. No clock is trusted.
 //!
-//! Three gates ask, each one question at a time: the leader asks a quorum, any other member asks the leader, and callers
+//! Three gates ask, each one question at a time: the leader asks a quorum, any other node asks the leader, and callers
 //! whose API key is not known share a gate of their own, so that strangers are never more than one reader in the others.
 
 use std::time::Duration;
@@ -46,10 +46,10 @@ pub enum Reader {
     Stranger,
 }
 
-/// The gates of one member.
+/// The gates of one node.
 #[derive(Debug, Clone)]
 pub struct ReadGates {
-    /// Where this member leads: asks a quorum.
+    /// Where this node leads: asks a quorum.
     pub quorum: ReadGate,
     /// Where another leads: asks that one.
     pub leader: ReadGate,

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::read_gate::{Reader, STRANGERS_PAUSE, WaitingReads, run};
 use super::submitter::millis_until;
-use crate::raft::lifecycle::member::Member;
+use crate::raft::lifecycle::node::Node;
 use crate::raft::peers::link::call::CallError;
 use crate::raft::peers::link::message::{Request, Response};
 use crate::runtime;
@@ -24,20 +24,20 @@ const AHEAD_MAX: u64 = 100_000;
 /// Where the questions of a follower are traced, for whoever counts them.
 const READ_QUESTIONS: &str = "etebar::read_questions";
 
-/// Starts the tasks that ask; they end with the member.
-pub fn serve(waiting: WaitingReads, member: &Arc<Member>) {
-    let (quorum, leader, strangers) = (Arc::downgrade(member), Arc::downgrade(member), Arc::downgrade(member));
+/// Starts the tasks that ask; they end with the node.
+pub fn serve(waiting: WaitingReads, node: &Arc<Node>) {
+    let (quorum, leader, strangers) = (Arc::downgrade(node), Arc::downgrade(node), Arc::downgrade(node));
     let ask_quorum = move || {
-        let member = quorum.upgrade();
-        async move { ask_quorum(&*member?).await }
+        let node = quorum.upgrade();
+        async move { ask_quorum(&*node?).await }
     };
     let ask_leader = move || {
-        let member = leader.upgrade();
-        async move { ask_leader(&*member?).await }
+        let node = leader.upgrade();
+        async move { ask_leader(&*node?).await }
     };
     let ask_once = move || {
-        let member = strangers.upgrade();
-        async move { position_once(&*member?, Instant::now() + ROUND).await }
+        let node = strangers.upgrade();
+        async move { position_once(&*node?, Instant::now() + ROUND).await }
     };
     runtime::spawn_vital("read gate", run(waiting.quorum, Duration::ZERO, ask_quorum));
     runtime::spawn_vital("read gate of a follower", run(waiting.leader, Duration::ZERO, ask_leader));
@@ -45,46 +45,46 @@ pub fn serve(waiting: WaitingReads, member: &Arc<Member>) {
 }
 
 /// A position that includes everything acknowledged anywhere before this call.
-pub async fn read_position(member: &Member, reader: Reader, deadline: Instant) -> Option<u64> {
+pub async fn read_position(node: &Node, reader: Reader, deadline: Instant) -> Option<u64> {
     loop {
         let asked = async {
             match reader {
-                Reader::Known => position_once(member, deadline).await,
-                Reader::Stranger => member.reads.strangers.position(deadline).await,
+                Reader::Known => position_once(node, deadline).await,
+                Reader::Stranger => node.reads.strangers.position(deadline).await,
             }
         };
         let position = tokio::select! {
             biased;
             position = asked => position,
-            () = member.shared.health.falls_out_of_reach() => None,
+            () = node.published.health.falls_out_of_reach() => None,
         };
         if position.is_some() {
             return position;
         }
-        if Instant::now() + PAUSE >= deadline || member.shared.health.is_out_of_reach() {
+        if Instant::now() + PAUSE >= deadline || node.published.health.is_out_of_reach() {
             return None;
         }
         sleep(PAUSE).await;
     }
 }
 
-/// The furthest position that this member could reach within a request, as far as it can know.
-pub fn position_within_reach(member: &Member) -> u64 {
-    let own = member.log.last().map_or(0, |last| last.index).max(*member.shared.applied().borrow());
-    own.max(member.neighbours.furthest()).saturating_add(AHEAD_MAX)
+/// The furthest position that this node could reach within a request, as far as it can know.
+pub fn position_within_reach(node: &Node) -> u64 {
+    let own = node.log.last().map_or(0, |last| last.index).max(*node.published.applied().borrow());
+    own.max(node.peer_table.furthest()).saturating_add(AHEAD_MAX)
 }
 
-async fn position_once(member: &Member, deadline: Instant) -> Option<u64> {
-    match member.leader.known() {
+async fn position_once(node: &Node, deadline: Instant) -> Option<u64> {
+    match node.leader.known() {
         None => None,
-        Some(leader) if leader == member.me.node => member.reads.quorum.position(deadline).await,
-        Some(_) => member.reads.leader.position(deadline).await,
+        Some(leader) if leader == node.me.node => node.reads.quorum.position(deadline).await,
+        Some(_) => node.reads.leader.position(deadline).await,
     }
 }
 
-/// Asks a quorum whether this member leads; the position at which it was asked.
-async fn ask_quorum(member: &Member) -> Option<u64> {
-    match timeout(ROUND, member.raft.get_read_log_id(ReadPolicy::ReadIndex)).await {
+/// Asks a quorum whether this node leads; the position at which it was asked.
+async fn ask_quorum(node: &Node) -> Option<u64> {
+    match timeout(ROUND, node.raft.get_read_log_id(ReadPolicy::ReadIndex)).await {
         Ok(Ok((read, _applied))) => Some(read.index()),
         Ok(Err(error)) => {
             tracing::debug!(%error, "read position not confirmed");
@@ -96,20 +96,20 @@ async fn ask_quorum(member: &Member) -> Option<u64> {
 
 /// Asks the leader for a position. Gives up where another leads or none is within reach: a leader that is paused must
 /// not hold those up who came later.
-async fn ask_leader(member: &Member) -> Option<u64> {
-    let leader = member.leader.known()?;
+async fn ask_leader(node: &Node) -> Option<u64> {
+    let leader = node.leader.known()?;
     let deadline = Instant::now() + ROUND;
-    if leader == member.me.node {
-        return member.reads.quorum.position(deadline).await;
+    if leader == node.me.node {
+        return node.reads.quorum.position(deadline).await;
     }
-    let links = member.links_to(leader)?;
+    let links = node.links_to(leader)?;
     tracing::trace!(target: READ_QUESTIONS, leader, "the leader was asked for a read position");
     let request = Request::ReadPosition { wait_ms: millis_until(deadline) };
     let answer = tokio::select! {
         biased;
         answer = links.control.call(request, deadline) => answer,
-        () = member.leader.replaced(Some(leader)) => return None,
-        () = member.shared.health.falls_out_of_reach() => return None,
+        () = node.leader.replaced(Some(leader)) => return None,
+        () = node.published.health.falls_out_of_reach() => return None,
     };
     match answer {
         Ok(Response::ReadPosition(position)) => position,

@@ -9,7 +9,7 @@ use ledger::{Command, Rejection};
 use tokio::time::Instant;
 
 use crate::raft::answers::SubmitError;
-use crate::raft::lifecycle::member::Member;
+use crate::raft::lifecycle::node::Node;
 use crate::raft::peers::link::call::CallError;
 use crate::raft::peers::link::message::{Commands, NotDecided, Request, Response};
 use crate::storage::types::{Decided, Decisions};
@@ -22,27 +22,27 @@ const ANSWER_TRAVELS_MS: u64 = 200;
 const ATTEMPT: Duration = Duration::from_millis(10_000);
 
 /// Has `commands` decided as one group, wherever the leader is.
-pub async fn submit(member: &Member, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
+pub async fn submit(node: &Node, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
     let begun = Instant::now();
     let may_repeat = commands.iter().all(Command::is_repeatable);
     // Well within the window in which a key is remembered: after it the same command would be decided anew.
-    let repeat_within = Duration::from_millis(member.settings.genesis.key_window_ms / 2);
+    let repeat_within = Duration::from_millis(node.settings.genesis.key_window_ms / 2);
     let commands = Commands::from(commands);
     let mut perhaps_done = false;
     let mut hint = None;
     loop {
         // What is known to be in vain is not written: "not done" is the better word, and true.
-        if !perhaps_done && member.shared.health.is_out_of_reach() {
+        if !perhaps_done && node.published.health.is_out_of_reach() {
             return Err(SubmitError::NoLeader);
         }
-        let target = hint.take().or_else(|| member.leader.known());
-        let attempt = attempt(member, &commands, target, deadline);
+        let target = hint.take().or_else(|| node.leader.known());
+        let attempt = attempt(node, &commands, target, deadline);
         let decided = tokio::select! {
             biased;
             decided = attempt => decided,
             // A leader that is paused or cut off keeps its callers; where asking another is safe, they need not wait.
-            () = member.leader.replaced(target), if may_repeat => Err(NotDecided::Unknown),
-            () = member.shared.health.falls_out_of_reach(), if may_repeat => Err(NotDecided::Unknown),
+            () = node.leader.replaced(target), if may_repeat => Err(NotDecided::Unknown),
+            () = node.published.health.falls_out_of_reach(), if may_repeat => Err(NotDecided::Unknown),
         };
         let not_decided = match decided {
             Ok(decisions) if perhaps_done && leaves_open(&decisions) => {
@@ -59,34 +59,34 @@ pub async fn submit(member: &Member, commands: Vec<Command>, deadline: Instant) 
             NotDecided::Overloaded(_) | NotDecided::DiskFull => {}
             NotDecided::Unknown => perhaps_done = true,
         }
-        let is_over = Instant::now() + PAUSE >= deadline || member.shared.health.is_out_of_reach();
+        let is_over = Instant::now() + PAUSE >= deadline || node.published.health.is_out_of_reach();
         if perhaps_done && (is_over || !may_repeat || begun.elapsed() >= repeat_within) {
             return Err(SubmitError::OutcomeUnknown { waited: begun.elapsed() });
         }
         if is_over {
             return Err(SubmitError::NoLeader);
         }
-        member.leader.pause_for_change(PAUSE).await;
+        node.leader.pause_for_change(PAUSE).await;
     }
 }
 
 /// One attempt at `leader`.
 async fn attempt(
-    member: &Member,
+    node: &Node,
     commands: &Commands,
     leader: Option<u64>,
     deadline: Instant,
 ) -> Result<Decisions, NotDecided> {
     match leader {
         None => Err(NotDecided::NotLeader(None)),
-        Some(leader) if leader == member.me.node => member.proposer.propose(commands.clone(), deadline).await,
-        Some(leader) => forward(member, leader, commands.clone(), deadline).await,
+        Some(leader) if leader == node.me.node => node.proposer.propose(commands.clone(), deadline).await,
+        Some(leader) => forward(node, leader, commands.clone(), deadline).await,
     }
 }
 
 /// Gives the commands, not the request that they came with, to the leader.
-async fn forward(member: &Member, leader: u64, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
-    let Some(links) = member.links_to(leader) else { return Err(NotDecided::NotLeader(None)) };
+async fn forward(node: &Node, leader: u64, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
+    let Some(links) = node.links_to(leader) else { return Err(NotDecided::NotLeader(None)) };
     let deadline = deadline.min(Instant::now() + ATTEMPT);
     // A little less for the leader, so that its "certainly not done" arrives before this node gives up.
     let wait_ms = millis_until(deadline).saturating_sub(ANSWER_TRAVELS_MS);
@@ -104,7 +104,7 @@ pub(crate) fn millis_until(deadline: Instant) -> u64 {
 
 /// Whether decisions say nothing of an earlier attempt: a revoked API key is refused before the idempotency key is looked up.
 fn leaves_open(decisions: &Decisions) -> bool {
-    decisions.outcomes.iter().any(|outcome| matches!(outcome, Decided::Refused(Rejection::KeyRevoked)))
+    decisions.outcomes.iter().any(|outcome| matches!(outcome, Decided::NotRecorded(Rejection::KeyRevoked)))
 }
 
 #[cfg(test)]
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_refused_api_key_leaves_an_earlier_attempt_open_and_other_refusals_do_not() {
-        let refused = |rejection| Decisions { position: 1, outcomes: vec![Decided::Refused(rejection)] };
+        let refused = |rejection| Decisions { position: 1, outcomes: vec![Decided::NotRecorded(rejection)] };
         assert!(leaves_open(&refused(Rejection::KeyRevoked)));
         assert!(!leaves_open(&refused(Rejection::KeyReused)));
         assert!(!leaves_open(&refused(Rejection::UnknownCharge)));

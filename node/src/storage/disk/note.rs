@@ -5,8 +5,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::NOTE_BYTES_MAX;
-use crate::storage::codec;
 use crate::storage::error::StorageError;
+use crate::storage::format::codec;
 
 /// The key that notes are sealed under.
 const KEY: &[u8] = b"note";

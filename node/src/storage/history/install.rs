@@ -1,6 +1,6 @@
-//! Pages on the way from one member to another: read here, and taken in there.
+//! Pages on the way from one node to another: read here, and taken in there.
 //!
-//! Taking in never changes what is durable: a page that differs from what this member has is refused, and pages count
+//! Taking in never changes what is durable: a page that differs from what this node has is refused, and pages count
 //! only once [`History::install`] names a checkpoint that covers them.
 
 use ledger::RecordNumber;
@@ -10,7 +10,7 @@ use super::{Checkpoint, History, page, write_checkpoint};
 use crate::storage::error::StorageError;
 
 impl History {
-    /// The bytes of `page` up to record `last`, for another member; checked as they are read. Blocks.
+    /// The bytes of `page` up to record `last`, for another node; checked as they are read. Blocks.
     ///
     /// # Errors
     /// Where the page is damaged or does not hold that record.
@@ -21,7 +21,7 @@ impl History {
         Ok(bytes)
     }
 
-    /// Writes the bytes of `page`, up to record `last`, that another member gave. They count once a checkpoint covers
+    /// Writes the bytes of `page`, up to record `last`, that another node gave. They count once a checkpoint covers
     /// them. What is durable here already is compared and not written again. Blocks.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl History {
     /// digest, and pushes nothing meanwhile. Blocks.
     ///
     /// # Errors
-    /// Where `to` is behind what this member knows, its last page is not there, or the disk fails.
+    /// Where `to` is behind what this node knows, its last page is not there, or the disk fails.
     pub async fn install(&self, to: Checkpoint) -> Result<(), StorageError> {
         let _writing = self.writing.lock().await;
         let pushed = self.records();

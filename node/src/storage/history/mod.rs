@@ -8,7 +8,7 @@
 
 mod cache;
 mod install;
-mod met;
+mod known_peers;
 mod page;
 mod tail;
 mod time_mark;
@@ -25,10 +25,10 @@ use serde::{Deserialize, Serialize};
 use self::cache::PageCache;
 use self::tail::Tail;
 pub use self::time_mark::TimeMark;
-use super::codec;
 use super::disk::{Batch, Disk};
 use super::error::StorageError;
-use super::keys;
+use super::format::codec;
+use super::format::keys;
 use super::types::{LogId, StoredMembership};
 
 /// Where the checkpoint lies, for messages.
@@ -215,17 +215,17 @@ async fn write_checkpoint(disk: &dyn Disk, checkpoint: &Checkpoint) -> Result<()
     batch.insert(key, sealed);
     disk.apply(batch)?;
     disk.sync().await?;
-    disk.write_note(&codec::encode(&Reached::of(checkpoint))?)
+    disk.write_note(&codec::encode(&HistoryNote::of(checkpoint))?)
 }
 
 /// How far the history got: the note of its disk. What is found at a start may be more, never less.
 #[derive(Debug, Serialize, Deserialize)]
-struct Reached {
+struct HistoryNote {
     applied: Option<LogId>,
     records: u64,
 }
 
-impl Reached {
+impl HistoryNote {
     fn of(checkpoint: &Checkpoint) -> Self {
         Self { applied: checkpoint.applied, records: checkpoint.records }
     }
@@ -234,7 +234,7 @@ impl Reached {
 /// A database that takes damage for a torn end comes back with an older checkpoint.
 fn check_reached(disk: &dyn Disk, checkpoint: &Checkpoint) -> Result<(), StorageError> {
     let Some(note) = disk.note()? else { return Ok(()) };
-    let reached: Reached = codec::decode(&note).map_err(|error| StorageError::damaged(CHECKPOINT_PLACE, error))?;
+    let reached: HistoryNote = codec::decode(&note).map_err(|error| StorageError::damaged(CHECKPOINT_PLACE, error))?;
     if checkpoint.records >= reached.records && checkpoint.applied >= reached.applied {
         return Ok(());
     }

@@ -4,11 +4,11 @@
 
 use ledger::{PAGE_RECORDS, Record, RecordNumber};
 
-use crate::storage::codec;
 use crate::storage::disk::Disk;
 use crate::storage::error::StorageError;
-use crate::storage::keys;
-use crate::storage::parts::{self, PARTS_MAX};
+use crate::storage::format::codec;
+use crate::storage::format::keys;
+use crate::storage::format::parts::{self, PARTS_MAX};
 
 /// The number of the first record of `page`.
 pub fn first_of(page: u64) -> RecordNumber {

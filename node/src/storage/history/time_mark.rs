@@ -1,18 +1,18 @@
-//! Where ledger time stood by this member's clocks; beside the pages, so that ledger time outlives a stop of all members.
+//! Where ledger time stood by this node's clocks; beside the pages, so that ledger time outlives a stop of all nodes.
 
 use serde::{Deserialize, Serialize};
 
 use super::History;
-use crate::storage::codec;
 use crate::storage::error::StorageError;
-use crate::storage::keys;
+use crate::storage::format::codec;
+use crate::storage::format::keys;
 
-/// Ledger time and this member's clocks, read at one moment. All in milliseconds.
+/// Ledger time and this node's clocks, read at one moment. All in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeMark {
     /// Ledger time, since the Unix epoch.
     pub ledger_ms: u64,
-    /// The member's wall clock, since the Unix epoch; `None` where it was set and not known to be right since.
+    /// The node's wall clock, since the Unix epoch; `None` where it was set and not known to be right since.
     pub wall_ms: Option<u64>,
     /// The boot of the machine and the time since, where the machine tells it.
     pub uptime: Option<(u128, u64)>,
@@ -21,7 +21,7 @@ pub struct TimeMark {
 }
 
 impl History {
-    /// The mark that was kept last; none before this member led or heard of ledger time.
+    /// The mark that was kept last; none before this node led or heard of ledger time.
     ///
     /// # Errors
     /// Where what was kept is damaged.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::storage::codec;
 use crate::storage::disk::{Batch, Disk};
 use crate::storage::error::StorageError;
-use crate::storage::keys;
-use crate::storage::parts::{self, PARTS_MAX};
+use crate::storage::format::codec;
+use crate::storage::format::keys;
+use crate::storage::format::parts::{self, PARTS_MAX};
 use crate::storage::types::{LogEntry, LogId, Vote};
 
 /// One small database of the log.
@@ -49,7 +49,7 @@ pub struct Bounds {
 
 /// How far the log got in the newest generation: its note. What is found at a start may be more, never less.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reached {
+pub struct LogNote {
     /// What this node voted for.
     pub vote: Option<Vote>,
     /// The last log id that is gone.
@@ -70,7 +70,7 @@ pub fn number_of(name: &str) -> Option<u64> {
 
 impl Generation {
     /// Its note; none where none was written yet.
-    pub fn reached(&self) -> Result<Option<Reached>, StorageError> {
+    pub fn reached(&self) -> Result<Option<LogNote>, StorageError> {
         let place = format!("the note of log generation {}", self.number);
         let note = self.disk.note()?;
         note.map(|note| codec::decode(&note).map_err(|error| StorageError::damaged(&place, error))).transpose()
@@ -171,7 +171,7 @@ impl Bounds {
     }
 }
 
-impl Reached {
+impl LogNote {
     /// Notes it on `disk`.
     pub fn write(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         disk.write_note(&codec::encode(self)?)

@@ -6,10 +6,9 @@
 
 mod generation;
 mod reader;
-mod recent;
 mod recovery;
-mod shared;
 mod store;
+mod view;
 mod work;
 mod writer;
 

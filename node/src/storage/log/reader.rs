@@ -9,17 +9,17 @@ use futures::Stream;
 use futures::stream;
 use openraft::{OptionalSend, RaftLogReader};
 
-use super::shared::Shared;
+use super::view::SharedLog;
 use crate::storage::types::{LogEntry, TypeConfig, Vote};
 
 /// Reads the log while it is written. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LogReader {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLog>,
 }
 
 impl LogReader {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<SharedLog>) -> Self {
         Self { shared }
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::generation::{Bounds, Generation, name_of, number_of};
-use super::shared::View;
+use super::view::View;
 use super::{LogSettings, next_index};
 use crate::storage::disk::{Disk, Disks};
 use crate::storage::error::StorageError;

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::reader::LogReader;
 use super::recovery;
-use super::shared::{Shared, View};
+use super::view::{SharedLog, View};
 use super::work::Work;
 use super::writer::LogWriter;
 use super::{LogSettings, next_index};
@@ -23,7 +23,7 @@ use crate::storage::types::{LogEntry, LogId, TypeConfig, Vote};
 /// The log. Cheap to clone; all clones feed one writer.
 #[derive(Debug, Clone)]
 pub struct LogStore {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLog>,
     queue: mpsc::Sender<Work>,
 }
 
@@ -43,7 +43,7 @@ impl LogStore {
     pub fn open(disks: Arc<dyn Disks>, settings: LogSettings) -> Result<(Self, LogWriter), StorageError> {
         let recovered = recovery::open(&*disks, settings)?;
         let bounds = recovered.bounds;
-        let shared = Arc::new(Shared::new(recovered.view, recovered.generations, settings));
+        let shared = Arc::new(SharedLog::new(recovered.view, recovered.generations, settings));
         let (queue, work) = mpsc::channel(settings.queue);
         let writer = LogWriter::new(Arc::clone(&shared), disks, work, bounds);
         Ok((Self { shared, queue }, writer))
@@ -116,7 +116,7 @@ impl LogStore {
 
     /// What the tests look into.
     #[cfg(test)]
-    pub(super) fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &SharedLog {
         &self.shared
     }
 

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::generation;
 use super::next_index;
-use super::shared::Shared;
+use super::view::SharedLog;
 use crate::storage::disk::Batch;
 use crate::storage::error::StorageError;
 use crate::storage::types::{LogEntry, LogId, TypeConfig, Vote};
@@ -66,7 +66,7 @@ impl Round {
 
 impl Waiting {
     /// Tells that it is durable, and lets readers know.
-    pub fn complete(self, shared: &Shared) {
+    pub fn complete(self, shared: &SharedLog) {
         match self {
             Self::Append { callback, last } => {
                 if last.is_some() {

@@ -9,9 +9,9 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::generation::{Bounds, Generation, Reached, name_of};
+use super::generation::{Bounds, Generation, LogNote, name_of};
 use super::next_index;
-use super::shared::Shared;
+use super::view::SharedLog;
 use super::work::{Done, Round, Waiting, Work, tell};
 use crate::storage::disk::{Batch, Disk, Disks};
 use crate::storage::error::StorageError;
@@ -20,7 +20,7 @@ use crate::storage::types::{LogId, Vote};
 /// See the head of this file.
 #[derive(Debug)]
 pub struct LogWriter {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLog>,
     disks: Arc<dyn Disks>,
     queue: mpsc::Receiver<Work>,
     /// What the newest generation holds beside entries.
@@ -30,7 +30,12 @@ pub struct LogWriter {
 }
 
 impl LogWriter {
-    pub(super) fn new(shared: Arc<Shared>, disks: Arc<dyn Disks>, queue: mpsc::Receiver<Work>, bounds: Bounds) -> Self {
+    pub(super) fn new(
+        shared: Arc<SharedLog>,
+        disks: Arc<dyn Disks>,
+        queue: mpsc::Receiver<Work>,
+        bounds: Bounds,
+    ) -> Self {
         let last = shared.view().last;
         Self { shared, disks, queue, bounds, last }
     }
@@ -146,7 +151,7 @@ impl LogWriter {
 
     /// Notes what is durable now.
     fn note(&self, disk: &dyn Disk) -> Result<(), StorageError> {
-        Reached { vote: self.bounds.vote, purged: self.bounds.purged, last: self.last }.write(disk)
+        LogNote { vote: self.bounds.vote, purged: self.bounds.purged, last: self.last }.write(disk)
     }
 
     /// Whether the newest generation is large enough, and entry `first` would not be its first.

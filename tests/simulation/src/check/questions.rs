@@ -103,8 +103,8 @@ impl<'a> Checker<'a> {
 
     fn decided(&mut self, op: usize, decided: &Decided, given: Given) -> Answer<'a> {
         let (record, replayed) = match decided {
-            Decided::Accepted { record, replayed } => (record, *replayed),
-            Decided::Refused(rejection) => return Answer::Refused(*rejection),
+            Decided::Recorded { record, replayed } => (record, *replayed),
+            Decided::NotRecorded(rejection) => return Answer::Refused(*rejection),
         };
         match self.records.get(record.number as usize - 1) {
             Some(found) if found == record => {}

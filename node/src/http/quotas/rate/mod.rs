@@ -249,8 +249,8 @@ impl Bucket {
 
 fn is_replay(decided: &Decided) -> bool {
     match decided {
-        Decided::Accepted { replayed, .. } => *replayed,
-        Decided::Refused(_) => false,
+        Decided::Recorded { replayed, .. } => *replayed,
+        Decided::NotRecorded(_) => false,
     }
 }
 

@@ -6,7 +6,7 @@ use super::*;
 
 const KEY: KeyNumber = 7;
 /// A decision of a command that no one decided before.
-const NEW: Decided = Decided::Refused(Rejection::UnknownSeller);
+const NEW: Decided = Decided::NotRecorded(Rejection::UnknownSeller);
 
 fn rates(per_second: u32) -> Rates {
     Rates::new(NonZeroU32::new(per_second))
@@ -23,7 +23,7 @@ fn ms(millis: u64) -> Duration {
 fn replay() -> Decided {
     let event = ledger::Event::SellerCreated(SellerCreated { name: ledger::Name::new("a").unwrap() });
     let record = ledger::Record { number: 2, time: ledger::Time(1), actor: 1, idempotency_key: None, event };
-    Decided::Accepted { record, replayed: true }
+    Decided::Recorded { record, replayed: true }
 }
 
 /// A request of so many new commands; the time after which it passes where it does not.

@@ -87,7 +87,7 @@ fn response(position: u64, body: Vec<u8>) -> Response<Body> {
 /// Appends one result. A key that was revoked meanwhile refuses the whole: all of it was decided at one position.
 fn result(out: &mut Vec<u8>, writer: &mut ChargeWriter, info: &LedgerInfo, decided: &Decided) -> Result<(), Problem> {
     let (problem, replayed) = match decided {
-        Decided::Accepted { record, replayed } => match &record.event {
+        Decided::Recorded { record, replayed } => match &record.event {
             Event::Refused(Refused { refusal, .. }) => (render::refusal(info, *refusal), *replayed),
             _ => {
                 out.extend_from_slice(b"{\"status\":201,\"replayed\":");
@@ -100,11 +100,11 @@ fn result(out: &mut Vec<u8>, writer: &mut ChargeWriter, info: &LedgerInfo, decid
                 return Ok(());
             }
         },
-        Decided::Refused(why @ (Rejection::KeyReused | Rejection::Conflict(_))) => match rejection(*why) {
+        Decided::NotRecorded(why @ (Rejection::KeyReused | Rejection::Conflict(_))) => match rejection(*why) {
             Ok(problem) => (problem.body().clone(), false),
             Err(refusal) => (render::refusal(info, refusal), false),
         },
-        Decided::Refused(why) => {
+        Decided::NotRecorded(why) => {
             let problem = rejection(*why);
             return Err(problem.unwrap_or_else(|refusal| render::refusal(info, refusal).into()));
         }

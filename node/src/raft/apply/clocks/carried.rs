@@ -1,10 +1,10 @@
-//! Ledger time carried over a stop: where it would be now, by what this member kept of it.
+//! Ledger time carried over a stop: where it would be now, by what this node kept of it.
 //!
 //! Unit: milliseconds since the Unix epoch. Within one boot of the machine its uptime says how much time passed, whatever was
-//! set meanwhile. Over a reboot its wall clock says so, which somebody may have set: that needs the other members' word. The
+//! set meanwhile. Over a reboot its wall clock says so, which somebody may have set: that needs confirmation by the others' clocks. The
 //! clock's difference counts, so ledger time that was late stays late, rather than expire the keys of that time at once. It
 //! counts only from a clock that the others found right: one that was late and was set right meanwhile moved further than time
-//! did. So a member carries ledger time too far only where its clock is wrong now.
+//! did. So a node carries ledger time too far only where its clock is wrong now.
 
 use tokio::time::Instant;
 
@@ -41,7 +41,7 @@ impl Carried {
         Self { mark, measured, least: mark.map(|mark| from(mark.ledger_ms.saturating_sub(SPARE_MS))) }
     }
 
-    /// Where this member takes ledger time to be `now`, when its wall clock shows `own_ms`: for the members to compare.
+    /// Where this node takes ledger time to be `now`, when its wall clock shows `own_ms`: for the nodes to compare.
     pub fn guess(&self, now: Instant, own_ms: u64) -> u64 {
         let Some((mark, least)) = self.mark.zip(self.least) else { return own_ms };
         let by_difference =
@@ -50,7 +50,7 @@ impl Carried {
         self.measured.map_or_else(|| least.ms_at(now).max(by_clock), |measured| measured.ms_at(now))
     }
 
-    /// The same where no other member says anything, so that no clock counts; `None` where nothing was kept.
+    /// The same where no other node says anything, so that no clock counts; `None` where nothing was kept.
     pub fn alone(&self, now: Instant) -> Option<u64> {
         self.measured.or(self.least).map(|line| line.ms_at(now))
     }

@@ -1,13 +1,14 @@
 //! Ledger time: what the leader stamps entries with, so that no wall clock can make it run.
 //!
 //! Read in this order: [`verdict`] (what the clocks heard say of this node's), [`line`] (how ledger time goes on), [`carried`]
-//! (how it is carried over a stop), [`stamps`] (where it starts, what it follows), [`notices`] (what the operator is told).
+//! (how it is carried over a stop), [`clock_guard`] (where it starts, what it follows), [`notices`] (what the operator is told).
 
 pub mod carried;
+pub mod clock_guard;
 pub mod line;
 pub mod notices;
-pub mod stamps;
+mod start;
 pub mod verdict;
 
+pub use clock_guard::ClockGuard;
 pub use line::LedgerTime;
-pub use stamps::Stamps;

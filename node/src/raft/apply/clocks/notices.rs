@@ -1,33 +1,32 @@
-//! What the operator is told of clocks: at once when something is wrong, and again once a minute while it is.
+//! What is logged of the clocks: at once when something is wrong, and once a minute while it is.
 
-use super::stamps::ClockState;
-use super::verdict::{CLOCK_OFF_MS, ClockVerdict};
-use crate::raft::peers::link::told::Told;
+use super::verdict::{CLOCK_OFF_MS, ClockState, ClockVerdict};
+use crate::runtime::log_throttle::LogThrottle;
 
-/// Tells of what is wrong with the clocks of a node that leads, or does not.
-pub fn notice(state: ClockState, leads: bool, told: &Told) {
+/// Logs what is wrong with the clocks of a node that leads, or does not.
+pub fn log_clocks(state: ClockState, leads: bool, throttle: &LogThrottle) {
     match state.clocks.verdict {
-        ClockVerdict::Apart if told.is_due("apart") => tracing::warn!(
-            "this node's clock and the only other one that is heard differ, and no third tells which is wrong: ledger time \
-             goes on with the monotonic clock; set the wrong one right, or bring a third node back"
+        ClockVerdict::Apart if throttle.is_due("apart") => tracing::warn!(
+            "this node's clock and the only other one received differ, and there is no third to show which is wrong: ledger \
+             time goes on with the monotonic clock; correct the wrong one, or bring a third node back"
         ),
-        ClockVerdict::Alone if !state.is_followed && told.is_due("alone") => tracing::error!(
+        ClockVerdict::Alone if !state.is_followed && throttle.is_due("alone") => tracing::error!(
             ahead_ms = state.ahead_ms,
-            "this node's clock was set, and no other one is heard: ledger time does not follow it; if the clock is right, \
+            "this node's clock was set, and no other one is received: ledger time does not follow it; if the clock is right, \
              restart this node with --trust-clock to say so"
         ),
-        // A clock that is off the median is told of by whoever keeps it from leading.
+        // A clock that is off the median is logged where it is kept from leading.
         ClockVerdict::Apart | ClockVerdict::Alone | ClockVerdict::Near | ClockVerdict::Good | ClockVerdict::Off(_) => {}
     }
     let far_ms = if leads && state.is_followed { state.ahead_ms } else { 0 };
-    if far_ms > CLOCK_OFF_MS && told.is_due("late") {
+    if far_ms > CLOCK_OFF_MS && throttle.is_due("late") {
         tracing::warn!(
             late_ms = far_ms,
             "ledger time is behind the clocks, and gains a hundredth of the time on them, so that no idempotency key is \
              forgotten early; to have it follow at once, stop all nodes and start them with --trust-clock, this once"
         );
     }
-    if far_ms < -CLOCK_OFF_MS && told.is_due("early") {
+    if far_ms < -CLOCK_OFF_MS && throttle.is_due("early") {
         tracing::warn!(
             early_ms = far_ms.saturating_neg(),
             "ledger time is ahead of the clocks, and goes at nine tenths of the pace until they are there: idempotency keys \

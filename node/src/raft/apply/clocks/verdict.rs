@@ -3,6 +3,8 @@
 //! Unit: milliseconds. Three clocks have a median, and with at most one wrong clock the median is right. Two that agree are
 //! both right for the same reason; of two that differ either may be the wrong one.
 
+use crate::raft::answers::ClockHealth;
+
 /// A clock further from another than this does not agree with it, in milliseconds.
 pub const CLOCK_OFF_MS: i64 = 5_000;
 /// Fewer clocks than this have no meaningful median.
@@ -46,17 +48,51 @@ impl ClockVerdict {
 
 /// The clocks that a node hears now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClocksHeard {
+pub struct ClocksReceived {
     /// How many, this node's included.
     pub count: usize,
     /// What they say.
     pub verdict: ClockVerdict,
 }
 
-impl ClocksHeard {
+impl ClocksReceived {
     /// Judges by the other clocks, each less this node's.
     pub fn of(others: &[i64]) -> Self {
         Self { count: others.len() + 1, verdict: ClockVerdict::of(others) }
+    }
+}
+
+/// How ledger time stands to this node's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockState {
+    /// What the clocks heard say.
+    pub clocks: ClocksReceived,
+    /// Whether ledger time follows a clock; else it goes on with the monotonic clock alone.
+    pub is_followed: bool,
+    /// How far this node's clock is ahead of ledger time, in milliseconds (behind, where negative); 0 before it starts.
+    pub ahead_ms: i64,
+}
+
+impl ClockState {
+    /// Whether the others found this node's clock right, and it was not set since.
+    pub fn confirms(self, wall_ms: u64, ledger_ms: u64) -> bool {
+        let ahead = i128::from(wall_ms) - i128::from(ledger_ms);
+        let was_set = (ahead - i128::from(self.ahead_ms)).unsigned_abs() > u128::from(CLOCK_OFF_MS.unsigned_abs());
+        match self.clocks.verdict {
+            ClockVerdict::Good | ClockVerdict::Near => !was_set,
+            ClockVerdict::Off(_) | ClockVerdict::Apart | ClockVerdict::Alone => false,
+        }
+    }
+
+    /// The same for those who ask how this node is.
+    pub fn health(self) -> ClockHealth {
+        match self.clocks.verdict {
+            ClockVerdict::Good | ClockVerdict::Near => ClockHealth::Agrees,
+            ClockVerdict::Apart => ClockHealth::Differs,
+            ClockVerdict::Off(ahead_ms) => ClockHealth::Off { ahead_ms },
+            ClockVerdict::Alone if self.is_followed => ClockHealth::Alone,
+            ClockVerdict::Alone => ClockHealth::NotFollowed { ahead_ms: self.ahead_ms },
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::call::{DIAL, Peer};
 use super::error::LinkError;
 use super::hello::Connection;
-use super::purpose::Purpose;
+use super::message::Purpose;
 use crate::runtime;
 use crate::storage::types::TypeConfig;
 

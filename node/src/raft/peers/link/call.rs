@@ -14,10 +14,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::error::LinkError;
 use super::frame::{Receiver, Sender};
 use super::hello::{Connection, Trust, dial};
+use super::message::Purpose;
 use super::message::{Numbered, Request, Response};
-use super::purpose::Purpose;
-use super::told::Told;
 use crate::runtime;
+use crate::runtime::log_throttle::LogThrottle;
 
 /// Calls that wait to be sent.
 const QUEUE: usize = 1_024;
@@ -110,7 +110,7 @@ impl Calls {
 /// Connects whenever a call waits, and serves calls until the connection ends.
 async fn keep(peer: Peer, purpose: Purpose, mut queue: mpsc::Receiver<Call>) {
     let mut pause = BACK_OFF.0;
-    let told = Told::default();
+    let throttle = LogThrottle::default();
     while let Some(first) = queue.recv().await {
         if !first.is_wanted() {
             continue;
@@ -123,7 +123,7 @@ async fn keep(peer: Peer, purpose: Purpose, mut queue: mpsc::Receiver<Call>) {
                 tracing::debug!(peer = peer.node, ?purpose, %ended, "link ended");
             }
             Err(error) => {
-                report(&peer, &error, &told);
+                report(&peer, &error, &throttle);
                 first.fail(CallError::NotSent(error.to_string()));
                 refuse_until(Instant::now() + pause, &mut queue, &error).await;
                 pause = (pause * 2).min(BACK_OFF.1);
@@ -133,12 +133,12 @@ async fn keep(peer: Peer, purpose: Purpose, mut queue: mpsc::Receiver<Call>) {
 }
 
 /// A refusal is a fault of the installation and must be seen; an absent peer is daily life.
-fn report(peer: &Peer, error: &LinkError, told: &Told) {
+fn report(peer: &Peer, error: &LinkError, throttle: &LogThrottle) {
     match error {
-        LinkError::Refused(refused) if told.is_due(refused.kind) => {
+        LinkError::Refused(refused) if throttle.is_due(refused.kind) => {
             tracing::warn!(peer = peer.node, reason = %refused, "peer refused");
         }
-        LinkError::Malformed(_) if told.is_due("malformed") => {
+        LinkError::Malformed(_) if throttle.is_due("malformed") => {
             tracing::warn!(peer = peer.node, %error, "peer not understood");
         }
         LinkError::Refused(_)
@@ -164,12 +164,12 @@ struct Pending {
     asked_since: Option<Instant>,
 }
 
-struct Shared {
+struct InFlight {
     pending: Mutex<Pending>,
     answered: Notify,
 }
 
-impl Shared {
+impl InFlight {
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -179,21 +179,21 @@ impl Shared {
 async fn serve(connection: Connection, first: Call, queue: &mut mpsc::Receiver<Call>) -> LinkError {
     let Connection { sender, receiver } = connection;
     let pending = Mutex::new(Pending { waiting: BTreeMap::new(), asked_since: None });
-    let shared = Shared { pending, answered: Notify::new() };
+    let in_flight = InFlight { pending, answered: Notify::new() };
     let ended = tokio::select! {
         biased;
-        error = receive(receiver, &shared) => error,
-        error = send(sender, first, queue, &shared) => error,
-        () = watch_silence(&shared) => LinkError::TimedOut,
+        error = receive(receiver, &in_flight) => error,
+        error = send(sender, first, queue, &in_flight) => error,
+        () = watch_silence(&in_flight) => LinkError::TimedOut,
     };
-    let waiting = std::mem::take(&mut shared.pending().waiting);
+    let waiting = std::mem::take(&mut in_flight.pending().waiting);
     for answer in waiting.into_values() {
         drop(answer.send(Err(CallError::NoAnswer)));
     }
     ended
 }
 
-async fn send(mut sender: Sender, first: Call, queue: &mut mpsc::Receiver<Call>, shared: &Shared) -> LinkError {
+async fn send(mut sender: Sender, first: Call, queue: &mut mpsc::Receiver<Call>, in_flight: &InFlight) -> LinkError {
     let mut next = Some(first);
     let mut last_id = 0_u64;
     loop {
@@ -206,8 +206,8 @@ async fn send(mut sender: Sender, first: Call, queue: &mut mpsc::Receiver<Call>,
             },
         };
         let sent = match call {
-            Some(call) => feed(&mut sender, call, &mut last_id, shared).await,
-            None if shared.pending().waiting.is_empty() => continue,
+            Some(call) => feed(&mut sender, call, &mut last_id, in_flight).await,
+            None if in_flight.pending().waiting.is_empty() => continue,
             None => sender.feed(&Numbered { id: 0, body: Request::Ping }).await,
         };
         if let Err(error) = sent {
@@ -223,10 +223,10 @@ async fn send(mut sender: Sender, first: Call, queue: &mut mpsc::Receiver<Call>,
     }
 }
 
-async fn feed(sender: &mut Sender, call: Call, last_id: &mut u64, shared: &Shared) -> Result<(), LinkError> {
-    while shared.pending().waiting.len() >= UNANSWERED {
+async fn feed(sender: &mut Sender, call: Call, last_id: &mut u64, in_flight: &InFlight) -> Result<(), LinkError> {
+    while in_flight.pending().waiting.len() >= UNANSWERED {
         sender.flush().await?;
-        shared.answered.notified().await;
+        in_flight.answered.notified().await;
     }
     if !call.is_wanted() {
         call.fail(CallError::NotSent("its time was up".into()));
@@ -234,34 +234,34 @@ async fn feed(sender: &mut Sender, call: Call, last_id: &mut u64, shared: &Share
     }
     *last_id += 1;
     {
-        let mut pending = shared.pending();
+        let mut pending = in_flight.pending();
         pending.waiting.insert(*last_id, call.answer);
         pending.asked_since.get_or_insert_with(Instant::now);
     }
     sender.feed(&Numbered { id: *last_id, body: call.request }).await
 }
 
-async fn receive(mut receiver: Receiver, shared: &Shared) -> LinkError {
+async fn receive(mut receiver: Receiver, in_flight: &InFlight) -> LinkError {
     loop {
         let Numbered { id, body } = match receiver.receive::<Numbered<Response>>().await {
             Ok(numbered) => numbered,
             Err(error) => return error,
         };
-        let mut pending = shared.pending();
+        let mut pending = in_flight.pending();
         let answer = pending.waiting.remove(&id);
         pending.asked_since = (!pending.waiting.is_empty()).then(Instant::now);
         drop(pending);
         if let Some(answer) = answer {
             drop(answer.send(Ok(body)));
-            shared.answered.notify_one();
+            in_flight.answered.notify_one();
         }
     }
 }
 
 /// Returns where something was asked and nothing heard since for [`SILENCE`].
-async fn watch_silence(shared: &Shared) {
+async fn watch_silence(in_flight: &InFlight) {
     loop {
-        let since = shared.pending().asked_since.unwrap_or_else(Instant::now);
+        let since = in_flight.pending().asked_since.unwrap_or_else(Instant::now);
         if since.elapsed() >= SILENCE {
             return;
         }

@@ -4,7 +4,9 @@ use std::io;
 
 use ledger::NodeNumber;
 use rustls::{CertificateError, OtherError};
+use serde::{Deserialize, Serialize};
 
+use super::message::LINK_VERSION;
 use super::trust::credentials::CertificateRefused;
 
 /// Why a connection ended.
@@ -76,8 +78,65 @@ fn distrust(error: &rustls::Error) -> LinkError {
         rustls::Error::AlertReceived(alert) => LinkError::refused(
             "alert",
             None,
-            format!("the peer refused this member's certificate ({alert:?}): its log says why"),
+            format!("the peer refused this node's certificate ({alert:?}): its log says why"),
         ),
-        other => LinkError::refused("TLS", None, format!("the peer does not speak TLS as members do: {other}")),
+        other => LinkError::refused("TLS", None, format!("the peer does not speak TLS as nodes do: {other}")),
+    }
+}
+
+/// Why a caller is refused, as far as it may know: it says what the caller has to look at, and nothing of who refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum HelloRefusal {
+    /// It speaks another version of the link.
+    Version,
+    /// Its certificate is not that of the number it says.
+    Certificate,
+    /// It dialled an address where somebody else is.
+    Address,
+    /// Its number is no node's now.
+    NoMember,
+    /// Its number is known with another data directory.
+    Directory,
+    /// It could not be remembered: a fault of this side's disk.
+    Disk,
+}
+
+/// What an operator can do where a node is no member.
+pub(super) const NO_MEMBER: &str =
+    "the members are those of `init --member`; one that was removed cannot come back under its number";
+
+impl HelloRefusal {
+    /// By what it is told from others in the log.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::Certificate => "another number",
+            Self::Address => "address",
+            Self::NoMember => "no member",
+            Self::Directory => "directory",
+            Self::Disk => "disk",
+        }
+    }
+
+    /// The refusal of a node that proved its number, if it did, for the own log.
+    pub(super) fn of(self, node: impl Into<Option<NodeNumber>>, reason: String) -> LinkError {
+        LinkError::refused(self.kind(), node.into(), reason)
+    }
+
+    /// What the caller tells its operator; `me` is the caller, `to` whom it dialled.
+    pub(super) fn remedy(self, me: NodeNumber, to: NodeNumber) -> String {
+        match self {
+            Self::Version => {
+                format!("node {to} speaks another version of the peer link than {LINK_VERSION}: run the same build")
+            }
+            Self::Certificate => format!("node {to} takes this certificate for another than that of node {me}"),
+            Self::Address => format!("at the address of node {to} is another one: the address is wrong"),
+            Self::NoMember => format!("for node {to} this node {me} is no member of the cluster now: {NO_MEMBER}"),
+            Self::Directory => format!(
+                "node {to} knows node {me} with another data directory: start node {me} with that one; if it is lost, so are \
+                 the votes that it gave, and node {me} stays out while the others go on with a majority"
+            ),
+            Self::Disk => format!("node {to} has trouble with its disk"),
+        }
     }
 }

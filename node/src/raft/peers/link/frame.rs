@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::LinkError;
 use super::trust::open::Held;
 use super::trust::transport::Stream;
-use crate::storage::codec;
+use crate::storage::format::codec;
 
 /// Longest frame, in bytes. An entry is at most half of it (see the proposer), so an append of one always fits.
 pub const FRAME_BYTES: usize = 16 * 1024 * 1024;
@@ -26,7 +26,7 @@ pub const HELLO_BYTES: usize = 1024;
 #[derive(Debug)]
 pub struct Receiver {
     frames: FramedRead<ReadHalf<Stream>, LengthDelimitedCodec>,
-    /// Where it is among the connections that this member may have to close.
+    /// Where it is among the connections that this node may have to close.
     held: Option<Held>,
 }
 
@@ -34,7 +34,7 @@ pub struct Receiver {
 #[derive(Debug)]
 pub struct Sender {
     frames: FramedWrite<WriteHalf<Stream>, LengthDelimitedCodec>,
-    /// Cancelled when this member has to close the connection.
+    /// Cancelled when this node has to close the connection.
     closing: CancellationToken,
 }
 

@@ -1,4 +1,4 @@
-//! What members say to each other apart from append sessions and snapshots: calls, each with one answer.
+//! What nodes send each other apart from append sessions and snapshots: calls, each with one answer.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,6 +9,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::raft::apply::clocks::LedgerTime;
 use crate::storage::types::{Decisions, TypeConfig};
+
+/// The layout of everything on the link. Raised with any change; mixed versions do not talk.
+pub const LINK_VERSION: u32 = 3;
+
+/// What a connection is for. Each has its own, so that none waits for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// An ordered session of append requests and their answers.
+    Append,
+    /// Short calls: votes, read positions, status.
+    Control,
+    /// Commands on their way to the leader; their answers wait for a commit.
+    Forward,
+    /// One snapshot.
+    Snapshot,
+}
 
 /// A call to a peer.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,13 +64,13 @@ pub enum Response {
     PreVote(VoteResponse<TypeConfig>),
     /// Raft's answer to a hand-over.
     TransferLeader(TransferLeaderResponse<TypeConfig>),
-    /// The position; `None` where this member cannot lead a read now.
+    /// The position; `None` where this node cannot lead a read now.
     ReadPosition(Option<u64>),
-    /// How the answering member stands.
+    /// The status of the answering node.
     Status(Heartbeat),
     /// What became of the commands.
     Forward(Result<Decisions, NotDecided>),
-    /// The member is stopping or cannot serve this.
+    /// The node is stopping or cannot serve this.
     Unavailable(String),
 }
 
@@ -71,7 +87,7 @@ pub enum NotDecided {
     DiskFull,
 }
 
-/// How a member stands; exchanged a few times a second.
+/// How a node stands; exchanged a few times a second.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// Who says it.
@@ -91,12 +107,12 @@ pub struct Heartbeat {
     /// Where it takes ledger time to be.
     pub ledger_time: Option<LedgerTime>,
     /// The members as it knows them.
-    pub members: MembersTold,
+    pub members: MemberList,
 }
 
 /// A list of the members, and the log index of the entry that made it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MembersTold {
+pub struct MemberList {
     /// The index; `None` for the list that a cluster begins with.
     pub index: Option<u64>,
     /// Their numbers.

@@ -1,4 +1,4 @@
-//! The peer link: how members talk. One long-lived connection per pair and purpose inside mutual TLS, frames with a bound,
+//! The peer link: how nodes talk. One long-lived connection per pair and purpose inside mutual TLS, frames with a bound,
 //! and a hello that both sides check against the certificates.
 //!
 //! Read in this order: [`trust`] (who may speak), [`frame`], [`hello`], [`call`] (many at a time), [`append`] (in order),
@@ -10,9 +10,7 @@ pub mod error;
 pub mod frame;
 pub mod hello;
 pub mod message;
-pub mod purpose;
 pub mod serve;
-pub mod told;
 pub mod trust;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The accepting side of the peer link: who comes in, and who serves it.
 //!
-//! Bounds: connections before their hello and of each member ([`super::trust`]), time for the hello,
+//! Bounds: connections before their hello and of each node ([`super::trust`]), time for the hello,
 //! calls worked on at a time for each connection. Every request is checked against the members of the moment it is served.
 
 use std::future::Future;
@@ -16,12 +16,12 @@ use tokio::time::{Instant, sleep, timeout};
 use super::append::{Append, Appended};
 use super::error::LinkError;
 use super::frame::{Receiver, Sender};
-use super::hello::{Caller, Connection, Standing, Trust, answer};
+use super::hello::{Caller, Connection, PeerMembership, Trust, answer};
+use super::message::Purpose;
 use super::message::{Numbered, Request, Response};
-use super::purpose::Purpose;
-use super::told::Told;
 use super::trust::strangers::{Place, Strangers};
 use crate::runtime;
+use crate::runtime::log_throttle::LogThrottle;
 use crate::runtime::net::{TcpListener, TcpStream};
 
 /// Longest time from accepting to the end of the hello.
@@ -33,10 +33,10 @@ const ANSWER: Duration = Duration::from_millis(5_000);
 /// A session on which nothing came for so long is closed; the peer dials again when it has something to say.
 const IDLE: Duration = Duration::from_secs(300);
 
-/// What a member does for its peers.
+/// What a node does for its peers.
 pub trait Serve: Send + Sync + 'static {
     /// What a number is now.
-    fn standing(&self, node: NodeNumber) -> Standing;
+    fn membership_of(&self, node: NodeNumber) -> PeerMembership;
 
     /// Answers one call.
     fn call(&self, from: Caller, request: Request) -> impl Future<Output = Response> + Send;
@@ -52,17 +52,17 @@ pub trait Serve: Send + Sync + 'static {
 }
 
 /// Accepts and serves peers for as long as the runtime lives.
-pub async fn serve<M: Serve>(listener: TcpListener, trust: Trust, member: Arc<M>) {
-    let (strangers, told) = (Strangers::default(), Arc::new(Told::default()));
+pub async fn serve<M: Serve>(listener: TcpListener, trust: Trust, node: Arc<M>) {
+    let (strangers, throttle) = (Strangers::default(), Arc::new(LogThrottle::default()));
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 let place = strangers.take(address.ip());
-                let (trust, member, told) = (trust.clone(), member.clone(), told.clone());
+                let (trust, node, throttle) = (trust.clone(), node.clone(), throttle.clone());
                 runtime::spawn(async move {
-                    match serve_one(stream, place, &trust, &member).await {
+                    match serve_one(stream, place, &trust, &node).await {
                         Ok(()) => {}
-                        Err(LinkError::Refused(refused)) if told.is_due_of(refused.kind, refused.node) => {
+                        Err(LinkError::Refused(refused)) if throttle.is_due_of(refused.kind, refused.node) => {
                             tracing::warn!(%address, reason = %refused, "peer refused");
                         }
                         Err(error) => tracing::debug!(%address, %error, "peer connection ended"),
@@ -78,8 +78,8 @@ pub async fn serve<M: Serve>(listener: TcpListener, trust: Trust, member: Arc<M>
     }
 }
 
-async fn serve_one<M: Serve>(stream: TcpStream, place: Place, trust: &Trust, member: &Arc<M>) -> Result<(), LinkError> {
-    let answered = answer(trust, |node| member.standing(node), stream, Instant::now() + HELLO);
+async fn serve_one<M: Serve>(stream: TcpStream, place: Place, trust: &Trust, node: &Arc<M>) -> Result<(), LinkError> {
+    let answered = answer(trust, |number| node.membership_of(number), stream, Instant::now() + HELLO);
     let (caller, connection) = tokio::select! {
         biased;
         () = place.lost() => return Err(LinkError::Closed),
@@ -87,9 +87,9 @@ async fn serve_one<M: Serve>(stream: TcpStream, place: Place, trust: &Trust, mem
     };
     drop(place);
     match caller.purpose {
-        Purpose::Append => serve_append(connection, caller, member).await,
-        Purpose::Control | Purpose::Forward => serve_calls(connection, caller, member).await,
-        Purpose::Snapshot => member.snapshot(caller, connection).await,
+        Purpose::Append => serve_append(connection, caller, node).await,
+        Purpose::Control | Purpose::Forward => serve_calls(connection, caller, node).await,
+        Purpose::Snapshot => node.snapshot(caller, connection).await,
     }
 }
 
@@ -107,9 +107,9 @@ fn requests(receiver: Receiver) -> impl Stream<Item = Append> + Send + 'static {
     })
 }
 
-async fn serve_append<M: Serve>(connection: Connection, from: Caller, member: &Arc<M>) -> Result<(), LinkError> {
+async fn serve_append<M: Serve>(connection: Connection, from: Caller, node: &Arc<M>) -> Result<(), LinkError> {
     let Connection { mut sender, receiver } = connection;
-    let mut answers = pin!(member.append(from, requests(receiver)));
+    let mut answers = pin!(node.append(from, requests(receiver)));
     while let Some(answer) = answers.next().await {
         match answer {
             Ok(answer) => timeout(ANSWER, sender.send(&answer)).await.map_err(|_elapsed| LinkError::TimedOut)??,
@@ -122,7 +122,7 @@ async fn serve_append<M: Serve>(connection: Connection, from: Caller, member: &A
     Ok(())
 }
 
-async fn serve_calls<M: Serve>(connection: Connection, from: Caller, member: &Arc<M>) -> Result<(), LinkError> {
+async fn serve_calls<M: Serve>(connection: Connection, from: Caller, node: &Arc<M>) -> Result<(), LinkError> {
     let Connection { sender, mut receiver } = connection;
     let (answers, queue) = mpsc::channel(CALLS);
     let room = Arc::new(Semaphore::new(CALLS));
@@ -131,9 +131,9 @@ async fn serve_calls<M: Serve>(connection: Connection, from: Caller, member: &Ar
             let call = timeout(IDLE, receiver.receive::<Numbered<Request>>()).await;
             let Numbered { id, body } = call.map_err(|_elapsed| LinkError::Closed)??;
             let Ok(permit) = room.clone().acquire_owned().await else { return Err(LinkError::Closed) };
-            let (member, answers) = (member.clone(), answers.clone());
+            let (node, answers) = (node.clone(), answers.clone());
             runtime::spawn(async move {
-                let body = member.call(from, body).await;
+                let body = node.call(from, body).await;
                 // Where the connection is gone, nobody waits for the answer any more.
                 drop(answers.send(Numbered { id, body }).await);
                 drop(permit);

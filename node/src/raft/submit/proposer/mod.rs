@@ -18,13 +18,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::key_budget::KeyBudget;
-use crate::raft::apply::clocks::Stamps;
+use crate::raft::apply::clocks::ClockGuard;
 use crate::raft::apply::machine::EtebarRaft;
-use crate::raft::apply::replica::Shared;
+use crate::raft::apply::replica::Published;
 use crate::raft::peers::link::message::{Commands, NotDecided};
 use crate::runtime;
 use crate::storage::LogStore;
-use crate::storage::codec;
+use crate::storage::format::codec;
 use crate::storage::types::{Decisions, Payload};
 
 /// Most commands in an entry, and in a group. Source: a batch of the contract has up to 8,000.
@@ -56,7 +56,7 @@ const GIVEN_UP: u8 = 2;
 #[derive(Debug, Clone)]
 pub struct Proposer {
     queue: mpsc::UnboundedSender<Group>,
-    shared: Arc<Shared>,
+    published: Arc<Published>,
     room: Arc<Semaphore>,
     /// Entries that came to an end, one way or the other.
     ended: Arc<AtomicU64>,
@@ -104,21 +104,21 @@ impl Proposer {
     pub fn start(
         raft: EtebarRaft,
         log: LogStore,
-        shared: Arc<Shared>,
-        stamps: Arc<Stamps>,
+        published: Arc<Published>,
+        clock_guard: Arc<ClockGuard>,
         waiting_max: usize,
     ) -> Self {
         let (queue, groups) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(waiting_max.min(Semaphore::MAX_PERMITS)));
         let ended = Arc::new(AtomicU64::new(0));
-        let proposing = Proposing { raft, log, shared: shared.clone(), stamps, ended: ended.clone() };
+        let proposing = Proposing { raft, log, published: published.clone(), clock_guard, ended: ended.clone() };
         runtime::spawn_vital("proposer", run(proposing, groups));
-        Self { queue, shared, room, ended }
+        Self { queue, published, room, ended }
     }
 
     /// Proposes `commands` on this node, which should lead, and waits for their decisions.
     pub async fn propose(&self, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
-        if self.shared.health.is_disk_full() {
+        if self.published.health.is_disk_full() {
             return Err(NotDecided::DiskFull);
         }
         let bytes = commands.iter().map(Command::weight).sum();
@@ -155,8 +155,8 @@ impl Proposer {
 struct Proposing {
     raft: EtebarRaft,
     log: LogStore,
-    shared: Arc<Shared>,
-    stamps: Arc<Stamps>,
+    published: Arc<Published>,
+    clock_guard: Arc<ClockGuard>,
     ended: Arc<AtomicU64>,
 }
 
@@ -196,9 +196,9 @@ fn collect(first: Group, queue: &mut mpsc::UnboundedReceiver<Group>, held: &mut 
     groups
 }
 
-/// A [`crate::raft::apply::entry::Batch`] made of borrowed commands; the same bytes.
+/// A [`crate::raft::apply::entry::CommandBatch`] made of borrowed commands; the same bytes.
 #[derive(Serialize)]
-struct BatchOf<'a> {
+struct CommandBatchRef<'a> {
     stamp: Time,
     commands: Vec<&'a Command>,
 }
@@ -207,7 +207,7 @@ impl Proposing {
     /// Waits a bounded while where the log grows faster than it is purged, so that its folder stays under its bound.
     async fn let_the_log_be_purged(&self) {
         let until = Instant::now() + CROWDED_WAIT;
-        while self.shared.health.is_log_crowded() && Instant::now() < until {
+        while self.published.health.is_log_crowded() && Instant::now() < until {
             sleep(CROWDED_LOOK).await;
         }
     }
@@ -216,7 +216,7 @@ impl Proposing {
     /// the writer's queue is full, and then cannot give leadership up.
     async fn let_the_log_be_written(&self) {
         let until = Instant::now() + BEHIND_WAIT;
-        while self.log.is_behind() && !self.shared.health.is_disk_stalled() && Instant::now() < until {
+        while self.log.is_behind() && !self.published.health.is_disk_stalled() && Instant::now() < until {
             sleep(CROWDED_LOOK).await;
         }
     }
@@ -224,7 +224,7 @@ impl Proposing {
     /// Waits until the state here reflects the whole log: a new leader has entries that it has not applied, and their
     /// idempotency keys count against the bound too. Whoever stops waiting meanwhile was certainly not proposed.
     async fn let_the_log_be_applied(&self) {
-        let mut applied = self.shared.applied();
+        let mut applied = self.published.applied();
         while self.log.last().is_some_and(|last| last.index > *applied.borrow_and_update()) {
             // The log may also lose its end; so it is looked at again in any case.
             if let Ok(Err(_gone)) = timeout(APPLIED_LOOK, applied.changed()).await {
@@ -233,16 +233,16 @@ impl Proposing {
         }
     }
 
-    /// Waits a bounded while where this member leads after a start and nobody told it of ledger time: one clock alone is not
+    /// Waits a bounded while where this node leads after a start and nobody told it of ledger time: one clock alone is not
     /// to be trusted. Whoever stops waiting meanwhile was certainly not proposed.
     async fn let_clocks_be_heard(&self) {
         let until = Instant::now() + CLOCKS_WAIT;
-        while !self.stamps.is_ready() && self.leads_in().is_ok() && Instant::now() < until {
+        while !self.clock_guard.is_ready() && self.leads_in().is_ok() && Instant::now() < until {
             sleep(APPLIED_LOOK).await;
         }
     }
 
-    /// The term in which Raft here takes this member for the leader, or else whom it takes for the leader.
+    /// The term in which Raft here takes this node for the leader, or else whom it takes for the leader.
     fn leads_in(&self) -> Result<u64, Option<NodeNumber>> {
         let metrics = self.raft.server_metrics();
         let metrics = metrics.borrow_watched();
@@ -262,14 +262,14 @@ impl Proposing {
                 return groups.into_iter().for_each(|group| drop(group.answer.send(Err(not_proposed.clone()))));
             }
         };
-        let time = self.shared.replica().state.time();
-        let stamp = self.stamps.stamp(term, time);
+        let time = self.published.replica().state.time();
+        let stamp = self.clock_guard.stamp(term, time);
         let groups = self.with_room_for_keys(groups, stamp);
         if groups.is_empty() {
             return;
         }
         let commands = groups.iter().flat_map(|group| group.commands.iter()).collect();
-        let encoded = codec::encode(&BatchOf { stamp, commands });
+        let encoded = codec::encode(&CommandBatchRef { stamp, commands });
         let proposed: Vec<Proposed> =
             groups.into_iter().map(|group| Proposed { count: group.commands.len(), answer: group.answer }).collect();
         match encoded {
@@ -283,7 +283,7 @@ impl Proposing {
 
     /// Refuses the groups whose new idempotency keys have no room, and drops those nobody waits for.
     fn with_room_for_keys(&self, groups: Vec<Group>, stamp: Time) -> Vec<Group> {
-        let replica = self.shared.replica();
+        let replica = self.published.replica();
         let keyed = |group: &Group| group.commands.iter().filter(|command| command.idempotency_key.is_some()).count();
         let most = groups.iter().map(keyed).sum::<usize>() as u64;
         let Some(mut budget) = KeyBudget::where_scarce(&replica.state, stamp, most) else {

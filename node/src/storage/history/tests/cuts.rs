@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{History, checkpoint, created, expected, folded, model, push, record};
+use crate::storage::format::keys;
 use crate::storage::history::TimeMark;
-use crate::storage::keys;
 use crate::storage::model::Dice;
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Pages from another member.
+//! Pages from another node.
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use openraft::Membership;
 use super::{Checkpoint, History};
 use crate::storage::disk::{Disk, Disks};
 use crate::storage::model::{ModelDisks, log_id};
-use crate::storage::types::{Member, StoredMembership};
+use crate::storage::types::{NodeAddresses, StoredMembership};
 
 /// A charge as record `number`; some have a long key.
 fn record(number: u64) -> Record {
@@ -40,7 +40,7 @@ fn push(history: &History, count: u64) {
 /// The checkpoint after `records` records.
 fn checkpoint(records: u64) -> Checkpoint {
     let digest = (1..=records).fold(Digest::ZERO, |digest, number| chain_record(&digest, &record(number)));
-    let members = [(1, Member { api: "a:1".to_owned(), peer: "a:2".to_owned() })];
+    let members = [(1, NodeAddresses { api: "a:1".to_owned(), peer: "a:2".to_owned() })];
     let membership = Membership::new(vec![[1].into()], std::collections::BTreeMap::from(members)).unwrap();
     Checkpoint {
         applied: Some(log_id(1, records)),

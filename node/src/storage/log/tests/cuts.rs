@@ -8,8 +8,8 @@ use openraft::{RaftLogReader, Vote};
 
 use super::{Running, refusal, small};
 use crate::storage::disk::Disks;
+use crate::storage::format::keys;
 use crate::storage::history::Checkpoint;
-use crate::storage::keys;
 use crate::storage::log::generation::name_of;
 use crate::storage::log::{LogSettings, LogStore};
 use crate::storage::model::{Dice, ModelDisks, entry, log_id};

@@ -31,7 +31,7 @@ fn damage(run: &mut Run, part: &str) -> Result<(), End> {
     let (place, sound) = (run.member(id).data_dir.join(part), run.work.join("sound"));
     copy(&place, &sound)?;
     turn_over_below(&place).map_err(|error| End::failed(format!("{}: {error}", place.display())))?;
-    refused(run, id, "keep the data directory, remove this member from the cluster and add a new one under a new id")?;
+    refused(run, id, "keep the data directory and do not run `init` again")?;
     put_back(&sound, &place)?;
     run.bring_back(&[id])
 }
@@ -65,7 +65,7 @@ pub fn wipe(run: &mut Run) -> Result<(), End> {
     if member.quick("/readyz").is_some_and(|answer| answer.status == 200) {
         return Err(run.broken(format!("member {id} was wiped and counts under its old number")));
     }
-    if !member.log_tail(200).contains(&format!("remove member {id} and add it under a new one")) {
+    if !member.log_tail(200).contains(&format!("start node {id} with that one; if it is lost")) {
         return Err(run.broken(format!("wiped member {id} does not say what to do: {}", member.log_tail(1))));
     }
     member.kill();

@@ -90,8 +90,7 @@ pub fn fail_sync(run: &mut Run) -> Result<(), End> {
     if within(NOTICED, || (!member.runs()).then_some(())).is_none() {
         return Err(run.broken(format!("member {id} runs on, though its syncs fail")));
     }
-    let says_why =
-        |line: &str| line.starts_with("etebar-node: member stopped: ") && line.contains("Input/output error");
+    let says_why = |line: &str| line.starts_with("etebar-node: node stopped: ") && line.contains("Input/output error");
     if !member.log_tail(50).lines().any(says_why) {
         return Err(run.broken(format!("member {id} does not say why it stopped: {}", member.log_tail(1))));
     }

@@ -14,12 +14,13 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 use crate::pki::{Issued, revoked_in_memory};
 use crate::raft::peers::link::frame::HELLO_BYTES;
-use crate::raft::peers::link::hello::{Hello, LINK_VERSION};
+use crate::raft::peers::link::hello::Hello;
+use crate::raft::peers::link::message::LINK_VERSION;
 use crate::raft::peers::link::message::Numbered;
 use crate::raft::peers::link::trust::follow::close_unproven;
 use crate::raft::peers::link::trust::open::PER_PURPOSE;
 use crate::raft::peers::link::trust::strangers::PLACES;
-use crate::storage::codec;
+use crate::storage::format::codec;
 use crate::tls;
 
 /// Somebody who speaks TLS and shows this certificate, if any.
@@ -44,8 +45,8 @@ fn frame(body: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn hello_of(me: Identity) -> Vec<u8> {
-    let Identity { cluster, node, incarnation } = me;
+fn hello_of(me: PeerIdentity) -> Vec<u8> {
+    let PeerIdentity { cluster, node, incarnation } = me;
     let hello = Hello { version: LINK_VERSION, cluster, node, incarnation, to: 2, purpose: Purpose::Control };
     frame(&codec::encode(&hello).unwrap())
 }
@@ -74,7 +75,7 @@ fn certificate(by: &Authority, cluster: u128, node: NodeNumber) -> Credentials {
 
 #[tokio::test]
 async fn who_has_no_certificate_of_the_cluster_gets_no_word() {
-    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let (_serving, peer) = parrot(KnownPeers::default()).await;
     let hello = hello_of(identity(1));
     let over = Lifetime { from: 1_000, until: 2_000 };
     let operator = Subject::Client { cluster: Uuid::from_u128(1), name: "sara".to_owned() };
@@ -89,9 +90,9 @@ async fn who_has_no_certificate_of_the_cluster_gets_no_word() {
     for (place, shows) in strangers.iter().enumerate() {
         assert_eq!(answer_to(&hello, shows.as_ref(), &peer).await, (Vec::new(), true), "stranger {place}");
     }
-    let mut member = dial(&somebody(Some(&certificate(authority(), 1, 1))), &peer).await.unwrap();
-    member.write_all(&hello).await.unwrap();
-    assert!(member.read_u32().await.is_ok_and(|length| length > 0), "a member is answered");
+    let mut known = dial(&somebody(Some(&certificate(authority(), 1, 1))), &peer).await.unwrap();
+    known.write_all(&hello).await.unwrap();
+    assert!(known.read_u32().await.is_ok_and(|length| length > 0), "a node is answered");
 }
 
 #[tokio::test]
@@ -105,9 +106,9 @@ async fn a_member_is_dialled_only_where_it_proves_its_number() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let security = PeerSecurity::fixed(&shows, Uuid::from_u128(1), node).unwrap();
-        let impostor = Trust::new(identity(2), security, Acquaintances::default());
+        let impostor = Trust::new(identity(2), security, KnownPeers::default());
         tokio::spawn(serve(listener, impostor, Arc::new(Parrot)));
-        let me = trust(identity(1), Acquaintances::default());
+        let me = trust(identity(1), KnownPeers::default());
         let why = refusal(&super::peer(me, &address)).await;
         assert!(why.contains("the address is wrong") || why.contains("another authority"), "{why}");
     }
@@ -115,10 +116,10 @@ async fn a_member_is_dialled_only_where_it_proves_its_number() {
 
 #[tokio::test]
 async fn a_certificate_is_good_for_its_own_number_alone() {
-    let (_serving, peer) = parrot(Acquaintances::default()).await;
-    let as_three = Identity { node: 3, ..identity(1) };
-    let thief = Trust::new(as_three, security(Uuid::from_u128(1), 1), Acquaintances::default());
-    assert!(refusal(&Peer { trust: thief, ..peer.clone() }).await.contains("another than that of member 3"));
+    let (_serving, peer) = parrot(KnownPeers::default()).await;
+    let as_three = PeerIdentity { node: 3, ..identity(1) };
+    let thief = Trust::new(as_three, security(Uuid::from_u128(1), 1), KnownPeers::default());
+    assert!(refusal(&Peer { trust: thief, ..peer.clone() }).await.contains("another than that of node 3"));
 }
 
 #[tokio::test]
@@ -126,21 +127,23 @@ async fn nothing_is_remembered_of_a_number_that_is_no_members() {
     let (disks, mut dice) = (ModelDisks::default(), Dice(1));
     History::create(&*disks.open("history").unwrap()).await.unwrap();
     let history = Arc::new(History::open(disks.open("history").unwrap()).unwrap());
-    let (_serving, peer) = parrot(Acquaintances::kept_in(history.clone()).unwrap()).await;
-    assert!(refusal(&by(identity(STRANGER), &peer)).await.contains("a new node has to be added"));
-    assert!(history.met().unwrap().is_empty());
+    let (_serving, peer) = parrot(KnownPeers::kept_in(history.clone()).unwrap()).await;
+    assert!(refusal(&by(identity(STRANGER), &peer)).await.contains("cannot come back under its number"));
+    assert!(history.known_peers().unwrap().is_empty());
     drop(by(identity(1), &peer).dial(Purpose::Control, Instant::now() + SOON).await.unwrap());
     disks.cut(&mut dice);
     let history = History::open(disks.open("history").unwrap()).unwrap();
-    assert_eq!(history.met().unwrap().into_iter().collect::<Vec<_>>(), [(1, Uuid::from_u128(1))]);
+    assert_eq!(history.known_peers().unwrap().into_iter().collect::<Vec<_>>(), [(1, Uuid::from_u128(1))]);
 }
 
 #[tokio::test]
 async fn a_refusal_names_nothing() {
-    let known = Acquaintances::default();
+    let known = KnownPeers::default();
     known.add(1, Uuid::from_u128(0x1234_5678_9abc));
     let (_serving, peer) = parrot(known).await;
-    for me in [identity(STRANGER), identity(1), identity(2), Identity { cluster: Uuid::from_u128(9), ..identity(3) }] {
+    for me in
+        [identity(STRANGER), identity(1), identity(2), PeerIdentity { cluster: Uuid::from_u128(9), ..identity(3) }]
+    {
         let (heard, _) = answer_to(&hello_of(me), Some(&certificate(authority(), 1, me.node)), &peer).await;
         assert!((1..=8).contains(&heard.len()), "a length and a reason by number: {heard:?}");
     }
@@ -148,7 +151,7 @@ async fn a_refusal_names_nothing() {
 
 #[tokio::test]
 async fn before_its_hello_a_peer_sends_a_kilobyte_at_most() {
-    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let (_serving, peer) = parrot(KnownPeers::default()).await;
     let shows = certificate(authority(), 1, 1);
     // The length alone is enough: nobody waits for what it announces.
     let long = u32::try_from(HELLO_BYTES + 1).unwrap().to_be_bytes();
@@ -158,7 +161,7 @@ async fn before_its_hello_a_peer_sends_a_kilobyte_at_most() {
 
 #[tokio::test]
 async fn no_session_is_resumed() {
-    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let (_serving, peer) = parrot(KnownPeers::default()).await;
     let connector = somebody(Some(&certificate(authority(), 1, 1)));
     for _ in 0..2 {
         let mut stream = dial(&connector, &peer).await.unwrap();
@@ -172,13 +175,13 @@ async fn no_session_is_resumed() {
 
 #[tokio::test]
 async fn silent_strangers_keep_no_member_out() {
-    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let (_serving, peer) = parrot(KnownPeers::default()).await;
     let mut crowd = Vec::new();
     for _ in 0..3 {
         for _ in 0..PLACES {
             crowd.push(TcpStream::connect(&*peer.address).await.unwrap());
         }
-        drop(peer.dial(Purpose::Control, Instant::now() + SOON).await.expect("a member that dials again is let in"));
+        drop(peer.dial(Purpose::Control, Instant::now() + SOON).await.expect("a node that dials again is let in"));
     }
     let mut gone = [0];
     let first = timeout(SOON, crowd[0].read(&mut gone)).await.expect("the first of the crowd went");
@@ -187,7 +190,7 @@ async fn silent_strangers_keep_no_member_out() {
 
 #[tokio::test]
 async fn a_member_that_dials_without_end_loses_its_oldest_connections() {
-    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let (_serving, peer) = parrot(KnownPeers::default()).await;
     let mut links = Vec::new();
     for _ in 0..=PER_PURPOSE {
         links.push(peer.dial(Purpose::Control, Instant::now() + SOON).await.unwrap());
@@ -202,18 +205,17 @@ async fn a_member_that_dials_without_end_loses_its_oldest_connections() {
 #[tokio::test]
 async fn two_authorities_count_during_a_rotation_and_the_old_one_not_after_it() {
     let (cluster, new) = (Uuid::from_u128(1), new_authority());
-    let (listener, me) =
-        (TcpListener::bind("127.0.0.1:0").await.unwrap(), trust(identity(2), Acquaintances::default()));
+    let (listener, me) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), trust(identity(2), KnownPeers::default()));
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(serve(listener, me.clone(), Arc::new(Parrot)));
-    let old_peer = super::peer(trust(identity(1), Acquaintances::default()), &address);
+    let old_peer = super::peer(trust(identity(1), KnownPeers::default()), &address);
     let mut link = old_peer.dial(Purpose::Control, Instant::now() + SOON).await.unwrap();
 
     let both = files(authority(), &[authority(), &new], cluster, 2, for_a_day());
     me.security.replace(&both).unwrap();
     assert_eq!(close_unproven(&me), 0, "no connection is lost");
     let renewed = files(&new, &[authority(), &new], cluster, 3, for_a_day());
-    let renewed = Trust::new(identity(3), PeerSecurity::fixed(&renewed, cluster, 3).unwrap(), Acquaintances::default());
+    let renewed = Trust::new(identity(3), PeerSecurity::fixed(&renewed, cluster, 3).unwrap(), KnownPeers::default());
     let new_peer = super::peer(renewed, &address);
     let mut new_link = new_peer.dial(Purpose::Control, Instant::now() + SOON).await.expect("the new authority counts");
     assert!(old_peer.dial(Purpose::Control, Instant::now() + SOON).await.is_ok(), "and the old one still does");
@@ -243,8 +245,8 @@ async fn credentials_that_do_not_fit_replace_none_that_do() {
         assert!(refused.contains(why) && !refused.contains('\n'), "{refused}");
         assert!(PeerSecurity::fixed(&read, cluster, 1).is_err());
     }
-    let (_serving, peer) = parrot(Acquaintances::default()).await;
-    let me = Trust::new(identity(1), security, Acquaintances::default());
+    let (_serving, peer) = parrot(KnownPeers::default()).await;
+    let me = Trust::new(identity(1), security, KnownPeers::default());
     assert!(Peer { trust: me, ..peer }.dial(Purpose::Control, Instant::now() + SOON).await.is_ok());
 }
 
@@ -253,7 +255,7 @@ fn soon_and_over() -> (u64, u64) {
     (Clock::system().now_ms() / 1_000 + 86_400, 2_000)
 }
 
-/// What member 2 reads beside a list that has these certificates.
+/// What node 2 reads beside a list that has these certificates.
 fn with_list(own: &Credentials, revoked: &[&Credentials], until: u64) -> Credentials {
     Credentials { revoked: Some(revoked_in_memory(authority(), revoked, until).into()), ..own.clone() }
 }
@@ -262,13 +264,13 @@ fn with_list(own: &Credentials, revoked: &[&Credentials], until: u64) -> Credent
 async fn who_is_revoked_loses_its_connections_and_gets_no_new_one() {
     let cluster = Uuid::from_u128(1);
     let own = certificate(authority(), 1, 2);
-    let me = Trust::new(identity(2), PeerSecurity::fixed(&own, cluster, 2).unwrap(), Acquaintances::default());
+    let me = Trust::new(identity(2), PeerSecurity::fixed(&own, cluster, 2).unwrap(), KnownPeers::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(serve(listener, me.clone(), Arc::new(Parrot)));
     let dialler = |shows: &Credentials, node| {
         let security = PeerSecurity::fixed(shows, cluster, node).unwrap();
-        super::peer(Trust::new(identity(node), security, Acquaintances::default()), &address)
+        super::peer(Trust::new(identity(node), security, KnownPeers::default()), &address)
     };
     let (stolen, other) = (certificate(authority(), 1, 1), certificate(authority(), 1, 3));
     let (thief, third) = (dialler(&stolen, 1), dialler(&other, 3));
@@ -291,7 +293,7 @@ async fn who_is_revoked_loses_its_connections_and_gets_no_new_one() {
     assert!(refused.contains("--peer-crl") && refused.contains("ended at 1970-01-01T00:33:20Z"), "{refused}");
     assert!(refused.contains("pki revoke") && !refused.contains('\n'), "{refused}");
     assert!(dial(&thief).await.is_err());
-    assert!(PeerSecurity::fixed(&with_list(&own, &[], over), cluster, 2).is_err(), "no member starts with it");
+    assert!(PeerSecurity::fixed(&with_list(&own, &[], over), cluster, 2).is_err(), "no node starts with it");
 }
 
 #[tokio::test]
@@ -306,8 +308,8 @@ async fn a_member_that_is_revoked_itself_starts_no_more_and_still_refuses_who_el
     assert!(me.is_revoked());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(serve(listener, Trust::new(identity(2), me, Acquaintances::default()), Arc::new(Parrot)));
-    let thief = super::peer(trust(identity(1), Acquaintances::default()), &address);
+    tokio::spawn(serve(listener, Trust::new(identity(2), me, KnownPeers::default()), Arc::new(Parrot)));
+    let thief = super::peer(trust(identity(1), KnownPeers::default()), &address);
     assert_eq!(answer_to(&hello_of(identity(1)), Some(&stolen), &thief).await, (Vec::new(), true));
 }
 
@@ -315,8 +317,7 @@ async fn a_member_that_is_revoked_itself_starts_no_more_and_still_refuses_who_el
 async fn what_changes_during_a_handshake_counts_for_its_connection() {
     let (cluster, new) = (Uuid::from_u128(1), new_authority());
     for changes_at_the_dialled in [true, false] {
-        let (me, dialling) =
-            (trust(identity(2), Acquaintances::default()), trust(identity(1), Acquaintances::default()));
+        let (me, dialling) = (trust(identity(2), KnownPeers::default()), trust(identity(1), KnownPeers::default()));
         let (changed, node) = if changes_at_the_dialled { (&me, 2) } else { (&dialling, 1) };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = super::peer(dialling.clone(), &listener.local_addr().unwrap().to_string());
@@ -327,7 +328,7 @@ async fn what_changes_during_a_handshake_counts_for_its_connection() {
             let standing = |_| {
                 changed.security.replace(&files(&new, &[&new], cluster, node, for_a_day())).unwrap();
                 assert_eq!(close_unproven(changed), 0, "it is not there yet");
-                Standing::Member
+                PeerMembership::Member
             };
             answer(&me, standing, stream, until).await
         };
@@ -341,12 +342,12 @@ async fn what_changes_during_a_handshake_counts_for_its_connection() {
 #[tokio::test]
 async fn who_sends_without_receiving_learns_that_its_connection_is_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (me, other) = (trust(identity(1), Acquaintances::default()), trust(identity(2), Acquaintances::default()));
+    let (me, other) = (trust(identity(1), KnownPeers::default()), trust(identity(2), KnownPeers::default()));
     let peer = super::peer(me.clone(), &listener.local_addr().unwrap().to_string());
     let until = Instant::now() + SOON;
     let accepted = async {
         let (stream, _address) = listener.accept().await.unwrap();
-        answer(&other, |_| Standing::Member, stream, until).await.unwrap()
+        answer(&other, |_| PeerMembership::Member, stream, until).await.unwrap()
     };
     let (dialled, _deaf) = tokio::join!(peer.dial(Purpose::Snapshot, until), accepted);
     let mut link = dialled.unwrap();

@@ -17,10 +17,11 @@ use uuid::Uuid;
 use super::append::{Append, AppendLink, Appended};
 use super::call::{CallError, Calls, Peer};
 use super::error::LinkError;
-use super::hello::{Acquaintances, Caller, Connection, Identity, Standing, Trust, answer};
+use super::hello::{Caller, Connection, PeerIdentity, PeerMembership, Trust, answer};
+use super::message::Purpose;
 use super::message::{Request, Response};
-use super::purpose::Purpose;
 use super::serve::{Serve, serve};
+use super::trust::known_peers::KnownPeers;
 use super::trust::transport::PeerSecurity;
 use crate::pki::{Authority, Lifetime, Subject, in_memory};
 use crate::runtime::Clock;
@@ -33,15 +34,15 @@ use crate::tls::Credentials;
 const SLOW: u64 = 99;
 const SOON: Duration = Duration::from_secs(20);
 
-/// Who is no member.
+/// A number that is not a member.
 pub(super) const STRANGER: NodeNumber = 9;
 
 /// Answers positions with what it is asked to wait, never a wait of 0, and the third append with a higher vote.
 pub(super) struct Parrot;
 
 impl Serve for Parrot {
-    fn standing(&self, node: NodeNumber) -> Standing {
-        if node == STRANGER { Standing::Stranger } else { Standing::Member }
+    fn membership_of(&self, node: NodeNumber) -> PeerMembership {
+        if node == STRANGER { PeerMembership::NotMember } else { PeerMembership::Member }
     }
 
     async fn call(&self, _from: Caller, request: Request) -> Response {
@@ -72,11 +73,11 @@ impl Serve for Parrot {
     }
 }
 
-pub(super) fn identity(node: NodeNumber) -> Identity {
-    Identity { cluster: Uuid::from_u128(1), node, incarnation: Uuid::from_u128(u128::from(node)) }
+pub(super) fn identity(node: NodeNumber) -> PeerIdentity {
+    PeerIdentity { cluster: Uuid::from_u128(1), node, incarnation: Uuid::from_u128(u128::from(node)) }
 }
 
-/// The authority of all members in these tests.
+/// The authority of all nodes in these tests.
 pub(super) fn authority() -> &'static Authority {
     static AUTHORITY: OnceLock<Authority> = OnceLock::new();
     AUTHORITY.get_or_init(new_authority)
@@ -90,7 +91,7 @@ pub(super) fn for_a_day() -> Lifetime {
     Lifetime::for_days(1, Clock::system().now_ms())
 }
 
-/// What a member of that cluster reads from its files: its certificate by one authority, beside the `believed` ones.
+/// What a node of that cluster reads from its files: its certificate by one authority, beside the `believed` ones.
 pub(super) fn files(
     by: &Authority,
     believed: &[&Authority],
@@ -101,43 +102,43 @@ pub(super) fn files(
     in_memory(&by.issue(&Subject::Node { cluster, node, hosts: Vec::new() }, lifetime).unwrap(), believed)
 }
 
-/// What a member of that cluster proves its number with.
+/// What a node of that cluster proves its number with.
 pub(in crate::raft) fn security(cluster: Uuid, node: NodeNumber) -> PeerSecurity {
     PeerSecurity::fixed(&files(authority(), &[authority()], cluster, node, for_a_day()), cluster, node).unwrap()
 }
 
-/// A member that knows whom it is told to know.
-pub(super) fn trust(me: Identity, acquaintances: Acquaintances) -> Trust {
-    Trust::new(me, security(me.cluster, me.node), acquaintances)
+/// A node that knows whom it is told to know.
+pub(super) fn trust(me: PeerIdentity, known_peers: KnownPeers) -> Trust {
+    Trust::new(me, security(me.cluster, me.node), known_peers)
 }
 
-/// How `me` reaches member 2 there.
+/// How `me` reaches node 2 there.
 pub(super) fn peer(me: Trust, address: &str) -> Peer {
     Peer { trust: me, node: 2, address: address.into() }
 }
 
-/// A peer that is member 2, and how member 1 reaches it.
-async fn parrot(acquaintances: Acquaintances) -> (tokio::task::JoinHandle<()>, Peer) {
+/// A peer that is node 2, and how node 1 reaches it.
+async fn parrot(known_peers: KnownPeers) -> (tokio::task::JoinHandle<()>, Peer) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let serving = tokio::spawn(serve(listener, trust(identity(2), acquaintances), Arc::new(Parrot)));
-    (serving, peer(trust(identity(1), Acquaintances::default()), &address))
+    let serving = tokio::spawn(serve(listener, trust(identity(2), known_peers), Arc::new(Parrot)));
+    (serving, peer(trust(identity(1), KnownPeers::default()), &address))
 }
 
 /// The same address, dialled by another.
-fn by(me: Identity, other: &Peer) -> Peer {
-    Peer { trust: trust(me, Acquaintances::default()), ..other.clone() }
+fn by(me: PeerIdentity, other: &Peer) -> Peer {
+    Peer { trust: trust(me, KnownPeers::default()), ..other.clone() }
 }
 
 /// Both ends of a snapshot connection, the sender's first.
 pub(in crate::raft) async fn connected() -> (Connection, Connection) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let peer = peer(trust(identity(1), Acquaintances::default()), &address);
-    let (until, me) = (Instant::now() + SOON, trust(identity(2), Acquaintances::default()));
+    let peer = peer(trust(identity(1), KnownPeers::default()), &address);
+    let (until, me) = (Instant::now() + SOON, trust(identity(2), KnownPeers::default()));
     let accepted = async {
         let (stream, _address) = listener.accept().await.unwrap();
-        answer(&me, |_| Standing::Member, stream, until).await.unwrap().1
+        answer(&me, |_| PeerMembership::Member, stream, until).await.unwrap().1
     };
     let (dialled, accepted) = tokio::join!(peer.dial(Purpose::Snapshot, until), accepted);
     (dialled.unwrap(), accepted)
@@ -152,23 +153,25 @@ async fn refusal(peer: &Peer) -> String {
 
 #[tokio::test]
 async fn a_member_is_refused_where_it_dials_another_or_is_none() {
-    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let (_serving, peer) = parrot(KnownPeers::default()).await;
     assert!(refusal(&Peer { node: 3, ..peer.clone() }).await.contains("the address is wrong"));
-    assert!(refusal(&by(identity(2), &peer)).await.contains("the address is wrong"), "two nodes run as member 2");
+    assert!(refusal(&by(identity(2), &peer)).await.contains("the address is wrong"), "two nodes run as node 2");
     assert!(refusal(&by(identity(STRANGER), &peer)).await.contains("cannot come back under its number"));
 }
 
 #[tokio::test]
 async fn a_new_data_directory_under_a_known_number_is_refused_by_both_sides() {
-    let known = Acquaintances::default();
+    let known = KnownPeers::default();
     known.add(1, Uuid::from_u128(1));
     let (_serving, peer) = parrot(known).await;
-    let wiped = Identity { incarnation: Uuid::from_u128(77), ..identity(1) };
-    assert!(refusal(&by(wiped, &peer)).await.contains("add it under a new one"));
+    let wiped = PeerIdentity { incarnation: Uuid::from_u128(77), ..identity(1) };
+    assert!(refusal(&by(wiped, &peer)).await.contains("start node 1 with that one"));
 
-    let acquaintances = Acquaintances::default();
-    acquaintances.add(2, Uuid::from_u128(78));
-    assert!(refusal(&Peer { trust: trust(identity(1), acquaintances), ..peer }).await.contains("remove member 2"));
+    let known_peers = KnownPeers::default();
+    known_peers.add(2, Uuid::from_u128(78));
+    assert!(
+        refusal(&Peer { trust: trust(identity(1), known_peers), ..peer }).await.contains("start it with the former")
+    );
 }
 
 #[tokio::test]
@@ -176,21 +179,21 @@ async fn a_member_that_was_met_is_known_after_a_power_cut_before_the_log_tells_o
     let (disks, mut dice) = (ModelDisks::default(), Dice(1));
     let disk = disks.open("history").unwrap();
     History::create(&*disk).await.unwrap();
-    let met = || Acquaintances::kept_in(Arc::new(History::open(disks.open("history").unwrap()).unwrap())).unwrap();
-    let wiped = Identity { incarnation: Uuid::from_u128(77), ..identity(1) };
+    let met = || KnownPeers::kept_in(Arc::new(History::open(disks.open("history").unwrap()).unwrap())).unwrap();
+    let wiped = PeerIdentity { incarnation: Uuid::from_u128(77), ..identity(1) };
 
     let (_serving, peer) = parrot(met()).await;
     assert!(peer.dial(Purpose::Control, Instant::now() + SOON).await.is_ok());
-    assert!(refusal(&by(wiped, &peer)).await.contains("add it under a new one"));
+    assert!(refusal(&by(wiped, &peer)).await.contains("start node 1 with that one"));
     disks.cut(&mut dice);
     let (_serving, peer) = parrot(met()).await;
-    assert!(refusal(&by(wiped, &peer)).await.contains("add it under a new one"));
+    assert!(refusal(&by(wiped, &peer)).await.contains("start node 1 with that one"));
     assert!(peer.dial(Purpose::Control, Instant::now() + SOON).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_call_that_waits_does_not_stand_in_front_of_others() {
-    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let (_serving, peer) = parrot(KnownPeers::default()).await;
     let calls = Calls::open(peer, Purpose::Control);
     let waiting = calls.call(Request::ReadPosition { wait_ms: 0 }, Instant::now() + Duration::from_millis(300));
     let others = stream::iter(1..=1_000_u64).map(|wait_ms| {
@@ -206,7 +209,7 @@ async fn a_call_that_waits_does_not_stand_in_front_of_others() {
 
 #[tokio::test]
 async fn a_call_to_nobody_is_certainly_not_sent() {
-    let (serving, peer) = parrot(Acquaintances::default()).await;
+    let (serving, peer) = parrot(KnownPeers::default()).await;
     serving.abort();
     serving.await.unwrap_err();
     let calls = Calls::open(peer, Purpose::Forward);
@@ -230,7 +233,7 @@ async fn answers(link: &mut AppendLink, requests: usize) -> Vec<Result<Appended,
 
 #[tokio::test]
 async fn a_session_answers_all_its_input_and_ends() {
-    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let (_serving, peer) = parrot(KnownPeers::default()).await;
     let mut link = AppendLink::new(peer);
     assert_eq!(answers(&mut link, 0).await.len(), 0);
     assert!(matches!(answers(&mut link, 2).await[..], [Ok(Ok(None)), Ok(Ok(None))]));
@@ -238,7 +241,7 @@ async fn a_session_answers_all_its_input_and_ends() {
 
 #[tokio::test]
 async fn a_higher_vote_ends_the_session_and_its_connection() {
-    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let (_serving, peer) = parrot(KnownPeers::default()).await;
     let mut link = AppendLink::new(peer);
     let ended = answers(&mut link, 5).await;
     assert!(matches!(ended[..], [Ok(Ok(_)), Ok(Ok(_)), Ok(Err(StreamAppendError::HigherVote(_)))]), "{ended:?}");
@@ -248,7 +251,7 @@ async fn a_higher_vote_ends_the_session_and_its_connection() {
 
 #[tokio::test]
 async fn a_session_dropped_early_leaves_no_answer_to_the_next() {
-    let (_serving, peer) = parrot(Acquaintances::default()).await;
+    let (_serving, peer) = parrot(KnownPeers::default()).await;
     let mut link = AppendLink::new(peer);
     {
         let input = stream::iter([request_after(SLOW)]).chain(stream::pending());
@@ -262,7 +265,7 @@ async fn a_session_dropped_early_leaves_no_answer_to_the_next() {
 
 #[tokio::test]
 async fn a_session_with_nobody_takes_its_input_before_it_dials() {
-    let (serving, peer) = parrot(Acquaintances::default()).await;
+    let (serving, peer) = parrot(KnownPeers::default()).await;
     serving.abort();
     serving.await.unwrap_err();
     let mut link = AppendLink::new(peer);

@@ -1,8 +1,8 @@
-//! What a member proves its number with, and what it takes for a proof.
+//! What a node proves its number with, and what it takes for a proof.
 //!
 //! Invariant: a certificate counts only where it chains to an authority of the file, is valid now, good for both ends of a
-//! connection, and names one member of this cluster. Files that change are followed by [`CredentialWatch`]; what does not fit
-//! this member is refused loudly, and what was in use stays.
+//! connection, and names one node of this cluster. Files that change are followed by [`CredentialWatch`]; what does not fit
+//! this node is refused loudly, and what was in use stays.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, UNIX_EPOCH};
@@ -50,7 +50,7 @@ pub struct PeerConfigs {
 }
 
 impl PeerConfigs {
-    /// Checks what was read: the certificate must be this member's, valid now and of an authority in the file, and no revocation
+    /// Checks what was read: the certificate must be this node's, valid now and of an authority in the file, and no revocation
     /// list may have ended. Whether the own certificate is on one is told by [`Self::is_revoked`].
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl PeerConfigs {
         if let Some(end) = read.revoked.as_ref().and_then(|lists| lists.ended_before(now)) {
             return Err(CredentialsError(format!(
                 "--peer-crl: a revocation list ended at {}: repeat `etebar-node pki revoke` for a node that is on it, and give \
-                 the new crl.pem to every member",
+                 the new crl.pem to every node",
                 told_time(end)
             )));
         }
@@ -82,7 +82,7 @@ impl PeerConfigs {
                 "--peer-cert is the certificate of node {named}, not of node {node}"
             )));
         }
-        let unfit = |error: rustls::Error| CredentialsError(format!("TLS between members cannot be set up: {error}"));
+        let unfit = |error: rustls::Error| CredentialsError(format!("TLS between nodes cannot be set up: {error}"));
         let own = Arc::new(SingleCertAndKey::from(read.identity.clone()));
         let mut server = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&TLS13])
@@ -102,12 +102,12 @@ impl PeerConfigs {
         Ok(Self { client: Arc::new(client), server: Arc::new(server), verifier, is_revoked })
     }
 
-    /// Whether this member's own certificate is on a revocation list: others refuse it.
+    /// Whether this node's own certificate is on a revocation list: others refuse it.
     pub fn is_revoked(&self) -> bool {
         self.is_revoked
     }
 
-    /// The member that a chain names, where it holds now.
+    /// The node that a chain names, where it holds now.
     ///
     /// # Errors
     /// Why it does not.
@@ -122,7 +122,7 @@ fn fast_first(provider: &CryptoProvider) -> CryptoProvider {
     CryptoProvider { cipher_suites, ..provider.clone() }
 }
 
-/// Most certificates between a member's and an authority's. Source: `pki` makes none, an authority of one's own has one or two;
+/// Most certificates between a node's and an authority's. Source: `pki` makes none, an authority of one's own has one or two;
 /// a stranger who sends hundreds would have a signature checked for each.
 const INTERMEDIATES_MAX: usize = 3;
 
@@ -138,7 +138,7 @@ pub enum CertificateRefused {
     /// It is not valid now, or no authority in the file vouches for it, or not for this use.
     #[error("{}", chain_reason(.0))]
     Chain(webpki::Error),
-    /// It names no member of this cluster, or several.
+    /// It names no node of this cluster, or several.
     #[error("the certificate names no node of this cluster")]
     Name,
 }
@@ -182,7 +182,7 @@ fn chain_reason(error: &webpki::Error) -> String {
     }
 }
 
-/// Verifies members' certificates, on both ends alike: the address that was dialled says nothing, the name in the
+/// Verifies nodes' certificates, on both ends alike: the address that was dialled says nothing, the name in the
 /// certificate everything.
 #[derive(Debug)]
 struct PeerVerifier {
@@ -252,7 +252,7 @@ impl PeerVerifier {
 
 impl ClientCertVerifier for PeerVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        // The authorities' names would help nobody. No secret: in TLS 1.3 this member shows its own certificate before it sees
+        // The authorities' names would help nobody. No secret: in TLS 1.3 this node shows its own certificate before it sees
         // the other side's, so whoever connects can read cluster, number, hosts and the authority's name there, and no more.
         &[]
     }
@@ -337,7 +337,7 @@ pub struct PeerCredentials {
 pub type Followed = (CredentialWatch, watch::Receiver<Arc<tls::Credentials>>);
 
 impl PeerCredentials {
-    /// Reads the files of member `node` of `cluster`. Blocks.
+    /// Reads the files of node `node` of `cluster`. Blocks.
     ///
     /// # Errors
     /// Where they cannot be read or do not fit.
@@ -373,11 +373,11 @@ impl PeerCredentials {
         Some((files, changes))
     }
 
-    /// Takes what was read now into use, also where the own certificate is revoked: others refuse it, and this member has to
+    /// Takes what was read now into use, also where the own certificate is revoked: others refuse it, and this node has to
     /// refuse the others that are.
     ///
     /// # Errors
-    /// Where it does not fit this member: what was in use stays.
+    /// Where it does not fit this node: what was in use stays.
     pub fn replace(&self, read: &tls::Credentials) -> Result<(), CredentialsError> {
         let configs = Arc::new(PeerConfigs::new(read, self.cluster, self.node)?);
         *self.configs.write().unwrap_or_else(PoisonError::into_inner) = configs;

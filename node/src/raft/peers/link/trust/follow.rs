@@ -1,4 +1,4 @@
-//! Keeps what members prove themselves with up to date: files that change are taken in without a restart, and a connection
+//! Keeps the nodes' certificates up to date: files that change are taken in without a restart, and a connection
 //! whose certificate no longer counts is closed.
 //!
 //! Invariant: none is missed. What changes is in use before the open connections are looked at, and a connection is among them

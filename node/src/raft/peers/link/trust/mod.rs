@@ -6,6 +6,7 @@
 
 pub mod credentials;
 pub mod follow;
+pub mod known_peers;
 pub mod open;
 pub mod strangers;
 pub mod transport;

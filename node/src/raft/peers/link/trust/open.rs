@@ -1,8 +1,8 @@
-//! The connections that are open and proven: so that those of a member that was removed, or whose certificate counts no
+//! The connections that are open and proven: so that those of a node that was removed, or whose certificate counts no
 //! more, are closed at once.
 //!
-//! Bounds: a member has [`PER_PURPOSE`] accepted connections of its own for each purpose, whatever others do; with one more its
-//! oldest is closed, since what a member left behind when its network failed is older than what it dials now.
+//! Bounds: a node has [`PER_PURPOSE`] accepted connections of its own for each purpose, whatever others do; with one more its
+//! oldest is closed, since what a node left behind when its network failed is older than what it dials now.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,16 +11,16 @@ use ledger::{Incarnation, NodeNumber};
 use tokio_util::sync::CancellationToken;
 
 use super::transport::Certified;
-use crate::raft::peers::link::purpose::Purpose;
+use crate::raft::peers::link::message::Purpose;
 
-/// Accepted connections of one member for one purpose. Source: openraft opens one for each replication, heartbeat and vote
+/// Accepted connections of one node for one purpose. Source: openraft opens one for each replication, heartbeat and vote
 /// stream, a handful at a time.
 pub const PER_PURPOSE: usize = 16;
 
 /// Which side dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// This member.
+    /// This node.
     Dialled,
     /// The peer.
     Accepted,
@@ -40,7 +40,7 @@ pub struct Facts {
     /// What the peer proved.
     pub certified: Certified,
     /// Whether the peer is remembered; not, where the members were not known yet.
-    pub is_met: bool,
+    pub is_remembered: bool,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ struct Table {
     open: BTreeMap<u64, (Facts, CancellationToken)>,
 }
 
-/// All open connections of this member. Cheap to clone.
+/// All open connections of this node. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct OpenLinks(Arc<Mutex<Table>>);
 
@@ -120,16 +120,16 @@ impl OpenLinks {
     }
 
     /// Those who are not remembered yet.
-    pub fn unmet(&self) -> Vec<(NodeNumber, Incarnation)> {
+    pub fn not_remembered(&self) -> Vec<(NodeNumber, Incarnation)> {
         let table = self.table();
-        let unmet = table.open.values().filter(|(facts, _)| !facts.is_met);
-        unmet.map(|(facts, _)| (facts.node, facts.incarnation)).collect()
+        let waiting = table.open.values().filter(|(facts, _)| !facts.is_remembered);
+        waiting.map(|(facts, _)| (facts.node, facts.incarnation)).collect()
     }
 
-    /// Notes that a member is remembered.
-    pub fn met(&self, node: NodeNumber, incarnation: Incarnation) {
+    /// Notes that a node is remembered.
+    pub fn mark_remembered(&self, node: NodeNumber, incarnation: Incarnation) {
         for (facts, _) in self.table().open.values_mut() {
-            facts.is_met |= (facts.node, facts.incarnation) == (node, incarnation);
+            facts.is_remembered |= (facts.node, facts.incarnation) == (node, incarnation);
         }
     }
 }

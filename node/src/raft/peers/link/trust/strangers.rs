@@ -1,7 +1,7 @@
-//! Connections that have not proven themselves: few, for a short time, apart from those of members.
+//! Connections that have not proven themselves: few, for a short time, apart from those of nodes.
 //!
 //! Invariant: whoever comes is let in, and where all places are taken the oldest of the address that holds most of them goes.
-//! So strangers who stay silent, however many, cannot keep a member out that dials again.
+//! So strangers who stay silent, however many, cannot keep a node out that dials again.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// Connections before their welcome, at a time. Source: some for each member of a cluster that dials all at once.
+/// Connections before their welcome, at a time. Source: some for each node of a cluster that dials all at once.
 pub const PLACES: usize = 64;
 
 #[derive(Debug, Default)]
@@ -100,23 +100,23 @@ mod tests {
     #[test]
     fn a_crowd_from_one_address_costs_others_no_place() {
         let strangers = Strangers::default();
-        let member = strangers.take(address(1));
+        let other = strangers.take(address(1));
         let crowd: Vec<_> = (0..10 * PLACES).map(|_| strangers.take(address(2))).collect();
-        assert!(!is_lost(&member));
+        assert!(!is_lost(&other));
         assert!(is_lost(&crowd[0]) && !is_lost(&crowd[10 * PLACES - 1]), "its own oldest went");
         assert_eq!(strangers.table().waiting.len(), PLACES);
-        drop((member, crowd));
+        drop((other, crowd));
         assert!(strangers.table().waiting.is_empty());
     }
 
     #[test]
     fn a_64_of_ipv6_is_one_address() {
         let strangers = Strangers::default();
-        let member = strangers.take("2001:db8::1".parse().unwrap());
+        let other = strangers.take("2001:db8::1".parse().unwrap());
         let crowd =
             (0..10 * PLACES).map(|host| strangers.take(IpAddr::from(Ipv6Addr::from((1_u128 << 96) + host as u128))));
         let crowd: Vec<_> = crowd.collect();
-        assert!(!is_lost(&member) && is_lost(&crowd[0]));
+        assert!(!is_lost(&other) && is_lost(&crowd[0]));
     }
 
     #[test]

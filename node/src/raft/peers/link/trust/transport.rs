@@ -38,7 +38,7 @@ mod tls {
     /// take hundreds of calls of the kernel.
     const READ_BUFFER: usize = 64 << 10;
 
-    /// The credentials of this member. Cheap to clone.
+    /// The credentials of this node. Cheap to clone.
     #[derive(Debug, Clone)]
     pub struct PeerSecurity(Arc<PeerCredentials>);
 
@@ -54,7 +54,7 @@ mod tls {
     }
 
     impl Certified {
-        /// Whether the peer is this member.
+        /// Whether the peer is this node.
         pub fn is(&self, node: NodeNumber) -> bool {
             self.node == node
         }
@@ -71,7 +71,7 @@ mod tls {
     }
 
     impl PeerSecurity {
-        /// Reads the files of member `node` of `cluster`. Blocks.
+        /// Reads the files of node `node` of `cluster`. Blocks.
         ///
         /// # Errors
         /// Where they do not fit, in one line with the remedy.
@@ -95,7 +95,7 @@ mod tls {
         /// See [`PeerCredentials::replace`].
         ///
         /// # Errors
-        /// Where it does not fit this member.
+        /// Where it does not fit this node.
         pub fn replace(&self, read: &Credentials) -> Result<(), CredentialsError> {
             self.0.replace(read)
         }
@@ -114,7 +114,7 @@ mod tls {
             self.check(certified).is_ok()
         }
 
-        /// Whether this member's own certificate is on the revocation list.
+        /// Whether this node's own certificate is on the revocation list.
         pub fn is_revoked(&self) -> bool {
             self.0.now().is_revoked()
         }
@@ -124,7 +124,7 @@ mod tls {
         /// # Errors
         /// Where either side does not believe the other.
         pub async fn connect(&self, stream: TcpStream) -> Result<(Stream, Certified), LinkError> {
-            // No name goes out: the certificate is checked for the member's number, and an address is no name.
+            // No name goes out: the certificate is checked for the node's number, and an address is no name.
             let nobody = ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             let connector = TlsConnector::from(self.0.now().client.clone());
             let stream =

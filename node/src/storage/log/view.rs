@@ -1,17 +1,21 @@
-//! What the log's callers, its readers and its writer share: the log as it is meant to be, and the generations it lies in.
+//! What the log's callers, its readers and its writer share: the log as its callers left it, its recent entries in memory, and
+//! the generations on the disk.
 //!
 //! Locks are taken in one order: generations, then the view. A generation goes and entries are removed only under the
 //! write lock of the generations, so whoever reads under the read lock finds what the view promised.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::time::Instant;
 
 use super::generation::Generation;
-use super::recent::{Recent, cost};
 use super::{LogSettings, next_index};
 use crate::storage::error::StorageError;
 use crate::storage::types::{LogEntry, LogId, Vote};
+
+/// What an entry costs in memory beside its payload, about.
+const ENTRY_OVERHEAD: u64 = 160;
 
 /// The log as its caller left it; the disk follows.
 #[derive(Debug, Default)]
@@ -38,14 +42,14 @@ pub struct View {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub struct Shared {
+pub struct SharedLog {
     view: Mutex<View>,
     generations: RwLock<Vec<Generation>>,
     /// Bounds of the log.
     pub settings: LogSettings,
 }
 
-impl Shared {
+impl SharedLog {
     /// A log that was read from the disk.
     pub fn new(view: View, generations: Vec<Generation>, settings: LogSettings) -> Self {
         Self { view: Mutex::new(view), generations: RwLock::new(generations), settings }
@@ -123,4 +127,71 @@ fn read_one(generations: &[Generation], index: u64) -> Result<(LogEntry, u64), S
         None => None,
     };
     found.ok_or_else(|| StorageError::damaged(format!("log entry {index}"), "it is missing"))
+}
+
+/// The recent entries: all that are not durable yet, and before them as many as a bound in bytes allows. They end with the
+/// last one of the log. Invariant: indexes follow each other without a gap.
+#[derive(Debug, Default)]
+pub struct Recent {
+    entries: VecDeque<LogEntry>,
+    bytes: u64,
+}
+
+impl Recent {
+    /// The index of the first entry held here.
+    pub fn first(&self) -> Option<u64> {
+        self.entries.front().map(|entry| entry.log_id.index)
+    }
+
+    /// Adds the entry after the last one.
+    pub fn push(&mut self, entry: LogEntry) {
+        if let Some(last) = self.entries.back() {
+            assert_eq!(entry.log_id.index, last.log_id.index + 1, "entries in memory follow each other");
+        }
+        self.bytes += cost(&entry);
+        self.entries.push_back(entry);
+    }
+
+    /// The entries from `start` to `end` (exclusive) that are held here.
+    pub fn between(&self, start: u64, end: u64) -> impl Iterator<Item = &LogEntry> {
+        let first = self.first().unwrap_or(end);
+        let skip = usize::try_from(start.saturating_sub(first)).unwrap_or(usize::MAX);
+        self.entries.iter().skip(skip).take_while(move |entry| entry.log_id.index < end)
+    }
+
+    /// Drops the entries from `index` on.
+    pub fn truncate(&mut self, index: u64) {
+        while self.entries.back().is_some_and(|last| last.log_id.index >= index) {
+            let dropped = self.entries.pop_back();
+            self.bytes -= dropped.as_ref().map_or(0, cost);
+        }
+    }
+
+    /// Drops the entries before `index`.
+    pub fn purge(&mut self, index: u64) {
+        while self.first().is_some_and(|first| first < index) {
+            self.drop_first();
+        }
+    }
+
+    /// Drops the oldest of those before `durable` until no more than `bytes_max` are held.
+    pub fn trim(&mut self, durable: u64, bytes_max: u64) {
+        while self.bytes > bytes_max && self.first().is_some_and(|first| first < durable) {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        let dropped = self.entries.pop_front();
+        self.bytes -= dropped.as_ref().map_or(0, cost);
+    }
+}
+
+/// Bytes that an entry takes in memory, about.
+fn cost(entry: &LogEntry) -> u64 {
+    let payload = match &entry.payload {
+        openraft::EntryPayload::Normal(payload) => payload.0.len() as u64,
+        openraft::EntryPayload::Blank | openraft::EntryPayload::Membership(_) => 0,
+    };
+    payload + ENTRY_OVERHEAD
 }

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::codec::{decode, encode, seal};
-use super::history::{Checkpoint, TimeMark};
-use super::model::{entry, log_id};
-use super::types::{LogEntry, Member, StoredMembership};
+use crate::storage::history::{Checkpoint, TimeMark};
+use crate::storage::model::{entry, log_id};
+use crate::storage::types::{LogEntry, NodeAddresses, StoredMembership};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -24,8 +24,8 @@ fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &
     assert_eq!(decode::<T>(&bytes_of(golden)).unwrap(), *value);
 }
 
-fn membership() -> Membership<u64, Member> {
-    let nodes = (1..=3).map(|id| (id, Member { api: format!("a:{id}"), peer: format!("p:{id}") }));
+fn membership() -> Membership<u64, NodeAddresses> {
+    let nodes = (1..=3).map(|id| (id, NodeAddresses { api: format!("a:{id}"), peer: format!("p:{id}") }));
     Membership::new(vec![[1, 2, 3].into()], nodes.collect::<std::collections::BTreeMap<_, _>>()).unwrap()
 }
 
@@ -41,7 +41,7 @@ fn a_log_entry() {
 
 #[test]
 fn a_vote() {
-    check(&Vote::<openraft::alias::LeaderIdOf<super::TypeConfig>>::new(3, 2), "01030200");
+    check(&Vote::<openraft::alias::LeaderIdOf<crate::storage::TypeConfig>>::new(3, 2), "01030200");
 }
 
 #[test]

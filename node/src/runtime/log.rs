@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn an_event_is_one_harmless_line() {
-        assert_eq!(line(b"INFO member serves node=1\n"), "INFO member serves node=1\n");
+        assert_eq!(line(b"INFO node serves node=1\n"), "INFO node serves node=1\n");
         assert_eq!(
             line("WARN \u{1b}[2J\u{202e}\nINFO forged\n".as_bytes()),
             "WARN \\u{1b}[2J\\u{202e}\\nINFO forged\n"

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::member::Member;
+use super::node::Node;
 use crate::raft::apply::machine::EtebarRaft;
 use crate::runtime;
 
@@ -12,13 +12,13 @@ use crate::runtime;
 pub const COMMAND: Duration = Duration::from_millis(2_000);
 
 /// Asks openraft to make the furthest healthy voter the leader; `false` where there is none.
-pub async fn hand_over(member: &Member) -> bool {
-    let voters: Vec<u64> = member.raft.voter_ids().filter(|node| *node != member.me.node).collect();
-    let heard = |node: &u64| member.neighbours.heard(*node).filter(|heard| heard.healthy).map(|heard| heard.applied);
-    let Some(next) = voters.iter().filter(|node| heard(node).is_some()).max_by_key(|node| heard(node)) else {
+pub async fn hand_over(node: &Node) -> bool {
+    let voters: Vec<u64> = node.raft.voter_ids().filter(|id| *id != node.me.node).collect();
+    let applied = |id: &u64| node.peer_table.status(*id).filter(|status| status.healthy).map(|status| status.applied);
+    let Some(next) = voters.iter().filter(|id| applied(id).is_some()).max_by_key(|id| applied(id)) else {
         return false;
     };
-    match member.raft.trigger().transfer_leader(*next).await {
+    match node.raft.trigger().transfer_leader(*next).await {
         Ok(()) => true,
         Err(fatal) => {
             tracing::debug!(%fatal, "leadership not handed over");

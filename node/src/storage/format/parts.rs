@@ -4,9 +4,9 @@
 //! part and adds others.
 
 use super::codec::{self, SEAL_BYTES};
-use super::disk::{Pair, VALUE_BYTES_MAX};
-use super::error::StorageError;
 use super::keys;
+use crate::storage::disk::{Pair, VALUE_BYTES_MAX};
+use crate::storage::error::StorageError;
 
 /// Bytes of a value in one part.
 pub const PART_BYTES: usize = VALUE_BYTES_MAX - SEAL_BYTES;

@@ -7,7 +7,7 @@ use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::error::StorageError;
+use crate::storage::error::StorageError;
 
 /// Most bytes that one value may decode from: a group of 8,192 commands takes less than 2 MiB.
 pub const VALUE_LIMIT: usize = 16 * 1024 * 1024;

@@ -1,6 +1,9 @@
-//! The seams to the world: runtime, network, clock and entropy. Node code names these and nothing behind them.
+//! The seams to the world: runtime, network, clock, entropy and the log. Node code names these and nothing behind them.
 //!
 //! Under the feature `simulation` the same code runs in one thread, on seeded entropy and a clock that a test turns.
+
+pub mod log;
+pub mod log_throttle;
 
 use std::fmt;
 use std::future::Future;
@@ -12,10 +15,10 @@ use futures::FutureExt;
 use openraft_rt::AsyncRuntime;
 use openraft_rt::OptionalSend;
 
-/// The runtime that openraft and every task of the Raft room run on.
+/// The runtime that openraft and every task of `raft` run on.
 #[cfg(not(feature = "simulation"))]
 pub type Rt = openraft_rt_tokio::TokioRuntime;
-/// The runtime that openraft and every task of the Raft room run on; its random numbers follow a seed.
+/// The runtime that openraft and every task of `raft` run on; its random numbers follow a seed.
 #[cfg(feature = "simulation")]
 pub type Rt = openraft_rt::deterministic_rng::DeterministicRng<openraft_rt_tokio::TokioRuntime>;
 
@@ -39,6 +42,13 @@ where
 {
     // The handle is dropped on purpose: a task ends with its channels or with the runtime.
     drop(Rt::spawn(future));
+}
+
+/// Ticks with `pause` between them; a late tick delays the next ones.
+pub fn every(pause: std::time::Duration) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(pause);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks
 }
 
 /// Starts a task that the node cannot do without: where it panics the process ends at once, since half a node would

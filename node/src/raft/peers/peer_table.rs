@@ -10,20 +10,20 @@ use tokio::time::Instant;
 
 use super::link::message::Heartbeat;
 use crate::raft::apply::clocks::line::NOBODY;
-use crate::raft::apply::clocks::verdict::ClocksHeard;
-use crate::raft::apply::replica::Shared;
+use crate::raft::apply::clocks::verdict::ClocksReceived;
+use crate::raft::apply::replica::Published;
 
-/// A member not heard for so long is not healthy.
+/// A node not heard for so long is not healthy.
 const HEARD_WITHIN: Duration = Duration::from_millis(1_000);
 /// A clock read over a round trip longer than this says nothing.
 const CLOCK_ROUND_TRIP: Duration = Duration::from_millis(1_000);
 /// A clock read longer ago than this says nothing.
 const CLOCK_WITHIN: Duration = Duration::from_millis(2_000);
 
-/// What was last heard of one member.
+/// What was last heard of one node.
 #[derive(Debug, Clone)]
-struct Neighbour {
-    heard: Instant,
+struct PeerEntry {
+    received: Instant,
     leader: Option<u64>,
     applied: u64,
     incarnation: ledger::Incarnation,
@@ -35,34 +35,34 @@ struct Neighbour {
     differs: bool,
 }
 
-/// What a member last said of itself.
+/// What a node last said of itself.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub struct PeerStatus {
     /// The leader that it has signs of life of.
     pub leader: Option<u64>,
     /// Its position.
     pub applied: u64,
     /// Its data directory.
     pub incarnation: ledger::Incarnation,
-    /// Heard lately, and well.
+    /// PeerStatus lately, and well.
     pub healthy: bool,
 }
 
 /// All that is heard of the others.
 #[derive(Debug, Default)]
-pub struct Neighbours(Mutex<BTreeMap<u64, Neighbour>>);
+pub struct PeerTable(Mutex<BTreeMap<u64, PeerEntry>>);
 
-impl Neighbours {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Neighbour>> {
+impl PeerTable {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, PeerEntry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what a member said, and compares its digest with ours where both have its position.
-    pub fn hear(&self, said: &Heartbeat, shared: &Shared) {
-        let differs = shared.digest_at(said.applied).is_some_and(|ours| ours != said.digest);
+    /// Takes in what a node said, and compares its digest with ours where both have its position.
+    pub fn record(&self, said: &Heartbeat, published: &Published) {
+        let differs = published.digest_at(said.applied).is_some_and(|ours| ours != said.digest);
         let mut all = self.lock();
-        let neighbour = all.entry(said.node).or_insert_with(|| Neighbour {
-            heard: Instant::now(),
+        let entry = all.entry(said.node).or_insert_with(|| PeerEntry {
+            received: Instant::now(),
             leader: said.leader,
             applied: said.applied,
             incarnation: said.incarnation,
@@ -71,27 +71,27 @@ impl Neighbours {
             start: None,
             differs: false,
         });
-        if differs && !neighbour.differs {
+        if differs && !entry.differs {
             tracing::error!(peer = said.node, position = said.applied, "digests differ");
         }
-        neighbour.heard = Instant::now();
-        neighbour.leader = said.leader;
-        neighbour.applied = said.applied;
-        neighbour.incarnation = said.incarnation;
-        neighbour.failure.clone_from(&said.failure);
-        neighbour.differs |= differs;
+        entry.received = Instant::now();
+        entry.leader = said.leader;
+        entry.applied = said.applied;
+        entry.incarnation = said.incarnation;
+        entry.failure.clone_from(&said.failure);
+        entry.differs |= differs;
     }
 
-    /// Takes in a member's clocks, asked at `asked` and answered now.
-    pub fn hear_clock(&self, said: &Heartbeat, asked: Instant) {
+    /// Takes in a node's clocks, asked at `asked` and answered now.
+    pub fn record_clock(&self, said: &Heartbeat, asked: Instant) {
         if asked.elapsed() > CLOCK_ROUND_TRIP {
             return;
         }
-        if let Some(neighbour) = self.lock().get_mut(&said.node) {
+        if let Some(entry) = self.lock().get_mut(&said.node) {
             let now = Instant::now();
-            neighbour.clock = Some((said.clock_ms, now));
+            entry.clock = Some((said.clock_ms, now));
             let start = said.ledger_time.filter(|time| time.term == NOBODY);
-            neighbour.start = start.map(|time| (time.ms, now));
+            entry.start = start.map(|time| (time.ms, now));
         }
     }
 
@@ -100,36 +100,36 @@ impl Neighbours {
         self.lock().retain(|node, _| is_kept(*node));
     }
 
-    /// What was last heard of a member.
-    pub fn heard(&self, node: u64) -> Option<Heard> {
-        self.lock().get(&node).map(|neighbour| Heard {
-            leader: neighbour.leader,
-            applied: neighbour.applied,
-            incarnation: neighbour.incarnation,
-            healthy: neighbour.heard.elapsed() < HEARD_WITHIN && neighbour.failure.is_none(),
+    /// What was last heard of a node.
+    pub fn status(&self, node: u64) -> Option<PeerStatus> {
+        self.lock().get(&node).map(|entry| PeerStatus {
+            leader: entry.leader,
+            applied: entry.applied,
+            incarnation: entry.incarnation,
+            healthy: entry.received.elapsed() < HEARD_WITHIN && entry.failure.is_none(),
         })
     }
 
     /// The furthest position heard of; 0 where none was.
     pub fn furthest(&self) -> u64 {
-        self.lock().values().map(|neighbour| neighbour.applied).max().unwrap_or(0)
+        self.lock().values().map(|entry| entry.applied).max().unwrap_or(0)
     }
 
-    /// The members whose digest was seen to differ from ours.
+    /// The nodes whose digest was seen to differ from ours.
     pub fn differing(&self) -> Vec<u64> {
-        self.lock().iter().filter(|(_, neighbour)| neighbour.differs).map(|(node, _)| *node).collect()
+        self.lock().iter().filter(|(_, entry)| entry.differs).map(|(node, _)| *node).collect()
     }
 
     /// What the clocks heard lately say of ours, which shows `ours_ms`. They go on with the monotonic clock meanwhile, so that
     /// a clock of ours that was set just now shows at once.
-    pub fn clocks(&self, ours_ms: u64) -> ClocksHeard {
+    pub fn clocks(&self, ours_ms: u64) -> ClocksReceived {
         let off = |(theirs_ms, read): (u64, Instant)| {
             let passed = read.elapsed();
             let off = i128::from(theirs_ms) + i128::try_from(passed.as_millis()).ok()? - i128::from(ours_ms);
             (passed < CLOCK_WITHIN).then(|| i64::try_from(off).unwrap_or(if off < 0 { i64::MIN } else { i64::MAX }))
         };
-        let others: Vec<i64> = self.lock().values().filter_map(|neighbour| neighbour.clock.and_then(off)).collect();
-        ClocksHeard::of(&others)
+        let others: Vec<i64> = self.lock().values().filter_map(|entry| entry.clock.and_then(off)).collect();
+        ClocksReceived::of(&others)
     }
 
     /// Where the others that know of no leader carried ledger time to, in milliseconds as of now.
@@ -139,6 +139,6 @@ impl Neighbours {
             let now_ms = theirs_ms.saturating_add(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
             (passed < CLOCK_WITHIN).then_some(now_ms)
         };
-        self.lock().values().filter_map(|neighbour| neighbour.start.and_then(carried)).collect()
+        self.lock().values().filter_map(|entry| entry.start.and_then(carried)).collect()
     }
 }

@@ -11,7 +11,7 @@ const ENTRY: u8 = 0x05;
 /// Kinds of keys of the history.
 const CHECKPOINT: u8 = 0x11;
 const PAGE: u8 = 0x12;
-const ACQUAINTANCE: u8 = 0x13;
+const KNOWN_PEER: u8 = 0x13;
 const TIME_MARK: u8 = 0x14;
 
 /// Which generation this is, and the first index that it may hold.
@@ -54,17 +54,17 @@ pub fn page(page: u64, part: u16) -> Vec<u8> {
     numbered(PAGE, page, part)
 }
 
-/// The data directory under which a member was first met.
-pub fn acquaintance(node: u64) -> Vec<u8> {
-    [[ACQUAINTANCE].as_slice(), &node.to_be_bytes()].concat()
+/// The data directory under which a node was first met.
+pub fn known_peer(node: u64) -> Vec<u8> {
+    [[KNOWN_PEER].as_slice(), &node.to_be_bytes()].concat()
 }
 
-/// After the last acquaintance.
-pub fn after_acquaintances() -> Vec<u8> {
-    vec![ACQUAINTANCE + 1]
+/// After the last known_peer.
+pub fn after_known_peers() -> Vec<u8> {
+    vec![KNOWN_PEER + 1]
 }
 
-/// Where ledger time stood by the member's clocks.
+/// Where ledger time stood by the node's clocks.
 pub fn time_mark() -> Vec<u8> {
     vec![TIME_MARK]
 }

@@ -1,4 +1,4 @@
-//! One member, inside: what its parts share, and what it does for its peers.
+//! One node, inside: what its parts share, and what it does for its peers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,33 +11,33 @@ use openraft::async_runtime::WatchReceiver;
 use tokio::time::Instant;
 
 use super::settings::ClusterSettings;
-use crate::raft::apply::clocks::Stamps;
+use crate::raft::apply::clocks::ClockGuard;
 use crate::raft::apply::machine::EtebarRaft;
-use crate::raft::apply::replica::Shared;
+use crate::raft::apply::replica::Published;
 use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::snapshot::SnapshotReceiver;
 use crate::raft::peers::leader::LeaderView;
 use crate::raft::peers::link::append::{Append, Appended};
 use crate::raft::peers::link::error::LinkError;
-use crate::raft::peers::link::hello::{Caller, Connection, Identity, Standing, Trust};
-use crate::raft::peers::link::message::{Heartbeat, MembersTold, Request, Response};
+use crate::raft::peers::link::hello::{Caller, Connection, PeerIdentity, PeerMembership, Trust};
+use crate::raft::peers::link::message::{Heartbeat, MemberList, Request, Response};
 use crate::raft::peers::link::serve::Serve;
 use crate::raft::peers::link::trust::vouched::Vouched;
-use crate::raft::peers::neighbours::Neighbours;
 use crate::raft::peers::network::{Links, PeerLinks};
+use crate::raft::peers::peer_table::PeerTable;
 use crate::raft::submit::proposer::Proposer;
 use crate::raft::submit::read_gate::ReadGates;
 use crate::runtime::Clock;
 use crate::storage::{self, History, LogStore};
 
-/// What the parts of a running member share.
+/// What the parts of a running node share.
 #[derive(Debug)]
-pub struct Member {
-    pub(crate) me: Identity,
+pub struct Node {
+    pub(crate) me: PeerIdentity,
     pub(crate) settings: ClusterSettings,
     pub(crate) clock: Clock,
-    pub(crate) stamps: Arc<Stamps>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) clock_guard: Arc<ClockGuard>,
+    pub(crate) published: Arc<Published>,
     pub(crate) history: Arc<History>,
     pub(crate) log: LogStore,
     pub(crate) checkpoints: Checkpointer,
@@ -47,7 +47,7 @@ pub struct Member {
     pub(crate) links: Links,
     pub(crate) trust: Trust,
     pub(crate) vouched: Vouched,
-    pub(crate) neighbours: Arc<Neighbours>,
+    pub(crate) peer_table: Arc<PeerTable>,
     /// What is known of the leader.
     pub(crate) leader: LeaderView,
     pub(crate) receiver: SnapshotReceiver,
@@ -57,36 +57,36 @@ pub struct Member {
     pub(crate) stopping: AtomicBool,
 }
 
-impl Member {
+impl Node {
     /// All members by number: those of the log, or the first ones before there is any.
-    pub(crate) fn members(&self) -> BTreeMap<NodeNumber, storage::Member> {
+    pub(crate) fn members(&self) -> BTreeMap<NodeNumber, storage::NodeAddresses> {
         let membership = self.raft.server_metrics().borrow_watched().membership_config.clone();
         let members: BTreeMap<_, _> =
-            membership.membership().nodes().map(|(node, member)| (*node, member.clone())).collect();
+            membership.membership().nodes().map(|(node, addresses)| (*node, addresses.clone())).collect();
         if members.is_empty() { self.settings.members.clone() } else { members }
     }
 
     /// All members but this one.
-    pub(crate) fn peers(&self) -> BTreeMap<NodeNumber, storage::Member> {
+    pub(crate) fn peers(&self) -> BTreeMap<NodeNumber, storage::NodeAddresses> {
         let mut members = self.members();
         members.remove(&self.me.node);
         members
     }
 
-    /// The links to a member; `None` where there is none of that number.
+    /// The links to a node; `None` where there is none of that number.
     pub(crate) fn links_to(&self, node: NodeNumber) -> Option<PeerLinks> {
-        self.peers().get(&node).map(|member| self.links.to(node, member))
+        self.peers().get(&node).map(|addresses| self.links.to(node, addresses))
     }
 
-    /// Why this member should not be counted on now, where it should not.
-    pub(crate) fn ailment(&self) -> Option<String> {
-        let stalled = || self.shared.health.is_disk_stalled().then(|| "its disk does not answer".to_owned());
-        self.shared.health.failure().borrow().clone().or_else(stalled)
+    /// Why this node should not be counted on now, where it should not.
+    pub(crate) fn unhealthy_reason(&self) -> Option<String> {
+        let stalled = || self.published.health.is_disk_stalled().then(|| "its disk does not answer".to_owned());
+        self.published.health.failure().borrow().clone().or_else(stalled)
     }
 
-    /// How this member stands.
+    /// How this node stands.
     pub(crate) fn heartbeat(&self) -> Heartbeat {
-        let (applied, digest) = self.shared.published();
+        let (applied, digest) = self.published.latest();
         Heartbeat {
             node: self.me.node,
             incarnation: self.me.incarnation,
@@ -94,24 +94,24 @@ impl Member {
             leader: self.leader.alive(),
             applied,
             digest,
-            failure: self.ailment(),
-            ledger_time: Some(self.stamps.tell()),
-            members: self.members_told(),
+            failure: self.unhealthy_reason(),
+            ledger_time: Some(self.clock_guard.for_peers()),
+            members: self.member_list(),
         }
     }
 
-    /// The members' numbers and since which entry they are so: of the list that was applied, and so committed. One that is only
-    /// in the log may be taken back, and others would let in whom nobody added.
-    fn members_told(&self) -> MembersTold {
-        let membership = self.shared.replica().membership.clone();
+    /// The members' numbers and the index of the log entry that set them: from the list that was applied, and so committed. One
+    /// that is only in the log may be truncated, and then others would admit a node that was never added.
+    fn member_list(&self) -> MemberList {
+        let membership = self.published.replica().membership.clone();
         let index = membership.log_id().as_ref().map(|id| id.index);
         let members: Vec<_> = membership.membership().nodes().map(|(node, _)| *node).collect();
-        MembersTold { index, members }
+        MemberList { index, members }
     }
 
-    /// What a number is now: by the log's members or, before there are any, by those the cluster begins with; and for a
-    /// member that is behind, by what the members that it knows say.
-    pub(crate) fn standing_of(&self, node: NodeNumber) -> Standing {
+    /// Whether a number is a member's: by the log's list or, before there is one, by the list that the cluster is founded with;
+    /// on a node that is behind, also by the newer lists that known members sent.
+    pub(crate) fn membership_of(&self, node: NodeNumber) -> PeerMembership {
         let (is_member, is_empty) = {
             let metrics = self.raft.server_metrics();
             let metrics = metrics.borrow_watched();
@@ -120,31 +120,31 @@ impl Member {
         };
         // Committed lists are compared with committed ones: a later one that is only in the log here may be taken back.
         let is_counted = || {
-            let index = self.shared.replica().membership.log_id().as_ref().map(|id| id.index);
+            let index = self.published.replica().membership.log_id().as_ref().map(|id| id.index);
             self.vouched.counts(node, index) == Some(true)
         };
         if is_member || (is_empty && self.settings.members.contains_key(&node)) || is_counted() {
-            Standing::Member
+            PeerMembership::Member
         } else if is_empty && !self.settings.members.contains_key(&self.me.node) {
-            Standing::Unknown
+            PeerMembership::Undecided
         } else {
-            Standing::Stranger
+            PeerMembership::NotMember
         }
     }
 
-    /// Closes the connections of those who are no members any more, and remembers those who were let in before the members
-    /// were known.
+    /// Closes the connections of nodes that are no longer members, and stores the data directories of those that were accepted
+    /// before the members' list was known.
     pub(crate) async fn close_links_of_strangers(&self) {
-        let closed = self.trust.open.keep(|link| self.standing_of(link.node) != Standing::Stranger);
+        let closed = self.trust.open.keep(|link| self.membership_of(link.node) != PeerMembership::NotMember);
         if closed > 0 {
-            tracing::info!(closed, "connections of a member that was removed are closed");
+            tracing::info!(closed, "connections of a node that was removed are closed");
         }
-        for (node, incarnation) in self.trust.open.unmet() {
-            if self.standing_of(node) != Standing::Member {
+        for (node, incarnation) in self.trust.open.not_remembered() {
+            if self.membership_of(node) != PeerMembership::Member {
                 continue;
             }
-            match self.trust.acquaintances.meet(node, incarnation).await {
-                Ok(()) => self.trust.open.met(node, incarnation),
+            match self.trust.known_peers.remember(node, incarnation).await {
+                Ok(()) => self.trust.open.mark_remembered(node, incarnation),
                 Err(error) => {
                     tracing::warn!(peer = node, %error, "peer refused");
                     self.trust.open.keep(|link| (link.node, link.incarnation) != (node, incarnation));
@@ -159,16 +159,16 @@ impl Member {
         if !self.members().contains_key(&said.node) {
             return;
         }
-        self.neighbours.hear(said, &self.shared);
+        self.peer_table.record(said, &self.published);
         if let Some(ledger_time) = said.ledger_time {
-            self.stamps.hear(ledger_time, said.leader == Some(said.node));
+            self.clock_guard.receive(ledger_time, said.leader == Some(said.node));
         }
-        self.vouched.hear(said.node, &said.members);
-        let differing = self.neighbours.differing();
+        self.vouched.record(said.node, &said.members);
+        let differing = self.peer_table.differing();
         if differing.len() * 2 >= self.members().len() {
-            self.shared.health.fail(format!(
-                "the digest here differs from those of members {differing:?}: this member's data is kept and must be \
-                 looked at; replace the member by a new one under another number"
+            self.published.health.fail(format!(
+                "the digest here differs from those of nodes {differing:?}: this node's data is kept and has to be \
+                 examined; this node stays out, and the others go on while they are a majority"
             ));
         }
     }
@@ -185,15 +185,15 @@ fn is_its_own(from: Caller, request: &Request) -> bool {
     }
 }
 
-impl Serve for Member {
-    fn standing(&self, node: NodeNumber) -> Standing {
-        self.standing_of(node)
+impl Serve for Node {
+    fn membership_of(&self, node: NodeNumber) -> PeerMembership {
+        self.membership_of(node)
     }
 
     async fn call(&self, from: Caller, request: Request) -> Response {
         let stopped = |error: &dyn std::fmt::Display| Response::Unavailable(error.to_string());
-        if self.standing_of(from.node) == Standing::Stranger {
-            return Response::Unavailable("the caller is no member any more".to_owned());
+        if self.membership_of(from.node) == PeerMembership::NotMember {
+            return Response::Unavailable("the caller is no longer a member".to_owned());
         }
         if !is_its_own(from, &request) {
             tracing::error!(peer = from.node, "a peer asked for something in another's name");
@@ -226,12 +226,12 @@ impl Serve for Member {
     where
         S: Stream<Item = Append> + Send + 'static,
     {
-        let member = self.clone();
+        let this = self.clone();
         let requests = requests.take_while(move |append| {
             let leader = append.vote.leader_id;
-            let may = leader.node_id == from.node && member.standing_of(from.node) != Standing::Stranger;
+            let may = leader.node_id == from.node && this.membership_of(from.node) != PeerMembership::NotMember;
             if may {
-                member.shared.follow((leader.term, leader.node_id));
+                this.published.follow((leader.term, leader.node_id));
             }
             std::future::ready(may)
         });

@@ -1,0 +1,57 @@
+//! The command line and the settings: each setting is a flag, an environment variable and a key of the TOML file; the first of
+//! these that gives it wins.
+//!
+//! Units are in the value (`50ms`, `24h`) or bytes. A wrong setting is one line and exit code 2. Read in this order: [`init`],
+//! [`run`] (what may be given), [`settings`] (complete and checked).
+
+pub mod init;
+pub mod run;
+pub mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
+
+use clap::{Parser, Subcommand};
+
+pub use self::init::{InitArgs, key_window_warning};
+pub use self::run::RunArgs;
+pub use self::settings::{ApiProtection, Settings};
+use crate::identity::FORMAT;
+use crate::pki::PkiVerb;
+use crate::raft::link::message::LINK_VERSION;
+
+/// What `--version` says: builds with the same data format take over each other's data, those with the same peer link also
+/// work beside each other.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{} (data format {FORMAT}, peer link {LINK_VERSION})", env!("CARGO_PKG_VERSION")));
+
+/// One node of an Etebar cluster: a replicated ledger for B2B airtime sales.
+#[derive(Debug, Parser)]
+#[command(name = "etebar-node", version = VERSION.as_str(), about, disable_help_subcommand = true)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What the program does.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Draw an admin key: print it once, with the hash that `init` takes.
+    Keygen,
+    /// Make a node's data directory. Give the same members, currency, window and key hash on every node.
+    ///
+    /// Example: etebar-node init --data-dir /var/lib/etebar --id 1 --cluster-id $(uuidgen) --admin-key-hash HEX
+    /// --member 1=10.0.0.1:7101/10.0.0.1:7121 --member 2=… --member 3=…
+    Init(Box<InitArgs>),
+    /// Serve a data directory that `init` made.
+    ///
+    /// Example: etebar-node run --data-dir /var/lib/etebar --log-bytes 1073741824
+    Run(Box<RunArgs>),
+    /// Make the certificates that nodes prove their numbers to each other with.
+    ///
+    /// An authority once (`pki ca`), then one certificate for each node (`pki node`); `run` takes them.
+    #[command(subcommand, disable_help_subcommand = true)]
+    Pki(PkiVerb),
+}

@@ -1,0 +1,164 @@
+//! What a leader does by itself, and what keeps a node from leading: a wrong clock, a disk that stalls, no majority.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ledger::{Action, Command, RegisterNode, SYSTEM_ACTOR};
+use tokio::time::Instant;
+
+use crate::raft::apply::clocks::notices::log_clocks;
+use crate::raft::apply::clocks::verdict::ClockVerdict;
+use crate::raft::lifecycle::hand_over::{COMMAND, hand_over};
+use crate::raft::lifecycle::node::Node;
+use crate::raft::peers::membership::{end_change, is_change_open};
+use crate::raft::submit::submitter::submit;
+use crate::runtime;
+use crate::runtime::log_throttle::LogThrottle;
+
+/// Pause between two rounds of a leader's own commands, and between two comparisons of the clocks.
+const ROUND: Duration = Duration::from_millis(200);
+/// How long a node has reached no leader that others may follow before its callers fail fast. Source: after a leader's death
+/// others may name it for a round longer than this node does.
+const OUT_OF_REACH: Duration = Duration::from_millis(500);
+/// Rounds after which a leader ends a change of the members that was left open.
+const CHANGE_ROUNDS: u32 = 5;
+
+/// Where this node leads: writes the genesis, binds nodes to their data directories at first contact, and ends a change of the
+/// members that an earlier leader left open.
+pub async fn lead(node: Arc<Node>) {
+    let mut ticks = runtime::every(ROUND);
+    let mut open_rounds = 0_u32;
+    loop {
+        ticks.tick().await;
+        if !node.leader.is_me() {
+            open_rounds = 0;
+            continue;
+        }
+        open_rounds = if is_change_open(&node) { open_rounds + 1 } else { 0 };
+        // Whoever began it usually ends it.
+        if open_rounds > CHANGE_ROUNDS {
+            end_change(&node).await;
+        }
+        for action in due(&node) {
+            let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, action };
+            if let Err(error) = submit(&node, vec![command], Instant::now() + COMMAND).await {
+                tracing::debug!(%error, "a command of the leader's own was not decided");
+            }
+        }
+    }
+}
+
+/// The commands that the state still lacks.
+fn due(node: &Node) -> Vec<Action> {
+    let replica = node.published.replica();
+    if replica.state.genesis().is_none() {
+        return vec![Action::Genesis(node.settings.genesis.clone())];
+    }
+    let own = (node.me.node, node.me.incarnation);
+    let peers = node.peers().into_keys().filter_map(|id| {
+        let status = node.peer_table.status(id)?;
+        Some((id, status.incarnation))
+    });
+    std::iter::once(own)
+        .chain(peers)
+        .filter(|(id, _)| replica.state.incarnation(*id).is_none())
+        .map(|(node, incarnation)| Action::RegisterNode(RegisterNode { node, incarnation }))
+        .collect()
+}
+
+/// Compares the clocks, and lets ledger time follow those that can be trusted. A node whose clock is far from the others' does
+/// not lead: as a leader it would only hold ledger time back.
+pub async fn watch_clock(node: Arc<Node>) {
+    let mut ticks = runtime::every(ROUND);
+    let mut before = ClockVerdict::Alone;
+    let throttle = LogThrottle::default();
+    loop {
+        ticks.tick().await;
+        let clocks = node.peer_table.clocks(node.clock.now_ms());
+        let state = node.clock_guard.judge(clocks, node.peer_table.starts(), node.raft.voter_ids().count());
+        log_clocks(state, node.leader.is_me(), &throttle);
+        let verdict = clocks.verdict;
+        match verdict {
+            ClockVerdict::Off(ms) => {
+                if !matches!(before, ClockVerdict::Off(_)) {
+                    tracing::error!(ahead_ms = ms, "clock is off: this node does not lead");
+                }
+                node.raft.runtime_config().elect(false);
+                if node.leader.is_me() {
+                    hand_over(&node).await;
+                }
+            }
+            ClockVerdict::Alone | ClockVerdict::Near | ClockVerdict::Apart | ClockVerdict::Good => {
+                if matches!(before, ClockVerdict::Off(_)) {
+                    tracing::info!("clock is right again: this node may lead");
+                }
+                let may_lead = !node.stopping.load(Ordering::Acquire) && !node.published.health.is_disk_stalled();
+                node.raft.runtime_config().elect(may_lead);
+            }
+        }
+        before = verdict;
+    }
+}
+
+/// Gives leadership up where the log's disk stalls for longer than an election time-out, and is no candidate until it answers.
+/// A leader's heartbeats need no disk, and the others commit without it, so it would otherwise lead until Raft blocks on a write.
+pub async fn watch_disk(node: Arc<Node>) {
+    let patience = node.settings.election_max;
+    let mut ticks = runtime::every(node.settings.heartbeat);
+    let mut given_up: Option<Instant> = None;
+    loop {
+        ticks.tick().await;
+        let stalled = node.log.at_work_for() > patience;
+        if node.published.health.set_disk_stalled(stalled) {
+            if stalled {
+                tracing::error!(?patience, "the log's disk does not answer: this node does not lead until it does");
+            } else {
+                tracing::info!("the log's disk answers again");
+            }
+        }
+        if !stalled {
+            given_up = None;
+            continue;
+        }
+        node.raft.runtime_config().elect(false);
+        if node.leader.leads_raft() && given_up.is_none_or(|at| at.elapsed() > patience) {
+            given_up = Some(Instant::now());
+            // Not awaited: Raft itself may be blocked on the disk, and would not answer.
+            let node = node.clone();
+            runtime::spawn(async move { hand_over(&node).await });
+        }
+    }
+}
+
+/// Logs once that no majority answers this leader. By its settings openraft then refuses proposals and sends no heartbeats, so
+/// that another node can be elected.
+pub async fn watch_majority(node: Arc<Node>) {
+    let mut ticks = runtime::every(node.settings.heartbeat);
+    let mut without: Option<Instant> = None;
+    let mut is_logged = false;
+    loop {
+        ticks.tick().await;
+        if !node.leader.leads_raft() || node.leader.has_majority() {
+            (without, is_logged) = (None, false);
+            continue;
+        }
+        // A leader that was elected just now has no answers yet.
+        let since = *without.get_or_insert_with(Instant::now);
+        if !is_logged && since.elapsed() > node.leader.majority_within {
+            tracing::warn!("no majority answers: this node gives way to another leader");
+            is_logged = true;
+        }
+    }
+}
+
+/// Marks this node out of reach where it reaches no leader and no election will change that, so that its callers fail fast.
+pub async fn watch_reach(node: Arc<Node>) {
+    let mut ticks = runtime::every(node.settings.heartbeat);
+    let mut since: Option<Instant> = None;
+    loop {
+        ticks.tick().await;
+        since = node.leader.is_out_of_reach().then(|| since.unwrap_or_else(Instant::now));
+        node.published.health.set_out_of_reach(since.is_some_and(|since| since.elapsed() >= OUT_OF_REACH));
+    }
+}

@@ -1,0 +1,36 @@
+//! The data directory of each node that this one has connected to; beside the pages, and durable before it counts.
+//!
+//! The log binds numbers to directories too, but a node that is behind has not read that yet: without a memory of its
+//! own it would take a wiped node for the one that it knew, and give away what that one had promised.
+
+use ledger::{Incarnation, NodeNumber};
+
+use super::History;
+use crate::storage::error::StorageError;
+use crate::storage::format::codec;
+use crate::storage::format::keys;
+
+/// More nodes than any cluster ever had under this directory.
+const NODES_MAX: usize = 65_536;
+
+impl History {
+    /// The nodes known so far.
+    ///
+    /// # Errors
+    /// Where what was kept is damaged.
+    pub fn known_peers(&self) -> Result<Vec<(NodeNumber, Incarnation)>, StorageError> {
+        let pairs = self.disk.range(&keys::known_peer(0), &keys::after_known_peers(), NODES_MAX)?;
+        pairs.iter().map(|(key, sealed)| codec::unseal_value(key, sealed, "a node that was met")).collect()
+    }
+
+    /// Keeps that a node was met; it survives a power cut before this returns.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub async fn keep_known_peer(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), StorageError> {
+        let key = keys::known_peer(node);
+        let sealed = codec::seal_value(&key, &(node, incarnation))?;
+        self.disk.insert(&key, sealed)?;
+        self.disk.sync().await
+    }
+}
