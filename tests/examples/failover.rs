@@ -19,7 +19,7 @@ fn main() {
         load.wait_for_more(2_000);
         let leader = cluster.leader();
         kills.push(Instant::now());
-        cluster.member(leader).kill();
+        cluster.node(leader).kill();
         load.wait_for_more(2_000);
         cluster.start_ready(leader);
     }

@@ -3,14 +3,14 @@
 use std::thread;
 
 use serde_json::json;
-use tests::shop::{self, Seller, number, phone, unique};
+use tests::api::caller::{self, Seller, number, phone, unique};
 use tests::{Cluster, Plan, Request, books};
 
 fn cluster() -> &'static Cluster {
-    Cluster::shared(|| Plan::new("brief"))
+    Plan::new("brief").shared()
 }
 
-/// Charges that many times, spread over workers and members; how many were accepted.
+/// Charges that many times, spread over workers and nodes; how many were accepted.
 fn charge_in_parallel(seller: &Seller, workers: u64, each: u64, amount: i64) -> usize {
     thread::scope(|scope| {
         let workers: Vec<_> = (0..workers)
@@ -18,7 +18,7 @@ fn charge_in_parallel(seller: &Seller, workers: u64, each: u64, amount: i64) -> 
                 scope.spawn(move || {
                     let charges = (0..each).map(|count| {
                         let caller = cluster().seller(1 + (worker + count) % 3, seller);
-                        let request = shop::charge(&unique("sale"), &phone(worker * 1_000 + count), amount);
+                        let request = caller::charge(&unique("sale"), &phone(worker * 1_000 + count), amount);
                         caller.settle(&request).status
                     });
                     charges.filter(|status| *status == 201).count()

@@ -11,8 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tests::machine::{Need, lacks};
-use tests::programs::{self, programs};
+use tests::machine::needs::{Need, lacks};
+use tests::machine::programs::{self, programs};
 use tests::{Cluster, Plan, until};
 
 /// Longest time for one program. Source: the slowest takes four seconds on an idle machine.

@@ -5,9 +5,9 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
-use tests::lies::{About, LIES, Proxy};
-use tests::scripts::{etebar, run};
-use tests::shop::phone;
+use tests::api::caller::phone;
+use tests::faults::lying_proxy::{About, LIES, Proxy};
+use tests::operator::scripts::{etebar, run};
 use tests::{Cluster, Plan, Seller, books};
 
 /// Lines of each imported file.
@@ -22,7 +22,7 @@ fn behind(proxy: &Proxy, cluster: &Cluster, seller: &Seller) -> Command {
 
 #[test]
 fn what_a_proxy_lied_about_is_unknown_until_its_key_tells() {
-    let cluster = Plan::new("lying-proxy").members(1).start();
+    let cluster = Plan::new("lying-proxy").nodes(1).start();
     let seller = cluster.seller_with(1_000_000);
     let proxy = Proxy::before(cluster.address(1));
     for (index, lie) in LIES.iter().enumerate() {
@@ -50,7 +50,7 @@ fn what_a_proxy_lied_about_is_unknown_until_its_key_tells() {
 
 #[test]
 fn an_import_never_calls_a_line_not_sent_that_a_proxy_lied_about() {
-    let cluster = Plan::new("lying-proxy-import").members(1).start();
+    let cluster = Plan::new("lying-proxy-import").nodes(1).start();
     let seller = cluster.seller_with(1_000_000);
     let proxy = Proxy::before(cluster.address(1));
     for (index, lie) in LIES.iter().enumerate() {

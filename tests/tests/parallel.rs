@@ -1,11 +1,11 @@
-//! Heavy load from several processes with many tasks each, over all members, while members die: the programs `etebar
+//! Heavy load from several processes with many tasks each, over all nodes, while nodes die: the programs `etebar
 //! load`, `prove`, `verify` and `bench`, as an operator would use them.
 
 use std::path::PathBuf;
 
 use serde_json::Value;
-use tests::scripts::{Ended, etebar, run};
-use tests::turns::alone;
+use tests::machine::turns::alone;
+use tests::operator::scripts::{Ended, etebar, run};
 use tests::{Cluster, Plan, books};
 
 fn json(ended: Ended) -> Value {
@@ -43,7 +43,7 @@ fn heavy_load_from_several_processes_while_leaders_are_killed_leaves_exact_books
     for _ in 0..2 {
         tests::wait::let_pass(std::time::Duration::from_secs(3));
         let leader = cluster.leader();
-        cluster.member(leader).kill();
+        cluster.node(leader).kill();
         cluster.leader_after(leader);
         cluster.start_ready(leader);
     }
@@ -138,6 +138,6 @@ fn the_client_exits_as_the_contract_says() {
     let unreachable =
         run(etebar(&cluster).env("ETEBAR_SERVER", "http://127.0.0.1:9").args(["--timeout", "1s", "sellers", "list"]));
     assert_eq!(unreachable.code, Some(3), "{}", unreachable.err);
-    cluster.member(1).kill();
+    cluster.node(1).kill();
     assert_eq!(codes(&["sellers", "create", "Kiosk"]), Some(0), "another server is asked");
 }

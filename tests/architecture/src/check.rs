@@ -6,7 +6,7 @@ use crate::arrows::{Arrows, Reason, arrows};
 use crate::circles::{Circle, circles};
 use crate::resolve::is_known;
 use crate::rules::{Libraries, Rules, is_within};
-use crate::tree::{FileId, Role, Tree};
+use crate::source::tree::{FileId, Role, Tree};
 
 /// What was found.
 pub struct Findings {

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use architecture::check::{Findings, check, described};
-use architecture::load::load;
 use architecture::rules::RULES;
-use architecture::tree::{FileId, Tree};
+use architecture::source::load::load;
+use architecture::source::tree::{FileId, Tree};
 use serde_json::json;
 
 const HELP: &str = "usage: architecture [--arrows | --json] [ROOT]";

@@ -5,11 +5,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tests::{clocks, disk, disk_faults, programs};
+use tests::faults::clocks;
+use tests::faults::failing_disk;
+use tests::machine::disk;
+use tests::machine::programs;
 
 use crate::arguments::Arguments;
-use crate::catalogue::{Fault, Needs};
 use crate::end::End;
+use crate::faults::catalogue::{Fault, Needs};
 
 /// The first version of the peer link inside TLS: a cluster does not go back to an earlier one.
 const FIRST_LINK_IN_TLS: u64 = 3;
@@ -17,9 +20,9 @@ const FIRST_LINK_IN_TLS: u64 = 3;
 /// What can be done here. What cannot is said once.
 #[derive(Debug)]
 pub struct Machine {
-    /// Networks between members: this process is in namespaces of its own.
+    /// Networks between nodes: this process is in namespaces of its own.
     pub networks: bool,
-    /// Disks that are mounted for each member.
+    /// Disks that are mounted for each node.
     pub disks: bool,
     /// Disks that fail and stall, by a loaded library.
     pub disk_faults: bool,
@@ -46,7 +49,7 @@ impl Machine {
         }
         let usable = previous.filter(|previous| link_of(previous) >= FIRST_LINK_IN_TLS || {
             eprintln!(
-                "NO UPGRADE: {} is of before mutual TLS between members; a cluster goes up from there once, all members stopped.",
+                "NO UPGRADE: {} is of before mutual TLS between nodes; a cluster goes up from there once, all nodes stopped.",
                 previous.display()
             );
             false
@@ -69,7 +72,7 @@ impl Machine {
                 "NO POWER CUTS, FULL DISKS AND DAMAGE: they need root, loop devices, mount and mkfs.ext4.",
             ),
             disk_faults: said(has("cc"), "NO FAILING AND STALLING DISKS: they need cc.")
-                && disk_faults::library().is_file(),
+                && failing_disk::library().is_file(),
             clocks: said(clocks::library().is_some(), "NO CLOCKS: they need Debian's libfaketime."),
         })
     }

@@ -4,11 +4,10 @@
 //! Invariant: however it ends, by itself or by SIGINT or SIGTERM, it leaves no process, mount or folder behind, but for the
 //! drawing and, after a failure, a folder that it names. All chance follows the seed.
 //!
-//! Read in this order: [`arguments`], [`catalogue`], [`machine`] (what can be done here), [`run`] (the cluster, the load, what every fault
+//! Read in this order: [`arguments`], [`faults::catalogue`], [`machine`] (what can be done here), [`run`] (the cluster, the load, what every fault
 //! uses), [`faults`], [`report`].
 
 mod arguments;
-mod catalogue;
 mod end;
 mod faults;
 mod load;
@@ -21,12 +20,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tests::place::Folder;
+use tests::Folder;
 use tests::wait::let_pass;
 
 use arguments::Arguments;
-use catalogue::{Deck, Fault};
 use end::End;
+use faults::catalogue::{Deck, Fault};
 use machine::Machine;
 use run::Run;
 
@@ -63,7 +62,7 @@ fn chaos() -> Result<(), End> {
     let faults = machine.faults(&arguments)?;
     let names: Vec<&str> = faults.iter().map(|fault| fault.name()).collect();
     eprintln!(
-        "seed {}, {} s, {} members, faults: {}",
+        "seed {}, {} s, {} nodes, faults: {}",
         arguments.seed,
         arguments.seconds,
         arguments.nodes,

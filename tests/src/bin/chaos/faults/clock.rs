@@ -12,8 +12,8 @@ pub fn set_clock(run: &mut Run) -> Result<(), End> {
     let by = BY[run.dice.below(BY.len() as u64) as usize];
     let by = if run.dice.below(2) == 0 { by } else { -by };
     run.began(format!("clock of node {id} set by {by:+} s"));
-    run.member(id).set_clock(by);
+    run.node(id).set_clock(by);
     run.last();
-    run.member(id).set_clock(0);
+    run.node(id).set_clock(0);
     Ok(())
 }

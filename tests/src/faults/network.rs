@@ -1,31 +1,31 @@
-//! A network of its own for each member, and what goes wrong between them: network namespaces on one bridge, and nftables in
+//! A network of its own for each node, and what goes wrong between them: network namespaces on one bridge, and nftables in
 //! each. Needs root, `ip`, `nsenter` and `nft`.
 //!
 //! The process that makes them must be in a network and a mount namespace of its own (`unshare --net --mount`): then
 //! nothing of this reaches the machine's network, and all of it ends with the process. Callers at [`CALLERS`] are never cut
-//! off by these faults; members from each other are.
+//! off by these faults; nodes from each other are.
 
 use std::net::Ipv4Addr;
 use std::process::Command;
 
-use crate::programs;
+use crate::machine::programs;
 
 /// The address of this process and its load on the bridge.
 pub const CALLERS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
-/// All members, as nftables names them.
+/// All nodes, as nftables names them.
 const PEERS: &str = "10.77.0.1-10.77.0.9";
 
-/// The networks of some members.
+/// The networks of some nodes.
 #[derive(Debug)]
 pub struct Network(());
 
-/// The address of a member.
+/// The address of a node.
 #[must_use]
 pub fn host(id: u64) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, u8::try_from(id).expect("a small id"))
 }
 
-/// A command that replaces itself by what its further arguments say, in a member's network. Not by `ip netns exec`, which also
+/// A command that replaces itself by what its further arguments say, in a node's network. Not by `ip netns exec`, which also
 /// copies all mounts: a disk would then stay in use by every process that was started while it was mounted.
 pub fn command(id: u64) -> Command {
     let mut command = programs::clean_command("nsenter");
@@ -34,9 +34,9 @@ pub fn command(id: u64) -> Command {
 }
 
 impl Network {
-    /// Makes one for each of so many members.
+    /// Makes one for each of so many nodes.
     #[track_caller]
-    pub fn make(members: u64) -> Network {
+    pub fn make(nodes: u64) -> Network {
         // Namespaces get their names in /run, which is then this process's alone.
         run(Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/run"]));
         ip("link set lo up");
@@ -44,7 +44,7 @@ impl Network {
         ip(&format!("addr add {CALLERS}/24 dev bridge0"));
         ip("link set bridge0 up");
         let network = Network(());
-        for id in 1..=members {
+        for id in 1..=nodes {
             let (name, address) = (name(id), host(id));
             ip(&format!("netns add {name}"));
             ip(&format!("link add link{id} type veth peer name eth0 netns {name}"));
@@ -109,7 +109,7 @@ impl Network {
 }
 
 fn name(id: u64) -> String {
-    format!("member-{id}")
+    format!("node-{id}")
 }
 
 #[track_caller]

@@ -1,6 +1,6 @@
 //! The faults by name, what each needs of the machine, and the order in which they come.
 
-use ::tests::load::Dice;
+use ::tests::load::dice::Dice;
 
 /// What can be done to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Certificates of servers, as another authority than Etebar's own makes them ([`crate::pki`] has those of members), and a
+//! Certificates of servers, as another authority than Etebar's own makes them ([`crate::cluster::pki`] has those of nodes), and a
 //! stranger who believes anybody's.
 
 use std::path::{Path, PathBuf};
@@ -134,7 +134,7 @@ impl ServerCertVerifier for Anybody {
         _certificate: &CertificateDer<'_>,
         _signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        panic!("a member speaks TLS 1.3 alone");
+        panic!("a node speaks TLS 1.3 alone");
     }
 
     fn verify_tls13_signature(

@@ -10,7 +10,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::programs;
+use crate::machine::programs;
 
 const FIRST_PORT: u32 = 10_000;
 const PORTS_A_BLOCK: u32 = 40;
@@ -102,7 +102,7 @@ fn sweep(scenarios: &Path) {
             .and_then(|metadata| metadata.modified())
             .is_ok_and(|made| made.elapsed().is_ok_and(|age| age > KEPT_FOR));
         if !alive && old {
-            crate::disk::unmount_below(&entry.path());
+            crate::machine::disk::unmount_below(&entry.path());
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -6,13 +6,13 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::api::caller::Caller;
 use crate::cluster::Cluster;
-use crate::place::{Folder, Ports};
-use crate::programs::{self, programs};
-use crate::shop::Caller;
+use crate::machine::place::{Folder, Ports};
+use crate::machine::programs::{self, programs};
 use crate::wait;
 
-/// A cluster that up.sh started; its members are killed and its folder is deleted when it is dropped.
+/// A cluster that up.sh started; its nodes are killed and its folder is deleted when it is dropped.
 #[derive(Debug)]
 pub struct ScriptCluster {
     pub dir: PathBuf,
@@ -88,7 +88,7 @@ impl ScriptCluster {
         serde_json::from_str(&text).expect("it is JSON")
     }
 
-    /// The process number of member `id`, as cluster.json has it.
+    /// The process number of node `id`, as cluster.json has it.
     #[track_caller]
     pub fn pid(&self, id: u64) -> u64 {
         self.description()["nodes"][id as usize - 1]["pid"].as_u64().expect("a process number")
@@ -104,7 +104,7 @@ impl ScriptCluster {
         Caller { address: SocketAddr::from(([127, 0, 0, 1], self.ports.api(id))), key }
     }
 
-    /// The leader, as any member knows it; waits for one.
+    /// The leader, as any node knows it; waits for one.
     #[track_caller]
     pub fn leader(&self) -> u64 {
         wait::until(wait::PATIENCE, "a leader", || {
