@@ -1,7 +1,7 @@
 //! The strong room: everything that is true about money, decided without I/O, clock, chance or failure.
 //!
 //! Read in this order: [`amount`] (what money is), [`command`] (what is asked), [`record`] (what was decided),
-//! [`decide`] (the rules), [`state`] (the fold of all records), [`digest`] (what makes two ledgers equal),
+//! [`mod@decide`] (the rules), [`state`] (the fold of all records), [`digest`] (what makes two ledgers equal),
 //! [`audit`] (the books, added up again).
 //!
 //! Invariant: `State` is nothing but `records.iter().for_each(|r| state.apply(r))`; two states with equal record
@@ -42,7 +42,7 @@ pub use record::{Event, Record, Refusal, RequestShown};
 pub use state::{ApiKey, EntryRef, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, Seller, State, Totals, page_of};
 pub use text::{IdempotencyKey, Name, Note, TextError};
 
-/// The version of the rules in [`decide`], of what a record's digest covers, and of how a recorded answer reads.
+/// The version of the rules in [`mod@decide`], of what a record's digest covers, and of how a recorded answer reads.
 /// Written into the genesis; a later build raises it by a command, so that mixed builds decide alike.
 /// A ledger keeps the version that it began with.
 pub const RULES_VERSION: u32 = RULES_FOLDED_NAMES;
