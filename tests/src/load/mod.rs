@@ -103,13 +103,9 @@ impl Load {
     #[track_caller]
     pub fn finish(self) -> Story {
         self.progress.closing.store(true, Ordering::Relaxed);
-        let progress = self.progress.clone();
-        let late = Instant::now() + 2 * wait::PATIENCE;
-        while self.workers.iter().any(|worker| !worker.is_finished()) && Instant::now() < late {
-            std::thread::yield_now();
-            wait::let_pass(Duration::from_millis(5));
-        }
-        progress.ended.store(true, Ordering::Relaxed);
+        // What is not settled by then is given up, and counts as open.
+        wait::within(2 * wait::PATIENCE, || self.workers.iter().all(JoinHandle::is_finished).then_some(()));
+        self.progress.ended.store(true, Ordering::Relaxed);
         self.join()
     }
 
