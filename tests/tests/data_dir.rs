@@ -155,7 +155,9 @@ fn damaged_data_is_never_served_as_if_it_were_whole() {
         let files: Vec<_> =
             files_below(&node.data_dir.join(part)).into_iter().filter(|file| file.ends_with("db")).collect();
         assert!(!files.is_empty(), "{part} has a database");
-        files.iter().for_each(|file| damage(file, 512));
+        for file in &files {
+            damage(file, 512);
+        }
         let before: Vec<_> = files.iter().map(|file| file.metadata().expect("its length").len()).collect();
         node.launch();
         let status = node.wait_end(std::time::Duration::from_secs(30));

@@ -37,7 +37,7 @@ fn a_read_on_any_node_sees_what_was_acknowledged_by_another() {
     for count in 0..30_u64 {
         let (writer, reader) = (1 + count % 3, 1 + (count + 1) % 3);
         cluster().seller(writer, &seller).charge(&unique("sale"), &phone(count), 1).expect(201);
-        assert_eq!(cluster().seller(reader, &seller).balance("me"), 999 - count as i64);
+        assert_eq!(cluster().seller(reader, &seller).balance("me"), 999 - count.cast_signed());
     }
 }
 
@@ -50,7 +50,7 @@ fn a_local_read_waits_for_the_position_it_is_asked_for() {
         let read = Request::get("/v1/sellers/me?consistency=local").header("Etebar-Min-Applied", position.to_string());
         let answer = cluster().seller(1 + (count + 1) % 3, &seller).send(&read).expect(200);
         assert!(answer.applied() >= position);
-        assert_eq!(number(&answer.json()["balance"]), 999 - count as i64);
+        assert_eq!(number(&answer.json()["balance"]), 999 - count.cast_signed());
     }
 }
 

@@ -21,7 +21,9 @@ fn a_resumed_leader_answers_no_read_older_than_an_acknowledged_charge() {
         cluster.node(old).pause();
         let read = Request::get("/v1/sellers/me").bearer(&seller.key);
         let bytes = format!("GET {} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {}\r\n\r\n", read.path, seller.key);
-        waiting.iter_mut().for_each(|connection| connection.write(bytes.as_bytes()).expect("the kernel takes it"));
+        for connection in &mut waiting {
+            connection.write(bytes.as_bytes()).expect("the kernel takes it");
+        }
 
         let new = cluster.leader_after(old);
         let other = cluster.ids().into_iter().find(|id| *id != old && *id != new).expect("three nodes");

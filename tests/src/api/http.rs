@@ -121,6 +121,7 @@ impl Response {
 
     /// The same response, which must have this status.
     #[track_caller]
+    #[allow(clippy::return_self_not_must_use, reason = "it is often asked for its status alone")]
     pub fn expect(self, status: u16) -> Response {
         assert_eq!(self.status, status, "{}", self.text());
         self

@@ -27,7 +27,7 @@ pub struct Cluster {
     nodes: Vec<Node>,
     pub admin_key: String,
     admin_key_hash: String,
-    cluster_id: String,
+    id: String,
     folder: Folder,
     ports: Ports,
     _turn: Option<Turn>,
@@ -198,7 +198,7 @@ impl Cluster {
         pki::make_authority(&self.pki());
         for node in &self.nodes {
             self.init(node.id);
-            pki::make_certificate_for(&self.pki(), &self.cluster_id, node.id, &node.api.ip().to_string());
+            pki::make_certificate_for(&self.pki(), &self.id, node.id, &node.api.ip().to_string());
         }
     }
 
@@ -208,7 +208,7 @@ impl Cluster {
         let node = self.node(id);
         let mut command = programs::clean_command(&programs().node);
         command.arg("init").arg("--data-dir").arg(&node.data_dir).args(["--id", &id.to_string()]);
-        command.args(["--cluster-id", &self.cluster_id, "--admin-key-hash", &self.admin_key_hash]);
+        command.args(["--cluster-id", &self.id, "--admin-key-hash", &self.admin_key_hash]);
         for other in &self.nodes {
             let (api, peer) = (other.api, self.ports.peer(other.id));
             command.args(["--member", &format!("{}={api}/{}:{peer}", other.id, api.ip())]);

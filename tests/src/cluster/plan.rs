@@ -21,10 +21,16 @@ pub struct Plan {
     settings: Vec<(String, String)>,
     place: Option<PathBuf>,
     data: Vec<PathBuf>,
-    disk_faults: bool,
-    clocks: bool,
-    in_network: bool,
-    revocation_list: bool,
+    extras: Vec<Extra>,
+}
+
+/// What the nodes of a cluster have beyond the usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extra {
+    DiskFaults,
+    Clocks,
+    Network,
+    RevocationList,
 }
 
 impl Plan {
@@ -36,10 +42,7 @@ impl Plan {
             settings: Vec::new(),
             place: None,
             data: Vec::new(),
-            disk_faults: false,
-            clocks: false,
-            in_network: false,
-            revocation_list: false,
+            extras: Vec::new(),
         }
     }
 
@@ -58,23 +61,20 @@ impl Plan {
 
     /// Lets the disks of its nodes be made to fail, with [`Node::set_disk_fault`].
     #[must_use]
-    pub fn disk_faults(mut self) -> Plan {
-        self.disk_faults = true;
-        self
+    pub fn disk_faults(self) -> Plan {
+        self.with(Extra::DiskFaults)
     }
 
     /// Lets the clocks of its nodes be set, with [`Node::set_clock`].
     #[must_use]
-    pub fn clocks(mut self) -> Plan {
-        self.clocks = true;
-        self
+    pub fn clocks(self) -> Plan {
+        self.with(Extra::Clocks)
     }
 
     /// Has its nodes read the authority's revocation list, on which there is node 9, who is nobody.
     #[must_use]
-    pub fn revocation_list(mut self) -> Plan {
-        self.revocation_list = true;
-        self
+    pub fn revocation_list(self) -> Plan {
+        self.with(Extra::RevocationList)
     }
 
     /// Puts the data directories below this folder; logs stay in the cluster's own.
@@ -100,9 +100,17 @@ impl Plan {
 
     /// Runs each node in its network namespace of a [`Network`](crate::faults::network::Network) that was made before.
     #[must_use]
-    pub fn in_network(mut self) -> Plan {
-        self.in_network = true;
+    pub fn in_network(self) -> Plan {
+        self.with(Extra::Network)
+    }
+
+    fn with(mut self, extra: Extra) -> Plan {
+        self.extras.push(extra);
         self
+    }
+
+    fn has(&self, extra: Extra) -> bool {
+        self.extras.contains(&extra)
     }
 
     /// Makes it, starts all nodes and waits until each is ready.
@@ -144,18 +152,18 @@ impl Plan {
         let drawn: Value = serde_json::from_slice(&keygen.stdout).expect("keygen prints a line of JSON");
         let text = |name: &str| drawn[name].as_str().expect("keygen prints the key and its hash").to_owned();
         let nodes = (0..).zip(1..=self.nodes).map(|(index, id)| self.node(index, id, &folder, &ports)).collect();
-        let cluster_id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel draws a UUID");
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel draws a UUID");
         let cluster = Cluster {
             nodes,
             admin_key: text("key"),
             admin_key_hash: text("hash"),
-            cluster_id: cluster_id.trim().to_owned(),
+            id: id.trim().to_owned(),
             folder,
             ports,
             _turn: turn,
         };
         cluster.init_all();
-        if self.revocation_list {
+        if self.has(Extra::RevocationList) {
             pki::make_certificate(&cluster.pki(), &cluster.id(), 9);
             pki::revoke(&cluster.pki(), 9, &[]);
         }
@@ -163,22 +171,22 @@ impl Plan {
     }
 
     fn node(&self, index: usize, id: u64, folder: &Folder, ports: &Ports) -> Node {
-        let host = if self.in_network { network::host(id) } else { Ipv4Addr::LOCALHOST };
+        let host = if self.has(Extra::Network) { network::host(id) } else { Ipv4Addr::LOCALHOST };
         let log = folder.path().join(format!("node-{id}.log"));
         let data = self.data.get(index).or(self.data.first()).map_or(folder.path(), PathBuf::as_path);
         let data_dir = data.join(format!("node-{id}"));
         let mut settings = self.settings.clone();
         settings.extend(pki::settings(&folder.path().join("pki"), id));
-        if self.revocation_list {
+        if self.has(Extra::RevocationList) {
             let path = folder.path().join("pki/crl.pem");
             settings.push(("ETEBAR_PEER_CRL".to_owned(), path.to_str().expect("plain text").to_owned()));
         }
         let mut libraries = Vec::new();
-        if self.disk_faults {
+        if self.has(Extra::DiskFaults) {
             settings.extend(failing_disk::settings(&log));
             libraries.push(failing_disk::library().display().to_string());
         }
-        if self.clocks {
+        if self.has(Extra::Clocks) {
             settings.extend(clocks::settings(&log));
             libraries.push(clocks::library().expect("the test looked for it first").display().to_string());
         }
@@ -186,7 +194,7 @@ impl Plan {
             settings.push(("LD_PRELOAD".to_owned(), libraries.join(":")));
         }
         let mut node = Node::new(id, SocketAddr::from((host, ports.api(id))), data_dir, log, settings);
-        node.in_network = self.in_network;
+        node.in_network = self.has(Extra::Network);
         node
     }
 }

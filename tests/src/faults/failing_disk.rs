@@ -19,7 +19,7 @@ pub enum DiskFault {
     /// Writes and syncs wait.
     Stall,
     /// Each sync takes so many milliseconds more.
-    Slow(u32),
+    Slow(u64),
     /// The next write of some length is written by half, and the process ends there.
     Tear,
 }

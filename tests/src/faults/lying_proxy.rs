@@ -110,7 +110,7 @@ impl Lie {
     fn bytes(&self, answer: &str) -> Vec<u8> {
         let text = match &self.tell {
             Tell::Page(status, lines, body) => {
-                let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+                let lines: String = lines.iter().flat_map(|line| [line, "\r\n"]).collect();
                 let length = if status.starts_with("204") {
                     String::new()
                 } else {

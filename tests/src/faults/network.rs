@@ -52,7 +52,7 @@ impl Network {
             ip(&format!("-n {name} addr add {address}/24 dev eth0"));
             ip(&format!("-n {name} link set eth0 up"));
             ip(&format!("-n {name} link set lo up"));
-            network.rules(
+            rules(
                 id,
                 "table inet faults { chain in { type filter hook input priority 0; }; \
                  chain out { type filter hook output priority 0; }; }",
@@ -63,37 +63,37 @@ impl Network {
 
     /// Nothing of its peers reaches it any more.
     pub fn cut_in(&self, id: u64) {
-        self.rules(id, &format!("add rule inet faults in iif != lo ip saddr {PEERS} drop"));
+        rules(id, &format!("add rule inet faults in iif != lo ip saddr {PEERS} drop"));
     }
 
     /// Nothing of it reaches its peers any more.
     pub fn cut_out(&self, id: u64) {
-        self.rules(id, &format!("add rule inet faults out oif != lo ip daddr {PEERS} drop"));
+        rules(id, &format!("add rule inet faults out oif != lo ip daddr {PEERS} drop"));
     }
 
     /// It and one peer hear nothing of each other any more.
     pub fn cut_between(&self, id: u64, peer: u64) {
         let peer = host(peer);
-        self.rules(id, &format!("add rule inet faults in ip saddr {peer} drop"));
-        self.rules(id, &format!("add rule inet faults out ip daddr {peer} drop"));
+        rules(id, &format!("add rule inet faults in ip saddr {peer} drop"));
+        rules(id, &format!("add rule inet faults out ip daddr {peer} drop"));
     }
 
     /// Of what passes between it and its peers so many of a hundred packets are lost, each way.
     pub fn lose(&self, id: u64, percent: u32) {
         let lost = format!("numgen random mod 100 < {percent} drop");
-        self.rules(id, &format!("add rule inet faults in iif != lo ip saddr {PEERS} {lost}"));
-        self.rules(id, &format!("add rule inet faults out oif != lo ip daddr {PEERS} {lost}"));
+        rules(id, &format!("add rule inet faults in iif != lo ip saddr {PEERS} {lost}"));
+        rules(id, &format!("add rule inet faults out oif != lo ip daddr {PEERS} {lost}"));
     }
 
     /// All is well again.
     pub fn heal(&self, id: u64) {
-        self.rules(id, "flush table inet faults");
+        rules(id, "flush table inet faults");
     }
 
     /// Its connections to these ports of its peers go to a port of its own instead, but for packets with this mark.
     pub fn redirect(&self, id: u64, ports: (u16, u16), to: u16, mark: u32) {
         let (first, last) = ports;
-        self.rules(
+        rules(
             id,
             &format!(
                 "table ip delay {{ chain out {{ type nat hook output priority -100; \
@@ -101,11 +101,11 @@ impl Network {
             ),
         );
     }
+}
 
-    #[track_caller]
-    fn rules(&self, id: u64, rules: &str) {
-        run(command(id).args(["nft", rules]));
-    }
+#[track_caller]
+fn rules(id: u64, rules: &str) {
+    run(command(id).args(["nft", rules]));
 }
 
 fn name(id: u64) -> String {

@@ -1,6 +1,6 @@
 //! Random numbers that follow a seed, so that a run can be repeated.
 
-/// A small generator (SplitMix64), the same on every machine for one seed.
+/// A small generator (`SplitMix64`), the same on every machine for one seed.
 #[derive(Debug, Clone)]
 pub struct Dice(pub u64);
 
@@ -15,5 +15,10 @@ impl Dice {
     /// A number below `bound`, which is small.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.roll() % bound
+    }
+
+    /// The index of one of so many things.
+    pub fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).expect("below a length in memory")
     }
 }

@@ -155,7 +155,7 @@ impl Worker {
         let mut story = Story::default();
         while !self.progress.closing.load(Ordering::Relaxed) {
             let phone = caller::phone(self.dice.below(1_000));
-            let amount = 1 + self.dice.below(9) as i64;
+            let amount = 1 + self.dice.below(9).cast_signed();
             let request = caller::charge(&caller::unique("load"), &phone, amount).bearer(&self.seller.key);
             self.settle(request, &phone, amount, &mut story);
         }
@@ -165,7 +165,7 @@ impl Worker {
     fn settle(&mut self, request: Request, phone: &str, amount: i64, story: &mut Story) {
         let begun = Instant::now();
         for attempts in 1.. {
-            let target = self.dice.below(self.links.len() as u64) as usize;
+            let target = self.dice.index(self.links.len());
             match self.attempt(target, &request) {
                 Some(answer) if matches!(answer.status, 201 | 409) => {
                     self.progress.acknowledged.fetch_add(u64::from(answer.status == 201), Ordering::Relaxed);

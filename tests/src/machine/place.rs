@@ -16,7 +16,7 @@ const FIRST_PORT: u32 = 10_000;
 const PORTS_A_BLOCK: u32 = 40;
 const BLOCKS: u32 = 500;
 /// How long the folder of a test that failed or was killed stays for a look.
-const KEPT_FOR: Duration = Duration::from_secs(3_600);
+const KEPT_FOR: Duration = Duration::from_hours(1);
 
 /// A block of ports: the API on `base + id`, peers on `base + 20 + id`, as the scripts lay them out.
 #[derive(Debug)]
@@ -33,10 +33,11 @@ impl Ports {
     }
 
     fn block(index: u32) -> Option<Ports> {
-        let base = u16::try_from(FIRST_PORT + index * PORTS_A_BLOCK).expect("every block lies below 65536");
-        let owned = TcpListener::bind(("127.0.0.1", base)).ok()?;
-        let free = (1..PORTS_A_BLOCK as u16).all(|offset| TcpListener::bind(("127.0.0.1", base + offset)).is_ok());
-        free.then_some(Ports { base, _owned: owned })
+        let base = FIRST_PORT + index * PORTS_A_BLOCK;
+        let port = |offset: u32| u16::try_from(base + offset).expect("every block lies below 65536");
+        let owned = TcpListener::bind(("127.0.0.1", port(0))).ok()?;
+        let free = (1..PORTS_A_BLOCK).all(|offset| TcpListener::bind(("127.0.0.1", port(offset))).is_ok());
+        free.then_some(Ports { base: port(0), _owned: owned })
     }
 
     pub fn api(&self, id: u64) -> u16 {

@@ -91,7 +91,10 @@ impl ScriptCluster {
     /// The process number of node `id`, as cluster.json has it.
     #[track_caller]
     pub fn pid(&self, id: u64) -> u64 {
-        self.description()["nodes"][id as usize - 1]["pid"].as_u64().expect("a process number")
+        let description = self.description();
+        let mut nodes = description["nodes"].as_array().expect("a list of nodes").iter();
+        let node = nodes.find(|node| node["id"] == id).expect("a node of this cluster");
+        node["pid"].as_u64().expect("a process number")
     }
 
     pub fn runs(&self, id: u64) -> bool {

@@ -51,7 +51,9 @@ fn chaos() -> Result<(), End> {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let arguments = Arguments::parse(&given)?;
     if arguments.list {
-        Fault::ALL.iter().for_each(|fault| println!("{}", fault.name()));
+        for fault in Fault::ALL {
+            println!("{}", fault.name());
+        }
         return Ok(());
     }
     if let Some(folder) = arguments.svg.parent() {
@@ -98,12 +100,13 @@ fn played(run: &mut Run, arguments: &Arguments, mut deck: Deck, given: &[String]
 /// Keeps what tells why a run failed.
 fn keep(work: &Path) {
     let kept = std::env::temp_dir().join(format!("etebar-chaos-kept.{}", std::process::id()));
-    let is_told = |name: &str| name == "marks" || name.starts_with("record-") || name.ends_with(".log");
+    let is_log = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "log");
+    let is_evidence = |name: &str| name == "marks" || name.starts_with("record-") || is_log(name);
     let copied = std::fs::create_dir_all(&kept).and_then(|()| {
         for folder in [work.to_owned(), work.join(run::CLUSTER)] {
             for entry in std::fs::read_dir(folder)? {
                 let entry = entry?;
-                if is_told(&entry.file_name().to_string_lossy()) {
+                if is_evidence(&entry.file_name().to_string_lossy()) {
                     std::fs::copy(entry.path(), kept.join(entry.file_name()))?;
                 }
             }

@@ -17,7 +17,7 @@ use tests::{Cluster, Plan};
 
 use crate::arguments::Arguments;
 use crate::end::End;
-use crate::faults::catalogue::Fault;
+use crate::faults::catalogue::{Fault, Needs};
 use crate::load::Loads;
 use crate::machine::Machine;
 
@@ -29,7 +29,7 @@ const BACK: Duration = Duration::from_secs(30);
 /// Charges that show that they are back.
 const BACK_CHARGES: u64 = 20;
 /// Longest time until a node answers after its start. Source: a node folds its history first, a second for a million charges.
-pub const START: Duration = Duration::from_secs(60);
+pub const START: Duration = Duration::from_mins(1);
 /// Longest time until a node ends after SIGTERM.
 const STOP: Duration = Duration::from_secs(15);
 /// Longest time without a leader.
@@ -64,9 +64,10 @@ pub struct Run {
 impl Run {
     /// Makes and starts the cluster and its load.
     pub fn start(arguments: &Arguments, machine: &Machine, work: PathBuf) -> Result<Run, End> {
-        let network = machine.networks.then(|| Network::make(arguments.nodes));
+        let network = machine.has(Needs::Networks).then(|| Network::make(arguments.nodes));
         let disk = |id: u64| Disk::named(&work, &format!("disk-{id}"), DISK_MEBIBYTES);
-        let disks: Vec<Disk> = if machine.disks { (1..=arguments.nodes).map(disk).collect() } else { Vec::new() };
+        let disks: Vec<Disk> =
+            if machine.has(Needs::Disks) { (1..=arguments.nodes).map(disk).collect() } else { Vec::new() };
         let mut plan = Plan::new(CLUSTER).nodes(arguments.nodes).below(&work);
         if network.is_some() {
             // These networks are this program's alone, so its load needs no TLS to reach the nodes in theirs.
@@ -75,10 +76,10 @@ impl Run {
         if !disks.is_empty() {
             plan = plan.data_below_each(disks.iter().map(|disk| disk.path().to_owned()).collect());
         }
-        if machine.disk_faults {
+        if machine.has(Needs::DiskFaults) {
             plan = plan.disk_faults();
         }
-        if machine.clocks {
+        if machine.has(Needs::Clocks) {
             plan = plan.clocks();
         }
         let cluster = plan.init(None);
@@ -109,11 +110,17 @@ impl Run {
         self.cluster.node(id)
     }
 
+    /// The disk of a node, where each has one.
+    pub fn disk(&self, id: u64) -> &Disk {
+        let (_, disk) = (1..).zip(&self.disks).find(|(of, _)| *of == id).expect("each node has a disk");
+        disk
+    }
+
     /// The leader, or in one case of three a node by chance.
     pub fn pick(&mut self) -> Result<u64, End> {
         if self.dice.below(3) == 0 {
             let ids = self.cluster.ids();
-            return Ok(ids[self.dice.below(ids.len() as u64) as usize]);
+            return Ok(ids[self.dice.index(ids.len())]);
         }
         within(LEADER, || self.cluster.leader_now()).ok_or_else(|| End::failed("no leader within 10 s"))
     }
@@ -186,7 +193,9 @@ impl Run {
                 eprintln!("node {} did not end within {} s and was killed", node.id, STOP.as_secs());
             }
         }
-        ids.iter().for_each(|id| self.node(*id).kill());
+        for id in ids {
+            self.node(*id).kill();
+        }
     }
 
     /// Waits until this node is ready; whether it became so in time.

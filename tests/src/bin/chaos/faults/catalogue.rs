@@ -127,7 +127,7 @@ impl Deck {
         if self.left.is_empty() {
             self.left.clone_from(&self.all);
         }
-        self.left.remove(dice.below(self.left.len() as u64) as usize)
+        self.left.remove(dice.index(self.left.len()))
     }
 }
 

@@ -34,7 +34,7 @@ pub fn fill_disk(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     let victims = if run.dice.below(2) == 0 { vec![id] } else { run.cluster.ids() };
     run.began(format!("disk of node {} full", listed(&victims)));
-    let disks: Vec<_> = victims.iter().map(|id| run.disks[*id as usize - 1].path().to_owned()).collect();
+    let disks: Vec<_> = victims.iter().map(|id| run.disk(*id).path().to_owned()).collect();
     let failed = |what: &str, error: std::io::Error| End::failed(format!("{what}: {error}"));
     for folder in &disks {
         let file = File::create(folder.join("stranger")).map_err(|error| failed("a disk cannot be filled", error))?;
@@ -69,7 +69,7 @@ pub fn stall_disk(run: &mut Run) -> Result<(), End> {
 
 pub fn slow_disk(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
-    let slower = 20 + run.dice.below(80) as u32;
+    let slower = 20 + run.dice.below(80);
     run.began(format!("disk of node {id} slower by {slower} ms"));
     ail_for_a_while(run, id, DiskFault::Slow(slower));
     Ok(())

@@ -22,8 +22,13 @@ pub fn kill_most(run: &mut Run) -> Result<(), End> {
     let count = run.cluster.ids().len() as u64;
     let victims: Vec<u64> = (0..=count / 2).map(|step| (first - 1 + step) % count + 1).collect();
     run.began(format!("nodes {} killed", listed(&victims)));
-    victims.iter().for_each(|id| run.node(*id).signal(Signal::KILL));
-    victims.iter().for_each(|id| run.node(*id).kill());
+    // All at once, before the first is waited for.
+    for id in &victims {
+        run.node(*id).signal(Signal::KILL);
+    }
+    for id in &victims {
+        run.node(*id).kill();
+    }
     run.last();
     run.bring_back(&victims)
 }
@@ -74,7 +79,9 @@ pub fn upgrade_all(run: &mut Run) -> Result<(), End> {
 /// Stops these nodes and brings them back as that build.
 fn become_build(run: &Run, program: &Path, ids: &[u64]) -> Result<(), End> {
     run.stop(ids);
-    ids.iter().for_each(|id| run.node(*id).become_build(program));
+    for id in ids {
+        run.node(*id).become_build(program);
+    }
     run.bring_back(ids)?;
     match ids.iter().find(|id| !run.is_ready(**id)) {
         None => Ok(()),
