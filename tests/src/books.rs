@@ -16,12 +16,17 @@ const REPLAYS: usize = 100;
 /// What the checks need of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// From 1, without gaps.
     pub number: u64,
+    /// `credit`, `charge` and so on.
     pub kind: String,
+    /// The seller's id.
     pub seller: String,
     /// Signed, from the seller's side.
     pub amount: i64,
+    /// The id of what was decided.
     pub reference: String,
+    /// The phone of a charge or a reversal.
     pub phone: Option<String>,
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Read [`cluster`] first, then [`api`] (requests and callers), [`load`] and [`books`] (charges, and the proof), [`faults`]
 //! (what breaks), [`operator`] (scripts, the client program, a terminal), [`machine`] (programs, ports, folders).
+#![warn(missing_docs)]
 
 pub mod api;
 pub mod books;

@@ -12,14 +12,18 @@ use crate::wait::{self, until};
 /// Someone with an API key, calling one node.
 #[derive(Debug, Clone)]
 pub struct Caller {
+    /// The node's API.
     pub address: SocketAddr,
+    /// The API key.
     pub key: String,
 }
 
 /// A seller and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seller {
+    /// Its id.
     pub id: String,
+    /// Its API key.
     pub key: String,
 }
 
@@ -41,19 +45,23 @@ impl Caller {
         self.try_send(request).unwrap_or_else(|error| panic!("{} {}: {error}", request.method, request.path))
     }
 
+    /// Sends a request once, under the caller's key; an error where no answer comes.
     pub fn try_send(&self, request: &Request) -> io::Result<Response> {
         request.clone().bearer(&self.key).send(self.address)
     }
 
+    /// The same for a `GET`.
     pub fn try_get(&self, path: &str) -> io::Result<Response> {
         self.try_send(&Request::get(path))
     }
 
+    /// A `GET`, sent once.
     #[track_caller]
     pub fn get(&self, path: &str) -> Response {
         self.send(&Request::get(path))
     }
 
+    /// A `DELETE`, sent once.
     #[track_caller]
     pub fn delete(&self, path: &str) -> Response {
         self.send(&Request::new("DELETE", path))
@@ -115,6 +123,7 @@ impl Caller {
         (text("key"), text("id"))
     }
 
+    /// Approves a credit request; sent until its outcome is known.
     #[track_caller]
     pub fn approve(&self, request: &str) -> Response {
         self.settle(&Request::post(format!("/v1/credit-requests/{request}/approve")))

@@ -25,6 +25,7 @@ use node::Node;
 pub struct Cluster {
     // Dropped in this order: processes first, then their folder, then the right to run.
     nodes: Vec<Node>,
+    /// The key of its first admin.
     pub admin_key: String,
     admin_key_hash: String,
     id: String,
@@ -34,6 +35,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// The numbers of its nodes, in order.
     pub fn ids(&self) -> Vec<u64> {
         self.nodes.iter().map(|node| node.id).collect()
     }
@@ -44,11 +46,13 @@ impl Cluster {
         running.map(|node| node.id).collect()
     }
 
+    /// The node of that number; panics where there is none.
     #[track_caller]
     pub fn node(&self, id: u64) -> &Node {
         self.nodes.iter().find(|node| node.id == id).expect("a node of this cluster")
     }
 
+    /// The folder that holds its logs, its certificates and, unless planned otherwise, its data.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -58,6 +62,7 @@ impl Cluster {
         self.ports.peer(id)
     }
 
+    /// Where that node's API listens.
     pub fn address(&self, id: u64) -> SocketAddr {
         self.node(id).api
     }
@@ -81,6 +86,7 @@ impl Cluster {
         self.wait_ready(&[id]);
     }
 
+    /// Waits until each of these nodes is ready; panics where one ends instead.
     #[track_caller]
     pub fn wait_ready(&self, ids: &[u64]) {
         for id in ids {

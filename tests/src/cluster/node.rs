@@ -20,10 +20,15 @@ use crate::wait::{self, until};
 /// A node of a cluster, whether it runs or not.
 #[derive(Debug)]
 pub struct Node {
+    /// Its number.
     pub id: u64,
+    /// Where its API listens.
     pub api: SocketAddr,
+    /// Its data directory.
     pub data_dir: PathBuf,
+    /// The file that its output goes to.
     pub log: PathBuf,
+    /// Environment variables of its process.
     pub settings: Vec<(String, String)>,
     /// It runs in a network of its own, see [`network::Network`].
     pub in_network: bool,
@@ -39,6 +44,7 @@ struct Process {
 }
 
 impl Node {
+    /// A node that does not run yet.
     pub fn new(id: u64, api: SocketAddr, data_dir: PathBuf, log: PathBuf, settings: Vec<(String, String)>) -> Node {
         let (in_network, program, process) = (false, Mutex::default(), Mutex::default());
         Node { id, api, data_dir, log, settings, in_network, program, process }
@@ -131,6 +137,7 @@ impl Node {
         self.signal(Signal::CONT);
     }
 
+    /// Sends a signal to its process, which must run.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {
         let process = self.process();
@@ -157,10 +164,12 @@ impl Node {
         }
     }
 
+    /// True between [`Node::pause`] and [`Node::resume`].
     pub fn is_paused(&self) -> bool {
         self.process().paused
     }
 
+    /// Its process number, where it was started and not ended since.
     pub fn pid(&self) -> Option<u32> {
         self.process().child.as_ref().map(Child::id)
     }

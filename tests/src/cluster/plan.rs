@@ -46,6 +46,7 @@ impl Plan {
         }
     }
 
+    /// With so many nodes.
     #[must_use]
     pub fn nodes(mut self, nodes: u64) -> Plan {
         self.nodes = nodes;

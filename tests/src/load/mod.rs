@@ -41,6 +41,7 @@ struct Progress {
 /// What became of all charges of a load.
 #[derive(Debug, Default)]
 pub struct Story {
+    /// Charges whose outcome is known.
     pub settled: Vec<Settled>,
     /// Charges whose outcome was not known when the load ended.
     pub open: Vec<Request>,
@@ -51,14 +52,21 @@ pub struct Story {
 /// A charge and the answer that settled it.
 #[derive(Debug, Clone)]
 pub struct Settled {
+    /// Who charged.
     pub seller: Seller,
+    /// What was sent, again and again.
     pub request: Request,
+    /// The phone, as E.164.
     pub phone: String,
+    /// In whole units.
     pub amount: i64,
+    /// What settled it.
     pub answer: Response,
+    /// How many attempts it took, from 1.
     pub attempts: u32,
-    /// When the answer came, and how long after the first attempt.
+    /// When the answer came.
     pub at: Instant,
+    /// How long that was after the first attempt.
     pub took: Duration,
 }
 

@@ -21,6 +21,7 @@ const KEPT_FOR: Duration = Duration::from_hours(1);
 /// A block of ports: the API on `base + id`, peers on `base + 20 + id`, as the scripts lay them out.
 #[derive(Debug)]
 pub struct Ports {
+    /// The first port, which nothing of a cluster uses.
     pub base: u16,
     _owned: TcpListener,
 }
@@ -40,10 +41,12 @@ impl Ports {
         free.then_some(Ports { base: port(0), _owned: owned })
     }
 
+    /// The port of that node's API.
     pub fn api(&self, id: u64) -> u16 {
         self.base + u16::try_from(id).expect("a small id")
     }
 
+    /// The port where that node listens for its peers.
     pub fn peer(&self, id: u64) -> u16 {
         self.api(id) + 20
     }
@@ -54,6 +57,7 @@ impl Ports {
 pub struct Folder(PathBuf);
 
 impl Folder {
+    /// A new folder below the target folder, with this in its name.
     pub fn new(name: &str) -> Folder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         static SWEPT: Once = Once::new();
@@ -70,6 +74,7 @@ impl Folder {
         Folder(path)
     }
 
+    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0
     }

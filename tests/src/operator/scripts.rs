@@ -15,7 +15,9 @@ use crate::wait;
 /// A cluster that up.sh started; its nodes are killed and its folder is deleted when it is dropped.
 #[derive(Debug)]
 pub struct ScriptCluster {
+    /// What the scripts take as `--dir`.
     pub dir: PathBuf,
+    /// Its ports.
     pub ports: Ports,
     _folder: Folder,
 }
@@ -23,8 +25,11 @@ pub struct ScriptCluster {
 /// What a program said and how it ended.
 #[derive(Debug)]
 pub struct Ended {
+    /// The exit code; none after a signal.
     pub code: Option<i32>,
+    /// Standard output.
     pub out: String,
+    /// Standard error.
     pub err: String,
 }
 
@@ -97,10 +102,12 @@ impl ScriptCluster {
         node["pid"].as_u64().expect("a process number")
     }
 
+    /// Whether that node's process lives.
     pub fn runs(&self, id: u64) -> bool {
         is_running(self.pid(id))
     }
 
+    /// The admin, calling that node.
     #[track_caller]
     pub fn admin(&self, id: u64) -> Caller {
         let key = self.description()["admin_key"].as_str().expect("an admin key").to_owned();

@@ -62,6 +62,7 @@ impl Tmux {
         self.run(["send-keys"].iter().chain(keys));
     }
 
+    /// Gives the terminal another size, in columns and rows.
     #[track_caller]
     pub fn resize(&self, (width, height): (u16, u16)) {
         self.run(["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
