@@ -23,10 +23,10 @@ test *ARGUMENTS:
 demo *ARGUMENTS:
     cluster-scripts/demo.sh {{ ARGUMENTS }}
 
-# Checks the documents, and builds the API documentation.
+# Checks the documents, and builds the documentation of the code with its links checked.
 docs:
     .ci/documents
-    cargo doc --workspace --no-deps --locked
+    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
 # Measures charges a second on a new local cluster, which is deleted afterwards.
 bench *ARGUMENTS:

@@ -21,8 +21,9 @@ for argument in "$@"; do
   if [[ $argument == --help || $argument == -h ]]; then help; fi
 done
 
-# The program that does all this is among the tests, whose kit it shares.
+# The program that does all this is among the tests, whose kit it shares. Built with the programs that it starts, since
+# each alone would be built with other features of the crates below.
 PATH=$PATH:$HOME/.cargo/bin
 command -v cargo >/dev/null || fail 'cargo is not installed (see https://rustup.rs)'
-(cd "$ROOT" && cargo build --quiet --release --locked -p tests --bin chaos --bin delay-proxy >&2) || fail 'the program does not build'
+(cd "$ROOT" && cargo build --quiet --release --locked -p tests -p etebar-node -p etebar-cli --bins >&2) || fail 'the program does not build'
 exec "$TARGET/release/chaos" "$@"

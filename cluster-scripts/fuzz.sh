@@ -34,7 +34,7 @@ done
 # The coverage that libFuzzer steers by; its runtime comes with the crate and is built by the C++ compiler.
 FLAGS='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1'
 TRIPLE=$(PATH=$PATH:$HOME/.cargo/bin rustc -vV | sed -n 's/^host: //p')
-(cd "$PACKAGE" && PATH=$PATH:$HOME/.cargo/bin RUSTFLAGS=$FLAGS cargo build --quiet --release --locked --target "$TRIPLE") || fail 'the fuzzers could not be built'
+(cd "$PACKAGE" && PATH=$PATH:$HOME/.cargo/bin RUSTFLAGS=$FLAGS cargo build --quiet --release --locked --bin fuzz --target "$TRIPLE") || fail 'the fuzzers could not be built'
 PROGRAM=$PACKAGE/target/$TRIPLE/release/fuzz
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/etebar-fuzz.XXXXXX")
 trap 'rm -rf "${WORK:?}"' EXIT

@@ -32,7 +32,7 @@ pub struct Call {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub effect: Effect,
     pub key: Option<IdempotencyKey>,
-    /// Longest wait of the first attempt; each further one may wait twice as long, up to [`PATIENCE_MAX`].
+    /// Longest wait of the first attempt; each further one may wait twice as long, up to `PATIENCE_MAX`.
     pub patience: Duration,
 }
 

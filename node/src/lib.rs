@@ -3,6 +3,8 @@
 //! Read in this order: [`raft`] (cluster, proposer, state machine, peer link), [`storage`] (log, history, disk),
 //! [`http`] (the API), [`tls`] (certificates and keys), [`pki`] (how they are made). What is true about money is not here but
 //! in the crate `ledger`.
+// A program: its front pages lead those who read its code, to private modules too.
+#![allow(rustdoc::private_intra_doc_links)]
 #![deny(clippy::unwrap_used)]
 
 pub mod config;

@@ -19,7 +19,7 @@ fn main() {
         load.wait_for_more(2_000);
         let leader = cluster.leader();
         kills.push(Instant::now());
-        cluster.member(leader).kill();
+        cluster.node(leader).kill();
         load.wait_for_more(2_000);
         cluster.start_ready(leader);
     }
@@ -31,7 +31,7 @@ fn main() {
     books::prove(&cluster, &story);
     let ms: Vec<u128> = pauses.iter().map(Duration::as_millis).collect();
     println!("{} charges, books exact; pauses in ms: {ms:?}", story.settled.len());
-    println!("median {} ms, worst {} ms", (ms[KILLS / 2 - 1] + ms[KILLS / 2]) / 2, ms[KILLS - 1]);
+    println!("median {} ms, worst {} ms", u128::midpoint(ms[KILLS / 2 - 1], ms[KILLS / 2]), ms[KILLS - 1]);
 }
 
 /// The longest pause between two answers that begins within two seconds of the kill.

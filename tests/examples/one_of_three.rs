@@ -1,4 +1,4 @@
-//! What one member of three costs the others when it is dead, paused, or has a disk that stalls or is slow.
+//! What one node of three costs the others when it is dead, paused, or has a disk that stalls or is slow.
 //!
 //! `cargo run --release -p tests --example one_of_three` sends charges to the two others, for some seconds while all is well
 //! and for some with the third one ill, and prints how throughput and the 99th percentile of the answers' times compare,
@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use tests::disk_faults::DiskFault;
+use tests::faults::failing_disk::DiskFault;
 use tests::load::{Load, Settled};
 use tests::wait::let_pass;
 use tests::{Cluster, Plan, Seller, books};
@@ -46,19 +46,19 @@ fn main() {
         let begun = Instant::now();
         let_pass(SPAN);
         let fallen = Instant::now();
-        let member = cluster.member(id);
+        let node = cluster.node(id);
         match ill {
-            Ill::Dead => member.kill(),
-            Ill::Paused => member.pause(),
-            Ill::Stalled => member.ail(DiskFault::Stall),
-            Ill::Slow => member.ail(DiskFault::Slow(50)),
+            Ill::Dead => node.kill(),
+            Ill::Paused => node.pause(),
+            Ill::Stalled => node.set_disk_fault(DiskFault::Stall),
+            Ill::Slow => node.set_disk_fault(DiskFault::Slow(50)),
         }
         let_pass(NOTICED + SPAN);
         let ended = Instant::now();
         match ill {
-            Ill::Dead => member.start(),
-            Ill::Paused => member.resume(),
-            Ill::Stalled | Ill::Slow => member.ail(DiskFault::None),
+            Ill::Dead => node.start(),
+            Ill::Paused => node.resume(),
+            Ill::Stalled | Ill::Slow => node.set_disk_fault(DiskFault::None),
         }
         let story = load.finish();
         cluster.wait_ready(&[id]);

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
+use crate::api::caller::{self, number};
+use crate::api::http::Request;
 use crate::cluster::Cluster;
-use crate::http::Request;
 use crate::load::Story;
-use crate::shop::{self, number};
 use crate::wait::{self, until};
 
 /// How many acknowledged charges are sent again to see that they replay.
@@ -16,16 +16,21 @@ const REPLAYS: usize = 100;
 /// What the checks need of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// From 1, without gaps.
     pub number: u64,
+    /// `credit`, `charge` and so on.
     pub kind: String,
+    /// The seller's id.
     pub seller: String,
     /// Signed, from the seller's side.
     pub amount: i64,
+    /// The id of what was decided.
     pub reference: String,
+    /// The phone of a charge or a reversal.
     pub phone: Option<String>,
 }
 
-/// The whole journal, read from one member; panics where it has a gap or breaks a rule of money.
+/// The whole journal, read from one node; panics where it has a gap or breaks a rule of money.
 #[track_caller]
 pub fn journal(cluster: &Cluster, id: u64) -> Vec<Entry> {
     let mut entries = Vec::new();
@@ -58,7 +63,7 @@ fn read(told: &Value) -> Entry {
     }
 }
 
-/// Checks the whole ledger on every member, and that all members agree at one position.
+/// Checks the whole ledger on every node, and that all nodes agree at one position.
 #[track_caller]
 pub fn check(cluster: &Cluster) -> Vec<Entry> {
     let ids = cluster.ids();
@@ -87,12 +92,12 @@ pub fn check(cluster: &Cluster) -> Vec<Entry> {
     entries
 }
 
-/// Every member has the same digest at one position.
+/// Every node has the same digest at one position.
 #[track_caller]
 pub fn assert_agreement(cluster: &Cluster, position: u64) {
     let ids = cluster.ids();
     let digests: Vec<String> = ids.iter().map(|id| cluster.digest_at(*id, position)).collect();
-    assert!(digests.iter().all(|digest| *digest == digests[0]), "at {position} the members differ: {digests:?}");
+    assert!(digests.iter().all(|digest| *digest == digests[0]), "at {position} the nodes differ: {digests:?}");
 }
 
 /// Checks the books and what a load was told: nothing acknowledged is lost, nothing was done twice, a retry replays.
@@ -135,9 +140,9 @@ fn assert_replays(cluster: &Cluster, story: &Story) {
     let ids = cluster.ids();
     let step = (story.settled.len() / REPLAYS).max(1);
     for (index, settled) in story.settled.iter().step_by(step).enumerate() {
-        let member = cluster.address(ids[index % ids.len()]);
+        let node = cluster.address(ids[index % ids.len()]);
         let again = until(wait::PATIENCE, "a replay", || {
-            settled.request.send(member).ok().filter(|answer| !matches!(answer.status, 503 | 504))
+            settled.request.send(node).ok().filter(|answer| !matches!(answer.status, 503 | 504))
         });
         assert!(again.replayed(), "a settled charge replays: {}", again.text());
         assert_eq!((again.status, &again.body), (settled.answer.status, &settled.answer.body), "byte for byte");
@@ -146,7 +151,7 @@ fn assert_replays(cluster: &Cluster, story: &Story) {
 
 /// The totals of one seller, as a reconciliation states them: credits, adjustments, charges, reversals, balance.
 #[track_caller]
-pub fn totals(caller: &shop::Caller, seller: &str) -> [i64; 5] {
+pub fn totals(caller: &caller::Caller, seller: &str) -> [i64; 5] {
     let reconciled = caller.get(&format!("/v1/sellers/{seller}/reconciliation")).expect(200).json();
     assert_eq!(reconciled["consistent"], true, "{reconciled}");
     ["credits", "adjustments", "charges", "reversals", "balance"].map(|name| number(&reconciled[name]))

@@ -10,12 +10,12 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::certificates::{Authority, ServerFiles};
-use tests::http::Connection;
-use tests::machine::{Need, lacks};
-use tests::place::Folder;
-use tests::programs::{clean_command, programs};
-use tests::turns::Turn;
+use tests::Connection;
+use tests::Folder;
+use tests::api::certificates::{Authority, ServerFiles};
+use tests::machine::needs::{Need, lacks};
+use tests::machine::programs::{clean_command, programs};
+use tests::machine::turns::Turn;
 use tests::wait::PATIENCE;
 use tests::{Cluster, Plan, Request, eventually, until};
 
@@ -23,7 +23,7 @@ use tests::{Cluster, Plan, Request, eventually, until};
 /// sees another certificate, and 100 more.
 const PYTHON: &str = include_str!("api_tls/caller.py");
 
-/// A cluster whose API is served over TLS, all members with one certificate for 127.0.0.1.
+/// A cluster whose API is served over TLS, all nodes with one certificate for 127.0.0.1.
 struct Https {
     cluster: Cluster,
     authority: Authority,
@@ -32,30 +32,30 @@ struct Https {
 }
 
 impl Https {
-    fn start(name: &str, members: u64, settings: &[(&str, &str)]) -> Https {
+    fn start(name: &str, nodes: u64, settings: &[(&str, &str)]) -> Https {
         let folder = Folder::new(name);
         let authority = Authority::new(folder.path(), "authority");
         let files = ServerFiles::below(folder.path(), "api");
         files.replace(&authority.server(&["127.0.0.1"]));
         let path = |path: &Path| path.display().to_string();
         let plan = Plan::new(name)
-            .members(members)
+            .nodes(nodes)
             .setting("ETEBAR_API_CERT", path(&files.certificate))
             .setting("ETEBAR_API_KEY", path(&files.key));
         let plan = settings.iter().fold(plan, |plan, (name, value)| plan.setting(name, *value));
         let cluster = plan.init(Some(Turn::take()));
-        cluster.ids().iter().for_each(|id| cluster.member(*id).launch());
+        cluster.ids().iter().for_each(|id| cluster.node(*id).launch());
         let https = Https { cluster, authority, files, _folder: folder };
         https.wait_ready();
         https
     }
 
     fn wait_ready(&self) {
-        eventually("all members to be healthy", || {
+        eventually("all nodes to be healthy", || {
             let output = self.etebar(&["--json", "--timeout", "1s", "cluster", "status"]);
             let Ok(status) = serde_json::from_slice::<Value>(&output.stdout) else { return false };
-            let members = status["members"].as_array().expect("members");
-            status["leader"].is_u64() && members.iter().all(|member| member["healthy"] == true)
+            let nodes = status["members"].as_array().expect("members");
+            status["leader"].is_u64() && nodes.iter().all(|node| node["healthy"] == true)
         });
     }
 
@@ -63,7 +63,7 @@ impl Https {
         self.cluster.servers().replace("http://", "https://")
     }
 
-    /// The program as the admin, told where all members are, without a word on whom to trust.
+    /// The program as the admin, told where all nodes are, without a word on whom to trust.
     fn trusting_nobody(&self, arguments: &[&str]) -> Command {
         let mut command = clean_command(&programs().client);
         command.env("ETEBAR_SERVER", self.servers()).env("ETEBAR_KEY", &self.cluster.admin_key);
@@ -114,20 +114,20 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn the_program_works_over_tls_with_every_member() {
+fn the_program_works_over_tls_with_every_node() {
     let https = Https::start("tls-program", 3, &[]);
     let (seller, key) = https.seller("100000");
     let sold = https.json(&["--key", &key, "charge", "09123456789", "5000"]);
     assert_eq!(sold["balance"], "95000");
-    for member in https.json(&["cluster", "status"])["members"].as_array().expect("members") {
-        assert!(member["api"].as_str().expect("an address").starts_with("https://127.0.0.1:"), "{member}");
+    for node in https.json(&["cluster", "status"])["members"].as_array().expect("members") {
+        assert!(node["api"].as_str().expect("an address").starts_with("https://127.0.0.1:"), "{node}");
     }
     assert_eq!(https.json(&["bench", "--seconds", "1", "--connections", "4", "--sellers", "2"])["errors"], 0);
-    // These ask each member at the address that the cluster tells.
+    // These ask each node at the address that the cluster tells.
     https.json(&["verify"]);
     let watched = https.json(&["watch", "--count", "1", "--interval", "2s"]);
-    let members = watched["members"].as_array().expect("members");
-    assert!(members.len() == 3 && members.iter().all(|member| member["digest"].is_string()), "{watched}");
+    let nodes = watched["members"].as_array().expect("members");
+    assert!(nodes.len() == 3 && nodes.iter().all(|node| node["digest"].is_string()), "{watched}");
     assert_eq!(https.balance(&seller), "95000");
 }
 
@@ -259,7 +259,7 @@ fn a_certificate_is_renewed_without_a_restart_or_a_failed_request() {
 
 #[track_caller]
 fn wait_for_log(cluster: &Cluster, what: &str) {
-    until(PATIENCE, what, || cluster.member(1).log_tail(1_000).contains(what).then_some(()));
+    until(PATIENCE, what, || cluster.node(1).log_tail(1_000).contains(what).then_some(()));
 }
 
 /// A process that does not outlive its test.
@@ -280,11 +280,11 @@ fn nothing_leaves_the_machine_in_plain_text_unless_it_is_asked_for() {
     let (good, other) = (ServerFiles::below(folder.path(), "good"), ServerFiles::below(folder.path(), "other"));
     good.replace(&authority.server(&["127.0.0.1"]));
     other.replace(&authority.server(&["127.0.0.1"]));
-    let cluster = Plan::new("tls-start-node").members(1).init(Some(Turn::take()));
+    let cluster = Plan::new("tls-start-node").nodes(1).init(Some(Turn::take()));
     let run = |arguments: &[&str]| {
         let mut command = clean_command(&programs().node);
-        command.arg("run").arg("--data-dir").arg(&cluster.member(1).data_dir).args(arguments);
-        command.envs(tests::pki::settings(&cluster.pki(), 1));
+        command.arg("run").arg("--data-dir").arg(&cluster.node(1).data_dir).args(arguments);
+        command.envs(tests::cluster::pki::settings(&cluster.pki(), 1));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         Killed(command.spawn().expect("the node's program starts"))
     };

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::http::{ANSWER_WAIT, Connection};
-use tests::shop::{phone, unique};
+use tests::api::caller::{phone, unique};
+use tests::api::http::{ANSWER_WAIT, Connection};
 use tests::{Cluster, Plan, Request, Response, Seller};
 
 fn cluster() -> &'static Cluster {
-    Cluster::shared(|| Plan::new("bad-input"))
+    Plan::new("bad-input").shared()
 }
 
 fn send_charge(seller: &Seller, body: impl Into<Vec<u8>>) -> Response {
@@ -23,12 +23,12 @@ fn with_phone(phone: &str) -> String {
     json!({"phone": phone, "amount": "1"}).to_string()
 }
 
-/// The seller's credit is untouched, and the members serve it as before.
+/// The seller's credit is untouched, and the nodes serve it as before.
 #[track_caller]
 fn assert_unharmed(seller: &Seller, balance: i64) {
     for id in cluster().ids() {
         assert_eq!(cluster().admin(id).balance(&seller.id), balance);
-        assert_eq!(cluster().member(id).quick("/readyz").expect("an answer").status, 200);
+        assert_eq!(cluster().node(id).quick("/readyz").expect("an answer").status, 200);
     }
     cluster().seller(2, seller).charge(&unique("good"), &phone(1), 1).expect(201);
 }

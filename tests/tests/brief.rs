@@ -3,14 +3,14 @@
 use std::thread;
 
 use serde_json::json;
-use tests::shop::{self, Seller, number, phone, unique};
+use tests::api::caller::{self, Seller, number, phone, unique};
 use tests::{Cluster, Plan, Request, books};
 
 fn cluster() -> &'static Cluster {
-    Cluster::shared(|| Plan::new("brief"))
+    Plan::new("brief").shared()
 }
 
-/// Charges that many times, spread over workers and members; how many were accepted.
+/// Charges that many times, spread over workers and nodes; how many were accepted.
 fn charge_in_parallel(seller: &Seller, workers: u64, each: u64, amount: i64) -> usize {
     thread::scope(|scope| {
         let workers: Vec<_> = (0..workers)
@@ -18,7 +18,7 @@ fn charge_in_parallel(seller: &Seller, workers: u64, each: u64, amount: i64) -> 
                 scope.spawn(move || {
                     let charges = (0..each).map(|count| {
                         let caller = cluster().seller(1 + (worker + count) % 3, seller);
-                        let request = shop::charge(&unique("sale"), &phone(worker * 1_000 + count), amount);
+                        let request = caller::charge(&unique("sale"), &phone(worker * 1_000 + count), amount);
                         caller.settle(&request).status
                     });
                     charges.filter(|status| *status == 201).count()
@@ -84,7 +84,7 @@ fn a_million_less_sixty_charges_of_five_thousand_leaves_seven_hundred_thousand()
     let seller = cluster().seller_with(1_000_000);
     for count in 0..60 {
         let charge = cluster().seller(1 + count % 3, &seller).charge(&unique("sale"), "09123456789", 5_000).expect(201);
-        assert_eq!(number(&charge.json()["balance"]), 1_000_000 - 5_000 * (count as i64 + 1));
+        assert_eq!(number(&charge.json()["balance"]), 1_000_000 - 5_000 * (count.cast_signed() + 1));
         assert_eq!(charge.json()["phone"], "+989123456789");
     }
     assert_eq!(books::totals(&cluster().admin(1), &seller.id), [1_000_000, 0, -300_000, 0, 700_000]);
@@ -96,7 +96,7 @@ fn the_sale_log_has_every_accepted_charge_once_and_no_refused_one() {
     let caller = cluster().seller(1, &seller);
     let mut accepted = Vec::new();
     for count in 0..20 {
-        let answer = caller.charge(&unique("sale"), &phone(count), 1 + 97 * count as i64);
+        let answer = caller.charge(&unique("sale"), &phone(count), 1 + 97 * count.cast_signed());
         match answer.status {
             201 => accepted.push(answer.json()["id"].clone()),
             _ => assert_eq!(answer.refusal(), (409, "insufficient_credit".into())),
@@ -135,10 +135,12 @@ fn no_decrease_takes_credit_below_zero_while_charges_compete_for_it() {
             .collect();
         let answers: Vec<_> = decreases.into_iter().map(|worker| worker.join().expect("no worker panics")).collect();
         let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 201).collect();
-        refused.iter().for_each(|answer| assert_eq!(answer.refusal(), (409, "insufficient_credit".into())));
+        for answer in &refused {
+            assert_eq!(answer.refusal(), (409, "insufficient_credit".into()));
+        }
         (charges.join().expect("no worker panics"), answers.len() - refused.len())
     });
-    let left = 1_000 - 300 * charged as i64 - 400 * decreased as i64;
+    let left = 1_000 - i64::try_from(300 * charged + 400 * decreased).expect("a few");
     assert!((0..300).contains(&left), "all that fits is taken and no more: {charged} charges, {decreased} decreases");
     assert_eq!(cluster().admin(1).balance(&seller.id), left);
 }

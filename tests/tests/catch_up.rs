@@ -1,11 +1,12 @@
-//! The log stays under its bound at any number of charges, and a member that was away for longer than the log reaches
+//! The log stays under its bound at any number of charges, and a node that was away for longer than the log reaches
 //! catches up all the same.
 
 use std::fs;
 use std::path::Path;
 
-use tests::turns::alone;
-use tests::{Load, Plan, books, load};
+use tests::load::batches::charge_in_batches;
+use tests::machine::turns::alone;
+use tests::{Load, Plan, books};
 
 const LOG_BYTES: u64 = 32 << 20;
 
@@ -27,14 +28,14 @@ fn a_follower_away_for_longer_than_the_log_reaches_catches_up_and_survives_a_res
     let _alone = alone();
     let cluster = Plan::new("catch-up").setting("ETEBAR_LOG_BYTES", LOG_BYTES.to_string()).start();
     let seller = cluster.seller_with(100_000_000);
-    load::batches(&cluster, &seller, 5, 1_000);
+    charge_in_batches(&cluster, &seller, 5, 1_000);
     let away = cluster.followers()[0];
-    cluster.member(away).kill();
+    cluster.node(away).kill();
     for _ in 0..25 {
-        load::batches(&cluster, &seller, 4, 2_000);
+        charge_in_batches(&cluster, &seller, 4, 2_000);
         for id in cluster.running() {
-            let bytes = bytes_below(&cluster.member(id).data_dir.join("log"));
-            assert!(bytes < LOG_BYTES, "the log folder of member {id} has {bytes} bytes");
+            let bytes = bytes_below(&cluster.node(id).data_dir.join("log"));
+            assert!(bytes < LOG_BYTES, "the log folder of node {id} has {bytes} bytes");
         }
     }
     let sellers = [cluster.seller_with(1_000_000), cluster.seller_with(1_000_000)];
@@ -42,11 +43,11 @@ fn a_follower_away_for_longer_than_the_log_reaches_catches_up_and_survives_a_res
     cluster.start_ready(away);
     running.wait_for_more(200);
     books::prove(&cluster, &running.finish());
-    let sent = cluster.ids().iter().any(|id| cluster.member(*id).log_tail(10_000).contains("sending history"));
+    let sent = cluster.ids().iter().any(|id| cluster.node(*id).log_tail(10_000).contains("sending history"));
     assert!(sent, "the log did not reach that far back, so pages were sent");
 
     // What it was sent must be on its disk, not only in its memory.
-    cluster.member(away).kill();
+    cluster.node(away).kill();
     cluster.start_ready(away);
     books::check(&cluster);
     cluster.kill_all();
@@ -55,17 +56,17 @@ fn a_follower_away_for_longer_than_the_log_reaches_catches_up_and_survives_a_res
 }
 
 #[test]
-fn a_member_killed_while_it_catches_up_goes_on_where_it_was() {
+fn a_node_killed_while_it_catches_up_goes_on_where_it_was() {
     let _alone = alone();
     let cluster = Plan::new("catch-up-killed").setting("ETEBAR_LOG_BYTES", LOG_BYTES.to_string()).start();
     let seller = cluster.seller_with(100_000_000);
     let away = cluster.followers()[0];
-    cluster.member(away).kill();
-    load::batches(&cluster, &seller, 100, 2_000);
+    cluster.node(away).kill();
+    charge_in_batches(&cluster, &seller, 100, 2_000);
     for pause_ms in [50, 100, 150, 200, 300] {
-        cluster.member(away).launch();
+        cluster.node(away).launch();
         tests::wait::let_pass(std::time::Duration::from_millis(pause_ms));
-        cluster.member(away).kill();
+        cluster.node(away).kill();
     }
     cluster.start_ready(away);
     books::check(&cluster);

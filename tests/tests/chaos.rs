@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tests::place::Folder;
-use tests::scripts::{run, script};
+use tests::Folder;
+use tests::operator::scripts::{run, script};
 use tests::wait;
 
 #[test]
@@ -37,7 +37,7 @@ fn a_chaos_that_is_ended_early_takes_all_its_processes_with_it() {
     let mut chaos = chaos.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("chaos.sh starts");
     let mut said = BufReader::new(chaos.stdout.take().expect("its output")).lines().map_while(Result::ok);
     said.find(|line| line.ends_with("paused")).expect("the first fault");
-    assert!(processes_in(folder.path()).len() >= 5, "three members and two loads: {:?}", processes_in(folder.path()));
+    assert!(processes_in(folder.path()).len() >= 5, "three nodes and two loads: {:?}", processes_in(folder.path()));
     kill_process(Pid::from_child(&chaos), Signal::TERM).expect("a child takes a signal");
     assert_eq!(chaos.wait().expect("it ends").code(), Some(130));
     wait::eventually("all that it started has ended", || processes_in(folder.path()).is_empty());

@@ -1,13 +1,13 @@
 //! Connections from one address: they cannot take all that a node has, nor fill its log.
 
-use tests::http::{ANSWER_WAIT, Connection};
+use tests::api::http::{ANSWER_WAIT, Connection};
 use tests::{Plan, Request};
 
 #[test]
 fn one_address_takes_half_of_the_connections_and_one_line_of_the_log() {
-    let cluster = Plan::new("connections").members(1).setting("ETEBAR_CONNECTIONS_MAX", "40").start();
-    let member = cluster.member(1);
-    let open = || Connection::open(member.api, ANSWER_WAIT).expect("it listens");
+    let cluster = Plan::new("connections").nodes(1).setting("ETEBAR_CONNECTIONS_MAX", "40").start();
+    let node = cluster.node(1);
+    let open = || Connection::open(node.api, ANSWER_WAIT).expect("it listens");
     let mut held: Vec<Connection> = Vec::new();
     let refused = loop {
         let mut connection = open();
@@ -25,7 +25,7 @@ fn one_address_takes_half_of_the_connections_and_one_line_of_the_log() {
         assert_eq!(answer.refusal(), (503, "overloaded".into()));
         assert_eq!((answer.header("Etebar-Node"), answer.header("Connection")), (Some("1"), Some("close")));
     }
-    let log = member.log_tail(1_000);
+    let log = node.log_tail(1_000);
     assert_eq!(log.matches("turned away").count(), 1, "{log}");
     for connection in &mut held {
         connection.send(&Request::get("/livez")).expect("whoever is in stays in").expect(200);

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
-use tests::scripts::{Ended, etebar, run};
-use tests::shop::phone;
-use tests::turns::alone;
+use tests::api::caller::phone;
+use tests::machine::turns::alone;
+use tests::operator::scripts::{Ended, etebar, run};
 use tests::{Cluster, Plan, Seller, books, eventually};
 
 /// Sixty batches, one after the other: the program is far from its end when its first answers are seen.
@@ -73,7 +73,7 @@ fn an_import_that_is_killed_beside_a_killed_leader_charges_each_line_once() {
     let mut child = start();
     wait_for_answers(&mut child, &file, after_first);
     let leader = cluster.leader();
-    cluster.member(leader).kill();
+    cluster.node(leader).kill();
     wait_for_answers(&mut child, &file, answers(&file));
     child.kill().expect("a child can be killed");
     child.wait().expect("a killed child ends");

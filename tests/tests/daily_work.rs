@@ -1,16 +1,16 @@
-//! A day in the back office with the program `etebar`: requests are reviewed, statements taken, members watched.
+//! A day in the back office with the program `etebar`: requests are reviewed, statements taken, nodes watched.
 
 use std::process::Output;
 
 use serde_json::Value;
-use tests::machine::{Need, lacks};
-use tests::programs::{clean_command, programs};
-use tests::shop::{number, phone, unique};
-use tests::tmux::Tmux;
+use tests::api::caller::{number, phone, unique};
+use tests::machine::needs::{Need, lacks};
+use tests::machine::programs::{clean_command, programs};
+use tests::operator::tmux::Tmux;
 use tests::{Cluster, Plan};
 
 fn cluster() -> &'static Cluster {
-    Cluster::shared(|| Plan::new("daily-work"))
+    Plan::new("daily-work").shared()
 }
 
 fn etebar(cluster: &Cluster, key: &str, arguments: &[&str]) -> Output {
@@ -88,15 +88,15 @@ fn a_statement_as_csv_adds_up_to_the_balance() {
     assert_eq!((sum, cluster().admin(1).balance(&seller.id)), (880_000, 880_000));
 }
 
-/// What the table of `watch` shows of a member: its role and its state.
-fn shown(screen: &str, member: u64) -> Option<(String, String)> {
+/// What the table of `watch` shows of a node: its role and its state.
+fn shown(screen: &str, node: u64) -> Option<(String, String)> {
     let mut rows = screen.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let row = rows.find(|row| row.len() >= 8 && row[0] == member.to_string() && row[1].starts_with("127."))?;
+    let row = rows.find(|row| row.len() >= 8 && row[0] == node.to_string() && row[1].starts_with("127."))?;
     Some((row[2].to_owned(), row[3].to_owned()))
 }
 
 #[test]
-fn a_watch_shows_a_killed_member_as_down_and_its_return() {
+fn a_watch_shows_a_killed_node_as_down_and_its_return() {
     if lacks(Need::Tmux, "a verb on a terminal") {
         return;
     }
@@ -105,15 +105,15 @@ fn a_watch_shows_a_killed_member_as_down_and_its_return() {
     terminal.command("$etebar watch; echo \"exit=$?\"");
     let all_healthy = |screen: &str| {
         screen.contains("3 digests agree")
-            && (1..=3).all(|member| shown(screen, member).is_some_and(|(_, state)| state == "healthy"))
+            && (1..=3).all(|node| shown(screen, node).is_some_and(|(_, state)| state == "healthy"))
     };
-    terminal.wait_until("three healthy members", all_healthy);
+    terminal.wait_until("three healthy nodes", all_healthy);
     let old = cluster.leader();
-    cluster.member(old).kill();
-    let leads = |screen: &str, member| shown(screen, member).is_some_and(|(role, _)| role == "leader");
+    cluster.node(old).kill();
+    let leads = |screen: &str, node| shown(screen, node).is_some_and(|(role, _)| role == "leader");
     terminal.wait_until("a dead leader, and another", |screen| {
         shown(screen, old).is_some_and(|(_, state)| state == "down")
-            && (1..=3).any(|member| member != old && leads(screen, member))
+            && (1..=3).any(|node| node != old && leads(screen, node))
             && screen.contains("2 digests agree")
     });
     cluster.start_ready(old);

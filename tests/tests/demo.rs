@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
-use tests::place::Folder;
-use tests::scripts::{run, script};
+use tests::Folder;
+use tests::operator::scripts::{run, script};
 
 /// What a demo left running; ended when it is dropped.
 struct Kept {

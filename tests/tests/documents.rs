@@ -6,17 +6,17 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tests::machine::{Need, lacks};
-use tests::programs::{self, programs};
+use tests::machine::needs::{Need, lacks};
+use tests::machine::programs::{self, programs};
 use tests::{Cluster, Plan, until};
 
 /// Longest time for one program. Source: the slowest takes four seconds on an idle machine.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 /// Programs that ask a cluster.
 const ASKING: [&str; 4] =
     ["07_storm_against_etebar.py", "08_forked_connection.py", "10_shop_wrong.py", "11_shop_right.py"];
@@ -35,7 +35,8 @@ fn chapter() -> String {
 fn numbered() -> Vec<String> {
     let files = fs::read_dir(docs().join("examples")).expect("the examples are there").flatten();
     let mut names: Vec<String> = files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
-    names.retain(|name| name.starts_with(|first: char| first.is_ascii_digit()) && name.ends_with(".py"));
+    let is_python = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "py");
+    names.retain(|name| name.starts_with(|first: char| first.is_ascii_digit()) && is_python(name));
     names.sort();
     names
 }

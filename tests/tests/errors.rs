@@ -1,11 +1,11 @@
 //! The table of errors: every status and code of the contract that a caller can bring about, with what comes with it.
 
 use serde_json::{Value, json};
-use tests::shop::{id_of, phone, unique};
+use tests::api::caller::{id_of, phone, unique};
 use tests::{Caller, Cluster, Plan, Request, Response, Seller};
 
 fn cluster() -> &'static Cluster {
-    Cluster::shared(|| Plan::new("errors"))
+    Plan::new("errors").shared()
 }
 
 /// Asks for a charge as bytes, under a new key.
@@ -248,9 +248,9 @@ fn a_position_that_is_too_old_for_a_digest_is_404_and_one_ahead_waits() {
     let seller = cluster.seller_with(1_000_000);
     let caller = cluster.seller(1, &seller);
     let mut connection =
-        tests::http::Connection::open(cluster.address(1), tests::http::ANSWER_WAIT).expect("it listens");
+        tests::api::http::Connection::open(cluster.address(1), tests::api::http::ANSWER_WAIT).expect("it listens");
     for count in 0..4_500 {
-        let request = tests::shop::charge(&unique("sale"), &phone(count), 1).bearer(&caller.key);
+        let request = tests::api::caller::charge(&unique("sale"), &phone(count), 1).bearer(&caller.key);
         connection.send(&request).expect("an answer").expect(201);
     }
     assert_eq!(admin.get("/v1/cluster/digest?applied=1").refusal(), (404, "not_found".into()));

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::shop::{phone, unique};
+use tests::api::caller::{phone, unique};
 use tests::{Cluster, Plan, Seller, books, eventually};
 
 const WINDOW: Duration = Duration::from_secs(12);
@@ -16,7 +16,7 @@ fn batch(count: usize) -> Value {
     json!({ "charges": charges })
 }
 
-/// Charges under new keys at any member that answers, until one is refused; the batches that were accepted, and why no more.
+/// Charges under new keys at any node that answers, until one is refused; the batches that were accepted, and why no more.
 #[track_caller]
 fn fill(cluster: &Cluster, seller: &Seller) -> (Vec<Value>, String) {
     let mut accepted = Vec::new();
@@ -43,8 +43,8 @@ fn keys_of(batches: &[Value]) -> usize {
 
 /// Whether all of a batch is answered as decided before.
 fn is_replayed(cluster: &Cluster, seller: &Seller, batch: &Value) -> bool {
-    let member = *cluster.running().last().expect("a member runs");
-    let results = cluster.seller(member, seller).post("/v1/charges/batch", batch).expect(200).json();
+    let node = *cluster.running().last().expect("a node runs");
+    let results = cluster.seller(node, seller).post("/v1/charges/batch", batch).expect(200).json();
     results["results"].as_array().expect("results").iter().all(|result| result["replayed"] == true)
 }
 
@@ -64,7 +64,7 @@ fn a_greedy_seller_is_refused_at_its_share_of_the_keys_and_the_others_go_on() {
     }
 
     let leader = cluster.leader();
-    cluster.member(leader).kill();
+    cluster.node(leader).kill();
     cluster.leader_after(leader);
     eventually("the modest seller to be served by the new leader", || {
         cluster.seller(cluster.running()[0], &modest).post("/v1/charges/batch", &batch(10)).status == 200

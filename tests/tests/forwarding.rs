@@ -1,15 +1,15 @@
-//! Every member serves everything: a write finds the leader by itself, and a read sees every write acknowledged before.
+//! Every node serves everything: a write finds the leader by itself, and a read sees every write acknowledged before.
 
 use serde_json::json;
-use tests::shop::{number, phone, unique};
+use tests::api::caller::{number, phone, unique};
 use tests::{Cluster, Plan, Request};
 
 fn cluster() -> &'static Cluster {
-    Cluster::shared(|| Plan::new("forwarding"))
+    Plan::new("forwarding").shared()
 }
 
 #[test]
-fn every_kind_of_write_works_on_every_member() {
+fn every_kind_of_write_works_on_every_node() {
     for id in cluster().ids() {
         let admin = cluster().admin(id);
         let seller = admin.new_seller("shop");
@@ -32,12 +32,12 @@ fn every_kind_of_write_works_on_every_member() {
 }
 
 #[test]
-fn a_read_on_any_member_sees_what_was_acknowledged_by_another() {
+fn a_read_on_any_node_sees_what_was_acknowledged_by_another() {
     let seller = cluster().seller_with(1_000);
     for count in 0..30_u64 {
         let (writer, reader) = (1 + count % 3, 1 + (count + 1) % 3);
         cluster().seller(writer, &seller).charge(&unique("sale"), &phone(count), 1).expect(201);
-        assert_eq!(cluster().seller(reader, &seller).balance("me"), 999 - count as i64);
+        assert_eq!(cluster().seller(reader, &seller).balance("me"), 999 - count.cast_signed());
     }
 }
 
@@ -50,7 +50,7 @@ fn a_local_read_waits_for_the_position_it_is_asked_for() {
         let read = Request::get("/v1/sellers/me?consistency=local").header("Etebar-Min-Applied", position.to_string());
         let answer = cluster().seller(1 + (count + 1) % 3, &seller).send(&read).expect(200);
         assert!(answer.applied() >= position);
-        assert_eq!(number(&answer.json()["balance"]), 999 - count as i64);
+        assert_eq!(number(&answer.json()["balance"]), 999 - count.cast_signed());
     }
 }
 
@@ -86,22 +86,22 @@ fn the_request_id_is_the_callers_where_it_can_be() {
 }
 
 #[test]
-fn the_cluster_is_described_alike_by_every_member() {
+fn the_cluster_is_described_alike_by_every_node() {
     let seller = cluster().seller_with(0);
     let leader = cluster().leader();
     for id in cluster().ids() {
         let status = cluster().seller(id, &seller).get("/v1/cluster").expect(200).json();
-        assert_eq!(status["leader"], leader, "any key may ask, on member {id}");
-        let members = status["members"].as_array().expect("members");
-        assert_eq!(members.iter().map(|member| &member["id"]).collect::<Vec<_>>(), [1, 2, 3]);
-        for member in members {
-            assert_eq!((&member["role"], &member["healthy"]), (&json!("voter"), &json!(true)), "{status}");
+        assert_eq!(status["leader"], leader, "any key may ask, on node {id}");
+        let nodes = status["members"].as_array().expect("members");
+        assert_eq!(nodes.iter().map(|node| &node["id"]).collect::<Vec<_>>(), [1, 2, 3]);
+        for node in nodes {
+            assert_eq!((&node["role"], &node["healthy"]), (&json!("voter"), &json!(true)), "{status}");
             assert!(
-                member["api"]
+                node["api"]
                     .as_str()
-                    .is_some_and(|api| api.ends_with(&cluster().address(member["id"].as_u64().unwrap()).to_string()))
+                    .is_some_and(|api| api.ends_with(&cluster().address(node["id"].as_u64().unwrap()).to_string()))
             );
-            assert!(member["applied"].is_u64() && member["lag"].is_u64());
+            assert!(node["applied"].is_u64() && node["lag"].is_u64());
         }
         assert!(status["version"].is_string() && status["term"].is_u64());
     }

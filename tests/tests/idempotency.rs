@@ -1,13 +1,13 @@
-//! One key, one effect: in all its cases, over all members and restarts, byte for byte.
+//! One key, one effect: in all its cases, over all nodes and restarts, byte for byte.
 
 use std::thread;
 
 use serde_json::{Value, json};
-use tests::shop::{self, id_of, phone, unique};
+use tests::api::caller::{self, id_of, phone, unique};
 use tests::{Cluster, Plan, Request, Response, Seller};
 
 fn cluster() -> &'static Cluster {
-    Cluster::shared(|| Plan::new("idempotency"))
+    Plan::new("idempotency").shared()
 }
 
 fn assert_replay(again: &Response, first: &Response) {
@@ -24,8 +24,8 @@ fn one_of_each_kind(cluster: &Cluster, seller: &Seller) -> Vec<(String, Request)
     let sold = || id_of(&caller.charge(&unique("sale"), &phone(1), 5).expect(201));
     let key = json!({"role": "auditor", "name": unique("auditor")});
     vec![
-        mine(shop::charge("unused", &phone(2), 7)).into_charge(7),
-        mine(shop::charge("unused", &phone(2), 1_000_000)).into_charge(1_000_000),
+        mine(caller::charge("unused", &phone(2), 7)).into_charge(7),
+        mine(caller::charge("unused", &phone(2), 1_000_000)).into_charge(1_000_000),
         mine(Request::post("/v1/credit-requests").json(&json!({"amount": 9, "note": "سلام \"quoted\" ✓"}))),
         admins(
             Request::post(format!("/v1/sellers/{}/adjustments", seller.id))
@@ -41,19 +41,19 @@ fn one_of_each_kind(cluster: &Cluster, seller: &Seller) -> Vec<(String, Request)
     ]
 }
 
-/// A charge with one key alone: [`shop::charge`] puts one in already.
+/// A charge with one key alone: [`caller::charge`] puts one in already.
 trait IntoCharge {
     fn into_charge(self, amount: i64) -> Self;
 }
 
 impl IntoCharge for (String, Request) {
     fn into_charge(self, amount: i64) -> Self {
-        (self.0, shop::charge(&unique("kind"), &phone(2), amount))
+        (self.0, caller::charge(&unique("kind"), &phone(2), amount))
     }
 }
 
 #[test]
-fn a_retry_on_any_member_gets_the_first_answer_byte_for_byte_and_moves_nothing() {
+fn a_retry_on_any_node_gets_the_first_answer_byte_for_byte_and_moves_nothing() {
     let seller = cluster().seller_with(10_000);
     for (key, request) in one_of_each_kind(cluster(), &seller) {
         let first = cluster().caller(1, &key).settle(&request);
@@ -82,7 +82,7 @@ fn assert_key_is_hidden(again: &Value, first: &Value) {
 }
 
 #[test]
-fn answers_are_replayed_byte_for_byte_after_all_members_were_killed() {
+fn answers_are_replayed_byte_for_byte_after_all_nodes_were_killed() {
     let cluster = Plan::new("idempotency-restart").start();
     let seller = cluster.seller_with(10_000);
     let told: Vec<_> = one_of_each_kind(&cluster, &seller)
@@ -98,8 +98,8 @@ fn answers_are_replayed_byte_for_byte_after_all_members_were_killed() {
         cluster.kill_all();
         cluster.start_all();
         for (index, (key, request, first)) in told.iter().enumerate() {
-            let member = 1 + (index as u64 + round) % 3;
-            assert_replay(&cluster.caller(member, key).settle(request), first);
+            let node = 1 + (index as u64 + round) % 3;
+            assert_replay(&cluster.caller(node, key).settle(request), first);
         }
     }
     assert_eq!(cluster.admin(3).balance(&seller.id), balance);

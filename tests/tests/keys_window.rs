@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::shop::{self, phone, unique};
+use tests::api::caller::{self, phone, unique};
 use tests::{Cluster, Plan, Seller, books, eventually, wait};
 
 const WINDOW: Duration = Duration::from_secs(5);
@@ -41,10 +41,10 @@ fn fill(cluster: &Cluster, seller: &Seller) -> (usize, Value) {
 }
 
 #[test]
-fn a_key_is_forgotten_after_the_window_and_on_every_member_at_the_same_position() {
+fn a_key_is_forgotten_after_the_window_and_on_every_node_at_the_same_position() {
     let cluster = cluster("key-window");
     let seller = cluster.seller_with(1_000);
-    let request = shop::charge("sale", &phone(1), 10);
+    let request = caller::charge("sale", &phone(1), 10);
     let sent = Instant::now();
     let first = cluster.seller(1, &seller).send(&request).expect(201);
     for id in 1..=3 {
@@ -84,7 +84,7 @@ fn where_the_keys_reach_their_bound_new_ones_are_refused_and_known_ones_replay()
     }
     let balance = cluster.admin(1).balance(&seller.id);
     assert_eq!(balance, 1_000_000 - i64::try_from(accepted).expect("a small count"), "what was refused moved nothing");
-    let late = shop::charge("late", &phone(1), 1);
+    let late = caller::charge("late", &phone(1), 1);
     eventually("service again, once the oldest keys are forgotten", || {
         cluster.seller(2, &seller).send(&late).status == 201
     });
@@ -96,10 +96,10 @@ fn where_the_keys_reach_their_bound_new_ones_are_refused_and_known_ones_replay()
 }
 
 #[test]
-fn a_key_that_waited_through_a_restart_of_all_members_is_still_known_within_the_window() {
+fn a_key_that_waited_through_a_restart_of_all_nodes_is_still_known_within_the_window() {
     let cluster = Plan::new("key-restart").setting("ETEBAR_KEY_WINDOW", "10m").start();
     let seller = cluster.seller_with(100);
-    let request = shop::charge("kept", &phone(1), 10);
+    let request = caller::charge("kept", &phone(1), 10);
     let first = cluster.seller(1, &seller).send(&request).expect(201);
     cluster.kill_all();
     cluster.start_all();

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tests::turns::alone;
+use tests::load::batches::charge_in_batches;
+use tests::machine::turns::alone;
 use tests::{Cluster, Load, Plan, Seller, books};
 
 const WORKERS: usize = 8;
@@ -22,7 +23,7 @@ fn a_killed_leader_is_replaced_and_nothing_acknowledged_is_lost() {
         load.wait_for_more(200);
         let leader = cluster.leader();
         let killed = Instant::now();
-        cluster.member(leader).kill();
+        cluster.node(leader).kill();
         load.wait_for_more(1);
         let silent = killed.elapsed();
         eprintln!("charges again {silent:?} after the kill of the leader");
@@ -41,7 +42,7 @@ fn a_killed_follower_does_not_stop_charges_and_catches_up() {
     let load = Load::start(&cluster, &sellers, WORKERS, 2);
     for follower in cluster.followers() {
         load.wait_for_more(100);
-        cluster.member(follower).kill();
+        cluster.node(follower).kill();
         load.wait_for_more(300);
         cluster.start_ready(follower);
     }
@@ -64,17 +65,17 @@ fn after_a_kill_of_all_three_under_load_every_acknowledged_charge_is_there() {
 }
 
 #[test]
-fn after_a_kill_of_all_three_each_member_has_the_digest_it_had_and_the_log_behind_it_is_gone() {
+fn after_a_kill_of_all_three_each_node_has_the_digest_it_had_and_the_log_behind_it_is_gone() {
     let _alone = alone();
     let cluster = Plan::new("kill-all").setting("ETEBAR_LOG_BYTES", (32 << 20).to_string()).start();
     let sellers: Vec<_> = (0..4).map(|_| cluster.seller_with(1_000_000)).collect();
-    tests::load::batches(&cluster, &cluster.seller_with(1_000_000), 100, 2_000);
+    charge_in_batches(&cluster, &cluster.seller_with(1_000_000), 100, 2_000);
     let load = Load::start(&cluster, &sellers, WORKERS, 4);
     load.wait_for_more(500);
     let story = load.finish();
     for id in cluster.ids() {
         // The log lies in numbered folders; the first goes when the pages hold what it had.
-        let first = cluster.member(id).data_dir.join("log").join(format!("{:020}", 1));
+        let first = cluster.node(id).data_dir.join("log").join(format!("{:020}", 1));
         tests::eventually("the beginning of the log to be purged", || !first.exists());
     }
     let position = story.last_position();
@@ -88,14 +89,14 @@ fn after_a_kill_of_all_three_each_member_has_the_digest_it_had_and_the_log_behin
 }
 
 #[test]
-fn a_member_killed_again_and_again_while_it_starts_comes_up_whole() {
+fn a_node_killed_again_and_again_while_it_starts_comes_up_whole() {
     let (cluster, sellers) = with_sellers("kill-starting");
     let load = Load::start(&cluster, &sellers, 4, 5);
     load.wait_for_more(200);
     let victim = cluster.followers()[0];
     for pause_ms in [0, 5, 20, 50, 100, 200] {
-        cluster.member(victim).kill();
-        cluster.member(victim).launch();
+        cluster.node(victim).kill();
+        cluster.node(victim).launch();
         tests::wait::let_pass(Duration::from_millis(pause_ms));
     }
     cluster.wait_ready(&[victim]);

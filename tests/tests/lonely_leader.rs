@@ -1,8 +1,8 @@
 //! A leader without followers acknowledges nothing and serves no read that must be current; when they return, nothing is
 //! lost and nothing is done twice.
 
-use tests::shop::{self, phone, unique};
-use tests::turns::alone;
+use tests::api::caller::{self, phone, unique};
+use tests::machine::turns::alone;
 use tests::{Plan, Request};
 
 #[test]
@@ -14,10 +14,10 @@ fn a_leader_whose_followers_are_gone_acknowledges_nothing() {
         let balance = cluster.admin(1).balance(&seller.id);
         let leader = cluster.leader();
         for follower in cluster.followers() {
-            if pause { cluster.member(follower).pause() } else { cluster.member(follower).kill() }
+            if pause { cluster.node(follower).pause() } else { cluster.node(follower).kill() }
         }
         let caller = cluster.seller(leader, &seller);
-        let request = shop::charge(&unique("lonely"), &phone(1), 10);
+        let request = caller::charge(&unique("lonely"), &phone(1), 10);
         for _ in 0..3 {
             let answer = caller.send(&request);
             let refusal = answer.refusal();
@@ -27,17 +27,13 @@ fn a_leader_whose_followers_are_gone_acknowledges_nothing() {
         assert!(matches!(read.refusal(), (503, code) if code == "no_leader" || code == "behind"), "{}", read.text());
         let local = caller.send(&Request::get("/v1/sellers/me?consistency=local")).expect(200);
         assert_eq!(local.json()["balance"], balance.to_string(), "nothing moved here");
-        assert_eq!(
-            cluster.member(leader).quick("/livez").expect("an answer").status,
-            200,
-            "it lives without the others"
-        );
+        assert_eq!(cluster.node(leader).quick("/livez").expect("an answer").status, 200, "it lives without the others");
         tests::eventually("it to say that it is not ready", || {
-            cluster.member(leader).quick("/readyz").is_some_and(|answer| answer.status == 503)
+            cluster.node(leader).quick("/readyz").is_some_and(|answer| answer.status == 503)
         });
 
         for follower in cluster.ids().into_iter().filter(|id| *id != leader) {
-            if pause { cluster.member(follower).resume() } else { cluster.member(follower).start() }
+            if pause { cluster.node(follower).resume() } else { cluster.node(follower).start() }
         }
         cluster.wait_ready(&cluster.ids());
         caller.settle(&request).expect(201);

@@ -5,9 +5,9 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
-use tests::lies::{About, LIES, Proxy};
-use tests::scripts::{etebar, run};
-use tests::shop::phone;
+use tests::api::caller::phone;
+use tests::faults::lying_proxy::{About, LIES, Proxy};
+use tests::operator::scripts::{etebar, run};
 use tests::{Cluster, Plan, Seller, books};
 
 /// Lines of each imported file.
@@ -22,7 +22,7 @@ fn behind(proxy: &Proxy, cluster: &Cluster, seller: &Seller) -> Command {
 
 #[test]
 fn what_a_proxy_lied_about_is_unknown_until_its_key_tells() {
-    let cluster = Plan::new("lying-proxy").members(1).start();
+    let cluster = Plan::new("lying-proxy").nodes(1).start();
     let seller = cluster.seller_with(1_000_000);
     let proxy = Proxy::before(cluster.address(1));
     for (index, lie) in LIES.iter().enumerate() {
@@ -43,14 +43,14 @@ fn what_a_proxy_lied_about_is_unknown_until_its_key_tells() {
         let told = charge();
         assert_eq!(told.code, Some(0), "{}: {}", lie.name, told.err);
     }
-    let sold = LIES.len() as i64;
-    assert_eq!(cluster.admin(1).balance(&seller.id), 1_000_000 - 7 * sold, "each was sold once");
-    assert_eq!(books::check(&cluster).iter().filter(|entry| entry.kind == "charge").count() as i64, sold);
+    let left = 1_000_000 - 7 * i64::try_from(LIES.len()).expect("a few");
+    assert_eq!(cluster.admin(1).balance(&seller.id), left, "each was sold once");
+    assert_eq!(books::check(&cluster).iter().filter(|entry| entry.kind == "charge").count(), LIES.len());
 }
 
 #[test]
 fn an_import_never_calls_a_line_not_sent_that_a_proxy_lied_about() {
-    let cluster = Plan::new("lying-proxy-import").members(1).start();
+    let cluster = Plan::new("lying-proxy-import").nodes(1).start();
     let seller = cluster.seller_with(1_000_000);
     let proxy = Proxy::before(cluster.address(1));
     for (index, lie) in LIES.iter().enumerate() {
@@ -68,7 +68,7 @@ fn an_import_never_calls_a_line_not_sent_that_a_proxy_lied_about() {
         proxy.be_honest();
         assert_eq!(import(), (Some(0), [LINES, 0, 0, 0].map(Some)), "{}", lie.name);
     }
-    let sold = (LINES * LIES.len() as u64) as i64;
+    let sold = (LINES * LIES.len() as u64).cast_signed();
     assert_eq!(cluster.admin(1).balance(&seller.id), 1_000_000 - sold, "each line was sold once");
     books::check(&cluster);
 }

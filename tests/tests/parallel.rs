@@ -1,12 +1,12 @@
-//! Heavy load from several processes with many tasks each, over all members, while members die: the programs `etebar
+//! Heavy load from several processes with many tasks each, over all nodes, while nodes die: the programs `etebar
 //! load`, `prove`, `verify` and `bench`, as an operator would use them.
 
 use std::path::PathBuf;
 
 use serde_json::Value;
-use tests::scripts::{Ended, etebar, run};
-use tests::turns::alone;
-use tests::{Cluster, Plan, books};
+use tests::machine::turns::alone;
+use tests::operator::scripts::{Ended, etebar, run};
+use tests::{Cluster, Plan, books, eventually};
 
 fn json(ended: Ended) -> Value {
     let text = ended.success();
@@ -35,15 +35,23 @@ fn loads(cluster: &Cluster, processes: usize, seconds: u64) -> Vec<(std::process
         .collect()
 }
 
+/// How many answers all loads have written down so far: a line each.
+fn answers(loads: &[(std::process::Child, PathBuf)]) -> usize {
+    // A record is there from its first answer on.
+    let records = loads.iter().filter_map(|(_, record)| std::fs::read(record).ok());
+    records.map(|record| record.split(|byte| *byte == b'\n').count() - 1).sum()
+}
+
 #[test]
 fn heavy_load_from_several_processes_while_leaders_are_killed_leaves_exact_books() {
     let _alone = alone();
     let cluster = Plan::new("parallel").start();
     let running = loads(&cluster, 4, 12);
     for _ in 0..2 {
-        tests::wait::let_pass(std::time::Duration::from_secs(3));
+        let before = answers(&running);
+        eventually("charges to go through", || answers(&running) > before + 1_000);
         let leader = cluster.leader();
-        cluster.member(leader).kill();
+        cluster.node(leader).kill();
         cluster.leader_after(leader);
         cluster.start_ready(leader);
     }
@@ -80,7 +88,8 @@ fn prove_finds_a_charge_that_was_recorded_and_is_not_there() {
     let sold = lines.iter().position(|line| line["status"] == 201 && line["replayed"] == false).expect("a charge");
     lines[sold]["charge"] = Value::from("00000000-0000-8000-8000-000000000000");
     lines[sold]["key"] = Value::from("invented");
-    std::fs::write(&record, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).expect("it is written");
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    std::fs::write(&record, lines.join("\n") + "\n").expect("it is written");
     let ended = run(etebar(&cluster).args(["--json", "prove", "--record"]).arg(&record));
     assert_eq!(ended.code, Some(4), "{}", ended.err);
     let proof: Value = serde_json::from_str(&ended.out).expect("JSON all the same");
@@ -138,6 +147,6 @@ fn the_client_exits_as_the_contract_says() {
     let unreachable =
         run(etebar(&cluster).env("ETEBAR_SERVER", "http://127.0.0.1:9").args(["--timeout", "1s", "sellers", "list"]));
     assert_eq!(unreachable.code, Some(3), "{}", unreachable.err);
-    cluster.member(1).kill();
+    cluster.node(1).kill();
     assert_eq!(codes(&["sellers", "create", "Kiosk"]), Some(0), "another server is asked");
 }

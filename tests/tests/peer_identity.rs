@@ -1,4 +1,4 @@
-//! The peer port of real members: who is let in, and what a stranger learns there, which is the member's certificate alone.
+//! The peer port of real nodes: who is let in, and what a stranger learns there, which is the node's certificate alone.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,14 +11,14 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
-use tests::certificates::Anybody;
-use tests::pki::{make_authority, make_certificate, renew_certificate, revoke, settings};
-use tests::programs::{clean_command, programs};
-use tests::scripts::run;
-use tests::turns::alone;
+use tests::api::certificates::Anybody;
+use tests::cluster::pki::{make_authority, make_certificate, renew_certificate, revoke, settings};
+use tests::machine::programs::{clean_command, programs};
+use tests::machine::turns::alone;
+use tests::operator::scripts::run;
 use tests::{Cluster, Load, Plan, books, eventually};
 
-/// Longest wait of a stranger for a member to hang up.
+/// Longest wait of a stranger for a node to hang up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection as somebody with the certificate of node `id` in this folder, if any.
@@ -36,7 +36,7 @@ fn connect(peer: SocketAddr, shows: Option<(&Path, u64)>) -> StreamOwned<ClientC
         }
     };
     let name = ServerName::try_from("member").expect("a name");
-    let socket = TcpStream::connect_timeout(&peer, PATIENCE).expect("the member listens");
+    let socket = TcpStream::connect_timeout(&peer, PATIENCE).expect("the node listens");
     socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
     StreamOwned::new(ClientConnection::new(Arc::new(config), name).expect("a client"), socket)
 }
@@ -70,14 +70,14 @@ fn link_version() -> u8 {
     number.trim_end().trim_end_matches(')').parse().expect("a number")
 }
 
-/// What comes back, until the member hangs up.
+/// What comes back, until the node hangs up.
 fn answer_to(said: &[u8], peer: SocketAddr, shows: Option<(&Path, u64)>) -> Vec<u8> {
     let mut stream = connect(peer, shows);
-    // A member that has hung up already takes nothing.
+    // A node that has hung up already takes nothing.
     let _ = stream.write_all(said).and_then(|()| stream.flush());
     let mut heard = Vec::new();
     if let Err(error) = stream.read_to_end(&mut heard) {
-        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the member did not hang up");
+        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the node did not hang up");
     }
     heard
 }
@@ -113,19 +113,19 @@ fn the_peer_port_tells_strangers_nothing_and_lets_no_number_be_taken() {
     for shows in [None, Some((others.as_path(), 2)), Some((foreign.as_path(), 2))] {
         assert!(answer_to(&hello(&id, 2, 1), peer, shows).is_empty(), "{shows:?}");
     }
-    // A member's certificate under another number, and a number that is no member's: refused by a number, and no more.
+    // A node's certificate under another number, and a number that is no node's: refused by a number, and no more.
     for (shows, says) in [(3, 2), (9, 9), (9, 2)] {
         let heard = answer_to(&hello(&id, says, 1), peer, Some((&pki, shows)));
         assert!((1..=8).contains(&heard.len()), "node {shows} says {says}: {heard:?}");
     }
-    let log = cluster.member(1).log_tail(200);
+    let log = cluster.node(1).log_tail(200);
     for said in ["another authority", "names no node of this cluster", "node 9 is no member of the cluster now"] {
         assert!(log.contains(said), "the operator is told of {said:?}: {log}");
     }
 
-    // The members are unharmed, after restarts too: nobody took a number from them.
+    // The nodes are unharmed, after restarts too: nobody took a number from them.
     for id in cluster.ids() {
-        cluster.member(id).terminate(Duration::from_secs(10));
+        cluster.node(id).terminate(Duration::from_secs(10));
         cluster.start_ready(id);
     }
     cluster.seller_with(1_000);
@@ -154,10 +154,10 @@ fn authorities_and_certificates_change_under_load_without_a_failed_call() {
     put(&pki.join("ca.pem"), &format!("{old_ca}{new_ca}"));
     wait_for_changes(&cluster, 1);
     let issue = cluster.folder().join("new-pki");
-    for member in cluster.ids() {
-        make_certificate(&issue, &id, member);
+    for node in cluster.ids() {
+        make_certificate(&issue, &id, node);
         for kind in ["key", "pem"] {
-            let name = format!("node-{member}.{kind}");
+            let name = format!("node-{node}.{kind}");
             put(&pki.join(&name), &fs::read_to_string(issue.join(&name)).expect("a certificate"));
         }
     }
@@ -187,7 +187,7 @@ fn a_stolen_certificate_is_revoked_and_its_node_goes_on_with_another() {
         fs::copy(pki.join(name), stolen.join(name)).expect("it is copied");
     }
     // The thief knows everything that node 3 does, and is let in.
-    let identity = fs::read(cluster.member(3).data_dir.join("identity.json")).expect("an identity");
+    let identity = fs::read(cluster.node(3).data_dir.join("identity.json")).expect("an identity");
     let identity: serde_json::Value = serde_json::from_slice(&identity).expect("JSON");
     let incarnation = identity["identity"]["incarnation"].as_str().expect("a UUID").replace('-', "");
     let hello = hello_of(&id, 3, hex(&incarnation), 1);
@@ -199,29 +199,29 @@ fn a_stolen_certificate_is_revoked_and_its_node_goes_on_with_another() {
     renew_certificate(&pki, &id, 3);
     wait_for_changes_of(&cluster, 3, 1);
     revoke(&pki, 3, &["--replaced"]);
-    for (member, changes) in [(1, 1), (2, 1), (3, 2)] {
-        wait_for_changes_of(&cluster, member, changes);
+    for (node, changes) in [(1, 1), (2, 1), (3, 2)] {
+        wait_for_changes_of(&cluster, node, changes);
     }
     let mut rest = Vec::new();
     let closed = thief.read_to_end(&mut rest);
     let is_open = closed.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
     assert!(!is_open, "its connection is closed, long before an idle one would be");
     assert!(answer_to(&hello, peer_of(&cluster, 1), Some((&stolen, 3))).is_empty());
-    eventually("the operator to be told", || cluster.member(1).log_tail(500).contains("the certificate is revoked"));
+    eventually("the operator to be told", || cluster.node(1).log_tail(500).contains("the certificate is revoked"));
     load.wait_for_more(200);
     let story = load.finish();
     books::prove(&cluster, &story);
 
-    // What was revoked stays so where the file breaks, and a member does not start with a broken one.
+    // What was revoked stays so where the file breaks, and a node does not start with a broken one.
     let list = fs::read_to_string(pki.join("crl.pem")).expect("a list");
     put(&pki.join("crl.pem"), &list[..list.len() / 2]);
     eventually("the broken list to be told of", || {
-        let log = cluster.member(1).log_tail(500);
+        let log = cluster.node(1).log_tail(500);
         log.contains("changed certificate files cannot be used") && log.contains("crl.pem")
     });
     assert!(answer_to(&hello, peer_of(&cluster, 1), Some((&stolen, 3))).is_empty());
     put(&pki.join("crl.pem"), &list);
-    cluster.member(1).terminate(Duration::from_secs(10));
+    cluster.node(1).terminate(Duration::from_secs(10));
     cluster.start_ready(1);
     assert!(answer_to(&hello, peer_of(&cluster, 1), Some((&stolen, 3))).is_empty());
     books::check(&cluster);
@@ -233,7 +233,7 @@ fn put(path: &Path, content: &str) {
     fs::write(&new, content).and_then(|()| fs::rename(&new, path)).expect("it is put in place");
 }
 
-/// Waits until every member has taken changed files in so often, and closed what no longer counts.
+/// Waits until every node has taken changed files in so often, and closed what no longer counts.
 fn wait_for_changes(cluster: &Cluster, count: usize) {
     for id in cluster.ids() {
         wait_for_changes_of(cluster, id, count);
@@ -241,14 +241,14 @@ fn wait_for_changes(cluster: &Cluster, count: usize) {
 }
 
 fn wait_for_changes_of(cluster: &Cluster, id: u64, count: usize) {
-    eventually(&format!("member {id} to take in change {count}"), || {
-        let log = cluster.member(id).log_tail(10_000);
+    eventually(&format!("node {id} to take in change {count}"), || {
+        let log = cluster.node(id).log_tail(10_000);
         log.matches("new connections to peers use the changed certificate files").count() >= count
     });
 }
 
 #[test]
-fn a_member_with_certificates_that_do_not_fit_does_not_start() {
+fn a_node_with_certificates_that_do_not_fit_does_not_start() {
     let cluster = Plan::new("unfit").init(None);
     let (id, pki, unfit) = (cluster.id(), cluster.pki(), cluster.folder().join("unfit"));
     make_authority(&unfit);
@@ -284,7 +284,7 @@ fn a_member_with_certificates_that_do_not_fit_does_not_start() {
     ];
     for (ca, cert, key, list, why) in cases.into_iter().chain(lists) {
         let mut command = clean_command(&programs().node);
-        command.arg("run").arg("--data-dir").arg(&cluster.member(1).data_dir);
+        command.arg("run").arg("--data-dir").arg(&cluster.node(1).data_dir);
         for (name, value) in [("--peer-ca", ca), ("--peer-cert", cert), ("--peer-key", key), ("--peer-crl", list)] {
             command.args(value.iter().flat_map(|value| [name, value]));
         }

@@ -1,16 +1,17 @@
-//! A power cut of all three members under load: everything that was acknowledged had reached the disk.
+//! A power cut of all three nodes under load: everything that was acknowledged had reached the disk.
 //!
 //! Needs root, since it mounts a disk of its own; without, it says so and tests nothing. `.ci/run` insists on root.
 
-use tests::disk::Disk;
-use tests::machine::{Need, lacks};
-use tests::place::Folder;
-use tests::turns::alone;
+use tests::Folder;
+use tests::load::batches::charge_in_batches;
+use tests::machine::disk::Disk;
+use tests::machine::needs::{Need, lacks};
+use tests::machine::turns::alone;
 use tests::{Load, Plan, books};
 
 #[test]
 fn after_a_power_cut_of_all_three_under_load_every_acknowledged_charge_is_there() {
-    if lacks(Need::Root, "a power cut of all three members under load") {
+    if lacks(Need::Root, "a power cut of all three nodes under load") {
         return;
     }
     let _alone = alone();
@@ -24,7 +25,7 @@ fn after_a_power_cut_of_all_three_under_load_every_acknowledged_charge_is_there(
         // Batches push the log through its generations, so that some cuts hit a purge or a checkpoint.
         let load = Load::start(&cluster, &sellers, 8, 100 + round);
         load.wait_for_more(300);
-        tests::load::batches(&cluster, &hasty, 30, 2_000);
+        charge_in_batches(&cluster, &hasty, 30, 2_000);
         load.wait_for_more(100 + 137 * round);
         disk.cut();
         cluster.kill_all();
@@ -46,7 +47,7 @@ fn what_init_made_and_the_first_charge_survive_a_power_cut_at_once() {
     let disk = Disk::new(folder.path(), 512);
     let cluster = Plan::new("power-first").data_below(disk.path()).start();
     let seller = cluster.seller_with(100);
-    let request = tests::shop::charge("first", &tests::shop::phone(1), 30);
+    let request = tests::api::caller::charge("first", &tests::api::caller::phone(1), 30);
     let first = cluster.seller(1, &seller).send(&request).expect(201);
     disk.cut();
     cluster.kill_all();

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use tests::certificates::Authority;
-use tests::machine::{Need, lacks};
-use tests::place::Folder;
-use tests::programs;
+use tests::Folder;
+use tests::api::certificates::Authority;
+use tests::machine::needs::{Need, lacks};
+use tests::machine::programs;
 
 fn make_certificates(folder: &Path) {
     let authority = Authority::new(folder, "ca");

@@ -1,31 +1,31 @@
-//! A revoked key is refused from its position on, on every member, for reads as well; a new key works at once everywhere.
+//! A revoked key is refused from its position on, on every node, for reads as well; a new key works at once everywhere.
 
 use serde_json::json;
-use tests::shop::{phone, unique};
+use tests::api::caller::{phone, unique};
 use tests::{Cluster, Plan, Request};
 
 fn cluster() -> &'static Cluster {
-    Cluster::shared(|| Plan::new("revoked-keys"))
+    Plan::new("revoked-keys").shared()
 }
 
 #[test]
-fn a_revoked_key_is_refused_on_every_member_from_its_position_on() {
+fn a_revoked_key_is_refused_on_every_node_from_its_position_on() {
     for round in 0..10_u64 {
         let seller = cluster().seller_with(100);
         let (key, id) = cluster().admin(1).new_key("seller", Some(&seller.id));
         let used = unique("sale");
         cluster().caller(1 + round % 3, &key).charge(&used, &phone(1), 1).expect(201);
         let revoked = cluster().admin(1 + (round + 1) % 3).delete(&format!("/v1/keys/{id}")).expect(204);
-        for member in 1..=3 {
-            let caller = cluster().caller(member, &key);
+        for node in 1..=3 {
+            let caller = cluster().caller(node, &key);
             let read = caller.get("/v1/sellers/me");
-            assert_eq!(read.refusal(), (401, "unauthenticated".into()), "a read on member {member}");
+            assert_eq!(read.refusal(), (401, "unauthenticated".into()), "a read on node {node}");
             assert_eq!(read.header("WWW-Authenticate"), Some("Bearer"));
             assert_eq!(caller.charge(&unique("sale"), &phone(1), 1).status, 401);
             assert_eq!(caller.charge(&used, &phone(1), 1).status, 401, "not even a replay");
             let local = Request::get("/v1/sellers/me?consistency=local")
                 .header("Etebar-Min-Applied", revoked.applied().to_string());
-            assert_eq!(caller.send(&local).status, 401, "a local read at the position on member {member}");
+            assert_eq!(caller.send(&local).status, 401, "a local read at the position on node {node}");
         }
         assert_eq!(cluster().admin(1).balance(&seller.id), 99, "its other keys work on");
         cluster().seller(2, &seller).charge(&unique("sale"), &phone(1), 1).expect(201);
@@ -33,11 +33,11 @@ fn a_revoked_key_is_refused_on_every_member_from_its_position_on() {
 }
 
 #[test]
-fn a_new_key_works_at_once_on_every_member() {
+fn a_new_key_works_at_once_on_every_node() {
     for round in 0..10_u64 {
         let (key, _) = cluster().admin(1 + round % 3).new_key("auditor", None);
-        for member in 1..=3 {
-            cluster().caller(member, &key).get("/v1/sellers").expect(200);
+        for node in 1..=3 {
+            cluster().caller(node, &key).get("/v1/sellers").expect(200);
         }
     }
 }
@@ -49,8 +49,8 @@ fn a_new_key_works_at_once_with_the_position_at_which_it_was_made() {
         let key = made.json()["key"].as_str().expect("the secret, this once").to_owned();
         let read =
             Request::get("/v1/sellers?consistency=local").header("Etebar-Min-Applied", made.applied().to_string());
-        for member in 1..=3 {
-            cluster().caller(member, &key).send(&read).expect(200);
+        for node in 1..=3 {
+            cluster().caller(node, &key).send(&read).expect(200);
         }
     }
 }
@@ -62,8 +62,8 @@ fn new_auditor() -> Request {
 #[test]
 fn revoking_again_is_204_and_an_unknown_key_404() {
     let (_, id) = cluster().admin(1).new_key("auditor", None);
-    for member in [1, 2, 3] {
-        cluster().admin(member).delete(&format!("/v1/keys/{id}")).expect(204);
+    for node in [1, 2, 3] {
+        cluster().admin(node).delete(&format!("/v1/keys/{id}")).expect(204);
     }
     let unknown = cluster().admin(1).delete("/v1/keys/00000000-0000-8000-8000-000000000001");
     assert_eq!(unknown.refusal(), (404, "not_found".into()));
@@ -97,8 +97,8 @@ fn names_are_unique_among_active_keys() {
 }
 
 #[test]
-fn a_key_that_nobody_made_is_401_on_every_member() {
-    for member in 1..=3 {
+fn a_key_that_nobody_made_is_401_on_every_node() {
+    for node in 1..=3 {
         for header in [
             None,
             Some("Bearer etb_admin_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
@@ -110,7 +110,7 @@ fn a_key_that_nobody_made_is_401_on_every_member() {
             if let Some(value) = header {
                 request = request.header("Authorization", value);
             }
-            let answer = request.send(cluster().address(member)).expect("an answer");
+            let answer = request.send(cluster().address(node)).expect("an answer");
             assert_eq!(answer.refusal(), (401, "unauthenticated".into()), "{header:?}");
             assert_eq!(answer.header("WWW-Authenticate"), Some("Bearer"));
         }

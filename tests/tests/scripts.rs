@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::scripts::{ScriptCluster, is_running, run, script};
-use tests::shop::phone;
+use tests::api::caller::phone;
+use tests::operator::scripts::{ScriptCluster, is_running, run, script};
 use tests::{Caller, eventually};
 
 /// `DIR` must be given to nothing else than this.
@@ -32,7 +32,7 @@ fn up(name: &str) -> ScriptCluster {
     cluster
 }
 
-/// Makes a seller with credit; its caller through member 1.
+/// Makes a seller with credit; its caller through node 1.
 fn seller(cluster: &ScriptCluster) -> Caller {
     let admin = cluster.admin(1);
     let seller = admin.new_seller("shop");
@@ -123,7 +123,7 @@ fn certificates_are_made_where_they_are_missing_and_a_restart_needs_no_authority
 }
 
 #[test]
-fn killed_and_started_again_a_member_comes_back_with_everything() {
+fn killed_and_started_again_a_node_comes_back_with_everything() {
     let cluster = up("kill-start");
     let caller = seller(&cluster);
     let leader = cluster.leader();
@@ -140,9 +140,9 @@ fn killed_and_started_again_a_member_comes_back_with_everything() {
     assert_eq!(cluster.run("start.sh", &[&leader.to_string()]).success(), format!("{leader}\n"), "again is a success");
     assert_eq!(cluster.pid(leader), after);
     let through = Caller { address: cluster.admin(leader).address, ..caller };
-    let charge = tests::shop::charge("sale", &phone(1), 10);
+    let charge = tests::api::caller::charge("sale", &phone(1), 10);
     through.settle(&charge).expect(201);
-    assert_eq!(cluster.run("kill.sh", &["9"]).code, Some(1), "there is no member 9");
+    assert_eq!(cluster.run("kill.sh", &["9"]).code, Some(1), "there is no node 9");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn start_does_not_wait_for_a_quorum() {
 }
 
 #[test]
-fn status_has_a_line_a_member_with_equal_digests() {
+fn status_has_a_line_a_node_with_equal_digests() {
     let cluster = up("status");
     seller(&cluster);
     let table = || {
@@ -250,7 +250,7 @@ fn down_ends_all_and_wipe_deletes_it() {
 }
 
 #[test]
-fn settings_in_the_environment_reach_the_members() {
+fn settings_in_the_environment_reach_the_nodes() {
     let cluster = ScriptCluster::new("settings");
     let port = cluster.ports.base.to_string();
     let ended = run(script("up.sh")

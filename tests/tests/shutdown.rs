@@ -1,10 +1,10 @@
-//! SIGTERM: a member stops taking requests, answers those in flight, hands leadership over, syncs, and exits 0.
+//! SIGTERM: a node stops taking requests, answers those in flight, hands leadership over, syncs, and exits 0.
 
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use tests::http::{ANSWER_WAIT, Connection};
-use tests::turns::alone;
+use tests::api::http::{ANSWER_WAIT, Connection};
+use tests::machine::turns::alone;
 use tests::{Load, Plan, Request, books};
 
 /// From the contract.
@@ -20,8 +20,8 @@ fn a_leader_ends_in_time_under_load_and_hands_leadership_over() {
         load.wait_for_more(200);
         let leader = cluster.leader();
         let began = Instant::now();
-        let status = cluster.member(leader).terminate(LIMIT);
-        assert_eq!(status.code(), Some(0), "{}", cluster.member(leader).log_tail(10));
+        let status = cluster.node(leader).terminate(LIMIT);
+        assert_eq!(status.code(), Some(0), "{}", cluster.node(leader).log_tail(10));
         eprintln!("the leader ended within {:?}", began.elapsed());
         cluster.leader_after(leader);
         load.wait_for_more(100);
@@ -31,16 +31,16 @@ fn a_leader_ends_in_time_under_load_and_hands_leadership_over() {
 }
 
 #[test]
-fn all_members_end_in_time_at_once_and_come_back_with_everything() {
+fn all_nodes_end_in_time_at_once_and_come_back_with_everything() {
     let _alone = alone();
     let cluster = Plan::new("term-all").start();
     let sellers: Vec<_> = (0..4).map(|_| cluster.seller_with(1_000_000)).collect();
     let load = Load::start(&cluster, &sellers, 8, 12);
     load.wait_for_more(300);
-    cluster.ids().iter().for_each(|id| cluster.member(*id).signal(Signal::TERM));
+    cluster.ids().iter().for_each(|id| cluster.node(*id).signal(Signal::TERM));
     for id in cluster.ids() {
-        let status = cluster.member(id).wait_end(LIMIT);
-        assert_eq!(status.code(), Some(0), "member {id}: {}", cluster.member(id).log_tail(10));
+        let status = cluster.node(id).wait_end(LIMIT);
+        assert_eq!(status.code(), Some(0), "node {id}: {}", cluster.node(id).log_tail(10));
     }
     cluster.start_all();
     books::prove(&cluster, &load.finish());
@@ -49,24 +49,24 @@ fn all_members_end_in_time_at_once_and_come_back_with_everything() {
 #[test]
 fn neither_idle_connections_nor_half_sent_requests_hold_it_up() {
     let cluster = Plan::new("term-idle").start();
-    let member = cluster.member(1);
-    let mut idle = Connection::open(member.api, ANSWER_WAIT).expect("it listens");
+    let node = cluster.node(1);
+    let mut idle = Connection::open(node.api, ANSWER_WAIT).expect("it listens");
     idle.send(&Request::get("/livez")).expect("an answer").expect(200);
-    let _silent = Connection::open(member.api, ANSWER_WAIT).expect("it listens");
-    let mut half = Connection::open(member.api, ANSWER_WAIT).expect("it listens");
+    let _silent = Connection::open(node.api, ANSWER_WAIT).expect("it listens");
+    let mut half = Connection::open(node.api, ANSWER_WAIT).expect("it listens");
     half.write(b"POST /v1/charges HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\n{").expect("it takes bytes");
-    assert_eq!(member.terminate(LIMIT).code(), Some(0), "{}", member.log_tail(10));
-    assert!(Connection::open(member.api, Duration::from_secs(1)).is_err(), "it takes no connection any more");
+    assert_eq!(node.terminate(LIMIT).code(), Some(0), "{}", node.log_tail(10));
+    assert!(Connection::open(node.api, Duration::from_secs(1)).is_err(), "it takes no connection any more");
 }
 
 #[test]
 fn a_read_that_still_waits_is_told_to_go_elsewhere() {
     let cluster = Plan::new("term-wait").start();
-    let member = cluster.member(1);
+    let node = cluster.node(1);
     let request = Request::get("/v1/sellers").bearer(&cluster.admin_key).header("Etebar-Min-Applied", "10000");
-    let mut waiting = Connection::open(member.api, ANSWER_WAIT).expect("it listens");
+    let mut waiting = Connection::open(node.api, ANSWER_WAIT).expect("it listens");
     let answer = std::thread::spawn(move || waiting.send(&request));
-    assert_eq!(member.terminate(LIMIT).code(), Some(0), "{}", member.log_tail(10));
+    assert_eq!(node.terminate(LIMIT).code(), Some(0), "{}", node.log_tail(10));
     let answer = answer.join().expect("no panic").expect("an answer before the connection ends").expect(503);
     assert_eq!((answer.code().as_str(), answer.header("Connection")), ("behind", Some("close")));
     assert!(answer.header("Retry-After").is_some());
@@ -75,15 +75,15 @@ fn a_read_that_still_waits_is_told_to_go_elsewhere() {
 #[test]
 fn a_busy_connection_is_told_that_an_answer_is_its_last() {
     let cluster = Plan::new("term-busy").start();
-    let member = cluster.member(1);
+    let node = cluster.node(1);
     // On a busy machine the moment in which callers are told may pass between two requests; hardly five times.
     let told = (0..5).any(|_| {
-        let mut busy = Connection::open(member.api, ANSWER_WAIT).expect("it listens");
+        let mut busy = Connection::open(node.api, ANSWER_WAIT).expect("it listens");
         busy.send(&Request::get("/livez")).expect("an answer").expect(200);
-        member.signal(Signal::TERM);
+        node.signal(Signal::TERM);
         let mut answers = std::iter::from_fn(|| busy.send(&Request::get("/livez")).ok());
         let told = answers.any(|answer| answer.header("Connection") == Some("close"));
-        assert_eq!(member.wait_end(LIMIT).code(), Some(0), "{}", member.log_tail(10));
+        assert_eq!(node.wait_end(LIMIT).code(), Some(0), "{}", node.log_tail(10));
         cluster.start_ready(1);
         told
     });

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tests::http::{ANSWER_WAIT, Connection};
-use tests::shop::{number, phone, unique};
-use tests::turns::alone;
+use tests::api::caller::{number, phone, unique};
+use tests::api::http::{ANSWER_WAIT, Connection};
+use tests::machine::turns::alone;
 use tests::{Plan, Request};
 
 #[test]
@@ -18,22 +18,24 @@ fn a_resumed_leader_answers_no_read_older_than_an_acknowledged_charge() {
         // Reads that wait in the paused leader's sockets are the first that it sees when it goes on.
         let address = cluster.address(old);
         let mut waiting: Vec<_> = (0..4).map(|_| Connection::open(address, ANSWER_WAIT).expect("it listens")).collect();
-        cluster.member(old).pause();
+        cluster.node(old).pause();
         let read = Request::get("/v1/sellers/me").bearer(&seller.key);
         let bytes = format!("GET {} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {}\r\n\r\n", read.path, seller.key);
-        waiting.iter_mut().for_each(|connection| connection.write(bytes.as_bytes()).expect("the kernel takes it"));
+        for connection in &mut waiting {
+            connection.write(bytes.as_bytes()).expect("the kernel takes it");
+        }
 
         let new = cluster.leader_after(old);
-        let other = cluster.ids().into_iter().find(|id| *id != old && *id != new).expect("three members");
-        cluster.seller(new, &seller).settle(&tests::shop::charge(&unique("sale"), &phone(round), 7)).expect(201);
+        let other = cluster.ids().into_iter().find(|id| *id != old && *id != new).expect("three nodes");
+        cluster.seller(new, &seller).settle(&tests::api::caller::charge(&unique("sale"), &phone(round), 7)).expect(201);
         balance -= 7;
         assert_eq!(cluster.seller(other, &seller).balance("me"), balance);
 
-        cluster.member(old).resume();
+        cluster.node(old).resume();
         for connection in &mut waiting {
             let answer = connection.read("GET").expect("an answer");
             match answer.status {
-                200 => assert_eq!(number(&answer.json()["balance"]), balance, "an old balance from member {old}"),
+                200 => assert_eq!(number(&answer.json()["balance"]), balance, "an old balance from node {old}"),
                 _ => assert_eq!(answer.status, 503, "{}", answer.text()),
             }
         }
@@ -51,7 +53,7 @@ fn a_charge_sent_to_a_paused_leader_is_done_once_or_not_at_all() {
     let seller = cluster.seller_with(1_000);
     let old = cluster.leader();
     let mut connection = Connection::open(cluster.address(old), ANSWER_WAIT).expect("it listens");
-    cluster.member(old).pause();
+    cluster.node(old).pause();
     let key = unique("paused");
     let body = r#"{"phone":"09120000001","amount":"10"}"#;
     let head = format!(
@@ -64,7 +66,7 @@ fn a_charge_sent_to_a_paused_leader_is_done_once_or_not_at_all() {
     let new = cluster.leader_after(old);
     let request = Request::post("/v1/charges").key(&key).raw_json(body);
     let first = cluster.seller(new, &seller).settle(&request).expect(201);
-    cluster.member(old).resume();
+    cluster.node(old).resume();
     let answer = connection.read("POST").expect("an answer");
     if answer.status == 201 {
         assert!(answer.replayed());

@@ -1,6 +1,6 @@
 //! What is certain about a call, after one attempt and after all of them.
 //!
-//! [`meaning`] reads one answer, [`course`] adds up a call's attempts, [`window`] bounds for how long they may go on,
+//! [`mod@meaning`] reads one answer, [`course`] adds up a call's attempts, [`window`] bounds for how long they may go on,
 //! [`stopwatch`] says how long that was, [`limited`] which servers take no more for now, and [`request_id`] tells an answer to
 //! one attempt from an answer to another.
 

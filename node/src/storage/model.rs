@@ -346,10 +346,10 @@ impl Disks for ModelDisks {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub use samples::{entry, log_id};
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 mod samples {
     use bytes::Bytes;
     use openraft::entry::RaftEntry;

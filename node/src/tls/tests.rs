@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rcgen::{CertificateParams, CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, date_time_ymd};
 use tempfile::TempDir;
-use tests::certificates::Pair;
+use tests::api::certificates::Pair;
 use tokio_util::sync::CancellationToken;
 
 use super::reload::{Look, WatchedFiles};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::resolve::{Target, resolve};
-use crate::tree::{FileId, Mention, ModuleId, Role, Tree};
+use crate::source::tree::{FileId, Mention, ModuleId, Role, Tree};
 
 /// Where a file names another, and as what.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! Holds what was read against the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use crate::arrows::{Arrows, Reason, arrows};
 use crate::circles::{Circle, circles};
 use crate::resolve::is_known;
 use crate::rules::{Libraries, Rules, is_within};
-use crate::tree::{FileId, Role, Tree};
+use crate::source::tree::{FileId, Role, Tree};
 
 /// What was found.
 pub struct Findings {
@@ -47,7 +48,8 @@ impl Findings {
 pub fn described(tree: &Tree, from: FileId, to: FileId, reasons: &[Reason]) -> String {
     let mut text = format!("{} -> {}", tree.path_of(from), tree.path_of(to));
     for Reason { line, path, is_import } in reasons {
-        text.push_str(&format!("\n    line {line}: {}{path}", if *is_import { "use " } else { "" }));
+        let import = if *is_import { "use " } else { "" };
+        write!(text, "\n    line {line}: {import}{path}").expect("a text takes whatever is written");
     }
     text
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::arrows::Arrows;
-use crate::tree::FileId;
+use crate::source::tree::FileId;
 
 /// Files that depend on each other, all of them.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,16 +6,13 @@
 //! an item that the parent defines is one. Method calls name no file, so they are no arrows. Code that only tests see
 //! (`#[cfg(test)]`, `tests/`, `examples/`) draws no arrow, but the rules about libraries and order hold for it too.
 //!
-//! Read in this order: [`rules`] (the tables), [`tree`] (what was read), [`load`] and [`mentions`] (how), [`resolve`],
+//! Read in this order: [`rules`] (the tables), [`source`] (what was read, and how), [`resolve`],
 //! [`arrows`], [`circles`], [`check`].
 #![deny(clippy::unwrap_used)]
 
 pub mod arrows;
 pub mod check;
 pub mod circles;
-pub mod load;
-pub mod mentions;
-pub mod packages;
 pub mod resolve;
 pub mod rules;
-pub mod tree;
+pub mod source;

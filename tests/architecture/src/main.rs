@@ -4,13 +4,13 @@
 //! `--json` all that was found, for drawing. Exit codes: 0 the rules hold, 1 they do not, 2 something could not be read.
 #![deny(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use architecture::check::{Findings, check, described};
-use architecture::load::load;
 use architecture::rules::RULES;
-use architecture::tree::{FileId, Tree};
+use architecture::source::load::load;
+use architecture::source::tree::{FileId, Tree};
 use serde_json::json;
 
 const HELP: &str = "usage: architecture [--arrows | --json] [ROOT]";
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             flag if flag.starts_with('-') => return failed(HELP),
-            path => root = Path::new(path).to_owned(),
+            path => root = PathBuf::from(path),
         }
     }
     let tree = match load(&root) {

@@ -1,6 +1,6 @@
 //! Follows a path to the modules and items that it names.
 
-use crate::tree::{ModuleId, Path, Tree};
+use crate::source::tree::{ModuleId, Path, Tree};
 
 /// What a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use std::fs;
 
 use architecture::check::{Findings, check};
-use architecture::load::load;
 use architecture::rules::{Libraries, Rules};
-use architecture::tree::Tree;
+use architecture::source::load::load;
+use architecture::source::tree::Tree;
 
 const RULES: Rules = Rules {
     orders: &[&["shop/src/door", "shop/src/store", "books/src"]],

@@ -4,13 +4,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::ledger_of_a_few::genesis;
 use crate::http::{EmbeddedServer, Limits};
 use crate::pki::{Authority, Lifetime, Subject, in_memory};
-use crate::raft::{Cluster, ClusterSettings, PeerIdentity, PeerSecurity};
+use crate::raft::{Cluster, ClusterSettings, Consistency, PeerIdentity, PeerSecurity};
 use crate::runtime::{Clock, Entropy};
 use crate::storage::NodeDisks;
 use crate::storage::model::ModelDisks;
@@ -18,6 +18,8 @@ use crate::storage::{Disks, NodeAddresses};
 
 /// Longest time for the answer to a connection on which all was sent.
 const ANSWER: Duration = Duration::from_secs(20);
+/// Longest wait for the first leader. Source: many elections on a busy machine.
+const START: Duration = Duration::from_secs(30);
 /// Most bytes of answers that are read.
 const ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -79,13 +81,23 @@ fn server() -> &'static Server {
             let disks = NodeDisks { log: Arc::new(ModelDisks::default()), history };
             disks.create().await.expect("a new member");
             let cluster = Cluster::start(settings(), disks, Clock::system()).await.expect("a member starts");
-            while cluster.replica().state.genesis().is_none() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            wait_for_genesis(&cluster).await;
             EmbeddedServer::new(cluster, Limits::default(), Entropy::system()).expect("there is entropy")
         });
         Server { runtime, gate }
     })
+}
+
+/// Waits, entry by entry, until the ledger is founded: its first leader proposes that.
+async fn wait_for_genesis(cluster: &Cluster) {
+    loop {
+        let applied = cluster.applied();
+        if cluster.replica().state.genesis().is_some() {
+            return;
+        }
+        let next = cluster.read(Consistency::Local, Some(applied + 1), Instant::now() + START).await;
+        next.expect("a cluster of one elects itself and founds its ledger");
+    }
 }
 
 fn settings() -> ClusterSettings {

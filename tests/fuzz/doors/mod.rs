@@ -1,4 +1,4 @@
-//! What the fuzzers call: a function for each door of a member, which takes arbitrary bytes and panics where a promise
+//! What the fuzzers call: a function for each door of a node, which takes arbitrary bytes and panics where a promise
 //! about what comes in breaks.
 //!
 //! A module of the crate `etebar-node` in its tests and under its feature `fuzzing`, and absent from every other build: the
@@ -9,7 +9,6 @@ mod disk;
 mod frames;
 mod http;
 mod ledger_of_a_few;
-#[cfg(test)]
 mod seeds;
 mod snapshot;
 mod texts;
@@ -17,6 +16,7 @@ mod texts;
 #[cfg(test)]
 pub(crate) use http::at_the_member;
 pub use ledger_of_a_few::admin_key;
+pub use seeds::write_seeds;
 
 /// A door, and what is done with the bytes that come to it.
 pub type Door = (&'static str, fn(&[u8]));

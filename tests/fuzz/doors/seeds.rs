@@ -1,6 +1,7 @@
-//! The seeds: each passes its door in every test run, and those that are made of this build's own encodings can be made anew.
+//! The seeds: each passes its door in every test run. Those that are made of this build's own encodings are made here;
+//! the program `seeds` of `tests/fuzz` writes them, after an encoding has changed.
 
-use std::fs;
+use std::io;
 use std::path::Path;
 
 use futures::executor::block_on;
@@ -8,7 +9,6 @@ use ledger::{Action, Command, CreateKey, Grant, IdempotencyKey, Name, RegisterNo
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::DOORS;
 use super::ledger_of_a_few::{admin_key, genesis};
 use super::snapshot::history_of_one;
 use crate::raft::catch_up::snapshot::Give;
@@ -18,23 +18,88 @@ use crate::storage::format::codec;
 use crate::storage::model::{ModelDisks, entry, log_id};
 use crate::storage::{Checkpoint, Disks, History, Vote};
 
-/// Writes a seed.
-fn seed(door: &str, name: &str, bytes: &[u8]) {
-    fs::write(seeds().join(door).join(name), bytes).expect("a seed can be written");
-}
+/// A seed by its name, which is that of its file.
+type Seed = (&'static str, Vec<u8>);
 
-fn seeds() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/seeds")
+/// Writes the seeds of all doors below `folder`, which has a folder for each door.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn write_seeds(folder: &Path) -> io::Result<()> {
+    let (snapshots, history) = snapshots();
+    for (door, seeds) in [
+        ("peer-frames", peer_frames()),
+        ("snapshot-stream", snapshots),
+        ("stored-values", stored_values(&history)),
+        ("http", requests()),
+        ("texts", texts()),
+    ] {
+        for (name, bytes) in seeds {
+            std::fs::write(folder.join(door).join(name), bytes)?;
+        }
+    }
+    Ok(())
 }
 
 /// What a peer would send, behind the byte that chooses what it is taken for.
 fn frame(value: &impl Serialize) -> Vec<u8> {
     let bytes = codec::encode(value).expect("it is small");
-    [&(bytes.len() as u32).to_be_bytes()[..], &bytes].concat()
+    let length = u32::try_from(bytes.len()).expect("it is small");
+    [&length.to_be_bytes()[..], &bytes].concat()
 }
 
 fn framed(kind: u8, value: &impl Serialize) -> Vec<u8> {
     [vec![kind], frame(value)].concat()
+}
+
+fn peer_frames() -> Vec<Seed> {
+    let key = || IdempotencyKey::new("k-1").ok();
+    let numbered = |id, command: Command| {
+        framed(2, &Numbered { id, body: Request::Forward { commands: vec![command].into(), wait_ms: 9 } })
+    };
+    let revoke = Command { actor: 1, idempotency_key: key(), action: Action::RevokeKey(RevokeKey { key: 3 }) };
+    let name = Name::new("till 2").expect("short");
+    let action = Action::CreateKey(CreateKey { name, grant: Grant::Auditor, hash: genesis().admin_key });
+    let taken = Command { actor: 1, idempotency_key: None, action };
+    let action = Action::RegisterNode(RegisterNode { node: 4, incarnation: Uuid::from_u128(4) });
+    let keyed = Command { actor: SYSTEM_ACTOR, idempotency_key: key(), action };
+    let entries = vec![entry(3, 4, 5)];
+    let append = Append { vote: vote(), prev_log_id: None, entries, leader_commit: None };
+    let appended: Appended = Ok(Some(log_id(3, 4)));
+    vec![
+        ("request", numbered(7, revoke)),
+        ("secret-taken", numbered(8, taken)),
+        ("system-with-a-key", numbered(9, keyed)),
+        ("ping", framed(2, &Numbered { id: 1, body: Request::Ping })),
+        ("response", framed(3, &Numbered { id: 1, body: Response::ReadPosition(Some(9)) })),
+        ("append", framed(4, &append)),
+        ("appended", framed(5, &appended)),
+    ]
+}
+
+fn vote() -> Vote {
+    Vote::new(3, 2)
+}
+
+/// A history: its end and its one page.
+type Page = (Checkpoint, Vec<u8>);
+
+fn snapshots() -> (Vec<Seed>, Page) {
+    let disks = ModelDisks::default();
+    let to = block_on(history_of_one(&disks));
+    let history = History::open(disks.open("history").expect("a disk")).expect("a history");
+    let bytes = history.page(0, 1).expect("a page");
+    let checksum = *blake3::hash(&bytes).as_bytes();
+    let offer = |to: &Checkpoint| frame(&Give::Offer { vote: vote(), to: to.clone() });
+    let page = frame(&Give::Page { page: 0, bytes: bytes.clone(), checksum });
+    let end = frame(&Give::End);
+    let far = Checkpoint { records: 100, ..to.clone() };
+    let seeds = vec![
+        ("whole", [offer(&to), page.clone(), end.clone()].concat()),
+        ("offer", offer(&to)),
+        ("short-page", [offer(&far), page, end].concat()),
+    ];
+    (seeds, (to, bytes))
 }
 
 /// A value on the disk as [`super::disk`] reads it.
@@ -43,92 +108,45 @@ fn stored(kind: u8, number: u8, part: u8, seals: u8, body: &[u8]) -> Vec<u8> {
     [&[kind, number, part, seals, length], body].concat()
 }
 
-#[test]
-#[ignore = "writes the seeds that are made of this build's own encodings, after these have changed"]
-fn seeds_are_written() {
-    let charge = r#"{"phone":"09123456789","amount":"5"}"#;
-    let command = Command {
-        actor: 1,
-        idempotency_key: IdempotencyKey::new("k-1").ok(),
-        action: Action::RevokeKey(RevokeKey { key: 3 }),
-    };
-    let forward = |command| Request::Forward { commands: vec![command].into(), wait_ms: 9 };
-    seed("peer-frames", "request", &framed(2, &Numbered { id: 7, body: forward(command) }));
-    let key = IdempotencyKey::new("k-1").ok();
-    let hash = genesis().admin_key;
-    let action =
-        Action::CreateKey(CreateKey { name: Name::new("till 2").expect("short"), grant: Grant::Auditor, hash });
-    let taken = Command { actor: 1, idempotency_key: None, action };
-    seed("peer-frames", "secret-taken", &framed(2, &Numbered { id: 8, body: forward(taken) }));
-    let action = Action::RegisterNode(RegisterNode { node: 4, incarnation: Uuid::from_u128(4) });
-    let keyed = Command { actor: SYSTEM_ACTOR, idempotency_key: key, action };
-    seed("peer-frames", "system-with-a-key", &framed(2, &Numbered { id: 9, body: forward(keyed) }));
-    seed("peer-frames", "ping", &framed(2, &Numbered { id: 1, body: Request::Ping }));
-    seed("peer-frames", "response", &framed(3, &Numbered { id: 1, body: Response::ReadPosition(Some(9)) }));
-    let vote = Vote::new(3, 2);
-    let entries = vec![entry(3, 4, 5)];
-    let append = Append { vote, prev_log_id: None, entries, leader_commit: None };
-    seed("peer-frames", "append", &framed(4, &append));
-    let appended: Appended = Ok(Some(log_id(3, 4)));
-    seed("peer-frames", "appended", &framed(5, &appended));
-    let disks = ModelDisks::default();
-    let to = block_on(history_of_one(&disks));
-    let history = History::open(disks.open("history").expect("a disk")).expect("a history");
-    let bytes = history.page(0, 1).expect("a page");
-    let checksum = *blake3::hash(&bytes).as_bytes();
-    let give = [
-        frame(&Give::Offer { vote, to: to.clone() }),
-        frame(&Give::Page { page: 0, bytes: bytes.clone(), checksum }),
-        frame(&Give::End),
-    ];
-    seed("snapshot-stream", "whole", &give.concat());
-    seed("snapshot-stream", "offer", &give[0]);
-    let far = Checkpoint { records: 100, ..to.clone() };
-    seed(
-        "snapshot-stream",
-        "short-page",
-        &[frame(&Give::Offer { vote, to: far }), give[1].clone(), give[2].clone()].concat(),
-    );
-    seed(
-        "stored-values",
-        "history",
-        &[stored(5, 0, 0, 1, &codec::encode(&to).expect("small")), stored(6, 0, 0, 1, &bytes)].concat(),
-    );
-    let vote = codec::encode(&vote).expect("small");
+fn stored_values((to, page): &Page) -> Vec<Seed> {
+    let to = codec::encode(to).expect("small");
+    let vote = codec::encode(&vote()).expect("small");
     let heading = codec::encode(&0_u64).expect("small");
-    seed("stored-values", "vote", &[stored(0, 0, 0, 1, &heading), stored(1, 0, 0, 1, &vote)].concat());
-    seed("stored-values", "unsealed", &stored(4, 1, 0, 0, &vote));
+    vec![
+        ("history", [stored(5, 0, 0, 1, &to), stored(6, 0, 0, 1, page)].concat()),
+        ("vote", [stored(0, 0, 0, 1, &heading), stored(1, 0, 0, 1, &vote)].concat()),
+        ("unsealed", stored(4, 1, 0, 0, &vote)),
+    ]
+}
+
+fn requests() -> Vec<Seed> {
     let ask = |line: &str, more: &str, body: &str| {
-        let length = body.len();
+        let (key, length) = (admin_key(), body.len());
         format!(
-            "{line} HTTP/1.1\r\nHost: n\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n{more}Content-Length: {length}\r\n\r\n{body}",
-            admin_key()
+            "{line} HTTP/1.1\r\nHost: n\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n{more}Content-Length: {length}\r\n\r\n{body}"
         )
+        .into_bytes()
     };
     let key = "Idempotency-Key: \"k-1\"\r\n";
-    seed("http", "seller", ask("POST /v1/sellers", "", r#"{"name":"Shop"}"#).as_bytes());
-    seed("http", "charge", ask("POST /v1/charges", key, charge).as_bytes());
-    seed(
-        "http",
-        "batch",
-        ask(
-            "POST /v1/charges/batch",
-            "",
-            r#"{"charges":[{"phone":"+989123456789","amount":"1.5","idempotency_key":"a"}]}"#,
-        )
-        .as_bytes(),
-    );
-    seed("http", "credit-request", ask("POST /v1/credit-requests", key, r#"{"amount":"100","note":"n"}"#).as_bytes());
-    seed(
-        "http",
-        "journal",
-        ask("GET /v1/journal?limit=2&after=1&from=2026-01-01T00:00:00Z", "Etebar-Min-Applied: 1\r\n", "").as_bytes(),
-    );
-    seed("http", "cluster", ask("GET /v1/cluster?consistency=local", "", "").as_bytes());
-    seed("http", "audit", ask("GET /v1/audit", "", "").as_bytes());
-    seed("http", "chunked", b"POST /v1/charges HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n3\r\n{\"p\r\n0\r\n\r\n");
-    seed("http", "two", b"GET /livez HTTP/1.1\r\nHost: n\r\n\r\nGET /readyz HTTP/1.0\r\n\r\n");
-    for (name, text) in [
+    let charge = r#"{"phone":"09123456789","amount":"5"}"#;
+    let batch = r#"{"charges":[{"phone":"+989123456789","amount":"1.5","idempotency_key":"a"}]}"#;
+    let journal = "GET /v1/journal?limit=2&after=1&from=2026-01-01T00:00:00Z";
+    let chunked = b"POST /v1/charges HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n3\r\n{\"p\r\n0\r\n\r\n";
+    vec![
+        ("seller", ask("POST /v1/sellers", "", r#"{"name":"Shop"}"#)),
+        ("charge", ask("POST /v1/charges", key, charge)),
+        ("batch", ask("POST /v1/charges/batch", "", batch)),
+        ("credit-request", ask("POST /v1/credit-requests", key, r#"{"amount":"100","note":"n"}"#)),
+        ("journal", ask(journal, "Etebar-Min-Applied: 1\r\n", "")),
+        ("cluster", ask("GET /v1/cluster?consistency=local", "", "")),
+        ("audit", ask("GET /v1/audit", "", "")),
+        ("chunked", chunked.to_vec()),
+        ("two", b"GET /livez HTTP/1.1\r\nHost: n\r\n\r\nGET /readyz HTTP/1.0\r\n\r\n".to_vec()),
+    ]
+}
+
+fn texts() -> Vec<Seed> {
+    [
         ("iranian", "0912 345-6789"),
         ("persian", "\u{6f0}\u{6f9}\u{6f1}\u{6f2}\u{6f3}\u{6f4}\u{6f5}\u{6f6}\u{6f7}\u{6f8}\u{6f9}"),
         ("abroad", "+44 7911 123456"),
@@ -136,19 +154,26 @@ fn seeds_are_written() {
         ("amount", "-12.3400"),
         ("largest", "1000000000000000"),
         ("time", "2026-11-26T08:13:00.25+03:30"),
-    ] {
-        seed("texts", name, text.as_bytes());
-    }
+    ]
+    .map(|(name, text)| (name, text.as_bytes().to_vec()))
+    .to_vec()
 }
 
-#[test]
-fn every_seed_passes_its_door() {
-    for (name, door) in DOORS {
-        let files: Vec<_> = fs::read_dir(seeds().join(name)).expect("each door has seeds").flatten().collect();
-        assert!(files.len() >= 3, "{name} has {} seeds", files.len());
-        for file in files {
-            println!("{}", file.path().display());
-            door(&fs::read(file.path()).expect("a seed is readable"));
+#[cfg(test)]
+mod tests {
+    use super::super::DOORS;
+    use super::*;
+
+    #[test]
+    fn every_seed_passes_its_door() {
+        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/seeds");
+        for (name, door) in DOORS {
+            let files: Vec<_> = std::fs::read_dir(seeds.join(name)).expect("each door has seeds").flatten().collect();
+            assert!(files.len() >= 3, "{name} has {} seeds", files.len());
+            for file in files {
+                println!("{}", file.path().display());
+                door(&std::fs::read(file.path()).expect("a seed is readable"));
+            }
         }
     }
 }

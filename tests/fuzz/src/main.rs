@@ -1,4 +1,4 @@
-//! libFuzzer before the doors of a member: `fuzz DOOR [libFuzzer's options] [folders of seeds]`. What a door promises stands
+//! libFuzzer before the doors of a node: `fuzz DOOR [libFuzzer's options] [folders of seeds]`. What a door promises stands
 //! in `doors`, which are a module of the node.
 #![no_main]
 

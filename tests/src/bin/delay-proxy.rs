@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
-use tests::load::Dice;
+use tests::load::dice::Dice;
 use tests::wait::let_pass;
 
 /// The mark of the proxy's own packets.
@@ -63,7 +63,7 @@ fn serve(port: u16, file: &str) -> io::Result<()> {
     });
     for (count, client) in (1..).zip(listener.incoming()) {
         let (client, delay) = (client?, delay.clone());
-        // Without a server the client is hung up on, as a member that cannot be reached would do.
+        // Without a server the client is hung up on, as a node that cannot be reached would do.
         std::thread::spawn(move || join(client, &delay, count));
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use tests::shop::unique;
+use tests::api::caller::unique;
 use tests::wait::{PATIENCE, until};
 use uuid::Uuid;
 

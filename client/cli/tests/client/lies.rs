@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use etebar::api::{AmountIn, BatchItem, BatchRequest, NewCharge, Verdict};
 use etebar::{Client, Error, IdempotencyKey};
 use serde_json::json;
-use tests::lies::{About, LIES, Lie, Proxy};
+use tests::faults::lying_proxy::{About, LIES, Lie, Proxy};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tests::machine::{Need, lacks};
-use tests::tmux::Tmux;
+use tests::machine::needs::{Need, lacks};
+use tests::operator::tmux::Tmux;
 use uuid::Uuid;
 
 use crate::fake::{Fake, Reaction, problem};

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tests::machine::{Need, lacks};
-use tests::shop::unique;
-use tests::tmux::Tmux;
+use tests::api::caller::unique;
+use tests::machine::needs::{Need, lacks};
+use tests::operator::tmux::Tmux;
 
 use crate::fake::{Fake, Reaction, nowhere, problem};
 use crate::program::{code, err, etebar, out};

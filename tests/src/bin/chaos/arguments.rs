@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::catalogue::Fault;
 use crate::end::End;
+use crate::faults::catalogue::Fault;
 
 /// What a run shall be.
 #[derive(Debug)]

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tests::{Cluster, programs, spawner};
+use tests::Cluster;
+use tests::machine::programs;
+use tests::machine::spawner;
 
 use crate::end::End;
 
@@ -19,7 +21,7 @@ const CONNECTIONS: u32 = 8;
 const SELLERS: u32 = 16;
 /// Credit of each. Source: more than any load spends in the longest run: else the later faults fall on sellers who can charge nothing.
 const CREDIT: &str = "1000000000000";
-/// The most that a last fault and its end may take beyond the time asked for, in seconds. Source: to take all members to an older
+/// The most that a last fault and its end may take beyond the time asked for, in seconds. Source: to take all nodes to an older
 /// build and back is six starts, each of which reads the whole history: 50 s with 3.4 million entries.
 const LAST_FAULT_SECONDS: u64 = 600;
 
@@ -33,7 +35,7 @@ pub struct Loads {
     answers: u64,
 }
 
-/// The client program as the admin of that cluster, which it may ask through any member.
+/// The client program as the admin of that cluster, which it may ask through any node.
 pub fn as_admin(cluster: &Cluster) -> Command {
     let mut command = programs::clean_command(&programs::programs().client);
     command.env("ETEBAR_KEY", &cluster.admin_key).args(["--server", &cluster.servers()]);
@@ -90,7 +92,7 @@ impl Loads {
             // What cannot be read now is counted at the next call.
             if file.seek(SeekFrom::Start(*counted)).is_ok() && file.read_to_end(&mut added).is_ok() {
                 *counted += added.len() as u64;
-                self.answers += added.iter().filter(|byte| **byte == b'\n').count() as u64;
+                self.answers += added.split(|byte| *byte == b'\n').count() as u64 - 1;
             }
         }
         self.answers

@@ -5,11 +5,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tests::{clocks, disk, disk_faults, programs};
+use tests::faults::clocks;
+use tests::faults::failing_disk;
+use tests::machine::disk;
+use tests::machine::programs;
 
 use crate::arguments::Arguments;
-use crate::catalogue::{Fault, Needs};
 use crate::end::End;
+use crate::faults::catalogue::{Fault, Needs};
 
 /// The first version of the peer link inside TLS: a cluster does not go back to an earlier one.
 const FIRST_LINK_IN_TLS: u64 = 3;
@@ -17,14 +20,7 @@ const FIRST_LINK_IN_TLS: u64 = 3;
 /// What can be done here. What cannot is said once.
 #[derive(Debug)]
 pub struct Machine {
-    /// Networks between members: this process is in namespaces of its own.
-    pub networks: bool,
-    /// Disks that are mounted for each member.
-    pub disks: bool,
-    /// Disks that fail and stall, by a loaded library.
-    pub disk_faults: bool,
-    /// Clocks that are set, by libfaketime.
-    pub clocks: bool,
+    has: Vec<Needs>,
     /// The older build to go to and back from.
     pub previous: Option<PathBuf>,
 }
@@ -41,12 +37,9 @@ impl Machine {
         if !arguments.inside && can_partition() {
             return Err(go_inside(arguments, previous.as_deref(), given));
         }
-        if !arguments.inside {
-            eprintln!("NO PARTITIONS AND NO DELAYS: they need root, ip and nft.");
-        }
         let usable = previous.filter(|previous| link_of(previous) >= FIRST_LINK_IN_TLS || {
             eprintln!(
-                "NO UPGRADE: {} is of before mutual TLS between members; a cluster goes up from there once, all members stopped.",
+                "NO UPGRADE: {} is of before mutual TLS between nodes; a cluster goes up from there once, all nodes stopped.",
                 previous.display()
             );
             false
@@ -54,45 +47,47 @@ impl Machine {
         if usable.is_none() && arguments.previous.is_none() && arguments.previous_commit.is_none() {
             eprintln!("NO UPGRADE: it needs --previous or --previous-commit.");
         }
-        let said = |can: bool, what: &str| {
-            if !can {
-                eprintln!("{what}");
-            }
-            can
-        };
         let disks = disk::is_root() && has("mkfs.ext4") && has("mount") && Path::new("/dev/loop-control").exists();
-        Ok(Machine {
-            networks: arguments.inside,
-            previous: usable,
-            disks: said(
+        let mut machine = Machine { has: vec![Needs::Nothing], previous: usable };
+        for (needs, is_there, without) in [
+            (Needs::Networks, arguments.inside, "NO PARTITIONS AND NO DELAYS: they need root, ip and nft."),
+            (
+                Needs::Disks,
                 disks,
                 "NO POWER CUTS, FULL DISKS AND DAMAGE: they need root, loop devices, mount and mkfs.ext4.",
             ),
-            disk_faults: said(has("cc"), "NO FAILING AND STALLING DISKS: they need cc.")
-                && disk_faults::library().is_file(),
-            clocks: said(clocks::library().is_some(), "NO CLOCKS: they need Debian's libfaketime."),
-        })
+            (
+                Needs::DiskFaults,
+                has("cc") && failing_disk::library().is_file(),
+                "NO FAILING AND STALLING DISKS: they need cc.",
+            ),
+            (Needs::Clocks, clocks::library().is_some(), "NO CLOCKS: they need Debian's libfaketime."),
+        ] {
+            if is_there {
+                machine.has.push(needs);
+            } else {
+                eprintln!("{without}");
+            }
+        }
+        if machine.previous.is_some() {
+            machine.has.push(Needs::Previous);
+        }
+        Ok(machine)
+    }
+
+    /// Whether faults can be played that need this.
+    pub fn has(&self, needs: Needs) -> bool {
+        self.has.contains(&needs)
     }
 
     /// The faults to draw from: those that were asked for, or all that can be done here.
     pub fn faults(&self, arguments: &Arguments) -> Result<Vec<Fault>, End> {
         if arguments.faults.is_empty() {
-            return Ok(Fault::ALL.into_iter().filter(|fault| self.can(*fault)).collect());
+            return Ok(Fault::ALL.into_iter().filter(|fault| self.has(fault.needs())).collect());
         }
-        match arguments.faults.iter().find(|fault| !self.can(**fault)) {
+        match arguments.faults.iter().find(|fault| !self.has(fault.needs())) {
             Some(fault) => Err(End::failed(format!("{} cannot be done here, see above", fault.name()))),
             None => Ok(arguments.faults.clone()),
-        }
-    }
-
-    fn can(&self, fault: Fault) -> bool {
-        match fault.needs() {
-            Needs::Nothing => true,
-            Needs::Previous => self.previous.is_some(),
-            Needs::Networks => self.networks,
-            Needs::Disks => self.disks,
-            Needs::DiskFaults => self.disk_faults,
-            Needs::Clocks => self.clocks,
         }
     }
 }

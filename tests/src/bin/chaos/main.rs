@@ -4,11 +4,10 @@
 //! Invariant: however it ends, by itself or by SIGINT or SIGTERM, it leaves no process, mount or folder behind, but for the
 //! drawing and, after a failure, a folder that it names. All chance follows the seed.
 //!
-//! Read in this order: [`arguments`], [`catalogue`], [`machine`] (what can be done here), [`run`] (the cluster, the load, what every fault
+//! Read in this order: [`arguments`], [`faults::catalogue`], [`machine`] (what can be done here), [`run`] (the cluster, the load, what every fault
 //! uses), [`faults`], [`report`].
 
 mod arguments;
-mod catalogue;
 mod end;
 mod faults;
 mod load;
@@ -21,12 +20,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tests::place::Folder;
+use tests::Folder;
 use tests::wait::let_pass;
 
 use arguments::Arguments;
-use catalogue::{Deck, Fault};
 use end::End;
+use faults::catalogue::{Deck, Fault};
 use machine::Machine;
 use run::Run;
 
@@ -52,7 +51,9 @@ fn chaos() -> Result<(), End> {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let arguments = Arguments::parse(&given)?;
     if arguments.list {
-        Fault::ALL.iter().for_each(|fault| println!("{}", fault.name()));
+        for fault in Fault::ALL {
+            println!("{}", fault.name());
+        }
         return Ok(());
     }
     if let Some(folder) = arguments.svg.parent() {
@@ -63,7 +64,7 @@ fn chaos() -> Result<(), End> {
     let faults = machine.faults(&arguments)?;
     let names: Vec<&str> = faults.iter().map(|fault| fault.name()).collect();
     eprintln!(
-        "seed {}, {} s, {} members, faults: {}",
+        "seed {}, {} s, {} nodes, faults: {}",
         arguments.seed,
         arguments.seconds,
         arguments.nodes,
@@ -99,12 +100,13 @@ fn played(run: &mut Run, arguments: &Arguments, mut deck: Deck, given: &[String]
 /// Keeps what tells why a run failed.
 fn keep(work: &Path) {
     let kept = std::env::temp_dir().join(format!("etebar-chaos-kept.{}", std::process::id()));
-    let is_told = |name: &str| name == "marks" || name.starts_with("record-") || name.ends_with(".log");
+    let is_log = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "log");
+    let is_evidence = |name: &str| name == "marks" || name.starts_with("record-") || is_log(name);
     let copied = std::fs::create_dir_all(&kept).and_then(|()| {
         for folder in [work.to_owned(), work.join(run::CLUSTER)] {
             for entry in std::fs::read_dir(folder)? {
                 let entry = entry?;
-                if is_told(&entry.file_name().to_string_lossy()) {
+                if is_evidence(&entry.file_name().to_string_lossy()) {
                     std::fs::copy(entry.path(), kept.join(entry.file_name()))?;
                 }
             }

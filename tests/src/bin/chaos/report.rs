@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use serde_json::Value;
-use tests::programs;
+use tests::machine::programs;
 
 use crate::arguments::Arguments;
-use crate::catalogue::Fault;
 use crate::end::End;
+use crate::faults::catalogue::Fault;
 use crate::load::as_admin;
 use crate::run::Run;
 
@@ -28,7 +28,7 @@ pub fn report(run: &Run, arguments: &Arguments, done: &[Fault], given: &[String]
     println!();
     for id in run.cluster.ids() {
         if !run.is_ready(id) {
-            return Err(End::failed(format!("member {id} is not ready: {}", run.member(id).log_tail(1))));
+            return Err(End::failed(format!("node {id} is not ready: {}", run.node(id).log_tail(1))));
         }
     }
     let mut prove = as_admin(&run.cluster);

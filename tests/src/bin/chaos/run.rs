@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::json;
-use tests::disk::Disk;
-use tests::load::Dice;
-use tests::member::Member;
-use tests::network::Network;
+use tests::Node;
+use tests::faults::network::Network;
+use tests::load::dice::Dice;
+use tests::machine::disk::Disk;
+use tests::machine::spawner;
 use tests::wait::{let_pass, within};
-use tests::{Cluster, Plan, spawner};
+use tests::{Cluster, Plan};
 
 use crate::arguments::Arguments;
-use crate::catalogue::Fault;
 use crate::end::End;
+use crate::faults::catalogue::{Fault, Needs};
 use crate::load::Loads;
 use crate::machine::Machine;
 
@@ -27,15 +28,15 @@ pub const CLUSTER: &str = "cluster";
 const BACK: Duration = Duration::from_secs(30);
 /// Charges that show that they are back.
 const BACK_CHARGES: u64 = 20;
-/// Longest time until a member answers after its start. Source: a node folds its history first, a second for a million charges.
-pub const START: Duration = Duration::from_secs(60);
-/// Longest time until a member ends after SIGTERM.
+/// Longest time until a node answers after its start. Source: a node folds its history first, a second for a million charges.
+pub const START: Duration = Duration::from_mins(1);
+/// Longest time until a node ends after SIGTERM.
 const STOP: Duration = Duration::from_secs(15);
 /// Longest time without a leader.
 const LEADER: Duration = Duration::from_secs(10);
-/// Size of each member's disk, in MiB.
+/// Size of each node's disk, in MiB.
 const DISK_MEBIBYTES: u64 = 1024;
-/// Where the proxy of each member listens that delays what it sends to its peers.
+/// Where the proxy of each node listens that delays what it sends to its peers.
 const PROXY_PORT: u16 = 7990;
 /// The mark of the proxy's own packets, see `delay-proxy`.
 const PROXY_MARK: u32 = 77;
@@ -48,7 +49,7 @@ pub struct Run {
     // Dropped in this order: processes first, then the disks that they use.
     pub loads: Loads,
     pub cluster: Cluster,
-    /// Of each member in order; empty where nothing can be mounted.
+    /// Of each node in order; empty where nothing can be mounted.
     pub disks: Vec<Disk>,
     pub network: Option<Network>,
     pub previous: Option<PathBuf>,
@@ -63,21 +64,22 @@ pub struct Run {
 impl Run {
     /// Makes and starts the cluster and its load.
     pub fn start(arguments: &Arguments, machine: &Machine, work: PathBuf) -> Result<Run, End> {
-        let network = machine.networks.then(|| Network::make(arguments.nodes));
+        let network = machine.has(Needs::Networks).then(|| Network::make(arguments.nodes));
         let disk = |id: u64| Disk::named(&work, &format!("disk-{id}"), DISK_MEBIBYTES);
-        let disks: Vec<Disk> = if machine.disks { (1..=arguments.nodes).map(disk).collect() } else { Vec::new() };
-        let mut plan = Plan::new(CLUSTER).members(arguments.nodes).below(&work);
+        let disks: Vec<Disk> =
+            if machine.has(Needs::Disks) { (1..=arguments.nodes).map(disk).collect() } else { Vec::new() };
+        let mut plan = Plan::new(CLUSTER).nodes(arguments.nodes).below(&work);
         if network.is_some() {
-            // These networks are this program's alone, so its load needs no TLS to reach the members in theirs.
+            // These networks are this program's alone, so its load needs no TLS to reach the nodes in theirs.
             plan = plan.in_network().setting("ETEBAR_API_PLAINTEXT", "true");
         }
         if !disks.is_empty() {
             plan = plan.data_below_each(disks.iter().map(|disk| disk.path().to_owned()).collect());
         }
-        if machine.disk_faults {
+        if machine.has(Needs::DiskFaults) {
             plan = plan.disk_faults();
         }
-        if machine.clocks {
+        if machine.has(Needs::Clocks) {
             plan = plan.clocks();
         }
         let cluster = plan.init(None);
@@ -104,15 +106,21 @@ impl Run {
         })
     }
 
-    pub fn member(&self, id: u64) -> &Member {
-        self.cluster.member(id)
+    pub fn node(&self, id: u64) -> &Node {
+        self.cluster.node(id)
     }
 
-    /// The leader, or in one case of three a member by chance.
+    /// The disk of a node, where each has one.
+    pub fn disk(&self, id: u64) -> &Disk {
+        let (_, disk) = (1..).zip(&self.disks).find(|(of, _)| *of == id).expect("each node has a disk");
+        disk
+    }
+
+    /// The leader, or in one case of three a node by chance.
     pub fn pick(&mut self) -> Result<u64, End> {
         if self.dice.below(3) == 0 {
             let ids = self.cluster.ids();
-            return Ok(ids[self.dice.below(ids.len() as u64) as usize]);
+            return Ok(ids[self.dice.index(ids.len())]);
         }
         within(LEADER, || self.cluster.leader_now()).ok_or_else(|| End::failed("no leader within 10 s"))
     }
@@ -160,42 +168,44 @@ impl Run {
         })
     }
 
-    /// Starts these members, and waits until each answers.
+    /// Starts these nodes, and waits until each answers.
     pub fn bring_back(&self, ids: &[u64]) -> Result<(), End> {
         for id in ids {
-            self.member(*id).launch();
+            self.node(*id).launch();
         }
         for id in ids {
-            let member = self.member(*id);
-            let lives = || member.quick("/livez").is_some_and(|answer| answer.status == 200);
-            let ended = within(START, || (lives() || !member.runs()).then(|| !member.runs()));
+            let node = self.node(*id);
+            let lives = || node.quick("/livez").is_some_and(|answer| answer.status == 200);
+            let ended = within(START, || (lives() || !node.runs()).then(|| !node.runs()));
             if ended != Some(false) {
-                return Err(End::failed(format!("member {id} did not start: {}", member.log_tail(2))));
+                return Err(End::failed(format!("node {id} did not start: {}", node.log_tail(2))));
             }
         }
         Ok(())
     }
 
-    /// Ends these members in an orderly way, all at once; one that does not end in time is killed, and that is said.
+    /// Ends these nodes in an orderly way, all at once; one that does not end in time is killed, and that is said.
     pub fn stop(&self, ids: &[u64]) {
-        let running = || ids.iter().map(|id| self.member(*id)).filter(|member| member.runs());
-        running().for_each(|member| member.signal(Signal::TERM));
-        for member in running() {
-            if within(STOP, || (!member.runs()).then_some(())).is_none() {
-                eprintln!("member {} did not end within {} s and was killed", member.id, STOP.as_secs());
+        let running = || ids.iter().map(|id| self.node(*id)).filter(|node| node.runs());
+        running().for_each(|node| node.signal(Signal::TERM));
+        for node in running() {
+            if within(STOP, || (!node.runs()).then_some(())).is_none() {
+                eprintln!("node {} did not end within {} s and was killed", node.id, STOP.as_secs());
             }
         }
-        ids.iter().for_each(|id| self.member(*id).kill());
+        for id in ids {
+            self.node(*id).kill();
+        }
     }
 
-    /// Waits until this member is ready; whether it became so in time.
+    /// Waits until this node is ready; whether it became so in time.
     pub fn is_ready(&self, id: u64) -> bool {
-        let member = self.member(id);
-        let ready = || member.quick("/readyz").is_some_and(|answer| answer.status == 200);
-        within(START, || (ready() || !member.runs()).then(ready)).unwrap_or(false)
+        let node = self.node(id);
+        let ready = || node.quick("/readyz").is_some_and(|answer| answer.status == 200);
+        within(START, || (ready() || !node.runs()).then(ready)).unwrap_or(false)
     }
 
-    /// Lets the proxy of this member keep back what it sends for so many milliseconds, at least and at most.
+    /// Lets the proxy of this node keep back what it sends for so many milliseconds, at least and at most.
     pub fn delay(&self, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
         tell_delay(&self.work, id, least_ms, most_ms)
     }
@@ -206,7 +216,7 @@ fn now_ms() -> u64 {
     std::time::UNIX_EPOCH.elapsed().map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Every connection of a member to its peers goes through a proxy, which passes all at once until it is told a delay.
+/// Every connection of a node to its peers goes through a proxy, which passes all at once until it is told a delay.
 fn start_proxies(network: &Network, cluster: &Cluster, work: &Path) -> Result<(), End> {
     let failed = |error: std::io::Error| End::failed(format!("the proxy: {error}"));
     let program = std::env::current_exe().map_err(failed)?.with_file_name("delay-proxy");
@@ -215,7 +225,7 @@ fn start_proxies(network: &Network, cluster: &Cluster, work: &Path) -> Result<()
     for id in ids {
         tell_delay(work, id, 0, 0)?;
         network.redirect(id, ports, PROXY_PORT, PROXY_MARK);
-        let mut proxy = tests::network::command(id);
+        let mut proxy = tests::faults::network::command(id);
         proxy.arg(&program).arg(PROXY_PORT.to_string()).arg(delay_file(work, id));
         proxy.stderr(OpenOptions::new().create(true).append(true).open(work.join("proxies")).map_err(failed)?);
         // It ends with this process.
@@ -230,5 +240,5 @@ fn delay_file(work: &Path, id: u64) -> PathBuf {
 
 fn tell_delay(work: &Path, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
     let told = fs::write(delay_file(work, id), format!("{least_ms} {most_ms}\n"));
-    told.map_err(|error| End::failed(format!("the delay of member {id}: {error}")))
+    told.map_err(|error| End::failed(format!("the delay of node {id}: {error}")))
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tests::disk;
+use tests::machine::disk;
 use tests::wait::{let_pass, within};
 
 /// Exit code of a run that was interrupted, as shells have it.

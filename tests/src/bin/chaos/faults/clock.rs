@@ -9,11 +9,11 @@ const BY: [i64; 3] = [8, 700, 18_000];
 /// The wall clock of one is set, forward or back, and set right again.
 pub fn set_clock(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
-    let by = BY[run.dice.below(BY.len() as u64) as usize];
+    let by = BY[run.dice.index(BY.len())];
     let by = if run.dice.below(2) == 0 { by } else { -by };
     run.began(format!("clock of node {id} set by {by:+} s"));
-    run.member(id).set_clock(by);
+    run.node(id).set_clock(by);
     run.last();
-    run.member(id).set_clock(0);
+    run.node(id).set_clock(0);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Data that are not as their member left them: bytes turned over, or gone.
+//! Data that are not as their node left them: bytes turned over, or gone.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -23,12 +23,12 @@ pub fn damage_history(run: &mut Run) -> Result<(), End> {
     damage(run, "history")
 }
 
-/// Bytes of one part of a member's data are turned over; the snapshots that it received are in its history too.
+/// Bytes of one part of a node's data are turned over; the snapshots that it received are in its history too.
 fn damage(run: &mut Run, part: &str) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("damage in the {part} of node {id}"));
-    run.member(id).kill();
-    let (place, sound) = (run.member(id).data_dir.join(part), run.work.join("sound"));
+    run.node(id).kill();
+    let (place, sound) = (run.node(id).data_dir.join(part), run.work.join("sound"));
     copy(&place, &sound)?;
     turn_over_below(&place).map_err(|error| End::failed(format!("{}: {error}", place.display())))?;
     refused(run, id, "keep the data directory and do not run `init` again")?;
@@ -36,39 +36,39 @@ fn damage(run: &mut Run, part: &str) -> Result<(), End> {
     run.bring_back(&[id])
 }
 
-/// Starts a member whose data is not as it left them. It must end by itself and say these words.
+/// Starts a node whose data is not as it left them. It must end by itself and say these words.
 fn refused(run: &Run, id: u64, words: &str) -> Result<(), End> {
-    let member = run.member(id);
-    member.launch();
-    if within(START, || (!member.runs()).then_some(())).is_none() {
-        return Err(run.broken(format!("member {id} serves though its data were damaged")));
+    let node = run.node(id);
+    node.launch();
+    if within(START, || (!node.runs()).then_some(())).is_none() {
+        return Err(run.broken(format!("node {id} serves though its data were damaged")));
     }
-    member.kill();
-    if !member.log_tail(3).contains(words) {
-        return Err(run.broken(format!("member {id} was refused without a word on what to do: {}", member.log_tail(1))));
+    node.kill();
+    if !node.log_tail(3).contains(words) {
+        return Err(run.broken(format!("node {id} was refused without a word on what to do: {}", node.log_tail(1))));
     }
     Ok(())
 }
 
-/// A member comes back with an empty directory under its old number: the others refuse it, and it is never ready.
+/// A node comes back with an empty directory under its old number: the others refuse it, and it is never ready.
 pub fn wipe(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("node {id} wiped"));
-    run.member(id).kill();
-    let (data, aside) = (run.member(id).data_dir.clone(), run.work.join("aside"));
+    run.node(id).kill();
+    let (data, aside) = (run.node(id).data_dir.clone(), run.work.join("aside"));
     copy(&data, &aside)?;
     fs::remove_dir_all(&data).map_err(|error| End::failed(format!("{}: {error}", data.display())))?;
     run.cluster.init(id);
     run.bring_back(&[id])?;
     run.last();
-    let member = run.member(id);
-    if member.quick("/readyz").is_some_and(|answer| answer.status == 200) {
-        return Err(run.broken(format!("member {id} was wiped and counts under its old number")));
+    let node = run.node(id);
+    if node.quick("/readyz").is_some_and(|answer| answer.status == 200) {
+        return Err(run.broken(format!("node {id} was wiped and counts under its old number")));
     }
-    if !member.log_tail(200).contains(&format!("start node {id} with that one; if it is lost")) {
-        return Err(run.broken(format!("wiped member {id} does not say what to do: {}", member.log_tail(1))));
+    if !node.log_tail(200).contains(&format!("start node {id} with that one; if it is lost")) {
+        return Err(run.broken(format!("wiped node {id} does not say what to do: {}", node.log_tail(1))));
     }
-    member.kill();
+    node.kill();
     put_back(&aside, &data)?;
     run.bring_back(&[id])
 }

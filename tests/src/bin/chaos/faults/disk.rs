@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use tests::disk::{self, Disk};
-use tests::disk_faults::DiskFault;
-use tests::member::Member;
+use tests::Node;
+use tests::faults::failing_disk::DiskFault;
+use tests::machine::disk::{self, Disk};
 use tests::wait::within;
 
 use super::process::listed;
@@ -16,9 +16,9 @@ use crate::run::Run;
 
 /// Bytes that a full disk has left. Source: half of the 64 MiB that a node keeps in reserve unless the operator chose otherwise.
 const LEFT: u64 = 32 << 20;
-/// Longest time until a member says that its disk is full, or ends because its syncs fail.
+/// Longest time until a node says that its disk is full, or ends because its syncs fail.
 const NOTICED: Duration = Duration::from_secs(10);
-/// Longest time without a write of a member.
+/// Longest time without a write of a node.
 const WRITTEN: Duration = Duration::from_secs(20);
 
 pub fn cut_power(run: &mut Run) -> Result<(), End> {
@@ -29,22 +29,22 @@ pub fn cut_power(run: &mut Run) -> Result<(), End> {
     run.bring_back(&run.cluster.ids())
 }
 
-/// The disk of one, or of all, has no room: new charges are refused, and the members run on.
+/// The disk of one, or of all, has no room: new charges are refused, and the nodes run on.
 pub fn fill_disk(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     let victims = if run.dice.below(2) == 0 { vec![id] } else { run.cluster.ids() };
     run.began(format!("disk of node {} full", listed(&victims)));
-    let disks: Vec<_> = victims.iter().map(|id| run.disks[*id as usize - 1].path().to_owned()).collect();
+    let disks: Vec<_> = victims.iter().map(|id| run.disk(*id).path().to_owned()).collect();
     let failed = |what: &str, error: std::io::Error| End::failed(format!("{what}: {error}"));
     for folder in &disks {
         let file = File::create(folder.join("stranger")).map_err(|error| failed("a disk cannot be filled", error))?;
         disk::fill(&file, folder, LEFT);
     }
     for id in &victims {
-        let member = run.member(*id);
-        if within(NOTICED, || says_full(member).then_some(())).is_none() {
-            let said = member.quick("/readyz").map(|answer| answer.text()).unwrap_or_default();
-            return Err(run.broken(format!("member {id} does not say that its disk is full: {said}")));
+        let node = run.node(*id);
+        if within(NOTICED, || says_full(node).then_some(())).is_none() {
+            let said = node.quick("/readyz").map(|answer| answer.text()).unwrap_or_default();
+            return Err(run.broken(format!("node {id} does not say that its disk is full: {said}")));
         }
     }
     run.last();
@@ -56,8 +56,8 @@ pub fn fill_disk(run: &mut Run) -> Result<(), End> {
     Ok(())
 }
 
-fn says_full(member: &Member) -> bool {
-    member.quick("/readyz").is_some_and(|answer| answer.text().contains("no room"))
+fn says_full(node: &Node) -> bool {
+    node.quick("/readyz").is_some_and(|answer| answer.text().contains("no room"))
 }
 
 pub fn stall_disk(run: &mut Run) -> Result<(), End> {
@@ -69,33 +69,33 @@ pub fn stall_disk(run: &mut Run) -> Result<(), End> {
 
 pub fn slow_disk(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
-    let slower = 20 + run.dice.below(80) as u32;
+    let slower = 20 + run.dice.below(80);
     run.began(format!("disk of node {id} slower by {slower} ms"));
     ail_for_a_while(run, id, DiskFault::Slow(slower));
     Ok(())
 }
 
 fn ail_for_a_while(run: &mut Run, id: u64, fault: DiskFault) {
-    run.member(id).ail(fault);
+    run.node(id).set_disk_fault(fault);
     run.last();
-    run.member(id).ail(DiskFault::None);
+    run.node(id).set_disk_fault(DiskFault::None);
 }
 
 /// The node must stop by itself, at once, and say why.
 pub fn fail_sync(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("syncs of node {id} fail"));
-    let member = run.member(id);
-    member.ail(DiskFault::FailSync);
-    if within(NOTICED, || (!member.runs()).then_some(())).is_none() {
-        return Err(run.broken(format!("member {id} runs on, though its syncs fail")));
+    let node = run.node(id);
+    node.set_disk_fault(DiskFault::FailSync);
+    if within(NOTICED, || (!node.runs()).then_some(())).is_none() {
+        return Err(run.broken(format!("node {id} runs on, though its syncs fail")));
     }
     let says_why = |line: &str| line.starts_with("etebar-node: node stopped: ") && line.contains("Input/output error");
-    if !member.log_tail(50).lines().any(says_why) {
-        return Err(run.broken(format!("member {id} does not say why it stopped: {}", member.log_tail(1))));
+    if !node.log_tail(50).lines().any(says_why) {
+        return Err(run.broken(format!("node {id} does not say why it stopped: {}", node.log_tail(1))));
     }
-    member.kill();
-    member.ail(DiskFault::None);
+    node.kill();
+    node.set_disk_fault(DiskFault::None);
     run.bring_back(&[id])
 }
 
@@ -103,12 +103,12 @@ pub fn fail_sync(run: &mut Run) -> Result<(), End> {
 pub fn tear_write(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("a write of node {id} torn"));
-    run.member(id).ail(DiskFault::Tear);
-    if within(WRITTEN, || (!run.member(id).runs()).then_some(())).is_none() {
-        return Err(run.broken(format!("member {id} wrote nothing for {} s", WRITTEN.as_secs())));
+    run.node(id).set_disk_fault(DiskFault::Tear);
+    if within(WRITTEN, || (!run.node(id).runs()).then_some(())).is_none() {
+        return Err(run.broken(format!("node {id} wrote nothing for {} s", WRITTEN.as_secs())));
     }
-    run.member(id).kill();
-    run.member(id).ail(DiskFault::None);
+    run.node(id).kill();
+    run.node(id).set_disk_fault(DiskFault::None);
     run.last();
     run.bring_back(&[id])
 }

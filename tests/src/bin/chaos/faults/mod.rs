@@ -1,14 +1,15 @@
 //! The faults: one file a kind of thing that fails. Each begins, lasts, and is healed again when its function returns.
 
+pub mod catalogue;
 mod clock;
 mod damage;
 mod disk;
 mod network;
 mod process;
 
-use crate::catalogue::Fault;
 use crate::end::End;
 use crate::run::Run;
+use catalogue::Fault;
 
 /// Does this to the cluster, until it is healed.
 pub fn play(fault: Fault, run: &mut Run) -> Result<(), End> {

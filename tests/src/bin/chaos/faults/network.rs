@@ -1,14 +1,14 @@
-//! Faults between members: cut off whole or one way, flapping, lossy, late.
+//! Faults between nodes: cut off whole or one way, flapping, lossy, late.
 
 use std::time::Duration;
 
-use tests::network::Network;
+use tests::faults::network::Network;
 use tests::wait::let_pass;
 
 use crate::end::End;
 use crate::run::Run;
 
-/// How often a flapping member goes and comes back.
+/// How often a flapping node goes and comes back.
 const FLAPS: u32 = 8;
 /// Of a hundred packets so many are lost.
 const LOST: u32 = 20;
@@ -24,7 +24,7 @@ fn for_a_while(run: &mut Run, what: impl Fn(u64) -> String, cut: impl Fn(&Networ
 }
 
 fn network(run: &Run) -> Result<&Network, End> {
-    run.network.as_ref().ok_or_else(|| End::failed("there are no networks between members"))
+    run.network.as_ref().ok_or_else(|| End::failed("there are no networks between nodes"))
 }
 
 pub fn cut_off(run: &mut Run) -> Result<(), End> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rustix::process::Signal;
-use tests::programs;
+use tests::machine::programs;
 
 use crate::end::End;
 use crate::machine::link_of;
@@ -12,7 +12,7 @@ use crate::run::Run;
 pub fn kill_one(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("node {id} killed"));
-    run.member(id).kill();
+    run.node(id).kill();
     run.last();
     run.bring_back(&[id])
 }
@@ -22,8 +22,13 @@ pub fn kill_most(run: &mut Run) -> Result<(), End> {
     let count = run.cluster.ids().len() as u64;
     let victims: Vec<u64> = (0..=count / 2).map(|step| (first - 1 + step) % count + 1).collect();
     run.began(format!("nodes {} killed", listed(&victims)));
-    victims.iter().for_each(|id| run.member(*id).signal(Signal::KILL));
-    victims.iter().for_each(|id| run.member(*id).kill());
+    // All at once, before the first is waited for.
+    for id in &victims {
+        run.node(*id).signal(Signal::KILL);
+    }
+    for id in &victims {
+        run.node(*id).kill();
+    }
     run.last();
     run.bring_back(&victims)
 }
@@ -37,9 +42,9 @@ pub fn kill_all(run: &mut Run) -> Result<(), End> {
 pub fn pause_one(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("node {id} paused"));
-    run.member(id).pause();
+    run.node(id).pause();
     run.last();
-    run.member(id).resume();
+    run.node(id).resume();
     Ok(())
 }
 
@@ -50,7 +55,7 @@ pub fn restart_one(run: &mut Run) -> Result<(), End> {
     run.bring_back(&[id])
 }
 
-/// Every member in its turn becomes the build of before, then that of now; all at once where those do not talk to each other.
+/// Every node in its turn becomes the build of before, then that of now; all at once where those do not talk to each other.
 pub fn upgrade_all(run: &mut Run) -> Result<(), End> {
     let now = programs::programs().node.clone();
     let Some(previous) = run.previous.clone() else { return Err(End::failed("there is no build of before")) };
@@ -71,16 +76,18 @@ pub fn upgrade_all(run: &mut Run) -> Result<(), End> {
     Ok(())
 }
 
-/// Stops these members and brings them back as that build.
+/// Stops these nodes and brings them back as that build.
 fn become_build(run: &Run, program: &Path, ids: &[u64]) -> Result<(), End> {
     run.stop(ids);
-    ids.iter().for_each(|id| run.member(*id).become_build(program));
+    for id in ids {
+        run.node(*id).become_build(program);
+    }
     run.bring_back(ids)?;
     match ids.iter().find(|id| !run.is_ready(**id)) {
         None => Ok(()),
         Some(id) => {
-            let said = run.member(*id).log_tail(1);
-            Err(run.broken(format!("member {id} is not ready as {}: {said}", program.display())))
+            let said = run.node(*id).log_tail(1);
+            Err(run.broken(format!("node {id} is not ready as {}: {said}", program.display())))
         }
     }
 }

@@ -1,7 +1,10 @@
-//! Load: workers that charge without pause over all members, each charge under one key until its outcome is known.
+//! Load: workers that charge without pause over all nodes, each charge under one key until its outcome is known.
 //!
 //! Invariant: a worker goes on to its next charge only when the last has an answer that settles it, or when the load
 //! ends: then the charge is listed as open, and may or may not have been done.
+
+pub mod batches;
+pub mod dice;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,25 +12,25 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
+use crate::api::caller::{self, Seller};
+use crate::api::http::{Connection, Request, Response};
 use crate::cluster::Cluster;
-use crate::http::{Connection, Request, Response};
-use crate::shop::{self, Seller};
 use crate::wait;
+use dice::Dice;
 
-/// Longest wait for one answer before the next member is asked. Source: longer than an election.
+/// Longest wait for one answer before the next node is asked. Source: longer than an election.
 const ATTEMPT_WAIT: Duration = Duration::from_secs(3);
 
 /// A running load.
 #[derive(Debug)]
 pub struct Load {
-    shared: Arc<Shared>,
+    progress: Arc<Progress>,
     workers: Vec<JoinHandle<Story>>,
 }
 
+/// How far a load is, for its workers and whoever waits for them.
 #[derive(Debug, Default)]
-struct Shared {
+struct Progress {
     /// No new charge begins.
     closing: AtomicBool,
     /// Open charges are given up.
@@ -38,6 +41,7 @@ struct Shared {
 /// What became of all charges of a load.
 #[derive(Debug, Default)]
 pub struct Story {
+    /// Charges whose outcome is known.
     pub settled: Vec<Settled>,
     /// Charges whose outcome was not known when the load ended.
     pub open: Vec<Request>,
@@ -48,14 +52,21 @@ pub struct Story {
 /// A charge and the answer that settled it.
 #[derive(Debug, Clone)]
 pub struct Settled {
+    /// Who charged.
     pub seller: Seller,
+    /// What was sent, again and again.
     pub request: Request,
+    /// The phone, as E.164.
     pub phone: String,
+    /// In whole units.
     pub amount: i64,
+    /// What settled it.
     pub answer: Response,
+    /// How many attempts it took, from 1.
     pub attempts: u32,
-    /// When the answer came, and how long after the first attempt.
+    /// When the answer came.
     pub at: Instant,
+    /// How long that was after the first attempt.
     pub took: Duration,
 }
 
@@ -65,15 +76,15 @@ impl Load {
         Load::start_at(cluster, &cluster.ids(), sellers, workers, seed)
     }
 
-    /// The same at these members alone.
+    /// The same at these nodes alone.
     pub fn start_at(cluster: &Cluster, ids: &[u64], sellers: &[Seller], workers: usize, seed: u64) -> Load {
         eprintln!("load with seed {seed}");
-        let shared = Arc::new(Shared::default());
+        let progress = Arc::new(Progress::default());
         let addresses: Vec<SocketAddr> = ids.iter().map(|id| cluster.address(*id)).collect();
         let workers = (0..workers)
             .map(|index| {
                 let worker = Worker {
-                    shared: shared.clone(),
+                    progress: progress.clone(),
                     seller: sellers[index % sellers.len()].clone(),
                     links: addresses.iter().map(|address| (*address, None)).collect(),
                     dice: Dice(seed.wrapping_mul(1_000_003).wrapping_add(index as u64 + 1)),
@@ -81,12 +92,12 @@ impl Load {
                 std::thread::spawn(move || worker.run())
             })
             .collect();
-        Load { shared, workers }
+        Load { progress, workers }
     }
 
     /// How many charges were acknowledged so far.
     pub fn acknowledged(&self) -> u64 {
-        self.shared.acknowledged.load(Ordering::Relaxed)
+        self.progress.acknowledged.load(Ordering::Relaxed)
     }
 
     /// Waits until so many more charges were acknowledged than now.
@@ -99,22 +110,18 @@ impl Load {
     /// Lets every charge that began be settled, then ends.
     #[track_caller]
     pub fn finish(self) -> Story {
-        self.shared.closing.store(true, Ordering::Relaxed);
-        let shared = self.shared.clone();
-        let late = Instant::now() + 2 * wait::PATIENCE;
-        while self.workers.iter().any(|worker| !worker.is_finished()) && Instant::now() < late {
-            std::thread::yield_now();
-            wait::let_pass(Duration::from_millis(5));
-        }
-        shared.ended.store(true, Ordering::Relaxed);
+        self.progress.closing.store(true, Ordering::Relaxed);
+        // What is not settled by then is given up, and counts as open.
+        wait::within(2 * wait::PATIENCE, || self.workers.iter().all(JoinHandle::is_finished).then_some(()));
+        self.progress.ended.store(true, Ordering::Relaxed);
         self.join()
     }
 
     /// Ends at once; what is open stays open.
     #[track_caller]
     pub fn abandon(self) -> Story {
-        self.shared.closing.store(true, Ordering::Relaxed);
-        self.shared.ended.store(true, Ordering::Relaxed);
+        self.progress.closing.store(true, Ordering::Relaxed);
+        self.progress.ended.store(true, Ordering::Relaxed);
         self.join()
     }
 
@@ -145,7 +152,7 @@ impl Story {
 }
 
 struct Worker {
-    shared: Arc<Shared>,
+    progress: Arc<Progress>,
     seller: Seller,
     links: Vec<(SocketAddr, Option<Connection>)>,
     dice: Dice,
@@ -154,10 +161,10 @@ struct Worker {
 impl Worker {
     fn run(mut self) -> Story {
         let mut story = Story::default();
-        while !self.shared.closing.load(Ordering::Relaxed) {
-            let phone = shop::phone(self.dice.below(1_000));
-            let amount = 1 + self.dice.below(9) as i64;
-            let request = shop::charge(&shop::unique("load"), &phone, amount).bearer(&self.seller.key);
+        while !self.progress.closing.load(Ordering::Relaxed) {
+            let phone = caller::phone(self.dice.below(1_000));
+            let amount = 1 + self.dice.below(9).cast_signed();
+            let request = caller::charge(&caller::unique("load"), &phone, amount).bearer(&self.seller.key);
             self.settle(request, &phone, amount, &mut story);
         }
         story
@@ -166,10 +173,10 @@ impl Worker {
     fn settle(&mut self, request: Request, phone: &str, amount: i64, story: &mut Story) {
         let begun = Instant::now();
         for attempts in 1.. {
-            let target = self.dice.below(self.links.len() as u64) as usize;
+            let target = self.dice.index(self.links.len());
             match self.attempt(target, &request) {
                 Some(answer) if matches!(answer.status, 201 | 409) => {
-                    self.shared.acknowledged.fetch_add(u64::from(answer.status == 201), Ordering::Relaxed);
+                    self.progress.acknowledged.fetch_add(u64::from(answer.status == 201), Ordering::Relaxed);
                     let (seller, phone) = (self.seller.clone(), phone.to_owned());
                     let (at, took) = (Instant::now(), begun.elapsed());
                     story.settled.push(Settled { seller, request, phone, amount, answer, attempts, at, took });
@@ -179,7 +186,7 @@ impl Worker {
                     story.unexpected.push(format!("{}: {}", answer.status, answer.text()));
                     return;
                 }
-                Some(_) | None if self.shared.ended.load(Ordering::Relaxed) => {
+                Some(_) | None if self.progress.ended.load(Ordering::Relaxed) => {
                     story.open.push(request);
                     return;
                 }
@@ -197,43 +204,5 @@ impl Worker {
         let answer = connection.send(request).ok()?;
         *link = Some(connection);
         Some(answer)
-    }
-}
-
-/// Charges one unit each in that many batches, over all members that run, under keys of a usual length.
-#[track_caller]
-pub fn batches(cluster: &Cluster, seller: &Seller, batches: usize, charges: usize) {
-    let running = cluster.running();
-    for batch in 0..batches {
-        let items: Vec<_> = (0..charges)
-            .map(|count| {
-                let (phone, key) = (shop::phone(count as u64), shop::unique("batch-charge-with-a-key-of-usual-length"));
-                json!({"phone": phone, "amount": 1, "idempotency_key": key})
-            })
-            .collect();
-        let request = Request::post("/v1/charges/batch").json(&json!({ "charges": items }));
-        let answer = cluster.seller(running[batch % running.len()], seller).settle(&request).expect(200).json();
-        let accepted = answer["results"]
-            .as_array()
-            .map_or(0, |results| results.iter().filter(|result| result["status"] == 201).count());
-        assert_eq!(accepted, charges, "every charge of a batch is accepted");
-    }
-}
-
-/// A small generator (SplitMix64), the same on every machine for one seed.
-#[derive(Debug, Clone)]
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `bound`, which is small.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.roll() % bound
     }
 }

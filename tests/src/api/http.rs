@@ -14,41 +14,52 @@ pub const ANSWER_WAIT: Duration = Duration::from_secs(15);
 /// What to send.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// `GET`, `POST` and so on.
     pub method: &'static str,
+    /// Path and query.
     pub path: String,
+    /// Names and values, in the order in which they are sent.
     pub headers: Vec<(String, String)>,
+    /// Sent with its length; a `POST` without one says that it has length 0.
     pub body: Option<Vec<u8>>,
 }
 
 impl Request {
+    /// A request without header fields of its own and without a body.
     pub fn new(method: &'static str, path: impl Into<String>) -> Request {
         Request { method, path: path.into(), headers: Vec::new(), body: None }
     }
 
+    /// A `GET`.
     pub fn get(path: impl Into<String>) -> Request {
         Request::new("GET", path)
     }
 
+    /// A `POST`.
     pub fn post(path: impl Into<String>) -> Request {
         Request::new("POST", path)
     }
 
+    /// With this header field, beside any others of that name.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Request {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 
+    /// With this API key.
     #[must_use]
     pub fn bearer(self, key: &str) -> Request {
         self.header("Authorization", format!("Bearer {key}"))
     }
 
+    /// With this idempotency key.
     #[must_use]
     pub fn key(self, key: &str) -> Request {
         self.header("Idempotency-Key", key)
     }
 
+    /// With this body.
     #[must_use]
     pub fn json(self, body: &Value) -> Request {
         self.raw_json(body.to_string())
@@ -60,6 +71,7 @@ impl Request {
         self.header("Content-Type", "application/json").body(body)
     }
 
+    /// With these bytes as its body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Request {
         self.body = Some(body.into());
@@ -89,8 +101,11 @@ impl Request {
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
+    /// The status code.
     pub status: u16,
+    /// Names and values, in the order in which they came.
     pub headers: Vec<(String, String)>,
+    /// The body, whole; chunks are joined.
     pub body: Vec<u8>,
 }
 
@@ -100,6 +115,7 @@ impl Response {
         self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// Whether it is the answer to an earlier request under the same key.
     pub fn replayed(&self) -> bool {
         self.header("Idempotency-Replayed") == Some("true")
     }
@@ -110,17 +126,20 @@ impl Response {
         self.header("Etebar-Applied").and_then(|text| text.parse().ok()).expect("every answer names its position")
     }
 
+    /// The body as JSON; panics where it is none.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.text()))
     }
 
+    /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The same response, which must have this status.
     #[track_caller]
+    #[allow(clippy::return_self_not_must_use, reason = "it is often asked for its status alone")]
     pub fn expect(self, status: u16) -> Response {
         assert_eq!(self.status, status, "{}", self.text());
         self
@@ -153,6 +172,7 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Connects; `wait` bounds that, and each read and write.
     pub fn open(address: SocketAddr, wait: Duration) -> io::Result<Connection> {
         let stream = TcpStream::connect_timeout(&address, wait)?;
         stream.set_read_timeout(Some(wait))?;

@@ -3,7 +3,7 @@
 //! Invariant: nothing is skipped for want of a program unless whoever started the tests named it (`cluster-scripts/test.sh`
 //! does, where it may not install one). A test that finds it missing otherwise fails and says what to install.
 
-use crate::disk;
+use crate::machine::disk;
 
 /// The programs that may be missing, separated by commas.
 const WITHOUT: &str = "ETEBAR_TESTS_WITHOUT";

@@ -6,21 +6,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::cluster::Cluster;
-use crate::http::{Request, Response};
+use crate::api::http::{Request, Response};
 use crate::wait::{self, until};
 
-/// Someone with an API key, calling one member.
+/// Someone with an API key, calling one node.
 #[derive(Debug, Clone)]
 pub struct Caller {
+    /// The node's API.
     pub address: SocketAddr,
+    /// The API key.
     pub key: String,
 }
 
 /// A seller and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seller {
+    /// Its id.
     pub id: String,
+    /// Its API key.
     pub key: String,
 }
 
@@ -42,19 +45,23 @@ impl Caller {
         self.try_send(request).unwrap_or_else(|error| panic!("{} {}: {error}", request.method, request.path))
     }
 
+    /// Sends a request once, under the caller's key; an error where no answer comes.
     pub fn try_send(&self, request: &Request) -> io::Result<Response> {
         request.clone().bearer(&self.key).send(self.address)
     }
 
+    /// The same for a `GET`.
     pub fn try_get(&self, path: &str) -> io::Result<Response> {
         self.try_send(&Request::get(path))
     }
 
+    /// A `GET`, sent once.
     #[track_caller]
     pub fn get(&self, path: &str) -> Response {
         self.send(&Request::get(path))
     }
 
+    /// A `DELETE`, sent once.
     #[track_caller]
     pub fn delete(&self, path: &str) -> Response {
         self.send(&Request::new("DELETE", path))
@@ -116,6 +123,7 @@ impl Caller {
         (text("key"), text("id"))
     }
 
+    /// Approves a credit request; sent until its outcome is known.
     #[track_caller]
     pub fn approve(&self, request: &str) -> Response {
         self.settle(&Request::post(format!("/v1/credit-requests/{request}/approve")))
@@ -146,48 +154,6 @@ impl Caller {
             let Some(after) = page["next"].as_str() else { return };
             next = format!("{path}{separator}limit=1000&after={after}");
         }
-    }
-}
-
-impl Cluster {
-    /// The admin, calling that member.
-    pub fn admin(&self, id: u64) -> Caller {
-        self.caller(id, &self.admin_key)
-    }
-
-    /// Someone with that key, calling that member.
-    pub fn caller(&self, id: u64, key: &str) -> Caller {
-        Caller { address: self.address(id), key: key.to_owned() }
-    }
-
-    /// The digest of everything that member decided up to `applied`; waits until it is there.
-    #[track_caller]
-    pub fn digest_at(&self, id: u64, applied: u64) -> String {
-        until(wait::PATIENCE, &format!("member {id} to reach {applied}"), || {
-            let answer = self.admin(id).try_get(&format!("/v1/cluster/digest?applied={applied}")).ok()?;
-            if answer.status == 503 {
-                return None;
-            }
-            Some(answer.expect(200).json()["digest"].as_str().expect("a digest").to_owned())
-        })
-    }
-
-    /// A seller with that much credit, requested by it and approved by the admin.
-    #[track_caller]
-    pub fn seller_with(&self, credit: i64) -> Seller {
-        let member = self.running()[0];
-        let admin = self.admin(member);
-        let seller = admin.new_seller("seller");
-        if credit > 0 {
-            let request = self.caller(member, &seller.key).request_credit(credit);
-            admin.approve(&request).expect(200);
-        }
-        seller
-    }
-
-    /// That seller, calling that member.
-    pub fn seller(&self, id: u64, seller: &Seller) -> Caller {
-        self.caller(id, &seller.key)
     }
 }
 

@@ -1,4 +1,4 @@
-//! One member as a process: started, killed, paused, ended.
+//! One node as a process: started, killed, paused, ended.
 
 use std::fs::{self, File, OpenOptions};
 use std::net::SocketAddr;
@@ -9,20 +9,26 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::clocks;
-use crate::disk_faults::{self, DiskFault};
-use crate::http::{Connection, Request, Response};
-use crate::network;
+use crate::api::http::{Connection, Request, Response};
+use crate::faults::clocks;
+use crate::faults::failing_disk::{self, DiskFault};
+use crate::faults::network;
+use crate::machine::programs;
+use crate::machine::spawner;
 use crate::wait::{self, until};
-use crate::{programs, spawner};
 
-/// A member of a cluster, whether it runs or not.
+/// A node of a cluster, whether it runs or not.
 #[derive(Debug)]
-pub struct Member {
+pub struct Node {
+    /// Its number.
     pub id: u64,
+    /// Where its API listens.
     pub api: SocketAddr,
+    /// Its data directory.
     pub data_dir: PathBuf,
+    /// The file that its output goes to.
     pub log: PathBuf,
+    /// Environment variables of its process.
     pub settings: Vec<(String, String)>,
     /// It runs in a network of its own, see [`network::Network`].
     pub in_network: bool,
@@ -37,18 +43,19 @@ struct Process {
     paused: bool,
 }
 
-impl Member {
-    pub fn new(id: u64, api: SocketAddr, data_dir: PathBuf, log: PathBuf, settings: Vec<(String, String)>) -> Member {
+impl Node {
+    /// A node that does not run yet.
+    pub fn new(id: u64, api: SocketAddr, data_dir: PathBuf, log: PathBuf, settings: Vec<(String, String)>) -> Node {
         let (in_network, program, process) = (false, Mutex::default(), Mutex::default());
-        Member { id, api, data_dir, log, settings, in_network, program, process }
+        Node { id, api, data_dir, log, settings, in_network, program, process }
     }
 
     /// Starts it and waits until it answers `/livez`; panics where it ends instead.
     #[track_caller]
     pub fn start(&self) {
         self.launch();
-        until(wait::PATIENCE, &format!("member {} to live", self.id), || {
-            assert!(self.runs(), "member {} ended at its start:\n{}", self.id, self.log_tail(20));
+        until(wait::PATIENCE, &format!("node {} to live", self.id), || {
+            assert!(self.runs(), "node {} ended at its start:\n{}", self.id, self.log_tail(20));
             self.quick("/livez").filter(|answer| answer.status == 200)
         });
     }
@@ -57,7 +64,7 @@ impl Member {
     #[track_caller]
     pub fn launch(&self) {
         let mut process = self.process();
-        assert!(process.child.is_none(), "member {} runs already", self.id);
+        assert!(process.child.is_none(), "node {} runs already", self.id);
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("its log can be opened");
         let mut command = self.command();
         command.arg("run").arg("--data-dir").arg(&self.data_dir);
@@ -85,7 +92,7 @@ impl Member {
         command
     }
 
-    /// SIGKILL, and waits for its end. A member that does not run stays so.
+    /// SIGKILL, and waits for its end. A node that does not run stays so.
     pub fn kill(&self) {
         let mut process = self.process();
         if let Some(mut child) = process.child.take() {
@@ -105,7 +112,7 @@ impl Member {
     /// Its exit status, which must come within `limit`.
     #[track_caller]
     pub fn wait_end(&self, limit: Duration) -> ExitStatus {
-        let status = until(limit, &format!("member {} to end", self.id), || {
+        let status = until(limit, &format!("node {} to end", self.id), || {
             self.process().child.as_mut().expect("it was started").try_wait().expect("a child can be asked")
         });
         self.process().child = None;
@@ -117,8 +124,8 @@ impl Member {
     pub fn pause(&self) {
         self.signal(Signal::STOP);
         self.process().paused = true;
-        let tasks = format!("/proc/{}/task", self.pid().expect("only a running member is paused"));
-        until(wait::PATIENCE, &format!("member {} to stop", self.id), || {
+        let tasks = format!("/proc/{}/task", self.pid().expect("only a running node is paused"));
+        until(wait::PATIENCE, &format!("node {} to stop", self.id), || {
             let tasks = fs::read_dir(&tasks).expect("a stopped process is there");
             tasks.flatten().all(|task| is_stopped(&task.path())).then_some(())
         });
@@ -130,22 +137,23 @@ impl Member {
         self.signal(Signal::CONT);
     }
 
+    /// Sends a signal to its process, which must run.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {
         let process = self.process();
-        let child = process.child.as_ref().expect("only a running member takes a signal");
+        let child = process.child.as_ref().expect("only a running node takes a signal");
         // The child was not waited for, so its number is still its own.
         kill_process(Pid::from_child(child), signal).expect("a child takes a signal");
     }
 
     /// Makes its disk fail in this way from now on, or be well again; its cluster was planned with disk faults.
-    pub fn ail(&self, fault: DiskFault) {
-        disk_faults::tell(&disk_faults::file_beside(&self.log), fault);
+    pub fn set_disk_fault(&self, fault: DiskFault) {
+        failing_disk::set(&failing_disk::file_beside(&self.log), fault);
     }
 
     /// Sets its clock so many seconds ahead of the right time; its cluster was planned with clocks.
     pub fn set_clock(&self, ahead_seconds: i64) {
-        clocks::tell(&clocks::file_beside(&self.log), ahead_seconds);
+        clocks::set(&clocks::file_beside(&self.log), ahead_seconds);
     }
 
     /// True while its process lives, paused or not.
@@ -156,10 +164,12 @@ impl Member {
         }
     }
 
+    /// True between [`Node::pause`] and [`Node::resume`].
     pub fn is_paused(&self) -> bool {
         self.process().paused
     }
 
+    /// Its process number, where it was started and not ended since.
     pub fn pid(&self) -> Option<u32> {
         self.process().child.as_ref().map(Child::id)
     }
@@ -182,10 +192,10 @@ impl Member {
     }
 }
 
-impl Drop for Member {
+impl Drop for Node {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- the log of member {} ends:\n{}", self.id, self.log_tail(15));
+            eprintln!("--- the log of node {} ends:\n{}", self.id, self.log_tail(15));
         }
         self.kill();
     }

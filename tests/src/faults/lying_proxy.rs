@@ -16,6 +16,7 @@ const BYTES: u64 = 32 * 1024 * 1024;
 /// One way to say something else.
 #[derive(Debug)]
 pub struct Lie {
+    /// What it is, for messages of tests.
     pub name: &'static str,
     tell: Tell,
 }
@@ -110,7 +111,7 @@ impl Lie {
     fn bytes(&self, answer: &str) -> Vec<u8> {
         let text = match &self.tell {
             Tell::Page(status, lines, body) => {
-                let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+                let lines: String = lines.iter().flat_map(|line| [line, "\r\n"]).collect();
                 let length = if status.starts_with("204") {
                     String::new()
                 } else {
@@ -130,12 +131,14 @@ impl Lie {
 pub enum About {
     /// Those that may move something.
     Writes,
+    /// Those and reads.
     Everything,
 }
 
 /// A running proxy. It ends with the test's process.
 #[derive(Debug)]
 pub struct Proxy {
+    /// Where it listens.
     pub address: SocketAddr,
     lie: Arc<Mutex<Option<(&'static Lie, About)>>>,
     told: Arc<AtomicUsize>,
@@ -158,6 +161,7 @@ impl Proxy {
         proxy
     }
 
+    /// Its address as `--server` takes it.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -6,16 +6,18 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::api::caller::Caller;
 use crate::cluster::Cluster;
-use crate::place::{Folder, Ports};
-use crate::programs::{self, programs};
-use crate::shop::Caller;
+use crate::machine::place::{Folder, Ports};
+use crate::machine::programs::{self, programs};
 use crate::wait;
 
-/// A cluster that up.sh started; its members are killed and its folder is deleted when it is dropped.
+/// A cluster that up.sh started; its nodes are killed and its folder is deleted when it is dropped.
 #[derive(Debug)]
 pub struct ScriptCluster {
+    /// What the scripts take as `--dir`.
     pub dir: PathBuf,
+    /// Its ports.
     pub ports: Ports,
     _folder: Folder,
 }
@@ -23,8 +25,11 @@ pub struct ScriptCluster {
 /// What a program said and how it ended.
 #[derive(Debug)]
 pub struct Ended {
+    /// The exit code; none after a signal.
     pub code: Option<i32>,
+    /// Standard output.
     pub out: String,
+    /// Standard error.
     pub err: String,
 }
 
@@ -88,23 +93,28 @@ impl ScriptCluster {
         serde_json::from_str(&text).expect("it is JSON")
     }
 
-    /// The process number of member `id`, as cluster.json has it.
+    /// The process number of node `id`, as cluster.json has it.
     #[track_caller]
     pub fn pid(&self, id: u64) -> u64 {
-        self.description()["nodes"][id as usize - 1]["pid"].as_u64().expect("a process number")
+        let description = self.description();
+        let mut nodes = description["nodes"].as_array().expect("a list of nodes").iter();
+        let node = nodes.find(|node| node["id"] == id).expect("a node of this cluster");
+        node["pid"].as_u64().expect("a process number")
     }
 
+    /// Whether that node's process lives.
     pub fn runs(&self, id: u64) -> bool {
         is_running(self.pid(id))
     }
 
+    /// The admin, calling that node.
     #[track_caller]
     pub fn admin(&self, id: u64) -> Caller {
         let key = self.description()["admin_key"].as_str().expect("an admin key").to_owned();
         Caller { address: SocketAddr::from(([127, 0, 0, 1], self.ports.api(id))), key }
     }
 
-    /// The leader, as any member knows it; waits for one.
+    /// The leader, as any node knows it; waits for one.
     #[track_caller]
     pub fn leader(&self) -> u64 {
         wait::until(wait::PATIENCE, "a leader", || {

@@ -1,4 +1,4 @@
-//! Certificates of servers, as another authority than Etebar's own makes them ([`crate::pki`] has those of members), and a
+//! Certificates of servers, as another authority than Etebar's own makes them ([`crate::cluster::pki`] has those of nodes), and a
 //! stranger who believes anybody's.
 
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl Authority {
 
     /// A certificate for these names and addresses.
     pub fn server(&self, hosts: &[&str]) -> Pair {
-        self.signed(params(hosts))
+        self.signed(&params(hosts))
     }
 
     /// One that was valid once.
@@ -56,10 +56,10 @@ impl Authority {
         let mut params = params(hosts);
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2020, 2, 1);
-        self.signed(params)
+        self.signed(&params)
     }
 
-    fn signed(&self, params: CertificateParams) -> Pair {
+    fn signed(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().expect("a key is drawn");
         let certificate = params.signed_by(&key, &self.issuer).expect("the authority signs");
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }
@@ -134,7 +134,7 @@ impl ServerCertVerifier for Anybody {
         _certificate: &CertificateDer<'_>,
         _signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        panic!("a member speaks TLS 1.3 alone");
+        panic!("a node speaks TLS 1.3 alone");
     }
 
     fn verify_tls13_signature(

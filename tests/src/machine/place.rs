@@ -10,17 +10,18 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::programs;
+use crate::machine::programs;
 
 const FIRST_PORT: u32 = 10_000;
 const PORTS_A_BLOCK: u32 = 40;
 const BLOCKS: u32 = 500;
 /// How long the folder of a test that failed or was killed stays for a look.
-const KEPT_FOR: Duration = Duration::from_secs(3_600);
+const KEPT_FOR: Duration = Duration::from_hours(1);
 
 /// A block of ports: the API on `base + id`, peers on `base + 20 + id`, as the scripts lay them out.
 #[derive(Debug)]
 pub struct Ports {
+    /// The first port, which nothing of a cluster uses.
     pub base: u16,
     _owned: TcpListener,
 }
@@ -33,16 +34,19 @@ impl Ports {
     }
 
     fn block(index: u32) -> Option<Ports> {
-        let base = u16::try_from(FIRST_PORT + index * PORTS_A_BLOCK).expect("every block lies below 65536");
-        let owned = TcpListener::bind(("127.0.0.1", base)).ok()?;
-        let free = (1..PORTS_A_BLOCK as u16).all(|offset| TcpListener::bind(("127.0.0.1", base + offset)).is_ok());
-        free.then_some(Ports { base, _owned: owned })
+        let base = FIRST_PORT + index * PORTS_A_BLOCK;
+        let port = |offset: u32| u16::try_from(base + offset).expect("every block lies below 65536");
+        let owned = TcpListener::bind(("127.0.0.1", port(0))).ok()?;
+        let free = (1..PORTS_A_BLOCK).all(|offset| TcpListener::bind(("127.0.0.1", port(offset))).is_ok());
+        free.then_some(Ports { base: port(0), _owned: owned })
     }
 
+    /// The port of that node's API.
     pub fn api(&self, id: u64) -> u16 {
         self.base + u16::try_from(id).expect("a small id")
     }
 
+    /// The port where that node listens for its peers.
     pub fn peer(&self, id: u64) -> u16 {
         self.api(id) + 20
     }
@@ -53,6 +57,7 @@ impl Ports {
 pub struct Folder(PathBuf);
 
 impl Folder {
+    /// A new folder below the target folder, with this in its name.
     pub fn new(name: &str) -> Folder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         static SWEPT: Once = Once::new();
@@ -69,6 +74,7 @@ impl Folder {
         Folder(path)
     }
 
+    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -102,7 +108,7 @@ fn sweep(scenarios: &Path) {
             .and_then(|metadata| metadata.modified())
             .is_ok_and(|made| made.elapsed().is_ok_and(|age| age > KEPT_FOR));
         if !alive && old {
-            crate::disk::unmount_below(&entry.path());
+            crate::machine::disk::unmount_below(&entry.path());
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
-use crate::tree::Path;
+use crate::source::tree::Path;
 
 /// One name that a `use` brings.
 pub struct Import {

@@ -50,6 +50,7 @@ impl Disk {
         disk
     }
 
+    /// Where it is mounted.
     pub fn path(&self) -> &Path {
         &self.mount
     }

@@ -1,6 +1,6 @@
 //! The faults by name, what each needs of the machine, and the order in which they come.
 
-use ::tests::load::Dice;
+use ::tests::load::dice::Dice;
 
 /// What can be done to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +127,7 @@ impl Deck {
         if self.left.is_empty() {
             self.left.clone_from(&self.all);
         }
-        self.left.remove(dice.below(self.left.len() as u64) as usize)
+        self.left.remove(dice.index(self.left.len()))
     }
 }
 

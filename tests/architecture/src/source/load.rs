@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use syn::ext::IdentExt;
 
-use crate::mentions::{Import, imports, is_test, mentions};
-use crate::packages::{CrateRoot, ReadError, crate_roots, read};
-use crate::tree::{self, Mention, ModuleId, Role, Tree};
+use crate::source::mentions::{Import, imports, is_test, mentions};
+use crate::source::packages::{CrateRoot, ReadError, crate_roots, read};
+use crate::source::tree::{self, Mention, ModuleId, Role, Tree};
 
 /// Reads all crates of the repository.
 ///

@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 /// Where the programs are.
 #[derive(Debug)]
 pub struct Programs {
+    /// `etebar-node`.
     pub node: PathBuf,
+    /// `etebar`.
     pub client: PathBuf,
 }
 

@@ -1,11 +1,11 @@
-//! Certificates for members, made with `etebar-node pki` as an operator makes them.
+//! Certificates for nodes, made with `etebar-node pki` as an operator makes them.
 
 use std::path::Path;
 use std::process::Command;
 
-use crate::programs::{clean_command, programs};
+use crate::machine::programs::{clean_command, programs};
 
-/// The settings of `run` that name the files of member `id` in this folder.
+/// The settings of `run` that name the files of node `id` in this folder.
 pub fn settings(folder: &Path, id: u64) -> [(String, String); 3] {
     let file = |name: String| folder.join(name).to_str().expect("a path of our own").to_owned();
     [
@@ -21,13 +21,13 @@ pub fn make_authority(folder: &Path) {
     pki(command("ca").arg("--dir").arg(folder));
 }
 
-/// Makes the certificate of a member of that cluster, on loopback.
+/// Makes the certificate of a node of that cluster, on loopback.
 #[track_caller]
 pub fn make_certificate(folder: &Path, cluster_id: &str, id: u64) {
     make_certificate_for(folder, cluster_id, id, "127.0.0.1");
 }
 
-/// The same for a member at that address.
+/// The same for a node at that address.
 #[track_caller]
 pub fn make_certificate_for(folder: &Path, cluster_id: &str, id: u64, host: &str) {
     let mut command = command("node");

@@ -1,4 +1,4 @@
-//! Wall clocks of members that are set, by Debian's library libfaketime, where it is installed. Monotonic clocks stay as they are.
+//! Wall clocks of nodes that are set, by Debian's library libfaketime, where it is installed. Monotonic clocks stay as they are.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ pub fn library() -> Option<PathBuf> {
     folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|library| library.exists())
 }
 
-/// Where the clock of the member with that log is told.
+/// Where the clock of the node with that log is told.
 pub(crate) fn file_beside(log: &Path) -> PathBuf {
     log.with_extension("clock")
 }
 
-/// What a member's environment needs, beside the loaded [`library`], so that its clock can be set.
+/// What a node's environment needs, beside the loaded [`library`], so that its clock can be set.
 pub(crate) fn settings(log: &Path) -> Vec<(String, String)> {
     let text = |path: &Path| path.to_str().expect("paths of tests are plain text").to_owned();
     let file = file_beside(log);
-    tell(&file, 0);
+    set(&file, 0);
     [
         ("FAKETIME_TIMESTAMP_FILE", text(&file)),
         ("FAKETIME_CACHE_DURATION", "1".to_owned()),
@@ -30,7 +30,7 @@ pub(crate) fn settings(log: &Path) -> Vec<(String, String)> {
 }
 
 /// Sets the clock so many seconds ahead of the right time, whole or not at all. The library looks once a second.
-pub(crate) fn tell(file: &Path, ahead_seconds: i64) {
+pub(crate) fn set(file: &Path, ahead_seconds: i64) {
     let new = file.with_extension("clock-new");
     fs::write(&new, format!("{ahead_seconds:+}\n")).expect("the clock can be written");
     fs::rename(&new, file).expect("the clock can be set");

@@ -6,9 +6,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::shop::unique;
+use crate::api::caller::unique;
+use crate::machine::programs;
+use crate::machine::spawner;
 use crate::wait::{self, until};
-use crate::{programs, spawner};
 
 /// What the shell shows when it waits for a command.
 const PROMPT: &str = "ready$";
@@ -61,6 +62,7 @@ impl Tmux {
         self.run(["send-keys"].iter().chain(keys));
     }
 
+    /// Gives the terminal another size, in columns and rows.
     #[track_caller]
     pub fn resize(&self, (width, height): (u16, u16)) {
         self.run(["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);

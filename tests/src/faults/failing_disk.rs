@@ -1,4 +1,4 @@
-//! Faults of a member's disk that a loaded library plays: syncs that fail or never end, slow ones, a torn write.
+//! Faults of a node's disk that a loaded library plays: syncs that fail or never end, slow ones, a torn write.
 //!
 //! What each fault does stands in `tests/shim/disk_faults.c`, which is built once in a test run.
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::programs;
+use crate::machine::programs;
 
 /// What is wrong with a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,24 +19,24 @@ pub enum DiskFault {
     /// Writes and syncs wait.
     Stall,
     /// Each sync takes so many milliseconds more.
-    Slow(u32),
+    Slow(u64),
     /// The next write of some length is written by half, and the process ends there.
     Tear,
 }
 
-/// Where the fault of the member with that log is told.
+/// Where the fault of the node with that log is told.
 pub(crate) fn file_beside(log: &Path) -> PathBuf {
     log.with_extension("fault")
 }
 
-/// What a member's environment needs, beside the loaded [`library`], so that its disk can be made to fail.
+/// What a node's environment needs, beside the loaded [`library`], so that its disk can be made to fail.
 pub(crate) fn settings(log: &Path) -> [(String, String); 1] {
     let file = file_beside(log).to_str().expect("paths of tests are plain text").to_owned();
     [("DISK_FAULT_FILE".to_owned(), file)]
 }
 
 /// Tells the fault, whole or not at all.
-pub(crate) fn tell(file: &Path, fault: DiskFault) {
+pub(crate) fn set(file: &Path, fault: DiskFault) {
     let words = match fault {
         DiskFault::None => "none".to_owned(),
         DiskFault::FailSync => "fail".to_owned(),

@@ -1,0 +1,8 @@
+//! The machine that tests run on: its programs, processes, folders and ports, disks to mount, and what it may lack.
+
+pub mod disk;
+pub mod needs;
+pub mod place;
+pub mod programs;
+pub mod spawner;
+pub mod turns;

@@ -1,0 +1,4 @@
+//! What an operator uses: the scripts, the program `etebar`, a terminal.
+
+pub mod scripts;
+pub mod tmux;
