@@ -29,35 +29,25 @@
 //! ```
 #![deny(clippy::unwrap_used)]
 
-mod answer;
-mod attempt;
-mod backoff;
 mod call;
-mod certainty;
-mod charges;
 mod client;
-mod endpoint;
-mod endpoints;
 mod error;
-mod idempotency;
-mod pager;
-mod pursue;
-mod query;
-mod reads;
-mod server;
-#[cfg(not(feature = "simulation"))]
-mod tls;
+mod outcome;
+mod pool;
+mod requests;
+mod retry;
 
-pub use answer::{Answer, Failure, RawAnswer};
+pub use call::answer::{Answer, Failure, RawAnswer};
+pub use call::idempotency::{BadKey, IdempotencyKey};
+pub use call::query::Query;
 pub use call::{Call, Effect};
-pub use certainty::{Meaning, Stopwatch};
 pub use client::{Client, DEFAULT_TIMEOUT};
-pub use endpoint::{BadServer, Endpoint, Stream};
-pub use error::{Error, NotDone, Unknown, spelled};
+pub use error::{Error, NotDone, Unknown, duration_text};
 pub use etebar_api as api;
-pub use idempotency::{BadKey, IdempotencyKey};
-pub use pager::Pager;
-pub use query::Query;
-pub use reads::{ChargeFilter, CreditRequestFilter, Span};
+pub use outcome::meaning::{Meaning, Reason};
+pub use outcome::stopwatch::Stopwatch;
+pub use pool::endpoint::{BadServer, Endpoint, Stream};
 #[cfg(not(feature = "simulation"))]
-pub use tls::BadAuthority;
+pub use pool::tls::BadAuthority;
+pub use requests::pager::Pager;
+pub use requests::reads::{ChargeFilter, CreditRequestFilter, Span};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use etebar::api::{RequestStatus, Role, Timestamp, read_duration};
 use etebar::{IdempotencyKey, Span};
 
-use crate::output::stop::Stop;
+use crate::output::error::CliError;
 
 /// One seller, or the key's own.
 #[derive(Debug, Args)]
@@ -34,9 +34,9 @@ pub(crate) struct SpanArguments {
 
 impl SpanArguments {
     /// The span, in which there is some time.
-    pub(crate) fn span(self) -> Result<Span, Stop> {
+    pub(crate) fn span(self) -> Result<Span, CliError> {
         match (self.from, self.to) {
-            (Some(from), Some(to)) if from >= to => Err(Stop::usage(format!(
+            (Some(from), Some(to)) if from >= to => Err(CliError::usage(format!(
                 "there is no time between --from {from} and --to {to}: --from is the earlier, and --to is not part of the \
                  span"
             ))),
@@ -170,7 +170,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 impl Once {
     /// The caller's key, or a random one: made here, once for all attempts.
-    pub(crate) fn key(self) -> Result<IdempotencyKey, Stop> {
+    pub(crate) fn key(self) -> Result<IdempotencyKey, CliError> {
         match self.idempotency_key {
             Some(key) => Ok(key),
             None => Ok(IdempotencyKey::random()?),
@@ -209,7 +209,7 @@ mod tests {
         for (from, to) in
             [("2026-11-02", "2026-11-01"), ("2026-11-01", "2026-11-01"), ("2026-11-01T03:30:00+03:30", "2026-11-01")]
         {
-            assert!(matches!(span(Some(from), Some(to)), Err(Stop::Usage(_))), "{from} {to}");
+            assert!(matches!(span(Some(from), Some(to)), Err(CliError::Usage(_))), "{from} {to}");
         }
         assert!(span(Some("2026-11-01"), Some("2026-11-01T00:00:00.001Z")).is_ok());
         assert!(span(Some("2026-11-01"), None).is_ok() && span(None, Some("2026-11-01")).is_ok());

@@ -16,7 +16,7 @@ use super::inspection::{Inspection, inspect};
 use super::promise::{Finding, Promise, Verdict, worst};
 use super::verify;
 use crate::load::record::{self, Line};
-use crate::output::stop::Stop;
+use crate::output::error::CliError;
 use crate::output::{count, sheet};
 use crate::session::Session;
 
@@ -37,7 +37,7 @@ struct Report {
     verdict: Verdict,
 }
 
-pub(crate) async fn run(session: &Session, files: &[PathBuf]) -> Result<(), Stop> {
+pub(crate) async fn run(session: &Session, files: &[PathBuf]) -> Result<(), CliError> {
     let mut proof = Proof::default();
     for file in files {
         record::read(file, |line| proof.take(line))?;
@@ -48,9 +48,9 @@ pub(crate) async fn run(session: &Session, files: &[PathBuf]) -> Result<(), Stop
     let printed = session.output.either(&report, || report.shown());
     if report.lost + report.doubled > 0 {
         let first = proof.fault.unwrap_or_default();
-        return Err(Stop::Broken(format!("{} lost, {} doubled: {first}", report.lost, report.doubled)));
+        return Err(CliError::Broken(format!("{} lost, {} doubled: {first}", report.lost, report.doubled)));
     }
-    verify::stop(&inspection.findings)?;
+    verify::conclude(&inspection.findings)?;
     printed
 }
 
@@ -122,7 +122,7 @@ impl Proof {
             return;
         };
         let line = &known.line;
-        let amount = line.amount.minor(entry.amount.places()).map(|minor| -i128::from(minor));
+        let amount = line.amount.minor(entry.amount.decimals()).map(|minor| -i128::from(minor));
         known.found = line.entry == Some(entry.entry)
             && line.seller == entry.seller_id
             && entry.phone.as_ref() == Some(&line.phone)
@@ -130,7 +130,7 @@ impl Proof {
     }
 
     /// A charge whose answer never came may have been done: the ledger is asked by its key.
-    async fn ask_for_unanswered(&mut self, client: &Client) -> Result<(), Stop> {
+    async fn ask_for_unanswered(&mut self, client: &Client) -> Result<(), CliError> {
         if self.unaccounted.is_empty() {
             return Ok(());
         }
@@ -167,8 +167,8 @@ impl Proof {
             doubled,
             negative: of(Promise::NeverNegative).map_or(0, |finding| finding.faults),
             sums_equal: sums.into_iter().all(kept),
-            digests_equal: kept(Promise::MembersAgree),
-            nodes: inspection.members,
+            digests_equal: kept(Promise::NodesAgree),
+            nodes: inspection.nodes,
             entries: inspection.entries,
             verdict,
         }
@@ -238,7 +238,7 @@ mod tests {
         let mut proof = Proof::default();
         lines.into_iter().for_each(|line| proof.take(line));
         entries.iter().for_each(|entry| proof.observe(entry));
-        let nothing = Inspection { findings: Vec::new(), entries: 0, applied: 0, digest: String::new(), members: 0 };
+        let nothing = Inspection { findings: Vec::new(), entries: 0, applied: 0, digest: String::new(), nodes: 0 };
         let report = proof.report(&nothing);
         (report.lost, report.doubled)
     }

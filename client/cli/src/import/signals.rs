@@ -3,7 +3,7 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
-use crate::output::stop::Stop;
+use crate::output::error::CliError;
 
 /// See the head of this file.
 pub(crate) struct Signals {
@@ -14,8 +14,8 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    pub(crate) fn new() -> Result<Signals, Stop> {
-        let listen = |kind| signal(kind).map_err(|error| Stop::local(format!("no signals: {error}")));
+    pub(crate) fn new() -> Result<Signals, CliError> {
+        let listen = |kind| signal(kind).map_err(|error| CliError::local(format!("no signals: {error}")));
         Ok(Signals {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,

@@ -4,6 +4,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod latencies;
+pub(crate) mod plot;
 pub(crate) mod provision;
 pub(crate) mod record;
 
@@ -26,15 +27,15 @@ use etebar::{Client, Error, IdempotencyKey, Stopwatch};
 
 use self::provision::{Credit, Provisioned};
 use self::record::Line;
-use super::arguments::Load;
-use super::output::{count, sheet};
+use crate::arguments::Load;
 use crate::output::done::Done;
+use crate::output::error::CliError;
 use crate::output::paint::Cell;
-use crate::output::stop::Stop;
+use crate::output::{count, sheet};
 use crate::session::Session;
 
 /// How long a charge is pursued at a time; then again, until [`GRACE`] after the end.
-const PURSUIT: Duration = Duration::from_secs(15);
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long after the end charges are pursued. Source: a cluster that was killed whole is up again in less.
 const GRACE: Duration = Duration::from_secs(60);
 /// One in so many charges is sent again after it was acknowledged.
@@ -59,14 +60,14 @@ struct Report {
     charges_per_second: f64,
 }
 
-pub(crate) async fn run(session: &Session, load: Load) -> Result<(), Stop> {
+pub(crate) async fn run(session: &Session, load: Load) -> Result<(), CliError> {
     if let Some(sellers) = load.prepare {
         return prepare(session, sellers, &load).await;
     }
-    let Some(record) = &load.record else { return Err(Stop::usage("--record is missing")) };
+    let Some(record) = &load.record else { return Err(CliError::usage("--record is missing")) };
     let sellers = Arc::new(read_sellers(&load.sellers_file)?);
     let options = OpenOptions::new().create(true).append(true).open(record);
-    let file = options.map_err(|error| Stop::local(format!("{}: {error}", record.display())))?;
+    let file = options.map_err(|error| CliError::local(format!("{}: {error}", record.display())))?;
     let report = drive(session, &load, &sellers, file).await?;
     let printed = session.output.answer(&report, || report.shown());
     let done = || {
@@ -76,12 +77,12 @@ pub(crate) async fn run(session: &Session, load: Load) -> Result<(), Stop> {
     session.reported(printed, done)?;
     match report.unanswered {
         0 => Ok(()),
-        some => Err(Stop::Unproven(format!("{some} charges got no answer"))),
+        some => Err(CliError::Unproven(format!("{some} charges got no answer"))),
     }
 }
 
 /// Makes sellers and writes them to the file, for its owner's eyes alone.
-async fn prepare(session: &Session, sellers: u32, load: &Load) -> Result<(), Stop> {
+async fn prepare(session: &Session, sellers: u32, load: &Load) -> Result<(), CliError> {
     let made = provision::sellers(&session.client, sellers, Credit::Amount(load.credit), "load").await?;
     let path = Cell::from(load.sellers_file.display().to_string());
     let write = || -> std::io::Result<()> {
@@ -100,18 +101,24 @@ async fn prepare(session: &Session, sellers: u32, load: &Load) -> Result<(), Sto
     session.reported(session.output.end(&format!("{sellers} sellers are in {path}")), done)
 }
 
-fn read_sellers(path: &Path) -> Result<Vec<Provisioned>, Stop> {
-    let text = std::fs::read_to_string(path).map_err(|error| Stop::local(format!("{}: {error}", path.display())))?;
+fn read_sellers(path: &Path) -> Result<Vec<Provisioned>, CliError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| CliError::local(format!("{}: {error}", path.display())))?;
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let sellers: Result<Vec<Provisioned>, _> = lines.map(serde_json::from_str).collect();
     match sellers {
         Ok(sellers) if !sellers.is_empty() => Ok(sellers),
-        Ok(_) => Err(Stop::usage(format!("{} has no seller", path.display()))),
-        Err(error) => Err(Stop::usage(format!("{}: {error}", path.display()))),
+        Ok(_) => Err(CliError::usage(format!("{} has no seller", path.display()))),
+        Err(error) => Err(CliError::usage(format!("{}: {error}", path.display()))),
     }
 }
 
-async fn drive(session: &Session, load: &Load, sellers: &Arc<Vec<Provisioned>>, file: File) -> Result<Report, Stop> {
+async fn drive(
+    session: &Session,
+    load: &Load,
+    sellers: &Arc<Vec<Provisioned>>,
+    file: File,
+) -> Result<Report, CliError> {
     let (lines, written) = mpsc::channel(LINES_WAITING);
     let writer = tokio::spawn(write(file, written));
     let run = IdempotencyKey::random()?.as_str()[..8].to_owned();
@@ -120,7 +127,7 @@ async fn drive(session: &Session, load: &Load, sellers: &Arc<Vec<Provisioned>>, 
     let mut tasks = JoinSet::new();
     for number in 0..load.connections as usize {
         let seller = sellers[number % sellers.len()].clone();
-        let client = session.client.with_key(&seller.key)?.with_timeout(PURSUIT).starting_at(number);
+        let client = session.client.with_key(&seller.key)?.with_timeout(CALL_TIMEOUT).starting_at(number);
         let worker = Worker {
             client,
             seller,
@@ -136,25 +143,25 @@ async fn drive(session: &Session, load: &Load, sellers: &Arc<Vec<Provisioned>>, 
     loop {
         tokio::select! {
             joined = tasks.join_next() => match joined {
-                Some(joined) => joined.map_err(|error| Stop::local(error.to_string()))??,
+                Some(joined) => joined.map_err(|error| CliError::local(error.to_string()))??,
                 None => break,
             },
             ended = &mut end, if over.get().is_none() => {
                 if let Ok(Err(error)) = ended {
-                    return Err(Stop::local(format!("signals cannot be awaited: {error}")));
+                    return Err(CliError::local(format!("signals cannot be awaited: {error}")));
                 }
                 over.get_or_init(Instant::now);
             }
         }
     }
-    let mut report = writer.await.map_err(|error| Stop::local(error.to_string()))??;
+    let mut report = writer.await.map_err(|error| CliError::local(error.to_string()))??;
     let per_second = (report.acknowledged - report.replayed) as f64 / started.elapsed().as_secs_f64();
     report.charges_per_second = (per_second * 10.0).round() / 10.0;
     Ok(report)
 }
 
 /// Writes lines as they come, and counts them.
-async fn write(file: File, mut lines: mpsc::Receiver<Line>) -> Result<Report, Stop> {
+async fn write(file: File, mut lines: mpsc::Receiver<Line>) -> Result<Report, CliError> {
     let failed = |error: std::io::Error| {
         let hint = "what the record lacks is in the journal: `etebar journal --all`, `etebar verify`";
         Done::new("charges are done").hint(hint).unreported(format!("the record: {error}"))
@@ -164,7 +171,7 @@ async fn write(file: File, mut lines: mpsc::Receiver<Line>) -> Result<Report, St
     let mut last_ms = None;
     while let Some(line) = lines.recv().await {
         report.count(&line, &mut last_ms);
-        let text = serde_json::to_string(&line).map_err(|error| Stop::local(error.to_string()))?;
+        let text = serde_json::to_string(&line).map_err(|error| CliError::local(error.to_string()))?;
         writeln!(file, "{text}").map_err(failed)?;
         if lines.is_empty() {
             file.flush().map_err(failed)?;
@@ -187,27 +194,27 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(mut self) -> Result<(), Stop> {
+    async fn run(mut self) -> Result<(), CliError> {
         let mut number = 0_u64;
         while self.over.get().is_none() {
             number += 1;
             let key = IdempotencyKey::parse(&format!("{}-{number}", self.prefix))?;
             let phone = format!("+9893{:08}", self.random.u64(..PHONES));
             let amount = AmountIn::parse(&self.random.u64(1..=AMOUNT_MAX).to_string());
-            let amount = amount.map_err(|error| Stop::local(error.to_string()))?;
+            let amount = amount.map_err(|error| CliError::local(error.to_string()))?;
             let charge = NewCharge { phone: phone.as_str().into(), amount };
-            let done = self.pursue(&charge, &key).await?;
+            let done = self.charge_until_answered(&charge, &key).await?;
             if done && number.is_multiple_of(AGAIN_EVERY) {
                 let elsewhere = self.random.usize(..self.client.servers());
                 self.client = self.client.starting_at(elsewhere);
-                self.pursue(&charge, &key).await?;
+                self.charge_until_answered(&charge, &key).await?;
             }
         }
         Ok(())
     }
 
     /// Sends a charge until it is answered, or its key may be forgotten, and records the answer; whether it was charged.
-    async fn pursue(&self, charge: &NewCharge<'_>, key: &IdempotencyKey) -> Result<bool, Stop> {
+    async fn charge_until_answered(&self, charge: &NewCharge<'_>, key: &IdempotencyKey) -> Result<bool, CliError> {
         let (began, mut may_be_done) = (Stopwatch::start(), false);
         let mut line = Line {
             key: key.to_string(),
@@ -252,11 +259,11 @@ impl Worker {
             if over || self.client.key_window().is_some_and(|window| began.elapsed() > window / 2) {
                 break;
             }
-            tokio::time::sleep(wait.min(PURSUIT)).await;
+            tokio::time::sleep(wait.min(CALL_TIMEOUT)).await;
         }
         line.ended_ms = now_ms();
         let charged = line.status == 201;
-        self.lines.send(line).await.map_err(|_| Stop::local("the record cannot be written"))?;
+        self.lines.send(line).await.map_err(|_| CliError::local("the record cannot be written"))?;
         Ok(charged)
     }
 }

@@ -1,9 +1,9 @@
 //! What goes to stdout (results) and to stderr (why there are none).
 
 pub(crate) mod done;
+pub(crate) mod error;
 pub(crate) mod hint;
 pub(crate) mod paint;
-pub(crate) mod stop;
 pub(crate) mod terminal;
 pub(crate) mod whole_file;
 pub(crate) mod words;
@@ -15,10 +15,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use etebar::api::{self, AmountOut};
-use etebar::{Error, spelled};
+use etebar::{Error, duration_text};
 
+use self::error::{CliError, LINE_CHARS, LINES, WRONG_USAGE};
 use self::paint::{Cell, Tone};
-use self::stop::{LINE_CHARS, LINES, Stop, WRONG_USAGE};
 
 /// Most bytes of an error in JSON; of what is longer only code, detail and hint are told, cut.
 const ERROR_BYTES: usize = 64 << 10;
@@ -45,7 +45,7 @@ impl Output {
     }
 
     /// `value` as JSON on one line, or `text` for people.
-    pub(crate) fn either(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Stop> {
+    pub(crate) fn either(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), CliError> {
         if self.json { self.json(value) } else { self.remark(&text()) }
     }
 
@@ -62,12 +62,12 @@ impl Output {
     }
 
     /// `value` as JSON on one line.
-    pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), Stop> {
+    pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), CliError> {
         line(&json_text(value)?)
     }
 
     /// A line for people alone.
-    pub(crate) fn remark(&self, text: &str) -> Result<(), Stop> {
+    pub(crate) fn remark(&self, text: &str) -> Result<(), CliError> {
         if self.json { Ok(()) } else { line(&paint::shown(text, self.painted)) }
     }
 
@@ -84,33 +84,33 @@ impl Output {
     }
 
     /// Why there is no result, and what to do next.
-    pub(crate) fn stop(&self, stop: &Stop, hint: Option<&str>) {
+    pub(crate) fn error(&self, error: &CliError, hint: Option<&str>) {
         if !self.json {
-            complain(&format!("etebar: {}", stop.told()));
+            complain(&format!("etebar: {}", error.shown()));
             if let Some(hint) = hint {
                 complain(&format!("hint: {}", api::shown(hint, LINE_CHARS)));
             }
             return;
         }
-        let mut value = match stop {
-            Stop::Call(Error::Refused(problem)) => json!(problem),
-            Stop::Call(Error::NotDone(not_done)) => {
+        let mut value = match error {
+            CliError::Call(Error::Refused(problem)) => json!(problem),
+            CliError::Call(Error::NotDone(not_done)) => {
                 json!({"code": "not_done", "detail": not_done.detail, "attempts": not_done.attempts, "problem": not_done.problem})
             }
-            Stop::Call(Error::OutcomeUnknown(unknown)) => json!({
+            CliError::Call(Error::OutcomeUnknown(unknown)) => json!({
                 "code": "outcome_unknown", "detail": unknown.detail, "attempts": unknown.attempts,
                 "idempotency_key": unknown.key.as_ref().map(|key| key.as_str()),
             }),
-            Stop::Usage(text) => json!({"code": "wrong_usage", "detail": text}),
-            Stop::Local(text) => json!({"code": "failed", "detail": text}),
-            Stop::Unprinted(_) => json!({"code": "not_printed", "detail": stop.to_string()}),
-            Stop::Unreported(unreported) => json!({
-                "code": "done_not_printed", "detail": stop.to_string(), "id": unreported.id(),
+            CliError::Usage(text) => json!({"code": "wrong_usage", "detail": text}),
+            CliError::Local(text) => json!({"code": "failed", "detail": text}),
+            CliError::Unprinted(_) => json!({"code": "not_printed", "detail": error.to_string()}),
+            CliError::Unreported(unreported) => json!({
+                "code": "done_not_printed", "detail": error.to_string(), "id": unreported.id(),
                 "idempotency_key": unreported.key(),
             }),
-            Stop::Unproven(text) => json!({"code": "unproven", "detail": text}),
-            Stop::Broken(text) => json!({"code": "broken_promise", "detail": text}),
-            Stop::Advised { text, hint: _, code } => {
+            CliError::Unproven(text) => json!({"code": "unproven", "detail": text}),
+            CliError::Broken(text) => json!({"code": "broken_promise", "detail": text}),
+            CliError::Advised { text, hint: _, code } => {
                 let name = if *code == WRONG_USAGE { "wrong_usage" } else { "unfinished" };
                 json!({"code": name, "detail": text})
             }
@@ -123,8 +123,8 @@ impl Output {
 }
 
 /// `value` as JSON on one line, harmless on a terminal too.
-pub(crate) fn json_text(value: &impl Serialize) -> Result<String, Stop> {
-    let text = serde_json::to_string(value).map_err(|error| Stop::local(format!("not JSON: {error}")))?;
+pub(crate) fn json_text(value: &impl Serialize) -> Result<String, CliError> {
+    let text = serde_json::to_string(value).map_err(|error| CliError::local(format!("not JSON: {error}")))?;
     Ok(api::shown_json(&text).into_owned())
 }
 
@@ -152,16 +152,16 @@ pub(crate) fn complain(text: &str) {
 
 /// A line on stdout. A reader that went away (`| head`) has all that it wanted; the verb goes on, since its exit code may
 /// say more.
-fn line(text: &str) -> Result<(), Stop> {
+fn line(text: &str) -> Result<(), CliError> {
     write(&format!("{text}\n")).map(drop)
 }
 
 /// Writes what was read to stdout; false where nobody reads it any more.
-pub(crate) fn write(text: &str) -> Result<bool, Stop> {
+pub(crate) fn write(text: &str) -> Result<bool, CliError> {
     match put(text) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Stop::Unprinted(error.to_string())),
+        Err(error) => Err(CliError::Unprinted(error.to_string())),
     }
 }
 
@@ -271,7 +271,7 @@ fn grouped_text(text: &str) -> String {
 /// What is told while nothing is sent, in whole seconds, as nodes tell them.
 pub(crate) fn waits_for_rate(wait: Duration) -> String {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    format!("waiting {}: the nodes limit the rate of this API key", spelled(Duration::from_secs(seconds)))
+    format!("waiting {}: the nodes limit the rate of this API key", duration_text(Duration::from_secs(seconds)))
 }
 
 /// Nothing is shown as a dash.
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn thousands_are_set_off() {
-        let shown = |minor: i64, places| grouped(AmountOut::new(minor, places));
+        let shown = |minor: i64, decimals| grouped(AmountOut::new(minor, decimals));
         assert_eq!(shown(0, 0), "0");
         assert_eq!(shown(999, 0), "999");
         assert_eq!(shown(1_000, 0), "1,000");

@@ -1,15 +1,15 @@
 //! States and roles in a word each, painted by what they mean.
 
-use etebar::api::{ClusterStatus, Member, MemberRole, RequestStatus, SellerStatus};
+use etebar::api::{ClusterStatus, NodeRole, NodeStatus, RequestStatus, SellerStatus};
 
 use super::paint::Cell;
 
-/// What a member is, by that view of the cluster.
-pub(crate) fn role(cluster: &ClusterStatus, member: &Member) -> &'static str {
-    match (cluster.leader == Some(member.id), member.role) {
+/// What a node is, by that view of the cluster.
+pub(crate) fn role(cluster: &ClusterStatus, node: &NodeStatus) -> &'static str {
+    match (cluster.leader == Some(node.id), node.role) {
         (true, _) => "leader",
-        (false, MemberRole::Voter) => "follower",
-        (false, MemberRole::Learner) => "learner",
+        (false, NodeRole::Voter) => "follower",
+        (false, NodeRole::Learner) => "learner",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use etebar::api::{AmountIn, BatchItem, BatchRequest, NewCharge, Verdict};
+use etebar::api::{AmountIn, BatchItem, BatchRequest, NewCharge, NewDecision};
 use etebar::{Client, Error, IdempotencyKey};
 use serde_json::json;
 use tests::lies::{About, LIES, Lie, Proxy};
@@ -83,7 +83,7 @@ async fn tell(lie: &'static Lie) {
     let outcomes = [
         ("charge", client.charge(&charge(), &key()).await.unwrap_err()),
         ("batch", client.charge_batch(&batch).await.unwrap_err()),
-        ("verdict", client.approve(id, &Verdict::default()).await.unwrap_err()),
+        ("verdict", client.approve(id, &NewDecision::default()).await.unwrap_err()),
         ("revocation", client.revoke_key(id).await.unwrap_err()),
     ];
     for (verb, error) in outcomes {
@@ -152,7 +152,7 @@ async fn where_nobody_says_how_long_keys_are_remembered_the_shortest_time_is_ass
     let (times, took) = spread();
     assert!(times > 1 && took < Duration::from_secs(1), "{times} in {took:?}");
     // A verdict needs no memory: the same again moves nothing, whenever it comes.
-    client.approve(Uuid::from_u128(10), &Verdict::default()).await.unwrap_err();
+    client.approve(Uuid::from_u128(10), &NewDecision::default()).await.unwrap_err();
     let (_, took) = spread();
     assert!(took > Duration::from_secs(1), "{took:?}");
 }
