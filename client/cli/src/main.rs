@@ -79,7 +79,7 @@ fn usage(mut error: clap::Error) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
         (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => ExitCode::SUCCESS,
-        // There is no one left to tell where even this cannot be printed.
+        // Where even this cannot be printed, the exit code remains.
         (_, _) => ExitCode::from(error::WRONG_USAGE),
     }
 }

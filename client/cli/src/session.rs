@@ -1,4 +1,4 @@
-//! What a verb works with: a client of the cluster, where to print, and what to say of a write that is interrupted.
+//! What a verb works with: a client of the cluster, where to print, and which write a signal would interrupt.
 
 use std::cell::RefCell;
 use std::io;
@@ -12,22 +12,27 @@ use crate::output::Output;
 use crate::output::done::Done;
 use crate::output::error::CliError;
 
-/// A write that is under way: its idempotency key, where it has one.
+/// What is under way where a signal interrupts a verb.
 #[derive(Debug, Default)]
-struct UnderWay(RefCell<Option<Option<IdempotencyKey>>>);
+enum UnderWay {
+    /// No write.
+    #[default]
+    Nothing,
+    /// A write, with its idempotency key where it has one.
+    Write(Option<IdempotencyKey>),
+}
 
 /// What a verb works with.
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) output: Output,
-    /// What to say of a write where a signal interrupts it.
-    under_way: UnderWay,
+    under_way: RefCell<UnderWay>,
 }
 
 impl Session {
     /// As the options that every verb takes say.
     pub(crate) fn new(global: &Global, output: Output) -> Result<Session, CliError> {
-        Ok(Session { client: client(global)?, output, under_way: UnderWay::default() })
+        Ok(Session { client: client(global)?, output, under_way: RefCell::default() })
     }
 
     /// Waits for the answer to a write under this key.
@@ -36,7 +41,7 @@ impl Session {
         key: Option<&IdempotencyKey>,
         call: impl Future<Output = Result<Answer<T>, Error>>,
     ) -> Result<Answer<T>, CliError> {
-        self.under_way.0.replace(Some(key.cloned()));
+        self.under_way.replace(UnderWay::Write(key.cloned()));
         Ok(call.await?)
     }
 
@@ -52,14 +57,14 @@ impl Session {
 
     /// The end of a write whose answer was printed, or was not.
     pub(crate) fn reported(&self, printed: io::Result<()>, done: impl FnOnce() -> Done) -> Result<(), CliError> {
-        self.under_way.0.take();
-        printed.map_err(|error| done().unreported(error).into())
+        self.under_way.take();
+        printed.map_err(|error| done().unreported(&error).into())
     }
 
     /// The end of a verb that a signal interrupts.
     pub(crate) fn interrupted(&self) -> CliError {
-        match self.under_way.0.take() {
-            Some(key) => {
+        match self.under_way.take() {
+            UnderWay::Write(key) => {
                 let detail = "interrupted while its answer was awaited".to_owned();
                 let key_window = self.client.key_window();
                 CliError::Call(Error::OutcomeUnknown(Unknown {
@@ -70,7 +75,7 @@ impl Session {
                     detail,
                 }))
             }
-            None => CliError::local("interrupted"),
+            UnderWay::Nothing => CliError::local("interrupted"),
         }
     }
 }

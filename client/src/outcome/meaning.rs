@@ -166,7 +166,6 @@ pub(crate) fn retry_after(answer: &RawAnswer, reason: &Reason) -> RetryAfter {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use hyper::HeaderMap;
     use hyper::header::{HeaderName, HeaderValue};
 
     use super::*;

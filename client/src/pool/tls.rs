@@ -64,7 +64,7 @@ pub(crate) enum Trust {
     /// Those of the machine's authorities.
     #[default]
     Machine,
-    /// Those of the authorities in one file, and nobody else's.
+    /// Those of the authorities in one file, and no others.
     Only(Arc<ClientConfig>),
 }
 
@@ -86,7 +86,7 @@ impl Trust {
         Ok(Trust::Only(configured(roots).map_err(|error| bad(error.to_string()))?))
     }
 
-    /// A TLS connection over `tcp` to whoever proves to be `identity`.
+    /// A TLS connection over `tcp` to a server that proves to be `identity`.
     pub(crate) async fn handshake(
         &self,
         identity: &Identity,

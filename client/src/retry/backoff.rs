@@ -23,12 +23,12 @@ pub(crate) fn pause(attempts: u32, servers: usize) -> Duration {
 /// Between half of `full` and all of it.
 pub(crate) fn jittered(full: Duration) -> Duration {
     let half = full / 2;
-    half + half.mul_f64(chance())
+    half + half.mul_f64(random_fraction())
 }
 
 /// A number from 0 to 1, the same ones in each run, in another order for each caller.
 #[cfg(feature = "simulation")]
-fn chance() -> f64 {
+fn random_fraction() -> f64 {
     use std::sync::atomic::{AtomicU32, Ordering};
     static TURN: AtomicU32 = AtomicU32::new(0);
     // The golden ratio spreads the multiples of it evenly.
@@ -37,7 +37,7 @@ fn chance() -> f64 {
 
 /// A number from 0 to 1; the middle where the system offers no random bits.
 #[cfg(not(feature = "simulation"))]
-fn chance() -> f64 {
+fn random_fraction() -> f64 {
     getrandom::u32().map_or(0.5, |value| f64::from(value) / f64::from(u32::MAX))
 }
 

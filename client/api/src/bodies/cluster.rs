@@ -34,7 +34,7 @@ pub enum ClockHealth {
     Agrees,
     /// No other clock is received.
     Alone,
-    /// One other is received, they differ, and nobody can say which is wrong.
+    /// One other is received, they differ, and no third shows which is wrong.
     Differs,
     /// Most of the others agree on another time: the node does not lead.
     Off,

@@ -13,7 +13,7 @@ use crate::{AmountIn, AmountOut, Timestamp};
 pub struct NewCreditRequest<'a> {
     /// How much credit, in the ledger's currency.
     pub amount: AmountIn,
-    /// For whoever decides.
+    /// For the admin who decides.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Cow<'a, str>>,
 }
@@ -31,7 +31,7 @@ pub struct NewDecision<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestStatus {
-    /// Nobody has decided yet.
+    /// Not decided yet.
     Pending,
     /// Its amount was credited.
     Approved,

@@ -1,4 +1,4 @@
-//! Phone numbers as people write them, made into the ledger's one shape. Strict: what is not surely a number is refused.
+//! Phone numbers as people write them, made into the ledger's one shape. Strict: what is not certainly a number is refused.
 //!
 //! Here, and not in the node, so that a caller can check a whole file of charges before it sends the first.
 //!
@@ -9,7 +9,7 @@ use ledger::Phone;
 
 use super::text::CodePoint;
 
-/// Longest spelling that is looked at, in characters. Source: 15 digits with a separator around each, and some room.
+/// Longest spelling that is looked at, in characters. Source: 15 digits with a separator around each, and some more.
 const SPELLING_CHARS: usize = 40;
 /// Most digits of a spelling: `00` and the 15 of E.164.
 const DIGITS_MAX: u32 = 17;

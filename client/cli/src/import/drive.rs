@@ -1,5 +1,5 @@
-//! Batches under way: so many at a time, each noted down before it is sent and when it is answered. Where the nodes limit the
-//! rate of the API key, what they did not take waits as long as they say.
+//! Batches under way: so many at a time, each recorded in the resume file before it is sent and when it is answered. Where the
+//! nodes limit the rate of the API key, what they did not take waits as long as they ask.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const BATCH: usize = 500;
 /// How long an interruption waits for what is under way. Source: several elections.
 const INTERRUPT_WAIT: Duration = Duration::from_secs(10);
 /// How long the nodes may limit the rate without a single answer in between. Source: twice what one of them may ask for.
-const LIMITED_MAX: Duration = Duration::from_secs(2 * 86_400);
+const LIMITED_MAX: Duration = Duration::from_hours(48);
 
 /// Why no more was sent.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(crate) async fn drive(
     let progress = Progress::new(session.output, input.lines.len(), resume.answered_count());
     let client = session.client.with_timeout(window.call());
     let open = resume.open_lines();
-    // Apart from new lines: a node without room for new keys refuses a batch whole, and answers what it knows.
+    // Apart from new lines: a node whose key table is full refuses a batch with a new key whole, and answers known keys.
     let known = open.partition_point(|index| resume.in_doubt_since(&[*index]).is_some());
     let (known, new) = open.split_at(known);
     let waiting = known.chunks(BATCH).chain(new.chunks(BATCH)).map(<[usize]>::to_vec).collect();
@@ -90,19 +90,19 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Fails where something cannot be noted down: then what is under way stays in doubt.
+    /// Fails where something cannot be recorded: then what is under way stays in doubt.
     async fn all(mut self, parallel: usize) -> Result<Ending, CliError> {
         let mut signals = Signals::new()?;
         loop {
             while self.ending.is_none() && self.hold.is_none() && self.under_way.len() < parallel {
                 let Some(batch) = self.waiting.pop_front() else { break };
-                self.begin(batch)?;
+                self.start(batch)?;
             }
             let is_over = self.ending.is_some() || self.waiting.is_empty();
             if is_over && self.under_way.is_empty() {
                 break;
             }
-            let patience = signals.patience();
+            let timeout = signals.timeout();
             tokio::select! {
                 Some(joined) = self.under_way.join_next() => {
                     let (batch, sent) = joined.map_err(|error| CliError::local(error.to_string()))?;
@@ -110,22 +110,22 @@ impl Run<'_> {
                 }
                 () = until(self.hold) => self.hold = None,
                 () = signals.next() => {
-                    if signals.until.is_some() {
+                    if signals.deadline.is_some() {
                         break;
                     }
                     self.interrupt(&mut signals);
                 }
-                () = patience => break,
+                () = timeout => break,
             }
         }
         Ok(self.ending.unwrap_or(Ending::Done))
     }
 
-    /// Notes down that these lines are sent, and sends them.
-    fn begin(&mut self, batch: Vec<usize>) -> Result<(), CliError> {
+    /// Records that these lines are sent, and sends them.
+    fn start(&mut self, batch: Vec<usize>) -> Result<(), CliError> {
         if !self.may_send(&batch, Duration::ZERO) {
             self.ending = Some(Ending::PastWindow);
-            return self.resume.note(&[Event::Closed { at: self.window.now() }]);
+            return self.resume.record(&[Event::Closed { at: self.window.now() }]);
         }
         let is_fresh = |index: &&usize| self.resume.in_doubt_since(&[**index]).is_none();
         let fresh = batch.iter().filter(is_fresh).map(|index| self.input.lines[*index].number).collect();
@@ -136,19 +136,19 @@ impl Run<'_> {
         };
         let charges = batch.iter().map(charge).collect();
         let sending = Event::Sending { sent_at: self.window.sent_now(), lines: self.resume.numbers(&batch) };
-        self.resume.note(&[sending])?;
+        self.resume.record(&[sending])?;
         let sent = send(self.client.clone(), Batch { charges, fresh });
         self.under_way.spawn(async move { (batch, sent.await) });
         Ok(())
     }
 
-    /// Whether the keys of all these lines are surely remembered where they are sent after this wait.
+    /// Whether the keys of all these lines are certainly remembered where they are sent after this wait.
     fn may_send(&self, batch: &[usize], wait: Duration) -> bool {
         self.resume.in_doubt_since(batch).is_none_or(|since| self.window.remembers(since, wait))
     }
 
     fn settle(&mut self, mut batch: Vec<usize>, sent: Sent) -> Result<(), CliError> {
-        self.resume.note(&sent.events)?;
+        self.resume.record(&sent.events)?;
         let charged = sent.events.iter().filter(|event| matches!(event, Event::Charged { .. })).count();
         let refused = sent.events.iter().filter(|event| matches!(event, Event::Refused { .. })).count();
         if charged + refused > 0 {
@@ -186,7 +186,7 @@ impl Run<'_> {
     fn interrupt(&mut self, signals: &mut Signals) {
         self.progress.say("no more is sent; waiting for what is under way (again to wait no longer)");
         self.ending.get_or_insert(Ending::Interrupted);
-        signals.until = Some(Instant::now() + INTERRUPT_WAIT);
+        signals.deadline = Some(Instant::now() + INTERRUPT_WAIT);
     }
 }
 

@@ -1,6 +1,6 @@
-//! How far an import is, for people: a bar where stderr is a terminal, a line now and then where it is not.
+//! The progress of an import, for people: a bar where stderr is a terminal, a line every few seconds where it is not.
 //!
-//! Without colours, so that `NO_COLOR` has nothing to take away.
+//! Without colours, so that `NO_COLOR` holds by itself.
 
 use std::io::IsTerminal;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is said at the end: how many lines became what, where the result is, and how to go on.
+//! The summary at the end: how many lines became what, where the result is, and how to go on.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::session::Session;
 /// Most lines that are named one by one.
 const LINES_NAMED: usize = 10;
 
-/// What an import says of itself.
+/// The summary of an import.
 pub(crate) struct Report<'a> {
     input: &'a Input,
     resume: &'a Resume,
@@ -35,7 +35,7 @@ pub(crate) struct Report<'a> {
 struct Tally {
     lines: u64,
     charged: u64,
-    /// Of those charged: how many the cluster had charged before this program heard of it.
+    /// Of those charged: how many the cluster had charged before this program got the answer.
     replayed: u64,
     refused: u64,
     /// By code.
@@ -69,7 +69,7 @@ impl<'a> Report<'a> {
     pub(crate) fn finish(self, session: &Session, paths: &Paths, ending: Ending) -> Result<(), CliError> {
         let written = result::write(paths, self.input, self.resume)
             .and_then(|()| result::write_again(paths, self.input, self.resume));
-        let again = written.map_err(|error| self.unreported(paths, error))? > 0;
+        let again = written.map_err(|error| self.unreported(paths, &error))? > 0;
         let shown = Shown {
             tally: &self.tally,
             amount_charged: self.amount_charged(),
@@ -77,25 +77,25 @@ impl<'a> Report<'a> {
             again_file: again.then(|| paths.again.display().to_string()),
             resume_file: paths.resume.display().to_string(),
         };
-        session.output.answer(&shown, || shown.sheet()).map_err(|error| self.unreported(paths, error))?;
+        session.output.answer(&shown, || shown.sheet()).map_err(|error| self.unreported(paths, &error))?;
         match ending {
             Ending::Done if self.resume.is_complete() => self.refusals(&shown),
-            Ending::Done => Err(self.go_on("some lines are open".to_owned(), "", 3)),
-            Ending::Interrupted => Err(self.go_on("interrupted".to_owned(), "", self.code(1))),
+            Ending::Done => Err(self.go_on("some lines are open", "", 3)),
+            Ending::Interrupted => Err(self.go_on("interrupted", "", self.code(1))),
             Ending::Failed(error) => {
                 let first = hint::of(&error).map_or(String::new(), |hint| format!("{hint}; then: "));
-                Err(self.go_on(error.shown(), &first, self.code(error.exit_code())))
+                Err(self.go_on(&error.shown(), &first, self.code(error.exit_code())))
             }
             Ending::PastWindow => Err(self.past_window(paths, &shown)),
         }
     }
 
     /// The end of an import whose result cannot be written or printed.
-    fn unreported(&self, paths: &Paths, why: impl ToString) -> CliError {
+    fn unreported(&self, paths: &Paths, why: &impl ToString) -> CliError {
         let Tally { charged, unknown, .. } = self.tally;
         let what = format!("{} lines are charged and {} unknown", count(charged), count(unknown));
         let hint = format!(
-            "{} has each line's key and charge: keep it. The same command tells all of it again, and charges no line twice",
+            "{} has each line's key and charge: keep it. The same command shows all of it again, and charges no line twice",
             paths.resume.display()
         );
         Done::new(what).hint(hint).unreported(why).into()
@@ -126,7 +126,7 @@ impl<'a> Report<'a> {
         let again = shown.again_file.as_ref().map_or(String::new(), |file| {
             let file = hint::quoted(file);
             format!(
-                "their keys stay refused. Once the cause is mended{credit}, try them under new keys: etebar charges \
+                "their keys stay refused. Once the cause is fixed{credit}, try them under new keys: etebar charges \
                  import {file}"
             )
         });
@@ -136,7 +136,7 @@ impl<'a> Report<'a> {
         Err(CliError::Advised { text, hint: format!("{again}{reused}").trim_start_matches("; ").to_owned(), code: 1 })
     }
 
-    fn go_on(&self, why: String, first: &str, code: u8) -> CliError {
+    fn go_on(&self, why: &str, first: &str, code: u8) -> CliError {
         let open = self.tally.unknown + self.tally.not_sent;
         let text = format!(
             "{why}\n{} of {} lines are not answered: {} unknown, {} not sent",
@@ -165,7 +165,7 @@ impl<'a> Report<'a> {
         let open = self.resume.known().iter().zip(&numbers).filter(doubtful).map(|(_, number)| number.to_string());
         let mut named: Vec<String> = open.take(LINES_NAMED + 1).collect();
         if named.len() > LINES_NAMED {
-            named[LINES_NAMED] = "…".to_owned();
+            "…".clone_into(&mut named[LINES_NAMED]);
         }
         let window = match self.resume.header.key_window_seconds {
             Some(seconds) => {
@@ -187,7 +187,7 @@ impl<'a> Report<'a> {
                 hint::quoted(file)
             )
         });
-        // Members' clocks differ a little, and a charge is stamped by the leader's.
+        // Nodes' clocks differ a little, and a charge is stamped by the leader's.
         let from = Timestamp(self.resume.header.begun_at.0.saturating_sub(60_000));
         let hint = format!(
             "look at each: `etebar charges list --phone PHONE --from {from}` shows whether it was charged; those that \

@@ -1,6 +1,6 @@
-//! How long a line without an answer may be sent again: while the cluster surely remembers its key.
+//! How long a line without an answer may be sent again: while the cluster certainly remembers its key.
 //!
-//! Time is the cluster's, as the `Date` of an answer told it, carried on by this machine; and this machine's, since a proxy may
+//! Time is the cluster's, as the `Date` of an answer shows it, carried on by this machine; and this machine's, since a proxy may
 //! have written that `Date`. Of what the two say the older counts. A line that was never sent has no such limit.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,19 +12,19 @@ use super::files::record::SentAt;
 
 /// Kept clear of the window's end, beside the time of one call.
 /// Source: nodes whose clocks differ by more than 5 s do not lead, `Date` has whole seconds; and some more.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 
 /// The cluster's clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     /// What it showed, in milliseconds since the Unix epoch.
     shown_ms: u64,
-    /// Since that sent_at.
+    /// Since it showed that.
     read: Stopwatch,
 }
 
 impl Clock {
-    /// What an answer tells; this machine's own clock where it tells nothing.
+    /// What an answer's `Date` shows; this machine's own clock where it has none.
     pub(crate) fn of_answer(answer: &RawAnswer) -> Clock {
         let date = answer.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
         Clock { shown_ms: date.map_or_else(|| own_clock().0, since_epoch), read: Stopwatch::start() }
@@ -50,7 +50,7 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// For how long a key is surely remembered.
+/// For how long a key is certainly remembered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
     clock: Clock,
@@ -61,7 +61,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// `seconds` as the cluster tells them; a call takes at most `timeout`.
+    /// `seconds` as the cluster reports them; a call takes at most `timeout`.
     pub(crate) fn new(clock: Clock, seconds: Option<u64>, timeout: Duration) -> Window {
         let span = seconds.map(Duration::from_secs);
         // Attempts of one call must not reach beyond the window either.
@@ -87,7 +87,7 @@ impl Window {
         self.call
     }
 
-    /// Whether a key that was first sent then is surely remembered until a call that begins after this wait has ended.
+    /// Whether a key that was first sent then is certainly remembered until a call that begins after this wait has ended.
     pub(crate) fn remembers(&self, since: SentAt, wait: Duration) -> bool {
         let Some(passed) = passed(since, self.sent_now()) else { return false };
         let ends = passed.saturating_add(wait).saturating_add(self.call + MARGIN);
@@ -95,7 +95,7 @@ impl Window {
     }
 }
 
-/// How long ago that was, at least; `None` where nobody knows: it is in the cluster's future.
+/// How long ago that was, at least; `None` where it cannot be known: it is in the cluster's future.
 fn passed(since: SentAt, now: SentAt) -> Option<Duration> {
     if since.at.0.saturating_sub(now.at.0) > millis(MARGIN) {
         return None;
@@ -108,6 +108,7 @@ fn passed(since: SentAt, now: SentAt) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use hyper::HeaderMap;
     use hyper::header::HeaderValue;
 
@@ -116,7 +117,7 @@ mod tests {
     fn window(seconds: Option<u64>) -> Window {
         let mut headers = HeaderMap::new();
         headers.insert("date", HeaderValue::from_static("Thu, 01 Jan 1970 01:00:00 GMT"));
-        let answer = RawAnswer { status: 200, headers, body: Default::default(), server: 0 };
+        let answer = RawAnswer { status: 200, headers, body: Bytes::default(), server: 0 };
         Window::new(Clock::of_answer(&answer), seconds, Duration::from_secs(30))
     }
 
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(ago(sent_at(7_000, Some(400_000))), Some(507_000), "a Date that stood still");
         assert_eq!(ago(sent_at(2_000, Some(907_000))), Some(5_000), "a clock that stood still");
         assert_eq!(ago(sent_at(2_000, Some(917_000))), Some(10_000), "a clock that was set back");
-        assert_eq!(ago(sent_at(2_000, None)), Some(5_000), "a build that noted one clock down");
+        assert_eq!(ago(sent_at(2_000, None)), Some(5_000), "a build that recorded one clock");
         assert_eq!(ago(sent_at(67_001, Some(907_000))), None, "a Date in the future");
     }
 

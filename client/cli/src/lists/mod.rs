@@ -22,14 +22,14 @@ use sink::Sink;
 pub(crate) trait Listed: Serialize + DeserializeOwned {
     /// The head of a table for people.
     const HEAD: &'static [&'static str];
-    /// The members of an item, in the order of a CSV's columns.
+    /// The JSON fields of an item, in the order of a CSV's columns.
     const COLUMNS: &'static [&'static str];
 
     /// A line of the table.
     fn row(&self) -> Vec<Cell>;
 }
 
-/// Members that hold what people wrote freely, and that a spreadsheet could take for a formula.
+/// Fields that hold what people wrote freely, and that a spreadsheet could take for a formula.
 const FREE_TEXTS: [&str; 5] = ["name", "note", "reason", "actor", "decided_by"];
 
 /// What a formula begins with, the wide signs of East Asian keyboards and the dashes that text programs make of a minus
@@ -126,7 +126,7 @@ impl Printer {
 
     fn page<T: Listed>(&mut self, items: &[T]) -> Result<String, CliError> {
         let text = match self.style {
-            Style::Table => self.rows(items),
+            Style::Table => Ok(self.rows(items)),
             Style::Csv => csv_lines(items.iter().map(record).collect::<Result<Vec<_>, _>>()?),
             Style::Jsonl => items.iter().map(|item| Ok(json_text(item)? + "\n")).collect(),
             Style::Page => {
@@ -140,12 +140,12 @@ impl Printer {
     }
 
     /// Lines of a table, below its head at first. A later page may widen a column from there on.
-    fn rows<T: Listed>(&mut self, items: &[T]) -> Result<String, CliError> {
+    fn rows<T: Listed>(&mut self, items: &[T]) -> String {
         let rows: Vec<_> = items.iter().map(Listed::row).collect();
         self.columns.widen(&rows);
         let head = (!std::mem::replace(&mut self.headed, true)).then(|| self.columns.head());
         let lines = head.into_iter().chain(rows.iter().map(|row| self.columns.row(row)));
-        Ok(lines.map(|line| paint::shown(&line, self.painted) + "\n").collect())
+        lines.map(|line| paint::shown(&line, self.painted) + "\n").collect()
     }
 
     /// What stands after the last item.
@@ -157,7 +157,7 @@ impl Printer {
     }
 }
 
-/// An item's members as they stand in JSON, without quotes; what is not there is empty.
+/// An item's fields as they stand in JSON, without quotes; what is not there is empty.
 fn record<T: Listed>(item: &T) -> Result<Vec<String>, CliError> {
     let value = serde_json::to_value(item).map_err(|error| CliError::local(format!("not JSON: {error}")))?;
     let cell = |column: &&str| match value.get(column) {

@@ -16,7 +16,7 @@ pub(crate) enum Sink {
     /// A terminal that gets cells as others wrote them: they are escaped there alone, since a file keeps them exact.
     Terminal,
     File(WholeFile),
-    /// A device or a pipe: written as it comes, since putting a file in its place would be no favour.
+    /// A device or a pipe: written as it comes, since it must not be replaced by a file.
     Stream(File, PathBuf),
 }
 
@@ -44,7 +44,7 @@ impl Sink {
         WholeFile::create(&to).map(Sink::File).map_err(failed)
     }
 
-    /// False where nobody reads it any more.
+    /// False where the reader has closed the pipe.
     pub(crate) fn write(&mut self, text: &str) -> Result<bool, CliError> {
         match self {
             Sink::Stdout => output::write(text),

@@ -1,6 +1,6 @@
-//! `etebar load`: charges over all servers, each pursued under its key until it is answered, each answer recorded.
+//! `etebar load`: charges over all servers, each repeated under its key until it is answered, each answer recorded.
 //!
-//! Now and then a charge that was acknowledged is sent again through another server, to see it replayed.
+//! One in [`AGAIN_EVERY`] acknowledged charges is sent again through another server, to see it replayed.
 
 pub(crate) mod bench;
 pub(crate) mod latencies;
@@ -34,10 +34,10 @@ use crate::output::paint::Cell;
 use crate::output::{count, sheet};
 use crate::session::Session;
 
-/// How long a charge is pursued at a time; then again, until [`GRACE`] after the end.
+/// Time-out of one call; a charge without an answer is called again, until [`GRACE`] after the end.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long after the end charges are pursued. Source: a cluster that was killed whole is up again in less.
-const GRACE: Duration = Duration::from_secs(60);
+/// How long after the end charges without an answer are repeated. Source: a cluster that was killed whole is up again in less.
+const GRACE: Duration = Duration::from_mins(1);
 /// One in so many charges is sent again after it was acknowledged.
 const AGAIN_EVERY: u64 = 16;
 /// Lines that wait to be written.
@@ -56,7 +56,8 @@ struct Report {
     unanswered: u64,
     attempts: u64,
     /// Longest time between two answers that decided something, whichever way.
-    longest_silence_ms: u64,
+    #[serde(rename = "longest_silence_ms")]
+    longest_gap_ms: u64,
     charges_per_second: f64,
 }
 
@@ -95,7 +96,7 @@ async fn prepare(session: &Session, sellers: u32, load: &Load) -> Result<(), Cli
     };
     write().map_err(|error| {
         let hint = "their keys' secrets are lost: `etebar keys list` shows them as load-…, `etebar keys revoke ID` revokes one";
-        Done::new(format!("{sellers} sellers and their API keys exist")).hint(hint).unreported(format!("{path}: {error}"))
+        Done::new(format!("{sellers} sellers and their API keys exist")).hint(hint).unreported(&format!("{path}: {error}"))
     })?;
     let done = || Done::new(format!("{sellers} sellers exist")).hint(format!("their keys are in {path}"));
     session.reported(session.output.end(&format!("{sellers} sellers are in {path}")), done)
@@ -164,7 +165,7 @@ async fn drive(
 async fn write(file: File, mut lines: mpsc::Receiver<Line>) -> Result<Report, CliError> {
     let failed = |error: std::io::Error| {
         let hint = "what the record lacks is in the journal: `etebar journal --all`, `etebar verify`";
-        Done::new("charges are done").hint(hint).unreported(format!("the record: {error}"))
+        Done::new("charges are done").hint(hint).unreported(&format!("the record: {error}"))
     };
     let mut file = BufWriter::with_capacity(64 * 1024, file);
     let mut report = Report::default();
@@ -287,7 +288,7 @@ impl Report {
         }
         if line.status != 0 {
             let last = last_ms.unwrap_or(line.ended_ms);
-            self.longest_silence_ms = self.longest_silence_ms.max(line.ended_ms.saturating_sub(last));
+            self.longest_gap_ms = self.longest_gap_ms.max(line.ended_ms.saturating_sub(last));
             *last_ms = Some(last.max(line.ended_ms));
         }
     }
@@ -299,7 +300,7 @@ impl Report {
             ("refused", count(self.refused)),
             ("unanswered", count(self.unanswered)),
             ("attempts", count(self.attempts)),
-            ("longest silence", format!("{} ms", self.longest_silence_ms)),
+            ("longest gap", format!("{} ms", self.longest_gap_ms)),
         ])
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Made {
     pub(crate) decimals: u32,
 }
 
-/// Makes `count` sellers, named after `purpose` and chance. Needs an admin key.
+/// Makes `count` sellers, named after `purpose` and random digits. Needs an admin key.
 pub(crate) async fn sellers(client: &Client, count: u32, credit: Credit, purpose: &str) -> Result<Made, CliError> {
     let run = IdempotencyKey::random()?.as_str()[..8].to_owned();
     let mut made = Vec::with_capacity(count as usize);

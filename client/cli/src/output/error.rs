@@ -1,4 +1,4 @@
-//! Why a verb ended without success, and the exit code that says so.
+//! Why a verb failed, and its exit code.
 
 use etebar::api;
 use etebar::{BadAuthority, BadKey, BadServer, Error};
@@ -7,15 +7,15 @@ use super::done::Unreported;
 
 /// Exit code of wrong usage, as clap has it too.
 pub(crate) const WRONG_USAGE: u8 = 2;
-/// Most characters of a line that is told. Source: a command that is repeated in a hint, with three long texts in it.
+/// Most characters of a line of an error. Source: a command that is repeated in a hint, with three long texts in it.
 pub(crate) const LINE_CHARS: usize = 4_000;
-/// Most lines of one text that is told. Source: twenty faults of an import's file, and room.
+/// Most lines of one error. Source: twenty faults of an import's file, and some more.
 pub(crate) const LINES: usize = 40;
 
-/// The end of a verb that did not succeed.
+/// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
-    /// The cluster did not do it, or nobody knows.
+    /// The call failed, or its outcome is unknown.
     #[error("{0}")]
     Call(#[from] Error),
     /// The arguments make no sense.
@@ -30,7 +30,7 @@ pub(crate) enum CliError {
     /// What was asked for is done, and could not be printed.
     #[error("{0}")]
     Unreported(Box<Unreported>),
-    /// A verb that knows best what to do next, and its exit code.
+    /// A failure with a hint and an exit code of its own.
     #[error("{text}")]
     Advised { text: String, hint: String, code: u8 },
     /// Not every promise could be checked.
@@ -50,8 +50,8 @@ impl CliError {
         CliError::Local(text.into())
     }
 
-    /// What is told to people: others' words in it are escaped, and it is bounded. Only a verb that lists things, and what was
-    /// done and not printed, has lines of its own; it escapes what others wrote in them.
+    /// The text for people: bounded, and with everything escaped that a terminal would obey. Only a verb that lists things, and
+    /// what was done and not printed, has lines of its own; it escapes what others wrote in them.
     pub(crate) fn shown(&self) -> String {
         let text = self.to_string();
         match self {

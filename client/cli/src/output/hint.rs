@@ -1,9 +1,9 @@
-//! What to do next where a verb ended without success: one place for every kind of "no".
+//! What to do next where a verb failed: the hint of every kind of error.
 
 use std::borrow::Cow;
 
 use etebar::api::{self, Code, SHOWN_CHARS};
-use etebar::{Error, duration_text};
+use etebar::{Error, IdempotencyKey, duration_text};
 
 use super::error::CliError;
 
@@ -20,7 +20,7 @@ pub(crate) fn arguments() -> Vec<String> {
     std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
 
-/// What to do about it, as far as how the program was called does not matter.
+/// The hint as far as it does not depend on how the program was called.
 pub(crate) fn of(error: &CliError) -> Option<String> {
     match error {
         CliError::Call(Error::Refused(problem)) => Some(of_code(problem.code).to_owned()),
@@ -33,14 +33,14 @@ pub(crate) fn of(error: &CliError) -> Option<String> {
                      to where it is"
                 .to_owned(),
         }),
-        CliError::Call(Error::OutcomeUnknown(_)) => Some("send the same again, under the same key: that tells".to_owned()),
+        CliError::Call(Error::OutcomeUnknown(_)) => Some("send the same again, under the same key: its answer is the outcome".to_owned()),
         CliError::Advised { text: _, hint, code: _ } => Some(hint.clone()),
         CliError::Unreported(unreported) => unreported.hint().map(str::to_owned),
         CliError::Usage(_) => Some("`etebar --help` lists the verbs, `etebar VERB --help` shows an example".to_owned()),
         CliError::Local(_) => None,
         CliError::Unprinted(_) => Some("make room, or print it elsewhere, and ask again: nothing moved".to_owned()),
         CliError::Unproven(_) => {
-            Some("run it again once every member answers: `etebar cluster status` shows them".to_owned())
+            Some("run it again once every node answers: `etebar cluster status` shows them".to_owned())
         }
         CliError::Broken(_) => Some(
             "stop selling and keep every node's data directory as it is: `etebar verify --json` and `etebar digest` say \
@@ -50,7 +50,7 @@ pub(crate) fn of(error: &CliError) -> Option<String> {
     }
 }
 
-/// The same, with what is only known from how the program was called.
+/// The hint, with what depends on how the program was called.
 pub(crate) fn with(error: &CliError, called: &Called) -> Option<String> {
     match error {
         CliError::Call(Error::NotDone(not_done)) if not_done.problem.is_none() => {
@@ -58,12 +58,12 @@ pub(crate) fn with(error: &CliError, called: &Called) -> Option<String> {
             Some(format!("tried {}; {hint}", api::shown(&called.servers.join(", "), SHOWN_CHARS)))
         }
         CliError::Call(Error::OutcomeUnknown(unknown)) => {
-            let again = called.again(unknown.key.as_ref().map(|key| key.as_str()));
+            let again = called.again(unknown.key.as_ref().map(IdempotencyKey::as_str));
             let within = match unknown.key_window {
                 Some(window) if unknown.key.is_some() => format!(" within {}", duration_text(window)),
                 Some(_) | None => String::new(),
             };
-            Some(format!("this tells what became of it, and moves nothing twice{within}: {again}"))
+            Some(format!("this shows what became of it, and moves nothing twice{within}: {again}"))
         }
         CliError::Unreported(unreported) => of(error).or_else(|| {
             let again = called.again(unreported.key());
@@ -81,7 +81,7 @@ pub(crate) fn with(error: &CliError, called: &Called) -> Option<String> {
 
 fn of_code(code: Code) -> &'static str {
     match code {
-        Code::InvalidRequest => "mend what it names; `etebar VERB --help` shows how each value is written",
+        Code::InvalidRequest => "correct what it names; `etebar VERB --help` shows how each value is written",
         Code::IdempotencyKeyMissing => "name the command with --idempotency-key KEY",
         Code::Unauthenticated => "set --key or ETEBAR_KEY to an API key; one that worked before may have been revoked",
         Code::Forbidden => {
@@ -101,7 +101,9 @@ fn of_code(code: Code) -> &'static str {
         Code::SellerSuspended => {
             "an admin lets the seller sell again with `etebar sellers activate ID`; then charge again under a new key"
         }
-        Code::CreditRequestDecided => "`etebar credit-requests show ID` tells how; a new wish is a new request",
+        Code::CreditRequestDecided => {
+            "`etebar credit-requests show ID` shows how; to ask for more credit, file a new request"
+        }
         Code::ChargeReversed => "nothing is left to do: `etebar charges show ID` names the entry that reversed it",
         Code::LimitExceeded => "use a smaller amount: no balance may be over 10^15 minor units",
         Code::NameTaken => {
@@ -114,12 +116,12 @@ fn of_code(code: Code) -> &'static str {
             "`etebar charges list --idempotency-key KEY` shows the charge that has this key; a new command takes a new key"
         }
         Code::NoLeader => {
-            "send it again in a moment: nothing was done. If that stays, most nodes are down: `etebar cluster status`, \
+            "send it again in a few seconds: nothing was done. If that persists, most nodes are down: `etebar cluster status`, \
              cluster-scripts/status.sh"
         }
-        Code::Behind => "ask again in a moment, or another node with --server",
+        Code::Behind => "ask again in a few seconds, or another node with --server",
         Code::DiskFull => "nothing was done; the node's disk needs room: its operator can free some",
-        Code::OutcomeUnknown => "send the same again, under the same key: that tells",
+        Code::OutcomeUnknown => "send the same again, under the same key: its answer is the outcome",
         Code::Internal => "this is a defect: the node's log says more, and another node may answer",
     }
 }

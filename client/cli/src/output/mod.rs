@@ -1,4 +1,4 @@
-//! What goes to stdout (results) and to stderr (why there are none).
+//! Printing: results to stdout, errors, hints and progress to stderr.
 
 pub(crate) mod done;
 pub(crate) mod error;
@@ -15,12 +15,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use etebar::api::{self, AmountOut};
-use etebar::{Error, duration_text};
+use etebar::{Error, IdempotencyKey, duration_text};
 
 use self::error::{CliError, LINE_CHARS, LINES, WRONG_USAGE};
 use self::paint::{Cell, Tone};
 
-/// Most bytes of an error in JSON; of what is longer only code, detail and hint are told, cut.
+/// Most bytes of an error in JSON; of a longer one only code, detail and hint are printed, cut.
 const ERROR_BYTES: usize = 64 << 10;
 
 /// Where and how to print. Cheap to copy.
@@ -36,55 +36,50 @@ impl Output {
         Output { json, painted }
     }
 
-    pub(crate) fn is_json(&self) -> bool {
+    pub(crate) fn is_json(self) -> bool {
         self.json
     }
 
-    pub(crate) fn is_painted(&self) -> bool {
+    pub(crate) fn is_painted(self) -> bool {
         self.painted
     }
 
     /// `value` as JSON on one line, or `text` for people.
-    pub(crate) fn either(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), CliError> {
-        if self.json { self.json(value) } else { self.remark(&text()) }
+    pub(crate) fn either(self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), CliError> {
+        if self.json { line(&json_text(value)?) } else { self.remark(&text()) }
     }
 
-    /// The answer to a write: `value` as JSON on one line, or `text` for people. Whoever went away does not know what was
-    /// done, so that a closed pipe is an error here.
-    pub(crate) fn answer(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> io::Result<()> {
+    /// The answer to a write: `value` as JSON on one line, or `text` for people. A closed pipe is an error here, since
+    /// what was done has not been read.
+    pub(crate) fn answer(self, value: &impl Serialize, text: impl FnOnce() -> String) -> io::Result<()> {
         let text = if self.json { serde_json::to_string(value)? } else { paint::shown(&text(), self.painted) };
         put(&format!("{text}\n"))
     }
 
     /// The end of a write whose answer has no body, for people alone.
-    pub(crate) fn end(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn end(self, text: &str) -> io::Result<()> {
         if self.json { Ok(()) } else { put(&format!("{text}\n")) }
     }
 
-    /// `value` as JSON on one line.
-    pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), CliError> {
-        line(&json_text(value)?)
-    }
-
     /// A line for people alone.
-    pub(crate) fn remark(&self, text: &str) -> Result<(), CliError> {
+    pub(crate) fn remark(self, text: &str) -> Result<(), CliError> {
         if self.json { Ok(()) } else { line(&paint::shown(text, self.painted)) }
     }
 
     /// What is under way, for people alone, on stderr.
-    pub(crate) fn progress(&self, text: &str) {
+    pub(crate) fn progress(self, text: &str) {
         if !self.json {
             complain(&api::shown_lines(text, LINE_CHARS, LINES));
         }
     }
 
-    /// Whether tables are printed, and progress is told.
-    pub(crate) fn is_for_people(&self) -> bool {
+    /// Whether tables and progress are printed.
+    pub(crate) fn is_for_people(self) -> bool {
         !self.json
     }
 
     /// Why there is no result, and what to do next.
-    pub(crate) fn error(&self, error: &CliError, hint: Option<&str>) {
+    pub(crate) fn error(self, error: &CliError, hint: Option<&str>) {
         if !self.json {
             complain(&format!("etebar: {}", error.shown()));
             if let Some(hint) = hint {
@@ -99,7 +94,7 @@ impl Output {
             }
             CliError::Call(Error::OutcomeUnknown(unknown)) => json!({
                 "code": "outcome_unknown", "detail": unknown.detail, "attempts": unknown.attempts,
-                "idempotency_key": unknown.key.as_ref().map(|key| key.as_str()),
+                "idempotency_key": unknown.key.as_ref().map(IdempotencyKey::as_str),
             }),
             CliError::Usage(text) => json!({"code": "wrong_usage", "detail": text}),
             CliError::Local(text) => json!({"code": "failed", "detail": text}),
@@ -134,18 +129,18 @@ fn bounded(mut value: serde_json::Value) -> String {
     if text.len() <= ERROR_BYTES {
         return api::shown_json(&text).into_owned();
     }
-    if let Some(members) = value.as_object_mut() {
-        members.retain(|name, _| ["code", "status", "detail", "hint", "idempotency_key"].contains(&name.as_str()));
-        for member in members.values_mut() {
-            if let Some(text) = member.as_str() {
-                *member = json!(api::shown(text, LINE_CHARS));
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|name, _| ["code", "status", "detail", "hint", "idempotency_key"].contains(&name.as_str()));
+        for field in fields.values_mut() {
+            if let Some(text) = field.as_str() {
+                *field = json!(api::shown(text, LINE_CHARS));
             }
         }
     }
     api::shown_json(&value.to_string()).into_owned()
 }
 
-/// A line on stderr. Where nobody reads it, the exit code still tells.
+/// A line on stderr. Where it cannot be printed, the exit code remains.
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
@@ -251,6 +246,16 @@ pub(crate) fn count(number: u64) -> String {
     grouped_text(&number.to_string())
 }
 
+/// A rate that is not negative, as a whole number with its thousands set off, for people.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate is no negative number, and far from 2^64"
+)]
+pub(crate) fn rounded(rate: f64) -> String {
+    count(rate.round() as u64)
+}
+
 fn grouped_text(text: &str) -> String {
     let (sign, unsigned) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
     let (whole, fraction) = unsigned.split_once('.').map_or((unsigned, None), |(whole, rest)| (whole, Some(rest)));
@@ -268,7 +273,7 @@ fn grouped_text(text: &str) -> String {
     out
 }
 
-/// What is told while nothing is sent, in whole seconds, as nodes tell them.
+/// What is printed while nothing is sent, in whole seconds, as `Retry-After` has them.
 pub(crate) fn waits_for_rate(wait: Duration) -> String {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     format!("waiting {}: the nodes limit the rate of this API key", duration_text(Duration::from_secs(seconds)))

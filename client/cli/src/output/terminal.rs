@@ -1,4 +1,4 @@
-//! A terminal while somebody works at it: keys one at a time, and its state given back whatever ends the verb.
+//! An interactive terminal: keys one at a time, and its state restored however the verb ends.
 //!
 //! Invariant: a [`Terminal`] that is dropped, by a panic too, leaves line input, echo, cursor and screen as they were.
 
@@ -14,7 +14,7 @@ use etebar::api;
 use super::error::CliError;
 use super::paint::{self, is_dumb};
 
-/// Columns and rows where the terminal does not tell. Source: the terminals of old.
+/// Columns and rows where the terminal does not report its size. Source: the VT100.
 const USUAL_SIZE: (u16, u16) = (80, 24);
 
 /// Where a verb writes to.
@@ -26,7 +26,7 @@ pub(crate) enum Screen {
     Whole,
 }
 
-/// What somebody did at the terminal.
+/// What was typed, or happened to the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Input {
     Key(KeyCode),
@@ -46,7 +46,7 @@ pub(crate) struct Terminal {
     painted: bool,
 }
 
-/// Whether somebody sits at both ends, at a terminal that can do more than print.
+/// Whether stdin and stdout are a terminal that can do more than print.
 pub(crate) fn is_there() -> bool {
     !is_dumb() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
@@ -74,7 +74,7 @@ impl Terminal {
         Ok(opened)
     }
 
-    /// The next thing that somebody does.
+    /// The next input.
     pub(crate) async fn input(&mut self) -> Input {
         loop {
             let event = tokio::select! {
@@ -122,7 +122,7 @@ impl Terminal {
     pub(crate) async fn line(&mut self, question: &str) -> Result<Option<String>, CliError> {
         let mut text = String::new();
         loop {
-            self.redraw(question, &text)?;
+            Self::redraw(question, &text)?;
             match self.input().await {
                 Input::Key(KeyCode::Char(char)) => text.push(char),
                 Input::Key(KeyCode::Backspace) => drop(text.pop()),
@@ -141,7 +141,7 @@ impl Terminal {
     }
 
     /// One line with the end of `text`, as much of it as fits.
-    fn redraw(&self, question: &str, text: &str) -> Result<(), CliError> {
+    fn redraw(question: &str, text: &str) -> Result<(), CliError> {
         let cell = |text: &str| paint::Cell::from(text).width();
         let room = usize::from(size().0).saturating_sub(cell(question) + 1);
         let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
@@ -205,6 +205,7 @@ fn size() -> (u16, u16) {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 fn failed(error: std::io::Error) -> CliError {
     CliError::local(format!("terminal: {error}"))
 }

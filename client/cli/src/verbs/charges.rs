@@ -82,7 +82,7 @@ async fn batch(session: &Session, text: &str) -> Result<(), CliError> {
     }
     let answered = results.len();
     if answered > 0 {
-        print_batch(session, BatchResponse { results }, &items)?;
+        print_batch(session, &BatchResponse { results }, &items)?;
     }
     match failure {
         None => Ok(()),
@@ -118,7 +118,7 @@ async fn send(session: &Session, request: &BatchRequest<'_>) -> Result<Answer<Ba
     }
 }
 
-fn print_batch(session: &Session, response: BatchResponse, items: &[BatchItem<'_>]) -> Result<(), CliError> {
+fn print_batch(session: &Session, response: &BatchResponse, items: &[BatchItem<'_>]) -> Result<(), CliError> {
     let results = &response.results;
     let text = || {
         let rows: Vec<_> = results.iter().zip(items).map(|(result, item)| batch_row(result, item)).collect();
@@ -129,7 +129,7 @@ fn print_batch(session: &Session, response: BatchResponse, items: &[BatchItem<'_
         let what = format!("{charged} of {} charges are done, each under its key in the file", items.len());
         Done::new(what).hint("the same file again shows each answer, and moves nothing")
     };
-    session.report(&response, text, done)
+    session.report(response, text, done)
 }
 
 fn batch_row(result: &BatchResult, item: &BatchItem<'_>) -> Vec<String> {

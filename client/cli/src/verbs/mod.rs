@@ -41,6 +41,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), CliE
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 fn no_signals(error: std::io::Error) -> CliError {
     CliError::local(format!("no signals: {error}"))
 }

@@ -70,9 +70,10 @@ impl Watcher {
 
     async fn lines(&mut self, session: &Session) -> Result<(), CliError> {
         while let Some(snapshot) = self.next().await? {
-            let text = match session.output.is_json() {
-                true => output::json_text(&snapshot)?,
-                false => paint::shown(&snapshot.line(), session.output.is_painted()),
+            let text = if session.output.is_json() {
+                output::json_text(&snapshot)?
+            } else {
+                paint::shown(&snapshot.line(), session.output.is_painted())
             };
             if !output::write(&format!("{text}\n"))? {
                 return Ok(());

@@ -98,12 +98,11 @@ impl Poller {
             if seen.contains(&status.id) {
                 continue;
             }
-            match self.nodes.iter_mut().find(|node| node.id.is_none() && node.api == api) {
-                Some(node) => node.id = Some(status.id),
-                None => {
-                    let client = self.client.at_node(&status.api)?;
-                    self.nodes.push(Node { id: Some(status.id), api, url: url(&status.api), client });
-                }
+            if let Some(node) = self.nodes.iter_mut().find(|node| node.id.is_none() && node.api == api) {
+                node.id = Some(status.id);
+            } else {
+                let client = self.client.at_node(&status.api)?;
+                self.nodes.push(Node { id: Some(status.id), api, url: url(&status.api), client });
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use serde::Serialize;
 use etebar::api::{ClockHealth, Timestamp};
 
 use crate::output::paint::Cell;
-use crate::output::{count, or_dash, table};
+use crate::output::{count, or_dash, rounded, table};
 
 /// Hexadecimal digits of a digest that people compare at a glance; JSON has all 64.
 const SHORT: usize = 8;
@@ -110,7 +110,7 @@ impl NodeView {
             self.state.cell(),
             number(self.applied),
             number(self.lag),
-            number(self.applied_per_second.map(|rate| rate.round() as u64)),
+            Cell::from(self.applied_per_second.map_or_else(|| "-".to_owned(), rounded)),
             or_dash(digest).into(),
         ]
     }
@@ -187,7 +187,7 @@ impl Snapshot {
             Some(leader) => format!("leader {leader}"),
             None => Cell::bad("no leader").to_string(),
         };
-        let rate = number(self.applied_per_second.map(|rate| rate.round() as u64));
+        let rate = self.applied_per_second.map_or_else(|| "-".to_owned(), rounded);
         format!("{leader}, term {}, applied {}, {rate}/s", number(self.term), number(self.applied))
     }
 

@@ -63,15 +63,17 @@ fn posts(fake: &Fake) -> usize {
 
 #[tokio::test]
 async fn every_lie_about_a_write_leaves_its_outcome_unknown_and_about_a_read_is_no_refusal() {
-    let mut told = JoinSet::new();
+    let mut checked = JoinSet::new();
     // All at once, each behind a proxy of its own: they do little but wait.
-    LIES.iter().for_each(|lie| drop(told.spawn(tell(lie))));
-    while let Some(lie) = told.join_next().await {
+    for lie in &LIES {
+        checked.spawn(check(lie));
+    }
+    while let Some(lie) = checked.join_next().await {
         lie.unwrap();
     }
 }
 
-async fn tell(lie: &'static Lie) {
+async fn check(lie: &'static Lie) {
     let node = node(86_400);
     let (proxy, client) = behind(&node);
     let batch = BatchRequest {

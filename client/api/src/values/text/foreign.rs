@@ -1,4 +1,4 @@
-//! Text that somebody else wrote (a file, an argument, a server) on its way to a terminal or a log: escaped and bounded.
+//! Text from outside (a file, an argument, a server), escaped and bounded for a terminal or a log.
 //!
 //! Invariant: what [`shown`] gives back moves no cursor, changes no colour, turns no reading order around, hides nothing
 //! between two letters, and is one line of bounded length.
@@ -100,7 +100,7 @@ pub fn shown(text: &str, most: usize) -> Cow<'_, str> {
             escape(char, &mut out);
         }
         count += out[from..].chars().count();
-        // The mark of the cut takes the last place.
+        // The mark of the cut is the last character.
         if count > most || (count == most && rest.peek().is_some()) {
             out.truncate(from);
             out.push('…');

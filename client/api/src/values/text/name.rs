@@ -11,7 +11,7 @@ pub enum NameError {
     /// A control, bidirectional, zero-width, private or unassigned character.
     #[error("a name has no control, bidirectional or invisible characters: {} is one", CodePoint(*.0))]
     Invisible(char),
-    /// A non-joiner that is not between two letters, where nobody sees it.
+    /// A non-joiner that is not between two letters, where it cannot be seen.
     #[error("a name has a zero-width non-joiner (U+200C) between two letters alone")]
     Joiner,
 }

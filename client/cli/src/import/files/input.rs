@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use ledger::Phone;
+use memchr::memchr_iter;
 
 use etebar::IdempotencyKey;
 use etebar::api::{self, AmountError, AmountIn, MAX_DECIMALS, read_phone};
@@ -17,7 +18,7 @@ use crate::output::error::{CliError, WRONG_USAGE};
 const LINES_MAX: usize = 1_000_000;
 /// Largest file. Source: a million lines of a thousand bytes, held in memory.
 const BYTES_MAX: u64 = 1 << 30;
-/// Most faults that are told one by one.
+/// Most faults that are listed.
 const FAULTS_SHOWN: usize = 20;
 /// Most characters of a cell that a fault repeats. Source: the longest key, and some escapes.
 const CELL_CHARS: usize = 80;
@@ -84,7 +85,7 @@ impl Input {
 
     /// Every record, the head first, as the file has it.
     pub(crate) fn records(&self) -> impl Iterator<Item = csv::ByteRecord> {
-        Records::new(&self.bytes).filter_map(|record| record.ok()).map(|record| record.cells)
+        Records::new(&self.bytes).filter_map(Result::ok).map(|record| record.cells)
     }
 
     /// Checks the amounts in a currency of so many decimals.
@@ -127,7 +128,7 @@ fn faulty(paths: &Paths, faults: &[Fault]) -> CliError {
 }
 
 fn unusable(text: String) -> CliError {
-    let hint = "mend the file and run the same command again; `etebar charges import --help` says what it holds";
+    let hint = "correct the file and run the same command again; `etebar charges import --help` says what it holds";
     CliError::Advised { text, hint: hint.to_owned(), code: WRONG_USAGE }
 }
 
@@ -253,6 +254,11 @@ impl<'a> Records<'a> {
         Records { bytes, reader, counted: (0, 1) }
     }
 
+    /// Where the reader is in the file. In memory, so that it fits.
+    fn byte(&self) -> usize {
+        usize::try_from(self.reader.position().byte()).unwrap_or(usize::MAX)
+    }
+
     /// The line of the first byte from `at` on that is no line's end. The reader's own count is one behind after `\r\n`.
     fn line_at(&mut self, at: usize) -> (usize, u64) {
         let skipped = self.bytes[at..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
@@ -272,15 +278,15 @@ impl Iterator for Records<'_> {
     type Item = Result<Record, Fault>;
 
     fn next(&mut self) -> Option<Result<Record, Fault>> {
-        let begin = self.reader.position().byte() as usize;
+        let begin = self.byte();
         let mut cells = csv::ByteRecord::new();
         let read = self.reader.read_byte_record(&mut cells);
-        let end = self.reader.position().byte() as usize;
+        let end = self.byte();
         let (start, number) = self.line_at(begin.min(self.bytes.len()));
         match read {
             Ok(false) => None,
             // An open quote makes one cell of all that follows: lines would be lost in it unseen.
-            Ok(true) if self.bytes[start.min(end)..end].iter().filter(|byte| **byte == b'"').count() % 2 == 1 => {
+            Ok(true) if memchr_iter(b'"', &self.bytes[start.min(end)..end]).count() % 2 == 1 => {
                 Some(Err((number, "a quote is opened and not closed".to_owned())))
             }
             Ok(true) => Some(Ok(Record { number, cells })),

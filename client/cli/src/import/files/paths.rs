@@ -1,4 +1,4 @@
-//! The files of one import: the input, and beside it what is kept and what is told of it.
+//! Where the files of one import are: the input, and beside it the resume file and the results.
 
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +13,7 @@ use crate::output::whole_file::{self, WholeFile};
 #[derive(Debug)]
 pub(crate) struct Paths {
     pub(crate) input: PathBuf,
-    /// `FILE.csv.resume`: what is known of each line. Lost, nobody knows what was charged.
+    /// `FILE.csv.resume`: what is known of each line. Without it, nobody knows what was charged.
     pub(crate) resume: PathBuf,
     /// `FILE.result.csv`: what became of each line.
     pub(crate) result: PathBuf,
@@ -23,7 +23,7 @@ pub(crate) struct Paths {
 
 impl Paths {
     /// The files around `input`, which must be a file. By whichever name it is called, a link or one of several names of
-    /// its own, it is one import: the files are beside the name under which it was begun.
+    /// its own, it is one import: the files are beside the name under which it was started.
     pub(crate) fn of(input: &Path) -> Result<Paths, CliError> {
         if !input.is_file() {
             let why = if input.exists() { "is no file" } else { "does not exist" };
@@ -66,7 +66,7 @@ impl Paths {
         shown(&self.input)
     }
 
-    /// Whether an import was begun under this name.
+    /// Whether an import was started under this name.
     fn is_begun(&self) -> bool {
         self.resume.exists() || self.result.exists()
     }
@@ -75,7 +75,7 @@ impl Paths {
         shown(if self.resume.exists() { &self.resume } else { &self.result })
     }
 
-    /// Where another name of the file (a hard link) in its folder was imported, that import's paths; where none was, the
+    /// Where another name of the file (a hard link) in its folder was imported, that import's files; where none was, the
     /// first name's. A file with names in other folders is refused: nobody knows whether it was imported under one of them.
     fn under_its_other_names(self) -> Result<Paths, CliError> {
         let own = std::fs::metadata(&self.input).map_err(failed(&self.input))?;
@@ -126,7 +126,7 @@ pub(crate) fn shown(path: &Path) -> String {
     api::shown(&path.display().to_string(), SHOWN_CHARS).into_owned()
 }
 
-/// Writes a whole file in paths of whatever is there, for its owner's eyes alone.
+/// Writes a whole file in place of whatever is there, for its owner's eyes alone.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let written = WholeFile::private(path).and_then(|mut file| {
         file.write_all(bytes)?;

@@ -61,12 +61,12 @@ pub(crate) enum Event {
     },
 }
 
-/// When something was, by two clocks of which either may be wrong.
+/// When a batch was sent, by two clocks of which either may be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SentAt {
-    /// By the cluster's, as the `Date` of an answer told it: a proxy may have written that.
+    /// By the cluster's clock, as the `Date` of an answer shows it: a proxy may have written that.
     pub(crate) at: Timestamp,
-    /// By this machine's. `None` in files of builds that did not note it down.
+    /// By this machine's clock. `None` in files of builds that did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) here: Option<Timestamp>,
 }
@@ -83,7 +83,7 @@ impl SentAt {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum LineState {
     NotSent,
-    /// Sent, for the first time at this sent_at, and not answered.
+    /// Sent, for the first time then, and not answered.
     InDoubt(SentAt),
     Charged {
         id: Uuid,
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_a_build_that_noted_one_clock_down_is_still_read() {
+    fn a_record_of_a_build_that_recorded_one_clock_is_still_read() {
         let old = "{\"sending\":{\"at\":\"1970-01-01T00:00:00.007Z\",\"lines\":[2]}}";
         let event = Event::Sending { sent_at: SentAt { at: Timestamp(7), here: None }, lines: vec![2] };
         assert_eq!(serde_json::from_str::<Event>(old).unwrap(), event);

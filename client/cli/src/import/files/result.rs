@@ -13,13 +13,13 @@ pub(crate) fn write(paths: &Paths, input: &Input, resume: &Resume) -> Result<(),
     let mut records = input.records();
     let mut table = Table::new(&input.columns);
     if let Some(head) = records.next() {
-        table.row(&head, RESULT_COLUMNS.map(str::to_owned))?;
+        table.row(&head, &RESULT_COLUMNS.map(str::to_owned))?;
     }
     for (index, record) in records.enumerate() {
         let line = &input.lines[index];
         let [status, charge, entry, balance, problem] = cells(&resume.known()[index]);
         let number = line.number.to_string();
-        table.row(&record, [number, resume.key(line), status, charge, entry, balance, problem])?;
+        table.row(&record, &[number, resume.key(line), status, charge, entry, balance, problem])?;
     }
     paths::write(&paths.result, &table.finish()?)
 }
@@ -33,12 +33,12 @@ pub(crate) fn write_again(paths: &Paths, input: &Input, resume: &Resume) -> Resu
     let mut records = input.records();
     let mut table = Table::new(&input.columns);
     if let Some(head) = records.next() {
-        table.row(&head, [])?;
+        table.row(&head, &[])?;
     }
     let mut count = 0;
     for (record, known) in records.zip(resume.known()) {
         if may_go_again(known) {
-            table.row(&record, [])?;
+            table.row(&record, &[])?;
             count += 1;
         }
     }
@@ -48,7 +48,7 @@ pub(crate) fn write_again(paths: &Paths, input: &Input, resume: &Resume) -> Resu
     Ok(count)
 }
 
-/// Whether a line certainly moved nothing. A reused key is for a person to look at: it names another charge.
+/// Whether a line certainly moved nothing. A reused key needs a person: it names another charge.
 fn may_go_again(known: &LineState) -> bool {
     match known {
         LineState::NotSent => true,
@@ -84,7 +84,7 @@ impl Table {
         Table { writer: csv::Writer::from_writer(Vec::new()), key: columns.key }
     }
 
-    fn row<const MORE: usize>(&mut self, carried: &csv::ByteRecord, more: [String; MORE]) -> Result<(), CliError> {
+    fn row<const MORE: usize>(&mut self, carried: &csv::ByteRecord, more: &[String; MORE]) -> Result<(), CliError> {
         let carried = carried.iter().enumerate().filter(|(at, _)| Some(*at) != self.key).map(|(_, cell)| cell);
         self.writer.write_record(carried.chain(more.iter().map(String::as_bytes))).map_err(unwritten)
     }

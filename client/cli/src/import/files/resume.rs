@@ -1,7 +1,7 @@
 //! The resume file: what is known of each line, on the disk before it matters.
 //!
 //! A first record fixes every line's key; then a record before each batch is sent (synced) and one for each line that is
-//! answered. What is known is the fold of the records. The last one may be torn, since a process may end in the middle
+//! answered. What is known is the replay of the records. The last one may be torn, since a process may end in the middle
 //! of it; any other damage is refused.
 
 use std::fs::{File, TryLockError};
@@ -56,7 +56,7 @@ impl Resume {
         Ok(Some(resume))
     }
 
-    /// Makes it and puts it in its paths, synced.
+    /// Makes it and puts it in its place, synced.
     pub(crate) fn create(paths: &Paths, header: Header, input: &Input) -> Result<Resume, CliError> {
         let path = &paths.resume;
         let mut file = WholeFile::private(path).map_err(failed(path))?;
@@ -140,18 +140,18 @@ impl Resume {
         lines.iter().map(|index| self.numbers[*index]).collect()
     }
 
-    /// Notes down what has happened, on the disk before it returns.
-    pub(crate) fn note(&mut self, events: &[Event]) -> Result<(), CliError> {
+    /// Records what has happened, on the disk before it returns.
+    pub(crate) fn record(&mut self, events: &[Event]) -> Result<(), CliError> {
         let text: String = events.iter().map(framed).collect();
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data());
         written.map_err(failed(&self.path))?;
         for event in events {
-            self.apply(event).expect("an event that is noted follows from what is known");
+            self.apply(event).expect("an event that is recorded follows from what is known");
         }
         Ok(())
     }
 
-    /// One step of the fold; `None` where the event cannot follow what is known.
+    /// One step of the replay; `None` where the event cannot follow what is known.
     fn apply(&mut self, event: &Event) -> Option<()> {
         match event {
             Event::Sending { sent_at, lines } => {
@@ -202,7 +202,7 @@ fn lock(file: &File, paths: &Paths) -> Result<(), CliError> {
 fn in_use(paths: &Paths) -> CliError {
     CliError::Advised {
         text: format!("another import of {} is under way", paths.shown_input()),
-        hint: "wait for its end; then the same command tells what became of each line".to_owned(),
+        hint: "wait for its end; then the same command shows what became of each line".to_owned(),
         code: 1,
     }
 }
@@ -219,7 +219,7 @@ fn no_result(paths: &Paths) -> Result<(), CliError> {
             paths::shown(&paths.result),
             paths::shown(&paths.resume)
         ),
-        hint: "importing it anew would charge its lines again: bring the resume file back, or, where these are other \
+        hint: "importing it again would charge its lines again: bring the resume file back, or, where these are other \
                charges, give them a file of another name"
             .to_owned(),
         code: WRONG_USAGE,

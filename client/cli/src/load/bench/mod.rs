@@ -20,7 +20,7 @@ use etebar::{Client, Endpoint, IdempotencyKey};
 use super::provision::{self, Credit, Made, Provisioned};
 use crate::arguments::{Bench, Global, Target};
 use crate::output::error::CliError;
-use crate::output::{self, count, sheet};
+use crate::output::{self, count, rounded, sheet};
 use crate::session::Session;
 use template::{Shape, Template};
 use worker::{Tally, Worker};
@@ -190,8 +190,8 @@ impl Report {
     fn shown(&self) -> String {
         let ms = |value: f64| format!("{value:.3} ms");
         sheet(&[
-            ("charges", format!("{} /s", count(self.charges_per_second.round() as u64))),
-            ("requests", format!("{} /s", count(self.requests_per_second.round() as u64))),
+            ("charges", format!("{} /s", rounded(self.charges_per_second))),
+            ("requests", format!("{} /s", rounded(self.requests_per_second))),
             ("p50", ms(self.p50_ms)),
             ("p99", ms(self.p99_ms)),
             ("p99.9", ms(self.p999_ms)),

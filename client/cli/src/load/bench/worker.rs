@@ -18,7 +18,7 @@ use crate::load::provision::Provisioned;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Wait before a request is sent again.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long after the end a request is still pursued. Source: a node's own limit of 10 s for a request.
+/// How long after the end a request without an answer is still repeated. Source: a node's own limit of 10 s for a request.
 const GRACE: Duration = Duration::from_secs(12);
 
 /// What a worker works with.
@@ -31,7 +31,7 @@ pub(crate) struct Worker {
     pub(crate) stride: usize,
     pub(crate) template: Template,
     pub(crate) end: Instant,
-    /// How long one request is pursued at most: half of the time for which its keys are remembered.
+    /// How long one request is repeated at most: half of the time for which its keys are remembered.
     pub(crate) retry_for: Duration,
 }
 
@@ -92,7 +92,9 @@ impl Tally {
 }
 
 fn add_all<K: Ord + Clone>(mine: &mut BTreeMap<K, u64>, theirs: &BTreeMap<K, u64>) {
-    theirs.iter().for_each(|(key, count)| *mine.entry(key.clone()).or_default() += count);
+    for (key, count) in theirs {
+        *mine.entry(key.clone()).or_default() += count;
+    }
 }
 
 /// What an answer means for the loop.
@@ -228,7 +230,7 @@ mod tests {
             first_seller: 0,
             stride: 1,
             end: Instant::now(),
-            retry_for: Duration::from_secs(60),
+            retry_for: Duration::from_mins(1),
         };
         let answers = tokio::spawn(async move {
             for status in statuses {

@@ -5,7 +5,7 @@ use plotters::prelude::*;
 
 use super::mark::Mark;
 use super::series::Step;
-use crate::output::count;
+use crate::output::rounded;
 
 const SIZE: (u32, u32) = (1_000, 620);
 /// Pixels of the heading with the marks' names, and of the upper panel under it.
@@ -50,7 +50,9 @@ pub(crate) fn draw(title: &str, steps: &[Step], first_ms: u64, marks: &[Mark]) -
             let x = f64::from(MARGINS.0 + LEFT) + across * seconds(mark.at_ms) / end;
             // Names of neighbours stand on two lines, so that they do not run into each other.
             let y = 36 + 14 * i32::try_from(index % 2).unwrap_or(0);
-            let name = Text::new(mark.what.clone(), (x as i32 + 3, y), (FONT, 13).into_font().color(&MARKED));
+            #[expect(clippy::cast_possible_truncation, reason = "a pixel of the drawing, which is 1,000 wide")]
+            let x = x as i32 + 3;
+            let name = Text::new(mark.what.clone(), (x, y), (FONT, 13).into_font().color(&MARKED));
             head.draw(&name).map_err(failed)?;
         }
         root.present().map_err(failed)?;
@@ -118,7 +120,7 @@ where
         .bold_line_style(INK.mix(0.12))
         .axis_style(INK.mix(0.5))
         .label_style((FONT, 13).into_font().color(&INK))
-        .y_label_formatter(&|value| count(*value as u64))
+        .y_label_formatter(&|value| rounded(value.trunc()))
         .x_label_formatter(&|value| format!("{value:.0}"))
         .x_labels(12)
         .y_labels(6)

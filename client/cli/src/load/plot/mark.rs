@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::output::error::CliError;
 
-/// Most marks of one drawing: more cannot be told apart.
+/// Most marks of one drawing: more run into each other.
 const MARKS_MAX: usize = 1_000;
 
 /// Something that was done to the cluster.

@@ -100,7 +100,9 @@ mod tests {
     #[test]
     fn a_mark_is_charged_with_the_longest_gap_up_to_the_next_one() {
         let mut series = Series::default();
-        [1_000, 1_100, 1_900, 2_000, 2_400].into_iter().for_each(|at| series.charge(at, 1));
+        for at in [1_000, 1_100, 1_900, 2_000, 2_400] {
+            series.charge(at, 1);
+        }
         series.finish();
         let effects = effects(&series, 1_000, 2_400, &[mark(1_100, "killed"), mark(1_950, "back")]);
         let found: Vec<_> =

@@ -78,7 +78,9 @@ fn percentiles(charges: &[(u64, u64)]) -> Option<(u64, u64)> {
         return None;
     }
     let mut latencies = Latencies::new();
-    charges.iter().for_each(|(_, took)| latencies.record(*took));
+    for (_, took) in charges {
+        latencies.record(*took);
+    }
     Some((latencies.quantile(0.5), latencies.quantile(0.99)))
 }
 
@@ -110,7 +112,9 @@ mod tests {
     #[test]
     fn a_gap_is_found_where_it_began_before_the_time() {
         let mut series = Series::default();
-        [0, 10, 500, 510].into_iter().for_each(|at| series.charge(at, 1));
+        for at in [0, 10, 500, 510] {
+            series.charge(at, 1);
+        }
         series.finish();
         assert_eq!(series.longest_gap(100, 400), 490);
         assert_eq!(series.longest_gap(500, 1_000), 490, "the first pair begins before");

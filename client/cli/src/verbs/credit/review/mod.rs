@@ -28,7 +28,7 @@ const AT_A_TIME: usize = 10_000;
 pub(crate) async fn run(session: &Session) -> Result<(), CliError> {
     if session.output.is_json() || !terminal::is_there() {
         return Err(CliError::usage(
-            "a review needs a terminal, and somebody at it; elsewhere use `etebar credit-requests list --status pending` \
+            "a review needs an interactive terminal; elsewhere use `etebar credit-requests list --status pending` \
              with `approve ID` and `reject ID`",
         ));
     }
@@ -215,19 +215,19 @@ impl Review<'_> {
         decision: Decision,
     ) -> Result<Option<Decision>, CliError> {
         match answer {
-            // A replay of the first attempt is somebody else's verdict; of a later one it is ours, whose answer was lost.
+            // A replay of the first attempt is another admin's verdict; of a later one it is ours, whose answer was lost.
             Ok(answer) if answer.replayed && answer.attempts == 1 && !self.unsure.contains(&request.id) => {
                 self.terminal.say(&words::decided(&answer.value))?;
                 Ok(Some(Decision::Elsewhere))
             }
             Ok(answer) => {
                 self.settled(request);
-                // What becomes of this look and of the terminal does not undo the verdict.
+                // Where this read or the terminal fails, the verdict is given all the same.
                 let seller = self.terminal.attend(self.session.client.seller(Some(request.seller_id))).await;
                 let balance = seller.map(|seller| seller.map(|seller| grouped(seller.value.balance)));
                 let balance = balance.map(|balance| balance.unwrap_or_else(|_| "not known".to_owned()));
                 let said = balance.and_then(|balance| self.terminal.say(&words::done(&answer.value, &balance)));
-                said.map_err(|error| given(&answer.value).unreported(error))?;
+                said.map_err(|error| given(&answer.value).unreported(&error))?;
                 Ok(Some(decision))
             }
             Err(Error::Refused(problem)) if problem.code == Code::CreditRequestDecided => {
@@ -274,7 +274,7 @@ fn interrupted(request: &CreditRequest) -> CliError {
 fn unknown(request: Uuid, why: &str) -> CliError {
     CliError::Advised {
         text: format!("{why}: credit request {request}"),
-        hint: format!("`etebar credit-requests show {request}` tells; the same verdict again moves nothing"),
+        hint: format!("`etebar credit-requests show {request}` shows it; the same verdict again moves nothing"),
         code: 3,
     }
 }

@@ -1,4 +1,4 @@
-//! The requests that a review walks through, and what became of each. Nothing is asked or printed here.
+//! The requests of a review, and what became of each. Nothing is asked or printed here.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ pub(crate) enum Decision {
     Skipped,
     Approved,
     Rejected,
-    /// Decided by somebody else meanwhile.
+    /// Decided by another admin meanwhile.
     Elsewhere,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Puts those at the end that were never in it, and tells how many.
+    /// Puts those at the end that were never in it, and returns how many.
     pub(crate) fn add(&mut self, requests: &[CreditRequest]) -> usize {
         let before = self.items.len();
         for request in requests {
@@ -47,7 +47,7 @@ impl Queue {
         self.items.is_empty()
     }
 
-    /// The first that is open: its place from 1 on, of how many, and its id.
+    /// The first that is open: its rank from 1 on, of how many, and its id.
     pub(crate) fn current(&self) -> Option<(usize, usize, Uuid)> {
         let index = self.index()?;
         Some((index + 1, self.items.len(), self.items[index].id))

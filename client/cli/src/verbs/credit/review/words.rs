@@ -1,4 +1,4 @@
-//! What a review says.
+//! The texts of a review.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ r  reject: asks for a reason, and Enter does it (Esc goes back)
 s  skip: it stays pending
 b  back to the last one that was skipped
 q  quit: what was not decided stays pending
-A verdict is for ever: an approval can be mended by `etebar adjust` alone, and a rejected seller asks anew.";
+A verdict is final: only `etebar adjust` corrects an approval, and a rejected seller files a new request.";
 
 /// A request, its seller, and what approving it would do.
 pub(crate) fn request(place: usize, of: usize, request: &CreditRequest, seller: &Seller) -> String {
@@ -25,7 +25,7 @@ pub(crate) fn request(place: usize, of: usize, request: &CreditRequest, seller: 
     let after =
         AmountOut::new(seller.balance.minor().saturating_add(request.amount.minor()), seller.balance.decimals());
     let mut pairs: Vec<(&str, Cell)> = vec![("seller", seller.name.as_str().into())];
-    // An active seller is what one expects; approvals go on for a suspended one, but somebody should know.
+    // An active seller is what one expects; a suspended one can be credited too, but the admin should know.
     if seller.status == SellerStatus::Suspended {
         pairs.push(("status", seller_status(seller.status)));
     }
@@ -46,7 +46,7 @@ pub(crate) fn sure(request: &CreditRequest, seller: &Seller) -> String {
     format!("credit {} to {name}? Enter: yes, any other key: no > ", grouped(request.amount))
 }
 
-/// Our verdict.
+/// The verdict that was given here.
 pub(crate) fn done(request: &CreditRequest, balance: &str) -> String {
     let verdict = credit_status(request.status);
     match request.status {
@@ -55,7 +55,7 @@ pub(crate) fn done(request: &CreditRequest, balance: &str) -> String {
     }
 }
 
-/// Somebody else's verdict.
+/// The verdict of another admin.
 pub(crate) fn decided(request: &CreditRequest) -> String {
     let by = Cell::from(or_dash(request.decided_by.as_ref()));
     let reason = request.reason.as_ref().map_or(String::new(), |reason| format!(" ({})", Cell::from(reason.as_str())));
@@ -77,7 +77,7 @@ pub(crate) fn closing(queue: &Queue) -> String {
 }
 
 /// How long a request waits by this machine's clock.
-#[expect(clippy::disallowed_methods, reason = "people are told a span; nothing is decided by it")]
+#[expect(clippy::disallowed_methods, reason = "a span is shown to people; nothing is decided by it")]
 fn waits(request: &CreditRequest) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     span(now.saturating_sub(Duration::from_millis(request.created_at.0)))
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_is_told_in_its_largest_units() {
+    fn a_span_is_shown_in_its_largest_units() {
         let shown = |seconds| span(Duration::from_secs(seconds));
         assert_eq!((shown(59), shown(61)), ("59 s".to_owned(), "1 min".to_owned()));
         assert_eq!((shown(7_260), shown(90_000)), ("2 h 1 min".to_owned(), "1 d 1 h".to_owned()));
