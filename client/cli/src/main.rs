@@ -75,7 +75,7 @@ fn usage(mut error: clap::Error) -> ExitCode {
     match (error.kind(), printed) {
         (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, Err(why)) if why.kind() != BrokenPipe => {
             let error = CliError::Unprinted(why.to_string());
-            output::complain(&format!("etebar: {error}"));
+            output::error_line(&format!("etebar: {error}"));
             ExitCode::from(error.exit_code())
         }
         (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => ExitCode::SUCCESS,

@@ -100,7 +100,7 @@ impl Batch {
                 events.push(refused(charge.line, problem.code, &error.detail));
             }
         }
-        // From the last on, so that what is before keeps its paths.
+        // From the last on, so that what is before keeps its index.
         for index in malformed.iter().rev() {
             let charge = self.charges.remove(*index);
             self.fresh.remove(&charge.line);

@@ -82,7 +82,7 @@ async fn ask(session: &Session) -> Result<Cluster, CliError> {
     Ok(Cluster { seller, window: Window::new(clock, cluster.key_window_seconds, session.client.timeout()) })
 }
 
-/// Fixes every line's key and puts the resume file in its paths. Nothing was sent before.
+/// Fixes every line's key and puts the resume file in its place. Nothing was sent before.
 fn start(paths: &Paths, input: &Input, cluster: &Cluster) -> Result<Resume, CliError> {
     let decimals = cluster.seller.balance.decimals();
     input.check_amounts(paths, decimals)?;

@@ -1,12 +1,13 @@
 //! `etebar load`: charges over all servers, each repeated under its key until it is answered, each answer recorded.
 //!
-//! One in [`AGAIN_EVERY`] acknowledged charges is sent again through another server, to see it replayed.
+//! One in 16 acknowledged charges is sent again through another server, to see it replayed.
 
 pub(crate) mod bench;
 pub(crate) mod latencies;
 pub(crate) mod plot;
 pub(crate) mod provision;
 pub(crate) mod record;
+mod worker;
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -14,7 +15,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use fastrand::Rng;
 use serde::Serialize;
@@ -22,11 +23,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use etebar::api::{AmountIn, NewCharge};
-use etebar::{Client, Error, IdempotencyKey, Stopwatch};
+use etebar::IdempotencyKey;
 
 use self::provision::{Credit, Provisioned};
 use self::record::Line;
+use self::worker::{CALL_TIMEOUT, Worker};
 use crate::arguments::Load;
 use crate::output::done::Done;
 use crate::output::error::CliError;
@@ -34,18 +35,8 @@ use crate::output::paint::Cell;
 use crate::output::{count, sheet};
 use crate::session::Session;
 
-/// Time-out of one call; a charge without an answer is called again, until [`GRACE`] after the end.
-const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long after the end charges without an answer are repeated. Source: a cluster that was killed whole is up again in less.
-const GRACE: Duration = Duration::from_mins(1);
-/// One in so many charges is sent again after it was acknowledged.
-const AGAIN_EVERY: u64 = 16;
 /// Lines that wait to be written.
 const LINES_WAITING: usize = 4_096;
-/// Phones that are charged.
-const PHONES: u64 = 10_000;
-/// Amounts are 1 to this, in whole units.
-const AMOUNT_MAX: u64 = 1_000;
 
 /// What `load --json` prints.
 #[derive(Debug, Default, Serialize)]
@@ -180,99 +171,6 @@ async fn write(file: File, mut lines: mpsc::Receiver<Line>) -> Result<Report, Cl
     }
     file.flush().map_err(failed)?;
     Ok(report)
-}
-
-/// Charges of one connection. What it draws needs spread, not secrecy.
-struct Worker {
-    client: Client,
-    seller: Provisioned,
-    /// Begins every key; differs between processes, runs and workers.
-    prefix: String,
-    random: Rng,
-    lines: mpsc::Sender<Line>,
-    /// Since when no further charge is begun.
-    over: Arc<OnceLock<Instant>>,
-}
-
-impl Worker {
-    async fn run(mut self) -> Result<(), CliError> {
-        let mut number = 0_u64;
-        while self.over.get().is_none() {
-            number += 1;
-            let key = IdempotencyKey::parse(&format!("{}-{number}", self.prefix))?;
-            let phone = format!("+9893{:08}", self.random.u64(..PHONES));
-            let amount = AmountIn::parse(&self.random.u64(1..=AMOUNT_MAX).to_string());
-            let amount = amount.map_err(|error| CliError::local(error.to_string()))?;
-            let charge = NewCharge { phone: phone.as_str().into(), amount };
-            let done = self.charge_until_answered(&charge, &key).await?;
-            if done && number.is_multiple_of(AGAIN_EVERY) {
-                let elsewhere = self.random.usize(..self.client.servers());
-                self.client = self.client.starting_at(elsewhere);
-                self.charge_until_answered(&charge, &key).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends a charge until it is answered, or its key may be forgotten, and records the answer; whether it was charged.
-    async fn charge_until_answered(&self, charge: &NewCharge<'_>, key: &IdempotencyKey) -> Result<bool, CliError> {
-        let (began, mut may_be_done) = (Stopwatch::start(), false);
-        let mut line = Line {
-            key: key.to_string(),
-            seller: self.seller.seller_id,
-            phone: charge.phone.to_string(),
-            amount: charge.amount,
-            status: 0,
-            charge: None,
-            entry: None,
-            replayed: false,
-            attempts: 0,
-            started_ms: now_ms(),
-            ended_ms: 0,
-        };
-        loop {
-            let answer = self.client.charge(charge, key).await;
-            let wait = answer.as_ref().err().and_then(Error::retry_after).unwrap_or_default();
-            match answer {
-                Ok(answer) => {
-                    line.attempts += answer.attempts;
-                    line.status = 201;
-                    line.charge = Some(answer.value.id);
-                    line.entry = Some(answer.value.entry);
-                    line.replayed = answer.replayed;
-                    break;
-                }
-                Err(Error::Refused(problem)) => {
-                    line.attempts += 1;
-                    // What is about this attempt alone leaves open what became of an earlier one.
-                    if !may_be_done || problem.code.settles_key() {
-                        line.status = problem.status;
-                    }
-                    break;
-                }
-                Err(Error::NotDone(not_done)) => line.attempts += not_done.attempts,
-                Err(Error::OutcomeUnknown(unknown)) => {
-                    line.attempts += unknown.attempts;
-                    may_be_done = true;
-                }
-            }
-            let over = self.over.get().is_some_and(|over| over.elapsed() > GRACE);
-            if over || self.client.key_window().is_some_and(|window| began.elapsed() > window / 2) {
-                break;
-            }
-            tokio::time::sleep(wait.min(CALL_TIMEOUT)).await;
-        }
-        line.ended_ms = now_ms();
-        let charged = line.status == 201;
-        self.lines.send(line).await.map_err(|_| CliError::local("the record cannot be written"))?;
-        Ok(charged)
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the record says when, for people")]
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Report {

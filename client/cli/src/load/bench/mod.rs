@@ -62,7 +62,7 @@ pub(crate) async fn run(session: &Session, global: &Global, bench: Bench) -> Res
     session.output.progress("checking the books");
     let wrong = check(session, &sellers, &tally).await?;
     for (kind, times) in &tally.kinds {
-        output::complain(&format!("{times} times: {}", api::shown(kind, SHOWN_CHARS)));
+        output::error_line(&format!("{times} times: {}", api::shown(kind, SHOWN_CHARS)));
     }
     let report = Report::of(&tally, elapsed, wrong.is_none());
     let printed = session.output.either(&report, || report.shown());
