@@ -1,4 +1,4 @@
-//! A caller of one cluster: its servers, its key, its time, and what it has learned.
+//! A client of one cluster: its servers, its API key, its time-out, and what it has learned.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,35 +6,35 @@ use std::time::Duration;
 
 use hyper::header::HeaderValue;
 
-use super::certainty::KeyWindow;
-use super::endpoint::{BadServer, Endpoint};
-use super::idempotency::BadKey;
-use super::server::Server;
+use crate::call::idempotency::BadKey;
+use crate::outcome::key_window::KeyWindow;
+use crate::pool::endpoint::{BadServer, Endpoint};
+use crate::pool::server::Server;
 #[cfg(not(feature = "simulation"))]
-use super::tls::{BadAuthority, Trust};
+use crate::pool::tls::{BadAuthority, Trust};
 
 /// Longest time for one call with all its attempts, unless set otherwise.
 /// Source: three times a node's own limit for a request.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A caller of one cluster under one key. Cheap to clone; clones share their connections.
+/// A client of one cluster under one API key. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    pub(super) servers: Arc<[Server]>,
+    pub(crate) servers: Arc<[Server]>,
     /// Whose certificates are believed where a server is `https`.
     #[cfg(not(feature = "simulation"))]
-    pub(super) trust: Trust,
+    pub(crate) trust: Trust,
     /// Index of the server that answered last, where the next call begins.
-    pub(super) current: Arc<AtomicUsize>,
+    pub(crate) current: Arc<AtomicUsize>,
     /// `Bearer KEY`, marked as sensitive; `None` asks without a key.
-    pub(super) authorization: Option<HeaderValue>,
-    pub(super) timeout: Duration,
-    /// As far as the cluster has told; shared like the connections.
-    pub(super) key_window: Arc<KeyWindow>,
+    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) timeout: Duration,
+    /// Once a node has reported it; shared like the connections.
+    pub(crate) key_window: Arc<KeyWindow>,
 }
 
 impl Client {
-    /// A caller of these servers (`http://host:port` or `https://host:port`), tried in this order. `https` trusts the
+    /// A client of these servers (`http://host:port` or `https://host:port`), tried in this order. `https` trusts the
     /// machine's authorities, unless [`Client::with_authority`] names another. Fails where there is none or one is no such URL.
     pub fn new<S: AsRef<str>>(servers: impl IntoIterator<Item = S>) -> Result<Client, BadServer> {
         let none = Client {
@@ -49,18 +49,18 @@ impl Client {
         none.at(servers)
     }
 
-    /// A caller of other servers under the same key, trust and limit.
+    /// A client of other servers with the same key, trust and time-out.
     pub fn at<S: AsRef<str>>(&self, servers: impl IntoIterator<Item = S>) -> Result<Client, BadServer> {
         self.of(servers.into_iter().map(|url| self.endpoint(url.as_ref())))
     }
 
-    /// A caller of a member at the address that the cluster told. A caller over `https` never goes on without it, whatever
-    /// the address says, since the key would be readable on the way.
-    pub fn at_member(&self, api: &str) -> Result<Client, BadServer> {
-        self.of([self.member_endpoint(api)])
+    /// A client of one node at the address that the cluster reports. A client that uses `https` never uses less for it,
+    /// whatever the address says, since the API key would be readable on the way.
+    pub fn at_node(&self, api: &str) -> Result<Client, BadServer> {
+        self.of([self.node_endpoint(api)])
     }
 
-    /// The same caller, which trusts the authorities in this PEM file and no others.
+    /// The same client, which trusts the authorities in this PEM file and no others.
     ///
     /// # Errors
     /// Where the file cannot be read or holds no authority.
@@ -91,8 +91,8 @@ impl Client {
         Endpoint::parse(url)
     }
 
-    /// The way to a member at the address that the cluster told; see [`Client::at_member`].
-    pub fn member_endpoint(&self, api: &str) -> Result<Endpoint, BadServer> {
+    /// How to dial a node at the address that the cluster reports; see [`Client::at_node`].
+    pub fn node_endpoint(&self, api: &str) -> Result<Endpoint, BadServer> {
         let protected = self.servers.iter().any(|server| server.endpoint().is_tls());
         let api = api.trim();
         if !protected || api.starts_with("https://") {
@@ -101,27 +101,27 @@ impl Client {
         self.endpoint(&format!("https://{}", api.strip_prefix("http://").unwrap_or(api)))
     }
 
-    /// The same caller under this key. Fails where the text cannot stand in a header.
+    /// The same client under this API key. Fails where the text cannot stand in a header.
     pub fn with_key(&self, key: &str) -> Result<Client, BadKey> {
         let mut authorization = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| BadKey)?;
         authorization.set_sensitive(true);
         Ok(Client { authorization: Some(authorization), ..self.clone() })
     }
 
-    /// The same caller with another limit for a whole call.
+    /// The same client with another time-out for a whole call.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Client {
         Client { timeout, ..self.clone() }
     }
 
-    /// The same caller, with a preference of its own that begins at server `index` (modulo their number).
+    /// The same client, whose next call begins at server `index` (modulo their number), independently of its clones.
     #[must_use]
     pub fn starting_at(&self, index: usize) -> Client {
         Client { current: Arc::new(AtomicUsize::new(index % self.servers.len())), ..self.clone() }
     }
 
-    /// How long the cluster remembers idempotency keys, where it has told: a write is safe to repeat under its key for so
-    /// long after its first attempt, and this client repeats it for half of that.
+    /// How long the cluster remembers idempotency keys: a write is safe to repeat under its key for so long after its first
+    /// attempt, and this client repeats it for half of that. `None` while no node has reported it.
     pub fn key_window(&self) -> Option<Duration> {
         self.key_window.get()
     }

@@ -1,13 +1,13 @@
-//! Why a call brought nothing: refused, certainly not done, or unknown. There is no fourth.
+//! Why a call failed: refused, certainly not done, or unknown. There is no fourth case.
 
 use std::fmt;
 use std::time::Duration;
 
 use etebar_api::Problem;
 
-use super::IdempotencyKey;
+use crate::IdempotencyKey;
 
-/// What a caller can act on.
+/// Why a call failed, as its caller has to act on it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The ledger or the node said no; the same call will not succeed. Nothing moved.
@@ -16,40 +16,43 @@ pub enum Error {
     /// No attempt can have been done; the call may be made again under the same key or another.
     #[error("not done: {0}")]
     NotDone(NotDone),
-    /// A write that may have been done: make it again under the same key to learn.
+    /// A write that may have been done: repeat it under the same key to learn the outcome.
     #[error("the outcome is unknown: {0}")]
     OutcomeUnknown(Unknown),
 }
 
-/// The last that was heard before the time ran out.
+/// A call that was certainly not done, and what its last attempt met with.
 #[derive(Debug, Clone)]
 pub struct NotDone {
+    /// How many requests were sent.
     pub attempts: u32,
-    /// The last answer's problem, where there was an answer.
+    /// The last answer's problem; `None` where no node answered.
     pub problem: Option<Box<Problem>>,
-    /// No server proved to be the one that was asked for; asking again changes nothing.
+    /// No server proved to be the one that was dialled; trying again does not change that.
     pub untrusted: bool,
-    /// How long until a node takes something of this API key again, where nodes limit its rate and that was too long to wait.
+    /// How long until a node takes something of this API key again; `None` where no node limits its rate.
     pub retry_after: Option<Duration>,
+    /// What happened, in a sentence for people.
     pub detail: String,
 }
 
-/// A write without a known end.
+/// A write whose outcome is unknown.
 #[derive(Debug, Clone)]
 pub struct Unknown {
-    /// 0 where they were not counted.
+    /// How many requests were sent; 0 where they were not counted.
     pub attempts: u32,
-    /// The key to make it again under; `None` where the call is harmless to repeat without.
+    /// The key to repeat it under; `None` where the call is harmless to repeat without one.
     pub key: Option<IdempotencyKey>,
-    /// How long the cluster remembers that key after the first attempt, where it has told.
+    /// How long the cluster remembers that key after the first attempt; `None` where no node has reported it.
     pub key_window: Option<Duration>,
     /// As of [`NotDone::retry_after`].
     pub retry_after: Option<Duration>,
+    /// What happened, in a sentence for people.
     pub detail: String,
 }
 
 impl Error {
-    /// The problem that came with it.
+    /// The problem that a node answered with; `None` where none did, or where the outcome is unknown all the same.
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Error::Refused(problem) => Some(problem),
@@ -82,7 +85,7 @@ impl fmt::Display for Unknown {
         }
         match (&self.key, self.key_window) {
             (Some(key), Some(window)) => {
-                write!(f, "; again under the key {key}, within {}, to learn", spelled(window))
+                write!(f, "; again under the key {key}, within {}, to learn", duration_text(window))
             }
             (Some(key), None) => write!(f, "; again under the key {key} to learn"),
             (None, _) => f.write_str("; again to learn"),
@@ -90,9 +93,9 @@ impl fmt::Display for Unknown {
     }
 }
 
-/// A window as people say it.
-pub fn spelled(window: Duration) -> String {
-    match window.as_secs() {
+/// A duration in one unit for people, such as `24 h`, `5 min` or `90 s`, in whole seconds.
+pub fn duration_text(duration: Duration) -> String {
+    match duration.as_secs() {
         seconds if seconds >= 3_600 && seconds % 3_600 == 0 => format!("{} h", seconds / 3_600),
         seconds if seconds >= 60 && seconds % 60 == 0 => format!("{} min", seconds / 60),
         seconds => format!("{seconds} s"),
@@ -112,7 +115,7 @@ impl fmt::Display for Shown<'_> {
         if let Some(balance) = self.0.balance {
             write!(f, " (balance {balance})")?;
         }
-        // A detail tells a single error by itself.
+        // A detail describes a single error by itself.
         let more = if self.0.errors.len() > 1 { self.0.errors.as_slice() } else { &[] };
         more.iter().try_for_each(|error| write!(f, "; {}: {}", error.pointer, error.detail))
     }

@@ -1,13 +1,9 @@
-//! The client library: one call, as many attempts as its time allows, one clear outcome.
+//! The client library of Etebar, a replicated ledger for B2B airtime sales: one call, as many attempts as its time-out
+//! allows, one clear outcome.
 //!
 //! Every write carries an idempotency key (or is harmless to repeat), made once, outside the retry loop. So an attempt
-//! whose outcome is unknown is repeated, on any server, without moving money twice. What a caller gets is an answer, or
-//! an [`Error`] that says which of the three it is: refused, certainly not done, or unknown.
-//!
-//! Only a node's own answer is certain: it has `Etebar-Node`, a "no" is a problem with a known code, a "yes" is what was
-//! asked for. Whatever else comes back (a proxy's page, a cached answer) leaves the outcome unknown. A key is repeated for
-//! half of the time for which the cluster remembers it; after that, what became of it is for a person to look up. Of a later
-//! call under the same key a refusal is about the earlier one only where its code [settles the key](crate::api::Code::settles_key).
+//! whose outcome is unknown is repeated, on any server, without moving money twice. A caller gets an answer, or an
+//! [`Error`] that says which of the three it is: refused, certainly not done, or unknown.
 //!
 //! ```no_run
 //! # async fn sell() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,48 +12,48 @@
 //!
 //! let servers = ["http://127.0.0.1:7101", "http://127.0.0.1:7102", "http://127.0.0.1:7103"];
 //! let client = Client::new(servers)?.with_key("etb_seller_…")?;
+//! // Saved with the order before the first attempt, so that a later process repeats the charge under the same key.
 //! let order = IdempotencyKey::parse("order-17")?;
 //! let charge = NewCharge { phone: "09123456789".into(), amount: "5000".parse()? };
 //! match client.charge(&charge, &order).await {
 //!     Ok(answer) => println!("sold, {} left", answer.value.balance),
 //!     Err(Error::Refused(problem)) => println!("refused, permanently: {}", problem.detail),
 //!     Err(Error::NotDone(why)) => println!("not done: {why}"),
-//!     Err(Error::OutcomeUnknown(why)) => println!("ask again under {order}: {why}"),
+//!     Err(Error::OutcomeUnknown(why)) => println!("repeat it under {order}: {why}"),
 //! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Only a node's own answer is certain: it has `Etebar-Node`, a "no" is a problem with a known code, a "yes" is what was
+//! asked for. Whatever else comes back (a proxy's page, a cached answer) leaves the outcome unknown. A key is repeated for
+//! half of the time for which the cluster remembers it; after that a person has to look up what became of it. A refusal of
+//! a later call under the same key is about the earlier one only where its code [settles the key](api::Code::settles_key).
+//!
+//! Read on at [`Client`] (servers, API key, TLS, time-out and all requests), [`Pager`] (lists) and [`Call`] (requests of
+//! your own).
+#![warn(missing_docs)]
 #![deny(clippy::unwrap_used)]
 
-mod answer;
-mod attempt;
-mod backoff;
 mod call;
-mod certainty;
-mod charges;
 mod client;
-mod endpoint;
-mod endpoints;
 mod error;
-mod idempotency;
-mod pager;
-mod pursue;
-mod query;
-mod reads;
-mod server;
-#[cfg(not(feature = "simulation"))]
-mod tls;
+mod outcome;
+mod pool;
+mod requests;
+mod retry;
 
-pub use answer::{Answer, Failure, RawAnswer};
+pub use call::answer::{Answer, Failure, RawAnswer};
+pub use call::idempotency::{BadKey, IdempotencyKey};
+pub use call::query::Query;
 pub use call::{Call, Effect};
-pub use certainty::{Meaning, Stopwatch};
 pub use client::{Client, DEFAULT_TIMEOUT};
-pub use endpoint::{BadServer, Endpoint, Stream};
-pub use error::{Error, NotDone, Unknown, spelled};
+pub use error::{Error, NotDone, Unknown, duration_text};
 pub use etebar_api as api;
-pub use idempotency::{BadKey, IdempotencyKey};
-pub use pager::Pager;
-pub use query::Query;
-pub use reads::{ChargeFilter, CreditRequestFilter, Span};
+pub use outcome::meaning::{Meaning, Reason};
+pub use outcome::stopwatch::Stopwatch;
+pub use pool::endpoint::{BadServer, Endpoint, Stream};
 #[cfg(not(feature = "simulation"))]
-pub use tls::BadAuthority;
+pub use pool::tls::BadAuthority;
+pub use requests::pager::Pager;
+pub use requests::reads::{ChargeFilter, CreditRequestFilter, Span};

@@ -24,27 +24,27 @@ def ask(connection: http.client.HTTPConnection, key: str, amount: int) -> None:
     )
 
 
-def told_the_child(seller: Seller) -> str:
+def answer_to_the_child(seller: Seller) -> str:
     """Parent and child charge over the one connection that was open before the fork; what the child
-    is told.
+    gets.
     """
     connection = http.client.HTTPConnection(*plain(seller.servers[0]), timeout=10)
     connection.connect()
     has_asked, answer = os.pipe(), os.pipe()
     if os.fork() == 0:
-        os.read(has_asked[0], 1)  # the parent was first, as chance would have it
+        os.read(has_asked[0], 1)  # the parent happens to be first
         ask(connection, seller.key, 7)
         os.write(answer[1], connection.getresponse().read())
         os._exit(0)
     ask(connection, seller.key, 5)
     os.write(has_asked[1], b"!")
     os.close(answer[1])  # else a child that failed would leave us waiting
-    told = json.loads(os.read(answer[0], 65_536))
+    charge = json.loads(os.read(answer[0], 65_536))
     os.wait()
-    return told["amount"]
+    return charge["amount"]
 
 
-def told_by_our_client(etebar: Etebar) -> "list[str]":
+def answers_by_our_client(etebar: Etebar) -> "list[str]":
     """The same with `Etebar`, which knows in which process it made a connection."""
     etebar.charge(str(uuid.uuid4()), PHONE, 1)  # a connection is open
     answer = os.pipe()
@@ -60,10 +60,10 @@ def told_by_our_client(etebar: Etebar) -> "list[str]":
 
 
 seller = Seller(1_000)
-wrong = told_the_child(seller)
-print(f"one connection: the child charged 7 and was told {wrong}")
-right = told_by_our_client(seller.api)
+wrong = answer_to_the_child(seller)
+print(f"one connection: the child charged 7 and got {wrong}")
+right = answers_by_our_client(seller.api)
 print(
-    f"a connection each: the parent charged 5 and was told {right[0]}, the child 7 and {right[1]}"
+    f"a connection each: the parent charged 5 and got {right[0]}, the child 7 and {right[1]}"
 )
 claim(wrong == "5" and right == ["5", "7"], "A connection belongs to the process that opened it.")

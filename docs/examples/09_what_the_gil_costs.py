@@ -72,8 +72,8 @@ def measure(job, how: str) -> "list[tuple]":
         alone = alone or seconds
         times = f"{alone / seconds:.2f}"
         rows.append((name, how, workers, f"{seconds:.3f}", times, f"{cores:.2f}"))
-        told = f"{seconds:.3f} s, {times} times as fast as one, {cores:.2f} cores"
-        print(f"{name:14} {how:9} {workers} workers: {told}")
+        speed = f"{seconds:.3f} s, {times} times as fast as one, {cores:.2f} cores"
+        print(f"{name:14} {how:9} {workers} workers: {speed}")
     return rows
 
 

@@ -60,5 +60,5 @@ a_new_key_each_time(Etebar([network.url], other.key))
 print(f"a new key each time: one order of 5, two answers lost, {other.charged()} charged")
 claim(
     (orders, charged, other.charged()) == (0, 5, 15),
-    "Sold and forgotten, and sold three times: both times the ledger did what it was told.",
+    "Sold and forgotten, and sold three times: both times the ledger did what it was asked.",
 )

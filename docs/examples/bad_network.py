@@ -43,7 +43,7 @@ class BadNetwork:
                     continue
                 answer = self.ask(request)
                 if self.lost > 0:
-                    self.lost -= 1  # the node has done it; nobody hears of it
+                    self.lost -= 1  # the node has done it; its answer is lost
                 else:
                     caller.sendall(answer)
 

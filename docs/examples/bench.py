@@ -45,13 +45,13 @@ def bench(connections: int, batch: int, seconds: float) -> dict:
     ]
     command += ["--connections", str(connections), "--batch", str(batch)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, timeout=120)
-    told = json.loads(done.stdout)
+    report = json.loads(done.stdout)
     claim(
-        told["books_exact"],
+        report["books_exact"],
         f"{connections} connections, {batch} charges a request: the books are exact.",
     )
-    told["charges_an_entry"] = told["accepted"] / (position() - before)
-    return told
+    report["charges_an_entry"] = report["accepted"] / (position() - before)
+    return report
 
 
 def leader_threads(folder: Path) -> dict[str, float]:
@@ -87,10 +87,10 @@ def curves(seconds: float) -> None:
     """Charges and log entries a second, over connections and over the size of batches."""
     rows = []
     for connections, batch in SINGLES + BATCHES:
-        told = bench(connections, batch, seconds)
-        charges, each = told["charges_per_second"], told["charges_an_entry"]
+        report = bench(connections, batch, seconds)
+        charges, each = report["charges_per_second"], report["charges_an_entry"]
         counts = round(charges), round(charges / each), f"{each:.1f}"
-        rows.append((connections, batch, *counts, told["p50_ms"], told["p99_ms"]))
+        rows.append((connections, batch, *counts, report["p50_ms"], report["p99_ms"]))
         print("{} connections, {} a request: {} charges/s in {} entries/s of {}".format(*rows[-1]))
     keep("bench", HEADER, rows)
 
@@ -118,8 +118,8 @@ def threads(folder: Path, seconds: float) -> None:
 
 
 def nodes(count: int, seconds: float) -> None:
-    told = bench(64, 1, seconds)
-    row = (count, round(told["charges_per_second"]), told["p50_ms"], told["p99_ms"])
+    report = bench(64, 1, seconds)
+    row = (count, round(report["charges_per_second"]), report["p50_ms"], report["p99_ms"])
     print("{} nodes: {} charges/s, median {} ms, 99 % {} ms".format(*row))
     if not keeps():
         return

@@ -45,8 +45,8 @@ class Tally:
 def leader() -> str:
     """Host and port of the leader, which is on this machine."""
     servers, key = cluster()
-    told = settle(Etebar(servers, key), "GET", "/v1/cluster")
-    leads = next(member["api"] for member in told["members"] if member["id"] == told["leader"])
+    status = settle(Etebar(servers, key), "GET", "/v1/cluster")
+    leads = next(node["api"] for node in status["members"] if node["id"] == status["leader"])
     return "{}:{}".format(*plain(leads))
 
 

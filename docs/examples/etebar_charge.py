@@ -6,7 +6,7 @@ charge may be sent any number of times, over any node, by any process: it moves 
 
 Only a node's own answer is certain. What a proxy, a cache or a stranger answers, what is cut off,
 too long or too slow, leaves the outcome unknown, and the charge is sent again under its key: for
-half of the time for which the cluster remembers keys, which a node tells.
+half of the time for which the cluster remembers keys, which a node reports.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-OURS = "etb-"  # what the name of every request of ours begins with
+ID_PREFIX = "etb-"  # what the id of every request of this client begins with
 ANSWER_BYTES = 4 << 20  # most bytes of one answer, its head included
 RETRY_AFTER_SECONDS = 60.0  # longest pause that an overloaded node may ask for
 RATE_SECONDS = 86_400.0  # longest time for which a node may take no more of an API key
-WINDOW_MIN = 1  # seconds; no cluster has a shorter key window, so it is assumed until a node tells
+WINDOW_MIN = 1  # seconds; no key window is shorter, so it is assumed until a node reports one
 WINDOW_MAX = 10**10  # seconds; what is longer is no key window
 AMOUNT_MAX = 10**15  # minor units, as the ledger has it
 
-# Every "no" that a node says, with its status: whatever else is no node's word.
+# Every error code of a node, with its status: whatever else comes back is not a node's answer.
 CODES = {
     "invalid_request": 400,
     "idempotency_key_missing": 400,
@@ -64,7 +64,7 @@ CODES = {
     "disk_full": 507,
 }
 NOT_DONE_YET = (429, 503, 507)  # certainly not done by this attempt; later it may be
-MAY_BE_DONE = (500, 504)  # a node's word that it does not know
+MAY_BE_DONE = (500, 504)  # a node says that it does not know
 
 
 class Mistake(ValueError):
@@ -83,8 +83,8 @@ class NoAnswer(http.client.HTTPException):
 class Outcome:
     """What is certain about a charge.
 
-    `sold` and `refused` are decisions: final, the same for ever under this key. `mend`: not done,
-    and the request itself is wrong. `not_done`: no attempt was done. `unknown`: some attempt may
+    `sold` and `refused` are decisions: final under this key. `invalid`: not done, and the request
+    itself is wrong. `not_done`: no attempt was done. `unknown`: some attempt may
     have been done. The last three leave the order open; the next call under the same key may settle
     it.
     """
@@ -96,7 +96,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Server:
-    """Where one node is. `tls` says whether it is spoken to over TLS."""
+    """The address of one node. `tls` says whether it is connected to over TLS."""
 
     tls: bool
     host: str
@@ -164,8 +164,8 @@ class Limit:
 
 
 class Timed(io.RawIOBase):
-    """One answer as it comes from a socket: ends at a moment and after so many bytes, however it
-    drips.
+    """One answer as it comes from a socket: ends at a deadline and after so many bytes, however
+    slowly it comes.
     """
 
     def __init__(self, sock: socket.socket, limit: Limit) -> None:
@@ -206,20 +206,20 @@ class Wire:
         self.sock.close()
 
 
-class Course:
+class CallState:
     """What is known of one call after its attempts so far."""
 
     def __init__(self, seconds: float, sent_before: bool) -> None:
         self.limit = Limit(seconds)
-        self.since = Limit(0.0) if sent_before else None  # when the first that may be done began
+        self.since = Limit(0.0) if sent_before else None  # the first attempt that may be done
         self.ready: dict[int, float] = {}  # when a node takes more again of this API key
-        self.status, self.answer = 0, {}  # what was heard of the last attempt
+        self.status, self.answer = 0, {}  # the last attempt's answer
         self.turns, self.attempts = 0, 0
         self.wait = 0.0  # seconds that the last attempt's node asks for
         self.why = ""  # why the charge is not sent again
         self.ended = False
 
-    def hear(self, status: int, answer: dict) -> None:
+    def record(self, status: int, answer: dict) -> None:
         self.status, self.answer, self.why = status, answer, ""
 
     def may_be_done(self, since: Limit) -> None:
@@ -268,7 +268,7 @@ class Etebar:
                     "or say allow_plaintext=True where the way to it is safe"
                 )
         self.tls = self.context(ca)
-        self.window: int | None = None  # seconds that keys are remembered, once a node has told it
+        self.window: int | None = None  # seconds that keys are remembered; None while unknown
         self.mine = (
             threading.local()
         )  # a connection a thread: HTTP/1.1 answers in order, so it cannot be shared
@@ -305,63 +305,63 @@ class Etebar:
         """
         visible(key, "an idempotency key", 64, but='"')
         body = {"phone": spelling(phone), "amount": digits(amount)}
-        course = Course(span(seconds, "seconds"), sent_before)
+        state = CallState(span(seconds, "seconds"), sent_before)
         while True:
-            course.turns += 1
-            course.wait = self.next_ready(course)
-            if course.wait == 0 and (within := self.may_send(course)) > 0:
-                settled = self.attempt(key, body, course, within)
+            state.turns += 1
+            state.wait = self.next_ready(state)
+            if state.wait == 0 and (within := self.may_send(state)) > 0:
+                settled = self.attempt(key, body, state, within)
                 if settled is not None:
                     return settled
             self.next_node()
-            pause = course.pause(len(self.servers))
-            if course.ended or course.limit.passed() + pause >= course.limit.seconds:
-                return course.unsettled()
+            pause = state.pause(len(self.servers))
+            if state.ended or state.limit.passed() + pause >= state.limit.seconds:
+                return state.unsettled()
             time.sleep(pause)
 
-    def attempt(self, key: str, body: dict, course: Course, within: float) -> Outcome | None:
+    def attempt(self, key: str, body: dict, state: CallState, within: float) -> Outcome | None:
         """One attempt within so many seconds, and the outcome where its answer settles it."""
         started = Limit(within)
-        course.attempts += 1
+        state.attempts += 1
         try:
             status, answer, headers = self.send("POST", "/v1/charges", body, key, within)
-            course.hear(status, answer)
+            state.record(status, answer)
             if status == 201 and is_charge(answer, body):
                 return Outcome("sold", status, answer)
             if status == 409:
                 return Outcome("refused", status, answer)
-            if status == 429:  # a rate is the node's own: the others are asked before anybody waits
+            if status == 429:  # each node has a rate of its own: the others are asked first
                 seconds = max(1.0, asked_pause(headers, RATE_SECONDS))
-                course.ready[self.node()] = time.monotonic() + seconds
+                state.ready[self.node()] = time.monotonic() + seconds
             elif status in NOT_DONE_YET:
-                course.wait = asked_pause(headers, RETRY_AFTER_SECONDS)
+                state.wait = asked_pause(headers, RETRY_AFTER_SECONDS)
             elif status in MAY_BE_DONE:
-                course.may_be_done(started)
+                state.may_be_done(started)
             elif 400 <= status < 500:
                 # This attempt was not done. An earlier one that got no answer may have been.
-                return Outcome("mend" if course.since is None else "unknown", status, answer)
+                return Outcome("invalid" if state.since is None else "unknown", status, answer)
             else:
                 raise NoAnswer(f"{status} is no answer to this charge")
         except NotSent as error:
-            course.hear(0, {"detail": str(error)})
+            state.record(0, {"detail": str(error)})
         except (OSError, http.client.HTTPException) as error:
-            course.hear(0, {"detail": f"{error!r}"})
-            course.may_be_done(started)
+            state.record(0, {"detail": f"{error!r}"})
+            state.may_be_done(started)
         return None
 
-    def next_ready(self, course: Course) -> float:
+    def next_ready(self, state: CallState) -> float:
         """Turns to the next node that takes something of this API key; seconds until one does."""
         for _ in self.servers:
-            if course.ready.get(self.node(), 0.0) <= time.monotonic():
+            if state.ready.get(self.node(), 0.0) <= time.monotonic():
                 return 0.0
             self.next_node()
-        return max(0.001, min(course.ready.values()) - time.monotonic())
+        return max(0.001, min(state.ready.values()) - time.monotonic())
 
-    def may_send(self, course: Course) -> float:
+    def may_send(self, state: CallState) -> float:
         """For how many seconds an attempt may be made now. What may have been done is sent again
-        only while its key is surely remembered, as far as is known.
+        only while its key is certainly remembered.
         """
-        if course.since is None or course.attempts == 0:
+        if state.since is None or state.attempts == 0:
             return self.attempt_seconds
         why = f"half of the {self.window} s has passed for which keys are remembered"
         if self.window is None:
@@ -369,14 +369,14 @@ class Etebar:
             try:
                 status, answer = self.ask_window(self.attempt_seconds)
                 if status == 401:
-                    course.hear(status, answer)
-                    course.ended = True
+                    state.record(status, answer)
+                    state.ended = True
                     return 0.0
             except (NotSent, OSError, http.client.HTTPException) as error:
                 why += f": {error}"
-        left = (self.window or WINDOW_MIN) / 2 - course.since.passed()
+        left = (self.window or WINDOW_MIN) / 2 - state.since.passed()
         if left <= 0:
-            course.why, course.ended = why, self.window is not None
+            state.why, state.ended = why, self.window is not None
         return min(self.attempt_seconds, left)
 
     def ask_window(self, within: float) -> tuple[int, dict]:
@@ -389,7 +389,7 @@ class Etebar:
         return status, answer
 
     def key_window(self) -> int | None:
-        """Seconds for which the cluster remembers an idempotency key; nothing where no node tells.
+        """Seconds for which the cluster remembers a key; None where no node reports it.
 
         A key that was first sent half of it ago or less may be sent again by `charge`.
         """
@@ -416,7 +416,7 @@ class Etebar:
         or HTTPException (`NoAnswer`) where no node's answer came within so many seconds,
         `attempt_seconds` unless given.
         """
-        request_id = OURS + uuid.uuid4().hex
+        request_id = ID_PREFIX + uuid.uuid4().hex
         headers = {"Authorization": f"Bearer {self.key}", "X-Request-Id": request_id}
         data = None
         if body is not None:
@@ -440,7 +440,7 @@ class Etebar:
             raise
 
     def node(self) -> int:
-        """The node that this thread asks in this process: by chance at first."""
+        """The node that this thread asks in this process: a random one at first."""
         mine = self.mine
         if getattr(mine, "process", None) != os.getpid():
             mine.process, mine.connection = os.getpid(), None
@@ -515,14 +515,15 @@ def whole_answer(
 def own_answer(response: http.client.HTTPResponse, text: bytes, request_id: str) -> dict:
     """The body of a node's own answer to this request; raises `NoAnswer` for any other.
 
-    It names the node and a request, no other one of ours, and a "no" is a problem with a code that its status fits.
+    It names the node and a request, and not another request of this client; an error is a problem
+    with a code that fits its status.
     """
     nodes = response.headers.get_all("Etebar-Node") or []
     if len(nodes) != 1 or not re.fullmatch(r"[0-9]{1,20}", nodes[0], re.ASCII):
         raise NoAnswer(f"an answer {response.status} that is no node's")
-    # A proxy may put a name of its own in its place, which proves nothing; a name of ours proves whose answer it is.
+    # A proxy may replace the id, which proves nothing; only one of this client proves anything.
     names = response.headers.get_all("X-Request-Id") or []
-    if len(names) != 1 or (names[0].startswith(OURS) and names[0] != request_id):
+    if len(names) != 1 or (names[0].startswith(ID_PREFIX) and names[0] != request_id):
         raise NoAnswer("the answer to another request")
     kind = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
     if response.status == 204 and not text:

@@ -26,8 +26,8 @@ def cluster() -> tuple[list[str], str]:
     description = Path(__file__).resolve().parents[2] / "data/local/cluster.json"
     if not description.exists():
         sys.exit("no cluster: run cluster-scripts/up.sh first, or set ETEBAR_SERVER and ETEBAR_KEY")
-    told = json.loads(description.read_text())
-    return [node["api"] for node in told["nodes"]], told["admin_key"]
+    local = json.loads(description.read_text())
+    return [node["api"] for node in local["nodes"]], local["admin_key"]
 
 
 def plain(address: str) -> tuple[str, int]:
@@ -69,14 +69,14 @@ class Seller:
         role = {"role": "seller", "name": name, "seller_id": self.id}
         self.key = settle(admin, "POST", "/v1/keys", role)["key"]
         self.api = Etebar(self.servers, self.key)
-        wish = settle(self.api, "POST", "/v1/credit-requests", {"amount": str(credit)})
-        settle(admin, "POST", f"/v1/credit-requests/{wish['id']}/approve")
+        request = settle(self.api, "POST", "/v1/credit-requests", {"amount": str(credit)})
+        settle(admin, "POST", f"/v1/credit-requests/{request['id']}/approve")
 
     def books(self) -> dict:
         """The seller's books, recomputed by a node from the journal: amounts as numbers."""
-        told = settle(self.api, "GET", f"/v1/sellers/{self.id}/reconciliation")
-        assert told["consistent"], told
-        return {name: int(told[name]) for name in ("credits", "charges", "balance")}
+        books = settle(self.api, "GET", f"/v1/sellers/{self.id}/reconciliation")
+        assert books["consistent"], books
+        return {name: int(books[name]) for name in ("credits", "charges", "balance")}
 
     def charged(self) -> int:
         """What was charged in all; a charge is negative in the books."""

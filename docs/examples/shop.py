@@ -18,7 +18,8 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS orders (
     key TEXT NOT NULL UNIQUE,
     phone TEXT NOT NULL,
     amount INTEGER NOT NULL,
-    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sold', 'refused', 'mend')),
+    state TEXT NOT NULL DEFAULT 'pending'
+        CHECK (state IN ('pending', 'sold', 'refused', 'invalid')),
     charge TEXT,
     taken_at REAL NOT NULL)"""
 
@@ -53,7 +54,7 @@ class Shop:
         if row is not None:
             key, phone, amount = row
             outcome = self.etebar.charge(key, phone, amount, self.seconds, sent_before)
-            if outcome.verdict in ("sold", "refused", "mend"):
+            if outcome.verdict in ("sold", "refused", "invalid"):
                 self.record(order, outcome.verdict, outcome.body.get("id"))
         return self.state(order)
 
@@ -75,7 +76,7 @@ class Shop:
         return states
 
     def overdue(self) -> list[int]:
-        """Pending for so long that the key may be forgotten: never sent again; somebody looks into
+        """Pending for so long that the key may be forgotten: never sent again; a person looks into
         the journal.
         """
         safe_age = self.safe_age()
@@ -86,7 +87,7 @@ class Shop:
 
     def safe_age(self) -> float | None:
         """Seconds for which an order may be sent again: half of the time for which the cluster
-        remembers its key, since a call may take the other half. Nothing where no node tells.
+        remembers its key, since a call may take the other half. None where no node reports it.
         """
         window = self.etebar.key_window()
         return None if window is None else window / 2

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::*;
 
-fn minor(text: &str, places: u32) -> Result<i64, AmountError> {
-    from_str::<AmountIn>(text).map_err(|_| AmountError::Malformed)?.minor(places)
+fn minor(text: &str, decimals: u32) -> Result<i64, AmountError> {
+    from_str::<AmountIn>(text).map_err(|_| AmountError::Malformed)?.minor(decimals)
 }
 
 #[test]
@@ -23,9 +23,10 @@ fn an_amount_is_a_decimal_string_or_an_integer() {
 
 #[test]
 fn no_more_digits_stand_after_the_point_than_the_currency_has_places() {
-    for (text, places) in [("\"50.000\"", 0), ("\"1.0\"", 0), ("\"1.500\"", 2), ("\"-50.000\"", 2), ("\"0.0000\"", 3)] {
-        let error = minor(text, places).unwrap_err();
-        assert_eq!(error, AmountError::TooPrecise { places }, "{text}");
+    for (text, decimals) in [("\"50.000\"", 0), ("\"1.0\"", 0), ("\"1.500\"", 2), ("\"-50.000\"", 2), ("\"0.0000\"", 3)]
+    {
+        let error = minor(text, decimals).unwrap_err();
+        assert_eq!(error, AmountError::TooPrecise { decimals }, "{text}");
         assert!(error.to_string().contains("thousands separator"), "{error}");
     }
     assert_eq!(minor("\"1.50\"", 2), Ok(150));
@@ -54,11 +55,11 @@ fn an_answers_amount_is_read_by_the_same_grammar() {
     for text in ["", "+5", "5.", ".5", "1e3", "1_000", "5,0", " 5", "1.2.3", "--5", "\u{6f5}"] {
         assert!(AmountOut::parse(text).is_err() && AmountIn::parse(text).is_err(), "{text}");
     }
-    assert_eq!(AmountOut::parse("0.00000"), Err(AmountError::TooPrecise { places: 4 }));
+    assert_eq!(AmountOut::parse("0.00000"), Err(AmountError::TooPrecise { decimals: 4 }));
     assert_eq!(AmountOut::parse(&"9".repeat(2_000_000)), Err(AmountError::TooLarge));
 }
 
-/// What a program read is what it sends: a point that was written is not lost on the way to whoever knows the places.
+/// What a program read is what it sends: a point that was written is not lost before the decimals are known.
 #[test]
 fn an_amount_is_sent_as_it_was_written() {
     for text in ["50.000", "-1.50", "5000", "0.0000"] {
@@ -131,9 +132,9 @@ fn everything_else_is_refused() {
 
 #[test]
 fn an_amount_more_precise_than_the_currency_is_refused() {
-    assert_eq!(minor("\"0.5\"", 0), Err(AmountError::TooPrecise { places: 0 }));
+    assert_eq!(minor("\"0.5\"", 0), Err(AmountError::TooPrecise { decimals: 0 }));
     assert_eq!(minor("\"0.12345\"", 4), Err(AmountError::Malformed));
-    assert_eq!(AmountIn::parse("0.12345"), Err(AmountError::TooPrecise { places: 4 }));
+    assert_eq!(AmountIn::parse("0.12345"), Err(AmountError::TooPrecise { decimals: 4 }));
 }
 
 #[test]
@@ -160,14 +161,14 @@ fn a_charge_is_positive_and_an_adjustment_is_not_zero() {
 
 #[test]
 fn an_amount_goes_out_with_exactly_its_places() {
-    let shown = |minor: i64, places| AmountOut::new(minor, places).to_string();
+    let shown = |minor: i64, decimals| AmountOut::new(minor, decimals).to_string();
     assert_eq!(shown(5_000, 0), "5000");
     assert_eq!(shown(5_000, 2), "50.00");
     assert_eq!(shown(-5, 4), "-0.0005");
     assert_eq!(shown(0, 3), "0.000");
     assert_eq!(to_string(&AmountOut::new(-1_250, 2)).unwrap(), "\"-12.50\"");
-    for (minor, places) in [(0, 0), (-1, 1), (12_345, 4), (i64::MIN, 2), (i64::MAX, 0)] {
-        let amount = AmountOut::new(minor, places);
+    for (minor, decimals) in [(0, 0), (-1, 1), (12_345, 4), (i64::MIN, 2), (i64::MAX, 0)] {
+        let amount = AmountOut::new(minor, decimals);
         assert_eq!(from_str::<AmountOut>(&to_string(&amount).unwrap()).unwrap(), amount);
     }
 }

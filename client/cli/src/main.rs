@@ -10,8 +10,6 @@ mod import;
 mod lists;
 mod load;
 mod output;
-mod plot;
-mod review;
 mod session;
 mod verbs;
 mod watch;
@@ -26,8 +24,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use etebar::api::{self, SHOWN_CHARS};
 
 use arguments::{Arguments, Verb};
+use output::error::{self, CliError};
 use output::hint::{self, Called};
-use output::stop::{self, Stop};
 use output::{Output, paint};
 
 /// Most lines of help. Source: several times the longest.
@@ -43,9 +41,9 @@ fn main() -> ExitCode {
     let called = Called { servers: arguments.global.server.clone(), arguments: hint::arguments() };
     match on_runtime(arguments, output) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(stop) => {
-            output.stop(&stop, hint::with(&stop, &called).as_deref());
-            ExitCode::from(stop.exit_code())
+        Err(error) => {
+            output.error(&error, hint::with(&error, &called).as_deref());
+            ExitCode::from(error.exit_code())
         }
     }
 }
@@ -66,7 +64,7 @@ fn usage(mut error: clap::Error) -> ExitCode {
         error.insert(kind, value);
     }
     let plain = error.render().to_string();
-    let harmless = api::shown_lines(&plain, stop::LINE_CHARS, HELP_LINES);
+    let harmless = api::shown_lines(&plain, error::LINE_CHARS, HELP_LINES);
     let printed = if harmless == plain {
         error.print()
     } else if error.use_stderr() {
@@ -76,22 +74,22 @@ fn usage(mut error: clap::Error) -> ExitCode {
     };
     match (error.kind(), printed) {
         (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, Err(why)) if why.kind() != BrokenPipe => {
-            let stop = Stop::Unprinted(why.to_string());
-            output::complain(&format!("etebar: {stop}"));
-            ExitCode::from(stop.exit_code())
+            let error = CliError::Unprinted(why.to_string());
+            output::error_line(&format!("etebar: {error}"));
+            ExitCode::from(error.exit_code())
         }
         (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => ExitCode::SUCCESS,
-        // There is no one left to tell where even this cannot be printed.
-        (_, _) => ExitCode::from(stop::WRONG_USAGE),
+        // Where even this cannot be printed, the exit code remains.
+        (_, _) => ExitCode::from(error::WRONG_USAGE),
     }
 }
 
-fn on_runtime(arguments: Arguments, output: Output) -> Result<(), Stop> {
+fn on_runtime(arguments: Arguments, output: Output) -> Result<(), CliError> {
     // The load generator shares its cores with the nodes: one thread without work stealing costs them least.
     let mut builder = match arguments.verb {
         Verb::Bench(_) | Verb::Load(_) => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    let runtime = builder.enable_all().build().map_err(|error| Stop::local(format!("no runtime: {error}")))?;
+    let runtime = builder.enable_all().build().map_err(|error| CliError::local(format!("no runtime: {error}")))?;
     runtime.block_on(verbs::run(arguments, output))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use etebar::api::{
     AmountIn, BatchItem, BatchRequest, BatchResult, NewAdjustment, NewCharge, NewCreditRequest, NewReversal, Problem,
-    Verdict as Reason,
+    NewDecision as Reason,
 };
 use etebar::{Answer, Client, Error, IdempotencyKey};
 use ledger::{

@@ -5,9 +5,9 @@ use clap_complete::aot::{Bash, Fish, Zsh, generate};
 
 use super::{Arguments, Shell};
 use crate::output;
-use crate::output::stop::Stop;
+use crate::output::error::CliError;
 
-pub(crate) fn print(shell: Shell) -> Result<(), Stop> {
+pub(crate) fn print(shell: Shell) -> Result<(), CliError> {
     let mut command = Arguments::command();
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
@@ -16,6 +16,6 @@ pub(crate) fn print(shell: Shell) -> Result<(), Stop> {
         Shell::Zsh => generate(Zsh, &mut command, name, &mut script),
         Shell::Fish => generate(Fish, &mut command, name, &mut script),
     }
-    let script = String::from_utf8(script).map_err(|error| Stop::local(format!("not UTF-8: {error}")))?;
+    let script = String::from_utf8(script).map_err(|error| CliError::local(format!("not UTF-8: {error}")))?;
     output::write(&script).map(drop)
 }

@@ -36,7 +36,7 @@ pub(crate) enum Target {
 
 #[derive(Debug, Args)]
 pub(crate) struct Load {
-    /// A JSON object with seller_id and key a line
+    /// A JSON object with `seller_id` and `key` a line
     #[arg(long)]
     pub(crate) sellers_file: PathBuf,
     /// Make this many sellers with credit, write them to the file, and end (needs an admin key)
@@ -45,10 +45,10 @@ pub(crate) struct Load {
     /// Credit of each seller made
     #[arg(long, default_value = "100000000", requires = "prepare")]
     pub(crate) credit: AmountIn,
-    /// Tells this process from others that write records for one proof
+    /// Distinguishes this process from others that write records for one proof
     #[arg(long, default_value = "1", value_parser = tag)]
     pub(crate) processes_tag: String,
-    /// How long to drive charges, unless SIGINT (Ctrl-C) ends it sooner; those under way are then pursued until answered
+    /// How long to drive charges, unless SIGINT (Ctrl-C) ends it sooner; those under way are then repeated until answered
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub(crate) seconds: u32,
     /// Charges under way at once
@@ -64,7 +64,7 @@ pub(crate) struct Plot {
     /// Files that `load` wrote
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(crate) record: Vec<PathBuf>,
-    /// What happened meanwhile: {"at_ms":1767225600000,"until_ms":null,"what":"node 2 killed"} a line
+    /// What happened meanwhile: `{"at_ms":1767225600000,"until_ms":null,"what":"node 2 killed"}` a line
     #[arg(long, value_name = "FILE")]
     pub(crate) marks: Option<PathBuf>,
     /// Where to write the drawing

@@ -68,7 +68,7 @@ pub(crate) struct Global {
     /// Longest time for one call with all its attempts, such as 500ms, 30s, 2m
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "TIME", default_value = "30s", value_parser = values::duration)]
     pub(crate) timeout: Duration,
-    /// When to colour what people read; NO_COLOR in the environment means never, too
+    /// When to colour what people read; `NO_COLOR` in the environment means never, too
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "WHEN", default_value = "auto", hide_possible_values = true, value_parser = clap::builder::EnumValueParser::<Colour>::new())]
     pub(crate) color: Colour,
 }
@@ -125,14 +125,14 @@ spreadsheet would take for a formula has a ' before it.")]
         #[command(subcommand)]
         verb: Option<Cluster>,
     },
-    /// A live table of the members: role, state, lag, rate, digest
+    /// A live table of the nodes: role, state, lag, rate, digest
     #[command(after_help = "\
 Example: etebar watch
          etebar watch --json --interval 5s --count 12 > watch.jsonl
-On a terminal it is a table (q quits); elsewhere it prints a line a look, and with --json an object. Needs any key;
-digests need an admin's or auditor's. It exits with 4 where it saw members with different digests.")]
+On a terminal it is a table (q quits); elsewhere it prints a line for each poll, and with --json an object. Needs any key;
+digests need an admin's or auditor's. It exits with 4 where two nodes had different digests.")]
     Watch(Watch),
-    /// Digests of all members at one position
+    /// Digests of all nodes at one position
     #[command(after_help = "Example: etebar digest --applied 1200")]
     Digest {
         /// A recent position; the asked node's own unless given
@@ -195,7 +195,9 @@ mod tests {
             if verbs.is_empty() {
                 out.push(command);
             }
-            verbs.into_iter().for_each(|verb| leaves(verb, out));
+            for verb in verbs {
+                leaves(verb, out);
+            }
         }
         let command = Arguments::command();
         let mut verbs = Vec::new();

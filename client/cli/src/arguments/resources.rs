@@ -192,11 +192,11 @@ Example: etebar charges list --phone 09123456789
         after_help = "Example: etebar charges batch charges.jsonl\nA line: {\"phone\":\"09123456789\",\"amount\":\"5000\",\"idempotency_key\":\"order-17\"}"
     )]
     Batch {
-        /// A JSON object with phone, amount and idempotency_key a line; - reads stdin
+        /// A JSON object with `phone`, `amount` and `idempotency_key` a line; - reads stdin
         #[arg(default_value = "-")]
         file: PathBuf,
     },
-    /// Sell airtime to each line of a CSV file, once, however often it is interrupted and begun again
+    /// Sell airtime to each line of a CSV file, once, however often it is interrupted and started again
     #[command(after_help = "\
 Example: etebar charges import orders.csv
 
@@ -214,7 +214,7 @@ sent, 3 no node answers, the outcome of some lines is unknown, or the result cou
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// Its first line names the columns: phone, amount, perhaps idempotency_key, and any others, which the result repeats
+    /// Its first line names the columns: `phone`, `amount`, perhaps `idempotency_key`, and any others, which the result repeats
     #[arg(value_name = "FILE.csv")]
     pub(crate) file: PathBuf,
     /// Batches of 500 lines under way at once; with 1 the lines are charged in the file's order
@@ -224,7 +224,7 @@ pub(crate) struct Import {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Cluster {
-    /// Leader, term and members
+    /// Leader, term and nodes
     #[command(after_help = "Example: etebar cluster status --json")]
     Status,
 }
@@ -249,10 +249,10 @@ pub(crate) struct Journal {
 
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Watch {
-    /// Time between two looks, 200ms to 60s
+    /// Time between two polls, 200ms to 60s
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
     pub(crate) interval: Duration,
-    /// End after so many looks
+    /// End after so many polls
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 }

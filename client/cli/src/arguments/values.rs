@@ -9,7 +9,7 @@ use uuid::Uuid;
 use etebar::api::{RequestStatus, Role, Timestamp, read_duration};
 use etebar::{IdempotencyKey, Span};
 
-use crate::output::stop::Stop;
+use crate::output::error::CliError;
 
 /// One seller, or the key's own.
 #[derive(Debug, Args)]
@@ -24,19 +24,19 @@ pub(crate) struct SellerArgument(pub(crate) Option<Uuid>);
 
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct SpanArguments {
-    /// From this moment on: 2026-11-01 (midnight, UTC), 2026-11-01T08:30:00Z or 2026-11-01T12:00:00+03:30
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    /// From this time on: 2026-11-01 (midnight, UTC), 2026-11-01T08:30:00Z or 2026-11-01T12:00:00+03:30
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) from: Option<Timestamp>,
-    /// Before this moment: `--from 2026-11-01 --to 2026-12-01` is November
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    /// Before this time: `--from 2026-11-01 --to 2026-12-01` is November
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) to: Option<Timestamp>,
 }
 
 impl SpanArguments {
     /// The span, in which there is some time.
-    pub(crate) fn span(self) -> Result<Span, Stop> {
+    pub(crate) fn span(self) -> Result<Span, CliError> {
         match (self.from, self.to) {
-            (Some(from), Some(to)) if from >= to => Err(Stop::usage(format!(
+            (Some(from), Some(to)) if from >= to => Err(CliError::usage(format!(
                 "there is no time between --from {from} and --to {to}: --from is the earlier, and --to is not part of the \
                  span"
             ))),
@@ -75,7 +75,7 @@ pub(crate) enum Format {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Colour {
-    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    /// On a terminal, unless `NO_COLOR` is set or `TERM` is dumb
     Auto,
     Always,
     Never,
@@ -146,13 +146,13 @@ pub(crate) fn tag(text: &str) -> Result<String, String> {
 }
 
 /// Reads RFC 3339, or a date alone as its midnight in UTC.
-fn moment(text: &str) -> Result<Timestamp, String> {
+fn time(text: &str) -> Result<Timestamp, String> {
     let midnight = if text.len() == "2026-11-01".len() { "T00:00:00.000Z" } else { "" };
     Timestamp::parse(&format!("{text}{midnight}"))
         .map_err(|_| "a time is written as 2026-11-01 (midnight, UTC) or as 2026-11-01T08:30:00Z".to_owned())
 }
 
-/// Reads the pause between two looks: 200ms to 60s.
+/// Reads the time between two polls: 200ms to 60s.
 pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         fits if (200..=60_000).contains(&fits.as_millis()) => Ok(fits),
@@ -170,7 +170,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 impl Once {
     /// The caller's key, or a random one: made here, once for all attempts.
-    pub(crate) fn key(self) -> Result<IdempotencyKey, Stop> {
+    pub(crate) fn key(self) -> Result<IdempotencyKey, CliError> {
         match self.idempotency_key {
             Some(key) => Ok(key),
             None => Ok(IdempotencyKey::random()?),
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_time_has_a_unit_and_bounds() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
         for text in ["", "5", "s", "0s", "1us", "25h", "-1s"] {
             assert!(duration(text).is_err(), "{text}");
         }
@@ -193,23 +193,23 @@ mod tests {
 
     #[test]
     fn a_date_is_its_midnight_in_utc() {
-        assert_eq!(moment("2026-11-01"), moment("2026-11-01T00:00:00Z"));
-        assert_eq!(moment("2026-11-01T03:30:00+03:30"), moment("2026-11-01"));
+        assert_eq!(time("2026-11-01"), time("2026-11-01T00:00:00Z"));
+        assert_eq!(time("2026-11-01T03:30:00+03:30"), time("2026-11-01"));
         for text in ["", "2026", "2026-13-01", "2026-11-31", "01.11.2026", "yesterday"] {
-            assert!(moment(text).is_err(), "{text}");
+            assert!(time(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_span_has_some_time_in_it() {
         let span = |from: Option<&str>, to: Option<&str>| {
-            let read = |text: Option<&str>| text.map(|text| moment(text).unwrap());
+            let read = |text: Option<&str>| text.map(|text| time(text).unwrap());
             SpanArguments { from: read(from), to: read(to) }.span()
         };
         for (from, to) in
             [("2026-11-02", "2026-11-01"), ("2026-11-01", "2026-11-01"), ("2026-11-01T03:30:00+03:30", "2026-11-01")]
         {
-            assert!(matches!(span(Some(from), Some(to)), Err(Stop::Usage(_))), "{from} {to}");
+            assert!(matches!(span(Some(from), Some(to)), Err(CliError::Usage(_))), "{from} {to}");
         }
         assert!(span(Some("2026-11-01"), Some("2026-11-01T00:00:00.001Z")).is_ok());
         assert!(span(Some("2026-11-01"), None).is_ok() && span(None, Some("2026-11-01")).is_ok());
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn an_interval_has_bounds() {
         assert_eq!(interval("200ms"), Ok(Duration::from_millis(200)));
-        assert_eq!(interval("1m"), Ok(Duration::from_secs(60)));
+        assert_eq!(interval("1m"), Ok(Duration::from_mins(1)));
         assert!(interval("199ms").is_err() && interval("61s").is_err());
     }
 }

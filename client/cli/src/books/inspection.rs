@@ -1,4 +1,4 @@
-//! One inspection of the whole ledger while charges go on: bounds are taken first, then the journal is walked up to them.
+//! One inspection of the whole ledger while charges go on: bounds are taken first, then the journal is read up to them.
 //!
 //! Two audits stand around the list of sellers. So each listed balance must be the running balance at some entry between
 //! the two, and both audits' sums must be the walk's sums at their own entry.
@@ -11,61 +11,62 @@ use uuid::Uuid;
 use etebar::api::{Audit, Code, CreditRequest, Entry, MAX_PAGE, RequestStatus};
 use etebar::{Client, CreditRequestFilter, Error, Pager};
 
-use super::members;
+use super::nodes;
 use super::promise::{Finding, Findings, Promise};
 use super::stream::Journal;
 use super::walk::{Credited, PhoneBooks, Sums, Walk, phone_digits};
-use crate::output::stop::Stop;
+use crate::output::error::CliError;
 
 /// Phones that are asked for one by one, spread evenly; all others are covered by the audit's sum.
 const PHONES_ASKED: usize = 1_000;
 /// Credit requests that are asked for one by one: those that came while the books were read.
 const REQUESTS_ASKED: usize = 1_000;
-/// How often a position is taken anew where members have forgotten the last one.
+/// How often a newer position is taken where nodes have forgotten the last one.
 const DIGEST_TRIES: u32 = 5;
 
-/// What an inspection brought.
+/// The result of an inspection.
 pub(crate) struct Inspection {
     pub(crate) findings: Vec<Finding>,
     /// How many entries were checked.
     pub(crate) entries: u64,
-    /// Position and digest at which the members were compared.
+    /// Position and digest at which the nodes were compared.
     pub(crate) applied: u64,
     pub(crate) digest: String,
-    pub(crate) members: usize,
+    /// How many nodes were compared.
+    pub(crate) nodes: usize,
 }
 
 /// Checks every promise; `observe` sees each entry, in order.
-pub(crate) async fn inspect(client: &Client, mut observe: impl FnMut(&Entry)) -> Result<Inspection, Stop> {
+pub(crate) async fn inspect(client: &Client, mut observe: impl FnMut(&Entry)) -> Result<Inspection, CliError> {
     let mut findings = Findings::default();
     let requests = all(client.credit_requests_list(CreditRequestFilter::default(), MAX_PAGE), Requested::of).await?;
     let before = client.audit().await?.value;
     let sellers = all(client.sellers_list(MAX_PAGE), |seller| (seller.id, seller.balance.minor())).await?;
     let bound = client.audit().await?.value;
-    let (digest, members) = members_agree(client, &bound, &mut findings).await?;
+    let (digest, nodes) = nodes_agree(client, &bound, &mut findings).await?;
 
-    let mut course = Course { walk: Walk::default(), journal: Journal::open(client.clone()) };
+    let mut reading = Reading { walk: Walk::default(), journal: Journal::open(client.clone()) };
     let mut listed: HashMap<Uuid, i128> = sellers.iter().copied().collect();
-    course.walk_to(before.entries, &mut findings, &mut observe).await?;
-    course.sums(&before, &mut findings);
-    listed.retain(|seller, balance| course.walk.sellers.get(seller).copied().unwrap_or(0) != *balance);
-    while let Some(entry) = course.step(bound.entries, &mut findings, &mut observe).await? {
+    reading.walk_to(before.entries, &mut findings, &mut observe).await?;
+    reading.sums(&before, &mut findings);
+    listed.retain(|seller, balance| reading.walk.sellers.get(seller).copied().unwrap_or(0) != *balance);
+    while let Some(entry) = reading.step(bound.entries, &mut findings, &mut observe).await? {
         if listed.get(&entry.seller_id) == Some(&entry.balance.minor()) {
             listed.remove(&entry.seller_id);
         }
     }
-    course.sums(&bound, &mut findings);
+    reading.sums(&bound, &mut findings);
     seller_balances(&sellers, &listed, &mut findings);
-    course.phones(client, &mut findings, &mut observe).await?;
-    let mut credited = std::mem::take(&mut course.walk.credited);
+    reading.phones(client, &mut findings, &mut observe).await?;
+    let mut credited = std::mem::take(&mut reading.walk.credited);
     listed_requests(&requests, &mut credited, &mut findings);
     later_requests(client, &credited, &mut findings).await?;
     Ok(Inspection {
         findings: findings.all(),
-        entries: course.walk.entries,
+        entries: reading.walk.entries,
         applied: digest.0,
         digest: digest.1,
-        members,
+        nodes,
     })
 }
 
@@ -92,43 +93,44 @@ impl Requested {
     }
 }
 
-/// Compares all members with the audit at its position, or with each other at a later one where that is forgotten.
-async fn members_agree(
+/// Compares all nodes with the audit at its position, or with each other at a later one where that is forgotten.
+async fn nodes_agree(
     client: &Client,
     audit: &Audit,
     findings: &mut Findings,
-) -> Result<((u64, String), usize), Stop> {
+) -> Result<((u64, String), usize), CliError> {
     let cluster = client.cluster().await?.value;
     let mut position = (audit.applied, audit.digest.clone());
-    let mut found = members::digests(client, &cluster, position.0).await?;
+    let mut found = nodes::digests(client, &cluster, position.0).await?;
     for _ in 1..DIGEST_TRIES {
-        if !found.iter().any(|member| member.too_old) {
+        if !found.iter().any(|node| node.too_old) {
             break;
         }
         let now = client.digest(None).await?.value;
         position = (now.applied, now.digest);
-        found = members::digests(client, &cluster, position.0).await?;
+        found = nodes::digests(client, &cluster, position.0).await?;
     }
-    for member in &found {
-        match (&member.digest, &member.error) {
-            (Some(digest), _) => findings.check(Promise::MembersAgree, *digest == position.1, || {
-                format!("at {} node {} has {digest}, the ledger {}", position.0, member.id, position.1)
+    for node in &found {
+        match (&node.digest, &node.error) {
+            (Some(digest), _) => findings.check(Promise::NodesAgree, *digest == position.1, || {
+                format!("at {} node {} has {digest}, the ledger {}", position.0, node.id, position.1)
             }),
             (None, error) => {
                 let why = error.as_deref().unwrap_or("no digest");
-                findings.unproven(Promise::MembersAgree, format!("node {}: {why}", member.id));
+                findings.unproven(Promise::NodesAgree, format!("node {}: {why}", node.id));
             }
         }
     }
     Ok((position, found.len()))
 }
 
-struct Course {
+/// The journal as far as it was read.
+struct Reading {
     walk: Walk,
     journal: Journal,
 }
 
-impl Course {
+impl Reading {
     /// Takes the next of the first `bound` entries.
     async fn step(
         &mut self,
@@ -154,7 +156,7 @@ impl Course {
         Ok(())
     }
 
-    /// Compares an audit with the walk, which stands at the audit's last entry.
+    /// Compares an audit with the walk, which has taken the audit's last entry.
     fn sums(&self, audit: &Audit, findings: &mut Findings) {
         let walk = &self.walk;
         let audited = Sums {
@@ -195,7 +197,7 @@ impl Course {
         client: &Client,
         findings: &mut Findings,
         observe: &mut impl FnMut(&Entry),
-    ) -> Result<(), Stop> {
+    ) -> Result<(), CliError> {
         let step = self.walk.phones.len().div_ceil(PHONES_ASKED).max(1);
         let mut numbers: Vec<u64> = self.walk.phones.keys().copied().collect();
         numbers.sort_unstable();
@@ -263,7 +265,7 @@ async fn later_requests(
     client: &Client,
     credited: &HashMap<Uuid, Credited>,
     findings: &mut Findings,
-) -> Result<(), Stop> {
+) -> Result<(), CliError> {
     for (id, credited) in credited.iter().take(REQUESTS_ASKED) {
         let fits = match client.credit_request(*id).await {
             Ok(request) => {

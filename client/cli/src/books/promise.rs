@@ -19,7 +19,8 @@ pub(crate) enum Promise {
     SumsEqual,
     SellerBalances,
     PhoneBalances,
-    MembersAgree,
+    #[serde(rename = "members_agree")]
+    NodesAgree,
     OwnAudit,
 }
 
@@ -36,7 +37,7 @@ impl Promise {
         Promise::SumsEqual,
         Promise::SellerBalances,
         Promise::PhoneBalances,
-        Promise::MembersAgree,
+        Promise::NodesAgree,
         Promise::OwnAudit,
     ];
 
@@ -56,7 +57,7 @@ impl Promise {
             Promise::SumsEqual => "the audit's sums are those of the journal",
             Promise::SellerBalances => "each seller's balance is the sum of its entries",
             Promise::PhoneBalances => "each phone's balance is the sum of its entries",
-            Promise::MembersAgree => "all members have one digest at one position",
+            Promise::NodesAgree => "all nodes have one digest at one position",
             Promise::OwnAudit => "the node's own audit, which sees more than the journal, finds nothing broken",
         }
     }
@@ -100,7 +101,7 @@ struct Counted {
 }
 
 impl Findings {
-    /// Looks at one thing; where it does not hold, `fault` tells what is wrong.
+    /// Looks at one thing; where it does not hold, `fault` says what is wrong.
     pub(crate) fn check(&mut self, promise: Promise, holds: bool, fault: impl FnOnce() -> String) {
         let counted = self.by_promise.entry(promise).or_default();
         counted.checked += 1;

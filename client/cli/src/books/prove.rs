@@ -16,7 +16,7 @@ use super::inspection::{Inspection, inspect};
 use super::promise::{Finding, Promise, Verdict, worst};
 use super::verify;
 use crate::load::record::{self, Line};
-use crate::output::stop::Stop;
+use crate::output::error::CliError;
 use crate::output::{count, sheet};
 use crate::session::Session;
 
@@ -37,7 +37,7 @@ struct Report {
     verdict: Verdict,
 }
 
-pub(crate) async fn run(session: &Session, files: &[PathBuf]) -> Result<(), Stop> {
+pub(crate) async fn run(session: &Session, files: &[PathBuf]) -> Result<(), CliError> {
     let mut proof = Proof::default();
     for file in files {
         record::read(file, |line| proof.take(line))?;
@@ -48,9 +48,9 @@ pub(crate) async fn run(session: &Session, files: &[PathBuf]) -> Result<(), Stop
     let printed = session.output.either(&report, || report.shown());
     if report.lost + report.doubled > 0 {
         let first = proof.fault.unwrap_or_default();
-        return Err(Stop::Broken(format!("{} lost, {} doubled: {first}", report.lost, report.doubled)));
+        return Err(CliError::Broken(format!("{} lost, {} doubled: {first}", report.lost, report.doubled)));
     }
-    verify::stop(&inspection.findings)?;
+    verify::conclude(&inspection.findings)?;
     printed
 }
 
@@ -122,7 +122,7 @@ impl Proof {
             return;
         };
         let line = &known.line;
-        let amount = line.amount.minor(entry.amount.places()).map(|minor| -i128::from(minor));
+        let amount = line.amount.minor(entry.amount.decimals()).map(|minor| -i128::from(minor));
         known.found = line.entry == Some(entry.entry)
             && line.seller == entry.seller_id
             && entry.phone.as_ref() == Some(&line.phone)
@@ -130,7 +130,7 @@ impl Proof {
     }
 
     /// A charge whose answer never came may have been done: the ledger is asked by its key.
-    async fn ask_for_unanswered(&mut self, client: &Client) -> Result<(), Stop> {
+    async fn ask_for_unanswered(&mut self, client: &Client) -> Result<(), CliError> {
         if self.unaccounted.is_empty() {
             return Ok(());
         }
@@ -167,8 +167,8 @@ impl Proof {
             doubled,
             negative: of(Promise::NeverNegative).map_or(0, |finding| finding.faults),
             sums_equal: sums.into_iter().all(kept),
-            digests_equal: kept(Promise::MembersAgree),
-            nodes: inspection.members,
+            digests_equal: kept(Promise::NodesAgree),
+            nodes: inspection.nodes,
             entries: inspection.entries,
             verdict,
         }
@@ -201,15 +201,15 @@ mod tests {
 
     const SELLER: Uuid = Uuid::from_u128(1);
 
-    fn line(key: &str, status: u16, charge: u128, replayed: bool) -> Line {
+    fn line(key: &str, status: u16, charge: u64, replayed: bool) -> Line {
         Line {
             key: key.to_owned(),
             seller: SELLER,
             phone: "+989123456789".to_owned(),
             amount: AmountIn::from_minor(5, 0),
             status,
-            charge: (status == 201).then(|| Uuid::from_u128(charge)),
-            entry: (status == 201).then_some(charge as u64),
+            charge: (status == 201).then(|| Uuid::from_u128(u128::from(charge))),
+            entry: (status == 201).then_some(charge),
             replayed,
             attempts: 1,
             started_ms: 0,
@@ -217,9 +217,9 @@ mod tests {
         }
     }
 
-    fn entry(charge: u128) -> Entry {
+    fn entry(charge: u64) -> Entry {
         Entry {
-            entry: charge as u64,
+            entry: charge,
             created_at: Timestamp(0),
             kind: EntryKind::Charge,
             seller_id: SELLER,
@@ -227,18 +227,22 @@ mod tests {
             balance: AmountOut::new(0, 0),
             debit: String::new(),
             credit: String::new(),
-            reference: Uuid::from_u128(charge),
+            reference: Uuid::from_u128(u128::from(charge)),
             phone: Some("+989123456789".to_owned()),
             actor: String::new(),
             digest: String::new(),
         }
     }
 
-    fn lost_and_doubled(lines: Vec<Line>, entries: Vec<Entry>) -> (u64, u64) {
+    fn lost_and_doubled(lines: Vec<Line>, entries: &[Entry]) -> (u64, u64) {
         let mut proof = Proof::default();
-        lines.into_iter().for_each(|line| proof.take(line));
-        entries.iter().for_each(|entry| proof.observe(entry));
-        let nothing = Inspection { findings: Vec::new(), entries: 0, applied: 0, digest: String::new(), members: 0 };
+        for line in lines {
+            proof.take(line);
+        }
+        for entry in entries {
+            proof.observe(entry);
+        }
+        let nothing = Inspection { findings: Vec::new(), entries: 0, applied: 0, digest: String::new(), nodes: 0 };
         let report = proof.report(&nothing);
         (report.lost, report.doubled)
     }
@@ -246,39 +250,39 @@ mod tests {
     #[test]
     fn what_was_acknowledged_once_and_replayed_is_neither_lost_nor_doubled() {
         let lines = vec![line("a", 201, 1, false), line("a", 201, 1, true), line("b", 409, 0, false)];
-        assert_eq!(lost_and_doubled(lines, vec![entry(1)]), (0, 0));
+        assert_eq!(lost_and_doubled(lines, &[entry(1)]), (0, 0));
     }
 
     #[test]
     fn an_acknowledged_charge_that_the_journal_lacks_is_lost() {
-        assert_eq!(lost_and_doubled(vec![line("a", 201, 1, false)], vec![]), (1, 0));
+        assert_eq!(lost_and_doubled(vec![line("a", 201, 1, false)], &[]), (1, 0));
     }
 
     #[test]
     fn an_acknowledged_charge_of_another_amount_is_lost() {
         let mut other = entry(1);
         other.amount = AmountOut::new(-6, 0);
-        assert_eq!(lost_and_doubled(vec![line("a", 201, 1, false)], vec![other]), (1, 0));
+        assert_eq!(lost_and_doubled(vec![line("a", 201, 1, false)], &[other]), (1, 0));
     }
 
     #[test]
     fn a_charge_that_no_answer_accounts_for_is_doubled() {
         let lines = vec![line("a", 201, 1, false), line("b", 409, 0, false)];
-        assert_eq!(lost_and_doubled(lines, vec![entry(1), entry(2)]), (0, 1));
+        assert_eq!(lost_and_doubled(lines, &[entry(1), entry(2)]), (0, 1));
     }
 
     #[test]
     fn one_key_with_two_charges_is_doubled_and_two_keys_with_one_are_lost() {
         let doubled = vec![line("a", 201, 1, false), line("a", 201, 2, true)];
-        assert_eq!(lost_and_doubled(doubled, vec![entry(1), entry(2)]), (0, 1));
+        assert_eq!(lost_and_doubled(doubled, &[entry(1), entry(2)]), (0, 1));
         let shared = vec![line("a", 201, 1, false), line("b", 201, 1, false)];
-        assert_eq!(lost_and_doubled(shared, vec![entry(1)]), (1, 0));
+        assert_eq!(lost_and_doubled(shared, &[entry(1)]), (1, 0));
     }
 
     #[test]
     fn other_sellers_charges_need_no_answer() {
         let mut others = entry(2);
         others.seller_id = Uuid::from_u128(9);
-        assert_eq!(lost_and_doubled(vec![line("a", 201, 1, false)], vec![entry(1), others]), (0, 0));
+        assert_eq!(lost_and_doubled(vec![line("a", 201, 1, false)], &[entry(1), others]), (0, 0));
     }
 }

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::inspection::{Inspection, inspect};
 use super::promise::{Finding, Verdict, worst};
+use crate::output::error::CliError;
 use crate::output::paint::{Cell, Tone};
-use crate::output::stop::Stop;
 use crate::output::{count, table};
 use crate::session::Session;
 
@@ -16,7 +16,8 @@ struct Report<'a> {
     entries: u64,
     applied: u64,
     digest: &'a str,
-    members: usize,
+    #[serde(rename = "members")]
+    nodes: usize,
     promises: Vec<Line<'a>>,
 }
 
@@ -27,7 +28,7 @@ struct Line<'a> {
     sentence: &'static str,
 }
 
-pub(crate) async fn run(session: &Session) -> Result<(), Stop> {
+pub(crate) async fn run(session: &Session) -> Result<(), CliError> {
     let inspection = inspect(&session.client, |_| ()).await?;
     let verdict = worst(&inspection.findings);
     let lines = inspection.findings.iter().map(|finding| Line { finding, sentence: finding.promise.sentence() });
@@ -36,21 +37,21 @@ pub(crate) async fn run(session: &Session) -> Result<(), Stop> {
         entries: inspection.entries,
         applied: inspection.applied,
         digest: &inspection.digest,
-        members: inspection.members,
+        nodes: inspection.nodes,
         promises: lines.collect(),
     };
     let printed = session.output.either(&report, || shown(&inspection));
-    stop(&inspection.findings)?;
+    conclude(&inspection.findings)?;
     printed
 }
 
 fn shown(inspection: &Inspection) -> String {
     let rows: Vec<_> = inspection.findings.iter().map(row).collect();
     format!(
-        "{}\n{} entries checked; {} members compared at position {}: {}",
+        "{}\n{} entries checked; {} nodes compared at position {}: {}",
         table(&["promise", "verdict", ">checked", ">faults", "detail"], &rows),
         count(inspection.entries),
-        inspection.members,
+        inspection.nodes,
         inspection.applied,
         Cell::from(inspection.digest.as_str()),
     )
@@ -80,14 +81,14 @@ pub(crate) fn word(verdict: Verdict) -> &'static str {
 }
 
 /// How the verb ends: with the first promise that is broken, or else that is unproven.
-pub(crate) fn stop(findings: &[Finding]) -> Result<(), Stop> {
+pub(crate) fn conclude(findings: &[Finding]) -> Result<(), CliError> {
     let first = |verdict| findings.iter().find(|finding| finding.verdict == verdict);
     let text = |finding: &Finding| {
         format!("{}: {}", finding.promise.sentence(), finding.detail.as_deref().unwrap_or("no detail"))
     };
     match (first(Verdict::Broken), first(Verdict::Unproven)) {
-        (Some(broken), _) => Err(Stop::Broken(format!("broken: {}", text(broken)))),
-        (None, Some(unproven)) => Err(Stop::Unproven(format!("unproven: {}", text(unproven)))),
+        (Some(broken), _) => Err(CliError::Broken(format!("broken: {}", text(broken)))),
+        (None, Some(unproven)) => Err(CliError::Unproven(format!("unproven: {}", text(unproven)))),
         (None, None) => Ok(()),
     }
 }

@@ -267,7 +267,9 @@ mod tests {
 
     fn broken(entries: &[Entry]) -> Vec<Promise> {
         let (mut walk, mut findings) = (Walk::default(), Findings::default());
-        entries.iter().for_each(|entry| walk.take(entry, &mut findings));
+        for entry in entries {
+            walk.take(entry, &mut findings);
+        }
         let all = findings.all();
         all.into_iter().filter(|finding| finding.verdict == Verdict::Broken).map(|finding| finding.promise).collect()
     }
@@ -277,7 +279,9 @@ mod tests {
         let entries = honest().entries;
         assert_eq!(broken(&entries), []);
         let (mut walk, mut findings) = (Walk::default(), Findings::default());
-        entries.iter().for_each(|entry| walk.take(entry, &mut findings));
+        for entry in &entries {
+            walk.take(entry, &mut findings);
+        }
         assert_eq!(walk.sums, Sums { credits: 1_000, adjustments: -50, charges: -500, reversals: 400 });
         assert_eq!((walk.sellers[&SELLER], walk.treasury), (850, -950));
         assert_eq!(walk.phones[&989_123_456_789], PhoneBooks { balance: 100, charges: 2 });

@@ -1,31 +1,31 @@
-//! Batches under way: so many at a time, each noted down before it is sent and when it is answered. Where the nodes limit the
-//! rate of the API key, what they did not take waits as long as they say.
+//! Batches under way: so many at a time, each recorded in the resume file before it is sent and when it is answered. Where the
+//! nodes limit the rate of the API key, what they did not take waits as long as they ask.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use etebar::api::{AmountIn, BatchItem, BatchRequest, BatchResult, Code, Problem};
-use etebar::{Client, Error, Stopwatch};
+use etebar::{Client, Stopwatch};
 
-use super::input::Input;
+use super::batch::{Batch, Charge, Sent, send};
+use super::files::input::Input;
+use super::files::record::Event;
+use super::files::resume::Resume;
 use super::progress::Progress;
-use super::record::Event;
-use super::resume::Resume;
 use super::signals::Signals;
 use super::window::Window;
-use crate::output::stop::Stop;
+use crate::output::error::CliError;
 use crate::session::Session;
 
 /// Charges in one batch. Source: large enough that a node's sync is shared by many, small enough that an interruption
 /// waits for little and leaves little in doubt.
 const BATCH: usize = 500;
 /// How long an interruption waits for what is under way. Source: several elections.
-const PATIENCE: Duration = Duration::from_secs(10);
+const INTERRUPT_WAIT: Duration = Duration::from_secs(10);
 /// How long the nodes may limit the rate without a single answer in between. Source: twice what one of them may ask for.
-const LIMITED_MAX: Duration = Duration::from_secs(2 * 86_400);
+const LIMITED_MAX: Duration = Duration::from_hours(48);
 
 /// Why no more was sent.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(crate) enum Ending {
     Interrupted,
     /// The keys of lines without an answer may be forgotten.
     PastWindow,
-    Failed(Stop),
+    Failed(CliError),
 }
 
 /// Sends all open lines, those in doubt first.
@@ -53,7 +53,7 @@ pub(crate) async fn drive(
     let progress = Progress::new(session.output, input.lines.len(), resume.answered_count());
     let client = session.client.with_timeout(window.call());
     let open = resume.open_lines();
-    // Apart from new lines: a node without room for new keys refuses a batch whole, and answers what it knows.
+    // Apart from new lines: a node whose key table is full refuses a batch with a new key whole, and answers known keys.
     let known = open.partition_point(|index| resume.in_doubt_since(&[*index]).is_some());
     let (known, new) = open.split_at(known);
     let waiting = known.chunks(BATCH).chain(new.chunks(BATCH)).map(<[usize]>::to_vec).collect();
@@ -89,64 +89,43 @@ struct Run<'a> {
     ending: Option<Ending>,
 }
 
-/// One batch, as it was sent.
-struct Batch {
-    charges: Vec<Charge>,
-    /// Those lines that were never sent before.
-    fresh: BTreeSet<u64>,
-}
-
-struct Charge {
-    line: u64,
-    phone: String,
-    amount: AmountIn,
-    key: String,
-}
-
-/// What became of a batch.
-struct Sent {
-    events: Vec<Event>,
-    /// Why some lines have no answer.
-    failure: Option<Stop>,
-}
-
 impl Run<'_> {
-    /// Fails where something cannot be noted down: then what is under way stays in doubt.
-    async fn all(mut self, parallel: usize) -> Result<Ending, Stop> {
+    /// Fails where something cannot be recorded: then what is under way stays in doubt.
+    async fn all(mut self, parallel: usize) -> Result<Ending, CliError> {
         let mut signals = Signals::new()?;
         loop {
             while self.ending.is_none() && self.hold.is_none() && self.under_way.len() < parallel {
                 let Some(batch) = self.waiting.pop_front() else { break };
-                self.begin(batch)?;
+                self.start(batch)?;
             }
             let is_over = self.ending.is_some() || self.waiting.is_empty();
             if is_over && self.under_way.is_empty() {
                 break;
             }
-            let patience = signals.patience();
+            let timeout = signals.timeout();
             tokio::select! {
                 Some(joined) = self.under_way.join_next() => {
-                    let (batch, sent) = joined.map_err(|error| Stop::local(error.to_string()))?;
+                    let (batch, sent) = joined.map_err(|error| CliError::local(error.to_string()))?;
                     self.settle(batch, sent)?;
                 }
                 () = until(self.hold) => self.hold = None,
                 () = signals.next() => {
-                    if signals.until.is_some() {
+                    if signals.deadline.is_some() {
                         break;
                     }
                     self.interrupt(&mut signals);
                 }
-                () = patience => break,
+                () = timeout => break,
             }
         }
         Ok(self.ending.unwrap_or(Ending::Done))
     }
 
-    /// Notes down that these lines are sent, and sends them.
-    fn begin(&mut self, batch: Vec<usize>) -> Result<(), Stop> {
+    /// Records that these lines are sent, and sends them.
+    fn start(&mut self, batch: Vec<usize>) -> Result<(), CliError> {
         if !self.may_send(&batch, Duration::ZERO) {
             self.ending = Some(Ending::PastWindow);
-            return self.resume.note(&[Event::Closed { at: self.window.now() }]);
+            return self.resume.record(&[Event::Closed { at: self.window.now() }]);
         }
         let is_fresh = |index: &&usize| self.resume.in_doubt_since(&[**index]).is_none();
         let fresh = batch.iter().filter(is_fresh).map(|index| self.input.lines[*index].number).collect();
@@ -156,20 +135,20 @@ impl Run<'_> {
             Charge { line: line.number, phone: line.phone.to_string(), amount: line.amount, key }
         };
         let charges = batch.iter().map(charge).collect();
-        let sending = Event::Sending { moment: self.window.moment(), lines: self.resume.numbers(&batch) };
-        self.resume.note(&[sending])?;
+        let sending = Event::Sending { sent_at: self.window.sent_now(), lines: self.resume.numbers(&batch) };
+        self.resume.record(&[sending])?;
         let sent = send(self.client.clone(), Batch { charges, fresh });
         self.under_way.spawn(async move { (batch, sent.await) });
         Ok(())
     }
 
-    /// Whether the keys of all these lines are surely remembered where they are sent after this wait.
+    /// Whether the keys of all these lines are certainly remembered where they are sent after this wait.
     fn may_send(&self, batch: &[usize], wait: Duration) -> bool {
         self.resume.in_doubt_since(batch).is_none_or(|since| self.window.remembers(since, wait))
     }
 
-    fn settle(&mut self, mut batch: Vec<usize>, sent: Sent) -> Result<(), Stop> {
-        self.resume.note(&sent.events)?;
+    fn settle(&mut self, mut batch: Vec<usize>, sent: Sent) -> Result<(), CliError> {
+        self.resume.record(&sent.events)?;
         let charged = sent.events.iter().filter(|event| matches!(event, Event::Charged { .. })).count();
         let refused = sent.events.iter().filter(|event| matches!(event, Event::Refused { .. })).count();
         if charged + refused > 0 {
@@ -207,107 +186,19 @@ impl Run<'_> {
     fn interrupt(&mut self, signals: &mut Signals) {
         self.progress.say("no more is sent; waiting for what is under way (again to wait no longer)");
         self.ending.get_or_insert(Ending::Interrupted);
-        signals.until = Some(Instant::now() + PATIENCE);
+        signals.deadline = Some(Instant::now() + INTERRUPT_WAIT);
     }
 }
 
 /// How long the nodes ask to wait, where all that failed is that they limit the rate.
-fn asked_wait(failure: &Stop) -> Option<Duration> {
-    if let Stop::Call(error) = failure { error.retry_after() } else { None }
+fn asked_wait(failure: &CliError) -> Option<Duration> {
+    if let CliError::Call(error) = failure { error.retry_after() } else { None }
 }
 
 /// Ends then, or never.
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
+async fn until(sent_at: Option<Instant>) {
+    match sent_at {
+        Some(sent_at) => sleep_until(sent_at).await,
         None => std::future::pending().await,
     }
-}
-
-/// Sends a batch until it is answered. Lines that the node finds malformed are refused, and the rest is sent again.
-async fn send(client: Client, mut batch: Batch) -> Sent {
-    let mut events = Vec::new();
-    while !batch.charges.is_empty() {
-        let error = match client.charge_batch(&batch.request()).await {
-            Ok(answer) => {
-                let failure = batch.answered(&answer.value.results, &mut events);
-                return Sent { events, failure };
-            }
-            Err(error) => error,
-        };
-        if let Error::Refused(problem) = &error
-            && batch.take_malformed(problem, &mut events)
-        {
-            continue;
-        }
-        match error {
-            // An earlier run may have charged what this one did not.
-            Error::Refused(_) | Error::NotDone(_) if !batch.fresh.is_empty() => {
-                events.push(Event::NotDone { lines: batch.fresh.into_iter().collect() });
-            }
-            Error::Refused(_) | Error::NotDone(_) | Error::OutcomeUnknown(_) => {}
-        }
-        return Sent { events, failure: Some(Stop::Call(error)) };
-    }
-    Sent { events, failure: None }
-}
-
-impl Batch {
-    fn request(&self) -> BatchRequest<'_> {
-        let item = |charge: &'_ Charge| BatchItem {
-            phone: charge.phone.clone().into(),
-            amount: charge.amount,
-            idempotency_key: charge.key.clone().into(),
-        };
-        BatchRequest { charges: self.charges.iter().map(item).collect() }
-    }
-
-    /// What each line was answered: a charge, or a refusal that the ledger remembers. The client has matched them.
-    fn answered(&self, results: &[BatchResult], events: &mut Vec<Event>) -> Option<Stop> {
-        for (Charge { line, .. }, result) in self.charges.iter().zip(results) {
-            let line = *line;
-            match (&result.charge, &result.problem) {
-                (Some(charge), _) => events.push(Event::Charged {
-                    line,
-                    id: charge.id,
-                    entry: charge.entry,
-                    balance: charge.balance,
-                    replayed: result.replayed,
-                }),
-                (None, Some(problem)) => events.push(refused(line, problem.code, &problem.detail)),
-                (None, None) => return Some(Stop::Unproven(format!("neither charge nor problem for line {line}"))),
-            }
-        }
-        None
-    }
-
-    /// Takes out the lines that a refusal of the whole batch points to; whether there was one.
-    fn take_malformed(&mut self, problem: &Problem, events: &mut Vec<Event>) -> bool {
-        let mut malformed = BTreeSet::new();
-        for error in &problem.errors {
-            let Some(index) = pointed_to(&error.pointer) else { continue };
-            // Not one that an earlier run may have charged.
-            let Some(charge) = self.charges.get(index).filter(|charge| self.fresh.contains(&charge.line)) else {
-                continue;
-            };
-            if malformed.insert(index) {
-                events.push(refused(charge.line, problem.code, &error.detail));
-            }
-        }
-        // From the last on, so that what is before keeps its place.
-        for index in malformed.iter().rev() {
-            let charge = self.charges.remove(*index);
-            self.fresh.remove(&charge.line);
-        }
-        !malformed.is_empty()
-    }
-}
-
-fn refused(line: u64, code: Code, detail: &str) -> Event {
-    Event::Refused { line, code, detail: detail.to_owned() }
-}
-
-/// The item of `/charges/17/phone`.
-fn pointed_to(pointer: &str) -> Option<usize> {
-    pointer.strip_prefix("/charges/")?.split('/').next()?.parse().ok()
 }

@@ -1,6 +1,6 @@
-//! How far an import is, for people: a bar where stderr is a terminal, a line now and then where it is not.
+//! The progress of an import, for people: a bar where stderr is a terminal, a line every few seconds where it is not.
 //!
-//! Without colours, so that `NO_COLOR` has nothing to take away.
+//! Without colours, so that `NO_COLOR` holds by itself.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use super::super::output::{Output, count, waits_for_rate};
+use crate::output::{Output, count, waits_for_rate};
 
 /// Between two lines.
 const EVERY: Duration = Duration::from_secs(5);
@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(5);
 pub(crate) struct Progress {
     output: Output,
     bar: Option<ProgressBar>,
-    told: Instant,
+    last_shown: Instant,
     lines: u64,
     answered: u64,
     refused: u64,
@@ -36,7 +36,7 @@ impl Progress {
             // What was answered before says nothing about how fast it goes now.
             bar.reset_eta();
         }
-        Progress { output, bar, told: Instant::now(), lines, answered, refused: 0 }
+        Progress { output, bar, last_shown: Instant::now(), lines, answered, refused: 0 }
     }
 
     /// So many more were answered, of which some were refused.
@@ -47,8 +47,8 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.set_message(refusals);
             bar.set_position(self.answered);
-        } else if self.told.elapsed() >= EVERY {
-            self.told = Instant::now();
+        } else if self.last_shown.elapsed() >= EVERY {
+            self.last_shown = Instant::now();
             let text = format!("{} of {} lines{refusals}", count(self.answered), count(self.lines));
             self.output.progress(&text);
         }
@@ -59,7 +59,7 @@ impl Progress {
     }
 
     /// Nothing is sent for so long, since the nodes limit the rate.
-    pub(super) fn waits(&self, wait: Duration) {
+    pub(crate) fn waits(&self, wait: Duration) {
         let text = waits_for_rate(wait);
         match &self.bar {
             Some(bar) => bar.set_message(format!("{}, {text}", self.refusals())),

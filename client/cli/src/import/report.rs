@@ -1,4 +1,4 @@
-//! What is said at the end: how many lines became what, where the result is, and how to go on.
+//! The summary at the end: how many lines became what, where the result is, and how to go on.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,24 +6,24 @@ use std::time::Duration;
 use serde::Serialize;
 
 use etebar::api::{AmountOut, Code, Timestamp};
-use etebar::spelled;
+use etebar::duration_text;
 
-use super::super::output::{count, grouped, sheet};
 use super::drive::Ending;
-use super::input::Input;
-use super::place::{self, Place};
-use super::record::Known;
-use super::result;
-use super::resume::Resume;
+use super::files::input::Input;
+use super::files::paths::{self, Paths};
+use super::files::record::LineState;
+use super::files::result;
+use super::files::resume::Resume;
 use crate::output::done::Done;
+use crate::output::error::CliError;
 use crate::output::hint;
-use crate::output::stop::Stop;
+use crate::output::{count, grouped, sheet};
 use crate::session::Session;
 
 /// Most lines that are named one by one.
 const LINES_NAMED: usize = 10;
 
-/// What an import says of itself.
+/// The summary of an import.
 pub(crate) struct Report<'a> {
     input: &'a Input,
     resume: &'a Resume,
@@ -35,7 +35,7 @@ pub(crate) struct Report<'a> {
 struct Tally {
     lines: u64,
     charged: u64,
-    /// Of those charged: how many the cluster had charged before this program heard of it.
+    /// Of those charged: how many the cluster had charged before this program got the answer.
     replayed: u64,
     refused: u64,
     /// By code.
@@ -66,46 +66,46 @@ impl<'a> Report<'a> {
     }
 
     /// Writes the files, prints the summary, and says how to go on where not all was charged.
-    pub(crate) fn finish(self, session: &Session, place: &Place, ending: Ending) -> Result<(), Stop> {
-        let written = result::write(place, self.input, self.resume)
-            .and_then(|()| result::write_again(place, self.input, self.resume));
-        let again = written.map_err(|stop| self.unreported(place, stop))? > 0;
+    pub(crate) fn finish(self, session: &Session, paths: &Paths, ending: Ending) -> Result<(), CliError> {
+        let written = result::write(paths, self.input, self.resume)
+            .and_then(|()| result::write_again(paths, self.input, self.resume));
+        let again = written.map_err(|error| self.unreported(paths, &error))? > 0;
         let shown = Shown {
             tally: &self.tally,
             amount_charged: self.amount_charged(),
-            result_file: place.result.display().to_string(),
-            again_file: again.then(|| place.again.display().to_string()),
-            resume_file: place.resume.display().to_string(),
+            result_file: paths.result.display().to_string(),
+            again_file: again.then(|| paths.again.display().to_string()),
+            resume_file: paths.resume.display().to_string(),
         };
-        session.output.answer(&shown, || shown.sheet()).map_err(|error| self.unreported(place, error))?;
+        session.output.answer(&shown, || shown.sheet()).map_err(|error| self.unreported(paths, &error))?;
         match ending {
             Ending::Done if self.resume.is_complete() => self.refusals(&shown),
-            Ending::Done => Err(self.go_on("some lines are open".to_owned(), "", 3)),
-            Ending::Interrupted => Err(self.go_on("interrupted".to_owned(), "", self.code(1))),
-            Ending::Failed(stop) => {
-                let first = hint::of(&stop).map_or(String::new(), |hint| format!("{hint}; then: "));
-                Err(self.go_on(stop.told(), &first, self.code(stop.exit_code())))
+            Ending::Done => Err(self.go_on("some lines are open", "", 3)),
+            Ending::Interrupted => Err(self.go_on("interrupted", "", self.code(1))),
+            Ending::Failed(error) => {
+                let first = hint::of(&error).map_or(String::new(), |hint| format!("{hint}; then: "));
+                Err(self.go_on(&error.shown(), &first, self.code(error.exit_code())))
             }
-            Ending::PastWindow => Err(self.past_window(place, &shown)),
+            Ending::PastWindow => Err(self.past_window(paths, &shown)),
         }
     }
 
     /// The end of an import whose result cannot be written or printed.
-    fn unreported(&self, place: &Place, why: impl ToString) -> Stop {
+    fn unreported(&self, paths: &Paths, why: &impl ToString) -> CliError {
         let Tally { charged, unknown, .. } = self.tally;
         let what = format!("{} lines are charged and {} unknown", count(charged), count(unknown));
         let hint = format!(
-            "{} has each line's key and charge: keep it. The same command tells all of it again, and charges no line twice",
-            place.resume.display()
+            "{} has each line's key and charge: keep it. The same command shows all of it again, and charges no line twice",
+            paths.resume.display()
         );
         Done::new(what).hint(hint).unreported(why).into()
     }
 
     fn amount_charged(&self) -> AmountOut {
-        let places = self.resume.header.places;
-        let charged = |known: &Known| matches!(known, Known::Charged { .. });
+        let decimals = self.resume.header.decimals;
+        let charged = |known: &LineState| matches!(known, LineState::Charged { .. });
         let lines = self.input.lines.iter().zip(self.resume.known()).filter(|(_, known)| charged(known));
-        AmountOut::new(lines.map(|(line, _)| i128::from(line.minor(places))).sum::<i128>(), places)
+        AmountOut::new(lines.map(|(line, _)| i128::from(line.minor(decimals))).sum::<i128>(), decimals)
     }
 
     /// What is unknown weighs more than why it ended.
@@ -113,7 +113,7 @@ impl<'a> Report<'a> {
         if self.tally.unknown > 0 { 3 } else { otherwise }
     }
 
-    fn refusals(&self, shown: &Shown<'_>) -> Result<(), Stop> {
+    fn refusals(&self, shown: &Shown<'_>) -> Result<(), CliError> {
         if self.tally.refused == 0 {
             return Ok(());
         }
@@ -126,17 +126,17 @@ impl<'a> Report<'a> {
         let again = shown.again_file.as_ref().map_or(String::new(), |file| {
             let file = hint::quoted(file);
             format!(
-                "their keys stay refused. Once the cause is mended{credit}, try them under new keys: etebar charges \
+                "their keys stay refused. Once the cause is fixed{credit}, try them under new keys: etebar charges \
                  import {file}"
             )
         });
         let reused = self.tally.refusals.get(Code::IdempotencyKeyReused.as_str()).map_or("", |_| {
             "; a key that is used for something else is for you to look at: etebar charges list --idempotency-key KEY"
         });
-        Err(Stop::Advised { text, hint: format!("{again}{reused}").trim_start_matches("; ").to_owned(), code: 1 })
+        Err(CliError::Advised { text, hint: format!("{again}{reused}").trim_start_matches("; ").to_owned(), code: 1 })
     }
 
-    fn go_on(&self, why: String, first: &str, code: u8) -> Stop {
+    fn go_on(&self, why: &str, first: &str, code: u8) -> CliError {
         let open = self.tally.unknown + self.tally.not_sent;
         let text = format!(
             "{why}\n{} of {} lines are not answered: {} unknown, {} not sent",
@@ -148,25 +148,28 @@ impl<'a> Report<'a> {
         let window = match (self.tally.unknown, self.resume.header.key_window_seconds) {
             (0, _) | (_, None) => String::new(),
             (_, Some(seconds)) => {
-                format!(" (within {}, while the cluster remembers their keys)", spelled(Duration::from_secs(seconds)))
+                format!(
+                    " (within {}, while the cluster remembers their keys)",
+                    duration_text(Duration::from_secs(seconds))
+                )
             }
         };
         let hint = format!("{first}the same command goes on from here{window}; no line is charged twice");
-        Stop::Advised { text, hint, code }
+        CliError::Advised { text, hint, code }
     }
 
-    fn past_window(&self, place: &Place, shown: &Shown<'_>) -> Stop {
-        let doubtful = |(known, _): &(&Known, &u64)| matches!(known, Known::InDoubt(_));
+    fn past_window(&self, paths: &Paths, shown: &Shown<'_>) -> CliError {
+        let doubtful = |(known, _): &(&LineState, &u64)| matches!(known, LineState::InDoubt(_));
         let every: Vec<usize> = (0..self.input.lines.len()).collect();
         let numbers = self.resume.numbers(&every);
         let open = self.resume.known().iter().zip(&numbers).filter(doubtful).map(|(_, number)| number.to_string());
         let mut named: Vec<String> = open.take(LINES_NAMED + 1).collect();
         if named.len() > LINES_NAMED {
-            named[LINES_NAMED] = "…".to_owned();
+            "…".clone_into(&mut named[LINES_NAMED]);
         }
         let window = match self.resume.header.key_window_seconds {
             Some(seconds) => {
-                format!("the cluster remembers keys for {}", spelled(Duration::from_secs(seconds)))
+                format!("the cluster remembers keys for {}", duration_text(Duration::from_secs(seconds)))
             }
             None => "the cluster does not say how long it remembers keys".to_owned(),
         };
@@ -176,7 +179,7 @@ impl<'a> Report<'a> {
              might be charged twice\nlines {}; they are `unknown` in {}",
             count(self.tally.unknown),
             named.join(", "),
-            place::shown(&place.result)
+            paths::shown(&paths.result)
         );
         let again = shown.again_file.as_ref().map_or(String::new(), |file| {
             format!(
@@ -184,26 +187,26 @@ impl<'a> Report<'a> {
                 hint::quoted(file)
             )
         });
-        // Members' clocks differ a little, and a charge is stamped by the leader's.
+        // Nodes' clocks differ a little, and a charge is stamped by the leader's.
         let from = Timestamp(self.resume.header.begun_at.0.saturating_sub(60_000));
         let hint = format!(
             "look at each: `etebar charges list --phone PHONE --from {from}` shows whether it was charged; those that \
              were not go into a file of another name, for a new import{again}"
         );
-        Stop::Advised { text, hint, code: self.code(1) }
+        CliError::Advised { text, hint, code: self.code(1) }
     }
 }
 
 impl Tally {
-    fn count(&mut self, known: &Known) {
+    fn count(&mut self, known: &LineState) {
         match known {
-            Known::NotSent => self.not_sent += 1,
-            Known::InDoubt(_) => self.unknown += 1,
-            Known::Charged { id: _, entry: _, balance: _, replayed } => {
+            LineState::NotSent => self.not_sent += 1,
+            LineState::InDoubt(_) => self.unknown += 1,
+            LineState::Charged { id: _, entry: _, balance: _, replayed } => {
                 self.charged += 1;
                 self.replayed += u64::from(*replayed);
             }
-            Known::Refused { code, detail: _ } => {
+            LineState::Refused { code, detail: _ } => {
                 self.refused += 1;
                 *self.refusals.entry(code.as_str()).or_default() += 1;
             }

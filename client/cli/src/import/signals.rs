@@ -1,25 +1,25 @@
-//! What interrupts an import: Ctrl-C, or to be told to end; then the end of patience.
+//! What interrupts an import: SIGINT (Ctrl-C) or SIGTERM; then a deadline for what is under way.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
-use crate::output::stop::Stop;
+use crate::output::error::CliError;
 
-/// See the head of this file.
+/// The signals, and the deadline once one has come.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// Set once something interrupted: the end of patience.
-    pub(crate) until: Option<Instant>,
+    /// Set by the first signal: until when what is under way may end.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl Signals {
-    pub(crate) fn new() -> Result<Signals, Stop> {
-        let listen = |kind| signal(kind).map_err(|error| Stop::local(format!("no signals: {error}")));
+    pub(crate) fn new() -> Result<Signals, CliError> {
+        let listen = |kind| signal(kind).map_err(|error| CliError::local(format!("no signals: {error}")));
         Ok(Signals {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
-            until: None,
+            deadline: None,
         })
     }
 
@@ -30,11 +30,12 @@ impl Signals {
         }
     }
 
-    pub(crate) fn patience(&self) -> impl Future<Output = ()> + use<> {
-        let until = self.until;
+    /// Ends at the deadline, or never.
+    pub(crate) fn timeout(&self) -> impl Future<Output = ()> + use<> {
+        let deadline = self.deadline;
         async move {
-            match until {
-                Some(until) => sleep_until(until).await,
+            match deadline {
+                Some(deadline) => sleep_until(deadline).await,
                 None => std::future::pending().await,
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Memory: one page at a time, but for the JSON page of a bounded list, which is printed whole or not at all.
 
-pub(super) mod sink;
+pub(crate) mod sink;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,10 +11,10 @@ use serde_json::Value;
 use etebar::Pager;
 use etebar::api::{self, MAX_PAGE, SHOWN_CHARS};
 
-use super::arguments::{Format, Listing};
-use super::output::{Columns, json_text};
+use crate::arguments::{Format, Listing};
+use crate::output::error::CliError;
 use crate::output::paint::{self, Cell};
-use crate::output::stop::Stop;
+use crate::output::{Columns, json_text};
 use crate::session::Session;
 use sink::Sink;
 
@@ -22,14 +22,14 @@ use sink::Sink;
 pub(crate) trait Listed: Serialize + DeserializeOwned {
     /// The head of a table for people.
     const HEAD: &'static [&'static str];
-    /// The members of an item, in the order of a CSV's columns.
+    /// The JSON fields of an item, in the order of a CSV's columns.
     const COLUMNS: &'static [&'static str];
 
     /// A line of the table.
     fn row(&self) -> Vec<Cell>;
 }
 
-/// Members that hold what people wrote freely, and that a spreadsheet could take for a formula.
+/// Fields that hold what people wrote freely, and that a spreadsheet could take for a formula.
 const FREE_TEXTS: [&str; 5] = ["name", "note", "reason", "actor", "decided_by"];
 
 /// What a formula begins with, the wide signs of East Asian keyboards and the dashes that text programs make of a minus
@@ -46,7 +46,11 @@ enum Style {
 }
 
 /// Prints a list, as much of it and as `listing` says.
-pub(crate) async fn print<T: Listed>(session: &Session, mut pager: Pager<T>, listing: &Listing) -> Result<(), Stop> {
+pub(crate) async fn print<T: Listed>(
+    session: &Session,
+    mut pager: Pager<T>,
+    listing: &Listing,
+) -> Result<(), CliError> {
     let style = match (listing.format, session.output.is_json()) {
         (Some(Format::Table), _) | (None, false) => Style::Table,
         (Some(Format::Csv), _) => Style::Csv,
@@ -81,7 +85,7 @@ pub(crate) async fn print<T: Listed>(session: &Session, mut pager: Pager<T>, lis
 }
 
 /// What is said about the list: on stdout only below a table that is read there.
-fn follow_up(session: &Session, listing: &Listing, printer: &Printer, next: Option<&str>) -> Result<(), Stop> {
+fn follow_up(session: &Session, listing: &Listing, printer: &Printer, next: Option<&str>) -> Result<(), CliError> {
     if let Some(path) = &listing.output {
         session.output.progress(&format!(
             "{} items are in {}",
@@ -112,7 +116,7 @@ struct Printer {
 
 impl Printer {
     /// What stands before the first item. A table's head waits for the first page, whose cells make it wide enough.
-    fn begin<T: Listed>(&self) -> Result<String, Stop> {
+    fn begin<T: Listed>(&self) -> Result<String, CliError> {
         match self.style {
             Style::Table | Style::Jsonl => Ok(String::new()),
             Style::Csv => csv_lines([T::COLUMNS.iter().map(|column| (*column).to_owned()).collect()]),
@@ -120,9 +124,9 @@ impl Printer {
         }
     }
 
-    fn page<T: Listed>(&mut self, items: &[T]) -> Result<String, Stop> {
+    fn page<T: Listed>(&mut self, items: &[T]) -> Result<String, CliError> {
         let text = match self.style {
-            Style::Table => self.rows(items),
+            Style::Table => Ok(self.rows(items)),
             Style::Csv => csv_lines(items.iter().map(record).collect::<Result<Vec<_>, _>>()?),
             Style::Jsonl => items.iter().map(|item| Ok(json_text(item)? + "\n")).collect(),
             Style::Page => {
@@ -136,16 +140,16 @@ impl Printer {
     }
 
     /// Lines of a table, below its head at first. A later page may widen a column from there on.
-    fn rows<T: Listed>(&mut self, items: &[T]) -> Result<String, Stop> {
+    fn rows<T: Listed>(&mut self, items: &[T]) -> String {
         let rows: Vec<_> = items.iter().map(Listed::row).collect();
         self.columns.widen(&rows);
         let head = (!std::mem::replace(&mut self.headed, true)).then(|| self.columns.head());
         let lines = head.into_iter().chain(rows.iter().map(|row| self.columns.row(row)));
-        Ok(lines.map(|line| paint::shown(&line, self.painted) + "\n").collect())
+        lines.map(|line| paint::shown(&line, self.painted) + "\n").collect()
     }
 
     /// What stands after the last item.
-    fn end(&self, next: Option<&str>) -> Result<String, Stop> {
+    fn end(&self, next: Option<&str>) -> Result<String, CliError> {
         match self.style {
             Style::Table | Style::Csv | Style::Jsonl => Ok(String::new()),
             Style::Page => Ok(format!("],\"next\":{}}}\n", json_text(&next)?)),
@@ -153,9 +157,9 @@ impl Printer {
     }
 }
 
-/// An item's members as they stand in JSON, without quotes; what is not there is empty.
-fn record<T: Listed>(item: &T) -> Result<Vec<String>, Stop> {
-    let value = serde_json::to_value(item).map_err(|error| Stop::local(format!("not JSON: {error}")))?;
+/// An item's fields as they stand in JSON, without quotes; what is not there is empty.
+fn record<T: Listed>(item: &T) -> Result<Vec<String>, CliError> {
+    let value = serde_json::to_value(item).map_err(|error| CliError::local(format!("not JSON: {error}")))?;
     let cell = |column: &&str| match value.get(column) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) if FREE_TEXTS.contains(column) => inert(text),
@@ -173,8 +177,8 @@ fn inert(text: &str) -> String {
     if formula { format!("'{text}") } else { text.to_owned() }
 }
 
-fn csv_lines(records: impl IntoIterator<Item = Vec<String>>) -> Result<String, Stop> {
-    let wrong = |error: String| Stop::local(format!("not CSV: {error}"));
+fn csv_lines(records: impl IntoIterator<Item = Vec<String>>) -> Result<String, CliError> {
+    let wrong = |error: String| CliError::local(format!("not CSV: {error}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
     for record in records {
         writer.write_record(&record).map_err(|error| wrong(error.to_string()))?;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use etebar::api;
 
-use super::super::output;
-use crate::output::stop::Stop;
+use crate::output;
+use crate::output::error::CliError;
 use crate::output::whole_file::WholeFile;
 
 /// Where a text goes.
@@ -16,7 +16,7 @@ pub(crate) enum Sink {
     /// A terminal that gets cells as others wrote them: they are escaped there alone, since a file keeps them exact.
     Terminal,
     File(WholeFile),
-    /// A device or a pipe: written as it comes, since putting a file in its place would be no favour.
+    /// A device or a pipe: written as it comes, since it must not be replaced by a file.
     Stream(File, PathBuf),
 }
 
@@ -26,10 +26,10 @@ impl Sink {
         if raw && io::stdout().is_terminal() { Sink::Terminal } else { Sink::Stdout }
     }
 
-    pub(crate) fn file(path: &Path) -> Result<Sink, Stop> {
+    pub(crate) fn file(path: &Path) -> Result<Sink, CliError> {
         let failed = |error| failed(path, &error);
         match fs::metadata(path) {
-            Ok(there) if there.is_dir() => return Err(Stop::usage(format!("{}: is a folder", path.display()))),
+            Ok(there) if there.is_dir() => return Err(CliError::usage(format!("{}: is a folder", path.display()))),
             Ok(there) if !there.is_file() => {
                 let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
                 return Ok(Sink::Stream(file, path.to_owned()));
@@ -39,13 +39,13 @@ impl Sink {
         // A link stays, and what it points to becomes the new file.
         let to = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if to.file_name().is_none() {
-            return Err(Stop::usage(format!("{}: names no file", path.display())));
+            return Err(CliError::usage(format!("{}: names no file", path.display())));
         }
         WholeFile::create(&to).map(Sink::File).map_err(failed)
     }
 
-    /// False where nobody reads it any more.
-    pub(crate) fn write(&mut self, text: &str) -> Result<bool, Stop> {
+    /// False where the reader has closed the pipe.
+    pub(crate) fn write(&mut self, text: &str) -> Result<bool, CliError> {
         match self {
             Sink::Stdout => output::write(text),
             Sink::Terminal => output::write(&api::shown_lines(text, usize::MAX, usize::MAX - 1)),
@@ -61,7 +61,7 @@ impl Sink {
     }
 
     /// Puts a file in its place.
-    pub(crate) fn finish(self) -> Result<(), Stop> {
+    pub(crate) fn finish(self) -> Result<(), CliError> {
         match self {
             Sink::Stdout | Sink::Terminal | Sink::Stream(..) => Ok(()),
             Sink::File(file) => {
@@ -72,10 +72,10 @@ impl Sink {
     }
 }
 
-fn failed(path: &Path, error: &io::Error) -> Stop {
-    Stop::local(format!("{}: {error}", path.display()))
+fn failed(path: &Path, error: &io::Error) -> CliError {
+    CliError::local(format!("{}: {error}", path.display()))
 }
 
-fn unprinted(path: &Path, error: &io::Error) -> Stop {
-    Stop::Unprinted(format!("{}: {error}", path.display()))
+fn unprinted(path: &Path, error: &io::Error) -> CliError {
+    CliError::Unprinted(format!("{}: {error}", path.display()))
 }

@@ -1,11 +1,13 @@
-//! `etebar load`: charges over all servers, each pursued under its key until it is answered, each answer recorded.
+//! `etebar load`: charges over all servers, each repeated under its key until it is answered, each answer recorded.
 //!
-//! Now and then a charge that was acknowledged is sent again through another server, to see it replayed.
+//! One in 16 acknowledged charges is sent again through another server, to see it replayed.
 
 pub(crate) mod bench;
 pub(crate) mod latencies;
+pub(crate) mod plot;
 pub(crate) mod provision;
 pub(crate) mod record;
+mod worker;
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -13,7 +15,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use fastrand::Rng;
 use serde::Serialize;
@@ -21,30 +23,20 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use etebar::api::{AmountIn, NewCharge};
-use etebar::{Client, Error, IdempotencyKey, Stopwatch};
+use etebar::IdempotencyKey;
 
 use self::provision::{Credit, Provisioned};
 use self::record::Line;
-use super::arguments::Load;
-use super::output::{count, sheet};
+use self::worker::{CALL_TIMEOUT, Worker};
+use crate::arguments::Load;
 use crate::output::done::Done;
+use crate::output::error::CliError;
 use crate::output::paint::Cell;
-use crate::output::stop::Stop;
+use crate::output::{count, sheet};
 use crate::session::Session;
 
-/// How long a charge is pursued at a time; then again, until [`GRACE`] after the end.
-const PURSUIT: Duration = Duration::from_secs(15);
-/// How long after the end charges are pursued. Source: a cluster that was killed whole is up again in less.
-const GRACE: Duration = Duration::from_secs(60);
-/// One in so many charges is sent again after it was acknowledged.
-const AGAIN_EVERY: u64 = 16;
 /// Lines that wait to be written.
 const LINES_WAITING: usize = 4_096;
-/// Phones that are charged.
-const PHONES: u64 = 10_000;
-/// Amounts are 1 to this, in whole units.
-const AMOUNT_MAX: u64 = 1_000;
 
 /// What `load --json` prints.
 #[derive(Debug, Default, Serialize)]
@@ -55,18 +47,19 @@ struct Report {
     unanswered: u64,
     attempts: u64,
     /// Longest time between two answers that decided something, whichever way.
-    longest_silence_ms: u64,
+    #[serde(rename = "longest_silence_ms")]
+    longest_gap_ms: u64,
     charges_per_second: f64,
 }
 
-pub(crate) async fn run(session: &Session, load: Load) -> Result<(), Stop> {
+pub(crate) async fn run(session: &Session, load: Load) -> Result<(), CliError> {
     if let Some(sellers) = load.prepare {
         return prepare(session, sellers, &load).await;
     }
-    let Some(record) = &load.record else { return Err(Stop::usage("--record is missing")) };
+    let Some(record) = &load.record else { return Err(CliError::usage("--record is missing")) };
     let sellers = Arc::new(read_sellers(&load.sellers_file)?);
     let options = OpenOptions::new().create(true).append(true).open(record);
-    let file = options.map_err(|error| Stop::local(format!("{}: {error}", record.display())))?;
+    let file = options.map_err(|error| CliError::local(format!("{}: {error}", record.display())))?;
     let report = drive(session, &load, &sellers, file).await?;
     let printed = session.output.answer(&report, || report.shown());
     let done = || {
@@ -76,12 +69,12 @@ pub(crate) async fn run(session: &Session, load: Load) -> Result<(), Stop> {
     session.reported(printed, done)?;
     match report.unanswered {
         0 => Ok(()),
-        some => Err(Stop::Unproven(format!("{some} charges got no answer"))),
+        some => Err(CliError::Unproven(format!("{some} charges got no answer"))),
     }
 }
 
 /// Makes sellers and writes them to the file, for its owner's eyes alone.
-async fn prepare(session: &Session, sellers: u32, load: &Load) -> Result<(), Stop> {
+async fn prepare(session: &Session, sellers: u32, load: &Load) -> Result<(), CliError> {
     let made = provision::sellers(&session.client, sellers, Credit::Amount(load.credit), "load").await?;
     let path = Cell::from(load.sellers_file.display().to_string());
     let write = || -> std::io::Result<()> {
@@ -94,24 +87,30 @@ async fn prepare(session: &Session, sellers: u32, load: &Load) -> Result<(), Sto
     };
     write().map_err(|error| {
         let hint = "their keys' secrets are lost: `etebar keys list` shows them as load-…, `etebar keys revoke ID` revokes one";
-        Done::new(format!("{sellers} sellers and their API keys exist")).hint(hint).unreported(format!("{path}: {error}"))
+        Done::new(format!("{sellers} sellers and their API keys exist")).hint(hint).unreported(&format!("{path}: {error}"))
     })?;
     let done = || Done::new(format!("{sellers} sellers exist")).hint(format!("their keys are in {path}"));
     session.reported(session.output.end(&format!("{sellers} sellers are in {path}")), done)
 }
 
-fn read_sellers(path: &Path) -> Result<Vec<Provisioned>, Stop> {
-    let text = std::fs::read_to_string(path).map_err(|error| Stop::local(format!("{}: {error}", path.display())))?;
+fn read_sellers(path: &Path) -> Result<Vec<Provisioned>, CliError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| CliError::local(format!("{}: {error}", path.display())))?;
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let sellers: Result<Vec<Provisioned>, _> = lines.map(serde_json::from_str).collect();
     match sellers {
         Ok(sellers) if !sellers.is_empty() => Ok(sellers),
-        Ok(_) => Err(Stop::usage(format!("{} has no seller", path.display()))),
-        Err(error) => Err(Stop::usage(format!("{}: {error}", path.display()))),
+        Ok(_) => Err(CliError::usage(format!("{} has no seller", path.display()))),
+        Err(error) => Err(CliError::usage(format!("{}: {error}", path.display()))),
     }
 }
 
-async fn drive(session: &Session, load: &Load, sellers: &Arc<Vec<Provisioned>>, file: File) -> Result<Report, Stop> {
+async fn drive(
+    session: &Session,
+    load: &Load,
+    sellers: &Arc<Vec<Provisioned>>,
+    file: File,
+) -> Result<Report, CliError> {
     let (lines, written) = mpsc::channel(LINES_WAITING);
     let writer = tokio::spawn(write(file, written));
     let run = IdempotencyKey::random()?.as_str()[..8].to_owned();
@@ -120,7 +119,7 @@ async fn drive(session: &Session, load: &Load, sellers: &Arc<Vec<Provisioned>>, 
     let mut tasks = JoinSet::new();
     for number in 0..load.connections as usize {
         let seller = sellers[number % sellers.len()].clone();
-        let client = session.client.with_key(&seller.key)?.with_timeout(PURSUIT).starting_at(number);
+        let client = session.client.with_key(&seller.key)?.with_timeout(CALL_TIMEOUT).starting_at(number);
         let worker = Worker {
             client,
             seller,
@@ -136,35 +135,35 @@ async fn drive(session: &Session, load: &Load, sellers: &Arc<Vec<Provisioned>>, 
     loop {
         tokio::select! {
             joined = tasks.join_next() => match joined {
-                Some(joined) => joined.map_err(|error| Stop::local(error.to_string()))??,
+                Some(joined) => joined.map_err(|error| CliError::local(error.to_string()))??,
                 None => break,
             },
             ended = &mut end, if over.get().is_none() => {
                 if let Ok(Err(error)) = ended {
-                    return Err(Stop::local(format!("signals cannot be awaited: {error}")));
+                    return Err(CliError::local(format!("signals cannot be awaited: {error}")));
                 }
                 over.get_or_init(Instant::now);
             }
         }
     }
-    let mut report = writer.await.map_err(|error| Stop::local(error.to_string()))??;
+    let mut report = writer.await.map_err(|error| CliError::local(error.to_string()))??;
     let per_second = (report.acknowledged - report.replayed) as f64 / started.elapsed().as_secs_f64();
     report.charges_per_second = (per_second * 10.0).round() / 10.0;
     Ok(report)
 }
 
 /// Writes lines as they come, and counts them.
-async fn write(file: File, mut lines: mpsc::Receiver<Line>) -> Result<Report, Stop> {
+async fn write(file: File, mut lines: mpsc::Receiver<Line>) -> Result<Report, CliError> {
     let failed = |error: std::io::Error| {
         let hint = "what the record lacks is in the journal: `etebar journal --all`, `etebar verify`";
-        Done::new("charges are done").hint(hint).unreported(format!("the record: {error}"))
+        Done::new("charges are done").hint(hint).unreported(&format!("the record: {error}"))
     };
     let mut file = BufWriter::with_capacity(64 * 1024, file);
     let mut report = Report::default();
     let mut last_ms = None;
     while let Some(line) = lines.recv().await {
         report.count(&line, &mut last_ms);
-        let text = serde_json::to_string(&line).map_err(|error| Stop::local(error.to_string()))?;
+        let text = serde_json::to_string(&line).map_err(|error| CliError::local(error.to_string()))?;
         writeln!(file, "{text}").map_err(failed)?;
         if lines.is_empty() {
             file.flush().map_err(failed)?;
@@ -172,99 +171,6 @@ async fn write(file: File, mut lines: mpsc::Receiver<Line>) -> Result<Report, St
     }
     file.flush().map_err(failed)?;
     Ok(report)
-}
-
-/// Charges of one connection. What it draws needs spread, not secrecy.
-struct Worker {
-    client: Client,
-    seller: Provisioned,
-    /// Begins every key; differs between processes, runs and workers.
-    prefix: String,
-    random: Rng,
-    lines: mpsc::Sender<Line>,
-    /// Since when no further charge is begun.
-    over: Arc<OnceLock<Instant>>,
-}
-
-impl Worker {
-    async fn run(mut self) -> Result<(), Stop> {
-        let mut number = 0_u64;
-        while self.over.get().is_none() {
-            number += 1;
-            let key = IdempotencyKey::parse(&format!("{}-{number}", self.prefix))?;
-            let phone = format!("+9893{:08}", self.random.u64(..PHONES));
-            let amount = AmountIn::parse(&self.random.u64(1..=AMOUNT_MAX).to_string());
-            let amount = amount.map_err(|error| Stop::local(error.to_string()))?;
-            let charge = NewCharge { phone: phone.as_str().into(), amount };
-            let done = self.pursue(&charge, &key).await?;
-            if done && number.is_multiple_of(AGAIN_EVERY) {
-                let elsewhere = self.random.usize(..self.client.servers());
-                self.client = self.client.starting_at(elsewhere);
-                self.pursue(&charge, &key).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends a charge until it is answered, or its key may be forgotten, and records the answer; whether it was charged.
-    async fn pursue(&self, charge: &NewCharge<'_>, key: &IdempotencyKey) -> Result<bool, Stop> {
-        let (began, mut may_be_done) = (Stopwatch::start(), false);
-        let mut line = Line {
-            key: key.to_string(),
-            seller: self.seller.seller_id,
-            phone: charge.phone.to_string(),
-            amount: charge.amount,
-            status: 0,
-            charge: None,
-            entry: None,
-            replayed: false,
-            attempts: 0,
-            started_ms: now_ms(),
-            ended_ms: 0,
-        };
-        loop {
-            let answer = self.client.charge(charge, key).await;
-            let wait = answer.as_ref().err().and_then(Error::retry_after).unwrap_or_default();
-            match answer {
-                Ok(answer) => {
-                    line.attempts += answer.attempts;
-                    line.status = 201;
-                    line.charge = Some(answer.value.id);
-                    line.entry = Some(answer.value.entry);
-                    line.replayed = answer.replayed;
-                    break;
-                }
-                Err(Error::Refused(problem)) => {
-                    line.attempts += 1;
-                    // What is about this attempt alone leaves open what became of an earlier one.
-                    if !may_be_done || problem.code.settles_key() {
-                        line.status = problem.status;
-                    }
-                    break;
-                }
-                Err(Error::NotDone(not_done)) => line.attempts += not_done.attempts,
-                Err(Error::OutcomeUnknown(unknown)) => {
-                    line.attempts += unknown.attempts;
-                    may_be_done = true;
-                }
-            }
-            let over = self.over.get().is_some_and(|over| over.elapsed() > GRACE);
-            if over || self.client.key_window().is_some_and(|window| began.elapsed() > window / 2) {
-                break;
-            }
-            tokio::time::sleep(wait.min(PURSUIT)).await;
-        }
-        line.ended_ms = now_ms();
-        let charged = line.status == 201;
-        self.lines.send(line).await.map_err(|_| Stop::local("the record cannot be written"))?;
-        Ok(charged)
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the record says when, for people")]
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Report {
@@ -280,7 +186,7 @@ impl Report {
         }
         if line.status != 0 {
             let last = last_ms.unwrap_or(line.ended_ms);
-            self.longest_silence_ms = self.longest_silence_ms.max(line.ended_ms.saturating_sub(last));
+            self.longest_gap_ms = self.longest_gap_ms.max(line.ended_ms.saturating_sub(last));
             *last_ms = Some(last.max(line.ended_ms));
         }
     }
@@ -292,7 +198,7 @@ impl Report {
             ("refused", count(self.refused)),
             ("unanswered", count(self.unanswered)),
             ("attempts", count(self.attempts)),
-            ("longest silence", format!("{} ms", self.longest_silence_ms)),
+            ("longest gap", format!("{} ms", self.longest_gap_ms)),
         ])
     }
 }

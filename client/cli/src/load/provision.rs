@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use etebar::api::{AmountIn, NewCreditRequest, NewKey, NewSeller, Role, Verdict};
+use etebar::api::{AmountIn, NewCreditRequest, NewDecision, NewKey, NewSeller, Role};
 use etebar::{Client, IdempotencyKey};
 
-use crate::output::stop::Stop;
+use crate::output::error::CliError;
 
 /// Sellers made at once.
 const AT_ONCE: usize = 16;
@@ -32,15 +32,15 @@ pub(crate) enum Credit {
 /// What was made.
 pub(crate) struct Made {
     pub(crate) sellers: Vec<Provisioned>,
-    /// Decimal places of the ledger's currency.
-    pub(crate) places: u32,
+    /// Decimals of the ledger's currency.
+    pub(crate) decimals: u32,
 }
 
-/// Makes `count` sellers, named after `purpose` and chance. Needs an admin key.
-pub(crate) async fn sellers(client: &Client, count: u32, credit: Credit, purpose: &str) -> Result<Made, Stop> {
+/// Makes `count` sellers, named after `purpose` and random digits. Needs an admin key.
+pub(crate) async fn sellers(client: &Client, count: u32, credit: Credit, purpose: &str) -> Result<Made, CliError> {
     let run = IdempotencyKey::random()?.as_str()[..8].to_owned();
     let mut made = Vec::with_capacity(count as usize);
-    let mut places = 0;
+    let mut decimals = 0;
     let mut tasks = JoinSet::new();
     let mut next = 0;
     loop {
@@ -49,30 +49,30 @@ pub(crate) async fn sellers(client: &Client, count: u32, credit: Credit, purpose
             next += 1;
         }
         let Some(joined) = tasks.join_next().await else { break };
-        let (seller, its_places) = joined.map_err(|error| Stop::local(error.to_string()))??;
-        places = its_places;
+        let (seller, its_places) = joined.map_err(|error| CliError::local(error.to_string()))??;
+        decimals = its_places;
         made.push(seller);
     }
-    Ok(Made { sellers: made, places })
+    Ok(Made { sellers: made, decimals })
 }
 
-async fn seller(client: Client, name: String, credit: Credit) -> Result<(Provisioned, u32), Stop> {
+async fn seller(client: Client, name: String, credit: Credit) -> Result<(Provisioned, u32), CliError> {
     let seller =
         client.create_seller(&NewSeller { name: name.as_str().into() }, &IdempotencyKey::random()?).await?.value;
-    let places = seller.balance.places();
+    let decimals = seller.balance.decimals();
     let key = secret(&client, &name, seller.id).await?;
     let amount = match credit {
         Credit::Amount(amount) => amount,
-        Credit::Minor(minor) => AmountIn::from_minor(minor, places),
+        Credit::Minor(minor) => AmountIn::from_minor(minor, decimals),
     };
     let own = client.with_key(&key)?;
     let request = own.request_credit(&NewCreditRequest { amount, note: None }, &IdempotencyKey::random()?).await?.value;
-    client.approve(request.id, &Verdict::default()).await?;
-    Ok((Provisioned { seller_id: seller.id, key }, places))
+    client.approve(request.id, &NewDecision::default()).await?;
+    Ok((Provisioned { seller_id: seller.id, key }, decimals))
 }
 
 /// A seller's key. Where the first answer was lost, the secret is too: that key is revoked and another made.
-async fn secret(client: &Client, name: &str, seller: Uuid) -> Result<String, Stop> {
+async fn secret(client: &Client, name: &str, seller: Uuid) -> Result<String, CliError> {
     for attempt in 0..10 {
         let name = if attempt == 0 { name.to_owned() } else { format!("{name}-{attempt}") };
         let new = NewKey { role: Role::Seller, name: name.into(), seller_id: Some(seller) };
@@ -82,5 +82,5 @@ async fn secret(client: &Client, name: &str, seller: Uuid) -> Result<String, Sto
             None => client.revoke_key(key.id).await?,
         };
     }
-    Err(Stop::local("ten keys were made and every first answer was lost"))
+    Err(CliError::local("ten keys were made and every first answer was lost"))
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use etebar::api::AmountIn;
 
-use crate::output::stop::Stop;
+use crate::output::error::CliError;
 
 /// One answer, or the lack of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,13 +31,13 @@ pub(crate) struct Line {
 }
 
 /// Hands each line of a file to `take`.
-pub(crate) fn read(path: &Path, mut take: impl FnMut(Line)) -> Result<(), Stop> {
-    let failed = |error: std::io::Error| Stop::local(format!("{}: {error}", path.display()));
+pub(crate) fn read(path: &Path, mut take: impl FnMut(Line)) -> Result<(), CliError> {
+    let failed = |error: std::io::Error| CliError::local(format!("{}: {error}", path.display()));
     let file = std::fs::File::open(path).map_err(failed)?;
     for (index, line) in std::io::BufReader::new(file).lines().enumerate() {
         let line = line.map_err(failed)?;
         let read = serde_json::from_str(&line);
-        take(read.map_err(|error| Stop::local(format!("{} line {}: {error}", path.display(), index + 1)))?);
+        take(read.map_err(|error| CliError::local(format!("{} line {}: {error}", path.display(), index + 1)))?);
     }
     Ok(())
 }

@@ -5,9 +5,11 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 use etebar::IdempotencyKey;
 
-/// What a write has done, for whoever could not be shown its answer.
+/// What a write has done, reported where its answer could not be printed.
 #[derive(Debug, Clone)]
 pub(crate) struct Done {
     /// A sentence: what holds now.
@@ -25,7 +27,7 @@ impl Done {
 
     /// The id of what came to be.
     #[must_use]
-    pub(crate) fn id(self, id: impl ToString) -> Done {
+    pub(crate) fn id(self, id: Uuid) -> Done {
         Done { id: Some(id.to_string()), ..self }
     }
 
@@ -40,7 +42,7 @@ impl Done {
     }
 
     /// The end of a verb that could not print this, for the reason `why`.
-    pub(crate) fn unreported(self, why: impl ToString) -> Unreported {
+    pub(crate) fn unreported(self, why: &impl ToString) -> Unreported {
         Unreported { done: self, why: why.to_string() }
     }
 }

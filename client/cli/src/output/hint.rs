@@ -1,11 +1,11 @@
-//! What to do next where a verb ended without success: one place for every kind of "no".
+//! What to do next where a verb failed: the hint of every kind of error.
 
 use std::borrow::Cow;
 
 use etebar::api::{self, Code, SHOWN_CHARS};
-use etebar::{Error, spelled};
+use etebar::{Error, IdempotencyKey, duration_text};
 
-use super::stop::Stop;
+use super::error::CliError;
 
 /// How the program was called, for hints that repeat it.
 #[derive(Debug, Clone)]
@@ -20,11 +20,11 @@ pub(crate) fn arguments() -> Vec<String> {
     std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
 
-/// What to do about it, as far as how the program was called does not matter.
-pub(crate) fn of(stop: &Stop) -> Option<String> {
-    match stop {
-        Stop::Call(Error::Refused(problem)) => Some(of_code(problem.code).to_owned()),
-        Stop::Call(Error::NotDone(not_done)) => Some(match &not_done.problem {
+/// The hint as far as it does not depend on how the program was called.
+pub(crate) fn of(error: &CliError) -> Option<String> {
+    match error {
+        CliError::Call(Error::Refused(problem)) => Some(of_code(problem.code).to_owned()),
+        CliError::Call(Error::NotDone(not_done)) => Some(match &not_done.problem {
             Some(problem) => of_code(problem.code).to_owned(),
             None if not_done.untrusted => "nothing was sent. Is --server the address that the certificate names? An authority of your \
                                            own is given with --ca FILE or ETEBAR_CA"
@@ -33,16 +33,16 @@ pub(crate) fn of(stop: &Stop) -> Option<String> {
                      to where it is"
                 .to_owned(),
         }),
-        Stop::Call(Error::OutcomeUnknown(_)) => Some("send the same again, under the same key: that tells".to_owned()),
-        Stop::Advised { text: _, hint, code: _ } => Some(hint.clone()),
-        Stop::Unreported(unreported) => unreported.hint().map(str::to_owned),
-        Stop::Usage(_) => Some("`etebar --help` lists the verbs, `etebar VERB --help` shows an example".to_owned()),
-        Stop::Local(_) => None,
-        Stop::Unprinted(_) => Some("make room, or print it elsewhere, and ask again: nothing moved".to_owned()),
-        Stop::Unproven(_) => {
-            Some("run it again once every member answers: `etebar cluster status` shows them".to_owned())
+        CliError::Call(Error::OutcomeUnknown(_)) => Some("send the same again, under the same key: its answer is the outcome".to_owned()),
+        CliError::Advised { text: _, hint, code: _ } => Some(hint.clone()),
+        CliError::Unreported(unreported) => unreported.hint().map(str::to_owned),
+        CliError::Usage(_) => Some("`etebar --help` lists the verbs, `etebar VERB --help` shows an example".to_owned()),
+        CliError::Local(_) => None,
+        CliError::Unprinted(_) => Some("make room, or print it elsewhere, and ask again: nothing moved".to_owned()),
+        CliError::Unproven(_) => {
+            Some("run it again once every node answers: `etebar cluster status` shows them".to_owned())
         }
-        Stop::Broken(_) => Some(
+        CliError::Broken(_) => Some(
             "stop selling and keep every node's data directory as it is: `etebar verify --json` and `etebar digest` say \
              where the books differ"
                 .to_owned(),
@@ -50,38 +50,38 @@ pub(crate) fn of(stop: &Stop) -> Option<String> {
     }
 }
 
-/// The same, with what is only known from how the program was called.
-pub(crate) fn with(stop: &Stop, called: &Called) -> Option<String> {
-    match stop {
-        Stop::Call(Error::NotDone(not_done)) if not_done.problem.is_none() => {
-            let hint = of(stop).unwrap_or_default();
+/// The hint, with what depends on how the program was called.
+pub(crate) fn with(error: &CliError, called: &Called) -> Option<String> {
+    match error {
+        CliError::Call(Error::NotDone(not_done)) if not_done.problem.is_none() => {
+            let hint = of(error).unwrap_or_default();
             Some(format!("tried {}; {hint}", api::shown(&called.servers.join(", "), SHOWN_CHARS)))
         }
-        Stop::Call(Error::OutcomeUnknown(unknown)) => {
-            let again = called.again(unknown.key.as_ref().map(|key| key.as_str()));
+        CliError::Call(Error::OutcomeUnknown(unknown)) => {
+            let again = called.again(unknown.key.as_ref().map(IdempotencyKey::as_str));
             let within = match unknown.key_window {
-                Some(window) if unknown.key.is_some() => format!(" within {}", spelled(window)),
+                Some(window) if unknown.key.is_some() => format!(" within {}", duration_text(window)),
                 Some(_) | None => String::new(),
             };
-            Some(format!("this tells what became of it, and moves nothing twice{within}: {again}"))
+            Some(format!("this shows what became of it, and moves nothing twice{within}: {again}"))
         }
-        Stop::Unreported(unreported) => of(stop).or_else(|| {
+        CliError::Unreported(unreported) => of(error).or_else(|| {
             let again = called.again(unreported.key());
             Some(format!("this shows it again, and moves nothing: {again}"))
         }),
-        Stop::Call(Error::Refused(_) | Error::NotDone(_))
-        | Stop::Advised { .. }
-        | Stop::Usage(_)
-        | Stop::Local(_)
-        | Stop::Unprinted(_)
-        | Stop::Unproven(_)
-        | Stop::Broken(_) => of(stop),
+        CliError::Call(Error::Refused(_) | Error::NotDone(_))
+        | CliError::Advised { .. }
+        | CliError::Usage(_)
+        | CliError::Local(_)
+        | CliError::Unprinted(_)
+        | CliError::Unproven(_)
+        | CliError::Broken(_) => of(error),
     }
 }
 
 fn of_code(code: Code) -> &'static str {
     match code {
-        Code::InvalidRequest => "mend what it names; `etebar VERB --help` shows how each value is written",
+        Code::InvalidRequest => "correct what it names; `etebar VERB --help` shows how each value is written",
         Code::IdempotencyKeyMissing => "name the command with --idempotency-key KEY",
         Code::Unauthenticated => "set --key or ETEBAR_KEY to an API key; one that worked before may have been revoked",
         Code::Forbidden => {
@@ -101,7 +101,9 @@ fn of_code(code: Code) -> &'static str {
         Code::SellerSuspended => {
             "an admin lets the seller sell again with `etebar sellers activate ID`; then charge again under a new key"
         }
-        Code::CreditRequestDecided => "`etebar credit-requests show ID` tells how; a new wish is a new request",
+        Code::CreditRequestDecided => {
+            "`etebar credit-requests show ID` shows how; to ask for more credit, file a new request"
+        }
         Code::ChargeReversed => "nothing is left to do: `etebar charges show ID` names the entry that reversed it",
         Code::LimitExceeded => "use a smaller amount: no balance may be over 10^15 minor units",
         Code::NameTaken => {
@@ -114,12 +116,12 @@ fn of_code(code: Code) -> &'static str {
             "`etebar charges list --idempotency-key KEY` shows the charge that has this key; a new command takes a new key"
         }
         Code::NoLeader => {
-            "send it again in a moment: nothing was done. If that stays, most nodes are down: `etebar cluster status`, \
+            "send it again in a few seconds: nothing was done. If that persists, most nodes are down: `etebar cluster status`, \
              cluster-scripts/status.sh"
         }
-        Code::Behind => "ask again in a moment, or another node with --server",
+        Code::Behind => "ask again in a few seconds, or another node with --server",
         Code::DiskFull => "nothing was done; the node's disk needs room: its operator can free some",
-        Code::OutcomeUnknown => "send the same again, under the same key: that tells",
+        Code::OutcomeUnknown => "send the same again, under the same key: its answer is the outcome",
         Code::Internal => "this is a defect: the node's log says more, and another node may answer",
     }
 }
@@ -175,10 +177,10 @@ mod tests {
 
     #[test]
     fn the_same_command_is_repeated_under_its_key_and_without_the_secret() {
-        let told = again(&["etebar", "--key", "etb_x", "charge", "0912 345 6789", "5000"], Some("k1"));
-        assert_eq!(told, "etebar --key KEY charge '0912 345 6789' 5000 --idempotency-key k1");
-        let told = again(&["etebar", "--key=etb_x", "charge", "1", "5", "--idempotency-key=k1"], Some("k1"));
-        assert_eq!(told, "etebar --key=KEY charge 1 5 --idempotency-key=k1");
+        let shown = again(&["etebar", "--key", "etb_x", "charge", "0912 345 6789", "5000"], Some("k1"));
+        assert_eq!(shown, "etebar --key KEY charge '0912 345 6789' 5000 --idempotency-key k1");
+        let shown = again(&["etebar", "--key=etb_x", "charge", "1", "5", "--idempotency-key=k1"], Some("k1"));
+        assert_eq!(shown, "etebar --key=KEY charge 1 5 --idempotency-key=k1");
         assert_eq!(
             again(&["etebar", "adjust", "x", "--reason", "it's so"], None),
             r#"etebar adjust x --reason "it's so""#

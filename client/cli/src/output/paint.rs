@@ -1,5 +1,5 @@
 //! Cells of tables and their colours. A text is painted with escape codes here, always; what prints it takes them out
-//! where nobody wants colours, so that no verb has to know.
+//! where colours are off, so that no verb has to know.
 //!
 //! Invariant: what others wrote (names, notes, reasons) brings no control of its own to the terminal.
 

@@ -1,4 +1,4 @@
-//! A terminal while somebody works at it: keys one at a time, and its state given back whatever ends the verb.
+//! An interactive terminal: keys one at a time, and its state restored however the verb ends.
 //!
 //! Invariant: a [`Terminal`] that is dropped, by a panic too, leaves line input, echo, cursor and screen as they were.
 
@@ -11,10 +11,10 @@ use tokio::sync::mpsc;
 
 use etebar::api;
 
+use super::error::CliError;
 use super::paint::{self, is_dumb};
-use super::stop::Stop;
 
-/// Columns and rows where the terminal does not tell. Source: the terminals of old.
+/// Columns and rows where the terminal does not report its size. Source: the VT100.
 const USUAL_SIZE: (u16, u16) = (80, 24);
 
 /// Where a verb writes to.
@@ -26,7 +26,7 @@ pub(crate) enum Screen {
     Whole,
 }
 
-/// What somebody did at the terminal.
+/// What was typed, or happened to the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Input {
     Key(KeyCode),
@@ -46,14 +46,14 @@ pub(crate) struct Terminal {
     painted: bool,
 }
 
-/// Whether somebody sits at both ends, at a terminal that can do more than print.
+/// Whether stdin and stdout are a terminal that can do more than print.
 pub(crate) fn is_there() -> bool {
     !is_dumb() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
 impl Terminal {
-    pub(crate) fn open(screen: Screen, painted: bool) -> Result<Terminal, Stop> {
-        let no_signals = |error| Stop::local(format!("no signals: {error}"));
+    pub(crate) fn open(screen: Screen, painted: bool) -> Result<Terminal, CliError> {
+        let no_signals = |error| CliError::local(format!("no signals: {error}"));
         let terminated = signal(SignalKind::terminate()).map_err(no_signals)?;
         let hung_up = signal(SignalKind::hangup()).map_err(no_signals)?;
         let (sender, events) = mpsc::unbounded_channel();
@@ -74,7 +74,7 @@ impl Terminal {
         Ok(opened)
     }
 
-    /// The next thing that somebody does.
+    /// The next input.
     pub(crate) async fn input(&mut self) -> Input {
         loop {
             let event = tokio::select! {
@@ -95,13 +95,13 @@ impl Terminal {
     }
 
     /// Waits for `work`. Keys that are pressed meanwhile were meant for what is no longer asked, and count for nothing.
-    pub(crate) async fn attend<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+    pub(crate) async fn attend<T>(&mut self, work: impl Future<Output = T>) -> Result<T, CliError> {
         tokio::pin!(work);
         loop {
             tokio::select! {
                 done = &mut work => return Ok(done),
                 input = self.input() => match input {
-                    Input::Interrupt | Input::Hangup => return Err(Stop::local("interrupted")),
+                    Input::Interrupt | Input::Hangup => return Err(CliError::local("interrupted")),
                     Input::Key(_) | Input::Resized => {}
                 },
             }
@@ -109,20 +109,20 @@ impl Terminal {
     }
 
     /// Writes lines below what is there.
-    pub(crate) fn say(&self, text: &str) -> Result<(), Stop> {
+    pub(crate) fn say(&self, text: &str) -> Result<(), CliError> {
         self.put(&format!("{text}\n"))
     }
 
     /// Writes a question; the cursor stays behind it.
-    pub(crate) fn ask(&self, text: &str) -> Result<(), Stop> {
+    pub(crate) fn ask(&self, text: &str) -> Result<(), CliError> {
         self.put(text)
     }
 
     /// Reads a line, with its question before it; `None` where Esc or Ctrl-C took it back.
-    pub(crate) async fn line(&mut self, question: &str) -> Result<Option<String>, Stop> {
+    pub(crate) async fn line(&mut self, question: &str) -> Result<Option<String>, CliError> {
         let mut text = String::new();
         loop {
-            self.redraw(question, &text)?;
+            Self::redraw(question, &text)?;
             match self.input().await {
                 Input::Key(KeyCode::Char(char)) => text.push(char),
                 Input::Key(KeyCode::Backspace) => drop(text.pop()),
@@ -134,14 +134,14 @@ impl Terminal {
                     self.say("")?;
                     return Ok(None);
                 }
-                Input::Hangup => return Err(Stop::local("interrupted")),
+                Input::Hangup => return Err(CliError::local("interrupted")),
                 Input::Key(_) | Input::Resized => {}
             }
         }
     }
 
     /// One line with the end of `text`, as much of it as fits.
-    fn redraw(&self, question: &str, text: &str) -> Result<(), Stop> {
+    fn redraw(question: &str, text: &str) -> Result<(), CliError> {
         let cell = |text: &str| paint::Cell::from(text).width();
         let room = usize::from(size().0).saturating_sub(cell(question) + 1);
         let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
@@ -155,7 +155,7 @@ impl Terminal {
     }
 
     /// Shows these lines and nothing else, each as far as it fits.
-    pub(crate) fn show(&self, lines: &[String]) -> Result<(), Stop> {
+    pub(crate) fn show(&self, lines: &[String]) -> Result<(), CliError> {
         let (width, height) = size();
         let mut out = std::io::stdout().lock();
         let mut draw = || {
@@ -175,7 +175,7 @@ impl Terminal {
         draw().map_err(failed)
     }
 
-    fn put(&self, text: &str) -> Result<(), Stop> {
+    fn put(&self, text: &str) -> Result<(), CliError> {
         let mut out = std::io::stdout().lock();
         // Without line input a line feed alone stays in its column.
         let text = paint::shown(text, self.painted).replace('\n', "\r\n");
@@ -205,6 +205,7 @@ fn size() -> (u16, u16) {
     }
 }
 
-fn failed(error: std::io::Error) -> Stop {
-    Stop::local(format!("terminal: {error}"))
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
+fn failed(error: std::io::Error) -> CliError {
+    CliError::local(format!("terminal: {error}"))
 }

@@ -1,7 +1,7 @@
 //! A file that appears when it is whole: written under a name beside its own, synced, and put in place at once.
 //!
-//! The other name is random and new. Were it one that can be guessed, whoever may write into the folder could leave a link
-//! there, and another file would be cut and written in place of this one.
+//! The other name is random and new. Were it one that can be guessed, another user who may write into the folder could leave a
+//! link there, and its target would be truncated and written.
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};

@@ -9,18 +9,18 @@ use etebar::api::{
     NewReversal,
 };
 
-use super::super::arguments::{ChargeOne, Charges};
-use super::super::import;
-use super::super::lists::{self, Listed};
-use super::super::output::{grouped, money, or_dash, sheet, table, waits_for_rate};
 use super::journal;
+use crate::arguments::{ChargeOne, Charges};
+use crate::import;
+use crate::lists::{self, Listed};
 use crate::output::done::Done;
+use crate::output::error::CliError;
 use crate::output::paint::Cell;
-use crate::output::stop::Stop;
 use crate::output::words::replay_note;
+use crate::output::{grouped, money, or_dash, sheet, table, waits_for_rate};
 use crate::session::Session;
 
-pub(crate) async fn one(session: &Session, verb: ChargeOne) -> Result<(), Stop> {
+pub(crate) async fn one(session: &Session, verb: ChargeOne) -> Result<(), CliError> {
     let new = NewCharge { phone: verb.phone.into(), amount: verb.amount };
     let key = verb.once.key()?;
     let answer = session.write(Some(&key), session.client.charge(&new, &key)).await?;
@@ -29,7 +29,7 @@ pub(crate) async fn one(session: &Session, verb: ChargeOne) -> Result<(), Stop> 
     session.report(charge, text, || Done::new("the charge is done").id(charge.id).under(&key))
 }
 
-pub(crate) async fn run(session: &Session, verb: Charges) -> Result<(), Stop> {
+pub(crate) async fn run(session: &Session, verb: Charges) -> Result<(), CliError> {
     let client = &session.client;
     match verb {
         Charges::List { phone, seller, idempotency_key, span, listing } => {
@@ -58,14 +58,15 @@ pub(crate) async fn run(session: &Session, verb: Charges) -> Result<(), Stop> {
 
 /// Sends the lines of `text` in as few batches as hold them; ends at the first that is not answered. What was answered
 /// before it is printed first.
-async fn batch(session: &Session, text: &str) -> Result<(), Stop> {
+async fn batch(session: &Session, text: &str) -> Result<(), CliError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = lines.map(|(index, line)| {
-        serde_json::from_str::<BatchItem<'_>>(line).map_err(|error| Stop::usage(format!("line {}: {error}", index + 1)))
+        serde_json::from_str::<BatchItem<'_>>(line)
+            .map_err(|error| CliError::usage(format!("line {}: {error}", index + 1)))
     });
     let items = read.collect::<Result<Vec<_>, _>>()?;
     if items.is_empty() {
-        return Err(Stop::usage("there is no charge to send"));
+        return Err(CliError::usage("there is no charge to send"));
     }
     let mut results = Vec::with_capacity(items.len());
     let mut failure = None;
@@ -73,35 +74,35 @@ async fn batch(session: &Session, text: &str) -> Result<(), Stop> {
         let request = BatchRequest { charges: part.to_vec() };
         match send(session, &request).await {
             Ok(answer) => results.extend(answer.value.results),
-            Err(stop) => {
-                failure = Some(stop);
+            Err(error) => {
+                failure = Some(error);
                 break;
             }
         }
     }
     let answered = results.len();
     if answered > 0 {
-        print_batch(session, BatchResponse { results }, &items)?;
+        print_batch(session, &BatchResponse { results }, &items)?;
     }
     match failure {
         None => Ok(()),
-        Some(stop) if answered == 0 => Err(stop),
-        Some(stop) => Err(Stop::Advised {
-            text: format!("{stop}\nthe first {answered} of {} charges were answered, as printed", items.len()),
+        Some(error) if answered == 0 => Err(error),
+        Some(error) => Err(CliError::Advised {
+            text: format!("{error}\nthe first {answered} of {} charges were answered, as printed", items.len()),
             hint: "send the same file again: what was answered is then replayed under its key, and moves nothing"
                 .to_owned(),
-            code: stop.exit_code(),
+            code: error.exit_code(),
         }),
     }
 }
 
 /// Sends one batch, again where the nodes limit the rate of the API key: after as long as they say, and for half of the time for
 /// which its keys are remembered. (The same file sent again would spend the rate on what it replays.)
-async fn send(session: &Session, request: &BatchRequest<'_>) -> Result<Answer<BatchResponse>, Stop> {
+async fn send(session: &Session, request: &BatchRequest<'_>) -> Result<Answer<BatchResponse>, CliError> {
     let began = Stopwatch::start();
     loop {
         let error = match session.write(None, session.client.charge_batch(request)).await {
-            Err(Stop::Call(error)) => error,
+            Err(CliError::Call(error)) => error,
             ended => return ended,
         };
         let Some(wait) = error.retry_after() else { return Err(error.into()) };
@@ -117,7 +118,7 @@ async fn send(session: &Session, request: &BatchRequest<'_>) -> Result<Answer<Ba
     }
 }
 
-fn print_batch(session: &Session, response: BatchResponse, items: &[BatchItem<'_>]) -> Result<(), Stop> {
+fn print_batch(session: &Session, response: &BatchResponse, items: &[BatchItem<'_>]) -> Result<(), CliError> {
     let results = &response.results;
     let text = || {
         let rows: Vec<_> = results.iter().zip(items).map(|(result, item)| batch_row(result, item)).collect();
@@ -128,7 +129,7 @@ fn print_batch(session: &Session, response: BatchResponse, items: &[BatchItem<'_
         let what = format!("{charged} of {} charges are done, each under its key in the file", items.len());
         Done::new(what).hint("the same file again shows each answer, and moves nothing")
     };
-    session.report(&response, text, done)
+    session.report(response, text, done)
 }
 
 fn batch_row(result: &BatchResult, item: &BatchItem<'_>) -> Vec<String> {
@@ -172,8 +173,8 @@ fn pairs(charge: &Charge) -> Vec<(&'static str, String)> {
 }
 
 /// The text of a file, or of stdin for `-`.
-fn text_of(path: &Path) -> Result<String, Stop> {
+fn text_of(path: &Path) -> Result<String, CliError> {
     let read =
         if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
-    read.map_err(|error| Stop::local(format!("{}: {error}", path.display())))
+    read.map_err(|error| CliError::local(format!("{}: {error}", path.display())))
 }

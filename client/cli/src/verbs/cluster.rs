@@ -4,37 +4,37 @@ use serde::Serialize;
 
 use etebar::api::{ClockHealth, ClusterStatus};
 
-use super::super::books::members::{self, MemberDigest};
-use super::super::output::{or_dash, table, yes_or_no};
+use crate::books::nodes::{self, NodeDigest};
+use crate::output::error::CliError;
 use crate::output::paint::Cell;
-use crate::output::stop::Stop;
 use crate::output::words::role;
+use crate::output::{or_dash, table, yes_or_no};
 use crate::session::Session;
 
-pub(crate) async fn status(session: &Session) -> Result<(), Stop> {
+pub(crate) async fn status(session: &Session) -> Result<(), CliError> {
     let cluster = session.client.cluster().await?.value;
     session.output.either(&cluster, || shown(&cluster))
 }
 
 fn shown(cluster: &ClusterStatus) -> String {
     let rows: Vec<Vec<Cell>> = cluster
-        .members
+        .nodes
         .iter()
-        .map(|member| {
+        .map(|node| {
             vec![
-                member.id.to_string().into(),
-                member.api.clone().into(),
-                role(cluster, member).into(),
-                yes_or_no(member.healthy),
-                or_dash(member.applied).into(),
-                or_dash(member.lag).into(),
+                node.id.to_string().into(),
+                node.api.clone().into(),
+                role(cluster, node).into(),
+                yes_or_no(node.healthy),
+                or_dash(node.applied).into(),
+                or_dash(node.lag).into(),
             ]
         })
         .collect();
     let leader = or_dash(cluster.leader);
-    let members = table(&[">id", "api", "role", "healthy", ">applied", ">lag"], &rows);
+    let nodes = table(&[">id", "api", "role", "healthy", ">applied", ">lag"], &rows);
     format!(
-        "leader {leader}, term {}, applied {}, version {}{}\n{members}",
+        "leader {leader}, term {}, applied {}, version {}{}\n{nodes}",
         cluster.term,
         cluster.applied,
         Cell::from(cluster.version.as_str()),
@@ -45,7 +45,7 @@ fn shown(cluster: &ClusterStatus) -> String {
 fn clock(health: Option<ClockHealth>) -> &'static str {
     match health {
         None | Some(ClockHealth::Agrees | ClockHealth::Alone) => "",
-        Some(ClockHealth::Differs) => "; this node's clock and the only other one that it hears differ",
+        Some(ClockHealth::Differs) => "; this node's clock and the only other one that it receives differ",
         Some(ClockHealth::Off) => "; this node's clock is off, and it does not lead",
         Some(ClockHealth::NotFollowed) => "; this node's clock was set, and ledger time does not follow it",
     }
@@ -56,27 +56,28 @@ fn clock(health: Option<ClockHealth>) -> &'static str {
 struct Digests {
     applied: u64,
     agree: bool,
-    members: Vec<MemberDigest>,
+    #[serde(rename = "members")]
+    nodes: Vec<NodeDigest>,
 }
 
-pub(crate) async fn digest(session: &Session, applied: Option<u64>) -> Result<(), Stop> {
+pub(crate) async fn digest(session: &Session, applied: Option<u64>) -> Result<(), CliError> {
     let applied = match applied {
         Some(applied) => applied,
         None => session.client.digest(None).await?.value.applied,
     };
     let cluster = session.client.cluster().await?.value;
-    let members = members::digests(&session.client, &cluster, applied).await?;
-    let agree = members::differing(&members).is_none();
-    let digests = Digests { applied, agree, members };
+    let found = nodes::digests(&session.client, &cluster, applied).await?;
+    let agree = nodes::differing(&found).is_none();
+    let digests = Digests { applied, agree, nodes: found };
     let printed = session.output.either(&digests, || {
         let rows = digests
-            .members
+            .nodes
             .iter()
-            .map(|member| vec![member.id.to_string(), or_dash(member.digest.as_ref()), or_dash(member.error.as_ref())]);
+            .map(|node| vec![node.id.to_string(), or_dash(node.digest.as_ref()), or_dash(node.error.as_ref())]);
         format!("at position {applied}\n{}", table(&[">id", "digest", "error"], &rows.collect::<Vec<_>>()))
     });
-    match members::differing(&digests.members) {
-        Some(difference) => Err(Stop::Broken(difference)),
+    match nodes::differing(&digests.nodes) {
+        Some(difference) => Err(CliError::Broken(difference)),
         None => printed,
     }
 }

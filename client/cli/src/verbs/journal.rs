@@ -3,26 +3,26 @@
 use etebar::Answer;
 use etebar::api::{Audit, Entry, EntryKind, MAX_PAGE, Reconciliation};
 
-use super::super::arguments::{Journal, OneSeller, Statement};
-use super::super::lists::{self, Listed};
-use super::super::output::{count, grouped, money, or_dash, sheet, yes_or_no};
+use crate::arguments::{Journal, OneSeller, Statement};
+use crate::lists::{self, Listed};
 use crate::output::done::Done;
+use crate::output::error::CliError;
 use crate::output::paint::Cell;
-use crate::output::stop::Stop;
 use crate::output::words::replay_note;
+use crate::output::{count, grouped, money, or_dash, sheet, yes_or_no};
 use crate::session::Session;
 
-pub(crate) async fn statement(session: &Session, verb: Statement) -> Result<(), Stop> {
+pub(crate) async fn statement(session: &Session, verb: Statement) -> Result<(), CliError> {
     let span = verb.span.span()?;
     let seller = own_id(session, &verb.seller).await?;
     lists::print(session, session.client.entries_list(seller, span, MAX_PAGE), &verb.listing).await
 }
 
-pub(crate) async fn journal(session: &Session, verb: Journal) -> Result<(), Stop> {
+pub(crate) async fn journal(session: &Session, verb: Journal) -> Result<(), CliError> {
     lists::print(session, session.client.journal_within(verb.span.span()?, MAX_PAGE), &verb.listing).await
 }
 
-pub(crate) async fn reconcile(session: &Session, seller: OneSeller) -> Result<(), Stop> {
+pub(crate) async fn reconcile(session: &Session, seller: OneSeller) -> Result<(), CliError> {
     let seller = own_id(session, &seller).await?;
     let books = session.client.reconciliation(seller).await?.value;
     let printed = session.output.either(&books, || reconciliation(&books));
@@ -30,7 +30,7 @@ pub(crate) async fn reconcile(session: &Session, seller: OneSeller) -> Result<()
     printed
 }
 
-pub(crate) async fn phone(session: &Session, number: &str) -> Result<(), Stop> {
+pub(crate) async fn phone(session: &Session, number: &str) -> Result<(), CliError> {
     let phone = session.client.phone(number).await?.value;
     session.output.either(&phone, || {
         sheet(&[
@@ -42,7 +42,7 @@ pub(crate) async fn phone(session: &Session, number: &str) -> Result<(), Stop> {
     })
 }
 
-pub(crate) async fn audit(session: &Session) -> Result<(), Stop> {
+pub(crate) async fn audit(session: &Session) -> Result<(), CliError> {
     let audit = session.client.audit().await?.value;
     let printed = session.output.either(&audit, || audited(&audit));
     let first = audit.broken.first().map(ToString::to_string);
@@ -54,7 +54,11 @@ pub(crate) async fn audit(session: &Session) -> Result<(), Stop> {
 }
 
 /// The entry that a write made.
-pub(crate) fn report_entry(session: &Session, answer: &Answer<Entry>, done: impl FnOnce() -> Done) -> Result<(), Stop> {
+pub(crate) fn report_entry(
+    session: &Session,
+    answer: &Answer<Entry>,
+    done: impl FnOnce() -> Done,
+) -> Result<(), CliError> {
     let entry = &answer.value;
     let text = || {
         let pairs = [
@@ -76,15 +80,15 @@ pub(crate) fn report_entry(session: &Session, answer: &Answer<Entry>, done: impl
 }
 
 /// The id of the seller named, or of the key's own.
-async fn own_id(session: &Session, seller: &OneSeller) -> Result<uuid::Uuid, Stop> {
+async fn own_id(session: &Session, seller: &OneSeller) -> Result<uuid::Uuid, CliError> {
     match seller.id.0 {
         Some(id) => Ok(id),
         None => Ok(session.client.seller(None).await?.value.id),
     }
 }
 
-fn consistent(consistent: bool, otherwise: &str) -> Result<(), Stop> {
-    if consistent { Ok(()) } else { Err(Stop::Broken(otherwise.to_owned())) }
+fn consistent(consistent: bool, otherwise: &str) -> Result<(), CliError> {
+    if consistent { Ok(()) } else { Err(CliError::Broken(otherwise.to_owned())) }
 }
 
 impl Listed for Entry {

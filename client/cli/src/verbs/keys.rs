@@ -2,16 +2,16 @@
 
 use etebar::api::{Key, MAX_PAGE, NewKey, Role};
 
-use super::super::arguments::Keys;
-use super::super::lists::{self, Listed};
-use super::super::output::{or_dash, sheet};
+use crate::arguments::Keys;
+use crate::lists::{self, Listed};
 use crate::output::done::Done;
+use crate::output::error::CliError;
 use crate::output::paint::Cell;
-use crate::output::stop::Stop;
 use crate::output::words::replay_note;
+use crate::output::{or_dash, sheet};
 use crate::session::Session;
 
-pub(crate) async fn run(session: &Session, verb: Keys) -> Result<(), Stop> {
+pub(crate) async fn run(session: &Session, verb: Keys) -> Result<(), CliError> {
     let client = &session.client;
     match verb {
         Keys::Create { role, name, seller, once } => {

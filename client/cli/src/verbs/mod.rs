@@ -9,16 +9,17 @@ mod sellers;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::arguments::{Arguments, Charges, Verb};
-use super::output::Output;
-use super::{load, plot, watch};
 use crate::arguments::completions;
+use crate::arguments::{Arguments, Charges, Verb};
 use crate::books::{prove, verify};
 use crate::load::bench;
-use crate::output::stop::Stop;
+use crate::load::plot;
+use crate::output::Output;
+use crate::output::error::CliError;
 use crate::session::Session;
+use crate::{load, watch};
 
-pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Stop> {
+pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), CliError> {
     // A shell's start-up file asks for completions where no server is set, or a wrong one.
     if let Verb::Completions { shell } = arguments.verb {
         return completions::print(shell);
@@ -40,11 +41,12 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Stop
     }
 }
 
-fn no_signals(error: std::io::Error) -> Stop {
-    Stop::local(format!("no signals: {error}"))
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
+fn no_signals(error: std::io::Error) -> CliError {
+    CliError::local(format!("no signals: {error}"))
 }
 
-async fn dispatch(session: &Session, arguments: Arguments) -> Result<(), Stop> {
+async fn dispatch(session: &Session, arguments: Arguments) -> Result<(), CliError> {
     match arguments.verb {
         Verb::Sellers(verb) => sellers::run(session, verb).await,
         Verb::Keys(verb) => keys::run(session, verb).await,

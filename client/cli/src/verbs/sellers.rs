@@ -2,16 +2,16 @@
 
 use etebar::api::{MAX_PAGE, NewSeller, Seller};
 
-use super::super::arguments::Sellers;
-use super::super::lists::{self, Listed};
-use super::super::output::{money, sheet};
+use crate::arguments::Sellers;
+use crate::lists::{self, Listed};
 use crate::output::done::Done;
+use crate::output::error::CliError;
 use crate::output::paint::Cell;
-use crate::output::stop::Stop;
 use crate::output::words::{replay_note, seller_status};
+use crate::output::{money, sheet};
 use crate::session::Session;
 
-pub(crate) async fn run(session: &Session, verb: Sellers) -> Result<(), Stop> {
+pub(crate) async fn run(session: &Session, verb: Sellers) -> Result<(), CliError> {
     let client = &session.client;
     let (answer, done) = match verb {
         Sellers::Create { name, once } => {

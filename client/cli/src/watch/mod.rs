@@ -1,77 +1,79 @@
-//! `etebar watch`: the members, again and again. A live table on a terminal, a line a look elsewhere, JSON with `--json`.
+//! `etebar watch`: polls all nodes. A live table on a terminal, a line for each poll elsewhere, JSON with `--json`.
 //!
-//! Every look asks all members at once and waits for less than the interval, so that a dead one delays nothing.
+//! Every poll asks all nodes at once and waits for less than the interval, so that a dead one delays nothing.
 
-mod look;
-mod sight;
+mod poll;
+mod snapshot;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use super::arguments::{Global, Watch};
-use super::output;
+use crate::arguments::{Global, Watch};
+use crate::output;
+use crate::output::error::CliError;
 use crate::output::paint;
-use crate::output::stop::Stop;
 use crate::output::terminal::{self, Input, Screen, Terminal};
 use crate::session::Session;
 use crossterm::event::KeyCode;
-use look::Lookout;
-use sight::Sight;
+use poll::Poller;
+use snapshot::Snapshot;
 
-pub(crate) async fn run(session: &Session, global: &Global, watch: Watch) -> Result<(), Stop> {
-    let lookout = Lookout::new(&session.client, &global.server, watch.interval)?;
+pub(crate) async fn run(session: &Session, global: &Global, watch: Watch) -> Result<(), CliError> {
+    let poller = Poller::new(&session.client, &global.server, watch.interval)?;
     let mut timer = interval(watch.interval);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut tour = Tour { lookout, timer, left: watch.count.unwrap_or(u64::MAX), answered: false, differing: None };
+    let mut watcher =
+        Watcher { poller, timer, left: watch.count.unwrap_or(u64::MAX), answered: false, differing: None };
     if terminal::is_there() && !session.output.is_json() {
         let mut terminal = Terminal::open(Screen::Whole, session.output.is_painted())?;
-        let toured = tour.live(&mut terminal, watch).await;
+        let watched = watcher.live(&mut terminal, watch).await;
         drop(terminal);
-        toured?;
+        watched?;
     } else {
-        // A difference between members weighs more than where it could not be printed.
-        if let Err(stop) = tour.lines(session).await {
-            return match stop {
-                Stop::Unprinted(_) => tour.verdict().and(Err(stop)),
+        // A difference between nodes is reported even where it could not be printed.
+        if let Err(error) = watcher.lines(session).await {
+            return match error {
+                CliError::Unprinted(_) => watcher.verdict().and(Err(error)),
                 other => Err(other),
             };
         }
     }
-    tour.verdict()
+    watcher.verdict()
 }
 
-/// A series of looks.
-struct Tour {
-    lookout: Lookout,
+/// A series of polls.
+struct Watcher {
+    poller: Poller,
     timer: Interval,
-    /// Looks to come.
+    /// Polls to come.
     left: u64,
-    /// Some node answered at some look.
+    /// Whether any node has answered any poll.
     answered: bool,
-    /// The first difference that was seen between two members' digests.
+    /// The first difference that was found between two nodes' digests.
     differing: Option<String>,
 }
 
-impl Tour {
-    /// The next look; `None` after the last one.
-    async fn next(&mut self) -> Result<Option<Sight>, Stop> {
+impl Watcher {
+    /// The next poll; `None` after the last one.
+    async fn next(&mut self) -> Result<Option<Snapshot>, CliError> {
         if self.left == 0 {
             return Ok(None);
         }
         self.timer.tick().await;
-        let sight = self.lookout.look(Instant::now()).await?;
+        let snapshot = self.poller.poll(Instant::now()).await?;
         self.left -= 1;
-        self.answered |= sight.answering() > 0;
+        self.answered |= snapshot.answering() > 0;
         if self.differing.is_none() {
-            self.differing = sight.difference();
+            self.differing = snapshot.difference();
         }
-        Ok(Some(sight))
+        Ok(Some(snapshot))
     }
 
-    async fn lines(&mut self, session: &Session) -> Result<(), Stop> {
-        while let Some(sight) = self.next().await? {
-            let text = match session.output.is_json() {
-                true => output::json_text(&sight)?,
-                false => paint::shown(&sight.line(), session.output.is_painted()),
+    async fn lines(&mut self, session: &Session) -> Result<(), CliError> {
+        while let Some(snapshot) = self.next().await? {
+            let text = if session.output.is_json() {
+                output::json_text(&snapshot)?
+            } else {
+                paint::shown(&snapshot.line(), session.output.is_painted())
             };
             if !output::write(&format!("{text}\n"))? {
                 return Ok(());
@@ -80,29 +82,29 @@ impl Tour {
         Ok(())
     }
 
-    async fn live(&mut self, terminal: &mut Terminal, watch: Watch) -> Result<(), Stop> {
-        let mut lines = vec!["looking …".to_owned()];
+    async fn live(&mut self, terminal: &mut Terminal, watch: Watch) -> Result<(), CliError> {
+        let mut lines = vec!["asking all nodes …".to_owned()];
         loop {
             terminal.show(&lines)?;
             tokio::select! {
-                sight = self.next() => match sight? {
-                    Some(sight) => lines = sight.lines(watch.interval),
+                snapshot = self.next() => match snapshot? {
+                    Some(snapshot) => lines = snapshot.lines(watch.interval),
                     None => return Ok(()),
                 },
                 input = terminal.input() => match input {
                     Input::Interrupt | Input::Key(KeyCode::Char('q' | 'Q') | KeyCode::Esc) => return Ok(()),
-                    Input::Hangup => return Err(Stop::local("interrupted")),
+                    Input::Hangup => return Err(CliError::local("interrupted")),
                     Input::Key(_) | Input::Resized => {}
                 },
             }
         }
     }
 
-    /// How the verb ends: a difference that was seen is a broken promise, also where it is gone since.
-    fn verdict(self) -> Result<(), Stop> {
+    /// How the verb ends: a difference that was found is a broken promise, even where it is gone since.
+    fn verdict(self) -> Result<(), CliError> {
         match self.differing {
-            Some(difference) => Err(Stop::Broken(difference)),
-            None if !self.answered => Err(Stop::Unproven("no node answered".to_owned())),
+            Some(difference) => Err(CliError::Broken(difference)),
+            None if !self.answered => Err(CliError::Unproven("no node answered".to_owned())),
             None => Ok(()),
         }
     }

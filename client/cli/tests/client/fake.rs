@@ -96,7 +96,10 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Asked>>, react: &dyn Fn(&Asked, usiz
         };
         let kind = if status < 400 { "application/json" } else { "application/problem+json" };
         let mut head = format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n", body.len());
-        lines.iter().for_each(|line| head.push_str(&format!("{line}\r\n")));
+        for line in &lines {
+            head += line;
+            head += "\r\n";
+        }
         if !lines.iter().any(|line| line.starts_with("etebar-node: ")) {
             head.push_str("etebar-node: 1\r\n");
         }

@@ -150,7 +150,7 @@ fn a_wrong_file_is_refused_whole_with_its_lines_and_nothing_is_sent() {
         let (_, stop) = ended(&import(&shop, &desk), 2);
         assert!(stop["detail"].as_str().unwrap().contains(said), "{said}: {stop}");
         assert!(stop["detail"].as_str().unwrap().contains("nothing was sent"), "{stop}");
-        assert!(stop["hint"].as_str().unwrap().starts_with("mend the file"), "{stop}");
+        assert!(stop["hint"].as_str().unwrap().starts_with("correct the file"), "{stop}");
         assert!(!desk.has("orders.csv.resume") && !desk.has("orders.result.csv"), "{said}");
     }
     assert_eq!(shop.requests(), 0);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use etebar::api::{AmountIn, BatchItem, BatchRequest, NewCharge, Verdict};
+use etebar::api::{AmountIn, BatchItem, BatchRequest, NewCharge, NewDecision};
 use etebar::{Client, Error, IdempotencyKey};
 use serde_json::json;
 use tests::faults::lying_proxy::{About, LIES, Lie, Proxy};
@@ -63,15 +63,17 @@ fn posts(fake: &Fake) -> usize {
 
 #[tokio::test]
 async fn every_lie_about_a_write_leaves_its_outcome_unknown_and_about_a_read_is_no_refusal() {
-    let mut told = JoinSet::new();
+    let mut checked = JoinSet::new();
     // All at once, each behind a proxy of its own: they do little but wait.
-    LIES.iter().for_each(|lie| drop(told.spawn(tell(lie))));
-    while let Some(lie) = told.join_next().await {
+    for lie in &LIES {
+        checked.spawn(check(lie));
+    }
+    while let Some(lie) = checked.join_next().await {
         lie.unwrap();
     }
 }
 
-async fn tell(lie: &'static Lie) {
+async fn check(lie: &'static Lie) {
     let node = node(86_400);
     let (proxy, client) = behind(&node);
     let batch = BatchRequest {
@@ -83,7 +85,7 @@ async fn tell(lie: &'static Lie) {
     let outcomes = [
         ("charge", client.charge(&charge(), &key()).await.unwrap_err()),
         ("batch", client.charge_batch(&batch).await.unwrap_err()),
-        ("verdict", client.approve(id, &Verdict::default()).await.unwrap_err()),
+        ("verdict", client.approve(id, &NewDecision::default()).await.unwrap_err()),
         ("revocation", client.revoke_key(id).await.unwrap_err()),
     ];
     for (verb, error) in outcomes {
@@ -152,7 +154,7 @@ async fn where_nobody_says_how_long_keys_are_remembered_the_shortest_time_is_ass
     let (times, took) = spread();
     assert!(times > 1 && took < Duration::from_secs(1), "{times} in {took:?}");
     // A verdict needs no memory: the same again moves nothing, whenever it comes.
-    client.approve(Uuid::from_u128(10), &Verdict::default()).await.unwrap_err();
+    client.approve(Uuid::from_u128(10), &NewDecision::default()).await.unwrap_err();
     let (_, took) = spread();
     assert!(took > Duration::from_secs(1), "{took:?}");
 }

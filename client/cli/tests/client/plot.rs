@@ -15,7 +15,7 @@ impl Files {
 
     fn write(&self, name: &str, lines: &[Value]) -> PathBuf {
         let path = self.0.path().join(name);
-        std::fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        std::fs::write(&path, lines.iter().fold(String::new(), |text, line| text + &line.to_string() + "\n")).unwrap();
         path
     }
 

@@ -122,12 +122,12 @@ fn an_unknown_outcome_tells_the_command_that_settles_it_without_the_secret() {
 
 #[test]
 fn a_batch_waits_where_nodes_limit_the_rate() {
-    let fake = Fake::node(|_, before| match before {
-        0 => Reaction::Answer(429, vec!["retry-after: 2"], problem("rate_limited", 429)),
-        _ => {
-            let results = format!(r#"{{"results":[{{"status":201,"replayed":false,"charge":{CHARGE}}}]}}"#);
-            Reaction::Answer(200, vec![], results)
+    let fake = Fake::node(|_, before| {
+        if before == 0 {
+            return Reaction::Answer(429, vec!["retry-after: 2"], problem("rate_limited", 429));
         }
+        let results = format!(r#"{{"results":[{{"status":201,"replayed":false,"charge":{CHARGE}}}]}}"#);
+        Reaction::Answer(200, vec![], results)
     });
     let file = tempfile::NamedTempFile::new().unwrap();
     let line = json!({"phone": "09123456789", "amount": "5000", "idempotency_key": "order-17"});

@@ -99,9 +99,12 @@ fn every_write_that_cannot_be_printed_exits_with_3_and_names_what_was_done() {
 
 #[test]
 fn a_random_key_is_named_too_and_so_is_a_revocation() {
-    let fake = Fake::start(|asked, _| match asked.line.starts_with("DELETE ") {
-        true => Reaction::Answer(204, vec![], String::new()),
-        false => Reaction::Answer(201, vec![], CHARGE.to_owned()),
+    let fake = Fake::start(|asked, _| {
+        if asked.line.starts_with("DELETE ") {
+            Reaction::Answer(204, vec![], String::new())
+        } else {
+            Reaction::Answer(201, vec![], CHARGE.to_owned())
+        }
     });
     for (at, output) in unprinted(command(&fake, "charge 09123456789 5000")).iter().enumerate() {
         let key = fake.asked()[at].key.clone().unwrap();

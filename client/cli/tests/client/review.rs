@@ -81,7 +81,7 @@ fn a_request_is_shown_with_all_that_a_verdict_needs() {
         assert!(screen.contains(shown), "{shown} is missing in\n{screen}");
     }
     terminal.keys(&["?"]);
-    terminal.wait_for("A verdict is for ever");
+    terminal.wait_for("A verdict is final");
     terminal.keys(&["q"]);
     terminal.wait_for("approved 0, rejected 0, skipped 0, not looked at 1");
     terminal.wait_for("exit=0 same=yes");

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::fake::{Asked, Fake, Reaction, problem};
 
 /// Longest wait for an event. Only a failing test waits that long.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A seller's books behind a fake node: a charge is decided once for each key.
 pub struct Shop {

@@ -126,7 +126,7 @@ fn the_table_follows_what_members_do_and_fits_the_terminal() {
     assert!(screen.contains("d1d1d1d1"), "80 columns hold all: {screen}");
     assert_eq!(shown(&screen, 3).as_deref(), Some("down"));
     silent.store(true, Ordering::SeqCst);
-    terminal.wait_until("a silent member", |screen| shown(screen, 2).as_deref() == Some("silent"));
+    terminal.wait_until("a node that does not answer", |screen| shown(screen, 2).as_deref() == Some("timeout"));
     silent.store(false, Ordering::SeqCst);
     terminal.wait_until("its return", |screen| shown(screen, 2).as_deref() == Some("healthy"));
     terminal.resize((40, 10));

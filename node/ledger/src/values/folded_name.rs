@@ -100,7 +100,7 @@ mod tests {
     }
 
     /// Where a newer table changes this, it must have changed characters alone that were unassigned before; those the edge
-    /// refused (`client/api/src/text/name.rs`). Otherwise it needs a new rules version.
+    /// refused (`client/api/src/values/text/name.rs`). Otherwise it needs a new rules version.
     #[test]
     fn the_tables_of_rules_version_2_stay_as_they_are() {
         let mut tables = blake3::Hasher::new();

@@ -29,7 +29,7 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
     let shown = api::ClusterStatus {
         leader: status.leader,
         term: status.term,
-        members: status.members.iter().map(|each| member(each, app.scheme())).collect(),
+        nodes: status.members.iter().map(|each| node(each, app.scheme())).collect(),
         applied: status.applied,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         key_window_seconds: key_window_ms.map(|window| window / 1_000),
@@ -48,15 +48,15 @@ fn clock(health: ClockHealth) -> api::ClockHealth {
     }
 }
 
-fn member(member: &MemberStatus, scheme: &str) -> api::Member {
-    api::Member {
+fn node(member: &MemberStatus, scheme: &str) -> api::NodeStatus {
+    api::NodeStatus {
         id: member.id,
         // A URL, as in cluster.json, so that a caller can use it as it is.
         api: format!("{scheme}://{}", member.api),
         peer: member.peer.clone(),
         role: match member.role {
-            Role::Voter => api::MemberRole::Voter,
-            Role::Learner => api::MemberRole::Learner,
+            Role::Voter => api::NodeRole::Voter,
+            Role::Learner => api::NodeRole::Learner,
         },
         healthy: member.healthy,
         applied: member.applied,

@@ -59,7 +59,7 @@ async fn decide(app: App, mut call: Call, verdict: Verdict) -> Answer {
     caller.must_be_admin()?;
     let request = number(&app, &call.head)?;
     let body = call.json_if_any(&app, caller.key).await?;
-    let asked: api::Verdict<'_> = body.parse_or_default()?;
+    let asked: api::NewDecision<'_> = body.parse_or_default()?;
     let reason = field::note(asked.reason.as_deref()).map_err(|error| Problem::invalid("/reason", error))?;
     let action = Action::DecideCredit(DecideCredit { request, verdict, reason });
     // No key: the request itself remembers its verdict, and gives it again.

@@ -19,8 +19,8 @@ use etebar::{Client, Endpoint, IdempotencyKey};
 
 use super::provision::{self, Credit, Made, Provisioned};
 use crate::arguments::{Bench, Global, Target};
-use crate::output::stop::Stop;
-use crate::output::{self, count, sheet};
+use crate::output::error::CliError;
+use crate::output::{self, count, rounded, sheet};
 use crate::session::Session;
 use template::{Shape, Template};
 use worker::{Tally, Worker};
@@ -46,9 +46,9 @@ struct Report {
     books_exact: bool,
 }
 
-pub(crate) async fn run(session: &Session, global: &Global, bench: Bench) -> Result<(), Stop> {
+pub(crate) async fn run(session: &Session, global: &Global, bench: Bench) -> Result<(), CliError> {
     if global.key.is_none() {
-        return Err(Stop::usage("bench makes its own sellers and needs an admin key: --key or ETEBAR_KEY"));
+        return Err(CliError::usage("bench makes its own sellers and needs an admin key: --key or ETEBAR_KEY"));
     }
     let servers = servers(&session.client, &session.client.cluster().await?.value, bench.target)?;
     session.output.progress(&format!("making {} sellers", bench.sellers));
@@ -56,24 +56,24 @@ pub(crate) async fn run(session: &Session, global: &Global, bench: Bench) -> Res
     let sellers = Arc::new(made.sellers.clone());
     session.output.progress(&format!("charging for {} s over {} connections", bench.seconds, bench.connections));
     let started = Instant::now();
-    let pursuit = session.client.key_window().map_or(Duration::MAX, |window| window / 2);
-    let tally = drive(&bench, &servers, &made, (started, pursuit)).await?;
+    let retry_for = session.client.key_window().map_or(Duration::MAX, |window| window / 2);
+    let tally = drive(&bench, &servers, &made, (started, retry_for)).await?;
     let elapsed = started.elapsed();
     session.output.progress("checking the books");
     let wrong = check(session, &sellers, &tally).await?;
     for (kind, times) in &tally.kinds {
-        output::complain(&format!("{times} times: {}", api::shown(kind, SHOWN_CHARS)));
+        output::error_line(&format!("{times} times: {}", api::shown(kind, SHOWN_CHARS)));
     }
     let report = Report::of(&tally, elapsed, wrong.is_none());
     let printed = session.output.either(&report, || report.shown());
     match wrong {
-        Some(wrong) => Err(Stop::Broken(wrong)),
+        Some(wrong) => Err(CliError::Broken(wrong)),
         None => printed,
     }
 }
 
 /// The nodes to send to; where one fails, its workers go on to the others of the target, and then to the rest.
-fn servers(client: &Client, cluster: &ClusterStatus, target: Target) -> Result<Vec<Vec<Endpoint>>, Stop> {
+fn servers(client: &Client, cluster: &ClusterStatus, target: Target) -> Result<Vec<Vec<Endpoint>>, CliError> {
     let leads = |id: u64| cluster.leader == Some(id);
     let wanted = |id: u64| match target {
         Target::Leader => leads(id),
@@ -81,12 +81,12 @@ fn servers(client: &Client, cluster: &ClusterStatus, target: Target) -> Result<V
         Target::Any => true,
     };
     let (mut first, mut rest) = (Vec::new(), Vec::new());
-    for member in cluster.members.iter().filter(|member| member.healthy) {
-        let side = if wanted(member.id) { &mut first } else { &mut rest };
-        side.push(client.member_endpoint(&member.api)?);
+    for node in cluster.nodes.iter().filter(|node| node.healthy) {
+        let side = if wanted(node.id) { &mut first } else { &mut rest };
+        side.push(client.node_endpoint(&node.api)?);
     }
     if first.is_empty() {
-        return Err(Stop::local("no healthy node is of the target kind"));
+        return Err(CliError::local("no healthy node is of the target kind"));
     }
     let rotated = (0..first.len()).map(|start| {
         let (behind, ahead) = first.split_at(start);
@@ -99,11 +99,11 @@ async fn drive(
     bench: &Bench,
     servers: &[Vec<Endpoint>],
     made: &Made,
-    (started, pursuit): (Instant, Duration),
-) -> Result<Tally, Stop> {
+    (started, retry_for): (Instant, Duration),
+) -> Result<Tally, CliError> {
     let sellers = Arc::new(made.sellers.clone());
     let run = IdempotencyKey::random()?.as_str()[..12].to_owned();
-    let amount = AmountIn::from_minor(1, made.places).to_string();
+    let amount = AmountIn::from_minor(1, made.decimals).to_string();
     let end = started + Duration::from_secs(u64::from(bench.seconds));
     let mut tasks = JoinSet::new();
     for number in 0..bench.connections as usize {
@@ -119,18 +119,18 @@ async fn drive(
             stride: bench.connections as usize,
             template,
             end,
-            pursuit,
+            retry_for,
         }));
     }
     let mut tally = Tally::new();
     while let Some(joined) = tasks.join_next().await {
-        tally.merge(&joined.map_err(|error| Stop::local(error.to_string()))?);
+        tally.merge(&joined.map_err(|error| CliError::local(error.to_string()))?);
     }
     Ok(tally)
 }
 
 /// What is wrong with the books, if anything: each seller's against what was answered, and the whole ledger's.
-async fn check(session: &Session, sellers: &Arc<Vec<Provisioned>>, tally: &Tally) -> Result<Option<String>, Stop> {
+async fn check(session: &Session, sellers: &Arc<Vec<Provisioned>>, tally: &Tally) -> Result<Option<String>, CliError> {
     let mut tasks = JoinSet::new();
     let mut next = 0;
     loop {
@@ -140,7 +140,7 @@ async fn check(session: &Session, sellers: &Arc<Vec<Provisioned>>, tally: &Tally
             next += 1;
         }
         let Some(joined) = tasks.join_next().await else { break };
-        let (index, books) = joined.map_err(|error| Stop::local(error.to_string()))??;
+        let (index, books) = joined.map_err(|error| CliError::local(error.to_string()))??;
         let of = |counts: &std::collections::BTreeMap<usize, u64>| counts.get(&index).copied().unwrap_or(0);
         if let Some(wrong) = wrong_books(&books, of(&tally.by_seller), of(&tally.open_by_seller)) {
             return Ok(Some(format!("seller {}: {wrong}", books.seller_id)));
@@ -190,8 +190,8 @@ impl Report {
     fn shown(&self) -> String {
         let ms = |value: f64| format!("{value:.3} ms");
         sheet(&[
-            ("charges", format!("{} /s", count(self.charges_per_second.round() as u64))),
-            ("requests", format!("{} /s", count(self.requests_per_second.round() as u64))),
+            ("charges", format!("{} /s", rounded(self.charges_per_second))),
+            ("requests", format!("{} /s", rounded(self.requests_per_second))),
             ("p50", ms(self.p50_ms)),
             ("p99", ms(self.p99_ms)),
             ("p99.9", ms(self.p999_ms)),

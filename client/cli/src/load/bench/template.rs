@@ -74,10 +74,10 @@ impl Template {
         let secret = push_head(&mut bytes, "/v1/charges/batch", shape.secret, body.len());
         bytes.extend_from_slice(b"\r\n");
         let body_at = bytes.len();
-        slots.iter_mut().for_each(|slots| {
+        for slots in &mut slots {
             slots.counter += body_at;
             slots.phone += body_at;
-        });
+        }
         bytes.extend_from_slice(&body);
         Template { bytes, secret, charges: slots, counter: 0, random: Rng::with_seed(shape.seed) }
     }

@@ -88,7 +88,8 @@ impl Head {
         let first = lines.next().unwrap_or_default();
         let digits = first.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3));
         let status = digits.and_then(number).ok_or_else(|| unreadable("no status"))?;
-        let mut head = Head { status: status as u16, body_at, body_bytes: 0, closes: false, names_node: false };
+        let status = u16::try_from(status).map_err(|_| unreadable("no status"))?;
+        let mut head = Head { status, body_at, body_bytes: 0, closes: false, names_node: false };
         for line in lines {
             let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
             let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());

@@ -15,10 +15,10 @@ use crate::load::latencies::Latencies;
 use crate::load::provision::Provisioned;
 
 /// Longest wait for one answer before the request is sent again elsewhere. Source: several elections.
-const PATIENCE: Duration = Duration::from_secs(3);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Wait before a request is sent again.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long after the end a request is still pursued. Source: a node's own limit of 10 s for a request.
+/// How long after the end a request without an answer is still repeated. Source: a node's own limit of 10 s for a request.
 const GRACE: Duration = Duration::from_secs(12);
 
 /// What a worker works with.
@@ -31,8 +31,8 @@ pub(crate) struct Worker {
     pub(crate) stride: usize,
     pub(crate) template: Template,
     pub(crate) end: Instant,
-    /// How long one request is pursued at most: half of the time for which its keys are remembered.
-    pub(crate) pursuit: Duration,
+    /// How long one request is repeated at most: half of the time for which its keys are remembered.
+    pub(crate) retry_for: Duration,
 }
 
 /// What a worker counted.
@@ -92,7 +92,9 @@ impl Tally {
 }
 
 fn add_all<K: Ord + Clone>(mine: &mut BTreeMap<K, u64>, theirs: &BTreeMap<K, u64>) {
-    theirs.iter().for_each(|(key, count)| *mine.entry(key.clone()).or_default() += count);
+    for (key, count) in theirs {
+        *mine.entry(key.clone()).or_default() += count;
+    }
 }
 
 /// What an answer means for the loop.
@@ -130,7 +132,7 @@ async fn drive(worker: &Worker, wire: &mut Option<Wire>, server: &mut usize, sel
     let (began, mut may_be_done) = (Stopwatch::start(), false);
     loop {
         let server_now = &worker.servers[*server % worker.servers.len()];
-        let failure = match timeout(PATIENCE, send(wire, server_now, worker.template.again())).await {
+        let failure = match timeout(ANSWER_TIMEOUT, send(wire, server_now, worker.template.again())).await {
             Ok(Ok((status, done))) => match next(status, done, charges) {
                 Next::Accepted(done) => {
                     tally.requests += 1;
@@ -160,14 +162,14 @@ async fn drive(worker: &Worker, wire: &mut Option<Wire>, server: &mut usize, sel
             }
             Err(_) => {
                 may_be_done = true;
-                Failure::TimedOut(PATIENCE).to_string()
+                Failure::TimedOut(ANSWER_TIMEOUT).to_string()
             }
         };
         // What is still under way on this connection must not answer the next request.
         *wire = None;
         *server += 1;
         tally.wrong(failure);
-        if Instant::now() > worker.end + GRACE || began.elapsed() > worker.pursuit {
+        if Instant::now() > worker.end + GRACE || began.elapsed() > worker.retry_for {
             return tally.end_without(seller, charges, may_be_done);
         }
         tally.retried += 1;
@@ -222,13 +224,13 @@ mod tests {
         let seller = Provisioned { seller_id: Uuid::from_u128(1), key: "etb_x".to_owned() };
         let shape = Shape { prefix: "p-", secret: &seller.key, amount: "1", seed: 1 };
         let mut worker = Worker {
-            servers: vec![client.member_endpoint(&format!("http://{}", node.local_addr().unwrap())).unwrap()],
+            servers: vec![client.node_endpoint(&format!("http://{}", node.local_addr().unwrap())).unwrap()],
             template: Template::single(&shape),
             sellers: Arc::new(vec![seller]),
             first_seller: 0,
             stride: 1,
             end: Instant::now(),
-            pursuit: Duration::from_secs(60),
+            retry_for: Duration::from_mins(1),
         };
         let answers = tokio::spawn(async move {
             for status in statuses {

@@ -1,0 +1,83 @@
+//! The cluster as one of its nodes sees it, and the digest by which replicas are compared.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/cluster`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterStatus {
+    /// Id of the leader; `None` where the asked node knows none.
+    pub leader: Option<u64>,
+    /// Raft term of the asked node.
+    pub term: u64,
+    /// Every node of the cluster, by id.
+    #[serde(rename = "members")]
+    pub nodes: Vec<NodeStatus>,
+    /// Position in the Raft log that the asked node reflects.
+    pub applied: u64,
+    /// Version of the asked node's program.
+    pub version: String,
+    /// How long idempotency keys are remembered, in seconds of ledger time, rounded down; `None` before the cluster is
+    /// bootstrapped. A retry under the same key is safe for this long after the first attempt.
+    #[serde(default)]
+    pub key_window_seconds: Option<u64>,
+    /// How the asked node's clock compares with the others'; `None` from a node of a version that does not report it.
+    #[serde(default)]
+    pub clock: Option<ClockHealth>,
+}
+
+/// How a node's wall clock compares with those that it receives from other nodes. None of it makes a node unhealthy: ledger
+/// time follows no clock that may be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockHealth {
+    /// It agrees with most of the others.
+    Agrees,
+    /// No other clock is received.
+    Alone,
+    /// One other is received, they differ, and no third shows which is wrong.
+    Differs,
+    /// Most of the others agree on another time: the node does not lead.
+    Off,
+    /// It was set, and no other clock confirms it: ledger time does not follow it.
+    NotFollowed,
+}
+
+/// One node of the cluster, as the asked one sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Its number, which no other node ever has.
+    pub id: u64,
+    /// URL of its HTTP API.
+    pub api: String,
+    /// `host:port` of its peer link.
+    pub peer: String,
+    /// Its part in Raft.
+    pub role: NodeRole,
+    /// Whether it reported within the last second, and found nothing wrong with itself.
+    pub healthy: bool,
+    /// Last position that it reported; `None` where it never did.
+    pub applied: Option<u64>,
+    /// How many positions it is behind the furthest node; `None` where it never reported one.
+    pub lag: Option<u64>,
+}
+
+/// Whether a node counts for a quorum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeRole {
+    /// It counts.
+    Voter,
+    /// It only follows.
+    Learner,
+}
+
+/// `GET /v1/cluster/digest`: one replica's digest over everything decided, at one position.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigestAt {
+    /// Id of the node whose replica it is.
+    pub node: u64,
+    /// Position in the Raft log.
+    pub applied: u64,
+    /// 64 hex digits; equal on all nodes at one position.
+    pub digest: String,
+}
