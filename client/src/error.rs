@@ -85,10 +85,10 @@ impl fmt::Display for Unknown {
         }
         match (&self.key, self.key_window) {
             (Some(key), Some(window)) => {
-                write!(f, "; again under the key {key}, within {}, to learn", duration_text(window))
+                write!(f, "; repeat it under the key {key} within {} to learn the outcome", duration_text(window))
             }
-            (Some(key), None) => write!(f, "; again under the key {key} to learn"),
-            (None, _) => f.write_str("; again to learn"),
+            (Some(key), None) => write!(f, "; repeat it under the key {key} to learn the outcome"),
+            (None, _) => f.write_str("; repeat it to learn the outcome"),
         }
     }
 }

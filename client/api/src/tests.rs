@@ -267,7 +267,7 @@ fn a_time_that_does_not_exist_is_refused() {
 }
 
 #[test]
-fn a_charge_request_borrows_its_phone_and_refuses_unknown_members() {
+fn a_charge_request_borrows_its_phone_and_refuses_unknown_fields() {
     let charge: NewCharge<'_> = from_str(r#"{"phone":"0912 345 6789","amount":5000}"#).unwrap();
     assert!(matches!(charge.phone, std::borrow::Cow::Borrowed("0912 345 6789")));
     assert!(from_str::<NewCharge<'_>>(r#"{"phone":"1","amount":1,"note":"x"}"#).is_err());
@@ -289,7 +289,7 @@ fn charge() -> Charge {
 }
 
 #[test]
-fn a_charge_has_its_members_in_the_contracts_order() {
+fn a_charge_has_its_fields_in_the_contracts_order() {
     let text = r#"{"id":"00000000-0000-0000-0000-000000000001","entry":7,"seller_id":"00000000-0000-0000-0000-000000000002","phone":"+989123456789","amount":"5000","balance":"700000","created_at":"1970-01-01T00:00:00.000Z"}"#;
     assert_eq!(to_string(&charge()).unwrap(), text);
     let read = ChargeRead { charge: charge(), reversed_by: None };
@@ -311,7 +311,7 @@ fn a_batch_result_has_a_charge_or_a_problem() {
 }
 
 #[test]
-fn a_problem_has_its_members_in_the_contracts_order() {
+fn a_problem_has_its_fields_in_the_contracts_order() {
     let errors = vec![FieldError { pointer: "/amount".into(), detail: "bad".into() }];
     let text = to_string(&Problem::new(Code::InvalidRequest, "1 thing is wrong").with_errors(errors)).unwrap();
     assert_eq!(

@@ -98,7 +98,7 @@ fn from_node(answer: &RawAnswer) -> Result<(), String> {
     if answer.number(api::NODE).is_none() {
         return Err(format!("a {} that names no node: something in between gave it", answer.status));
     }
-    // Some caches also mark what they have just fetched, with an age of nothing.
+    // Some caches also mark what they have just fetched, with an age of 0.
     match answer.header("age") {
         None | Some("0") => Ok(()),
         Some(_) => Err(format!("a {} out of a cache", answer.status)),

@@ -41,7 +41,7 @@ impl Client {
         self.send_until_settled(call, read).await.map(|(answer, _)| answer)
     }
 
-    /// Sends `call` and reads its answer as `T`, with the answer as it came.
+    /// Sends `call` and reads its answer as `T`, with the answer as it arrived.
     pub async fn fetch_raw<T: DeserializeOwned>(&self, call: &Call) -> Result<(T, RawAnswer), Error> {
         self.send_until_settled(call, read_json).await.map(|(answer, raw)| (answer.value, raw))
     }

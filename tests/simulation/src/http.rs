@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use etebar::api::{
-    AmountIn, BatchItem, BatchRequest, BatchResult, NewAdjustment, NewCharge, NewCreditRequest, NewReversal, Problem,
-    NewDecision as Reason,
+    AmountIn, BatchItem, BatchRequest, BatchResult, NewAdjustment, NewCharge, NewCreditRequest, NewDecision as Reason,
+    NewReversal, Problem,
 };
 use etebar::{Answer, Client, Error, IdempotencyKey};
 use ledger::{

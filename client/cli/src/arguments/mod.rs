@@ -1,6 +1,5 @@
 //! The command line. Each verb's help ends with an example.
 
-pub(crate) mod completions;
 mod driving;
 mod resources;
 mod values;

@@ -2,6 +2,7 @@
 
 mod charges;
 mod cluster;
+mod completions;
 mod credit;
 mod journal;
 mod keys;
@@ -9,7 +10,6 @@ mod sellers;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::arguments::completions;
 use crate::arguments::{Arguments, Charges, Verb};
 use crate::books::{prove, verify};
 use crate::load::bench;

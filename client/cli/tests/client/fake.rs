@@ -1,4 +1,4 @@
-//! A server that says what a test tells it to, and remembers what it was asked.
+//! A server that answers as a test says, and remembers what it was asked.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -145,7 +145,7 @@ pub fn problem(code: &str, status: u16) -> String {
     )
 }
 
-/// An address where no server is. A port below 1024, since one that was free a moment ago may be the next test's.
+/// An address where no server is. A port below 1024, since one that was free just now may be the next test's.
 pub fn nowhere() -> String {
     "http://127.0.0.1:1".to_owned()
 }

@@ -14,7 +14,7 @@ use crate::shop::{Desk, Shop};
 
 /// It clears a screen, turns the reading order around, hides, begins a line of its own, and goes on.
 const FOREIGN: &str = "a\u{1b}[2J\u{9b}2J\u{202e}b\u{200b}c\nhint: run evil\r\u{7f}\u{2028}\u{e000}d";
-/// Most bytes of what is told of any error.
+/// Most bytes of what is printed of any error.
 const TOLD_BYTES: usize = 64 * 1024;
 
 /// Everything is visible, but for the ends of lines.
@@ -43,7 +43,7 @@ fn seller(name: &str) -> Value {
 }
 
 #[test]
-fn a_problem_of_a_hostile_server_is_told_harmlessly() {
+fn a_problem_of_a_hostile_server_is_shown_harmlessly() {
     for long in [1, 5_000] {
         let text = FOREIGN.repeat(long);
         let error = json!({"pointer": text, "detail": text});
@@ -54,10 +54,10 @@ fn a_problem_of_a_hostile_server_is_told_harmlessly() {
         assert_all_harmless(&people);
         let programs = etebar(&fake.url, &["--timeout", "2s", "--json", "sellers", "create", "x"]);
         assert_all_harmless(&programs);
-        let told: Value = serde_json::from_str(&err(&programs)).unwrap();
-        assert_eq!(told["code"], "invalid_request");
+        let printed: Value = serde_json::from_str(&err(&programs)).unwrap();
+        assert_eq!(printed["code"], "invalid_request");
         if long == 1 {
-            assert_eq!(told["detail"], FOREIGN, "JSON means what the server said");
+            assert_eq!(printed["detail"], FOREIGN, "JSON means what the server said");
         }
     }
 }
@@ -73,8 +73,8 @@ fn names_and_positions_of_a_hostile_server_are_shown_harmlessly() {
     ));
     let programs = out(&etebar(&fake.url, &["--json", "sellers", "list", "--limit", "2"]));
     assert!(programs.chars().all(|char| is_visible(char) || char == '\n'));
-    let told: Value = serde_json::from_str(&programs).unwrap();
-    assert_eq!((&told["items"][0]["name"], &told["next"]), (&json!(FOREIGN), &json!(FOREIGN)));
+    let printed: Value = serde_json::from_str(&programs).unwrap();
+    assert_eq!((&printed["items"][0]["name"], &printed["next"]), (&json!(FOREIGN), &json!(FOREIGN)));
     let fake = answering(200, &seller(FOREIGN));
     assert_all_harmless(&etebar(&fake.url, &["sellers", "show"]));
     let cluster = json!({"leader": 1, "term": 1, "applied": 9, "version": FOREIGN, "members": [
@@ -119,7 +119,7 @@ fn arguments_and_the_environment_are_repeated_harmlessly() {
     for arguments in [vec!["--help"], vec!["charge", "--help"], vec!["--server", foreign, "--version"]] {
         assert_all_harmless(&etebar(foreign, &arguments));
     }
-    // What is to be run again is told as a shell takes it.
+    // What is to be run again is printed as a shell takes it.
     let fake = Fake::start(|_, _| Reaction::Break);
     let unknown = etebar(&fake.url, &["--timeout", "1s", "sellers", "create", foreign]);
     assert_eq!(code(&unknown), 3, "{}", err(&unknown));
@@ -136,7 +136,7 @@ fn import(shop: &Shop, file: &Path, more: &[&str]) -> Output {
 }
 
 #[test]
-fn a_file_to_import_is_told_of_harmlessly() {
+fn a_file_to_import_is_named_harmlessly() {
     let shop = Shop::honest();
     let long = "x".repeat(5_000_000);
     let quoted = format!("\"{}\"", FOREIGN.replace('"', ""));
@@ -160,13 +160,13 @@ fn a_file_to_import_is_told_of_harmlessly() {
             let output = import(&shop, &desk.input(), more);
             assert_eq!(code(&output), 2, "{said}");
             assert_all_harmless(&output);
-            let told = err(&output);
-            let told = if more.is_empty() {
-                told
+            let printed = err(&output);
+            let printed = if more.is_empty() {
+                printed
             } else {
-                serde_json::from_str::<Value>(&told).unwrap()["detail"].to_string()
+                serde_json::from_str::<Value>(&printed).unwrap()["detail"].to_string()
             };
-            assert!(told.replace("\\\\", "\\").replace("\\\"", "\"").contains(said), "{said}: {told}");
+            assert!(printed.replace("\\\\", "\\").replace("\\\"", "\"").contains(said), "{said}: {printed}");
         }
     }
     let desk = Desk::lines(1);
@@ -223,7 +223,7 @@ fn a_file_by_its_links_and_by_its_name_is_one_import() {
 }
 
 #[test]
-fn a_span_without_any_time_in_it_is_told() {
+fn a_span_without_any_time_in_it_is_an_error() {
     let lists: [&[&str]; 4] = [&["charges", "list"], &["journal"], &["statement"], &["statement", "me", "--all"]];
     for list in lists {
         for (from, to) in [("2026-11-02", "2026-11-01"), ("2026-11-01", "2026-11-01")] {

@@ -61,7 +61,7 @@ fn csv_has_a_head_plain_amounts_and_a_line_an_entry() {
 }
 
 #[test]
-fn a_csv_has_every_member_that_the_api_gives() {
+fn a_csv_has_every_field_that_the_api_gives() {
     let id = Uuid::from_u128(1);
     let time = "2026-11-01T08:30:00.000Z";
     let items = [
@@ -80,14 +80,14 @@ fn a_csv_has_every_member_that_the_api_gives() {
         ),
     ];
     for (verb, item) in items {
-        let mut members: Vec<_> = item.as_object().unwrap().keys().cloned().collect();
+        let mut fields: Vec<_> = item.as_object().unwrap().keys().cloned().collect();
         let fake = list(1, move |_| item.clone());
         let arguments: Vec<_> = verb.split(' ').chain(["--format", "csv"]).collect();
         let text = out(&etebar(&fake.url, &arguments));
         let mut columns: Vec<_> = text.lines().next().unwrap().split(',').collect();
         columns.sort_unstable();
-        members.sort_unstable();
-        assert_eq!(columns, members, "{verb}");
+        fields.sort_unstable();
+        assert_eq!(columns, fields, "{verb}");
         assert_eq!(text.lines().nth(1).unwrap().split(',').count(), columns.len() + usize::from(verb == "journal"));
     }
 }

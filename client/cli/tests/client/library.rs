@@ -148,14 +148,14 @@ async fn where_every_server_limits_the_rate_a_call_waits_for_the_first_that_is_r
 }
 
 #[tokio::test]
-async fn a_wait_that_a_call_has_no_time_for_ends_it_at_once_and_is_told() {
+async fn a_wait_that_a_call_has_no_time_for_ends_it_at_once_and_is_returned() {
     let full = Fake::node(|_, _| limited("retry-after: 500"));
     let fuller = Fake::node(|_, _| limited("retry-after: 7200"));
     let started = Instant::now();
     let error = client(&[&fuller.url, &full.url]).charge(&charge(), &key()).await.unwrap_err();
-    let told = error.retry_after().unwrap();
+    let wait = error.retry_after().unwrap();
     assert!(matches!(&error, Error::NotDone(_)) && error.problem().unwrap().code == Code::RateLimited, "{error}");
-    assert!(told <= Duration::from_secs(500) && told > Duration::from_secs(490), "{told:?}");
+    assert!(wait <= Duration::from_secs(500) && wait > Duration::from_secs(490), "{wait:?}");
     let broken = Fake::node(|_, before| if before == 0 { Reaction::Break } else { limited("retry-after: 500") });
     let error = client(&[&broken.url]).charge(&charge(), &key()).await.unwrap_err();
     assert!(matches!(&error, Error::OutcomeUnknown(_)) && error.retry_after().is_some(), "{error}");

@@ -95,8 +95,8 @@ async fn check(lie: &'static Lie) {
     let error = client.credit_request(id).await.unwrap_err();
     assert!(matches!(error, Error::NotDone(_)), "{} of a read: {error}", lie.name);
     proxy.be_honest();
-    let told = client.charge(&charge(), &key()).await;
-    assert!(told.is_ok(), "{}: {told:?}", lie.name);
+    let answer = client.charge(&charge(), &key()).await;
+    assert!(answer.is_ok(), "{}: {answer:?}", lie.name);
     let charges = node.asked().into_iter().filter(|asked| asked.line == "POST /v1/charges");
     assert!(charges.map(|asked| asked.key).all(|sent| sent.as_deref() == Some("order-17")), "{}", lie.name);
 }
@@ -130,7 +130,7 @@ async fn a_key_is_repeated_for_half_of_the_time_for_which_it_is_remembered() {
 }
 
 #[tokio::test]
-async fn where_nobody_says_how_long_keys_are_remembered_the_shortest_time_is_assumed() {
+async fn where_no_node_says_how_long_keys_are_remembered_the_shortest_time_is_assumed() {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&sent);
     let node = Fake::start(move |asked, _| {

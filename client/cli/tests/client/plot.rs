@@ -1,4 +1,4 @@
-//! `etebar plot`: what it draws and tells from records and marks.
+//! `etebar plot`: what it draws and prints from records and marks.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -100,8 +100,8 @@ fn every_no_says_what_to_do_next() {
         hint
     };
     let down = nowhere();
-    let told = hint(&down, &["--timeout", "300ms", "audit"]);
-    assert!(told.starts_with(&format!("tried {down}; is the cluster up? cluster-scripts/up.sh")), "{told}");
+    let shown = hint(&down, &["--timeout", "300ms", "audit"]);
+    assert!(shown.starts_with(&format!("tried {down}; is the cluster up? cluster-scripts/up.sh")), "{shown}");
     let revoked = answering(401, problem("unauthenticated", 401));
     assert!(hint(&revoked.url, &["audit"]).contains("ETEBAR_KEY"));
     let forbidden = answering(403, problem("forbidden", 403));
@@ -109,7 +109,7 @@ fn every_no_says_what_to_do_next() {
 }
 
 #[test]
-fn an_unknown_outcome_tells_the_command_that_settles_it_without_the_secret() {
+fn an_unknown_outcome_names_the_command_that_settles_it_without_the_secret() {
     let fake = Fake::node(|_, _| Reaction::Break);
     let output = etebar(&fake.url, &["--timeout", "300ms", "--key", "etb_secret", "charge", "0912 345 6789", "5"]);
     let said = err(&output);
@@ -196,7 +196,7 @@ fn honest() -> Books {
 }
 
 impl Books {
-    /// The node that is asked, and another member that is asked for its digest alone.
+    /// The node that is asked, and another one that is asked for its digest alone.
     fn serve(self) -> String {
         let digest = self.digests[1];
         let second = Fake::start(move |_, _| {

@@ -104,7 +104,7 @@ fn forged(lines: &[Line], change: impl Fn(&mut ledger::Entry<'_>)) -> Forged {
 
 fn shown(entry: &ledger::Entry<'_>, digest: &Digest) -> Value {
     let mut shown = json!({
-        "entry": entry.number, "created_at": moment(entry.time.0), "kind": format!("{:?}", entry.kind).to_lowercase(),
+        "entry": entry.number, "created_at": time(entry.time.0), "kind": format!("{:?}", entry.kind).to_lowercase(),
         "seller_id": entry.seller, "amount": entry.amount.to_string(), "balance": entry.balance.to_string(),
         "debit": entry.debit.to_string(), "credit": entry.credit.to_string(), "reference": entry.reference,
         "actor": entry.actor, "digest": digest.to_string(),
@@ -115,14 +115,14 @@ fn shown(entry: &ledger::Entry<'_>, digest: &Digest) -> Value {
     shown
 }
 
-fn moment(ms: u64) -> String {
+fn time(ms: u64) -> String {
     format!("1970-01-01T00:00:{:02}.{:03}Z", ms / 1_000, ms % 1_000)
 }
 
 fn request(id: u128, seller: Uuid, amount: i64, status: &str) -> Value {
     json!({
         "id": Uuid::from_u128(id), "seller_id": seller, "amount": amount.to_string(), "note": null, "status": status,
-        "created_at": moment(1), "decided_at": null, "decided_by": null, "reason": null,
+        "created_at": time(1), "decided_at": null, "decided_by": null, "reason": null,
     })
 }
 
@@ -145,13 +145,13 @@ impl Forged {
         let page = |items: Value| Some(json!({"items": items, "next": null}));
         let seller = |(id, balance): (&Uuid, &i64)| {
             let balance = balance.to_string();
-            json!({"id": id, "name": "s", "status": "active", "balance": balance, "created_at": moment(1)})
+            json!({"id": id, "name": "s", "status": "active", "balance": balance, "created_at": time(1)})
         };
         if let Some(phone) = path.strip_prefix("/v1/phones/%2B") {
             let (balance, charges) = self.phones.get(&format!("+{phone}"))?;
             let (phone, balance) = (format!("+{phone}"), balance.to_string());
             return Some(json!({
-                "phone": phone, "balance": balance, "charges": charges, "last_charge_at": moment(1),
+                "phone": phone, "balance": balance, "charges": charges, "last_charge_at": time(1),
             }));
         }
         match path {
@@ -290,7 +290,7 @@ fn a_treasury_that_is_off_is_named() {
 }
 
 #[test]
-fn what_the_nodes_own_audit_found_is_told() {
+fn what_the_nodes_own_audit_found_is_shown() {
     let mut forged = with(&[]);
     forged.audit["consistent"] = json!(false);
     forged.audit["broken"] = json!([{"promise": "keys_once", "faults": 2, "entry": 4, "detail": "a second decision"}]);

@@ -25,7 +25,7 @@ fn ledger(verdict: (u16, String), after: Value) -> Fake {
     reacting(after, move |_| Reaction::Answer(verdict.0, vec![], verdict.1.clone()))
 }
 
-/// The same, where `verdict` reacts to a verdict, told how many came before.
+/// The same, where `verdict` reacts to a verdict; it gets how many came before.
 fn reacting(after: Value, verdict: impl Fn(usize) -> Reaction + Send + Sync + 'static) -> Fake {
     let state = Arc::new(Mutex::new((request("pending", None, None), 0)));
     Fake::start(move |asked, _| {

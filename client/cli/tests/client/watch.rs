@@ -1,4 +1,4 @@
-//! `etebar watch`: in a terminal, in a pipe, and over members that are down, silent or different.
+//! `etebar watch`: in a terminal, in a pipe, and over nodes that are down, do not answer, or differ.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,12 +13,12 @@ use crate::fake::{Fake, Reaction, nowhere, problem};
 use crate::program::{code, err, etebar, out};
 
 /// Node 1, which leads and names these addresses as nodes 2 and 3; and node 2, with that digest.
-fn cluster(second_digest: &'static str, silent: &Arc<AtomicBool>) -> Fake {
+fn cluster(second_digest: &'static str, hung: &Arc<AtomicBool>) -> Fake {
     let members = Arc::new(Mutex::new(Value::Null));
-    let node = |id: u64, digest: &'static str, lines: Vec<&'static str>, silent: Arc<AtomicBool>| {
+    let node = |id: u64, digest: &'static str, lines: Vec<&'static str>, hung: Arc<AtomicBool>| {
         let members = Arc::clone(&members);
         Fake::start(move |asked, _| {
-            if silent.load(Ordering::SeqCst) {
+            if hung.load(Ordering::SeqCst) {
                 return Reaction::Silence;
             }
             let body = if asked.line.contains("/digest") {
@@ -32,32 +32,35 @@ fn cluster(second_digest: &'static str, silent: &Arc<AtomicBool>) -> Fake {
         })
     };
     let first = node(1, "d1d1d1d1d1", vec!["etebar-node: 1"], Arc::default());
-    let second = node(2, second_digest, vec!["etebar-node: 2"], Arc::clone(silent));
+    let second = node(2, second_digest, vec!["etebar-node: 2"], Arc::clone(hung));
     let member = |id: u64, api: &str| json!({"id": id, "api": api, "peer": "p:1", "role": "voter", "healthy": true, "applied": 9, "lag": 0});
     *members.lock().unwrap() = json!([member(1, &first.url), member(2, &second.url), member(3, &nowhere())]);
     first
 }
 
-fn states(sight: &Value) -> Vec<&str> {
-    sight["members"].as_array().unwrap().iter().map(|member| member["state"].as_str().unwrap()).collect()
+fn states(snapshot: &Value) -> Vec<&str> {
+    snapshot["members"].as_array().unwrap().iter().map(|node| node["state"].as_str().unwrap()).collect()
 }
 
 #[test]
-fn a_look_has_every_member_that_the_cluster_names_also_those_that_do_not_answer() {
+fn a_poll_has_every_node_that_the_cluster_names_also_those_that_do_not_answer() {
     let fake = cluster("d1d1d1d1d1", &Arc::default());
     let output = etebar(&fake.url, &["watch", "--json", "--count", "2", "--interval", "3s"]);
     assert_eq!(code(&output), 0, "{}", err(&output));
     let text = out(&output);
     let sights: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(sights.len(), 2);
-    for sight in &sights {
-        assert_eq!(states(sight), ["healthy", "healthy", "down"]);
-        assert_eq!((&sight["leader"], &sight["term"], &sight["applied"]), (&json!(1), &json!(4), &json!(12_345)));
-        let clocks: Vec<&Value> = sight["members"].as_array().unwrap().iter().map(|member| &member["clock"]).collect();
-        assert_eq!(clocks, [&json!("agrees"), &json!("differs"), &Value::Null]);
-        assert_eq!((&sight["position"], &sight["agree"]), (&json!(12_345), &json!(true)));
+    for snapshot in &sights {
+        assert_eq!(states(snapshot), ["healthy", "healthy", "down"]);
         assert_eq!(
-            (&sight["members"][0]["role"], &sight["members"][1]["role"]),
+            (&snapshot["leader"], &snapshot["term"], &snapshot["applied"]),
+            (&json!(1), &json!(4), &json!(12_345))
+        );
+        let clocks: Vec<&Value> = snapshot["members"].as_array().unwrap().iter().map(|node| &node["clock"]).collect();
+        assert_eq!(clocks, [&json!("agrees"), &json!("differs"), &Value::Null]);
+        assert_eq!((&snapshot["position"], &snapshot["agree"]), (&json!(12_345), &json!(true)));
+        assert_eq!(
+            (&snapshot["members"][0]["role"], &snapshot["members"][1]["role"]),
             (&json!("leader"), &json!("follower"))
         );
     }
@@ -72,8 +75,8 @@ fn different_digests_end_it_with_4() {
     let fake = cluster("d2d2d2d2d2", &Arc::default());
     let output = etebar(&fake.url, &["watch", "--json", "--count", "1", "--interval", "10s"]);
     assert_eq!(code(&output), 4, "{}", err(&output));
-    let sight: Value = serde_json::from_str(&out(&output)).unwrap();
-    assert_eq!(sight["agree"], false);
+    let snapshot: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(snapshot["agree"], false);
     assert!(err(&output).contains("node 1 has d1d1d1d1d1, node 2 has d2d2d2d2d2"), "{}", err(&output));
 }
 
@@ -105,29 +108,29 @@ fn watching_as(starter: &str, fake: &Fake, settings: &[(&str, &str)], arguments:
     terminal
 }
 
-/// The state that the table shows of a member.
-fn shown(screen: &str, member: u64) -> Option<String> {
-    let row = screen.lines().find(|line| line.trim_start().starts_with(&format!("{member}  127.")))?;
+/// The state that the table shows of a node.
+fn shown(screen: &str, node: u64) -> Option<String> {
+    let row = screen.lines().find(|line| line.trim_start().starts_with(&format!("{node}  127.")))?;
     row.split_whitespace().nth(3).map(str::to_owned)
 }
 
 #[test]
-fn the_table_follows_what_members_do_and_fits_the_terminal() {
+fn the_table_follows_what_nodes_do_and_fits_the_terminal() {
     if lacks(Need::Tmux, "watch on a terminal") {
         return;
     }
-    let silent = Arc::new(AtomicBool::new(false));
-    let fake = cluster("d1d1d1d1d1", &silent);
+    let hung = Arc::new(AtomicBool::new(false));
+    let fake = cluster("d1d1d1d1d1", &hung);
     let terminal = watching(&fake, &[], "");
-    let screen = terminal.wait_until("two agreeing members", |screen| {
+    let screen = terminal.wait_until("two agreeing nodes", |screen| {
         shown(screen, 2).as_deref() == Some("healthy") && screen.contains("2 digests agree at 12,345")
     });
     assert!(screen.contains("node 2: clock differs"), "{screen}");
     assert!(screen.contains("d1d1d1d1"), "80 columns hold all: {screen}");
     assert_eq!(shown(&screen, 3).as_deref(), Some("down"));
-    silent.store(true, Ordering::SeqCst);
+    hung.store(true, Ordering::SeqCst);
     terminal.wait_until("a node that does not answer", |screen| shown(screen, 2).as_deref() == Some("timeout"));
-    silent.store(false, Ordering::SeqCst);
+    hung.store(false, Ordering::SeqCst);
     terminal.wait_until("its return", |screen| shown(screen, 2).as_deref() == Some("healthy"));
     terminal.resize((40, 10));
     terminal.wait_until("lines that are cut, not wrapped", |screen| {

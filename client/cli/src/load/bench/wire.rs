@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_tells_status_length_close_and_whether_a_node_gave_it() {
+    fn a_head_has_status_length_close_and_whether_a_node_gave_it() {
         let text = b"HTTP/1.1 201 Created\r\nContent-Length: 12\r\nconnection: close\r\nEtebar-Node: 2\r\n";
         let head = Head::parse(text, 99).unwrap();
         assert_eq!(head, Head { status: 201, body_at: 99, body_bytes: 12, closes: true, names_node: true });

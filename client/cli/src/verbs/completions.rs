@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 use clap_complete::aot::{Bash, Fish, Zsh, generate};
 
-use super::{Arguments, Shell};
+use crate::arguments::{Arguments, Shell};
 use crate::output;
 use crate::output::error::CliError;
 
