@@ -4,10 +4,11 @@
 //! drop, so it is lost whole). A disk may be slow, stall, fill up, fail a sync, and rot. What happens follows a seed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::disk::{Batch, Disk, Disks, NOTE_BYTES_MAX, Pair};
 use super::error::StorageError;
@@ -134,7 +135,7 @@ impl ModelDisks {
     }
 
     fn lock(&self) -> MutexGuard<'_, Folder> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Changes what is wrong with the disks.

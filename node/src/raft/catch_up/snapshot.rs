@@ -4,7 +4,7 @@
 //! follower and is kept; a broken transfer goes on where it ended, because full pages are the same everywhere.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Digest, NodeNumber, RecordNumber, State, chain_record, page_of};
@@ -13,6 +13,7 @@ use openraft::errors::{ErrorSource, NetworkError, StreamingError, Unreachable};
 use openraft::raft::SnapshotResponse;
 use openraft::storage::{Snapshot, SnapshotMeta};
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, timeout, timeout_at};
@@ -293,7 +294,7 @@ impl SnapshotReceiver {
 
     /// What was received since the checkpoint with so many records.
     fn staged_beyond(&self, checkpoint: u64) -> MutexGuard<'_, Staged> {
-        let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut staged = self.staged.lock();
         if staged.checkpoint != checkpoint {
             *staged = Staged { checkpoint, upto: 0 };
         }

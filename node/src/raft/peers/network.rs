@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, future, stream};
@@ -19,6 +19,7 @@ use openraft::raft::{
     VoteRequest, VoteResponse,
 };
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::link::append::{Append, AppendLink, Appended};
@@ -60,12 +61,12 @@ impl Links {
 
     /// Ends the links to all that are not to be kept: they were removed.
     pub fn keep(&self, is_kept: impl Fn(u64) -> bool) {
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|node, _| is_kept(*node));
+        self.0.open.lock().retain(|node, _| is_kept(*node));
     }
 
     /// The links to a node, at its present address.
     pub fn to(&self, node: u64, addresses: &NodeAddresses) -> PeerLinks {
-        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.0.open.lock();
         if let Some(links) = open.get(&node)
             && *links.peer.address == *addresses.peer
         {

@@ -3,9 +3,9 @@
 //! Invariant: digests are compared at equal positions only, and a difference, once seen, is never forgotten.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::link::message::Heartbeat;
@@ -54,7 +54,7 @@ pub struct PeerTable(Mutex<BTreeMap<u64, PeerEntry>>);
 
 impl PeerTable {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, PeerEntry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Takes in what a node said, and compares its digest with ours where both have its position.
