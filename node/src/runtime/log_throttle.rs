@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// How long the same fault is not logged again.
-const AGAIN_AFTER: Duration = Duration::from_secs(60);
+const AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// Different faults logged in that time, at most. Source: more than there are kinds, also for some nodes at once.
 const FAULTS: usize = 64;
 

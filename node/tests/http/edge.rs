@@ -180,7 +180,7 @@ fn connect_from(address: &str, node: &Node) -> TcpStream {
 fn answer(node: &Node, line: &str, fields: &[&str]) -> Reply {
     let mut head = format!("{line}\r\nconnection: close\r\n");
     for field in fields {
-        head.push_str(&format!("{field}\r\n"));
+        head.extend([field, "\r\n"]);
     }
     parse(&node.raw(format!("{head}\r\n").as_bytes()))
 }

@@ -30,7 +30,7 @@ fn seeds() -> std::path::PathBuf {
 /// What a peer would send, behind the byte that chooses what it is taken for.
 fn frame(value: &impl Serialize) -> Vec<u8> {
     let bytes = codec::encode(value).expect("it is small");
-    [&(bytes.len() as u32).to_be_bytes()[..], &bytes].concat()
+    [&u32::try_from(bytes.len()).expect("it is small").to_be_bytes()[..], &bytes].concat()
 }
 
 fn framed(kind: u8, value: &impl Serialize) -> Vec<u8> {

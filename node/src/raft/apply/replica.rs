@@ -151,7 +151,7 @@ impl Published {
         digests.back().copied().unwrap_or((0, Digest::ZERO))
     }
 
-    /// Publishes what a new record changes of keys and known_peers.
+    /// Publishes what a new record changes of keys and of known peers.
     pub(crate) fn note(&self, state: &State, record: &Record) {
         let changed = match &record.event {
             Event::Genesis(_) | Event::KeyCreated { .. } => record.number,

@@ -138,15 +138,14 @@ impl Client {
     ) -> Result<Response, RPCError<TypeConfig>> {
         let within = option.soft_ttl();
         match self.links.control.call(request, Instant::now() + within).await {
-            Ok(Response::Unavailable(reason)) => Err(unreachable_peer(reason)),
+            Ok(Response::Unavailable(reason)) | Err(CallError::NotSent(reason)) => Err(unreachable_peer(&reason)),
             Ok(response) => Ok(response),
-            Err(CallError::NotSent(reason)) => Err(unreachable_peer(reason)),
             Err(CallError::NoAnswer) => Err(self.timed_out(action, within)),
         }
     }
 }
 
-fn unreachable_peer(reason: impl ToString) -> RPCError<TypeConfig> {
+fn unreachable_peer(reason: &str) -> RPCError<TypeConfig> {
     RPCError::Unreachable(Unreachable::from_string(reason))
 }
 
@@ -154,13 +153,13 @@ fn out_of_place() -> RPCError<TypeConfig> {
     RPCError::Network(NetworkError::from_string("the answer belongs to another call"))
 }
 
-fn rpc_error(error: LinkError, node: u64, me: u64, within: Duration) -> RPCError<TypeConfig> {
+fn rpc_error(error: &LinkError, node: u64, me: u64, within: Duration) -> RPCError<TypeConfig> {
     match error {
         LinkError::TimedOut => {
             RPCError::Timeout(Timeout { action: RPCTypes::AppendEntries, id: me, target: node, timeout: within })
         }
-        LinkError::Closed | LinkError::Malformed(_) => RPCError::Network(NetworkError::new(&error)),
-        LinkError::Io(_) | LinkError::Refused(_) => RPCError::Unreachable(Unreachable::new(&error)),
+        LinkError::Closed | LinkError::Malformed(_) => RPCError::Network(NetworkError::new(error)),
+        LinkError::Io(_) | LinkError::Refused(_) => RPCError::Unreachable(Unreachable::new(error)),
     }
 }
 
@@ -185,11 +184,11 @@ impl RaftNetworkV2<TypeConfig> for Client {
         }
     }
 
-    fn stream_append<'s, S>(
-        &'s mut self,
+    fn stream_append<S>(
+        &mut self,
         input: S,
         option: RPCOption,
-    ) -> BoxFuture<'s, Result<BoxStream<'s, Result<Appended, RPCError<TypeConfig>>>, RPCError<TypeConfig>>>
+    ) -> BoxFuture<'_, Result<BoxStream<'_, Result<Appended, RPCError<TypeConfig>>>, RPCError<TypeConfig>>>
     where
         S: Stream<Item = Append> + OptionalSend + Unpin + 'static,
     {
@@ -199,7 +198,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         let answers = self
             .append
             .session(input, dial_within, answer_within)
-            .map(move |answer| answer.map_err(|error| rpc_error(error, node, me, answer_within)));
+            .map(move |answer| answer.map_err(|error| rpc_error(&error, node, me, answer_within)));
         Box::pin(future::ready(Ok(answers.boxed())))
     }
 

@@ -27,9 +27,9 @@ const UNANSWERED: usize = 4_096;
 /// How often the peer is asked for a sign of life while calls wait.
 const PING: Duration = Duration::from_millis(500);
 /// A connection on which nothing was heard for so long, though something was asked, is given up.
-const SILENCE: Duration = Duration::from_millis(2_000);
+const SILENCE: Duration = Duration::from_secs(2);
 /// Longest time for connecting and introducing oneself.
-pub(super) const DIAL: Duration = Duration::from_millis(1_000);
+pub(super) const DIAL: Duration = Duration::from_secs(1);
 /// Shortest and longest pause after a failed attempt to connect; it doubles.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 

@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn of_many_addresses_the_oldest_goes() {
         let strangers = Strangers::default();
-        let all: Vec<_> = (0..=PLACES).map(|place| strangers.take(address(place as u8))).collect();
+        let all: Vec<_> = (0..=u8::try_from(PLACES).unwrap()).map(|place| strangers.take(address(place))).collect();
         assert!(is_lost(&all[0]) && all[1..].iter().all(|place| !is_lost(place)));
     }
 }
