@@ -58,7 +58,7 @@ async fn appends(place: &Path, bytes: usize) -> Result<(), Failure> {
         "{bytes:>8} bytes an entry: {:>7.0} synced appends/s, worst {worst:?}, {:.1} MB/s; log folder at most {:.0} MiB, {purged} purges, {:.2} bytes on disk a byte",
         index as f64 / seconds,
         index as f64 * bytes as f64 / seconds / 1e6,
-        most_on_disk as f64 / 1048576.0,
+        most_on_disk as f64 / 1_048_576.0,
         if purged == 0 { most_on_disk as f64 / (index as f64 * bytes as f64) } else { f64::NAN },
     );
     log.close().await?;
@@ -69,7 +69,7 @@ async fn appends(place: &Path, bytes: usize) -> Result<(), Failure> {
     println!(
         "{:>24} {:.0} MiB opened and checked in {:?}",
         "",
-        log.bytes_on_disk()? as f64 / 1048576.0,
+        log.bytes_on_disk()? as f64 / 1_048_576.0,
         started.elapsed()
     );
     Ok(())

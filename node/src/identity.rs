@@ -92,19 +92,43 @@ pub enum DataDirError {
         "{path} is damaged ({what}): keep the directory, do not run `init` again: until it is repaired, this node \
          stays out, and the others go on while they are a majority"
     )]
-    Damaged { path: PathBuf, what: String },
+    Damaged {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Made by another version.
     #[error("{path} has format {found}, this build reads format {FORMAT}: run the version that made it")]
-    OtherFormat { path: PathBuf, found: u32 },
+    OtherFormat {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
     /// Another node's directory.
     #[error("{path} belongs to {found}, not to {wanted}: check --data-dir, --id and --cluster-id")]
-    Foreign { path: PathBuf, found: String, wanted: String },
+    Foreign {
+        /// The file or folder.
+        path: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        wanted: String,
+    },
     /// Served by another process.
     #[error("{0} is served by another process (its lock is held): stop that one first")]
     Locked(PathBuf),
     /// The file system said no.
     #[error("cannot {action} {path}: {source}")]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
 }
 
 /// A data directory whose lock this process holds.

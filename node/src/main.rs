@@ -66,10 +66,12 @@ struct Failure {
     what: String,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers pass what they made for the message")]
 fn wrong(what: impl ToString) -> Failure {
     Failure { code: EXIT_WRONG_SETTING, what: what.to_string() }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers pass what they made for the message")]
 fn failed(what: impl ToString) -> Failure {
     Failure { code: EXIT_FAILED, what: what.to_string() }
 }

@@ -111,7 +111,7 @@ async fn an_orderly_stop_hands_leadership_over() {
     trio.stop(leader).await;
     assert!(begun.elapsed() < Duration::from_secs(5));
     let left = trio.nodes();
-    let decided = submit_within(trio.node(left[0]), charge(key, "next"), Duration::from_millis(1_000)).await.unwrap();
+    let decided = submit_within(trio.node(left[0]), charge(key, "next"), Duration::from_secs(1)).await.unwrap();
     assert!(is_new_charge(&decided.outcomes[0]));
 }
 

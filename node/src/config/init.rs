@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::identity::MemberAddress;
 
 /// Longest memory of an idempotency key: ten years.
-const KEY_WINDOW_MAX: Duration = Duration::from_secs(3_650 * 86_400);
+const KEY_WINDOW_MAX: Duration = Duration::from_hours(3_650 * 24);
 /// Shortest memory of an idempotency key. Source: callers retry a lost answer, over a network and an election, for longer.
 const KEY_WINDOW_MIN: Duration = Duration::from_secs(1);
 /// Memories shorter than this are told of, in milliseconds. Source: the client library retries for half a minute.
@@ -29,7 +29,7 @@ pub struct InitArgs {
     /// The cluster's id, a UUID that is the same on every node.
     #[arg(long, env = "ETEBAR_CLUSTER_ID")]
     pub cluster_id: Uuid,
-    /// A node the cluster begins with, as ID=API_ADDRESS/PEER_ADDRESS; repeat it, or separate with commas.
+    /// A founding member, as `ID=API_ADDRESS/PEER_ADDRESS`; repeat it, or separate with commas.
     #[arg(long = "member", env = "ETEBAR_MEMBERS", value_delimiter = ',', required = true, value_parser = parse_member)]
     pub members: Vec<(u64, MemberAddress)>,
     /// BLAKE3 of the first admin key, 64 hexadecimal digits, as `keygen` prints it.
@@ -55,13 +55,13 @@ impl InitArgs {
         let mut members = BTreeMap::new();
         for (id, address) in &self.members {
             if members.insert(*id, address.clone()).is_some() {
-                return Err(format!("--node {id} is given twice"));
+                return Err(format!("--member {id} is given twice"));
             }
         }
         let mut addresses: Vec<&String> = members.values().flat_map(|member| [&member.api, &member.peer]).collect();
         addresses.sort();
-        if let Some(twice) = addresses.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("--member: the address {} is given twice", twice[0]));
+        if let Some([twice, _]) = addresses.array_windows().find(|[one, next]| one == next) {
+            return Err(format!("--member: the address {twice} is given twice"));
         }
         if self.key_window > KEY_WINDOW_MAX {
             return Err("--key-window is at most 3650d".to_owned());

@@ -74,7 +74,7 @@ impl Settings {
             ("request-timeout", self.request_timeout),
             ("head-timeout", self.head_timeout),
         ] {
-            if value < Duration::from_millis(1) || value > Duration::from_secs(600) {
+            if value < Duration::from_millis(1) || value > Duration::from_mins(10) {
                 return Err(format!("--{name} must be between 1ms and 10m"));
             }
         }

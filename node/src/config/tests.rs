@@ -85,7 +85,7 @@ fn a_key_window_is_a_second_at_least_and_told_of_below_a_minute() {
         let hash = "0".repeat(64);
         let line = line.into_iter().chain(more).chain(["--admin-key-hash", hash.as_str()]);
         let Verb::Init(init) = CommandLine::try_parse_from(line).unwrap().verb else { panic!("init") };
-        init.member_map().map(|_| key_window_warning(init.key_window.as_millis() as u64).is_some())
+        init.member_map().map(|_| key_window_warning(u64::try_from(init.key_window.as_millis()).unwrap()).is_some())
     };
     for short in ["1ms", "999ms", "1ns"] {
         let told = init(short).unwrap_err();

@@ -145,24 +145,23 @@ fn make_authority(dir: &Path, lifetime: Lifetime) -> Result<String, PkiError> {
     files::make_folder(dir)?;
     let (certificate, key) = (dir.join("ca.pem"), dir.join("ca.key"));
     if let Some(text) = files::read(&certificate)? {
-        // A folder without the key is what is given to members: an authority all the same, and not to be replaced.
+        // A folder without the key is what nodes are given: an authority all the same, and not to be replaced.
         if let Some(key) = files::read(&key)? {
             Authority::read(&text, &key)?;
         }
         return Ok(format!("the authority in {} is there already: it stays as it is", dir.display()));
     }
-    let authority = match files::read(&key)? {
+    let authority = if let Some(pem) = files::read(&key)? {
         // Interrupted between the two; nothing was issued yet.
-        Some(pem) => Authority::of_key(&pem, lifetime)?,
-        None => {
-            let (authority, pem) = Authority::generate(lifetime)?;
-            Draft::write(&key, &pem, PRIVATE)?.publish()?;
-            authority
-        }
+        Authority::of_key(&pem, lifetime)?
+    } else {
+        let (authority, pem) = Authority::generate(lifetime)?;
+        Draft::write(&key, &pem, PRIVATE)?.publish()?;
+        authority
     };
     Draft::write(&certificate, authority.certificate(), PUBLIC)?.publish()?;
     Ok(format!(
-        "made {} (give it to every node) and {} (keep it away from the members: who has it can be any of them)",
+        "made {} (give it to every node) and {} (keep it away from the nodes: who has it can be any of them)",
         certificate.display(),
         key.display()
     ))

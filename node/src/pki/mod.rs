@@ -21,11 +21,11 @@ use rustls::pki_types::{CertificateDer, DnsName};
 use uuid::Uuid;
 
 pub use self::command::{PkiVerb, run};
-use self::name::{client_uri, node_uri};
+use self::name::{client_uri, hex, node_uri};
 
 /// How far back a new certificate is valid. Source: a node whose clock is slow by days must be able to talk to the others,
 /// or nobody notices its clock.
-const BACKDATED: Duration = Duration::from_secs(30 * 86_400);
+const BACKDATED: Duration = Duration::from_hours(30 * 24);
 
 /// Why a certificate was not made. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +125,7 @@ impl Authority {
     /// The authority of this key, with a certificate made now.
     fn self_signed(key: KeyPair, lifetime: Lifetime) -> Result<Self, PkiError> {
         // Two authorities that are valid during a rotation are told apart by a part of their public keys.
-        let mark: String = key.public_key_raw().iter().rev().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let mark = hex(key.public_key_raw().iter().rev().take(4));
         let mut params = params(&format!("Etebar authority {mark}"), lifetime);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

@@ -22,6 +22,11 @@ pub fn read_node_uri(uri: &str) -> Option<(Uuid, NodeNumber)> {
     (node_uri(cluster, node) == uri && node > 0).then_some((cluster, node))
 }
 
+/// Bytes as hexadecimal digits.
+pub fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
+    bytes.fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
 /// Whether an operator may have this name: 1 to 64 letters, digits, dashes, dots or underscores.
 pub fn is_client_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
@@ -34,7 +39,7 @@ mod tests {
 
     #[test]
     fn one_spelling_names_a_member() {
-        let cluster = Uuid::from_u128(0xE7EBA2);
+        let cluster = Uuid::from_u128(0x00E7_EBA2);
         let uri = node_uri(cluster, 12);
         assert_eq!(read_node_uri(&uri), Some((cluster, 12)));
         let others = [

@@ -17,7 +17,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::files::{self, Draft, PUBLIC, failed};
-use super::name::read_node_uri;
+use super::name::{hex, read_node_uri};
 use super::{Authority, Lifetime, PkiError};
 use crate::tls::RevocationLists;
 
@@ -72,7 +72,7 @@ pub(super) fn keep_replaced(dir: &Path, name: &str, certificate: &str) -> Result
     // One that is damaged has no number to be revoked by, and is good for nothing.
     let Ok(text) = der(certificate, dir) else { return Ok(()) };
     let Ok(Some(parsed)) = parsed(&text, dir) else { return Ok(()) };
-    let serial: String = parsed.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect();
+    let serial = hex(parsed.raw_serial().iter());
     files::make_folder(&dir.join(REPLACED))?;
     let path = dir.join(REPLACED).join(format!("{name}-{serial}.pem"));
     match Draft::write(&path, certificate, PUBLIC)?.publish() {
@@ -133,8 +133,10 @@ fn replaced(dir: &Path, node: u64) -> Result<Vec<PathBuf>, PkiError> {
     let mut paths = Vec::new();
     for entry in entries {
         let entry = entry.map_err(failed("read", &folder))?;
-        let is_his = entry.file_name().to_str().is_some_and(|name| name.starts_with(&start) && name.ends_with(".pem"));
-        if is_his {
+        let is_of_node = entry.file_name().to_str().is_some_and(|name| {
+            name.starts_with(&start) && Path::new(name).extension().is_some_and(|ending| ending == "pem")
+        });
+        if is_of_node {
             paths.push(entry.path());
         }
     }

@@ -4,14 +4,14 @@
 //! An unauthenticated caller chooses neither, so it cannot fill the table or keep other faults out of the log.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ledger::NodeNumber;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// How long the same fault is not logged again.
-const AGAIN_AFTER: Duration = Duration::from_secs(60);
+const AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// Different faults logged in that time, at most. Source: more than there are kinds, also for some nodes at once.
 const FAULTS: usize = 64;
 
@@ -34,7 +34,7 @@ impl LogThrottle {
     }
 
     fn is_due_at(&self, fault: Fault, now: Instant) -> bool {
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.0.lock();
         logged.retain(|_, at| now.duration_since(*at) < AGAIN_AFTER);
         if logged.contains_key(&fault) || logged.len() >= FAULTS {
             return false;

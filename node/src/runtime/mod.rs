@@ -231,6 +231,7 @@ impl Clock {
     }
 
     /// The same on a machine whose uptime is read so.
+    #[must_use]
     pub fn with_uptime(self, uptime: impl Fn() -> Option<Uptime> + Send + Sync + 'static) -> Self {
         Self { uptime: Arc::new(uptime), ..self }
     }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::runtime::Unfinished;
+
 /// A failure of the storage. `place` names what is concerned: a folder, a generation, an entry, a page.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
@@ -81,13 +83,21 @@ pub enum StorageError {
 
 impl StorageError {
     /// An error of the operating system, with what was tried and where.
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass what they made for the message")]
     pub(super) fn io(doing: &'static str, place: impl ToString, error: &io::Error) -> Self {
         Self::Io { doing, place: place.to_string(), reason: error.to_string() }
     }
 
     /// Damage at `place`.
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass what they made for the message")]
     pub(super) fn damaged(place: impl ToString, reason: impl ToString) -> Self {
         Self::Damaged { place: place.to_string(), reason: reason.to_string() }
+    }
+}
+
+impl From<Unfinished> for StorageError {
+    fn from(unfinished: Unfinished) -> Self {
+        Self::Stopped { reason: unfinished.to_string() }
     }
 }
 

@@ -4,10 +4,11 @@
 //! drop, so it is lost whole). A disk may be slow, stall, fill up, fail a sync, and rot. What happens follows a seed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::disk::{Batch, Disk, Disks, NOTE_BYTES_MAX, Pair};
 use super::error::StorageError;
@@ -15,7 +16,7 @@ use super::error::StorageError;
 /// How often a stalled sync looks whether it may go on.
 const STALL_LOOK: Duration = Duration::from_millis(5);
 
-/// Entropy that repeats itself (SplitMix64).
+/// Entropy that repeats itself (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub struct Dice(pub u64);
 
@@ -38,6 +39,11 @@ impl Dice {
     /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.roll() % end
+    }
+
+    /// An index into `length` things.
+    pub fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap_or(usize::MAX)
     }
 
     /// A number from `least` to `most`.
@@ -126,6 +132,7 @@ impl ModelDisks {
 
     /// Another folder with a copy of one of its disks alone.
     #[cfg(any(test, feature = "fuzzing"))]
+    #[must_use]
     pub fn only(&self, name: &str) -> Self {
         let content = self.lock().disks.get(name).cloned().unwrap_or_default();
         let only = Self::default();
@@ -134,7 +141,7 @@ impl ModelDisks {
     }
 
     fn lock(&self) -> MutexGuard<'_, Folder> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Changes what is wrong with the disks.
@@ -153,7 +160,7 @@ impl ModelDisks {
             content.durable_note = content.note.clone();
             let mut unsynced = std::mem::take(&mut content.unsynced);
             if dice.once_in(2) {
-                unsynced.truncate(dice.below(unsynced.len() as u64 + 1) as usize);
+                unsynced.truncate(dice.index(unsynced.len() + 1));
             } else {
                 unsynced.retain(|_| dice.once_in(2));
             }
@@ -194,13 +201,13 @@ impl ModelDisks {
     pub fn rot(&self, dice: &mut Dice) -> Option<(String, Vec<u8>)> {
         let (name, key, bit) = {
             let folder = self.lock();
-            let values = folder.disks.values().map(|content| content.synced.len() as u64).sum::<u64>();
+            let values = folder.disks.values().map(|content| content.synced.len()).sum::<usize>();
             let mut places = folder
                 .disks
                 .iter()
                 .flat_map(|(name, content)| content.synced.iter().map(move |(key, value)| (name, key, value)));
-            let (name, key, value) = places.nth(dice.below(values.max(1)) as usize)?;
-            (name.clone(), key.clone(), dice.below(value.len() as u64 * 8) as usize)
+            let (name, key, value) = places.nth(dice.index(values.max(1)))?;
+            (name.clone(), key.clone(), dice.index(value.len() * 8))
         };
         self.damage(&name, &key, |value| {
             if let Some(byte) = value.as_mut().and_then(|value| value.get_mut(bit / 8)) {
@@ -212,6 +219,7 @@ impl ModelDisks {
 }
 
 /// Writes, and gives by how many bytes the map grew.
+#[expect(clippy::cast_possible_wrap, reason = "a map in memory is shorter than 2^63 bytes")]
 fn write(map: &mut Map, batch: Batch) -> i64 {
     let mut grown = 0;
     for (key, value) in batch.into_writes() {
@@ -364,7 +372,9 @@ mod samples {
 
     /// An entry with `bytes` bytes that tell it from others.
     pub fn entry(term: u64, index: u64, bytes: usize) -> LogEntry {
-        let filling = (index as u8).wrapping_mul(31).wrapping_add(term as u8);
+        let [.., index_byte] = index.to_be_bytes();
+        let [.., term_byte] = term.to_be_bytes();
+        let filling = index_byte.wrapping_mul(31).wrapping_add(term_byte);
         let payload = Payload(Bytes::from(vec![filling; bytes]));
         LogEntry::new(log_id(term, index), openraft::EntryPayload::Normal(payload))
     }

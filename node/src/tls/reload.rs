@@ -23,9 +23,9 @@ use crate::runtime::{self, Clock};
 /// How often the files are looked at. Source: an operator who replaces one sees it in use within three seconds.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long the same fault of the files is not reported again.
-const REPORT_AGAIN: Duration = Duration::from_secs(60);
+const REPORT_AGAIN: Duration = Duration::from_mins(1);
 /// How often an expiry that is near is warned of.
-const EXPIRY_AGAIN: Duration = Duration::from_secs(86_400);
+const EXPIRY_AGAIN: Duration = Duration::from_hours(24);
 
 /// A day.
 const DAY_MS: u64 = 86_400_000;

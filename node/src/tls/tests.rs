@@ -222,7 +222,7 @@ async fn who_subscribes_learns_of_a_change_with_its_version() {
     let running = tokio::spawn(opened.run(stop.clone()));
     assert_eq!(receiver.borrow_and_update().version, 1);
     write(&files.ca(), &new.certificate);
-    tokio::time::timeout(Duration::from_secs(60), receiver.changed()).await.expect("it is seen in time").unwrap();
+    tokio::time::timeout(Duration::from_mins(1), receiver.changed()).await.expect("it is seen in time").unwrap();
     assert_eq!(receiver.borrow().version, 2);
     stop.cancel();
     running.await.unwrap();
@@ -246,7 +246,7 @@ async fn what_its_user_refuses_is_not_in_use_and_tried_again() {
     };
     let running = tokio::spawn(opened.run_taking(stop.clone(), take));
     // No file changes any more.
-    tokio::time::timeout(Duration::from_secs(60), receiver.changed()).await.expect("it is tried again").unwrap();
+    tokio::time::timeout(Duration::from_mins(1), receiver.changed()).await.expect("it is tried again").unwrap();
     assert_eq!((receiver.borrow().version, tries.load(Ordering::SeqCst)), (2, 3));
     stop.cancel();
     running.await.unwrap();

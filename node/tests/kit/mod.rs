@@ -55,7 +55,7 @@ pub struct Trio {
 impl Trio {
     /// Three new members, running.
     pub async fn start(log_bytes: u64) -> Self {
-        let cluster = Uuid::from_u128(0xE7EBA2);
+        let cluster = Uuid::from_u128(0x00E7_EBA2);
         let members: BTreeMap<_, _> = (1..=3).map(|node| (node, new_addresses())).collect();
         let mut trio = Self {
             cluster,

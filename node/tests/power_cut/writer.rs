@@ -13,7 +13,7 @@ use openraft::type_config::TypeConfigExt;
 use openraft::vote::RaftLeaderIdExt;
 use openraft::{RaftLogReader, Vote};
 
-/// Entropy that repeats itself (SplitMix64).
+/// Entropy that repeats itself (`SplitMix64`).
 pub struct Dice(pub u64);
 
 impl Dice {
@@ -23,6 +23,12 @@ impl Dice {
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % end
+    }
+
+    /// Any byte.
+    pub fn byte(&mut self) -> u8 {
+        let [.., byte] = self.below(256).to_be_bytes();
+        byte
     }
 }
 
@@ -35,7 +41,7 @@ pub fn settings() -> LogSettings {
 pub fn entry(term: u64, index: u64) -> openraft::alias::EntryOf<TypeConfig> {
     let mut dice = Dice(term << 32 | index);
     let length = if dice.below(4) == 0 { 40_000 } else { 3_000 };
-    let payload: Vec<u8> = (0..dice.below(length)).map(|_| dice.below(256) as u8).collect();
+    let payload: Vec<u8> = (0..dice.below(length)).map(|_| dice.byte()).collect();
     openraft::Entry::new(log_id(term, index), openraft::EntryPayload::Normal(Payload(Bytes::from(payload))))
 }
 

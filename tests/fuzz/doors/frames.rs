@@ -53,8 +53,8 @@ fn same_again<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
 /// Decides the commands that a peer hands on, and applies what is decided: a record that does not apply would stop every
 /// replica, for good.
 fn handed_on(bytes: &[u8]) {
-    let Ok(Numbered { body: Request::Forward { commands, .. }, .. }) = codec::decode(bytes) else { return };
     static LEDGER: OnceLock<Small> = OnceLock::new();
+    let Ok(Numbered { body: Request::Forward { commands, .. }, .. }) = codec::decode(bytes) else { return };
     let mut ledger = LEDGER.get_or_init(Small::new).clone();
     commands.iter().take(HANDED_ON).for_each(|command| drop(ledger.submit(command)));
 }

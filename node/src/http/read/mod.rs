@@ -4,9 +4,8 @@ pub mod charge_search;
 pub mod records;
 pub mod recount;
 
-use std::sync::RwLockReadGuard;
-
 use ledger::{IdKind, RecordNumber};
+use parking_lot::RwLockReadGuard;
 use uuid::Uuid;
 
 use super::app::App;

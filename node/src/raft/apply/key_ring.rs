@@ -61,6 +61,7 @@ impl KeyRing {
     }
 
     /// The same ring, with this key as it is now.
+    #[must_use]
     pub fn with(&self, key: &ApiKey) -> Self {
         let mut ring = self.clone();
         ring.recent.put(key);

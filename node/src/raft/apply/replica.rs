@@ -5,10 +5,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use ledger::{Digest, Event, NodeNumber, NodeRegistered, Record, State};
 use openraft::type_config::alias::{LogIdOf, StoredMembershipOf};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
 
 use super::health::Health;
@@ -94,12 +95,12 @@ impl Published {
 
     /// The state now. Never held across an await: applying waits for it.
     pub fn replica(&self) -> RwLockReadGuard<'_, Replica> {
-        self.replica.read().unwrap_or_else(PoisonError::into_inner)
+        self.replica.read()
     }
 
     /// The state, to change; for the state machine alone.
     pub(crate) fn replica_mut(&self) -> RwLockWriteGuard<'_, Replica> {
-        self.replica.write().unwrap_or_else(PoisonError::into_inner)
+        self.replica.write()
     }
 
     /// Puts a state that was folded from pages in place of the present one, which comes back.
@@ -134,7 +135,7 @@ impl Published {
 
     /// Tells the world of a position that was just applied.
     pub(crate) fn publish(&self, applied: u64, digest: Digest) {
-        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut digests = self.digests.lock();
         if digests.len() >= DIGESTS {
             digests.pop_front();
         }
@@ -146,11 +147,11 @@ impl Published {
 
     /// The position that was last published, and its digest; never waits for applying.
     pub(crate) fn latest(&self) -> (u64, Digest) {
-        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let digests = self.digests.lock();
         digests.back().copied().unwrap_or((0, Digest::ZERO))
     }
 
-    /// Publishes what a new record changes of keys and known_peers.
+    /// Publishes what a new record changes of keys and of known peers.
     pub(crate) fn note(&self, state: &State, record: &Record) {
         if let Event::NodeRegistered(NodeRegistered { node, incarnation }) = record.event {
             self.known_peers.add(node, incarnation);
@@ -161,17 +162,17 @@ impl Published {
     }
 
     fn publish_keys(&self, ring: KeyRing) {
-        *self.key_ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        *self.key_ring.write() = Arc::new(ring);
     }
 
     /// All API keys; never waits for applying.
     pub fn key_ring(&self) -> Arc<KeyRing> {
-        self.key_ring.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.key_ring.read().clone()
     }
 
     /// The digest over everything decided up to `applied`, where that is among the recent positions.
     pub fn digest_at(&self, applied: u64) -> Option<Digest> {
-        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let digests = self.digests.lock();
         let found = digests.binary_search_by_key(&applied, |(position, _)| *position).ok()?;
         digests.get(found).map(|(_, digest)| *digest)
     }

@@ -4,8 +4,8 @@
 //! Bound: [`WAITING`] requests. A request that is given up leaves the list with its future.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 /// Requests that wait at a time, at most. Source: more than a node has connections, so that only a defect meets it.
@@ -44,7 +44,7 @@ impl Drop for Seat<'_> {
 
 impl Waits {
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The replica is at `position`: whoever waits for it, or for one before, goes on.

@@ -4,7 +4,7 @@
 //! follower and is kept; a broken transfer goes on where it ended, because full pages are the same everywhere.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Digest, NodeNumber, RecordNumber, State, chain_record, page_of};
@@ -13,6 +13,7 @@ use openraft::errors::{ErrorSource, NetworkError, StreamingError, Unreachable};
 use openraft::raft::SnapshotResponse;
 use openraft::storage::{Snapshot, SnapshotMeta};
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, timeout, timeout_at};
@@ -34,9 +35,9 @@ const SILENCE: Duration = Duration::from_secs(10);
 const SIGN: Duration = Duration::from_millis(500);
 /// Longest time without a sign of life of a receiver at work. Source: nothing else is sent to it meanwhile, and a majority may
 /// need it; a sync of a slow disk holds no sign up.
-const SIGN_WITHIN: Duration = Duration::from_millis(3_000);
+const SIGN_WITHIN: Duration = Duration::from_secs(3);
 /// Longest wait for the follower to fold and install what it received.
-const INSTALL: Duration = Duration::from_secs(120);
+const INSTALL: Duration = Duration::from_mins(2);
 
 /// What the sender says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -176,11 +177,7 @@ where
     F: FnOnce() -> Result<T, StorageError> + Send + 'static,
     T: Send + 'static,
 {
-    runtime::blocking(work).await.map_err(stopped)?
-}
-
-fn stopped(unfinished: runtime::Unfinished) -> StorageError {
-    StorageError::Stopped { reason: unfinished.to_string() }
+    runtime::blocking(work).await?
 }
 
 async fn give(link: &mut Connection, what: &Give) -> Result<(), LinkError> {
@@ -293,7 +290,7 @@ impl SnapshotReceiver {
 
     /// What was received since the checkpoint with so many records.
     fn staged_beyond(&self, checkpoint: u64) -> MutexGuard<'_, Staged> {
-        let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut staged = self.staged.lock();
         if staged.checkpoint != checkpoint {
             *staged = Staged { checkpoint, upto: 0 };
         }
@@ -337,7 +334,7 @@ impl SnapshotReceiver {
                     let (history, last) = (self.history.clone(), to.records);
                     // The sender may have given the last one long before a slow disk has them all.
                     let write = runtime::on_disk(async move { history.install_page(page, &bytes, last).await });
-                    at_work(link, write).await.map_err(stopped)??;
+                    at_work(link, write).await.map_err(StorageError::from)??;
                     let end = (page + 1) * ledger::PAGE_RECORDS;
                     if end <= to.records {
                         self.staged_beyond(self.history.checkpoint().records).upto = end;

@@ -9,7 +9,7 @@ use crate::raft::apply::machine::EtebarRaft;
 use crate::runtime;
 
 /// Longest wait for a command of the cluster's own.
-pub const COMMAND: Duration = Duration::from_millis(2_000);
+pub const COMMAND: Duration = Duration::from_secs(2);
 
 /// Asks openraft to make the furthest healthy voter the leader; `false` where there is none.
 pub async fn hand_over(node: &Node) -> bool {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, future, stream};
@@ -19,6 +19,7 @@ use openraft::raft::{
     VoteRequest, VoteResponse,
 };
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::link::append::{Append, AppendLink, Appended};
@@ -60,12 +61,12 @@ impl Links {
 
     /// Ends the links to all that are not to be kept: they were removed.
     pub fn keep(&self, is_kept: impl Fn(u64) -> bool) {
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|node, _| is_kept(*node));
+        self.0.open.lock().retain(|node, _| is_kept(*node));
     }
 
     /// The links to a node, at its present address.
     pub fn to(&self, node: u64, addresses: &NodeAddresses) -> PeerLinks {
-        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.0.open.lock();
         if let Some(links) = open.get(&node)
             && *links.peer.address == *addresses.peer
         {
@@ -137,15 +138,14 @@ impl Client {
     ) -> Result<Response, RPCError<TypeConfig>> {
         let within = option.soft_ttl();
         match self.links.control.call(request, Instant::now() + within).await {
-            Ok(Response::Unavailable(reason)) => Err(unreachable_peer(reason)),
+            Ok(Response::Unavailable(reason)) | Err(CallError::NotSent(reason)) => Err(unreachable_peer(&reason)),
             Ok(response) => Ok(response),
-            Err(CallError::NotSent(reason)) => Err(unreachable_peer(reason)),
             Err(CallError::NoAnswer) => Err(self.timed_out(action, within)),
         }
     }
 }
 
-fn unreachable_peer(reason: impl ToString) -> RPCError<TypeConfig> {
+fn unreachable_peer(reason: &str) -> RPCError<TypeConfig> {
     RPCError::Unreachable(Unreachable::from_string(reason))
 }
 
@@ -153,13 +153,13 @@ fn out_of_place() -> RPCError<TypeConfig> {
     RPCError::Network(NetworkError::from_string("the answer belongs to another call"))
 }
 
-fn rpc_error(error: LinkError, node: u64, me: u64, within: Duration) -> RPCError<TypeConfig> {
+fn rpc_error(error: &LinkError, node: u64, me: u64, within: Duration) -> RPCError<TypeConfig> {
     match error {
         LinkError::TimedOut => {
             RPCError::Timeout(Timeout { action: RPCTypes::AppendEntries, id: me, target: node, timeout: within })
         }
-        LinkError::Closed | LinkError::Malformed(_) => RPCError::Network(NetworkError::new(&error)),
-        LinkError::Io(_) | LinkError::Refused(_) => RPCError::Unreachable(Unreachable::new(&error)),
+        LinkError::Closed | LinkError::Malformed(_) => RPCError::Network(NetworkError::new(error)),
+        LinkError::Io(_) | LinkError::Refused(_) => RPCError::Unreachable(Unreachable::new(error)),
     }
 }
 
@@ -184,11 +184,11 @@ impl RaftNetworkV2<TypeConfig> for Client {
         }
     }
 
-    fn stream_append<'s, S>(
-        &'s mut self,
+    fn stream_append<S>(
+        &mut self,
         input: S,
         option: RPCOption,
-    ) -> BoxFuture<'s, Result<BoxStream<'s, Result<Appended, RPCError<TypeConfig>>>, RPCError<TypeConfig>>>
+    ) -> BoxFuture<'_, Result<BoxStream<'_, Result<Appended, RPCError<TypeConfig>>>, RPCError<TypeConfig>>>
     where
         S: Stream<Item = Append> + OptionalSend + Unpin + 'static,
     {
@@ -198,7 +198,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         let answers = self
             .append
             .session(input, dial_within, answer_within)
-            .map(move |answer| answer.map_err(|error| rpc_error(error, node, me, answer_within)));
+            .map(move |answer| answer.map_err(|error| rpc_error(&error, node, me, answer_within)));
         Box::pin(future::ready(Ok(answers.boxed())))
     }
 

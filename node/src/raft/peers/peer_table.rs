@@ -3,9 +3,9 @@
 //! Invariant: digests are compared at equal positions only, and a difference, once seen, is never forgotten.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::link::message::Heartbeat;
@@ -14,11 +14,11 @@ use crate::raft::apply::clocks::verdict::ClocksReceived;
 use crate::raft::apply::replica::Published;
 
 /// A node not heard for so long is not healthy.
-const HEARD_WITHIN: Duration = Duration::from_millis(1_000);
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
 /// A clock read over a round trip longer than this says nothing.
-const CLOCK_ROUND_TRIP: Duration = Duration::from_millis(1_000);
+const CLOCK_ROUND_TRIP: Duration = Duration::from_secs(1);
 /// A clock read longer ago than this says nothing.
-const CLOCK_WITHIN: Duration = Duration::from_millis(2_000);
+const CLOCK_WITHIN: Duration = Duration::from_secs(2);
 
 /// What was last heard of one node.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ pub struct PeerStatus {
     pub applied: u64,
     /// Its data directory.
     pub incarnation: ledger::Incarnation,
-    /// PeerStatus lately, and well.
+    /// Its status arrived within the last second and reports no failure.
     pub healthy: bool,
 }
 
@@ -54,7 +54,7 @@ pub struct PeerTable(Mutex<BTreeMap<u64, PeerEntry>>);
 
 impl PeerTable {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, PeerEntry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Takes in what a node said, and compares its digest with ours where both have its position.

@@ -1,12 +1,13 @@
 //! One node of the cluster, as the rest of the node sees it: submit commands, read the state, ask how things stand.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, RwLockReadGuard};
 use std::time::Duration;
 
 use ledger::{Command, Digest, Record, RecordNumber, Time};
 use openraft::async_runtime::WatchReceiver;
+use parking_lot::RwLockReadGuard;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::read_gate::Reader;

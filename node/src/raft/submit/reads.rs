@@ -14,7 +14,7 @@ use crate::raft::peers::link::message::{Request, Response};
 use crate::runtime;
 
 /// Longest time that one question takes; openraft itself gives up after its lease.
-const ROUND: Duration = Duration::from_millis(2_000);
+const ROUND: Duration = Duration::from_secs(2);
 /// Pause before a leader that could not confirm a read is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How far ahead of the furthest position known here a caller's position may be. Source: what a leader could write within

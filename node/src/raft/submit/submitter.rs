@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Time that a leader's answer may take on its way back, in milliseconds.
 const ANSWER_TRAVELS_MS: u64 = 200;
 /// Longest wait of one attempt for a leader elsewhere: a leader that was killed a moment ago answers nothing.
-const ATTEMPT: Duration = Duration::from_millis(10_000);
+const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Has `commands` decided as one group, wherever the leader is.
 pub async fn submit(node: &Node, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {

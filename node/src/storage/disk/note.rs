@@ -48,8 +48,9 @@ impl NoteFile {
     pub fn write(&self, note: &[u8]) -> Result<(), StorageError> {
         assert!(note.len() <= NOTE_BYTES_MAX, "a note fits in a sector");
         let sealed = codec::seal(KEY, note);
+        let length = u16::try_from(sealed.len()).expect("a note fits in a sector");
         let mut sector = [0; SECTOR];
-        sector[..2].copy_from_slice(&(sealed.len() as u16).to_be_bytes());
+        sector[..2].copy_from_slice(&length.to_be_bytes());
         sector[2..2 + sealed.len()].copy_from_slice(&sealed);
         self.file.write_all_at(&sector, 0).map_err(|error| self.failed("write", &error))
     }

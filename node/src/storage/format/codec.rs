@@ -104,6 +104,7 @@ pub fn unseal_value<T: DeserializeOwned>(key: &[u8], sealed: &[u8], place: &str)
     decode(body).map_err(|error| StorageError::damaged(place, error))
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "the layout has one byte for the length of a key; none is longer")]
 fn checksum(key: &[u8], body: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[key.len() as u8]);
@@ -114,6 +115,7 @@ fn checksum(key: &[u8], body: &[u8]) -> [u8; CHECKSUM_BYTES] {
     short
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers pass what they made for the message")]
 fn misformed(what: impl ToString, reason: impl ToString) -> StorageError {
     StorageError::Form { what: what.to_string(), reason: reason.to_string() }
 }

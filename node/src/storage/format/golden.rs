@@ -12,7 +12,7 @@ use crate::storage::model::{entry, log_id};
 use crate::storage::types::{LogEntry, NodeAddresses, StoredMembership};
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 fn bytes_of(hex: &str) -> Vec<u8> {

@@ -54,12 +54,12 @@ pub fn page(page: u64, part: u16) -> Vec<u8> {
     numbered(PAGE, page, part)
 }
 
-/// The data directory under which a node was first met.
+/// The data directory that a node is known by.
 pub fn known_peer(node: u64) -> Vec<u8> {
     [[KNOWN_PEER].as_slice(), &node.to_be_bytes()].concat()
 }
 
-/// After the last known_peer.
+/// After the last known peer.
 pub fn after_known_peers() -> Vec<u8> {
     vec![KNOWN_PEER + 1]
 }

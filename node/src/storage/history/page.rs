@@ -10,6 +10,10 @@ use crate::storage::format::codec;
 use crate::storage::format::keys;
 use crate::storage::format::parts::{self, PARTS_MAX};
 
+/// How many records a full page has, as a length.
+#[expect(clippy::cast_possible_truncation, reason = "it is 64")]
+pub const PAGE_LEN: usize = PAGE_RECORDS as usize;
+
 /// The number of the first record of `page`.
 pub fn first_of(page: u64) -> RecordNumber {
     page * PAGE_RECORDS + 1
@@ -30,8 +34,8 @@ pub fn encode(records: &[impl AsRef<Record>]) -> Result<Vec<u8>, StorageError> {
     let mut bytes = Vec::new();
     for record in records {
         let encoded = codec::encode(record.as_ref())?;
-        // Shorter than 4 GiB: the codec refuses more than 16 MiB.
-        bytes.extend_from_slice(&(encoded.len() as u32).to_be_bytes());
+        let length = u32::try_from(encoded.len()).expect("the codec refuses more than 16 MiB");
+        bytes.extend_from_slice(&length.to_be_bytes());
         bytes.extend_from_slice(&encoded);
     }
     Ok(bytes)
@@ -39,7 +43,7 @@ pub fn encode(records: &[impl AsRef<Record>]) -> Result<Vec<u8>, StorageError> {
 
 /// The records of `page` up to number `last`, and the bytes that they take of `bytes`. What comes after is not looked at.
 pub fn decode(page: u64, bytes: &[u8], last: RecordNumber) -> Result<(Vec<Record>, usize), StorageError> {
-    let mut records = Vec::with_capacity(PAGE_RECORDS as usize);
+    let mut records = Vec::with_capacity(PAGE_LEN);
     let mut rest = bytes;
     for number in first_of(page)..=last.min(last_of(page)) {
         let missing = || StorageError::damaged(place(page), format!("record {number} is missing"));

@@ -5,14 +5,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ledger::{PAGE_RECORDS, Record, RecordNumber, page_of};
+use ledger::{Record, RecordNumber, page_of};
 
-use super::page;
+use super::page::{self, PAGE_LEN};
 use crate::storage::disk::Disk;
 use crate::storage::error::StorageError;
 
 /// Durable records that stay in memory, for they are the ones asked for most: about 10 MB.
-const KEPT: usize = 256 * PAGE_RECORDS as usize;
+const KEPT: usize = 256 * PAGE_LEN;
 
 /// See the head of this file.
 #[derive(Debug)]
@@ -55,10 +55,10 @@ impl Tail {
 
     /// Drops the oldest full pages of what is durable, but for some.
     pub fn trim(&mut self, durable: RecordNumber) {
-        let pages = |records: usize| records / PAGE_RECORDS as usize;
+        let pages = |records: usize| records / PAGE_LEN;
         let surplus = pages(self.records.len().saturating_sub(KEPT));
-        let full = pages((durable + 1).saturating_sub(self.first) as usize);
-        let dropped = surplus.min(full) * PAGE_RECORDS as usize;
+        let full = pages(usize::try_from((durable + 1).saturating_sub(self.first)).unwrap_or(usize::MAX));
+        let dropped = surplus.min(full) * PAGE_LEN;
         self.records.drain(..dropped);
         self.first += dropped as u64;
     }

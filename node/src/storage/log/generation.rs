@@ -146,7 +146,9 @@ impl Generation {
                 return Ok(batch);
             };
             from = [last.as_slice(), &[0]].concat();
-            found.into_iter().for_each(|(key, _)| batch.remove(key));
+            for (key, _) in found {
+                batch.remove(key);
+            }
         }
     }
 }
@@ -181,8 +183,7 @@ impl LogNote {
 /// Adds the parts of `entry` to `batch`; gives its size in bytes.
 pub fn put_entry(batch: &mut Batch, entry: &LogEntry) -> Result<u64, StorageError> {
     let encoded = codec::encode(entry)?;
-    // Shorter than 4 GiB: the codec refuses more than 16 MiB.
-    let length = (encoded.len() as u32).to_be_bytes();
+    let length = u32::try_from(encoded.len()).expect("the codec refuses more than 16 MiB").to_be_bytes();
     let bytes = [length.as_slice(), &encoded].concat();
     for (key, sealed) in parts::split(&bytes, |part| keys::entry(entry.log_id.index, part))? {
         batch.insert(key, sealed);
@@ -197,13 +198,11 @@ fn put<T: Serialize>(batch: &mut Batch, key: Vec<u8>, value: &T) -> Result<(), S
 }
 
 fn put_some<T: Serialize>(batch: &mut Batch, key: Vec<u8>, value: Option<&T>) -> Result<(), StorageError> {
-    match value {
-        Some(value) => put(batch, key, value),
-        None => {
-            batch.remove(key);
-            Ok(())
-        }
-    }
+    let Some(value) = value else {
+        batch.remove(key);
+        return Ok(());
+    };
+    put(batch, key, value)
 }
 
 fn get<T: serde::de::DeserializeOwned>(disk: &dyn Disk, key: &[u8], place: &str) -> Result<Option<T>, StorageError> {

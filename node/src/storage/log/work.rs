@@ -1,4 +1,4 @@
-//! What is asked of the log's writer, how it is put together into rounds, and who is told when it is done.
+//! What is asked of the log's writer, how it is put together into rounds, and who is answered when it is done.
 
 use openraft::storage::IOFlushed;
 use tokio::sync::oneshot;
@@ -52,11 +52,11 @@ pub struct Round {
 
 impl Round {
     /// Takes entries in.
-    pub fn append(&mut self, entries: Vec<LogEntry>, callback: IOFlushed<TypeConfig>) -> Result<(), StorageError> {
+    pub fn append(&mut self, entries: &[LogEntry], callback: IOFlushed<TypeConfig>) -> Result<(), StorageError> {
         let last = entries.last().map(|entry| entry.log_id);
         self.last = last.or(self.last);
         self.waiting.push(Waiting::Append { callback, last });
-        for entry in &entries {
+        for entry in entries {
             self.bytes += generation::put_entry(&mut self.batch, entry)?;
             self.first = self.first.or(Some(entry.log_id.index));
         }
@@ -65,7 +65,7 @@ impl Round {
 }
 
 impl Waiting {
-    /// Tells that it is durable, and lets readers know.
+    /// Reports that it is durable, and shows it to readers.
     pub fn complete(self, shared: &SharedLog) {
         match self {
             Self::Append { callback, last } => {
@@ -76,35 +76,35 @@ impl Waiting {
             }
             Self::Vote { vote, done } => {
                 shared.view().vote = Some(vote);
-                tell(done, Ok(()));
+                answer(done, Ok(()));
             }
         }
     }
 
-    /// Tells that it failed.
+    /// Reports that it failed.
     pub fn fail(self, error: &StorageError) {
         match self {
             Self::Append { callback, last: _ } => callback.io_completed(Err(error.clone().into())),
-            Self::Vote { vote: _, done } => tell(done, Err(error.clone())),
+            Self::Vote { vote: _, done } => answer(done, Err(error.clone())),
         }
     }
 }
 
 impl Work {
-    /// Tells that it was never begun.
+    /// Reports that it was never begun.
     pub fn refuse(self, error: &StorageError) {
         match self {
             Self::Append { entries: _, callback } => callback.io_completed(Err(error.clone().into())),
             Self::Purge => {}
             Self::Vote { vote: _, done } | Self::Truncate { last: _, done } | Self::Close { done } => {
-                tell(done, Err(error.clone()))
+                answer(done, Err(error.clone()));
             }
         }
     }
 }
 
 /// Answers whoever waits.
-pub fn tell(done: Done, result: Result<(), StorageError>) {
-    // Who has stopped waiting needs no answer.
+pub fn answer(done: Done, result: Result<(), StorageError>) {
+    // A caller that stopped waiting needs no answer.
     drop(done.send(result));
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::generation::{Bounds, Generation, LogNote, name_of};
 use super::next_index;
 use super::view::SharedLog;
-use super::work::{Done, Round, Waiting, Work, tell};
+use super::work::{Done, Round, Waiting, Work, answer};
 use crate::storage::disk::{Batch, Disk, Disks};
 use crate::storage::error::StorageError;
 use crate::storage::types::{LogId, Vote};
@@ -54,7 +54,7 @@ impl LogWriter {
     /// Writes until the log is closed, all its handles are gone, or a write fails, which is final.
     ///
     /// # Errors
-    /// The write or sync that failed. Whoever waited was told, and nothing more is taken.
+    /// The write or sync that failed. All that waited got the error, and nothing more is taken.
     pub async fn run(mut self) -> Result<(), StorageError> {
         let ended = self.serve().await;
         let reason = match &ended {
@@ -95,7 +95,7 @@ impl LogWriter {
         let mut next = Some(first);
         while let Some(work) = next {
             match work {
-                Work::Append { entries, callback } => round.append(entries, callback)?,
+                Work::Append { entries, callback } => round.append(&entries, callback)?,
                 Work::Vote { vote, done } => {
                     round.vote = Some(vote);
                     round.waiting.push(Waiting::Vote { vote, done });
@@ -115,7 +115,9 @@ impl LogWriter {
         }
         let Round { batch, first, last, vote, waiting, bytes: _ } = round;
         if let Err(error) = self.write_batch(batch, first, last, vote).await {
-            waiting.into_iter().for_each(|waiting| waiting.fail(&error));
+            for waiting in waiting {
+                waiting.fail(&error);
+            }
             return Err(error);
         }
         for waiting in waiting {
@@ -270,6 +272,6 @@ impl LogWriter {
 }
 
 fn report(result: Result<(), StorageError>, done: Done) -> Result<(), StorageError> {
-    tell(done, result.clone());
+    answer(done, result.clone());
     result
 }

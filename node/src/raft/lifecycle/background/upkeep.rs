@@ -22,11 +22,11 @@ const STATUS_ROUND: Duration = Duration::from_millis(200);
 /// Pause between two looks at the log's size. Source: a batch a millisecond makes about half a megabyte in that time.
 const LOG_ROUND: Duration = Duration::from_millis(50);
 /// Shortest pause between two checkpoints. Source: a restart replays the log from the last one, about a second of work.
-const CHECKPOINT: Duration = Duration::from_millis(1_000);
+const CHECKPOINT: Duration = Duration::from_secs(1);
 /// Longest wait for a peer's status.
-const STATUS: Duration = Duration::from_millis(1_000);
+const STATUS: Duration = Duration::from_secs(1);
 /// How long after a start a peer is not reported unreachable.
-const FIRST_STATUS: Duration = Duration::from_millis(2_000);
+const FIRST_STATUS: Duration = Duration::from_secs(2);
 
 /// Exchanges status with every peer, and forgets the nodes that were removed.
 pub async fn exchange_status(node: Arc<Node>) {
@@ -101,7 +101,7 @@ async fn keep_time(node: &Arc<Node>, kept: &mut Option<TimeMark>) -> Result<(), 
     }
     let Some(mark) = node.clock_guard.mark_beyond(kept.as_ref()) else { return Ok(()) };
     let history = node.history.clone();
-    runtime::on_disk(async move { history.keep_time_mark(&mark).await }).await.map_err(unfinished)??;
+    runtime::on_disk(async move { history.keep_time_mark(&mark).await }).await??;
     *kept = Some(mark);
     Ok(())
 }
@@ -123,7 +123,7 @@ pub async fn keep_log_small(node: Arc<Node>) {
 async fn purge(node: &Arc<Node>) -> Result<(), StorageError> {
     let log = node.log.clone();
     let limit = node.settings.log_bytes;
-    let bytes = runtime::blocking(move || log.bytes_on_disk()).await.map_err(unfinished)??;
+    let bytes = runtime::blocking(move || log.bytes_on_disk()).await??;
     node.published.health.set_log_crowded(bytes > limit / 2);
     if bytes <= limit / 8 * 3 {
         return Ok(());
@@ -138,16 +138,12 @@ async fn purge(node: &Arc<Node>) -> Result<(), StorageError> {
     let log = node.log.clone();
     let from = purged.map_or(0, |purged| purged.index + 1);
     let search = move || purge_point(from, snapshot.index, |index| Ok(log.bytes_since(index)? <= limit / 4));
-    let upto = runtime::blocking(search).await.map_err(unfinished)??;
+    let upto = runtime::blocking(search).await??;
     tracing::debug!(bytes, upto, "purging the log");
     if let Err(fatal) = node.raft.trigger().purge_log(upto).await {
         tracing::debug!(%fatal, "no purge: raft has stopped");
     }
     Ok(())
-}
-
-fn unfinished(unfinished: runtime::Unfinished) -> StorageError {
-    StorageError::Stopped { reason: unfinished.to_string() }
 }
 
 /// The first index of `from..=last` up to which a purge leaves little enough, or else the last.
@@ -199,7 +195,7 @@ async fn raft_ended(metrics: &mut WatchReceiverOf<TypeConfig, RaftMetrics<TypeCo
 
 /// Marks the node recovered once everything committed before its start is applied and the ledger has its genesis.
 pub async fn recover(node: Arc<Node>) {
-    while let Err(error) = node.raft.wait_for_recovery(Some(Duration::from_secs(3_600))).await {
+    while let Err(error) = node.raft.wait_for_recovery(Some(Duration::from_hours(1))).await {
         tracing::debug!(%error, "not recovered yet");
         if is_over(&node) {
             return;

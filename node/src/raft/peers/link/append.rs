@@ -171,13 +171,11 @@ impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
     }
 
     async fn send(&mut self, request: &Append) -> Result<(), LinkError> {
-        let kept = match &mut self.link.kept {
-            Some(kept) => kept,
-            None => {
-                let connection = self.link.connect(Instant::now() + self.dial_within).await?;
-                self.link.kept.insert(Kept { connection, unanswered: VecDeque::new() })
-            }
-        };
+        if self.link.kept.is_none() {
+            let connection = self.link.connect(Instant::now() + self.dial_within).await?;
+            self.link.kept = Some(Kept { connection, unanswered: VecDeque::new() });
+        }
+        let Some(kept) = &mut self.link.kept else { return Err(LinkError::Closed) };
         let deadline = Instant::now() + self.answer_within;
         let sender = &mut kept.connection.sender;
         timeout_at(deadline, sender.feed(request)).await.map_err(|_elapsed| LinkError::TimedOut)??;

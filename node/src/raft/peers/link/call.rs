@@ -4,10 +4,11 @@
 //! whether its call was certainly not sent.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::NodeNumber;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -26,9 +27,9 @@ const UNANSWERED: usize = 4_096;
 /// How often the peer is asked for a sign of life while calls wait.
 const PING: Duration = Duration::from_millis(500);
 /// A connection on which nothing was heard for so long, though something was asked, is given up.
-const SILENCE: Duration = Duration::from_millis(2_000);
+const SILENCE: Duration = Duration::from_secs(2);
 /// Longest time for connecting and introducing oneself.
-pub(super) const DIAL: Duration = Duration::from_millis(1_000);
+pub(super) const DIAL: Duration = Duration::from_secs(1);
 /// Shortest and longest pause after a failed attempt to connect; it doubles.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 
@@ -171,7 +172,7 @@ struct InFlight {
 
 impl InFlight {
     fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock()
     }
 }
 

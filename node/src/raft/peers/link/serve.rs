@@ -25,13 +25,13 @@ use crate::runtime::log_throttle::LogThrottle;
 use crate::runtime::net::{TcpListener, TcpStream};
 
 /// Longest time from accepting to the end of the hello.
-const HELLO: Duration = Duration::from_millis(2_000);
+const HELLO: Duration = Duration::from_secs(2);
 /// Calls of one connection that are worked on at a time; more wait in the network.
 const CALLS: usize = 4_096;
 /// Longest time that an answer may take to be handed to the network.
-const ANSWER: Duration = Duration::from_millis(5_000);
+const ANSWER: Duration = Duration::from_secs(5);
 /// A session on which nothing came for so long is closed; the peer dials again when it has something to say.
-const IDLE: Duration = Duration::from_secs(300);
+const IDLE: Duration = Duration::from_mins(5);
 
 /// What a node does for its peers.
 pub trait Serve: Send + Sync + 'static {

@@ -155,8 +155,11 @@ impl<'a> KeyBudget<'a> {
             let seller = self.state.seller_of_key(command.actor);
             let owner = seller.map_or(Owner::ApiKey(command.actor), Owner::Seller);
             let key = ScopedKey { owner, key: key.as_str().into() };
-            if !self.entry.contains(&key) && new.keys.insert(key) {
-                seller.into_iter().for_each(|seller| *new.by_seller.entry(seller).or_default() += 1);
+            if !self.entry.contains(&key)
+                && new.keys.insert(key)
+                && let Some(seller) = seller
+            {
+                *new.by_seller.entry(seller).or_default() += 1;
             }
         }
         new

@@ -37,13 +37,13 @@ pub const GROUP_BYTES: usize = 6 * 1024 * 1024;
 /// Longest wait of one entry for the log to be purged: with 1 MiB an entry, slower than any purge.
 const CROWDED_WAIT: Duration = Duration::from_millis(200);
 /// Longest wait of one entry for the disk here to come after: longer than a disk is waited for before it counts as stalled.
-const BEHIND_WAIT: Duration = Duration::from_millis(1_000);
+const BEHIND_WAIT: Duration = Duration::from_secs(1);
 /// How often it looks whether it still has to.
 const CROWDED_LOOK: Duration = Duration::from_millis(2);
 
 /// Longest wait of a new leader for the others' clocks, where nobody told it of ledger time. Source: the longest wait for a
 /// peer's status.
-const CLOCKS_WAIT: Duration = Duration::from_millis(1_000);
+const CLOCKS_WAIT: Duration = Duration::from_secs(1);
 
 /// How often a leader that has not applied its whole log looks at it again.
 const APPLIED_LOOK: Duration = Duration::from_millis(20);

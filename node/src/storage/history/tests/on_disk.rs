@@ -56,8 +56,8 @@ async fn damage_anywhere_is_refused_or_does_no_harm() {
         for (bytes, path) in &files {
             let mut bytes = bytes.clone();
             if path.ends_with("db") {
-                let start = dice.below(bytes.len() as u64) as usize;
-                let length = [1, 1, 4096][dice.below(3) as usize].min(bytes.len() - start);
+                let start = dice.index(bytes.len());
+                let length = [1, 1, 4096][dice.index(3)].min(bytes.len() - start);
                 bytes[start..start + length].iter_mut().for_each(|byte| *byte ^= 0x55);
             }
             fs::write(path, bytes).unwrap();

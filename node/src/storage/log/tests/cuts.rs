@@ -73,7 +73,7 @@ async fn step(running: &mut Running, expected: &mut Expected, dice: &mut Dice) {
             let first = expected.next();
             let count = 1 + dice.below(3);
             let entries: Vec<LogEntry> =
-                (first..first + count).map(|index| entry(expected.term, index, dice.below(20_000) as usize)).collect();
+                (first..first + count).map(|index| entry(expected.term, index, dice.index(20_000))).collect();
             running.append(entries.clone()).await.unwrap();
             expected.entries.extend(entries);
             let committed = expected.entries.last().map(|entry| entry.log_id);
@@ -83,7 +83,7 @@ async fn step(running: &mut Running, expected: &mut Expected, dice: &mut Dice) {
 }
 
 async fn truncate(running: &mut Running, expected: &mut Expected, dice: &mut Dice) {
-    let kept = dice.below(expected.entries.len() as u64 + 1) as usize;
+    let kept = dice.index(expected.entries.len() + 1);
     expected.entries.truncate(kept);
     let last = expected.entries.last().map(|entry| entry.log_id).or(expected.purged);
     running.log.truncate_after(last).await.unwrap();

@@ -103,7 +103,9 @@ async fn a_flipped_byte_in_a_file_is_refused() {
     // Wherever sled keeps a copy of entry 7.
     let places: Vec<usize> = (0..bytes.len() - 3_000).filter(|start| bytes[*start..].starts_with(&payload.0)).collect();
     assert!(!places.is_empty(), "the payload is in the file");
-    places.into_iter().for_each(|start| bytes[start + 1_500] ^= 1);
+    for start in places {
+        bytes[start + 1_500] ^= 1;
+    }
     fs::write(&file, bytes).unwrap();
     let refusal = refusal(&disks);
     assert!(refusal.contains(&name_of(1)) || refusal.contains("generation 1"), "{refusal}");
@@ -168,10 +170,10 @@ async fn damage_anywhere_is_refused_or_does_no_harm() {
         let mut dice = Dice(seed);
         let hurt = folder.path().join("hurt");
         copy(&whole, &hurt);
-        let file = hurt.join(&generations[dice.below(generations.len() as u64) as usize]).join("db");
+        let file = hurt.join(&generations[dice.index(generations.len())]).join("db");
         let mut bytes = fs::read(&file).unwrap();
-        let start = dice.below(bytes.len() as u64) as usize;
-        let length = [1, 1, 4096][dice.below(3) as usize].min(bytes.len() - start);
+        let start = dice.index(bytes.len());
+        let length = [1, 1, 4096][dice.index(3)].min(bytes.len() - start);
         bytes[start..start + length].iter_mut().for_each(|byte| *byte ^= 0x55);
         fs::write(&file, bytes).unwrap();
         match LogStore::open(disks(&hurt), small(GENERATION)) {

@@ -12,9 +12,8 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use ledger::Time;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::carried::{self, Carried};
@@ -83,7 +82,7 @@ impl ClockGuard {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Takes in which clocks are heard, where other nodes that know of no leader carried ledger time to, and how many voters

@@ -15,6 +15,10 @@ const OTHER_BOOT: u128 = 6;
 /// How long all nodes were down before a restart of all.
 const DOWN_MS: u64 = 7_200_000;
 
+fn signed(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap()
+}
+
 /// A node in a world whose time a test moves: its wall clock may be off, its monotonic clock is not.
 struct Node {
     clock_guard: ClockGuard,
@@ -54,7 +58,7 @@ impl Node {
 
     /// How far off it takes ledger time to be after its start.
     fn carried(&self) -> i64 {
-        self.clock_guard.for_peers().ms as i64 - START_MS as i64
+        signed(self.clock_guard.for_peers().ms) - signed(START_MS)
     }
 
     fn wait(&mut self, ms: u64) -> &mut Self {
@@ -99,7 +103,7 @@ impl Node {
     /// The same where the last record was made at that time.
     fn stamp_after(&self, term: u64, state: Time) -> i64 {
         let stamp = self.clock_guard.stamp_at(self.now(), term, state);
-        stamp.0 as i64 - (START_MS + self.passed_ms) as i64
+        signed(stamp.0) - signed(START_MS + self.passed_ms)
     }
 }
 
@@ -280,7 +284,7 @@ fn a_node_alone_goes_by_its_uptime_and_over_a_reboot_from_where_it_was() {
     for off_ms in [0, TWO_DAYS_MS] {
         let mut node = Node::restarted(0, 0, off_ms, OTHER_BOOT);
         node.compares(&[], 1);
-        let late = -(DOWN_MS as i64);
+        let late = -signed(DOWN_MS);
         assert!((late..=late + 1).contains(&node.stamp_after(9, last)));
         assert!(node.compares(&[], 1).is_followed);
         let gained = node.wait(100_000).stamp(9) - late;

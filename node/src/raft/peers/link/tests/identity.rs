@@ -1,6 +1,8 @@
 //! Who is let in: certificates and numbers, what strangers learn, and how little they can take.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
@@ -8,6 +10,7 @@ use rustls::{ClientConfig, HandshakeKind};
 use tests::api::certificates::Anybody;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -349,19 +352,31 @@ async fn who_sends_without_receiving_learns_that_its_connection_is_closed() {
         let (stream, _address) = listener.accept().await.unwrap();
         answer(&other, |_| PeerMembership::Member, stream, until).await.unwrap()
     };
-    let (dialled, _deaf) = tokio::join!(peer.dial(Purpose::Snapshot, until), accepted);
+    let (dialled, _receives_nothing) = tokio::join!(peer.dial(Purpose::Snapshot, until), accepted);
     let mut link = dialled.unwrap();
     let page = vec![7_u8; 1 << 20];
+    let (blocked, is_blocked) = oneshot::channel();
     let sending = async {
+        let mut blocked = Some(blocked);
         loop {
-            if let Err(error) = link.sender.send(&page).await {
+            let mut send = pin!(link.sender.send(&page));
+            let sent = poll_fn(|context| {
+                let polled = send.as_mut().poll(context);
+                // The receiver takes nothing, and the buffers on the way are full.
+                if polled.is_pending()
+                    && let Some(blocked) = blocked.take()
+                {
+                    blocked.send(()).unwrap();
+                }
+                polled
+            });
+            if let Err(error) = sent.await {
                 return error;
             }
         }
     };
     let closing = async {
-        // Wherever it is by then: in the middle of a page, or waiting for a receiver that takes nothing.
-        sleep(Duration::from_millis(50)).await;
+        is_blocked.await.unwrap();
         assert_eq!(me.open.keep(|_| false), 1);
     };
     let (ended, ()) = timeout(SOON, async { tokio::join!(sending, closing) }).await.expect("it does not wait on");

@@ -4,10 +4,11 @@
 //! connection, and names one node of this cluster. Files that change are followed by [`CredentialWatch`]; what does not fit
 //! this node is refused loudly, and what was in use stays.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ledger::NodeNumber;
+use parking_lot::{Mutex, RwLock};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::cipher_suite::{
@@ -363,12 +364,12 @@ impl PeerCredentials {
 
     /// The configurations now.
     pub fn now(&self) -> Arc<PeerConfigs> {
-        self.configs.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.configs.read().clone()
     }
 
     /// What follows the files; once, and `None` where there are none.
     pub fn follow(&self) -> Option<Followed> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let files = self.files.lock().take()?;
         let changes = files.subscribe();
         Some((files, changes))
     }
@@ -380,7 +381,7 @@ impl PeerCredentials {
     /// Where it does not fit this node: what was in use stays.
     pub fn replace(&self, read: &tls::Credentials) -> Result<(), CredentialsError> {
         let configs = Arc::new(PeerConfigs::new(read, self.cluster, self.node)?);
-        *self.configs.write().unwrap_or_else(PoisonError::into_inner) = configs;
+        *self.configs.write() = configs;
         Ok(())
     }
 }

@@ -3,9 +3,10 @@
 //! Invariant: a node is remembered durably before its connection counts.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use ledger::{Incarnation, NodeNumber};
+use parking_lot::{Mutex, RwLock};
 
 use crate::raft::peers::link::error::{HelloRefusal, LinkError};
 use crate::runtime;
@@ -38,13 +39,13 @@ impl KnownPeers {
 
     /// Remembers a binding that was applied.
     pub fn add(&self, node: NodeNumber, incarnation: Incarnation) {
-        let mut bound = self.0.bound.write().unwrap_or_else(PoisonError::into_inner);
+        let mut bound = self.0.bound.write();
         bound.insert(node, incarnation);
     }
 
     fn known(&self, node: NodeNumber) -> Option<Incarnation> {
-        let bound = self.0.bound.read().unwrap_or_else(PoisonError::into_inner).get(&node).copied();
-        bound.or_else(|| self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&node).copied())
+        let bound = self.0.bound.read().get(&node).copied();
+        bound.or_else(|| self.0.seen.lock().get(&node).copied())
     }
 
     /// Checks who a node says it is; one that was never met is remembered first, so that another one under its number
@@ -72,7 +73,7 @@ impl KnownPeers {
                 HelloRefusal::Disk.of(node, format!("node {node} could not be remembered: {error}"))
             })?;
         }
-        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(node, incarnation);
+        self.0.seen.lock().insert(node, incarnation);
         Ok(())
     }
 

@@ -5,9 +5,10 @@
 //! oldest is closed, since what a node left behind when its network failed is older than what it dials now.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use ledger::{Incarnation, NodeNumber};
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::transport::Certified;
@@ -81,7 +82,7 @@ impl Drop for Held {
 
 impl OpenLinks {
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Takes a connection in.

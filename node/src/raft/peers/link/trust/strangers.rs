@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 /// Connections before their welcome, at a time. Source: some for each node of a cluster that dials all at once.
@@ -45,7 +46,7 @@ impl Drop for Place {
 
 impl Strangers {
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// A place for a connection from this address.
@@ -122,7 +123,7 @@ mod tests {
     #[test]
     fn of_many_addresses_the_oldest_goes() {
         let strangers = Strangers::default();
-        let all: Vec<_> = (0..=PLACES).map(|place| strangers.take(address(place as u8))).collect();
+        let all: Vec<_> = (0..=u8::try_from(PLACES).unwrap()).map(|place| strangers.take(address(place))).collect();
         assert!(is_lost(&all[0]) && all[1..].iter().all(|place| !is_lost(place)));
     }
 }

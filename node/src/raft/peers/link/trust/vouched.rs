@@ -4,9 +4,9 @@
 //! list that is newer than the own one vouches, and only a node of the own list can tell it; nothing of it is kept.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ledger::NodeNumber;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::raft::peers::link::message::MemberList;
 
@@ -16,7 +16,7 @@ pub struct Vouched(Mutex<BTreeMap<NodeNumber, MemberList>>);
 
 impl Vouched {
     fn lists(&self) -> MutexGuard<'_, BTreeMap<NodeNumber, MemberList>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Takes in what a node said of the members.
