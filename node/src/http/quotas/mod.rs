@@ -17,8 +17,8 @@ use super::limits::Limits;
 /// The quotas of one node.
 #[derive(Debug)]
 pub struct Quotas {
-    /// Commands a second.
-    pub rates: Rates,
+    /// Commands a second, where they are limited.
+    pub rates: Option<Rates>,
     /// Large bodies that are being read.
     pub large_bodies: Arc<ConcurrencyLimit>,
     /// Recomputations of the books.
@@ -31,7 +31,7 @@ impl Quotas {
     /// Nothing is used yet.
     pub fn new(limits: &Limits) -> Self {
         Self {
-            rates: Rates::new(limits.rate_per_key),
+            rates: limits.rate_per_key.map(Rates::new),
             large_bodies: Arc::new(ConcurrencyLimit::new("readings of large bodies", limits.large_bodies)),
             recounts: Arc::new(ConcurrencyLimit::new("recomputations of the books", limits.recounts)),
             scans: Arc::new(ConcurrencyLimit::new("searches", limits.scans)),

@@ -40,7 +40,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// The rates of all keys; see the head of this file.
 #[derive(Debug)]
 pub struct Rates {
-    policy: Option<Policy>,
+    policy: Policy,
     buckets: Mutex<Buckets>,
 }
 
@@ -92,18 +92,16 @@ struct Left {
 }
 
 impl Rates {
-    /// At most so many commands a second for each key; without a bound where that is `None`.
-    pub fn new(per_second: Option<NonZeroU32>) -> Self {
-        let policy = per_second.map(|per_second| Policy {
-            per_second,
-            shown: header_value(format!("\"default\";q={per_second};w={}", SECOND.as_secs())),
-        });
+    /// At most so many commands a second for each key.
+    pub fn new(per_second: NonZeroU32) -> Self {
+        let shown = header_value(format!("\"default\";q={per_second};w={}", SECOND.as_secs()));
+        let policy = Policy { per_second, shown };
         Self { policy, buckets: Mutex::new(Buckets { of: HashMap::new(), sweep_at: SWEEP_MIN }) }
     }
 
-    /// What this key may send; `None` where there is no bound.
-    pub fn meter(&self, key: KeyNumber) -> Option<Meter<'_>> {
-        self.policy.as_ref().map(|policy| Meter { policy, buckets: &self.buckets, key })
+    /// What this key may send.
+    pub fn meter(&self, key: KeyNumber) -> Meter<'_> {
+        Meter { policy: &self.policy, buckets: &self.buckets, key }
     }
 }
 

@@ -57,14 +57,14 @@ impl ChargeWriter {
 
     fn seller(&mut self, number: RecordNumber) -> &str {
         if self.seller.as_ref().is_none_or(|(known, _)| *known != number) {
-            self.seller = Some((number, self.info.seller_id(number).hyphenated().to_string()));
+            self.seller = Some((number, self.info.ids.uuid(IdKind::Seller, number).hyphenated().to_string()));
         }
         self.seller.as_ref().map_or("", |(_, text)| text)
     }
 
     fn time(&mut self, time: Time) -> &str {
         if self.time.as_ref().is_none_or(|(known, _)| *known != time) {
-            self.time = Some((time, moment(time).to_string()));
+            self.time = Some((time, api::Timestamp(time.0).to_string()));
         }
         self.time.as_ref().map_or("", |(_, text)| text)
     }
