@@ -18,22 +18,22 @@ CREDIT, PRICE, PROCESSES, TILLS, SALES_EACH = 1_000, 5, 2, 8, 25
 
 
 def worker(servers: "list[str]", key: str) -> Counter:
-    """One process: what its tills were told."""
+    """One process: what its tills were answered."""
     etebar = Etebar(servers, key)
 
     def till(_number: int) -> Counter:
-        told: Counter = Counter()
+        answers: Counter = Counter()
         for _ in range(SALES_EACH):
             order = str(uuid.uuid4())
             first = etebar.charge(order, PHONE, PRICE, seconds=30)
             etebar.next_node()
             second = etebar.charge(order, PHONE, PRICE, seconds=30)
-            told[first.verdict] += 1
-            told["told twice the same"] += (first.verdict, first.body) == (
+            answers[first.verdict] += 1
+            answers["answered twice the same"] += (first.verdict, first.body) == (
                 second.verdict,
                 second.body,
             )
-        return told
+        return answers
 
     with ThreadPoolExecutor(TILLS) as tills:
         return sum(tills.map(till, range(TILLS)), Counter())
@@ -44,14 +44,14 @@ if __name__ == "__main__":
     system = multiprocessing.get_context("spawn")
     with system.Pool(PROCESSES) as processes:
         calls = [(seller.servers, seller.key)] * PROCESSES
-        told = sum(processes.starmap(worker, calls, chunksize=1), Counter())
+        answers = sum(processes.starmap(worker, calls, chunksize=1), Counter())
     books = seller.books()
-    for what in ("sold", "refused", "told twice the same"):
-        print(f"{what}: {told[what]}")
+    for what in ("sold", "refused", "answered twice the same"):
+        print(f"{what}: {answers[what]}")
     credit, charged, balance = books["credits"], -books["charges"], books["balance"]
     print(f"the books: credit {credit}, charged {charged}, balance {balance}")
-    exact = told["sold"] * PRICE == charged == credit == CREDIT and balance == 0
+    exact = answers["sold"] * PRICE == charged == credit == CREDIT and balance == 0
     claim(
-        exact and told["told twice the same"] == PROCESSES * TILLS * SALES_EACH,
+        exact and answers["answered twice the same"] == PROCESSES * TILLS * SALES_EACH,
         "Exactly the credit was sold, and each charge that was sent twice was made once.",
     )

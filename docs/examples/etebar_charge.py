@@ -83,7 +83,7 @@ class NoAnswer(http.client.HTTPException):
 class Outcome:
     """What is certain about a charge.
 
-    `sold` and `refused` are decisions: final, the same for ever under this key. `mend`: not done,
+    `sold` and `refused` are decisions: final, and stay so under this key. `invalid`: not done,
     and the request itself is wrong. `not_done`: no attempt was done. `unknown`: some attempt may
     have been done. The last three leave the order open; the next call under the same key may settle
     it.
@@ -339,7 +339,7 @@ class Etebar:
                 course.may_be_done(started)
             elif 400 <= status < 500:
                 # This attempt was not done. An earlier one that got no answer may have been.
-                return Outcome("mend" if course.since is None else "unknown", status, answer)
+                return Outcome("invalid" if course.since is None else "unknown", status, answer)
             else:
                 raise NoAnswer(f"{status} is no answer to this charge")
         except NotSent as error:

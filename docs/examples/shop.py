@@ -18,7 +18,7 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS orders (
     key TEXT NOT NULL UNIQUE,
     phone TEXT NOT NULL,
     amount INTEGER NOT NULL,
-    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sold', 'refused', 'mend')),
+    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sold', 'refused', 'invalid')),
     charge TEXT,
     taken_at REAL NOT NULL)"""
 
@@ -53,7 +53,7 @@ class Shop:
         if row is not None:
             key, phone, amount = row
             outcome = self.etebar.charge(key, phone, amount, self.seconds, sent_before)
-            if outcome.verdict in ("sold", "refused", "mend"):
+            if outcome.verdict in ("sold", "refused", "invalid"):
                 self.record(order, outcome.verdict, outcome.body.get("id"))
         return self.state(order)
 

@@ -162,9 +162,9 @@ class WhatANodeSays(unittest.TestCase):
             (own(201, CHARGE, "Connection: close"), "sold", 201),
             (problem("insufficient_credit", 409, balance="1"), "refused", 409),
             (problem("seller_suspended", 409), "refused", 409),
-            (problem("invalid_request", 400), "mend", 400),
-            (problem("unauthenticated", 401), "mend", 401),
-            (problem("idempotency_key_reused", 422), "mend", 422),
+            (problem("invalid_request", 400), "invalid", 400),
+            (problem("unauthenticated", 401), "invalid", 401),
+            (problem("idempotency_key_reused", 422), "invalid", 422),
         ]:
             node = Node(answer)
             outcome = charge(node)
