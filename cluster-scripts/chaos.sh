@@ -4,7 +4,7 @@
 #
 # Breaks a cluster of its own on purpose, under load, for N seconds (60): its processes, network, disks, clocks and data, and
 # with an older build at hand its version. After each fault it waits until charges go through again. Then it checks every
-# promise against every answer that was given, and tells how long each fault stopped charges. Every fault comes once before any
+# promise against every answer that was given, and prints how long each fault stopped charges. Every fault comes once before any
 # comes again, in an order that follows --seed; without one, a seed is drawn and printed. --faults names those to draw from,
 # --list prints them all.
 #

@@ -38,7 +38,7 @@ clean_up() {
   trap - EXIT
   for pid in "${PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done # only what this script started and not yet waited for
   if [[ -f $DIR/cluster.json && ! ($status == 0 && -n $KEEP) ]]; then
-    "$HERE/down.sh" --dir "$DIR" --wipe 2>/dev/null || say "some member may still run, see $DIR"
+    "$HERE/down.sh" --dir "$DIR" --wipe 2>/dev/null || say "some node may still run, see $DIR"
   fi
   rm -rf "${WORK:?}"
   exit "$status"
@@ -52,12 +52,12 @@ step() {
   shift
   [[ $# == 0 ]] || fold -s -w 90 <<<"$*" | sed 's/^/       | /; s/ *$//'
 }
-told() { printf '       %s\n' "$*"; }
+detail() { printf '       %s\n' "$*"; }
 
 # expect WHAT WANTED FOUND: ends the demo where they differ.
 expect() {
   [[ $2 == "$3" ]] || fail "PROOF FAILED: $1 is $3, not $2"
-  told "$1: $(grouped "$3")"
+  detail "$1: $(grouped "$3")"
 }
 
 # The first port of a range that nobody listens on, below the ports that the kernel gives to outgoing connections.
@@ -128,7 +128,7 @@ example_of_the_brief() {
   expect 'balance after sending the last one again, under its key' 700000 "$(balance "$SELLER")"
   local refused
   if refused=$(as "$SELLER_KEY" charge 09123456789 700001 2>&1); then fail "PROOF FAILED: more was charged than there was"; fi
-  told "one charge of 700,001, over the credit: $(field code "$refused")"
+  detail "one charge of 700,001, over the credit: $(field code "$refused")"
   expect 'balance after the refusal' 700000 "$(balance "$SELLER")"
 }
 
@@ -186,13 +186,13 @@ kill_leader() {
   victim=$("$HERE/kill.sh" leader --dir "$DIR")
   killed=$(now_ms)
   progress_done
-  told "$((SECONDS - BEGAN)) s: killed the leader, node $victim (SIGKILL)"
+  detail "$((SECONDS - BEGAN)) s: killed the leader, node $victim (SIGKILL)"
   RATES+=x
   watch_load 2
   "$HERE/start.sh" "$victim" --dir "$DIR" >/dev/null
   mark "$killed" "$(now_ms)" "node $victim killed"
   progress_done
-  told "$((SECONDS - BEGAN)) s: node $victim is back; the leader is node $(TARGET_ID=leader; resolve_member; printf '%s' "$TARGET_ID")"
+  detail "$((SECONDS - BEGAN)) s: node $victim is back; the leader is node $(TARGET_ID=leader; resolve_node; printf '%s' "$TARGET_ID")"
 }
 
 load_with_kills() {
@@ -231,20 +231,20 @@ proof() {
 ending() {
   step "Every proof holds. The load is drawn in $SVG"
   if [[ -z $KEEP ]]; then
-    told 'Nothing is left running.'
+    detail 'Nothing is left running.'
     return
   fi
-  told "The cluster is still running, in $DIR. Try:"
-  told "  export ETEBAR_SERVER=$ALL_SERVERS ETEBAR_KEY=\$(sed -n 's/.*\"admin_key\": \"\([^\"]*\)\".*/\1/p' $DIR/cluster.json)"
-  told "  $CLIENT_PROGRAM watch"
-  told "  $CLIENT_PROGRAM verify"
-  told "It ends with $HERE/down.sh --dir $DIR"
+  detail "The cluster is still running, in $DIR. Try:"
+  detail "  export ETEBAR_SERVER=$ALL_SERVERS ETEBAR_KEY=\$(sed -n 's/.*\"admin_key\": \"\([^\"]*\)\".*/\1/p' $DIR/cluster.json)"
+  detail "  $CLIENT_PROGRAM watch"
+  detail "  $CLIENT_PROGRAM verify"
+  detail "It ends with $HERE/down.sh --dir $DIR"
 }
 
 BEGAN=$SECONDS
 step 'Three nodes' \
   'Each holds the whole ledger, and any of them takes requests. A charge counts as sold when two of the three have it on disk.'
-"$HERE/up.sh" --dir "$DIR" --port "$(free_port)" | sed -n 's/^member/       member/p'
+"$HERE/up.sh" --dir "$DIR" --port "$(free_port)" | sed -n 's/^node/       node/p'
 open_cluster
 ALL_SERVERS=$(IFS=,; printf '%s' "${API[*]}")
 SERVERS=$ALL_SERVERS

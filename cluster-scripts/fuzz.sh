@@ -2,7 +2,7 @@
 # fuzz.sh [--seconds N] [--jobs J] [DOOR...]
 # fuzz.sh --list
 #
-# Sends arbitrary bytes through the doors of a member (--list prints them; all unless some are named), N seconds (60) each, J
+# Sends arbitrary bytes through the doors of a node (--list prints them; all unless some are named), N seconds (60) each, J
 # (2) doors at a time, with libFuzzer: from the seeds in tests/fuzz/seeds on, towards code that no input reached before.
 # What is promised of each door stands in tests/fuzz/doors. An input that breaks it is kept in tests/fuzz/found with the
 # command that replays it; put into tests/fuzz/seeds/DOOR, it is tried by every test run from then on.
@@ -44,7 +44,7 @@ mkdir -p "$PACKAGE/found"
 try() {
   local status=0
   mkdir "$WORK/$1"
-  # No input takes a second or half a gigabyte; what does would be a way to hold a member up.
+  # No input takes a second or half a gigabyte; what does would be a way to hold a node up.
   FUZZ_DOOR=$1 "$PROGRAM" -max_total_time="$LENGTH" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 -max_len=8192 \
     -print_final_stats=1 -artifact_prefix="$PACKAGE/found/$1-" "$WORK/$1" "$PACKAGE/seeds/$1" >"$WORK/$1.out" 2>&1 || status=$?
   printf '%s\n' "$status" >"$WORK/$1.status"

@@ -4,7 +4,7 @@
 # Needs bash, coreutils, sed and util-linux (setsid, flock) alone, all of them on every Debian: a newcomer without root, who
 # can install nothing, runs demo.sh with Rust and a linker. So there is neither curl nor jq. cluster.json is written here only,
 # always whole and in one fixed layout, so that sed can read it. A process is ours only if its command line says so:
-# a recorded number may belong to a stranger by now, so no signal goes out before /proc was asked.
+# a recorded number may belong to another process by now, so no signal goes out before /proc was asked.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -14,7 +14,7 @@ CLIENT_PROGRAM=$TARGET/release/etebar
 DIR=./data/local
 SCRIPT=$(basename "$0")
 
-# How long a node may take to answer after its start, and to end after SIGTERM, in seconds. A node folds its history before
+# How long a node may take to answer after its start, and to end after SIGTERM, in seconds. A node replays its history before
 # it answers, which takes a second for about a million charges.
 START_SECONDS=${ETEBAR_START_SECONDS:-60}
 STOP_SECONDS=15
@@ -36,7 +36,7 @@ help() {
 }
 
 # Reads `[ID|leader] [--dir DIR]` into TARGET_ID and DIR.
-parse_member_and_dir() {
+parse_node_and_dir() {
   TARGET_ID=
   while [[ $# -gt 0 ]]; do
     case $1 in
@@ -44,14 +44,14 @@ parse_member_and_dir() {
       --dir) DIR=$(value_of "$1" "$@"); shift 2 ;;
       -*) wrong_usage "unknown option $1" ;;
       *)
-        [[ -z $TARGET_ID ]] || wrong_usage "one member at a time, not also $1"
-        [[ $1 == leader || $1 =~ ^[1-9][0-9]*$ ]] || wrong_usage "a member is a number or the word leader, not $1"
+        [[ -z $TARGET_ID ]] || wrong_usage "one node at a time, not also $1"
+        [[ $1 == leader || $1 =~ ^[1-9][0-9]*$ ]] || wrong_usage "a node is a number or the word leader, not $1"
         TARGET_ID=$1
         shift
         ;;
     esac
   done
-  [[ -n $TARGET_ID ]] || wrong_usage "which member?"
+  [[ -n $TARGET_ID ]] || wrong_usage "which node?"
 }
 
 # ---- Debian's packages ----------------------------------------------------------------------------------------------
@@ -135,26 +135,26 @@ write_cluster() {
   mv "$new" "$DIR/cluster.json"
 }
 
-known_member() { [[ -v API[$1] ]] || fail "the cluster in $DIR has no member $1 (it has ${IDS[*]})"; }
+known_node() { [[ -v API[$1] ]] || fail "the cluster in $DIR has no node $1 (it has ${IDS[*]})"; }
 
 # ---- certificates ---------------------------------------------------------------------------------------------------
 
-# Makes what is missing of DIR/pki: an authority, and a certificate for each member. Call with the lock held. A member whose
+# Makes what is missing of DIR/pki: an authority, and a certificate for each node. Call with the lock held. A node whose
 # certificate is there needs no authority's key, so that may be kept elsewhere.
 make_certificates() {
   local id cluster said
   for id in "${IDS[@]}"; do
     [[ ! -f $DIR/pki/node-$id.pem || ! -f $DIR/pki/node-$id.key ]] || continue
-    # A member's identity.json is indented JSON.
+    # A node's identity.json is indented JSON.
     cluster=$(sed -n 's/^ *"cluster": "\([0-9a-f-]*\)",\{0,1\}$/\1/p' "${DATA[$id]}/identity.json" | head -n 1)
     [[ -n $cluster ]] || fail "${DATA[$id]}/identity.json names no cluster"
     said=$("$NODE_PROGRAM" pki ca --dir "$DIR/pki" 2>&1) || fail "the authority: $said"
     said=$("$NODE_PROGRAM" pki node --dir "$DIR/pki" --cluster-id "$cluster" --id "$id" --host "${PEER[$id]%:*}" 2>&1) \
-      || fail "the certificate of member $id: $said"
+      || fail "the certificate of node $id: $said"
   done
 }
 
-# One script at a time starts members and writes cluster.json. Held until `unlock_cluster` or the end of the script.
+# One script at a time starts nodes and writes cluster.json. Held until `unlock_cluster` or the end of the script.
 lock_cluster() {
   exec 9>"$DIR/.lock"
   flock -w 30 9 || fail "another script has been changing the cluster in $DIR for 30 s"
@@ -174,7 +174,7 @@ is_node() {
   return 1
 }
 
-# Prints the process number of member $1; fails where it does not run. The recorded number is tried first; after a crash
+# Prints the process number of node $1; fails where it does not run. The recorded number is tried first; after a crash
 # between start and record, the process is found by its command line.
 running_pid() {
   local pid=${PID[$1]} entry
@@ -209,44 +209,44 @@ is_paused() {
   [[ $state == T ]]
 }
 
-# Sends signal $1 to member $2; fails where it does not run.
-signal_member() {
+# Sends signal $1 to node $2; fails where it does not run.
+signal_node() {
   local pid
   pid=$(running_pid "$2") || return 1
   kill -s "$1" "$pid" 2>/dev/null
 }
 
-# Starts member $1 in a session of its own, without our pipes, terminal and lock; sets PID[$1]. Call with the lock held.
+# Starts node $1 in a session of its own, without our pipes, terminal and lock; sets PID[$1]. Call with the lock held.
 launch() {
   local files=()
-  [[ -z ${ETEBAR_API_CERT-}${ETEBAR_API_KEY-} ]] || fail 'these scripts ask members over plain http on loopback: unset ETEBAR_API_CERT and ETEBAR_API_KEY'
-  wait_gone "$1" 5 || fail "member $1 is ending, but does not come to its end"
+  [[ -z ${ETEBAR_API_CERT-}${ETEBAR_API_KEY-} ]] || fail 'these scripts ask nodes over plain http on loopback: unset ETEBAR_API_CERT and ETEBAR_API_KEY'
+  wait_gone "$1" 5 || fail "node $1 is ending, but does not end"
   printf -- '--- started %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"${LOG[$1]}"
   # By variables, which an older build does not mind.
   files=("ETEBAR_PEER_CA=$DIR/pki/ca.pem" "ETEBAR_PEER_CERT=$DIR/pki/node-$1.pem" "ETEBAR_PEER_KEY=$DIR/pki/node-$1.key")
   setsid env "${files[@]}" "$NODE_PROGRAM" run --data-dir "${DATA[$1]}" --id "$1" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
   PID[$1]=$!
-  disown # it is nobody's job: bash need not tell when it is killed
+  disown # else bash reports when it is killed
 }
 
-# Waits until member $1 answers path $2 with 200; fails where its process ends first or START_SECONDS are over.
+# Waits until node $1 answers path $2 with 200; fails where its process ends first or START_SECONDS are over.
 wait_answer() {
   local deadline=$((SECONDS + START_SECONDS))
   until http_get "${API[$1]}" "$2" >/dev/null; do
     # A child that is still on its way to exec has our own command line, and runs.
     if ! running_pid "$1" >/dev/null && ! kill -0 "${PID[$1]}" 2>/dev/null; then
-      say "member $1 ended: $(tail -n 1 "${LOG[$1]}")"
+      say "node $1 ended: $(tail -n 1 "${LOG[$1]}")"
       return 1
     fi
     if ((SECONDS >= deadline)); then
-      say "member $1 does not answer $2 after $START_SECONDS s: $(http_get "${API[$1]}" "$2" || true)"
+      say "node $1 does not answer $2 after $START_SECONDS s: $(http_get "${API[$1]}" "$2" || true)"
       return 1
     fi
     sleep 0.05
   done
 }
 
-# Waits at most $2 seconds until member $1 does not run and its data directory is free.
+# Waits at most $2 seconds until node $1 does not run and its data directory is free.
 wait_gone() {
   local deadline=$((SECONDS + $2)) pid
   pid=$(running_pid "$1") || pid=${PID[$1]}
@@ -256,17 +256,17 @@ wait_gone() {
   done
 }
 
-# Ends the members given in an orderly way, all at once; one that does not end in time is killed, and that is said.
-stop_members() {
+# Ends the nodes given in an orderly way, all at once; one that does not end in time is killed, and that is said.
+stop_nodes() {
   local id
   for id in "$@"; do
-    if signal_member TERM "$id"; then signal_member CONT "$id" || true; fi # a paused one hears TERM only then
+    if signal_node TERM "$id"; then signal_node CONT "$id" || true; fi # a paused one takes TERM only then
   done
   for id in "$@"; do
     wait_gone "$id" "$STOP_SECONDS" && continue
-    say "member $id did not end within $STOP_SECONDS s and was killed"
-    signal_member KILL "$id" || true
-    wait_gone "$id" 5 || say "member $id cannot be killed"
+    say "node $id did not end within $STOP_SECONDS s and was killed"
+    signal_node KILL "$id" || true
+    wait_gone "$id" 5 || say "node $id cannot be killed"
   done
 }
 
@@ -324,7 +324,7 @@ field() {
   fi
 }
 
-# Prints the id of the leader: a running member that says so itself; of two, the one with the higher term, since a leader
+# Prints the id of the leader: a running node that says so itself; of two, the one with the higher term, since a leader
 # that was paused does not know yet that it was replaced. Fails where there is none now.
 leader_now() {
   local id pid text term best=-1 leader=
@@ -339,8 +339,8 @@ leader_now() {
   [[ -n $leader ]] && printf '%s' "$leader"
 }
 
-# Turns `leader` in TARGET_ID into a number, waiting up to 10 s for a leader; checks that the member exists.
-resolve_member() {
+# Turns `leader` in TARGET_ID into a number, waiting up to 10 s for a leader; checks that the node exists.
+resolve_node() {
   if [[ $TARGET_ID == leader ]]; then
     local deadline=$((SECONDS + 10))
     until TARGET_ID=$(leader_now); do
@@ -348,11 +348,11 @@ resolve_member() {
       sleep 0.05
     done
   fi
-  known_member "$TARGET_ID"
+  known_node "$TARGET_ID"
 }
 
 # start_load NUMBER SECONDS: a process that charges through SERVERS as fast as CONNECTIONS tasks can, for the sellers in
-# WORK/sellers; what it is told goes to WORK/record-NUMBER. Sets LOAD_PID, which is the load itself and no shell around it:
+# WORK/sellers; each answer goes to WORK/record-NUMBER. Sets LOAD_PID, which is the load itself and no shell around it:
 # who ends that ends the load.
 start_load() {
   (

@@ -84,7 +84,7 @@ replay() {
 }
 
 BROKEN=0 SILENT=0 PLAYED=0 CAUGHT=''
-# judge SEED: counts how it ended, and tells where it did not end well.
+# judge SEED: counts how it ended, and prints where it did not end well.
 judge() {
   local seed=$1 status
   status=$(<"$WORK/$seed.status")

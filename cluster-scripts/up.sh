@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # up.sh [--nodes 3] [--dir DIR] [--port 7100]
 #
-# Starts a local cluster of real processes and waits until every member is ready. Where DIR (./data/local unless given) is
+# Starts a local cluster of real processes and waits until every node is ready. Where DIR (./data/local unless given) is
 # absent or empty, a new cluster is made; where it holds one, that one is started again, whatever was left of its processes.
-# Member N serves the API on port + N and its peers on port + 20 + N, on 127.0.0.1 alone. DIR/cluster.json has the addresses
-# and the first admin key, DIR/pki the authority and the certificates that members prove their numbers with. Settings in the environment (ETEBAR_CURRENCY, ETEBAR_LOG_BYTES, …) reach every member.
+# Node N serves the API on port + N and its peers on port + 20 + N, on 127.0.0.1 alone. DIR/cluster.json has the addresses
+# and the first admin key, DIR/pki the authority and the certificates that nodes prove their numbers with. Settings in the environment (ETEBAR_CURRENCY, ETEBAR_LOG_BYTES, …) reach every node.
 #
 # Example: cluster-scripts/up.sh --dir /tmp/shop --port 8100
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -44,7 +44,7 @@ create() {
     IDS+=("$id")
     API[$id]=http://127.0.0.1:$((port + id)) PEER[$id]=127.0.0.1:$((port + 20 + id)) PID[$id]=0 DATA[$id]=$DIR/node-$id LOG[$id]=$DIR/node-$id.log
     "$NODE_PROGRAM" init --data-dir "${DATA[$id]}" --id "$id" --cluster-id "$cluster" "${members[@]}" \
-      --admin-key-hash "$(field hash "$line")" >>"${LOG[$id]}" 2>&1 || fail "init of member $id: $(tail -n 1 "${LOG[$id]}")"
+      --admin-key-hash "$(field hash "$line")" >>"${LOG[$id]}" 2>&1 || fail "init of node $id: $(tail -n 1 "${LOG[$id]}")"
   done
   make_certificates
   write_cluster
@@ -54,9 +54,9 @@ create() {
 port_is_free() { ! (exec 8<>"/dev/tcp/$1/$2") 2>/dev/null; }
 
 # The cluster in DIR must be the one that was asked for.
-check_wishes() {
+check_arguments() {
   local first=${API[${IDS[0]}]##*:}
-  [[ -z $NODES || $NODES == "${#IDS[@]}" ]] || wrong_usage "the cluster in $DIR has ${#IDS[@]} members, not $NODES"
+  [[ -z $NODES || $NODES == "${#IDS[@]}" ]] || wrong_usage "the cluster in $DIR has ${#IDS[@]} nodes, not $NODES"
   [[ -z $PORT || $((PORT + IDS[0])) == "$first" ]] || wrong_usage "the cluster in $DIR has its first API port at $first"
 }
 
@@ -79,7 +79,7 @@ lock_cluster
 FRESH=
 if [[ -f $DIR/cluster.json ]]; then
   read_cluster
-  check_wishes
+  check_arguments
   make_certificates
 else
   [[ -z $(find "$DIR" -mindepth 1 -maxdepth 1 ! -name .lock -print -quit) ]] \
@@ -93,15 +93,15 @@ unlock_cluster
 for id in "${IDS[@]}"; do
   wait_answer "$id" /readyz && continue
   if [[ -n $FRESH ]]; then
-    stop_members "${IDS[@]}"
+    stop_nodes "${IDS[@]}"
     fail "the new cluster did not become ready; its logs are ${DIR}/node-*.log"
   fi
-  fail "member $id is not ready; the others go on (see ${LOG[$id]})"
+  fail "node $id is not ready; the others go on (see ${LOG[$id]})"
 done
 
 servers=
 for id in "${IDS[@]}"; do
-  printf 'member %s  %s  process %s\n' "$id" "${API[$id]}" "${PID[$id]}"
+  printf 'node %s  %s  process %s\n' "$id" "${API[$id]}" "${PID[$id]}"
   servers+=${servers:+,}${API[$id]}
 done
 cat <<TEXT

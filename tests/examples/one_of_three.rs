@@ -1,6 +1,6 @@
 //! What one node of three costs the others when it is dead, paused, or has a disk that stalls or is slow.
 //!
-//! `cargo run --release -p tests --example one_of_three` sends charges to the two others, for some seconds while all is well
+//! `cargo run --release -p tests --example one_of_three` sends charges to the two others, for some seconds without a fault
 //! and for some with the third one ill, and prints how throughput and the 99th percentile of the answers' times compare,
 //! and the longest time without any answer. Each pair is taken in one go, since machines differ from minute to minute.
 
@@ -63,13 +63,13 @@ fn main() {
         let story = load.finish();
         cluster.wait_ready(&[id]);
         let name = format!("{} {ill:?}", if leads { "the leader" } else { "a follower" }).to_lowercase();
-        tell(&name, &story.settled, [begun, fallen, fallen + NOTICED, ended]);
+        print(&name, &story.settled, [begun, fallen, fallen + NOTICED, ended]);
         books::prove(&cluster, &story);
     }
 }
 
 /// One line: the times are when the first half began and ended, and the second.
-fn tell(name: &str, settled: &[Settled], [begun, fallen, noticed, ended]: [Instant; 4]) {
+fn print(name: &str, settled: &[Settled], [begun, fallen, noticed, ended]: [Instant; 4]) {
     let rate = |from: Instant, until: Instant| {
         let count = settled.iter().filter(|one| from <= one.at && one.at < until).count();
         count as f64 / (until - from).as_secs_f64()

@@ -36,30 +36,30 @@ pub fn journal(cluster: &Cluster, id: u64) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut balances: HashMap<String, i64> = HashMap::new();
     let mut references = HashSet::new();
-    cluster.admin(id).each("/v1/journal", |told| {
-        let entry = read(told);
+    cluster.admin(id).each("/v1/journal", |item| {
+        let entry = read(item);
         assert_eq!(entry.number, entries.len() as u64 + 1, "the journal has no gaps");
         let balance = balances.entry(entry.seller.clone()).or_default();
         *balance += entry.amount;
-        assert_eq!(*balance, number(&told["balance"]), "the running balance is the sum of the entries: {told}");
-        assert!(*balance >= 0, "no balance is negative at any entry: {told}");
+        assert_eq!(*balance, number(&item["balance"]), "the running balance is the sum of the entries: {item}");
+        assert!(*balance >= 0, "no balance is negative at any entry: {item}");
         let once = (entry.kind.clone(), entry.reference.clone());
-        assert!(references.insert(once), "one entry for each request, charge and reversal: {told}");
+        assert!(references.insert(once), "one entry for each request, charge and reversal: {item}");
         entries.push(entry);
     });
     entries
 }
 
 #[track_caller]
-fn read(told: &Value) -> Entry {
-    let text = |name: &str| told[name].as_str().unwrap_or_else(|| panic!("no {name} in {told}")).to_owned();
+fn read(item: &Value) -> Entry {
+    let text = |name: &str| item[name].as_str().unwrap_or_else(|| panic!("no {name} in {item}")).to_owned();
     Entry {
-        number: told["entry"].as_u64().expect("every entry has a number"),
+        number: item["entry"].as_u64().expect("every entry has a number"),
         kind: text("kind"),
         seller: text("seller_id"),
-        amount: number(&told["amount"]),
+        amount: number(&item["amount"]),
         reference: text("reference"),
-        phone: told["phone"].as_str().map(str::to_owned),
+        phone: item["phone"].as_str().map(str::to_owned),
     }
 }
 
@@ -100,7 +100,7 @@ pub fn assert_agreement(cluster: &Cluster, position: u64) {
     assert!(digests.iter().all(|digest| *digest == digests[0]), "at {position} the nodes differ: {digests:?}");
 }
 
-/// Checks the books and what a load was told: nothing acknowledged is lost, nothing was done twice, a retry replays.
+/// Checks the books and the answers that a load got: nothing acknowledged is lost, nothing was done twice, a retry replays.
 #[track_caller]
 pub fn prove(cluster: &Cluster, story: &Story) {
     let entries = check(cluster);
@@ -108,16 +108,16 @@ pub fn prove(cluster: &Cluster, story: &Story) {
     let booked: HashMap<&str, &Entry> = charges.map(|entry| (entry.reference.as_str(), entry)).collect();
     let mut claimed: HashMap<String, usize> = HashMap::new();
     for settled in story.acknowledged() {
-        let told = settled.answer.json();
-        let id = told["id"].as_str().expect("a charge's id");
-        let entry = booked.get(id).unwrap_or_else(|| panic!("an acknowledged charge is lost: {told}"));
-        assert_eq!(told["entry"], entry.number, "{told} {entry:?}");
+        let answer = settled.answer.json();
+        let id = answer["id"].as_str().expect("a charge's id");
+        let entry = booked.get(id).unwrap_or_else(|| panic!("an acknowledged charge is lost: {answer}"));
+        assert_eq!(answer["entry"], entry.number, "{answer} {entry:?}");
         assert_eq!(
             (&entry.seller, entry.phone.as_ref()),
             (&settled.seller.id, Some(&settled.phone)),
-            "{told} {entry:?}"
+            "{answer} {entry:?}"
         );
-        assert_eq!(entry.amount, -settled.amount, "{told} {entry:?}");
+        assert_eq!(entry.amount, -settled.amount, "{answer} {entry:?}");
         *claimed.entry(settled.seller.id.clone()).or_default() += 1;
     }
     assert_none_doubled(story, &booked, &claimed);

@@ -11,7 +11,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Looks until `look` gives a value and returns it; panics after `limit`, saying what was waited for.
 #[track_caller]
 pub fn until<T>(limit: Duration, what: &str, look: impl FnMut() -> Option<T>) -> T {
-    within(limit, look).unwrap_or_else(|| panic!("waited {limit:?} in vain for {what}"))
+    within(limit, look).unwrap_or_else(|| panic!("after {limit:?} still waiting for {what}"))
 }
 
 /// Looks until `look` gives a value and returns it; `None` after `limit`.

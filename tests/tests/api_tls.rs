@@ -63,7 +63,7 @@ impl Https {
         self.cluster.servers().replace("http://", "https://")
     }
 
-    /// The program as the admin, told where all nodes are, without a word on whom to trust.
+    /// The program as the admin, with the addresses of all nodes, and no authority to trust.
     fn trusting_nobody(&self, arguments: &[&str]) -> Command {
         let mut command = clean_command(&programs().client);
         command.env("ETEBAR_SERVER", self.servers()).env("ETEBAR_KEY", &self.cluster.admin_key);
@@ -123,7 +123,7 @@ fn the_program_works_over_tls_with_every_node() {
         assert!(node["api"].as_str().expect("an address").starts_with("https://127.0.0.1:"), "{node}");
     }
     assert_eq!(https.json(&["bench", "--seconds", "1", "--connections", "4", "--sellers", "2"])["errors"], 0);
-    // These ask each node at the address that the cluster tells.
+    // These ask each node at the address that the cluster reports.
     https.json(&["verify"]);
     let watched = https.json(&["watch", "--count", "1", "--interval", "2s"]);
     let nodes = watched["members"].as_array().expect("members");
@@ -203,10 +203,11 @@ fn an_independent_client_gets_tls_1_2_and_1_3_and_nothing_older() {
     let old = said.lines().find(|line| line.starts_with("TLSv1.1")).expect("a word on TLS 1.1");
     assert!(old.contains("ALERT") || old.contains("not offered"), "{said}");
 
-    // Plain HTTP to this port is told so, in HTTP, and the program says it too.
-    let told = Request::get("/v1/sellers").bearer(&https.cluster.admin_key).send(https.address()).expect("an answer");
-    assert_eq!(told.refusal(), (400, "invalid_request".to_owned()));
-    assert!(told.text().contains("https") && told.header("Etebar-Node") == Some("1"), "{}", told.text());
+    // Plain HTTP to this port is refused with the reason, in HTTP, and the program prints it.
+    let refused =
+        Request::get("/v1/sellers").bearer(&https.cluster.admin_key).send(https.address()).expect("an answer");
+    assert_eq!(refused.refusal(), (400, "invalid_request".to_owned()));
+    assert!(refused.text().contains("https") && refused.header("Etebar-Node") == Some("1"), "{}", refused.text());
     let plain = https.cluster.servers();
     let output = https.etebar(&["--server", &plain, "sellers", "list"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
@@ -238,7 +239,7 @@ fn a_certificate_is_renewed_without_a_restart_or_a_failed_request() {
     let mut line = || lines.next().and_then(Result::ok);
     let first = line().expect("the first certificate");
 
-    // One file after the other, the first of them in pieces: at no moment does anything but a whole pair serve.
+    // One file after the other, the first of them in pieces: at no time does anything but a whole pair serve.
     let next = https.authority.server(&["127.0.0.1"]);
     let (half, rest) = next.certificate.split_at(next.certificate.len() / 2);
     std::fs::write(&https.files.certificate, half).expect("a file");

@@ -126,10 +126,10 @@ fn bad_amounts_are_400() {
     }
     assert_unharmed(&seller, 1_000);
     send_charge(&seller, with_amount(r#""009""#)).expect(201);
-    let told = send_charge(&seller, with_amount(r#""50.000""#)).json()["errors"][0]["detail"].to_string();
-    assert!(told.contains("thousands separator"), "{told}");
-    let told = send_charge(&seller, with_amount(r#""50\u200b""#)).json()["detail"].to_string();
-    assert!(told.contains("U+200B"), "{told}");
+    let detail = send_charge(&seller, with_amount(r#""50.000""#)).json()["errors"][0]["detail"].to_string();
+    assert!(detail.contains("thousands separator"), "{detail}");
+    let detail = send_charge(&seller, with_amount(r#""50\u200b""#)).json()["detail"].to_string();
+    assert!(detail.contains("U+200B"), "{detail}");
     assert_eq!(cluster().admin(1).balance(&seller.id), 990);
 }
 
@@ -358,7 +358,7 @@ fn a_body_that_never_ends_does_not_outlive_the_limit_of_a_request() {
     let began = Instant::now();
     let answer = connection.read("POST");
     assert!(began.elapsed() < Duration::from_secs(13), "{:?}", began.elapsed());
-    assert!(answer.is_ok_and(|answer| (400..=599).contains(&answer.status)), "the caller is told");
+    assert!(answer.is_ok_and(|answer| (400..=599).contains(&answer.status)), "the caller gets an answer");
     assert_unharmed(&seller, 1_000);
 }
 

@@ -54,7 +54,8 @@ fn a_credit_request_applies_once_however_often_it_is_approved_by_any_node_in_par
 #[test]
 fn a_credit_request_that_is_sent_again_is_one_request() {
     let seller = cluster().seller_with(0);
-    let request = Request::post("/v1/credit-requests").key("wish").json(&json!({"amount": "500", "note": "week 12"}));
+    let request =
+        Request::post("/v1/credit-requests").key("request").json(&json!({"amount": "500", "note": "week 12"}));
     let first = cluster().seller(1, &seller).settle(&request).expect(201);
     for id in 1..=3 {
         let again = cluster().seller(id, &seller).settle(&request).expect(201);
@@ -209,8 +210,8 @@ fn a_suspended_seller_sells_nothing_until_it_is_activated() {
     let suspended = admin.post(&format!("/v1/sellers/{}/suspend", seller.id), &json!({})).expect(200).json();
     assert_eq!(suspended["status"], "suspended");
     assert_eq!(caller.charge(&unique("sale"), &phone(1), 1).refusal(), (409, "seller_suspended".into()));
-    let wish = caller.post_keyed("/v1/credit-requests", &unique("wish"), &json!({"amount": "5"}));
-    assert_eq!(wish.refusal(), (409, "seller_suspended".into()));
+    let request = caller.post_keyed("/v1/credit-requests", &unique("request"), &json!({"amount": "5"}));
+    assert_eq!(request.refusal(), (409, "seller_suspended".into()));
     admin.approve(&pending).expect(200);
     assert_eq!(caller.balance("me"), 1_050, "approvals and reads go on");
     admin.post(&format!("/v1/sellers/{}/activate", seller.id), &json!({})).expect(200);

@@ -28,6 +28,6 @@ fn one_address_takes_half_of_the_connections_and_one_line_of_the_log() {
     let log = node.log_tail(1_000);
     assert_eq!(log.matches("turned away").count(), 1, "{log}");
     for connection in &mut held {
-        connection.send(&Request::get("/livez")).expect("whoever is in stays in").expect(200);
+        connection.send(&Request::get("/livez")).expect("who is connected stays connected").expect(200);
     }
 }

@@ -82,11 +82,11 @@ fn an_import_that_is_killed_beside_a_killed_leader_charges_each_line_once() {
 
     let ended = run(&mut import(&cluster, &seller, &file));
     assert_eq!(ended.code, Some(0), "{} {}", ended.out, ended.err);
-    let told = summary(&ended);
+    let summed = summary(&ended);
     assert_eq!(
-        (&told["charged"], &told["unknown"], &told["not_sent"]),
+        (&summed["charged"], &summed["unknown"], &summed["not_sent"]),
         (&LINES.into(), &0.into(), &0.into()),
-        "{told}"
+        "{summed}"
     );
     cluster.start_ready(leader);
     assert_each_line_once(&cluster, &seller, LINES);

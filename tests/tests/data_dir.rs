@@ -13,7 +13,7 @@ use tests::machine::turns::Turn;
 use tests::operator::scripts::{Ended, run};
 use tests::{Cluster, Plan};
 
-/// The program, told of certificates that are not there: what is wrong with a data directory is said before.
+/// The program, with paths of certificates that are not there: what is wrong with a data directory is reported first.
 fn program() -> Command {
     let mut command = clean_command(&programs().node);
     command.envs(tests::cluster::pki::settings(Path::new("/nonexistent"), 1));

@@ -21,7 +21,7 @@ impl Drop for Kept {
     }
 }
 
-/// Runs one of the commands that the demo told, as a user who copies its line.
+/// Runs one of the commands that the demo printed, as a user who copies its line.
 #[track_caller]
 fn try_it(kept: &Kept, lines: &str) -> String {
     let mut shell = Command::new("bash");
@@ -54,15 +54,15 @@ fn the_demo_tells_its_story_proves_it_draws_it_and_keeps_its_cluster_where_asked
         let line = story.lines().find(|line| line.trim_start().starts_with(proof)).expect("a line a proof");
         assert_eq!(line.split_whitespace().last(), Some("0"), "{line}");
     }
-    let told = |start: &str| {
+    let printed = |start: &str| {
         let line = story.lines().map(str::trim).find(|line| line.starts_with(start));
         line.unwrap_or_else(|| panic!("no {start} in:\n{story}")).to_owned()
     };
     let drawing = fs::read_to_string(place.join("data/demo.svg")).expect("the drawing is there");
-    assert!(story.contains("data/demo.svg"), "its path is told: {story}");
+    assert!(story.contains("data/demo.svg"), "its path is printed: {story}");
     let marks = drawing.lines().filter(|line| line.starts_with("node ") && line.ends_with(" killed"));
     assert_eq!(marks.count(), 2, "both kills are marked");
-    let settings = told("export ETEBAR_SERVER=");
+    let settings = printed("export ETEBAR_SERVER=");
     let verify = story.lines().map(str::trim).find(|line| line.ends_with("/etebar verify")).expect("it says so");
     let report: Value = serde_json::from_str(&try_it(&kept, &format!("{settings}\n{verify} --json"))).expect("JSON");
     assert_eq!(report["verdict"], "kept");

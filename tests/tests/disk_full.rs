@@ -23,8 +23,8 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers_by_itself() {
     let cluster = plan.setting("ETEBAR_DISK_RESERVE", (64 << 20).to_string()).start();
     let seller = cluster.seller_with(1_000);
     let ready = |id| cluster.node(id).quick("/readyz").is_some_and(|answer| answer.status == 200);
-    let stranger = disk.path().join("stranger");
-    let file = File::create(&stranger).expect("a file on the disk");
+    let filling = disk.path().join("filling");
+    let file = File::create(&filling).expect("a file on the disk");
     disk::fill(&file, disk.path(), 48 << 20);
     eventually("every node to say that it has no room", || cluster.ids().iter().all(|id| !ready(*id)));
     for id in cluster.ids() {
@@ -36,7 +36,7 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers_by_itself() {
         assert!(cluster.node(id).quick("/livez").is_some_and(|answer| answer.status == 200));
     }
     drop(file);
-    std::fs::remove_file(&stranger).expect("it is ours");
+    std::fs::remove_file(&filling).expect("it is ours");
     eventually("every node to be ready again", || cluster.ids().iter().all(|id| ready(*id)));
     cluster.seller(2, &seller).send(&charge("sale", &phone(1), 10)).expect(201);
     assert!(!cluster.seller(3, &seller).send(&charge("other", &phone(1), 10)).expect(201).replayed());

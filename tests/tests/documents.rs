@@ -51,7 +51,7 @@ impl Drop for Running {
         }
         // The group is the child's own, and named after a child not yet waited for. Where it is empty, all have ended.
         let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
-        // It was killed; what it ends with is nobody's business.
+        // It was killed; its exit code says nothing.
         let _ = self.0.wait();
     }
 }

@@ -85,7 +85,7 @@ fn assert_key_is_hidden(again: &Value, first: &Value) {
 fn answers_are_replayed_byte_for_byte_after_all_nodes_were_killed() {
     let cluster = Plan::new("idempotency-restart").start();
     let seller = cluster.seller_with(10_000);
-    let told: Vec<_> = one_of_each_kind(&cluster, &seller)
+    let answered: Vec<_> = one_of_each_kind(&cluster, &seller)
         .into_iter()
         .filter(|(_, request)| request.path != "/v1/keys")
         .map(|(key, request)| {
@@ -97,7 +97,7 @@ fn answers_are_replayed_byte_for_byte_after_all_nodes_were_killed() {
     for round in 0..2 {
         cluster.kill_all();
         cluster.start_all();
-        for (index, (key, request, first)) in told.iter().enumerate() {
+        for (index, (key, request, first)) in answered.iter().enumerate() {
             let node = 1 + (index as u64 + round) % 3;
             assert_replay(&cluster.caller(node, key).settle(request), first);
         }

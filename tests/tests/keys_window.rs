@@ -73,7 +73,10 @@ fn where_the_keys_reach_their_bound_new_ones_are_refused_and_known_ones_replay()
     let (accepted, last) = fill(&cluster, &seller);
     assert!(accepted <= KEYS_MAX, "{accepted} keys of at most {KEYS_MAX}");
     // What the setup used, and one key expired early in the filling or two, are missing from the bound.
-    assert!(accepted + 20 >= KEYS_MAX || filled.elapsed() > WINDOW, "refused only where the room is used: {accepted}");
+    assert!(
+        accepted + 20 >= KEYS_MAX || filled.elapsed() > WINDOW,
+        "refused only where all keys are in use: {accepted}"
+    );
     for id in 1..=3 {
         let caller = cluster.seller(id, &seller);
         let refused = caller.charge(&unique("over"), &phone(1), 1);
@@ -89,7 +92,7 @@ fn where_the_keys_reach_their_bound_new_ones_are_refused_and_known_ones_replay()
         cluster.seller(2, &seller).send(&late).status == 201
     });
     assert!(cluster.seller(3, &seller).send(&late).expect(201).replayed());
-    eventually("room for many again", || {
+    eventually("free keys for many again", || {
         cluster.seller(1, &seller).post("/v1/charges/batch", &batch(500)).status == 200
     });
     books::check(&cluster);

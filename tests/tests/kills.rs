@@ -25,10 +25,10 @@ fn a_killed_leader_is_replaced_and_nothing_acknowledged_is_lost() {
         let killed = Instant::now();
         cluster.node(leader).kill();
         load.wait_for_more(1);
-        let silent = killed.elapsed();
-        eprintln!("charges again {silent:?} after the kill of the leader");
+        let stopped = killed.elapsed();
+        eprintln!("charges again {stopped:?} after the kill of the leader");
         // Ten times what an election takes: the machine may be busy with other work.
-        assert!(silent < Duration::from_secs(10), "{silent:?} without a charge");
+        assert!(stopped < Duration::from_secs(10), "{stopped:?} without a charge");
         load.wait_for_more(200);
         cluster.start_ready(leader);
     }

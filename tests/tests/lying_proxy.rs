@@ -1,5 +1,5 @@
 //! A proxy between the program and a real node hands each request on and then lies about it: nothing that was sold is ever
-//! called not done, and its key tells later what became of it.
+//! called not done, and its key shows later what became of it.
 
 use std::fs;
 use std::process::Command;
@@ -40,8 +40,8 @@ fn what_a_proxy_lied_about_is_unknown_until_its_key_tells() {
         assert_eq!(lied.out, "", "{}", lie.name);
         assert!(proxy.told() > before + 1, "{}: it is repeated", lie.name);
         proxy.be_honest();
-        let told = charge();
-        assert_eq!(told.code, Some(0), "{}: {}", lie.name, told.err);
+        let charged = charge();
+        assert_eq!(charged.code, Some(0), "{}: {}", lie.name, charged.err);
     }
     let left = 1_000_000 - 7 * i64::try_from(LIES.len()).expect("a few");
     assert_eq!(cluster.admin(1).balance(&seller.id), left, "each was sold once");

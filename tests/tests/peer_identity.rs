@@ -41,7 +41,7 @@ fn connect(peer: SocketAddr, shows: Option<(&Path, u64)>) -> StreamOwned<ClientC
     StreamOwned::new(ClientConnection::new(Arc::new(config), name).expect("a client"), socket)
 }
 
-/// What is first said on a connection, with a data directory that is nobody's.
+/// What is first said on a connection, with an unknown data directory.
 fn hello(cluster: &str, node: u8, to: u8) -> Vec<u8> {
     hello_of(cluster, node, [0x77; 16], to)
 }
@@ -75,11 +75,11 @@ fn answer_to(said: &[u8], peer: SocketAddr, shows: Option<(&Path, u64)>) -> Vec<
     let mut stream = connect(peer, shows);
     // A node that has hung up already takes nothing.
     let _ = stream.write_all(said).and_then(|()| stream.flush());
-    let mut heard = Vec::new();
-    if let Err(error) = stream.read_to_end(&mut heard) {
+    let mut received = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut received) {
         assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the node did not hang up");
     }
-    heard
+    received
 }
 
 fn peer_of(cluster: &Cluster, id: u64) -> SocketAddr {
@@ -106,21 +106,24 @@ fn the_peer_port_tells_strangers_nothing_and_lets_no_number_be_taken() {
     let mut plain = TcpStream::connect(peer).expect("it listens");
     plain.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
     plain.write_all(&hello(&id, 9, 1)).expect("it takes bytes");
-    let mut heard = Vec::new();
-    let _ = plain.read_to_end(&mut heard);
-    assert!(heard.len() <= 7 && heard.first().is_none_or(|first| *first == 0x15), "an alert at most: {heard:?}");
+    let mut received = Vec::new();
+    let _ = plain.read_to_end(&mut received);
+    assert!(
+        received.len() <= 7 && received.first().is_none_or(|first| *first == 0x15),
+        "an alert at most: {received:?}"
+    );
 
     for shows in [None, Some((others.as_path(), 2)), Some((foreign.as_path(), 2))] {
         assert!(answer_to(&hello(&id, 2, 1), peer, shows).is_empty(), "{shows:?}");
     }
     // A node's certificate under another number, and a number that is no node's: refused by a number, and no more.
     for (shows, says) in [(3, 2), (9, 9), (9, 2)] {
-        let heard = answer_to(&hello(&id, says, 1), peer, Some((&pki, shows)));
-        assert!((1..=8).contains(&heard.len()), "node {shows} says {says}: {heard:?}");
+        let received = answer_to(&hello(&id, says, 1), peer, Some((&pki, shows)));
+        assert!((1..=8).contains(&received.len()), "node {shows} says {says}: {received:?}");
     }
     let log = cluster.node(1).log_tail(200);
     for said in ["another authority", "names no node of this cluster", "node 9 is no member of the cluster now"] {
-        assert!(log.contains(said), "the operator is told of {said:?}: {log}");
+        assert!(log.contains(said), "the log names {said:?}: {log}");
     }
 
     // The nodes are unharmed, after restarts too: nobody took a number from them.
@@ -166,8 +169,8 @@ fn authorities_and_certificates_change_under_load_without_a_failed_call() {
     wait_for_changes(&cluster, 3);
     load.wait_for_more(200);
 
-    let heard = answer_to(&hello(&id, 3, 1), peer_of(&cluster, 1), Some((&old, 3)));
-    assert!(heard.is_empty(), "the old authority is gone: {heard:?}");
+    let received = answer_to(&hello(&id, 3, 1), peer_of(&cluster, 1), Some((&old, 3)));
+    assert!(received.is_empty(), "the old authority is gone: {received:?}");
     let story = load.finish();
     assert!(story.settled.iter().all(|charge| charge.attempts == 1), "no call failed");
     assert_eq!(term(1), before, "nobody lost the leadership");
@@ -192,7 +195,7 @@ fn a_stolen_certificate_is_revoked_and_its_node_goes_on_with_another() {
     let incarnation = identity["identity"]["incarnation"].as_str().expect("a UUID").replace('-', "");
     let hello = hello_of(&id, 3, hex(&incarnation), 1);
     let mut thief = connect(peer_of(&cluster, 1), Some((&stolen, 3)));
-    thief.write_all(&hello).and_then(|()| thief.flush()).expect("it is heard");
+    thief.write_all(&hello).and_then(|()| thief.flush()).expect("it is sent");
     let mut welcome = [0; 4];
     thief.read_exact(&mut welcome).expect("it is welcomed");
 
@@ -207,7 +210,7 @@ fn a_stolen_certificate_is_revoked_and_its_node_goes_on_with_another() {
     let is_open = closed.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
     assert!(!is_open, "its connection is closed, long before an idle one would be");
     assert!(answer_to(&hello, peer_of(&cluster, 1), Some((&stolen, 3))).is_empty());
-    eventually("the operator to be told", || cluster.node(1).log_tail(500).contains("the certificate is revoked"));
+    eventually("a line of the log", || cluster.node(1).log_tail(500).contains("the certificate is revoked"));
     load.wait_for_more(200);
     let story = load.finish();
     books::prove(&cluster, &story);
@@ -215,7 +218,7 @@ fn a_stolen_certificate_is_revoked_and_its_node_goes_on_with_another() {
     // What was revoked stays so where the file breaks, and a node does not start with a broken one.
     let list = fs::read_to_string(pki.join("crl.pem")).expect("a list");
     put(&pki.join("crl.pem"), &list[..list.len() / 2]);
-    eventually("the broken list to be told of", || {
+    eventually("a line about the broken list", || {
         let log = cluster.node(1).log_tail(500);
         log.contains("changed certificate files cannot be used") && log.contains("crl.pem")
     });

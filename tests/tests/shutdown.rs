@@ -76,7 +76,7 @@ fn a_read_that_still_waits_is_told_to_go_elsewhere() {
 fn a_busy_connection_is_told_that_an_answer_is_its_last() {
     let cluster = Plan::new("term-busy").start();
     let node = cluster.node(1);
-    // On a busy machine the moment in which callers are told may pass between two requests; hardly five times.
+    // On a busy machine the time in which callers are told may pass between two requests; hardly five times.
     let told = (0..5).any(|_| {
         let mut busy = Connection::open(node.api, ANSWER_WAIT).expect("it listens");
         busy.send(&Request::get("/livez")).expect("an answer").expect(200);

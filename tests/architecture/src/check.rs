@@ -54,22 +54,22 @@ pub fn described(tree: &Tree, from: FileId, to: FileId, reasons: &[Reason]) -> S
     text
 }
 
-/// Rooms of the tables that are not there: a rule about them would always hold.
+/// Paths of the tables that are not there: a rule about them would always hold.
 fn absent(tree: &Tree, rules: &Rules) -> Vec<String> {
-    let rooms = rules.orders.iter().copied().flatten().chain(rules.libraries.iter().map(|rule| &rule.room));
-    let rooms: BTreeSet<&str> = rooms.copied().collect();
-    let is_there = |room: &&str| tree.files.iter().any(|file| is_within(file, room));
-    rooms.into_iter().filter(|room| !is_there(room)).map(|room| format!("there is no {room} to check")).collect()
+    let paths = rules.orders.iter().copied().flatten().chain(rules.libraries.iter().map(|rule| &rule.scope));
+    let paths: BTreeSet<&str> = paths.copied().collect();
+    let is_there = |path: &&str| tree.files.iter().any(|file| is_within(file, path));
+    paths.into_iter().filter(|path| !is_there(path)).map(|path| format!("there is no {path} to check")).collect()
 }
 
 fn upward(tree: &Tree, rules: &Rules, all: &Arrows) -> Vec<String> {
     let mut breaches = Vec::new();
     for ((from, to), reasons) in all {
-        // The rank of a file is the deepest room that holds it.
+        // The rank of a file is the deepest layer that holds it.
         let rank = |order: &[&str], file: FileId| {
             let path = tree.path_of(file);
-            let rooms = order.iter().enumerate().filter(|(_, room)| is_within(path, room));
-            rooms.max_by_key(|(_, room)| room.len()).map(|(rank, _)| rank)
+            let layers = order.iter().enumerate().filter(|(_, layer)| is_within(path, layer));
+            layers.max_by_key(|(_, layer)| layer.len()).map(|(rank, _)| rank)
         };
         let points_up = rules.orders.iter().any(|order| match (rank(order, *from), rank(order, *to)) {
             (Some(from), Some(to)) => from > to,
@@ -93,8 +93,8 @@ fn misplaced(tree: &Tree, rule: &Libraries) -> Vec<String> {
             mention.path.absolute || tree.libraries.contains_key(first) || !is_known(tree, mention.module, first);
         if rule.names.contains(&first.as_str())
             && (mention.path.absolute || mention.path.segments.len() > 1 || mention.role != Role::Code)
-            && is_within(file, rule.room)
-            && !rule.except.iter().any(|room| is_within(file, room))
+            && is_within(file, rule.scope)
+            && !rule.except.iter().any(|path| is_within(file, path))
             && is_crate
         {
             breaches.push(format!("{file}:{}: {}: {}", mention.line, mention.path, rule.why));

@@ -4,7 +4,7 @@
 
 /// What must hold.
 pub struct Rules {
-    /// Orders of rooms, the highest first: no file of a later room names a file of an earlier one.
+    /// Orders of layers, the highest first: no file of a later layer names a file of an earlier one.
     pub orders: &'static [&'static [&'static str]],
     /// Which libraries may be named where.
     pub libraries: &'static [Libraries],
@@ -16,15 +16,15 @@ pub struct Rules {
     pub files_in_circles_max: usize,
 }
 
-/// Libraries that no file of a room may name, except below some paths in it.
+/// Libraries that no file in a scope may name, except below some paths in it.
 pub struct Libraries {
     pub names: &'static [&'static str],
-    pub room: &'static str,
+    pub scope: &'static str,
     pub except: &'static [&'static str],
     pub why: &'static str,
 }
 
-/// The rules of this repository (ARCHITECTURE.md, "The rooms").
+/// The rules of this repository (ARCHITECTURE.md, "Modules").
 pub const RULES: Rules = Rules {
     orders: &[
         &["node/src/main.rs", "node/src/http", "node/src/raft", "node/src/storage", "node/ledger/src"],
@@ -38,23 +38,23 @@ pub const RULES: Rules = Rules {
     libraries: &[
         Libraries {
             names: &["sled", "bincode"],
-            room: "node/src",
+            scope: "node/src",
             except: &["node/src/storage"],
             why: "only storage/ names sled and bincode",
         },
         Libraries {
             names: &["bincode"],
-            room: "node/src/storage",
+            scope: "node/src/storage",
             except: &["node/src/storage/format/codec.rs"],
             why: "one file names bincode, the codec",
         },
         Libraries {
             names: &["openraft"],
-            room: "node/src",
+            scope: "node/src",
             except: &["node/src/storage", "node/src/raft"],
             why: "only raft/ and storage/ name openraft",
         },
-        Libraries { names: &["axum"], room: "node/src", except: &["node/src/http"], why: "only http/ names axum" },
+        Libraries { names: &["axum"], scope: "node/src", except: &["node/src/http"], why: "only http/ names axum" },
         Libraries {
             names: &[
                 "std",
@@ -68,37 +68,37 @@ pub const RULES: Rules = Rules {
                 "rand",
                 "getrandom",
             ],
-            room: "node/ledger/src",
+            scope: "node/ledger/src",
             except: &[],
             why: "the ledger is pure",
         },
         Libraries {
             names: &["etebar"],
-            room: "node/src",
+            scope: "node/src",
             except: &[],
             why: "the node knows the bodies of the contract, not its own client",
         },
         Libraries {
             names: &["etebar_node"],
-            room: "client",
+            scope: "client",
             except: &[],
             why: "the client knows the HTTP contract alone",
         },
         Libraries {
             names: &["tokio", "hyper", "clap"],
-            room: "client/api/src",
+            scope: "client/api/src",
             except: &[],
             why: "the bodies of the contract need none of the program",
         },
         Libraries {
             names: &["etebar_node", "etebar", "ledger"],
-            room: "tests/src",
+            scope: "tests/src",
             except: &[],
             why: "the test kit looks from outside",
         },
         Libraries {
             names: &["etebar_node", "etebar", "ledger"],
-            room: "tests/tests",
+            scope: "tests/tests",
             except: &[],
             why: "the tests look from outside",
         },
@@ -108,8 +108,8 @@ pub const RULES: Rules = Rules {
     files_in_circles_max: 0,
 };
 
-/// Whether `file` is `room`, or stands below it.
+/// Whether `file` is `path`, or stands below it.
 #[must_use]
-pub fn is_within(file: &str, room: &str) -> bool {
-    file.strip_prefix(room).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+pub fn is_within(file: &str, path: &str) -> bool {
+    file.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -11,7 +11,7 @@ const RULES: Rules = Rules {
     orders: &[&["shop/src/door", "shop/src/store", "books/src"]],
     libraries: &[Libraries {
         names: &["sled"],
-        room: "shop/src",
+        scope: "shop/src",
         except: &["shop/src/store"],
         why: "only store/ names sled",
     }],
@@ -129,7 +129,7 @@ fn a_re_export_from_elsewhere_is_an_arrow() {
 }
 
 #[test]
-fn a_longer_circle_is_told_with_a_shortest_way_around() {
+fn a_longer_circle_is_reported_with_a_shortest_way_around() {
     let (tree, findings) = findings(&[
         ("shop/src/lib.rs", "pub mod door; pub mod store; mod a; mod b; mod c;"),
         ("shop/src/a.rs", "pub struct A; fn f() { crate::b::B; }"),
@@ -165,7 +165,7 @@ fn what_points_up_is_a_breach_in_tests_too() {
 }
 
 #[test]
-fn a_library_out_of_its_room_is_a_breach() {
+fn a_library_out_of_its_scope_is_a_breach() {
     for code in ["use sled::Db;", "fn f() { sled::open(); }", "fn f() { dbg!(sled::open()); }", "extern crate sled;"] {
         let (_, found) = findings(&[("shop/src/door/mod.rs", &format!("pub fn open() {{}}\n{code}\n"))]);
         assert_eq!(found.breaches.len(), 1, "{code}: {:?}", found.breaches);
@@ -193,7 +193,7 @@ fn a_table_that_names_what_is_not_there_is_a_breach() {
 }
 
 #[test]
-fn a_folder_with_too_many_children_is_told() {
+fn a_folder_with_too_many_children_is_reported() {
     let (_, found) = findings(&[
         ("shop/src/lib.rs", "pub mod door; pub mod store; mod a; mod b;"),
         ("shop/src/a.rs", "mod inner;"),

@@ -1,4 +1,4 @@
-//! What a member finds on its disk.
+//! What a node finds on its disk.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Frames of a connection between members.
+//! Frames of a connection between nodes.
 
 use std::any::type_name;
 use std::sync::OnceLock;
@@ -18,43 +18,43 @@ use crate::raft::link::message::{Numbered, Request, Response};
 use crate::storage::format::codec;
 
 /// Most commands of one frame that are decided.
-const HANDED_ON: usize = 1_000;
+const FORWARDED_MAX: usize = 1_000;
 
 /// Frames of a peer connection: the first byte chooses what each is taken for. What decodes encodes to bytes that decode
-/// to the same, and commands that are handed on become records that apply.
+/// to the same, and commands that are forwarded become records that apply.
 pub fn peer_frames(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };
     let mut frames = FramedRead::new(bytes, codec_of_frames());
     while let Some(Ok(frame)) = block_on(frames.next()) {
         match kind % 8 {
-            0 => same_again::<Hello>(&frame),
-            1 => same_again::<Welcome>(&frame),
+            0 => round_trip::<Hello>(&frame),
+            1 => round_trip::<Welcome>(&frame),
             2 => {
-                same_again::<Numbered<Request>>(&frame);
-                handed_on(&frame);
+                round_trip::<Numbered<Request>>(&frame);
+                forwarded(&frame);
             }
-            3 => same_again::<Numbered<Response>>(&frame),
-            4 => same_again::<Append>(&frame),
-            5 => same_again::<Appended>(&frame),
-            6 => same_again::<Give>(&frame),
-            _ => same_again::<Take>(&frame),
+            3 => round_trip::<Numbered<Response>>(&frame),
+            4 => round_trip::<Append>(&frame),
+            5 => round_trip::<Appended>(&frame),
+            6 => round_trip::<Give>(&frame),
+            _ => round_trip::<Take>(&frame),
         }
     }
 }
 
-fn same_again<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
+fn round_trip<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
     let Ok(value) = codec::decode::<T>(bytes) else { return };
     let once = codec::encode(&value).unwrap_or_else(|error| panic!("{}: {error}", type_name::<T>()));
     let again = codec::decode::<T>(&once).and_then(|again| codec::encode(&again));
     let again = again.unwrap_or_else(|error| panic!("{}: {error}", type_name::<T>()));
-    assert_eq!(once, again, "{} is another one after a round", type_name::<T>());
+    assert_eq!(once, again, "{} is another one after a round trip", type_name::<T>());
 }
 
-/// Decides the commands that a peer hands on, and applies what is decided: a record that does not apply would stop every
-/// replica, for good.
-fn handed_on(bytes: &[u8]) {
+/// Decides the commands that a peer forwards, and applies what is decided: a record that does not apply would stop every
+/// replica permanently.
+fn forwarded(bytes: &[u8]) {
     static LEDGER: OnceLock<Small> = OnceLock::new();
     let Ok(Numbered { body: Request::Forward { commands, .. }, .. }) = codec::decode(bytes) else { return };
     let mut ledger = LEDGER.get_or_init(Small::new).clone();
-    commands.iter().take(HANDED_ON).for_each(|command| drop(ledger.submit(command)));
+    commands.iter().take(FORWARDED_MAX).for_each(|command| drop(ledger.submit(command)));
 }

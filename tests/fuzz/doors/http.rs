@@ -23,7 +23,7 @@ const START: Duration = Duration::from_secs(30);
 /// Most bytes of answers that are read.
 const ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
-/// The bytes of one connection to the API of a cluster of one. Whatever they are, the connection ends, no answer tells of a
+/// The bytes of one connection to the API of a cluster of one. Whatever they are, the connection ends, no answer shows a
 /// defect, and each says which node gave it. The key of its admin is [`super::admin_key`].
 pub fn http(bytes: &[u8]) {
     let server = server();
@@ -33,7 +33,7 @@ pub fn http(bytes: &[u8]) {
         let serving = tokio::spawn(server.gate.clone().serve(stream));
         let (reader, mut writer) = tokio::io::split(client);
         let writing = tokio::spawn(async move {
-            // The member may have hung up by now, as it does on what it cannot read.
+            // The node may have hung up by now, as it does on what it cannot read.
             if writer.write_all(&bytes).await.is_ok() {
                 writer.shutdown().await.ok();
             }
@@ -58,7 +58,7 @@ pub fn http(bytes: &[u8]) {
     assert!(answer.is_empty() || head.contains("\r\netebar-node: 1"), "{text}");
 }
 
-/// Runs `test` where the member that [`http`] asks lives.
+/// Runs `test` where the node that [`http`] asks lives.
 #[cfg(test)]
 pub(crate) fn at_the_member<T, F: Future<Output = T>>(test: impl FnOnce(EmbeddedServer) -> F) -> T {
     let server = server();
@@ -79,8 +79,8 @@ fn server() -> &'static Server {
             let disks = ModelDisks::default();
             let history = disks.open("history").expect("a disk in memory opens");
             let disks = NodeDisks { log: Arc::new(ModelDisks::default()), history };
-            disks.create().await.expect("a new member");
-            let cluster = Cluster::start(settings(), disks, Clock::system()).await.expect("a member starts");
+            disks.create().await.expect("a new node");
+            let cluster = Cluster::start(settings(), disks, Clock::system()).await.expect("a node starts");
             wait_for_genesis(&cluster).await;
             EmbeddedServer::new(cluster, Limits::default(), Entropy::system()).expect("there is entropy")
         });
@@ -117,7 +117,7 @@ fn settings() -> ClusterSettings {
     }
 }
 
-/// A certificate for the one member.
+/// A certificate for the one node.
 fn security() -> PeerSecurity {
     let (cluster, lifetime) = (Uuid::from_u128(7), Lifetime::for_days(1, Clock::system().now_ms()));
     let (authority, _key) = Authority::generate(lifetime).expect("there is randomness");

@@ -56,7 +56,7 @@ impl Small {
     }
 }
 
-/// The admin's key of the member that [`http`] asks, in the form of the `Authorization` header.
+/// The admin's key of the node that [`http`] asks, in the form of the `Authorization` header.
 pub fn admin_key() -> String {
     secret::text(Role::Admin, &[7; 32])
 }

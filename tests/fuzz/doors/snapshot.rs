@@ -12,7 +12,7 @@ use crate::storage::format::codec;
 use crate::storage::model::ModelDisks;
 use crate::storage::{Checkpoint, Disks, History};
 
-/// The frames of a snapshot's transfer, taken in by a member that has a history: what it has durably stays as it is.
+/// The frames of a snapshot's transfer, received by a node that has a history: what it has durably stays as it is.
 pub fn snapshot_stream(bytes: &[u8]) {
     let disks = ModelDisks::default();
     let before = block_on(history_of_one(&disks));

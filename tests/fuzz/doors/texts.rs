@@ -7,8 +7,8 @@ use ledger::{IdempotencyKey, Name, Note};
 /// the same; no letter becomes a digit, and no digit is lost.
 pub fn texts(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let told = shown(text, 50);
-    assert!(told.chars().count() <= 50 && told.chars().all(|char| is_visible(char) || char == '\u{200c}'), "{text:?}");
+    let line = shown(text, 50);
+    assert!(line.chars().count() <= 50 && line.chars().all(|char| is_visible(char) || char == '\u{200c}'), "{text:?}");
     if check_name(text).is_ok() {
         assert_eq!(shown(text, usize::MAX), text, "people see all of a name");
     }

@@ -97,7 +97,7 @@ impl Caller {
     #[track_caller]
     pub fn request_credit(&self, amount: i64) -> String {
         let request =
-            Request::post("/v1/credit-requests").key(&unique("wish")).json(&json!({"amount": amount.to_string()}));
+            Request::post("/v1/credit-requests").key(&unique("request")).json(&json!({"amount": amount.to_string()}));
         id_of(&self.settle(&request).expect(201))
     }
 
@@ -117,7 +117,7 @@ impl Caller {
         if let Some(seller) = seller {
             body["seller_id"] = json!(seller);
         }
-        // Without an idempotency key: a replay would not tell the secret again.
+        // Without an idempotency key: a replay would not show the secret again.
         let made = self.post("/v1/keys", &body).expect(201).json();
         let text = |name: &str| made[name].as_str().expect("a new key has an id and a secret").to_owned();
         (text("key"), text("id"))

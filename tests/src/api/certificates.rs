@@ -1,5 +1,5 @@
 //! Certificates of servers, as another authority than Etebar's own makes them ([`crate::cluster::pki`] has those of nodes), and a
-//! stranger who believes anybody's.
+//! client that believes any.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 caller over a plain socket, which sends exactly what it is told and keeps what comes back as bytes.
+//! A small HTTP/1.1 caller over a plain socket, which sends exactly what it is given and keeps what comes back as bytes.
 //!
 //! Of its own, not the client library's: a scenario compares answers byte for byte and sends what no library would.
 

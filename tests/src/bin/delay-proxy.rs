@@ -50,14 +50,14 @@ fn main() -> ExitCode {
 fn serve(port: u16, file: &str) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
     let delay = Arc::new(Delay::default());
-    let (told, file) = (delay.clone(), file.to_owned());
+    let (read, file) = (delay.clone(), file.to_owned());
     std::thread::spawn(move || {
         loop {
             let text = fs::read_to_string(&file).unwrap_or_default();
             let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap_or(0));
             let least = numbers.next().unwrap_or(0);
-            told.least.store(least, Ordering::Relaxed);
-            told.most.store(numbers.next().unwrap_or(0).max(least), Ordering::Relaxed);
+            read.least.store(least, Ordering::Relaxed);
+            read.most.store(numbers.next().unwrap_or(0).max(least), Ordering::Relaxed);
             let_pass(LOOK);
         }
     });

@@ -104,7 +104,7 @@ impl Cluster {
         }
     }
 
-    /// Kills all nodes, none before the other by more than a moment.
+    /// Kills all nodes, all at once.
     pub fn kill_all(&self) {
         for node in self.nodes.iter().filter(|node| node.runs()) {
             node.signal(Signal::KILL);

@@ -146,7 +146,7 @@ impl Node {
         kill_process(Pid::from_child(child), signal).expect("a child takes a signal");
     }
 
-    /// Makes its disk fail in this way from now on, or be well again; its cluster was planned with disk faults.
+    /// Makes its disk fail in this way from now on, or work again; its cluster was planned with disk faults.
     pub fn set_disk_fault(&self, fault: DiskFault) {
         failing_disk::set(&failing_disk::file_beside(&self.log), fault);
     }
@@ -179,7 +179,7 @@ impl Node {
         Connection::open(self.api, Duration::from_secs(1)).ok()?.send(&Request::get(path)).ok()
     }
 
-    /// The last lines of its log, but for what its Raft library says in passing.
+    /// The last lines of its log, without those of its Raft library at level INFO.
     pub fn log_tail(&self, lines: usize) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);

@@ -72,7 +72,7 @@ impl Plan {
         self.with(Extra::Clocks)
     }
 
-    /// Has its nodes read the authority's revocation list, on which there is node 9, who is nobody.
+    /// Has its nodes read the authority's revocation list, on which there is node 9 alone, which does not exist.
     #[must_use]
     pub fn revocation_list(self) -> Plan {
         self.with(Extra::RevocationList)

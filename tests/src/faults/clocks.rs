@@ -9,7 +9,7 @@ pub fn library() -> Option<PathBuf> {
     folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|library| library.exists())
 }
 
-/// Where the clock of the node with that log is told.
+/// The file that sets the clock of the node with that log.
 pub(crate) fn file_beside(log: &Path) -> PathBuf {
     log.with_extension("clock")
 }

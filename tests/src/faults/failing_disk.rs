@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use crate::machine::programs;
 
-/// What is wrong with a disk.
+/// What a disk does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskFault {
     /// Nothing.
@@ -24,7 +24,7 @@ pub enum DiskFault {
     Tear,
 }
 
-/// Where the fault of the node with that log is told.
+/// The file that sets the fault of the node with that log.
 pub(crate) fn file_beside(log: &Path) -> PathBuf {
     log.with_extension("fault")
 }
@@ -35,7 +35,7 @@ pub(crate) fn settings(log: &Path) -> [(String, String); 1] {
     [("DISK_FAULT_FILE".to_owned(), file)]
 }
 
-/// Tells the fault, whole or not at all.
+/// Sets the fault, whole or not at all.
 pub(crate) fn set(file: &Path, fault: DiskFault) {
     let words = match fault {
         DiskFault::None => "none".to_owned(),
@@ -46,7 +46,7 @@ pub(crate) fn set(file: &Path, fault: DiskFault) {
     };
     let new = file.with_extension("fault-new");
     fs::write(&new, words).expect("the fault can be written");
-    fs::rename(&new, file).expect("the fault can be told");
+    fs::rename(&new, file).expect("the fault can be set");
 }
 
 /// The library, built now where it was not.

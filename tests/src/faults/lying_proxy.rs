@@ -1,6 +1,6 @@
-//! A proxy that hands a request on and then says something else of it: pages, problems of its own, old and broken answers.
+//! A proxy that forwards a request and then answers something else: pages, problems of its own, old and broken answers.
 //!
-//! Whatever it says, the node has answered: so after a lie nobody may say that the command was not done.
+//! Whatever it says, the node has answered: so after a lie no client may report that the command was not done.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -38,7 +38,7 @@ const PROBLEM: &str = "content-type: application/problem+json";
 /// An old answer to somebody else.
 const OTHERS: &str = r#"{"id":"00000000-0000-8000-8000-000000000009","entry":9,"seller_id":"00000000-0000-8000-8000-000000000008","phone":"+989350000009","amount":"99","balance":"1","created_at":"2026-01-31T08:30:00.000Z"}"#;
 
-/// A proxy's lies, as proxies tell them.
+/// What proxies answer in a node's place.
 pub static LIES: [Lie; 39] = [
     page("503 as text", "503 X", &[TEXT], "upstream connect error"),
     page("503 in JSON that is no problem", "503 X", &[JSON], r#"{"error":"no healthy upstream"}"#),

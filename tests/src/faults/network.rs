@@ -71,7 +71,7 @@ impl Network {
         rules(id, &format!("add rule inet faults out oif != lo ip daddr {PEERS} drop"));
     }
 
-    /// It and one peer hear nothing of each other any more.
+    /// Nothing passes between it and one peer any more.
     pub fn cut_between(&self, id: u64, peer: u64) {
         let peer = host(peer);
         rules(id, &format!("add rule inet faults in ip saddr {peer} drop"));
@@ -85,7 +85,7 @@ impl Network {
         rules(id, &format!("add rule inet faults out oif != lo ip daddr {PEERS} {lost}"));
     }
 
-    /// All is well again.
+    /// Takes all its faults away.
     pub fn heal(&self, id: u64) {
         rules(id, "flush table inet faults");
     }

@@ -28,7 +28,7 @@ pub struct Load {
     workers: Vec<JoinHandle<Story>>,
 }
 
-/// How far a load is, for its workers and whoever waits for them.
+/// How far a load is, for its workers and for callers that wait.
 #[derive(Debug, Default)]
 struct Progress {
     /// No new charge begins.

@@ -65,7 +65,7 @@ impl Disk {
 
     /// Switches it on again: mounted anew, its file system recovered as after a real cut. Nothing may use it any more.
     pub fn restore(&self) {
-        // A process that was killed a moment ago may still hold a file.
+        // A process that was just killed may still hold a file.
         let unmounted = || Command::new("umount").arg(&self.mount).output().is_ok_and(|output| output.status.success());
         until(UNMOUNT, "the disk to be free", || unmounted().then_some(()));
         self.mount();
@@ -89,7 +89,7 @@ pub fn fill(file: &File, folder: &Path, left: u64) {
 }
 
 fn free_bytes(folder: &Path) -> u64 {
-    let found = statvfs(folder).expect("a file system tells its room");
+    let found = statvfs(folder).expect("a file system reports its free space");
     found.f_bavail * found.f_frsize
 }
 
@@ -98,7 +98,7 @@ pub fn unmount_below(folder: &Path) {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     for mount in mounts.lines().filter_map(|line| line.split(' ').nth(1)) {
         if Path::new(mount).starts_with(folder) {
-            // Lazily, since a dying process may hold a file; best effort, as there is nobody to tell.
+            // Lazily, since a dying process may hold a file; best effort, since a drop cannot fail.
             let _ = Command::new("umount").arg("-l").arg(mount).status();
         }
     }

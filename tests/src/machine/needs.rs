@@ -1,7 +1,7 @@
 //! What this machine lacks, and a test therefore cannot do: it is then skipped, and says so loudly.
 //!
-//! Invariant: nothing is skipped for want of a program unless whoever started the tests named it (`cluster-scripts/test.sh`
-//! does, where it may not install one). A test that finds it missing otherwise fails and says what to install.
+//! Invariant: a missing program skips a test only where `ETEBAR_TESTS_WITHOUT` names it (`cluster-scripts/test.sh` sets it,
+//! where it may not install one). A test that finds it missing otherwise fails and says what to install.
 
 use crate::machine::disk;
 

@@ -81,7 +81,7 @@ impl Folder {
 
     /// Removes it now, whatever became of the test.
     pub fn remove(&self) {
-        // What cannot be removed is in nobody's way, and the next run sweeps it.
+        // What cannot be removed does no harm, and the next run sweeps it.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -89,7 +89,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("kept for a look: {}", self.0.display());
+            eprintln!("kept: {}", self.0.display());
         } else {
             self.remove();
         }

@@ -42,7 +42,7 @@ fn build() -> Programs {
     Programs { node: folder.join("etebar-node"), client: folder.join("etebar") }
 }
 
-/// A command without the settings that the caller's environment may hold, and without what cargo tells a test of its own
+/// A command without the settings that the caller's environment may hold, and without what cargo passes to a test about its own
 /// package: ring's build script takes that for a change, and all that stands on it would be built again.
 pub fn clean_command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);

@@ -1,4 +1,4 @@
-//! How a run ends without success: its exit code, and what is said.
+//! How a run ends without success: its exit code, and what is printed.
 
 /// Why a run ended, and the exit code that says so.
 #[derive(Debug)]
@@ -23,12 +23,12 @@ impl End {
         End { code, text: text.into() }
     }
 
-    /// Whoever failed has said why.
-    pub fn already_told() -> End {
+    /// The reason was printed already.
+    pub fn already_printed() -> End {
         End { code: 1, text: String::new() }
     }
 
-    pub fn tell(&self) {
+    pub fn print(&self) {
         if !self.text.is_empty() {
             eprintln!("{}", self.text);
         }

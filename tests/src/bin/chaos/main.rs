@@ -2,7 +2,7 @@
 //! builds this program and runs it; what it does, and its arguments, stand at the head of that script.
 //!
 //! Invariant: however it ends, by itself or by SIGINT or SIGTERM, it leaves no process, mount or folder behind, but for the
-//! drawing and, after a failure, a folder that it names. All chance follows the seed.
+//! drawing and, after a failure, a folder that it names. All random choices follow the seed.
 //!
 //! Read in this order: [`arguments`], [`faults::catalogue`], [`machine`] (what can be done here), [`run`] (the cluster, the load, what every fault
 //! uses), [`faults`], [`report`].
@@ -36,12 +36,12 @@ const BETWEEN_FAULTS: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     // A failure that the kit finds has said what it is.
-    let ended = std::panic::catch_unwind(chaos).unwrap_or_else(|_| Err(End::already_told()));
+    let ended = std::panic::catch_unwind(chaos).unwrap_or_else(|_| Err(End::already_printed()));
     signals::let_finish();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(end) => {
-            end.tell();
+            end.print();
             ExitCode::from(end.code)
         }
     }
@@ -97,7 +97,7 @@ fn played(run: &mut Run, arguments: &Arguments, mut deck: Deck, given: &[String]
     report::report(run, arguments, &done, given)
 }
 
-/// Keeps what tells why a run failed.
+/// Keeps what shows why a run failed.
 fn keep(work: &Path) {
     let kept = std::env::temp_dir().join(format!("etebar-chaos-kept.{}", std::process::id()));
     let is_log = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "log");
@@ -114,7 +114,7 @@ fn keep(work: &Path) {
         Ok(())
     });
     match copied {
-        Ok(()) => eprintln!("kept for a look: {}", kept.display()),
+        Ok(()) => eprintln!("kept: {}", kept.display()),
         Err(error) => eprintln!("{} could not be kept: {error}", kept.display()),
     }
 }

@@ -24,11 +24,11 @@ use crate::machine::Machine;
 /// The cluster's folder below the work's.
 pub const CLUSTER: &str = "cluster";
 /// How long charges may stay out after a fault is healed. Source: an election with two failed rounds takes 2 s; a start after a
-/// power cut recovers a file system and folds the history.
+/// power cut recovers a file system and replays the history.
 const BACK: Duration = Duration::from_secs(30);
 /// Charges that show that they are back.
 const BACK_CHARGES: u64 = 20;
-/// Longest time until a node answers after its start. Source: a node folds its history first, a second for a million charges.
+/// Longest time until a node answers after its start. Source: a node replays its history first, a second for a million charges.
 pub const START: Duration = Duration::from_mins(1);
 /// Longest time until a node ends after SIGTERM.
 const STOP: Duration = Duration::from_secs(15);
@@ -116,7 +116,7 @@ impl Run {
         disk
     }
 
-    /// The leader, or in one case of three a node by chance.
+    /// The leader, or in one case of three a random node.
     pub fn pick(&mut self) -> Result<u64, End> {
         if self.dice.below(3) == 0 {
             let ids = self.cluster.ids();
@@ -216,7 +216,7 @@ fn now_ms() -> u64 {
     std::time::UNIX_EPOCH.elapsed().map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Every connection of a node to its peers goes through a proxy, which passes all at once until it is told a delay.
+/// Every connection of a node to its peers goes through a proxy, which passes everything on at once until a delay is set.
 fn start_proxies(network: &Network, cluster: &Cluster, work: &Path) -> Result<(), End> {
     let failed = |error: std::io::Error| End::failed(format!("the proxy: {error}"));
     let program = std::env::current_exe().map_err(failed)?.with_file_name("delay-proxy");
@@ -239,6 +239,6 @@ fn delay_file(work: &Path, id: u64) -> PathBuf {
 }
 
 fn tell_delay(work: &Path, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
-    let told = fs::write(delay_file(work, id), format!("{least_ms} {most_ms}\n"));
-    told.map_err(|error| End::failed(format!("the delay of node {id}: {error}")))
+    let written = fs::write(delay_file(work, id), format!("{least_ms} {most_ms}\n"));
+    written.map_err(|error| End::failed(format!("the delay of node {id}: {error}")))
 }

@@ -48,7 +48,7 @@ pub fn end_well(work: &Path) {
     });
 }
 
-/// Leaves the end to a signal that came: whoever saw processes end because of it says nothing any more.
+/// Leaves the end to a signal that came: it also ended the processes whose end may be reported as a failure.
 pub fn let_finish() {
     while CAME.load(Ordering::Relaxed) {
         let_pass(LOOK);

@@ -29,7 +29,7 @@ pub fn cut_power(run: &mut Run) -> Result<(), End> {
     run.bring_back(&run.cluster.ids())
 }
 
-/// The disk of one, or of all, has no room: new charges are refused, and the nodes run on.
+/// The disk of one, or of all, is full: new charges are refused, and the nodes run on.
 pub fn fill_disk(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     let victims = if run.dice.below(2) == 0 { vec![id] } else { run.cluster.ids() };
@@ -37,7 +37,7 @@ pub fn fill_disk(run: &mut Run) -> Result<(), End> {
     let disks: Vec<_> = victims.iter().map(|id| run.disk(*id).path().to_owned()).collect();
     let failed = |what: &str, error: std::io::Error| End::failed(format!("{what}: {error}"));
     for folder in &disks {
-        let file = File::create(folder.join("stranger")).map_err(|error| failed("a disk cannot be filled", error))?;
+        let file = File::create(folder.join("filling")).map_err(|error| failed("a disk cannot be filled", error))?;
         disk::fill(&file, folder, LEFT);
     }
     for id in &victims {
@@ -49,7 +49,7 @@ pub fn fill_disk(run: &mut Run) -> Result<(), End> {
     }
     run.last();
     for folder in &disks {
-        fs::remove_file(folder.join("stranger")).map_err(|error| failed("a disk cannot be emptied", error))?;
+        fs::remove_file(folder.join("filling")).map_err(|error| failed("a disk cannot be emptied", error))?;
         // Else a power cut soon after brings the file back, and the disk is full for good.
         sync(folder)?;
     }

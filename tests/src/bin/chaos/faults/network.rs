@@ -31,19 +31,19 @@ pub fn cut_off(run: &mut Run) -> Result<(), End> {
     for_a_while(run, |id| format!("node {id} cut off"), cut_both)
 }
 
-pub fn deafen(run: &mut Run) -> Result<(), End> {
-    for_a_while(run, |id| format!("node {id} deaf"), Network::cut_in)
+pub fn cut_in(run: &mut Run) -> Result<(), End> {
+    for_a_while(run, |id| format!("node {id} receives nothing"), Network::cut_in)
 }
 
-pub fn mute(run: &mut Run) -> Result<(), End> {
-    for_a_while(run, |id| format!("node {id} mute"), Network::cut_out)
+pub fn cut_out(run: &mut Run) -> Result<(), End> {
+    for_a_while(run, |id| format!("node {id} sends nothing"), Network::cut_out)
 }
 
 pub fn lose(run: &mut Run) -> Result<(), End> {
     for_a_while(run, |id| format!("node {id} loses {LOST} %"), |network, id| network.lose(id, LOST))
 }
 
-/// Of three the third still hears both; of five the victim is left with one, and neither of them has a majority.
+/// Of three nodes the third still reaches both; of five the victim reaches one, and neither of them has a majority.
 pub fn cut_most(run: &mut Run) -> Result<(), End> {
     let ids = run.cluster.ids();
     let friend = |id: u64| id % ids.len() as u64 + 1;
@@ -59,9 +59,9 @@ pub fn flap(run: &mut Run) -> Result<(), End> {
     run.began(format!("node {id} flapping"));
     for _ in 0..FLAPS {
         cut_both(network(run)?, id);
-        moment(run);
+        short_pause(run);
         network(run)?.heal(id);
-        moment(run);
+        short_pause(run);
     }
     Ok(())
 }
@@ -81,6 +81,6 @@ fn cut_both(network: &Network, id: u64) {
 }
 
 /// 0.1 to 0.4 s.
-fn moment(run: &mut Run) {
+fn short_pause(run: &mut Run) {
     let_pass(Duration::from_millis(100 * (1 + run.dice.below(4))));
 }
