@@ -395,9 +395,9 @@ fn room_is_what_is_free_and_what_has_expired() {
         made(book.charge(key, &format!("k{i}"), 1));
     }
     let free = book::KEYS_MAX - 10;
-    assert_eq!(book.state.key_room(book.now, u64::MAX), free);
-    assert_eq!(book.state.key_room(book.now, 5), 5);
-    assert_eq!(book.state.key_room(book.now.after(WINDOW_MS), u64::MAX), free + 10);
+    assert_eq!(book.state.key_capacity(book.now, u64::MAX), free);
+    assert_eq!(book.state.key_capacity(book.now, 5), 5);
+    assert_eq!(book.state.key_capacity(book.now.after(WINDOW_MS), u64::MAX), free + 10);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Who may have what decided: API keys with their grants, and suspended sellers, as the records before tell.
+//! Who may have what decided: API keys with their grants, and suspended sellers, as of the records before.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;

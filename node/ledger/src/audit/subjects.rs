@@ -11,7 +11,7 @@ use crate::values::amount::Amount;
 use crate::values::ids::{RecordNumber, Time, mix};
 use crate::values::phone::Phone;
 
-/// Longest gap in the numbers over which slots are kept; beyond it the history is no history.
+/// Longest gap in the numbers over which slots are kept; beyond it the history is damaged.
 const GAP_RECORDS: usize = 1_000_000;
 
 const NOTHING: u64 = 0;
@@ -89,7 +89,7 @@ impl Subjects {
         }
     }
 
-    /// Ends `thing`, which is said to be that of record `number`.
+    /// Ends `thing`, which a later record refers to by `number`.
     pub(super) fn take(&mut self, number: RecordNumber, thing: Thing, end: End) -> Taken {
         let Some(slot) = place(number).and_then(|at| self.slots.get_mut(at)) else { return Taken::Absent };
         let before = *slot;

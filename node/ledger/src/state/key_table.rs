@@ -23,7 +23,7 @@ const SHARDS: usize = 256;
 /// for [`KeyTable::shares`] to look at, and few enough that no command pays for many.
 const UNCOUNTED_AN_INSERT: usize = 64;
 
-/// BLAKE3 of cluster, scope and key, cut to 128 bits: with 10^7 keys a collision has a chance of 10^-25.
+/// BLAKE3 of cluster, scope and key, cut to 128 bits: with 10^7 keys the probability of a collision is 10^-25.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyDigest([u64; 2]);
 
@@ -48,8 +48,8 @@ impl KeyDigest {
         let mut bytes = [0_u8; 16 + 1 + 8 + 1 + KEY_BYTES];
         let mut end = 0_usize;
         let mut put = |part: &[u8]| {
-            if let Some(room) = bytes.get_mut(end..end.saturating_add(part.len())) {
-                room.copy_from_slice(part);
+            if let Some(free) = bytes.get_mut(end..end.saturating_add(part.len())) {
+                free.copy_from_slice(part);
                 end = end.saturating_add(part.len());
             }
         };
@@ -212,7 +212,7 @@ impl KeyTable {
     /// How many inserts at `time` keep the number held within the bound, `most` at most.
     ///
     /// An insert adds one and drops up to two, so the number held never rises while expired ones remain.
-    pub fn room(&self, time: Time, most: u64) -> u64 {
+    pub fn capacity(&self, time: Time, most: u64) -> u64 {
         let free = self.bound.saturating_sub(self.len());
         if free >= most {
             return most;

@@ -176,8 +176,8 @@ impl State {
     }
 
     /// How many new keys may be decided at `stamp` without passing the operator's bound, `most` at most.
-    pub fn key_room(&self, stamp: Time, most: u64) -> u64 {
-        self.keys.room(self.time_at(stamp), most)
+    pub fn key_capacity(&self, stamp: Time, most: u64) -> u64 {
+        self.keys.capacity(self.time_at(stamp), most)
     }
 
     /// How many idempotency keys are within their window at `stamp`.

@@ -1,4 +1,4 @@
-//! Names compared as people see them: what two names have in common exactly where nobody could tell them apart.
+//! Names compared as people see them: two names fold to the same text exactly where people cannot distinguish them.
 //!
 //! Canonical decomposition and full case folding (Unicode, section 3.13, D145), Arabic yeh and kaf as the Persian ones,
 //! runs of spaces as one, zero-width non-joiners as nothing. Replicas must agree on it, also when records are read

@@ -34,7 +34,7 @@ impl fmt::Debug for KeyHash {
 pub struct Time(pub u64);
 
 impl Time {
-    /// The last moment that RFC 3339 can write, 9999-12-31T23:59:59.999Z: no record is stamped later.
+    /// The last instant that RFC 3339 can write, 9999-12-31T23:59:59.999Z: no record is stamped later.
     pub const LAST: Self = Self(253_402_300_799_999);
 
     /// This time and `ms` more, at most the end of time.

@@ -99,7 +99,7 @@ impl<'a> KeyBudget<'a> {
         if state.keys_held().saturating_add(most) <= line(bound) {
             return None;
         }
-        let room = state.key_room(stamp, most);
+        let room = state.key_capacity(stamp, most);
         let in_use = state.keys_in_use(stamp);
         if room >= most && in_use.saturating_add(most) <= line(bound) {
             return None;
