@@ -118,7 +118,7 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// The settings, with the file's where flags and environment are silent, and the defaults where all are.
+    /// The settings, with the file's where flags and environment give none, and the defaults where nothing does.
     pub fn complete(self) -> Result<Settings, String> {
         let file = match &self.config {
             Some(path) => read_file(path)?,

@@ -109,7 +109,7 @@ fn parse_client_name(text: &str) -> Result<String, String> {
     Err("must be 1 to 64 letters, digits, dashes, dots or underscores".to_owned())
 }
 
-/// Does it, at `now_ms` milliseconds since the Unix epoch; what to tell the operator.
+/// Does it, at `now_ms` milliseconds since the Unix epoch; returns what to print.
 ///
 /// # Errors
 /// Where something is there already, the authority's files are no authority, or the disk fails.

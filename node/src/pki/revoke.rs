@@ -33,7 +33,7 @@ pub(super) enum Revoke {
     Replaced,
 }
 
-/// Revokes a node's certificates, at `now_ms`; what to tell the operator. Safe to repeat.
+/// Revokes a node's certificates, at `now_ms`; returns what to print. Safe to repeat.
 pub(super) fn revoke(
     dir: &Path,
     authority: &Authority,

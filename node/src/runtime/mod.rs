@@ -71,7 +71,7 @@ pub fn give_up(what: &str) -> ! {
     std::process::abort()
 }
 
-/// Ends the simulated host, and with it the simulation: it is a broken promise, which has to be told.
+/// Ends the simulated host, and with it the simulation: it is a broken promise, which has to be reported.
 #[cfg(feature = "simulation")]
 pub fn give_up(what: &str) -> ! {
     panic!("{what} panicked: the process ends")
@@ -190,7 +190,7 @@ pub struct Uptime {
 }
 
 impl Uptime {
-    /// The machine's, where Linux tells it.
+    /// The machine's, where Linux gives it.
     fn of_machine() -> Option<Self> {
         let read = |place: &str| std::fs::read_to_string(place).ok();
         let boot = uuid::Uuid::try_parse(read("/proc/sys/kernel/random/boot_id")?.trim()).ok()?.as_u128();
@@ -241,7 +241,7 @@ impl Clock {
         (self.now_ms)()
     }
 
-    /// How long the machine has been up; none where it does not tell. Reads a file of the kernel: not for the hot path.
+    /// How long the machine has been up; none where it does not say. Reads a file of the kernel: not for the hot path.
     pub fn uptime(&self) -> Option<Uptime> {
         (self.uptime)()
     }

@@ -23,7 +23,7 @@ use super::revoked::RevocationLists;
 /// Rights of a key file that are warned of: anything for users that are neither the owner nor in the group.
 const MODE_OTHERS: u32 = 0o007;
 
-/// What was read from the files at one moment.
+/// What was read from the files at one instant.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     /// 1 for what was read at the start, and one more for each change since.

@@ -1,4 +1,4 @@
-//! Files that change are read again: looked at every [`INTERVAL`], and in use as soon as they have come to rest.
+//! Files that change are read again: looked at every [`INTERVAL`], and in use as soon as they are stable.
 //!
 //! A file may be written in pieces and a pair in two steps, so a change is taken up only once it is the same at two looks,
 //! and only where all files together are usable and whoever uses them takes them. Until then the last good set stays in use,
@@ -52,7 +52,7 @@ impl CredentialWatch {
         Ok(CredentialWatch { files, clock, current: watch::Sender::new(Arc::new(credentials)) })
     }
 
-    /// The credentials of now, and word of each change. Each value is one consistent set.
+    /// The current credentials, and each change. Each value is one consistent set.
     pub fn subscribe(&self) -> watch::Receiver<Arc<Credentials>> {
         self.current.subscribe()
     }
@@ -186,9 +186,9 @@ pub(super) enum Look {
     Same,
     /// They have changed since the last look.
     Moving,
-    /// They have changed, come to rest, and can be used; so at each look until [`WatchedFiles::taken`].
+    /// They have changed, are stable, and can be used; so at each look until [`WatchedFiles::taken`].
     New(Box<Credentials>),
-    /// They have changed, come to rest, and cannot be used.
+    /// They have changed, are stable, and cannot be used.
     Unusable(TlsFileError),
 }
 
@@ -201,7 +201,7 @@ impl WatchedFiles {
         Ok((WatchedFiles { paths, seen: loaded.clone(), loaded }, credentials))
     }
 
-    /// Looks at them, and reads them where they have changed and come to rest. Blocks on the disk.
+    /// Looks at them, and reads them where they have changed and are stable. Blocks on the disk.
     pub(super) fn look(&mut self) -> Look {
         let now = Marks::of(&self.paths);
         if now == self.loaded {
@@ -231,7 +231,7 @@ impl WatchedFiles {
     }
 }
 
-/// By what a file's state is told from an earlier one; `None` where it cannot be looked at.
+/// What identifies a file's state; `None` where it cannot be looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Marks(Vec<Option<Mark>>);
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::raft::link::trust::strangers::one_client;
+use crate::raft::link::trust::pending::one_client;
 
 /// Open connections by address. Clones share it; it holds no address without a connection.
 #[derive(Debug, Clone, Default)]

@@ -1,4 +1,4 @@
-//! Catching a node up whose log ends before ours begins: only the pages that it lacks travel.
+//! Catching up a node whose log ends before ours begins: only the pages that it lacks are sent.
 //!
 //! Invariants: what the follower has durably is never overwritten; a history that is not the beginning of ours stops the
 //! follower and is kept; a broken transfer goes on where it ended, because full pages are the same everywhere.
@@ -29,39 +29,39 @@ use crate::runtime;
 use crate::storage::types::TypeConfig;
 use crate::storage::{Checkpoint, History, StorageError};
 
-/// Longest silence on a transfer while pages travel.
+/// Longest time without a message on a transfer while pages are sent.
 const SILENCE: Duration = Duration::from_secs(10);
-/// Pause between two signs of life of a receiver at work.
-const SIGN: Duration = Duration::from_millis(500);
-/// Longest time without a sign of life of a receiver at work. Source: nothing else is sent to it meanwhile, and a majority may
-/// need it; a sync of a slow disk holds no sign up.
-const SIGN_WITHIN: Duration = Duration::from_secs(3);
-/// Longest wait for the follower to fold and install what it received.
+/// Pause between two keep-alives of a receiver at work.
+const KEEP_ALIVE: Duration = Duration::from_millis(500);
+/// Longest time without a keep-alive of a receiver at work. Source: nothing else is sent to it meanwhile, and a majority may
+/// need it; a sync of a slow disk delays no keep-alive.
+const ALIVE_WITHIN: Duration = Duration::from_secs(3);
+/// Longest wait for the follower to replay and install what it received.
 const INSTALL: Duration = Duration::from_mins(2);
 
-/// What the sender says.
+/// What the sender of a snapshot sends.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Give {
-    /// This is what you shall have.
+    /// What is on offer.
     Offer { vote: VoteOf<TypeConfig>, to: Checkpoint },
     /// A page, up to the last record on offer, with the BLAKE3 of its bytes.
     Page { page: u64, bytes: Vec<u8>, checksum: [u8; 32] },
     /// That was all of them.
     End,
-    /// Your history is not the beginning of mine.
+    /// The receiver's history is not the beginning of the sender's.
     Diverged { records: u64 },
 }
 
-/// What the receiver says.
+/// What the receiver answers.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Take {
-    /// I have so many records durably, and this is the chain over them; pages up to `staged` need not be sent again.
+    /// The receiver has so many durable records, with this chain over them; pages up to `staged` need not be sent again.
     Have { records: u64, digest: Digest, staged: RecordNumber },
-    /// It is installed, or my vote is higher.
+    /// It is installed, or the receiver's vote is higher.
     Done { vote: VoteOf<TypeConfig> },
-    /// I cannot take it.
+    /// The receiver cannot take it.
     Refused { reason: String },
-    /// I am at it: an own checkpoint, the writing of a page or the installation goes on.
+    /// Keep-alive: an own checkpoint, the writing of a page or the installation goes on.
     AtWork,
 }
 
@@ -184,18 +184,18 @@ async fn give(link: &mut Connection, what: &Give) -> Result<(), LinkError> {
     timeout(SILENCE, link.sender.send(what)).await.map_err(|_elapsed| LinkError::TimedOut)?
 }
 
-/// What a receiver came to after some work.
+/// What a receiver answered after some work.
 enum Taken {
     Have { records: u64, digest: Digest, staged: RecordNumber },
     Done(VoteOf<TypeConfig>),
 }
 
-/// Waits for a receiver for as long as it gives signs of life, up to [`INSTALL`].
+/// Waits for a receiver for as long as it sends keep-alives, up to [`INSTALL`].
 async fn take(link: &mut Connection) -> Result<Taken, TransferError> {
     let until = Instant::now() + INSTALL;
     loop {
-        let silent = until.min(Instant::now() + SIGN_WITHIN);
-        let said = timeout_at(silent, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)??;
+        let deadline = until.min(Instant::now() + ALIVE_WITHIN);
+        let said = timeout_at(deadline, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)??;
         match said {
             Take::Have { records, digest, staged } => return Ok(Taken::Have { records, digest, staged }),
             Take::Done { vote } => return Ok(Taken::Done(vote)),
@@ -205,23 +205,23 @@ async fn take(link: &mut Connection) -> Result<Taken, TransferError> {
     }
 }
 
-/// Gives the sender signs of life until `work` is done. It goes on where nobody hears them: half of it is no use.
+/// Sends keep-alives until `work` is done. The work goes on where the sender is gone: half of it is no use.
 async fn at_work<T>(link: &mut Connection, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
-    let mut signs = interval_at(Instant::now() + SIGN, SIGN);
-    let mut is_heard = true;
+    let mut signs = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+    let mut is_connected = true;
     loop {
         tokio::select! {
             biased;
             done = &mut work => return done,
-            _ = signs.tick(), if is_heard => {
-                is_heard = matches!(timeout(SIGN, link.sender.send(&Take::AtWork)).await, Ok(Ok(())));
+            _ = signs.tick(), if is_connected => {
+                is_connected = matches!(timeout(KEEP_ALIVE, link.sender.send(&Take::AtWork)).await, Ok(Ok(())));
             }
         }
     }
 }
 
-/// Receives snapshots, one at a time. A later transfer takes the place of one that waits for its sender, who may be cut off:
+/// Receives snapshots, one at a time. A later transfer takes the place of one that waits for its sender, who may be partitioned:
 /// a majority may need this node, and the new leader the place.
 #[derive(Debug)]
 pub struct SnapshotReceiver {
@@ -297,7 +297,7 @@ impl SnapshotReceiver {
         staged
     }
 
-    /// Lets whoever is being received from go, unless it is a newer leader than this one; the place of this one.
+    /// Ends the transfer under way, unless it is from a newer leader than this one; returns the place of this one.
     fn take_place(&self, vote: VoteOf<TypeConfig>) -> u64 {
         self.newest.send_if_modified(|(place, newest)| {
             let is_older = newest.is_some_and(|newest| vote < newest);
@@ -366,11 +366,11 @@ mod tests {
     use tokio::time::sleep;
 
     #[tokio::test]
-    async fn a_receiver_at_work_is_waited_for_and_a_silent_one_is_given_up() {
+    async fn a_receiver_at_work_is_waited_for_and_one_that_sends_nothing_is_given_up() {
         let (mut sending, mut receiving) = connected().await;
         let working = async {
             let have = at_work(&mut receiving, async {
-                sleep(SIGN_WITHIN + SIGN * 2).await;
+                sleep(ALIVE_WITHIN + KEEP_ALIVE * 2).await;
                 Take::Have { records: 7, digest: Digest::ZERO, staged: 0 }
             });
             let have = have.await;

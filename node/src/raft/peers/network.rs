@@ -59,7 +59,7 @@ impl Links {
         Self(Arc::new(LinksInner { trust, open: Mutex::default() }))
     }
 
-    /// Ends the links to all that are not to be kept: they were removed.
+    /// Ends the links to nodes that were removed.
     pub fn keep(&self, is_kept: impl Fn(u64) -> bool) {
         self.0.open.lock().retain(|node, _| is_kept(*node));
     }

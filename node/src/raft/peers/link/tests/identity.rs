@@ -1,4 +1,4 @@
-//! Who is let in: certificates and numbers, what strangers learn, and how little they can take.
+//! Who is admitted: certificates and numbers, what an unauthenticated caller learns, and how little it can occupy.
 
 use std::future::poll_fn;
 use std::io;
@@ -22,7 +22,7 @@ use crate::raft::peers::link::message::LINK_VERSION;
 use crate::raft::peers::link::message::Numbered;
 use crate::raft::peers::link::trust::follow::close_unproven;
 use crate::raft::peers::link::trust::open::PER_PURPOSE;
-use crate::raft::peers::link::trust::strangers::PLACES;
+use crate::raft::peers::link::trust::pending::PLACES;
 use crate::storage::format::codec;
 use crate::tls;
 
@@ -83,15 +83,15 @@ async fn who_has_no_certificate_of_the_cluster_gets_no_word() {
     let over = Lifetime { from: 1_000, until: 2_000 };
     let operator = Subject::Client { cluster: Uuid::from_u128(1), name: "sara".to_owned() };
     let operator: Issued = authority().issue(&operator, for_a_day()).unwrap();
-    let strangers = [
+    let unauthenticated = [
         None,
         Some(certificate(&new_authority(), 1, 1)),
         Some(certificate(authority(), 9, 1)),
         Some(files(authority(), &[authority()], Uuid::from_u128(1), 1, over)),
         Some(in_memory(&operator, &[authority()])),
     ];
-    for (place, shows) in strangers.iter().enumerate() {
-        assert_eq!(answer_to(&hello, shows.as_ref(), &peer).await, (Vec::new(), true), "stranger {place}");
+    for (place, shows) in unauthenticated.iter().enumerate() {
+        assert_eq!(answer_to(&hello, shows.as_ref(), &peer).await, (Vec::new(), true), "caller {place}");
     }
     let mut known = dial(&somebody(Some(&certificate(authority(), 1, 1))), &peer).await.unwrap();
     known.write_all(&hello).await.unwrap();
@@ -177,7 +177,7 @@ async fn no_session_is_resumed() {
 }
 
 #[tokio::test]
-async fn silent_strangers_keep_no_member_out() {
+async fn callers_that_send_nothing_keep_no_node_out() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
     let mut crowd = Vec::new();
     for _ in 0..3 {

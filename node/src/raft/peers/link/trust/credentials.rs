@@ -1,8 +1,8 @@
-//! What a node proves its number with, and what it takes for a proof.
+//! A node's certificate, and how it verifies those of others.
 //!
 //! Invariant: a certificate counts only where it chains to an authority of the file, is valid now, good for both ends of a
 //! connection, and names one node of this cluster. Files that change are followed by [`CredentialWatch`]; what does not fit
-//! this node is refused loudly, and what was in use stays.
+//! this node is refused with an error in the log, and what was in use stays.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -52,7 +52,7 @@ pub struct PeerConfigs {
 
 impl PeerConfigs {
     /// Checks what was read: the certificate must be this node's, valid now and of an authority in the file, and no revocation
-    /// list may have ended. Whether the own certificate is on one is told by [`Self::is_revoked`].
+    /// list may have ended. [`Self::is_revoked`] says whether the own certificate is on one.
     ///
     /// # Errors
     /// The first thing that does not fit.
@@ -64,14 +64,14 @@ impl PeerConfigs {
             return Err(CredentialsError(format!(
                 "--peer-crl: a revocation list ended at {}: repeat `etebar-node pki revoke` for a node that is on it, and give \
                  the new crl.pem to every node",
-                told_time(end)
+                shown_time(end)
             )));
         }
         let verifier =
             Arc::new(PeerVerifier { roots, revoked: read.revoked.clone(), cluster, provider: provider.clone() });
         let own = verifier.verify(&read.identity.cert, now);
         let is_revoked = own == Err(CertificateRefused::Chain(webpki::Error::CertRevoked));
-        // A node whose certificate is revoked has to know all the same who else is.
+        // A node whose certificate is revoked still has to know which others are.
         let own = if is_revoked { verifier.verify_without_lists(&read.identity.cert, now) } else { own };
         let named = own.map_err(|error| {
             CredentialsError(format!(
@@ -90,7 +90,7 @@ impl PeerConfigs {
             .map_err(unfit)?
             .with_client_cert_verifier(verifier.clone())
             .with_cert_resolver(own.clone());
-        // A resumed session would be believed without its certificate being looked at: one of an authority that is gone, say.
+        // A resumed session would skip the check of its certificate, whose authority may have been removed meanwhile.
         server.send_tls13_tickets = 0;
         server.session_storage = Arc::new(NoServerSessionStorage {});
         let mut client = ClientConfig::builder_with_provider(provider)
@@ -124,10 +124,10 @@ fn fast_first(provider: &CryptoProvider) -> CryptoProvider {
 }
 
 /// Most certificates between a node's and an authority's. Source: `pki` makes none, an authority of one's own has one or two;
-/// a stranger who sends hundreds would have a signature checked for each.
+/// an unauthenticated caller that sends hundreds would have a signature checked for each.
 const INTERMEDIATES_MAX: usize = 3;
 
-/// Why a certificate proves nothing here.
+/// Why a certificate is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateRefused {
     /// There is none.
@@ -136,7 +136,7 @@ pub enum CertificateRefused {
     /// More certificates stand between it and an authority than are looked at.
     #[error("the certificate comes with more than {INTERMEDIATES_MAX} others")]
     Long,
-    /// It is not valid now, or no authority in the file vouches for it, or not for this use.
+    /// It is not valid now, or not signed by an authority in the file, or not for this use.
     #[error("{}", chain_reason(.0))]
     Chain(webpki::Error),
     /// It names no node of this cluster, or several.
@@ -145,7 +145,7 @@ pub enum CertificateRefused {
 }
 
 impl CertificateRefused {
-    /// By what it is told from others in the log.
+    /// Its kind, for throttling the log.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Absent => "no certificate",
@@ -160,7 +160,7 @@ impl CertificateRefused {
     }
 }
 
-fn told_time(time: UnixTime) -> impl std::fmt::Display {
+fn shown_time(time: UnixTime) -> impl std::fmt::Display {
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(time.as_secs()))
 }
 
@@ -170,21 +170,21 @@ fn chain_reason(error: &webpki::Error) -> String {
             "the certificate is of another authority".to_owned()
         }
         webpki::Error::CertExpired { not_after, .. } => {
-            format!("the certificate expired at {}: renew it", told_time(*not_after))
+            format!("the certificate expired at {}: renew it", shown_time(*not_after))
         }
         webpki::Error::CertRevoked => {
             "the certificate is revoked (`etebar-node pki node --renew` makes a new one for a node that stays)"
                 .to_owned()
         }
         webpki::Error::CertNotValidYet { not_before, .. } => {
-            format!("the certificate is valid from {} on: look at the clock", told_time(*not_before))
+            format!("the certificate is valid from {} on: look at the clock", shown_time(*not_before))
         }
         other => format!("the certificate is not valid: {other:?}"),
     }
 }
 
-/// Verifies nodes' certificates, on both ends alike: the address that was dialled says nothing, the name in the
-/// certificate everything.
+/// Verifies nodes' certificates, on both ends alike: the address that was dialled does not count, the name in the
+/// certificate decides.
 #[derive(Debug)]
 struct PeerVerifier {
     roots: Arc<RootCertStore>,
@@ -196,8 +196,8 @@ struct PeerVerifier {
 impl PeerVerifier {
     fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<NodeNumber, CertificateRefused> {
         let lists = self.revoked.as_ref().map(|revoked| revoked.all()).unwrap_or_default();
-        // An authority without a list has revoked nothing. A list that ends while it is in use goes on to count: without it
-        // the revoked would be let in, and with none let in the cluster would stop. At a start it is an error.
+        // An authority without a list has revoked nothing. A list that expires while it is in use still counts: without it the
+        // revoked would be admitted, and refusing everybody would stop the cluster. At a start it is an error.
         let options = RevocationOptionsBuilder::new(&lists).ok().map(|options| {
             options
                 .with_status_policy(UnknownStatusPolicy::Allow)
@@ -253,8 +253,8 @@ impl PeerVerifier {
 
 impl ClientCertVerifier for PeerVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        // The authorities' names would help nobody. No secret: in TLS 1.3 this node shows its own certificate before it sees
-        // the other side's, so whoever connects can read cluster, number, hosts and the authority's name there, and no more.
+        // No caller needs the authorities' names. They are no secret: in TLS 1.3 this node shows its certificate before it sees
+        // the other side's, so any caller can read cluster, number, hosts and the authority's name there, and no more.
         &[]
     }
 

@@ -165,7 +165,7 @@ mod plain {
     /// A connection of the simulated network.
     pub type Stream = TcpStream;
 
-    /// In a simulation nobody proves anything.
+    /// A simulation has no certificates.
     #[derive(Debug, Clone)]
     pub struct PeerSecurity(());
 
@@ -179,7 +179,7 @@ mod plain {
             true
         }
 
-        /// Nobody proved one.
+        /// No certificate proved one.
         pub fn number(&self) -> Option<NodeNumber> {
             None
         }
