@@ -1,7 +1,7 @@
 //! `etebar-node pki`: the authority, the nodes' and the operators' certificates, as files in one folder.
 //!
-//! Safe to repeat: an authority that exists is used, and a certificate that exists is left as it is. Invariant: a key is replaced
-//! only where that was asked for; one without a certificate gets one.
+//! Safe to repeat: an authority that exists is used, and a certificate that exists is left as it is. Invariant: a key is
+//! replaced only where that was asked for; one without a certificate gets one.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,8 @@ const AUTHORITY_DAYS: u32 = 3_650;
 /// How long a node's certificate is valid unless said otherwise, in days: five years. A node logs a warning from 30 days
 /// before the end, and a cluster whose certificates all end on one day stops on that day.
 const NODE_DAYS: u32 = 1_825;
-/// How long a revocation list is good unless said otherwise, in days. Source: as long as the certificates that it may have to name.
+/// How long a revocation list is good unless said otherwise, in days. Source: as long as the certificates that it may have
+/// to name.
 const LIST_DAYS: u32 = NODE_DAYS;
 /// How long an operator's certificate is valid unless said otherwise, in days.
 const CLIENT_DAYS: u32 = 365;

@@ -1,7 +1,7 @@
 //! `etebar-node pki revoke`: takes certificates back before their time, in DIR/crl.pem, which `run --peer-crl` reads.
 //!
-//! Certificates are known by their serial number, which is made of the public key. Invariant: a list only grows, and is replaced
-//! whole; what a renewal replaces is kept (without its key), so that it can be revoked later.
+//! Certificates are known by their serial number, which is made of the public key. Invariant: a list only grows, and is
+//! replaced whole; what a renewal replaces is kept (without its key), so that it can be revoked later.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

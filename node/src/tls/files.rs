@@ -1,4 +1,5 @@
-//! PEM files: a certificate chain, its private key and, where peers are verified, the authorities to trust and whom they revoked.
+//! PEM files: a certificate chain, its private key and, where peers are verified, the authorities to trust and whom they
+//! revoked.
 //!
 //! Unit: a file is read whole and is at most [`FILE_BYTES_MAX`] long. Invariant of [`Credentials`]: the chain is not empty and
 //! the key fits its first certificate. No error says anything of a file's content.

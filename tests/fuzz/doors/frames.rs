@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::codec::FramedRead;
 
 use super::ledger_of_a_few::Small;
-use crate::raft::catch_up::snapshot::{Give, Take};
+use crate::raft::catch_up::snapshot::transfer::{FromReceiver, FromSender};
 use crate::raft::link::append::{Append, Appended};
 use crate::raft::link::frame::codec_of_frames;
 use crate::raft::link::hello::{Hello, Welcome};
@@ -36,8 +36,8 @@ pub fn peer_frames(bytes: &[u8]) {
             3 => same_again::<Numbered<Response>>(&frame),
             4 => same_again::<Append>(&frame),
             5 => same_again::<Appended>(&frame),
-            6 => same_again::<Give>(&frame),
-            _ => same_again::<Take>(&frame),
+            6 => same_again::<FromSender>(&frame),
+            _ => same_again::<FromReceiver>(&frame),
         }
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::DOORS;
 use super::ledger_of_a_few::{admin_key, genesis};
 use super::snapshot::history_of_one;
-use crate::raft::catch_up::snapshot::Give;
+use crate::raft::catch_up::snapshot::transfer::FromSender;
 use crate::raft::link::append::{Append, Appended};
 use crate::raft::link::message::{Numbered, Request, Response};
 use crate::storage::format::codec;
@@ -73,9 +73,9 @@ fn seeds_are_written() {
     let bytes = history.page(0, 1).expect("a page");
     let checksum = *blake3::hash(&bytes).as_bytes();
     let give = [
-        frame(&Give::Offer { vote, to: to.clone() }),
-        frame(&Give::Page { page: 0, bytes: bytes.clone(), checksum }),
-        frame(&Give::End),
+        frame(&FromSender::Offer { vote, to: to.clone() }),
+        frame(&FromSender::Page { page: 0, bytes: bytes.clone(), checksum }),
+        frame(&FromSender::End),
     ];
     seed("snapshot-stream", "whole", &give.concat());
     seed("snapshot-stream", "offer", &give[0]);
@@ -83,7 +83,7 @@ fn seeds_are_written() {
     seed(
         "snapshot-stream",
         "short-page",
-        &[frame(&Give::Offer { vote, to: far }), give[1].clone(), give[2].clone()].concat(),
+        &[frame(&FromSender::Offer { vote, to: far }), give[1].clone(), give[2].clone()].concat(),
     );
     seed(
         "stored-values",

@@ -15,7 +15,7 @@ use crate::raft::apply::clocks::ClockGuard;
 use crate::raft::apply::machine::EtebarRaft;
 use crate::raft::apply::replica::Published;
 use crate::raft::catch_up::checkpoint::Checkpointer;
-use crate::raft::catch_up::snapshot::SnapshotReceiver;
+use crate::raft::catch_up::snapshot::receive::SnapshotReceiver;
 use crate::raft::peers::leader::LeaderView;
 use crate::raft::peers::link::append::{Append, Appended};
 use crate::raft::peers::link::error::LinkError;

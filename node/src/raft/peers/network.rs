@@ -29,7 +29,7 @@ use super::link::hello::Trust;
 use super::link::message::Purpose;
 use super::link::message::{Request, Response};
 use crate::raft::apply::machine::SnapshotData;
-use crate::raft::catch_up::snapshot::{SnapshotSender, send_snapshot};
+use crate::raft::catch_up::snapshot::send::{SnapshotSender, send_snapshot};
 use crate::storage::types::{NodeAddresses, TypeConfig};
 
 /// The links to one peer that all of the node shares.

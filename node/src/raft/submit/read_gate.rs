@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// Reads that wait at one gate, at most; the next ones fail as if there were no leader.
 const WAITING: usize = 65_536;
-/// Pause between two questions for callers with unknown keys. Source: at most a hundred a second, a small part of what a leader answers.
+/// Pause between two questions for callers with unknown keys. Source: at most a hundred a second, a small part of what a
+/// leader answers.
 pub const UNKNOWN_KEYS_PAUSE: Duration = Duration::from_millis(10);
 
 /// A read that waits for its position; `None` where nobody could confirm one.

@@ -2,9 +2,9 @@
 //!
 //! Unit: milliseconds since the Unix epoch. Within one boot of the machine its uptime says how much time passed, whatever was
 //! set meanwhile. Over a reboot its wall clock says so, which somebody may have set: that needs confirmation by the
-//! others' clocks. The clock's difference counts, so ledger time that was late stays late, rather than expire the keys of that time at once. It
-//! counts only from a clock that the others found right: one that was late and was set right meanwhile moved further than time
-//! did. So a node carries ledger time too far only where its clock is wrong now.
+//! others' clocks. The clock's difference counts, so ledger time that was late stays late, rather than expire the keys of
+//! that time at once. It counts only from a clock that the others found right: one that was late and was set right
+//! meanwhile moved further than time did. So a node carries ledger time too far only where its clock is wrong now.
 
 use tokio::time::Instant;
 

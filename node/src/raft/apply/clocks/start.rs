@@ -19,8 +19,8 @@ impl Start {
     /// Nothing was received yet.
     pub const UNKNOWN: Self = Self { agreed: None, is_enough: false };
 
-    /// The lower median of where this node and others carried ledger time to: with one wrong clock among three it lies between two
-    /// right ones, and of two it is the slower one.
+    /// The lower median of where this node and others carried ledger time to: with one wrong clock among three it lies
+    /// between two right ones, and of two it is the slower one.
     pub fn among(own: u64, others: Vec<u64>, voters: usize, now: Instant) -> Self {
         let mut all = others;
         if all.is_empty() {

@@ -1,4 +1,5 @@
-//! What every node does by itself: exchanges status with its peers, writes checkpoints, purges the log, and stops when Raft does.
+//! What every node does by itself: exchanges status with its peers, writes checkpoints, purges the log, and stops when Raft
+//! does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

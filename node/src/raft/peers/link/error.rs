@@ -7,7 +7,7 @@ use rustls::{CertificateError, OtherError};
 use serde::{Deserialize, Serialize};
 
 use super::message::LINK_VERSION;
-use super::trust::credentials::CertificateRefused;
+use super::trust::verifier::CertificateRefused;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,8 @@ fn distrust(error: &rustls::Error) -> LinkError {
     }
 }
 
-/// Why a caller is refused, as far as it may know: it says what the caller has to check, and nothing about the node that refuses.
+/// Why a caller is refused, as far as it may know: it says what the caller has to check, and nothing about the node that
+/// refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum HelloRefusal {
     /// It speaks another version of the link.

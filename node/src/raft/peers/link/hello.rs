@@ -1,7 +1,8 @@
 //! The hello: who calls whom, and what for. Both sides check, against what the certificates proved.
 //!
 //! Invariants: after a welcome, both sides are members of one cluster with the data directories they are known by. Nothing is
-//! stored about a number that is not a member's, and a refusal names nothing: its reason is in the log of the node that refused.
+//! stored about a number that is not a member's, and a refusal names nothing: its reason is in the log of the node that
+//! refused.
 
 use std::time::Duration;
 

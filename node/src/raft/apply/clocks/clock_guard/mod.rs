@@ -201,7 +201,8 @@ impl ClockGuard {
         }
     }
 
-    /// Where ledger time starts on a leader that has not received it, in milliseconds; [`Line::reach`] takes care of the state's time.
+    /// Where ledger time starts on a leader that has not received it, in milliseconds; [`Line::reach`] takes care of the
+    /// state's time.
     fn start(&self, inner: &mut Inner, now: Instant, own_ms: u64, state: Time) -> u64 {
         if let Confirmed::AtFirst(confirmed) = inner.confirmed {
             inner.confirmed = Confirmed::Taken;

@@ -21,9 +21,8 @@ mod tls {
     use uuid::Uuid;
 
     use crate::raft::peers::link::error::LinkError;
-    use crate::raft::peers::link::trust::credentials::{
-        CertificateRefused, CredentialsError, Followed, PeerCredentials,
-    };
+    use crate::raft::peers::link::trust::credentials::{CredentialsError, Followed, PeerCredentials};
+    use crate::raft::peers::link::trust::verifier::CertificateRefused;
     use crate::runtime::Clock;
     use crate::runtime::net::TcpStream;
     use crate::tls::{Credentials, TlsPaths};
@@ -158,7 +157,8 @@ mod plain {
     use ledger::NodeNumber;
 
     use crate::raft::peers::link::error::LinkError;
-    use crate::raft::peers::link::trust::credentials::{CertificateRefused, CredentialsError, Followed};
+    use crate::raft::peers::link::trust::credentials::{CredentialsError, Followed};
+    use crate::raft::peers::link::trust::verifier::CertificateRefused;
     use crate::runtime::net::TcpStream;
     use crate::tls::Credentials;
 
