@@ -58,12 +58,12 @@ pub enum PkiVerb {
         /// How many days it is valid.
         #[arg(long, default_value_t = NODE_DAYS, value_parser = clap::value_parser!(u32).range(1..=36_500))]
         days: u32,
-        /// Replace the certificate and the key that are there; a running node takes the new ones by itself.
+        /// Replace the certificate and the key that are there; a running node reads the new ones by itself.
         #[arg(long)]
         renew: bool,
     },
-    /// Take back the certificates of a node, all that DIR knows: DIR/crl.pem, the list of all that are revoked, for
-    /// `run --peer-crl` of every node. Running nodes take the new list by themselves, refuse the node, and close its
+    /// Revoke the certificates of a node, all that DIR has: DIR/crl.pem, the list of all that are revoked, for
+    /// `run --peer-crl` of every node. Running nodes read the new list by themselves, refuse the node, and close its
     /// connections. Safe to repeat, and to be repeated before the list ends.
     ///
     /// Example: etebar-node pki revoke --dir /root/etebar-pki --id 3

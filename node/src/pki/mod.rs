@@ -36,7 +36,7 @@ pub enum PkiError {
     /// A host that is neither a name nor an address.
     #[error("--host {0:?} is neither a DNS name nor an IP address")]
     Host(String),
-    /// The authority's files are no authority.
+    /// The authority's files cannot be used.
     #[error("{0}")]
     Authority(String),
     /// It exists.

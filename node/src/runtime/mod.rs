@@ -51,8 +51,8 @@ pub fn every(pause: std::time::Duration) -> tokio::time::Interval {
     ticks
 }
 
-/// Starts a task that the node cannot do without: where it panics the process ends at once, since half a node would
-/// hold what others wait for.
+/// Starts a task that the node cannot do without: where it panics the process ends at once, since the rest of
+/// the node would wait for it.
 pub fn spawn_vital<F>(what: &'static str, future: F)
 where
     F: Future<Output = ()> + OptionalSend + 'static,
@@ -180,7 +180,7 @@ where
     Ok(work.await)
 }
 
-/// How long a machine has been up. Nobody can set it: of two readings in one boot the difference is time that passed.
+/// How long a machine has been up. It cannot be set: the difference of two readings in one boot is time that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uptime {
     /// Which boot of the machine: random, drawn by its kernel.

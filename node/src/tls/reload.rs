@@ -1,4 +1,4 @@
-//! Files that change are read again: looked at every [`INTERVAL`], and in use as soon as they are stable.
+//! Files that change are read again: checked every [`INTERVAL`], and in use as soon as they are stable.
 //!
 //! A file may be written in pieces and a pair in two steps, so a change is taken up only once it is the same at two looks,
 //! and only where all files together are usable and whoever uses them takes them. Until then the last good set stays in use,
@@ -20,7 +20,7 @@ use super::expiry::Validity;
 use super::files::{Credentials, warn_of_open_key};
 use crate::runtime::{self, Clock};
 
-/// How often the files are looked at. Source: an operator who replaces one sees it in use within three seconds.
+/// How often the files are checked. Source: an operator who replaces one sees it in use within three seconds.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long the same fault of the files is not reported again.
 const REPORT_AGAIN: Duration = Duration::from_mins(1);
@@ -62,8 +62,8 @@ impl CredentialWatch {
         self.run_taking(stop, |_| Ok(())).await;
     }
 
-    /// The same, where `take` puts changed credentials in use, or says why they do not fit: then those before count on, and
-    /// are the ones whose expiry is warned of.
+    /// The same, where `take` puts changed credentials in use, or says why they do not fit: then the ones before stay in
+    /// use, and their expiry is warned of.
     pub async fn run_taking(self, stop: CancellationToken, take: impl Fn(&Credentials) -> Result<(), String> + Send) {
         let CredentialWatch { mut files, clock, current } = self;
         let mut ticks = tokio::time::interval(INTERVAL);
@@ -111,7 +111,7 @@ fn put_in_use(current: &watch::Sender<Arc<Credentials>>, new: Credentials, paths
     info!(certificate = ?paths.certificate, "changed certificate files were read: new connections use them");
 }
 
-/// Says in the log where the other side turns a certificate away, or will within [`WARN_BEFORE_MS`].
+/// Logs where the other side refuses a certificate, or will within [`WARN_BEFORE_MS`].
 fn warn_of_expiry(paths: &TlsPaths, credentials: &Credentials, now_ms: u64) {
     let own = Some((Watched::Own, &paths.certificate, credentials.validity));
     let authority = paths.authority.as_ref().zip(credentials.authority_validity);

@@ -25,7 +25,7 @@ pub fn snapshot_stream(bytes: &[u8]) {
             Ok(FromSender::Offer { to, .. }) => offered = to,
             // What is no page of the records on offer is refused; what is one counts only under a checkpoint.
             Ok(FromSender::Page { page, bytes, .. }) => {
-                drop(block_on(history.install_page(page, &bytes, offered.records)))
+                drop(block_on(history.install_page(page, &bytes, offered.records)));
             }
             Ok(FromSender::End | FromSender::Diverged { .. }) | Err(_) => break,
         }

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_without_a_majority_sends_nothing_long_enough_for_another() {
+    fn a_leader_without_a_majority_pauses_long_enough_for_another() {
         let config = settings().raft_config().unwrap();
         assert!(config.quorum_loss_probe_interval.is_some_and(|pause| pause >= 4 * config.election_timeout_max));
     }

@@ -77,7 +77,7 @@ fn certificate(by: &Authority, cluster: u128, node: NodeNumber) -> Credentials {
 }
 
 #[tokio::test]
-async fn who_has_no_certificate_of_the_cluster_gets_no_word() {
+async fn a_caller_without_a_certificate_of_the_cluster_gets_no_answer() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
     let hello = hello_of(identity(1));
     let over = Lifetime { from: 1_000, until: 2_000 };
@@ -99,7 +99,7 @@ async fn who_has_no_certificate_of_the_cluster_gets_no_word() {
 }
 
 #[tokio::test]
-async fn a_member_is_dialled_only_where_it_proves_its_number() {
+async fn a_connection_is_used_only_where_the_peer_proves_its_number() {
     let other = new_authority();
     let impostors = [
         (certificate(authority(), 1, 3), 3),
@@ -126,7 +126,7 @@ async fn a_certificate_is_good_for_its_own_number_alone() {
 }
 
 #[tokio::test]
-async fn nothing_is_remembered_of_a_number_that_is_no_members() {
+async fn nothing_is_stored_about_a_number_that_is_not_a_members() {
     let (disks, mut dice) = (ModelDisks::default(), Dice(1));
     History::create(&*disks.open("history").unwrap()).await.unwrap();
     let history = Arc::new(History::open(disks.open("history").unwrap()).unwrap());
@@ -192,7 +192,7 @@ async fn callers_that_send_nothing_keep_no_node_out() {
 }
 
 #[tokio::test]
-async fn a_member_that_dials_without_end_loses_its_oldest_connections() {
+async fn a_node_that_dials_without_end_loses_its_oldest_connections() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
     let mut links = Vec::new();
     for _ in 0..=PER_PURPOSE {
@@ -300,7 +300,7 @@ async fn who_is_revoked_loses_its_connections_and_gets_no_new_one() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_revoked_itself_starts_no_more_and_still_refuses_who_else_is() {
+async fn a_revoked_node_does_not_start_and_still_refuses_other_revoked_nodes() {
     let (cluster, (until, _)) = (Uuid::from_u128(1), soon_and_over());
     let (own, stolen) = (certificate(authority(), 1, 2), certificate(authority(), 1, 1));
     let list = with_list(&own, &[&own, &stolen], until);
@@ -343,7 +343,7 @@ async fn what_changes_during_a_handshake_counts_for_its_connection() {
 }
 
 #[tokio::test]
-async fn who_sends_without_receiving_learns_that_its_connection_is_closed() {
+async fn a_sender_learns_that_its_connection_is_closed_without_receiving() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (me, other) = (trust(identity(1), KnownPeers::default()), trust(identity(2), KnownPeers::default()));
     let peer = super::peer(me.clone(), &listener.local_addr().unwrap().to_string());

@@ -60,6 +60,7 @@ impl CertificateRefused {
     }
 }
 
+/// A time as it is logged.
 pub fn shown_time(time: UnixTime) -> impl std::fmt::Display {
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(time.as_secs()))
 }
