@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use etebar_node::http::{self, App, Limits, secret};
-use etebar_node::raft::{MembershipChange, Cluster, ClusterSettings, PeerIdentity, PeerSecurity};
+use etebar_node::raft::{Cluster, ClusterSettings, MembershipChange, PeerIdentity, PeerSecurity};
 use etebar_node::runtime::net::TcpListener;
 use etebar_node::runtime::{Clock, Entropy, Uptime, spawn};
 use etebar_node::storage::model::{Dice, ModelDisks};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use etebar_node::raft::test_probe::MembersSeen;
-use etebar_node::raft::{MembershipChange, Cluster};
+use etebar_node::raft::{Cluster, MembershipChange};
 
 use crate::host::{CHANGE, Order, addresses};
 use crate::world::World;
@@ -86,7 +86,9 @@ impl Operator {
         let are_all_there = changes.is_empty();
         let leaving = seen.all.iter().filter(|node| !self.wanted.contains(node));
         changes.extend(
-            leaving.filter(|node| are_all_there || lost.contains(node)).map(|node| MembershipChange::Remove { node: *node }),
+            leaving
+                .filter(|node| are_all_there || lost.contains(node))
+                .map(|node| MembershipChange::Remove { node: *node }),
         );
         changes
     }
