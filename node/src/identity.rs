@@ -27,7 +27,7 @@ pub struct MemberAddress {
     pub peer: String,
 }
 
-/// What the ledger begins with; the same on every node.
+/// What the genesis fixes; the same on every node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenesisSettings {
@@ -57,7 +57,7 @@ pub struct Identity {
     pub incarnation: Uuid,
     /// All members that the cluster is founded with, this node among them.
     pub members: BTreeMap<u64, MemberAddress>,
-    /// What the ledger begins with.
+    /// What the genesis fixes.
     pub genesis: GenesisSettings,
 }
 
@@ -116,10 +116,10 @@ pub enum DataDirError {
         /// Whose it should be.
         wanted: String,
     },
-    /// Served by another process.
+    /// Another process serves it.
     #[error("{0} is served by another process (its lock is held): stop that one first")]
     Locked(PathBuf),
-    /// The file system said no.
+    /// The file system failed.
     #[error("cannot {action} {path}: {source}")]
     Io {
         /// What was tried.

@@ -1,4 +1,4 @@
-//! `etebar-node`: draws a key, makes certificates, makes a data directory, or serves one. Thin: the rooms are in the library.
+//! `etebar-node`: draws a key, makes certificates, makes a data directory, or serves one. Thin: the modules are in the library.
 
 use std::io;
 use std::process::ExitCode;
@@ -35,8 +35,8 @@ const EXIT_WRONG_SETTING: u8 = 2;
 /// Connections that may wait to be accepted. Source: the bound that Linux has of its own, `net.core.somaxconn`, since 5.4.
 const BACKLOG: u32 = 4096;
 
-/// Most characters of one line that is told; others wrote what it repeats of settings, files and paths.
-const TOLD_CHARS: usize = 2_000;
+/// Most characters of one line of output; it repeats settings, files and paths that others wrote.
+const LINE_CHARS: usize = 2_000;
 /// Most lines of help. Source: several times as many as there are.
 const HELP_LINES: usize = 2_000;
 
@@ -54,13 +54,13 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, what }) => {
-            eprintln!("etebar-node: {}", api::shown(&what, TOLD_CHARS));
+            eprintln!("etebar-node: {}", api::shown(&what, LINE_CHARS));
             ExitCode::from(code)
         }
     }
 }
 
-/// Why the program ends with another code than 0; told in one line.
+/// Why the program ends with another code than 0; printed in one line.
 struct Failure {
     code: u8,
     what: String,
@@ -102,14 +102,14 @@ fn not_started(error: ClusterError) -> Failure {
 /// Help goes out as it is; a mistake becomes one line.
 fn wrong_line(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        print!("{}", api::shown_lines(&error.to_string(), TOLD_CHARS, HELP_LINES));
+        print!("{}", api::shown_lines(&error.to_string(), LINE_CHARS, HELP_LINES));
         return ExitCode::SUCCESS;
     }
     let text = error.to_string();
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-    let told: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
-    let told = told.join(" ");
-    eprintln!("etebar-node: {} (see --help)", api::shown(told.trim_start_matches("error: "), TOLD_CHARS));
+    let shown: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    let shown = shown.join(" ");
+    eprintln!("etebar-node: {} (see --help)", api::shown(shown.trim_start_matches("error: "), LINE_CHARS));
     ExitCode::from(EXIT_WRONG_SETTING)
 }
 
@@ -160,7 +160,7 @@ fn init(arguments: &InitArgs) -> Result<(), Failure> {
         eprintln!("etebar-node: warning: {warning}");
     }
     let path = path.display().to_string();
-    let path = api::shown(&path, TOLD_CHARS);
+    let path = api::shown(&path, LINE_CHARS);
     println!("made {path} for node {} of cluster {}", identity.node, identity.cluster);
     Ok(())
 }
@@ -272,7 +272,7 @@ fn api_credentials(settings: &Settings, address: &str) -> Result<Option<Credenti
     Ok(Some(credentials))
 }
 
-/// Binds an address without listening: one where another process listens is told at once, and nobody can connect yet. A start
+/// Binds an address without listening: an address in use fails at once, and nobody can connect yet. A start
 /// reads the whole history: a caller that is refused meanwhile goes to another node, and one that was let in would wait.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ async fn charge_until(trio: &Trio, node: u64, key: u64, tag: &str, holds: impl F
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_away_longer_than_the_log_reaches_gets_the_pages_it_lacks() {
+async fn a_node_away_longer_than_the_log_reaches_gets_the_pages_it_lacks() {
     let mut trio = Trio::start(LOG_BYTES).await;
     let (seller, key) = trio.seller(1, "shop", 100_000_000).await;
     let follower = trio.follower().await;
@@ -91,7 +91,7 @@ async fn replays_of_old_keys_cost_no_leadership() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wiped_member_does_not_come_back_under_its_number() {
+async fn a_wiped_node_does_not_come_back_under_its_number() {
     let mut trio = Trio::start(64 << 20).await;
     let (_, key) = trio.seller(1, "shop", 1_000).await;
     let wiped = trio.follower().await;

@@ -13,7 +13,7 @@ use self::kit::{PATIENCE, Trio, charge, is_new_charge, number, submit_within};
 const LOG_BYTES: u64 = 64 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_are_decided_through_any_member() {
+async fn commands_are_decided_through_any_node() {
     let trio = Trio::start(LOG_BYTES).await;
     let (seller, key) = trio.seller(1, "shop", 1_000).await;
     for node in 1..=3 {
@@ -27,7 +27,7 @@ async fn commands_are_decided_through_any_member() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_decided_once_whichever_member_hears_of_it() {
+async fn a_key_is_decided_once_whichever_node_receives_it() {
     let trio = Trio::start(LOG_BYTES).await;
     let (seller, key) = trio.seller(2, "shop", 1_000).await;
     let first = number(&trio.submit(1, vec![charge(key, "once")]).await.outcomes[0]);
@@ -55,7 +55,7 @@ async fn a_killed_leader_is_replaced_and_catches_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_members_may_be_killed_and_nothing_acknowledged_is_lost() {
+async fn all_nodes_may_be_killed_and_nothing_acknowledged_is_lost() {
     let mut trio = Trio::start(LOG_BYTES).await;
     let (seller, key) = trio.seller(1, "shop", 1_000).await;
     let charges = (0..500).map(|n| charge(key, &format!("k{n}"))).collect();
@@ -75,7 +75,7 @@ async fn all_members_may_be_killed_and_nothing_acknowledged_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_without_a_majority_acknowledges_nothing_and_does_not_keep_its_callers() {
+async fn a_node_without_a_majority_acknowledges_nothing_and_fails_fast() {
     let mut trio = Trio::start(LOG_BYTES).await;
     let (seller, key) = trio.seller(1, "shop", 1_000).await;
     let leader = trio.leader().await;

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use self::kit::{PATIENCE, Trio, charge, is_new_charge, submit_within};
 
-/// So small that a new member needs a snapshot.
+/// So small that a new node needs a snapshot.
 const LOG_BYTES: u64 = 16 << 20;
 
 async fn charges(trio: &Trio, node: u64, key: u64, name: &str, count: u64) {
@@ -83,7 +83,7 @@ async fn a_leader_that_is_to_be_removed_hands_over_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wiped_member_is_replaced_under_a_new_number() {
+async fn a_wiped_node_is_replaced_under_a_new_number() {
     let mut trio = Trio::start(LOG_BYTES).await;
     let (seller, key) = trio.seller(1, "shop", 1_000).await;
     let wiped = trio.follower().await;
@@ -120,28 +120,28 @@ async fn a_change_that_would_cost_the_majority_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_removed_member_is_let_in_no_more_and_loses_its_connections() {
+async fn a_removed_node_is_refused_and_loses_its_connections() {
     let trio = Trio::start(LOG_BYTES).await;
     let (_seller, key) = trio.seller(1, "shop", 1_000).await;
     let removed = trio.follower().await;
-    trio.wait_until("it hears the others", |trio| all_heard(trio, removed, true)).await;
+    trio.wait_until("it receives the status of the others", |trio| all_healthy(trio, removed, true)).await;
     trio.change(MembershipChange::Remove { node: removed }).await;
     // It may never learn that it was removed, and its connections were good until then.
-    trio.wait_until("nobody answers it", |trio| all_heard(trio, removed, false)).await;
+    trio.wait_until("nobody answers it", |trio| all_healthy(trio, removed, false)).await;
     let refused = submit_within(trio.node(removed), charge(key, "from-outside"), Duration::from_millis(500)).await;
     assert!(refused.is_err(), "{refused:?}");
     let others = trio.nodes().into_iter().find(|node| *node != removed).unwrap();
     charges(&trio, others, key, "without-it", 10).await;
 }
 
-/// Whether a node hears all others lately, or none of them.
-fn all_heard(trio: &Trio, node: u64, heard: bool) -> bool {
+/// Whether a node received the status of all others lately, or of none of them.
+fn all_healthy(trio: &Trio, node: u64, healthy: bool) -> bool {
     let members = trio.node(node).status().members;
-    members.iter().filter(|member| member.id != node).all(|member| member.healthy == heard)
+    members.iter().filter(|member| member.id != node).all(|member| member.healthy == healthy)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_that_is_no_members_is_not_remembered() {
+async fn a_number_that_is_not_a_members_is_not_stored() {
     let mut trio = Trio::start(LOG_BYTES).await;
     let (seller, key) = trio.seller(1, "shop", 1_000).await;
     // It has a certificate, and was not added.
@@ -154,7 +154,7 @@ async fn a_number_that_is_no_members_is_not_remembered() {
         trio.run(node).await;
     }
     trio.leader().await;
-    // The real member has another data directory, and is known by it from now on.
+    // The real node has another data directory, and is known by it from now on.
     let addresses = trio.join(4).await;
     trio.change(MembershipChange::Add { node: 4, addresses }).await;
     trio.change(MembershipChange::Promote { node: 4 }).await;
@@ -163,7 +163,7 @@ async fn a_number_that_is_no_members_is_not_remembered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_that_was_away_follows_a_leader_that_came_meanwhile() {
+async fn a_node_that_was_away_follows_a_leader_that_was_added_meanwhile() {
     let mut trio = Trio::start(LOG_BYTES).await;
     let (seller, key) = trio.seller(1, "shop", 1_000).await;
     let away = trio.follower().await;
@@ -188,7 +188,7 @@ async fn a_member_that_was_away_follows_a_leader_that_came_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_of_a_removed_member_is_closed_though_nothing_is_asked_on_it() {
+async fn a_connection_of_a_removed_node_is_closed_while_it_is_idle() {
     let trio = Trio::start(LOG_BYTES).await;
     trio.seller(1, "shop", 1_000).await;
     let removed = trio.follower().await;
@@ -212,7 +212,7 @@ async fn a_connection_of_a_removed_member_is_closed_though_nothing_is_asked_on_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_vouches_for_nobody_whose_addition_is_not_committed() {
+async fn an_addition_that_is_not_committed_is_not_passed_on() {
     let mut trio = Trio::start(LOG_BYTES).await;
     trio.seller(1, "shop", 1_000).await;
     let leader = trio.leader().await;

@@ -1,4 +1,4 @@
-//! The settings of `etebar-node init`, which are fixed for the life of a data directory.
+//! The settings of `etebar-node init`, which are fixed when a data directory is made.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::identity::MemberAddress;
 const KEY_WINDOW_MAX: Duration = Duration::from_hours(3_650 * 24);
 /// Shortest memory of an idempotency key. Source: callers retry a lost answer, over a network and an election, for longer.
 const KEY_WINDOW_MIN: Duration = Duration::from_secs(1);
-/// Memories shorter than this are told of, in milliseconds. Source: the client library retries for half a minute.
+/// Key windows shorter than this are warned of, in milliseconds. Source: the client library retries for half a minute.
 const KEY_WINDOW_SHORT_MS: u64 = 60_000;
 
 /// The settings of `init`.
@@ -76,7 +76,7 @@ impl InitArgs {
     }
 }
 
-/// What to tell an operator whose clients may retry for longer than their keys are remembered.
+/// The warning for an operator whose clients may retry for longer than their keys are remembered.
 pub fn key_window_warning(key_window_ms: u64) -> Option<String> {
     (key_window_ms < KEY_WINDOW_SHORT_MS).then(|| {
         format!(

@@ -45,14 +45,14 @@ pub struct RunArgs {
     /// The private key of the API's certificate, a PEM file; it is read again when it changes
     #[arg(long, env = "ETEBAR_API_KEY", value_name = "FILE")]
     pub api_key: Option<PathBuf>,
-    /// Serve the API without TLS also off this machine's loopback, where API keys can be read on the way: say it only
+    /// Serve the API without TLS also off this machine's loopback, where API keys can be read on the way: use it only
     /// where a proxy before this node does TLS, or nobody else is on the network
     #[arg(long, env = "ETEBAR_API_PLAINTEXT", value_name = "true or false", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
     pub api_plaintext: Option<bool>,
     /// Where to listen for peers [default: this node's peer address]
     #[arg(long, env = "ETEBAR_PEER_LISTEN")]
     pub peer_listen: Option<SocketAddr>,
-    /// The authorities that vouch for nodes, PEM: ca.pem of `pki ca`; two of them during a rotation
+    /// The authorities of the nodes' certificates, PEM: ca.pem of `pki ca`; two of them during a rotation
     #[arg(long, env = "ETEBAR_PEER_CA")]
     pub peer_ca: Option<PathBuf>,
     /// This node's certificate, PEM: node-N.pem of `pki node`. Read again when it changes, as are the others
@@ -108,7 +108,7 @@ pub struct RunArgs {
     /// proxy, set it to connections-max [default: half of connections-max]
     #[arg(long, env = "ETEBAR_CONNECTIONS_PER_ADDRESS")]
     pub connections_per_address: Option<u64>,
-    /// Say that this node's clock is right, for this start alone: where this node leads, ledger time starts at its clock and
+    /// Trust this node's clock, for this start alone: where this node leads, ledger time starts at its clock and
     /// follows it, although no other node's clock confirms it. Set forward wrongly, it lets idempotency keys be forgotten
     #[arg(long, env = "ETEBAR_TRUST_CLOCK")]
     pub trust_clock: bool,
@@ -118,7 +118,7 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// The settings, with the file's where flags and environment are silent, and the defaults where all are.
+    /// The settings, with the file's where flags and environment give none, and the defaults where nothing does.
     pub fn complete(self) -> Result<Settings, String> {
         let file = match &self.config {
             Some(path) => read_file(path)?,

@@ -25,7 +25,7 @@ fn run_bare(arguments: &[&str]) -> Result<Settings, String> {
 }
 
 #[test]
-fn a_member_without_certificates_does_not_run() {
+fn a_node_without_certificates_does_not_run() {
     let given = ["--peer-ca", "ca.pem", "--peer-cert", "node-1.pem", "--peer-key", "node-1.key"];
     for missing in [0, 2, 4] {
         let mut rest = given.to_vec();
@@ -118,7 +118,7 @@ fn without_tls_the_api_stays_on_loopback_unless_it_is_asked_for() {
 }
 
 #[test]
-fn a_member_is_an_id_and_two_addresses() {
+fn a_founding_member_is_an_id_and_two_addresses() {
     let (id, address) = parse_member("2=127.0.0.1:7102/127.0.0.1:7122").unwrap();
     assert_eq!((id, address.api.as_str(), address.peer.as_str()), (2, "127.0.0.1:7102", "127.0.0.1:7122"));
     for wrong in ["", "2", "0=a:1/b:2", "2=a:1", "2=a/b", "x=a:1/b:2", "2=a:0/b:1", "2=::1:7101/b:1", "2=a:1/u@b:1"] {

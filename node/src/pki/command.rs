@@ -1,7 +1,7 @@
 //! `etebar-node pki`: the authority, the nodes' and the operators' certificates, as files in one folder.
 //!
-//! Safe to repeat: an authority that exists is used, and a certificate that exists is left as it is. Invariant: a key is replaced
-//! only where that was asked for; one without a certificate gets one.
+//! Safe to repeat: an authority that exists is used, and a certificate that exists is left as it is. Invariant: a key is
+//! replaced only where that was asked for; one without a certificate gets one.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,8 @@ const AUTHORITY_DAYS: u32 = 3_650;
 /// How long a node's certificate is valid unless said otherwise, in days: five years. A node logs a warning from 30 days
 /// before the end, and a cluster whose certificates all end on one day stops on that day.
 const NODE_DAYS: u32 = 1_825;
-/// How long a revocation list is good unless said otherwise, in days. Source: as long as the certificates that it may have to name.
+/// How long a revocation list is good unless said otherwise, in days. Source: as long as the certificates that it may have
+/// to name.
 const LIST_DAYS: u32 = NODE_DAYS;
 /// How long an operator's certificate is valid unless said otherwise, in days.
 const CLIENT_DAYS: u32 = 365;
@@ -57,12 +58,12 @@ pub enum PkiVerb {
         /// How many days it is valid.
         #[arg(long, default_value_t = NODE_DAYS, value_parser = clap::value_parser!(u32).range(1..=36_500))]
         days: u32,
-        /// Replace the certificate and the key that are there; a running node takes the new ones by itself.
+        /// Replace the certificate and the key that are there; a running node reads the new ones by itself.
         #[arg(long)]
         renew: bool,
     },
-    /// Take back the certificates of a node, all that DIR knows: DIR/crl.pem, the list of all that are revoked, for
-    /// `run --peer-crl` of every node. Running nodes take the new list by themselves, refuse the node, and close its
+    /// Revoke the certificates of a node, all that DIR has: DIR/crl.pem, the list of all that are revoked, for
+    /// `run --peer-crl` of every node. Running nodes read the new list by themselves, refuse the node, and close its
     /// connections. Safe to repeat, and to be repeated before the list ends.
     ///
     /// Example: etebar-node pki revoke --dir /root/etebar-pki --id 3
@@ -109,7 +110,7 @@ fn parse_client_name(text: &str) -> Result<String, String> {
     Err("must be 1 to 64 letters, digits, dashes, dots or underscores".to_owned())
 }
 
-/// Does it, at `now_ms` milliseconds since the Unix epoch; what to tell the operator.
+/// Does it, at `now_ms` milliseconds since the Unix epoch; returns what to print.
 ///
 /// # Errors
 /// Where something is there already, the authority's files are no authority, or the disk fails.

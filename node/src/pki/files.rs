@@ -1,4 +1,4 @@
-//! Certificate and key files: written whole, durable, keys readable by their owner alone from the moment they exist.
+//! Certificate and key files: written whole, durable, keys readable by their owner alone from their creation.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};

@@ -1,7 +1,7 @@
 //! A small certificate authority: what nodes prove their numbers to each other with.
 //!
 //! A node's certificate carries the URI `etebar://CLUSTER/node/N`: cluster and number are read from there and from nowhere
-//! else. Keys are ECDSA P-256. Invariant: a key file is readable by its owner alone from the moment it exists, and no file
+//! else. Keys are ECDSA P-256. Invariant: a key file is readable by its owner alone from its creation, and no file
 //! is replaced unless that was asked for.
 
 mod command;
@@ -36,7 +36,7 @@ pub enum PkiError {
     /// A host that is neither a name nor an address.
     #[error("--host {0:?} is neither a DNS name nor an IP address")]
     Host(String),
-    /// The authority's files are no authority.
+    /// The authority's files cannot be used.
     #[error("{0}")]
     Authority(String),
     /// It exists.
@@ -124,7 +124,7 @@ impl Authority {
 
     /// The authority of this key, with a certificate made now.
     fn self_signed(key: KeyPair, lifetime: Lifetime) -> Result<Self, PkiError> {
-        // Two authorities that are valid during a rotation are told apart by a part of their public keys.
+        // Two authorities that are valid during a rotation are distinguished by a part of their public keys.
         let mark = hex(key.public_key_raw().iter().rev().take(4));
         let mut params = params(&format!("Etebar authority {mark}"), lifetime);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_spelling_names_a_member() {
+    fn one_spelling_names_a_node() {
         let cluster = Uuid::from_u128(0x00E7_EBA2);
         let uri = node_uri(cluster, 12);
         assert_eq!(read_node_uri(&uri), Some((cluster, 12)));

@@ -1,7 +1,7 @@
-//! `etebar-node pki revoke`: takes certificates back before their time, in DIR/crl.pem, which `run --peer-crl` reads.
+//! `etebar-node pki revoke`: revokes certificates, in DIR/crl.pem, which `run --peer-crl` reads.
 //!
-//! Certificates are known by their serial number, which is made of the public key. Invariant: a list only grows, and is replaced
-//! whole; what a renewal replaces is kept (without its key), so that it can be revoked later.
+//! Certificates are known by their serial number, which is made of the public key. Invariant: a list only grows, and is
+//! replaced whole; what a renewal replaces is kept (without its key), so that it can be revoked later.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -33,7 +33,7 @@ pub(super) enum Revoke {
     Replaced,
 }
 
-/// Revokes a node's certificates, at `now_ms`; what to tell the operator. Safe to repeat.
+/// Revokes a node's certificates, at `now_ms`; returns what to print. Safe to repeat.
 pub(super) fn revoke(
     dir: &Path,
     authority: &Authority,
@@ -69,7 +69,7 @@ pub(super) fn is_revoked(dir: &Path, authority: &Authority, certificate: &str) -
 
 /// Keeps a certificate that is about to be replaced, so that it can be revoked.
 pub(super) fn keep_replaced(dir: &Path, name: &str, certificate: &str) -> Result<(), PkiError> {
-    // One that is damaged has no number to be revoked by, and is good for nothing.
+    // A damaged one has no serial number to be revoked by, and cannot be used.
     let Ok(text) = der(certificate, dir) else { return Ok(()) };
     let Ok(Some(parsed)) = parsed(&text, dir) else { return Ok(()) };
     let serial = hex(parsed.raw_serial().iter());

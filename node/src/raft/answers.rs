@@ -1,4 +1,4 @@
-//! What the cluster answers, and what it says where it cannot.
+//! What the cluster answers, and its errors.
 
 use std::time::Duration;
 
@@ -87,11 +87,11 @@ pub struct ClusterStatus {
     pub applied: u64,
     /// All members, by id.
     pub members: Vec<MemberStatus>,
-    /// How the clock of the node that answers stands.
+    /// The clock of the node that answers.
     pub clock: ClockHealth,
 }
 
-/// How this node's wall clock stands among those that it hears.
+/// How this node's wall clock compares with those that it receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockHealth {
     /// It agrees with most of the others.
@@ -132,9 +132,9 @@ pub struct MemberStatus {
     pub peer: String,
     /// Its part in votes.
     pub role: Role,
-    /// Whether it was heard within the last second, and has not stopped.
+    /// Whether its status arrived within the last second and reports no failure.
     pub healthy: bool,
-    /// Its position, where it was ever heard.
+    /// Its position, where its status was ever received.
     pub applied: Option<u64>,
     /// How many positions it is behind the furthest node, where its status was ever received.
     pub lag: Option<u64>,
@@ -151,7 +151,7 @@ pub struct Readiness {
     pub lag: u64,
     /// Whether this node votes.
     pub role: Role,
-    /// How this node's clock stands.
+    /// This node's clock.
     pub clock: ClockHealth,
     /// Why the node stopped itself, if it did.
     pub failure: Option<String>,

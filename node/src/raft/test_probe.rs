@@ -14,7 +14,7 @@ use super::lifecycle::hand_over::hand_over;
 use super::submit::cluster::Cluster;
 use crate::storage::{LogId, Vote};
 
-/// The state of a node at one moment.
+/// The state of a node at one instant.
 #[derive(Debug, Clone)]
 pub struct Probe {
     /// What it voted for, durable or not.

@@ -51,8 +51,8 @@ pub fn every(pause: std::time::Duration) -> tokio::time::Interval {
     ticks
 }
 
-/// Starts a task that the node cannot do without: where it panics the process ends at once, since half a node would
-/// hold what others wait for.
+/// Starts a task that the node cannot do without: where it panics the process ends at once, since the rest of
+/// the node would wait for it.
 pub fn spawn_vital<F>(what: &'static str, future: F)
 where
     F: Future<Output = ()> + OptionalSend + 'static,
@@ -71,7 +71,7 @@ pub fn give_up(what: &str) -> ! {
     std::process::abort()
 }
 
-/// Ends the simulated host, and with it the simulation: it is a broken promise, which has to be told.
+/// Ends the simulated host, and with it the simulation: it is a broken promise, which has to be reported.
 #[cfg(feature = "simulation")]
 pub fn give_up(what: &str) -> ! {
     panic!("{what} panicked: the process ends")
@@ -180,7 +180,7 @@ where
     Ok(work.await)
 }
 
-/// How long a machine has been up. Nobody can set it: of two readings in one boot the difference is time that passed.
+/// How long a machine has been up. It cannot be set: the difference of two readings in one boot is time that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uptime {
     /// Which boot of the machine: random, drawn by its kernel.
@@ -190,7 +190,7 @@ pub struct Uptime {
 }
 
 impl Uptime {
-    /// The machine's, where Linux tells it.
+    /// The machine's, where Linux gives it.
     fn of_machine() -> Option<Self> {
         let read = |place: &str| std::fs::read_to_string(place).ok();
         let boot = uuid::Uuid::try_parse(read("/proc/sys/kernel/random/boot_id")?.trim()).ok()?.as_u128();
@@ -241,7 +241,7 @@ impl Clock {
         (self.now_ms)()
     }
 
-    /// How long the machine has been up; none where it does not tell. Reads a file of the kernel: not for the hot path.
+    /// How long the machine has been up; none where it does not say. Reads a file of the kernel: not for the hot path.
     pub fn uptime(&self) -> Option<Uptime> {
         (self.uptime)()
     }

@@ -1,4 +1,4 @@
-//! Why the disk could not do its part. Each of these stops the node: it keeps the data and serves nothing.
+//! Failures of the storage. Each stops the node, which keeps its data and serves nothing.
 
 use std::io;
 
@@ -14,7 +14,7 @@ pub enum StorageError {
         doing: &'static str,
         /// Which file or folder.
         place: String,
-        /// The operating system's words.
+        /// The operating system's reason.
         reason: String,
     },
     /// The database under the disk refused.
@@ -22,10 +22,10 @@ pub enum StorageError {
     Database {
         /// Its folder.
         place: String,
-        /// Its own words.
+        /// Its own reason.
         reason: String,
     },
-    /// What was read is not what was written. Nothing is repaired: the node is replaced from its peers.
+    /// What was read is not what was written. Nothing is repaired.
     #[error("{place} is damaged: {reason}")]
     Damaged {
         /// Which stored thing.

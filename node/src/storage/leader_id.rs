@@ -1,6 +1,6 @@
-//! Who leads, or wants to: at most one leader a term, as in Raft's paper (section 5.2).
+//! Leaders and candidates: at most one leader a term, as in Raft's paper (section 5.2).
 //!
-//! openraft brings two orders of leaders. Its default ranks those of one term by number, so that a node of a higher
+//! openraft offers two orders of leaders. Its default ranks those of one term by number, so that a node of a higher
 //! number may take a term over and a term may have two leaders, one after the other; in its other order a vote is given
 //! once a term. This is the other one with the bytes of the default, in which version 1 wrote votes and logs.
 
@@ -11,7 +11,7 @@ use openraft::impls::leader_id_adv;
 use openraft::vote::{LeaderIdCompare, RaftLeaderId};
 use serde::{Deserialize, Serialize};
 
-/// A leader that a majority voted for, as each entry of the log names the one who proposed it.
+/// A leader that a majority voted for; each entry of the log names the one that proposed it.
 pub type ElectedId = leader_id_adv::LeaderId<u64, u64>;
 
 /// A term, and who was voted for in it. Two of one term cannot be compared: the first vote of a term stands.
@@ -29,14 +29,14 @@ impl PartialOrd for LeaderId {
     }
 }
 
-/// Whoever is elected stands above all who wanted to be in that term.
+/// An elected leader is above all candidates of its term.
 impl PartialOrd<ElectedId> for LeaderId {
     fn partial_cmp(&self, other: &ElectedId) -> Option<Ordering> {
         Some(self.term.cmp(&other.term).then(Ordering::Less))
     }
 }
 
-/// Nobody is elected by wanting it.
+/// A candidate is not elected yet.
 impl PartialEq<ElectedId> for LeaderId {
     fn eq(&self, _other: &ElectedId) -> bool {
         false

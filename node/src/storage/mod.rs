@@ -1,7 +1,7 @@
-//! All that knows the disk: sled and the byte layout live here and nowhere else.
+//! The storage: sled and the byte layout of the disk are known here and nowhere else.
 //!
 //! Read in this order: [`disk`] (what a disk must promise), [`format`] (bytes on it), [`types`] (what Raft
-//! stores), [`log`] (the truth: synced before an answer), [`history`] (pages of records, and the position they hold).
+//! stores), [`log`] (synced before an answer), [`history`] (pages of records, and the position they hold).
 
 pub mod disk;
 pub mod error;

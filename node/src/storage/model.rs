@@ -13,7 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::disk::{Batch, Disk, Disks, NOTE_BYTES_MAX, Pair};
 use super::error::StorageError;
 
-/// How often a stalled sync looks whether it may go on.
+/// How often a stalled sync checks whether it may go on.
 const STALL_LOOK: Duration = Duration::from_millis(5);
 
 /// Entropy that repeats itself (`SplitMix64`).
@@ -108,7 +108,7 @@ struct Folder {
     dice: Dice,
 }
 
-/// A folder of disks in memory, which outlives whoever opened them. Clones share it.
+/// A folder of disks in memory, which outlives the node that opened them. Clones share it.
 #[derive(Debug, Clone)]
 pub struct ModelDisks(Arc<Mutex<Folder>>);
 

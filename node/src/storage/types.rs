@@ -66,7 +66,7 @@ pub struct Decisions {
 /// What became of one command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decided {
-    /// It is decided and recorded: done, or refused for good ([`ledger::Event::Refused`]).
+    /// It is decided and recorded: done, or refused permanently ([`ledger::Event::Refused`]).
     Recorded {
         /// The decision.
         record: Record,

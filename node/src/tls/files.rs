@@ -1,4 +1,5 @@
-//! PEM files: a certificate chain, its private key and, where peers are verified, the authorities to trust and whom they revoked.
+//! PEM files: a certificate chain, its private key and, where peers are verified, the authorities to trust and whom they
+//! revoked.
 //!
 //! Unit: a file is read whole and is at most [`FILE_BYTES_MAX`] long. Invariant of [`Credentials`]: the chain is not empty and
 //! the key fits its first certificate. No error says anything of a file's content.
@@ -23,7 +24,7 @@ use super::revoked::RevocationLists;
 /// Rights of a key file that are warned of: anything for users that are neither the owner nor in the group.
 const MODE_OTHERS: u32 = 0o007;
 
-/// What was read from the files at one moment.
+/// What was read from the files at one instant.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     /// 1 for what was read at the start, and one more for each change since.

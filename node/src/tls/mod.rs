@@ -1,8 +1,9 @@
 //! Certificates and keys of this node, as the API's listener and the peer link use them.
 //!
 //! Read in this order: [`files`] (PEM files become one consistent [`Credentials`]), [`expiry`] (until when they are valid),
-//! [`revoked`] (which of them count no more), [`reload`] (files that change are read again, without a restart). Invariant: what is in use is always a whole set whose
-//! key fits its certificate; a set of files that cannot be used never replaces one that can.
+//! [`revoked`] (which of them are revoked), [`reload`] (files that change are read again, without a restart). Invariant:
+//! what is in use is always a whole set whose key fits its certificate; a set of files that cannot be used never replaces
+//! one that can.
 
 mod error;
 mod expiry;

@@ -1,4 +1,4 @@
-//! Files that change are read again: looked at every [`INTERVAL`], and in use as soon as they have come to rest.
+//! Files that change are read again: checked every [`INTERVAL`], and in use as soon as they are stable.
 //!
 //! A file may be written in pieces and a pair in two steps, so a change is taken up only once it is the same at two looks,
 //! and only where all files together are usable and whoever uses them takes them. Until then the last good set stays in use,
@@ -20,7 +20,7 @@ use super::expiry::Validity;
 use super::files::{Credentials, warn_of_open_key};
 use crate::runtime::{self, Clock};
 
-/// How often the files are looked at. Source: an operator who replaces one sees it in use within three seconds.
+/// How often the files are checked. Source: an operator who replaces one sees it in use within three seconds.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long the same fault of the files is not reported again.
 const REPORT_AGAIN: Duration = Duration::from_mins(1);
@@ -52,7 +52,7 @@ impl CredentialWatch {
         Ok(CredentialWatch { files, clock, current: watch::Sender::new(Arc::new(credentials)) })
     }
 
-    /// The credentials of now, and word of each change. Each value is one consistent set.
+    /// The current credentials, and each change. Each value is one consistent set.
     pub fn subscribe(&self) -> watch::Receiver<Arc<Credentials>> {
         self.current.subscribe()
     }
@@ -62,8 +62,8 @@ impl CredentialWatch {
         self.run_taking(stop, |_| Ok(())).await;
     }
 
-    /// The same, where `take` puts changed credentials in use, or says why they do not fit: then those before count on, and
-    /// are the ones whose expiry is warned of.
+    /// The same, where `take` puts changed credentials in use, or says why they do not fit: then the ones before stay in
+    /// use, and their expiry is warned of.
     pub async fn run_taking(self, stop: CancellationToken, take: impl Fn(&Credentials) -> Result<(), String> + Send) {
         let CredentialWatch { mut files, clock, current } = self;
         let mut ticks = tokio::time::interval(INTERVAL);
@@ -111,7 +111,7 @@ fn put_in_use(current: &watch::Sender<Arc<Credentials>>, new: Credentials, paths
     info!(certificate = ?paths.certificate, "changed certificate files were read: new connections use them");
 }
 
-/// Says in the log where the other side turns a certificate away, or will within [`WARN_BEFORE_MS`].
+/// Logs where the other side refuses a certificate, or will within [`WARN_BEFORE_MS`].
 fn warn_of_expiry(paths: &TlsPaths, credentials: &Credentials, now_ms: u64) {
     let own = Some((Watched::Own, &paths.certificate, credentials.validity));
     let authority = paths.authority.as_ref().zip(credentials.authority_validity);
@@ -186,9 +186,9 @@ pub(super) enum Look {
     Same,
     /// They have changed since the last look.
     Moving,
-    /// They have changed, come to rest, and can be used; so at each look until [`WatchedFiles::taken`].
+    /// They have changed, are stable, and can be used; so at each look until [`WatchedFiles::taken`].
     New(Box<Credentials>),
-    /// They have changed, come to rest, and cannot be used.
+    /// They have changed, are stable, and cannot be used.
     Unusable(TlsFileError),
 }
 
@@ -201,7 +201,7 @@ impl WatchedFiles {
         Ok((WatchedFiles { paths, seen: loaded.clone(), loaded }, credentials))
     }
 
-    /// Looks at them, and reads them where they have changed and come to rest. Blocks on the disk.
+    /// Looks at them, and reads them where they have changed and are stable. Blocks on the disk.
     pub(super) fn look(&mut self) -> Look {
         let now = Marks::of(&self.paths);
         if now == self.loaded {
@@ -231,7 +231,7 @@ impl WatchedFiles {
     }
 }
 
-/// By what a file's state is told from an earlier one; `None` where it cannot be looked at.
+/// What identifies a file's state; `None` where it cannot be looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Marks(Vec<Option<Mark>>);
 

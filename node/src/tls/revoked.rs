@@ -1,7 +1,7 @@
-//! Revocation lists: the certificates that an authority takes back before their time.
+//! Revocation lists: the certificates that an authority revoked.
 //!
-//! Invariant of [`RevocationLists`]: there is one at least; each is whole, signed by an authority that is trusted here (or by one
-//! that leads to it), and the only one of its authority, so that none is hidden by an older one beside it.
+//! Invariant of [`RevocationLists`]: there is one at least; each is whole, signed by an authority that is trusted here (or
+//! by one that leads to it), and the only one of its authority, so that none is hidden by an older one beside it.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -202,8 +202,8 @@ async fn cluster(folder: &Path, decimals: u8) -> Cluster {
 
 /// A node of an object, as text.
 #[track_caller]
-pub fn text(value: &Value, member: &str) -> String {
-    value[member].as_str().unwrap_or_else(|| panic!("no text {member} in {value}")).to_owned()
+pub fn text(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_else(|| panic!("no text {name} in {value}")).to_owned()
 }
 
 /// Reads the first answer in `text`.

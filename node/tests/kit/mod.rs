@@ -150,7 +150,7 @@ impl Trio {
         first_success("the members are changed", async || self.try_change(change.clone()).await).await;
     }
 
-    /// Asks the member that takes itself for the leader to change the members.
+    /// Asks the node that takes itself for the leader to change the members.
     pub async fn try_change(&self, change: MembershipChange) -> Result<(), ChangeError> {
         match self.running.iter().find(|(id, node)| node.leader() == Some(**id)) {
             Some((_, leader)) => leader.change_members(change, Instant::now() + PATIENCE).await,

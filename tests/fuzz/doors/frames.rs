@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::codec::FramedRead;
 
 use super::ledger_of_a_few::Small;
-use crate::raft::catch_up::snapshot::{Give, Take};
+use crate::raft::catch_up::snapshot::transfer::{FromReceiver, FromSender};
 use crate::raft::link::append::{Append, Appended};
 use crate::raft::link::frame::codec_of_frames;
 use crate::raft::link::hello::{Hello, Welcome};
@@ -36,8 +36,8 @@ pub fn peer_frames(bytes: &[u8]) {
             3 => round_trip::<Numbered<Response>>(&frame),
             4 => round_trip::<Append>(&frame),
             5 => round_trip::<Appended>(&frame),
-            6 => round_trip::<Give>(&frame),
-            _ => round_trip::<Take>(&frame),
+            6 => round_trip::<FromSender>(&frame),
+            _ => round_trip::<FromReceiver>(&frame),
         }
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::ledger_of_a_few::{admin_key, genesis};
 use super::snapshot::history_of_one;
-use crate::raft::catch_up::snapshot::Give;
+use crate::raft::catch_up::snapshot::transfer::FromSender;
 use crate::raft::link::append::{Append, Appended};
 use crate::raft::link::message::{Numbered, Request, Response};
 use crate::storage::format::codec;
@@ -90,9 +90,9 @@ fn snapshots() -> (Vec<Seed>, Page) {
     let history = History::open(disks.open("history").expect("a disk")).expect("a history");
     let bytes = history.page(0, 1).expect("a page");
     let checksum = *blake3::hash(&bytes).as_bytes();
-    let offer = |to: &Checkpoint| frame(&Give::Offer { vote: vote(), to: to.clone() });
-    let page = frame(&Give::Page { page: 0, bytes: bytes.clone(), checksum });
-    let end = frame(&Give::End);
+    let offer = |to: &Checkpoint| frame(&FromSender::Offer { vote: vote(), to: to.clone() });
+    let page = frame(&FromSender::Page { page: 0, bytes: bytes.clone(), checksum });
+    let end = frame(&FromSender::End);
     let far = Checkpoint { records: 100, ..to.clone() };
     let seeds = vec![
         ("whole", [offer(&to), page.clone(), end.clone()].concat()),

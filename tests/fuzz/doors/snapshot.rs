@@ -6,7 +6,7 @@ use ledger::{Action, Command, Facts, Outcome, SYSTEM_ACTOR, State, Time, decide}
 use tokio_util::codec::FramedRead;
 
 use super::ledger_of_a_few::genesis;
-use crate::raft::catch_up::snapshot::Give;
+use crate::raft::catch_up::snapshot::transfer::FromSender;
 use crate::raft::link::frame::codec_of_frames;
 use crate::storage::format::codec;
 use crate::storage::model::ModelDisks;
@@ -22,10 +22,12 @@ pub fn snapshot_stream(bytes: &[u8]) {
     let mut offered = Checkpoint::default();
     while let Some(Ok(frame)) = block_on(frames.next()) {
         match codec::decode(&frame) {
-            Ok(Give::Offer { to, .. }) => offered = to,
+            Ok(FromSender::Offer { to, .. }) => offered = to,
             // What is no page of the records on offer is refused; what is one counts only under a checkpoint.
-            Ok(Give::Page { page, bytes, .. }) => drop(block_on(history.install_page(page, &bytes, offered.records))),
-            Ok(Give::End | Give::Diverged { .. }) | Err(_) => break,
+            Ok(FromSender::Page { page, bytes, .. }) => {
+                drop(block_on(history.install_page(page, &bytes, offered.records)));
+            }
+            Ok(FromSender::End | FromSender::Diverged { .. }) | Err(_) => break,
         }
     }
     assert_eq!(history.checkpoint(), before);

@@ -24,7 +24,7 @@ use super::tls::Opened;
 use super::wire::Wire;
 use crate::http::app::App;
 use crate::http::response::problem::Problem;
-use crate::raft::link::trust::strangers::one_client;
+use crate::raft::link::trust::pending::one_client;
 use crate::runtime;
 use crate::runtime::log_throttle::LogThrottle;
 use crate::runtime::net::{TcpListener, TcpStream};

@@ -1,7 +1,7 @@
 //! Applying committed entries: fetch what memory does not hold, decide, apply, keep.
 //!
-//! Runs one entry after the other, on a blocking thread unless it is short and in memory. What cannot be read or does not fit stops the node: a
-//! replica that skipped a decision would never be right again.
+//! Runs one entry after the other, on a blocking thread unless it is short and in memory. What cannot be read or does not
+//! fit stops the node: a replica that skipped a decision would never be right again.
 
 use std::io;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
-/// The health of one node; all well at first.
+/// The health of one node; healthy at first.
 #[derive(Debug, Default)]
 pub struct Health {
     failure: watch::Sender<Option<String>>,
@@ -16,22 +16,22 @@ pub struct Health {
     disk_full: AtomicBool,
     /// The log's disk has not come back for longer than an election takes.
     disk_stalled: watch::Sender<bool>,
-    /// Callers are better served by another node, and have been for a while.
+    /// No leader has been reachable for a while, and no election will change that.
     out_of_reach: watch::Sender<bool>,
 }
 
 impl Health {
-    /// Remembers whether the log grows faster than it is purged.
+    /// Stores whether the log grows faster than it is purged.
     pub(crate) fn set_log_crowded(&self, crowded: bool) {
         self.log_crowded.store(crowded, Ordering::Relaxed);
     }
 
-    /// Whether the log grows faster than it is purged: who proposes waits a little.
+    /// Whether the log grows faster than it is purged: the proposer waits a little.
     pub(crate) fn is_log_crowded(&self) -> bool {
         self.log_crowded.load(Ordering::Relaxed)
     }
 
-    /// Remembers whether the disk has no more room than is kept in reserve; whether that is news.
+    /// Stores whether the disk has no more room than is kept in reserve; returns whether that changed.
     pub(crate) fn set_disk_full(&self, full: bool) -> bool {
         self.disk_full.swap(full, Ordering::Relaxed) != full
     }
@@ -41,12 +41,12 @@ impl Health {
         self.disk_full.load(Ordering::Relaxed)
     }
 
-    /// Remembers whether the log's disk stalls; whether that is news.
+    /// Stores whether the log's disk stalls; returns whether that changed.
     pub(crate) fn set_disk_stalled(&self, stalled: bool) -> bool {
         self.disk_stalled.send_if_modified(|was| std::mem::replace(was, stalled) != stalled)
     }
 
-    /// Whether the log's disk stalls. Meanwhile Raft may wait for it, and know nothing of what goes on around it.
+    /// Whether the log's disk stalls. Meanwhile Raft may be blocked on it, and its view out of date.
     pub(crate) fn is_disk_stalled(&self) -> bool {
         *self.disk_stalled.borrow()
     }
@@ -56,19 +56,19 @@ impl Health {
         self.disk_stalled.subscribe()
     }
 
-    /// Remembers whether callers are better served by another node.
+    /// Stores whether callers should fail fast.
     pub(crate) fn set_out_of_reach(&self, out: bool) {
         self.out_of_reach.send_if_modified(|was| std::mem::replace(was, out) != out);
     }
 
-    /// Whether callers are better served by another node, since this one reaches no leader and waits in vain.
+    /// Whether callers should fail fast, since this node reaches no leader and no election will change that.
     pub(crate) fn is_out_of_reach(&self) -> bool {
         *self.out_of_reach.borrow()
     }
 
     /// Returns once that is so.
     pub(crate) async fn falls_out_of_reach(&self) {
-        // The sender is in here and lives on.
+        // The sender lives as long as this.
         drop(self.out_of_reach.subscribe().wait_for(|out| *out).await);
     }
 

@@ -1,4 +1,4 @@
-//! The API keys of the ledger as the HTTP room needs them: by hash, and by number for their names.
+//! The API keys of the ledger as `http` needs them: by hash, and by number for their names.
 //!
 //! Invariant: a published ring never changes; a change of a key publishes a new one that shares the old one's bulk,
 //! so that publishing stays cheap with many keys and reading never waits for applying.

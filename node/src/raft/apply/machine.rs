@@ -23,7 +23,7 @@ pub type EtebarRaft = Raft<TypeConfig, Machine>;
 /// Entries handed to the applying thread at a time, at most.
 const ENTRIES: usize = 64;
 
-/// What a snapshot carries within a process: which checkpoint it is. The pages travel by themselves (see snapshot).
+/// What a snapshot carries within a process: which checkpoint it is. The pages are sent separately (see snapshot).
 #[derive(Debug, Clone)]
 pub struct SnapshotData(pub Checkpoint);
 
@@ -46,7 +46,7 @@ impl Machine {
         let is_light = entry::is_light(&self.published, &entries)?;
         let (published, history) = (self.published.clone(), self.history.clone());
         let work = move || entry::apply(&published, &history, entries);
-        // A panic means books that do not add up. Openraft would go on without its state machine: it must be told.
+        // A panic means books that do not add up. Openraft would go on without its state machine, so it gets an error.
         let applied = if is_light {
             catch_unwind(AssertUnwindSafe(work)).map_err(|_panic| io::Error::other("it does not fit the state"))
         } else {
@@ -114,17 +114,17 @@ impl RaftStateMachine<TypeConfig> for Machine {
     }
 }
 
-/// Folds the pages that were received into a copy of the state, and installs both only where the digest is right.
+/// Replays the pages that were received into a copy of the state, and installs both only where the digest is right.
 async fn install(published: &Published, history: &History, to: Checkpoint) -> Result<(), StorageError> {
     let mut state = published.replica().state.clone();
-    fold_into(&mut state, history, &to)?;
+    replay_into(&mut state, history, &to)?;
     if to.records > history.records() {
         history.install(to.clone()).await?;
     } else {
         history.write(to.clone()).await?;
     }
     let before = published.replace(state, to.membership, to.applied);
-    // Millions of records' worth of memory: given back with no lock held.
+    // Memory of millions of records: freed with no lock held.
     drop(before);
     Ok(())
 }
@@ -133,7 +133,7 @@ async fn install(published: &Published, history: &History, to: Checkpoint) -> Re
 ///
 /// # Errors
 /// Where a page is damaged, or the records are not those that `to` was made of.
-pub fn fold_into(state: &mut State, history: &History, to: &Checkpoint) -> Result<(), StorageError> {
+pub fn replay_into(state: &mut State, history: &History, to: &Checkpoint) -> Result<(), StorageError> {
     history.fold(state.records() + 1..=to.records, |record| state.apply(record))?;
     if (state.records(), state.digest()) == (to.records, to.digest) {
         return Ok(());

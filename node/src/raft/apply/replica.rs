@@ -1,7 +1,7 @@
 //! What this node holds: the state, the position it reflects, and what is published of them.
 //!
 //! Invariants: state and position change together, under one lock; only the state machine changes them. Positions,
-//! digests and the key ring are published after the change that they tell of.
+//! digests and the key ring are published after the change that they describe.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -26,14 +26,14 @@ pub const DIGESTS: usize = 4_096;
 
 /// The state and the position that it reflects; consistent with each other.
 pub struct Replica {
-    /// The fold of all records up to `applied`.
+    /// All records up to `applied`, replayed.
     pub state: State,
     /// The Raft log index that the state reflects; 0 before the first.
     pub applied: u64,
     pub(crate) log_id: Option<LogIdOf<TypeConfig>>,
     pub(crate) membership: StoredMembershipOf<TypeConfig>,
     /// How many records there were, and their digest, when `applied` was reached: an entry that could not be applied
-    /// to its end leaves the state beyond it, and nothing durable or told to peers may come of that.
+    /// to its end leaves the state beyond it, which must not become durable or be sent to peers.
     pub(crate) whole: (u64, Digest),
 }
 
@@ -63,14 +63,14 @@ pub struct Published {
     pub(crate) waits: Waits,
     /// What is wrong with this node, where something is.
     pub health: Health,
-    /// The highest leader of whom entries or heartbeats came in.
+    /// The highest leader whose entries or heartbeats arrived.
     followed: watch::Sender<Option<Leader>>,
-    /// The data directories that the log has bound to members' numbers.
+    /// The data directories that the log has bound to node numbers.
     pub known_peers: KnownPeers,
 }
 
 impl Published {
-    /// Begins with what the pages on disk gave.
+    /// Starts with what was replayed from the pages on disk.
     pub fn new(
         state: State,
         log_id: Option<LogIdOf<TypeConfig>>,
@@ -103,7 +103,7 @@ impl Published {
         self.replica.write()
     }
 
-    /// Puts a state that was folded from pages in place of the present one, which comes back.
+    /// Replaces the state by one that was replayed from pages; returns the old one.
     pub(crate) fn replace(
         &self,
         state: State,
@@ -121,7 +121,7 @@ impl Published {
         before
     }
 
-    /// Publishes everything anew after the state was replaced or folded from pages.
+    /// Publishes everything anew after the state was replaced.
     fn publish_all(&self) {
         let replica = self.replica();
         self.publish_keys(KeyRing::of(&replica.state));
@@ -133,7 +133,7 @@ impl Published {
         self.publish(applied, digest);
     }
 
-    /// Tells the world of a position that was just applied.
+    /// Publishes a position that was just applied.
     pub(crate) fn publish(&self, applied: u64, digest: Digest) {
         let mut digests = self.digests.lock();
         if digests.len() >= DIGESTS {
@@ -177,7 +177,7 @@ impl Published {
         digests.get(found).map(|(_, digest)| *digest)
     }
 
-    /// Takes note of whose entries or heartbeats came in, before Raft has looked at them.
+    /// Stores whose entries or heartbeats arrived, before Raft processes them.
     pub(crate) fn follow(&self, leader: Leader) {
         self.followed.send_if_modified(|followed| {
             let is_higher = *followed < Some(leader);
@@ -188,7 +188,7 @@ impl Published {
         });
     }
 
-    /// The highest leader of whom entries or heartbeats came in.
+    /// The highest leader whose entries or heartbeats arrived.
     pub(crate) fn followed(&self) -> Option<Leader> {
         *self.followed.borrow()
     }
@@ -198,7 +198,7 @@ impl Published {
         self.followed.subscribe()
     }
 
-    /// The position, to look at and to follow; requests wait by [`Waits`].
+    /// The position, to read and to wait on; requests wait by [`Waits`].
     pub fn applied(&self) -> watch::Receiver<u64> {
         self.applied.subscribe()
     }

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-/// Requests that wait at a time, at most. Source: more than a node has connections, so that only a defect meets it.
+/// Requests that wait at a time, at most. Source: more than a node has connections, so that only a defect reaches it.
 const WAITING: usize = 65_536;
 
-/// A waiter's place: the position, and a number that tells it from others who wait for the same.
+/// A waiter's place: the position, and a number that distinguishes those who wait for the same.
 type Place = (u64, u64);
 
 /// See the head of this file.
@@ -59,7 +59,7 @@ impl Waits {
             std::mem::replace(&mut queue.waiting, later)
         };
         for wake in due.into_values() {
-            // Whoever gave up meanwhile needs no call.
+            // A request that gave up meanwhile needs no wake-up.
             wake.send(()).ok();
         }
     }
@@ -80,7 +80,7 @@ impl Waits {
             queue.waiting.insert(place, wake);
             Seat { waits: self, place }
         };
-        // The sender is dropped unsent by nobody: it leaves the list by a call, or with the seat.
+        // No sender is dropped unsent: it leaves the list when it is woken, or with its seat.
         woken.await.map_err(|_gone| TooManyWait)
     }
 }

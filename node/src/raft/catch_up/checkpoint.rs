@@ -1,4 +1,4 @@
-//! Checkpoints: now and then the history on disk is brought up to the state in memory, and then the log may be purged.
+//! Checkpoints: the history on disk is brought up to the state in memory, so that the log may be purged.
 //!
 //! Invariant: a checkpoint names no position beyond the log that is synced here: an entry is applied once a quorum has
 //! it, perhaps before the own disk does. While a snapshot is being received, no checkpoint is written.
@@ -15,7 +15,7 @@ use crate::storage::{Checkpoint, History, LogStore, StorageError};
 
 /// Longest wait for the own log to hold what is applied already.
 const SYNC_WAIT: Duration = Duration::from_secs(5);
-/// How often that is looked at.
+/// How often that is checked.
 const SYNC_POLL: Duration = Duration::from_millis(1);
 
 /// Writes checkpoints, one at a time. Cheap to clone.
@@ -51,7 +51,7 @@ impl Checkpointer {
     /// where a snapshot is being received.
     pub async fn write(&self) -> Result<Checkpoint, StorageError> {
         let Ok(_turn) = self.0.turn.try_lock() else { return Ok(self.last()) };
-        // A node that failed keeps its disk as it was.
+        // A failed node leaves its disk as it was.
         if self.0.published.health.failure().borrow().is_some() {
             return Ok(self.last());
         }

@@ -8,7 +8,7 @@ use super::node::Node;
 use crate::raft::apply::machine::EtebarRaft;
 use crate::runtime;
 
-/// Longest wait for a command of the cluster's own.
+/// Longest wait for a command of the leader's own.
 pub const COMMAND: Duration = Duration::from_secs(2);
 
 /// Asks openraft to make the furthest healthy voter the leader; `false` where there is none.
@@ -27,7 +27,7 @@ pub async fn hand_over(node: &Node) -> bool {
     }
 }
 
-/// Ends Raft, in a task of its own: of all who wait for openraft's core to end the first must not give up, or the others
+/// Ends Raft, in a task of its own: the first of those that wait for openraft's core to end must not give up, or the others
 /// panic (`RaftInner::join_core_task` of 0.10.0-alpha.37).
 pub async fn end_raft(raft: &EtebarRaft) {
     let raft = raft.clone();
@@ -36,7 +36,7 @@ pub async fn end_raft(raft: &EtebarRaft) {
         if let Err(error) = raft.shutdown().await {
             tracing::warn!(%error, "raft did not stop well");
         }
-        // Who stopped waiting, or went down with the runtime, needs no word.
+        // A caller that stopped waiting, or ended with the runtime, needs no answer.
         done.send(()).ok();
     });
     drop(ended.await);

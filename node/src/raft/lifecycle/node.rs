@@ -1,4 +1,4 @@
-//! One node, inside: what its parts share, and what it does for its peers.
+//! One running node: what its parts share, and how it serves its peers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::raft::apply::clocks::ClockGuard;
 use crate::raft::apply::machine::EtebarRaft;
 use crate::raft::apply::replica::Published;
 use crate::raft::catch_up::checkpoint::Checkpointer;
-use crate::raft::catch_up::snapshot::SnapshotReceiver;
+use crate::raft::catch_up::snapshot::receive::SnapshotReceiver;
 use crate::raft::peers::leader::LeaderView;
 use crate::raft::peers::link::append::{Append, Appended};
 use crate::raft::peers::link::error::LinkError;
 use crate::raft::peers::link::hello::{Caller, Connection, PeerIdentity, PeerMembership, Trust};
 use crate::raft::peers::link::message::{Heartbeat, MemberList, Request, Response};
 use crate::raft::peers::link::serve::Serve;
-use crate::raft::peers::link::trust::vouched::Vouched;
+use crate::raft::peers::link::trust::received_lists::ReceivedLists;
 use crate::raft::peers::network::{Links, PeerLinks};
 use crate::raft::peers::peer_table::PeerTable;
 use crate::raft::submit::proposer::Proposer;
@@ -46,7 +46,7 @@ pub struct Node {
     pub(crate) reads: ReadGates,
     pub(crate) links: Links,
     pub(crate) trust: Trust,
-    pub(crate) vouched: Vouched,
+    pub(crate) received_lists: ReceivedLists,
     pub(crate) peer_table: Arc<PeerTable>,
     /// What is known of the leader.
     pub(crate) leader: LeaderView,
@@ -58,7 +58,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// All members by number: those of the log, or the first ones before there is any.
+    /// All members by number: those of the log, or the founding ones before there is a log.
     pub(crate) fn members(&self) -> BTreeMap<NodeNumber, storage::NodeAddresses> {
         let membership = self.raft.server_metrics().borrow_watched().membership_config.clone();
         let members: BTreeMap<_, _> =
@@ -78,13 +78,13 @@ impl Node {
         self.peers().get(&node).map(|addresses| self.links.to(node, addresses))
     }
 
-    /// Why this node should not be counted on now, where it should not.
+    /// Why this node is unhealthy, where it is.
     pub(crate) fn unhealthy_reason(&self) -> Option<String> {
         let stalled = || self.published.health.is_disk_stalled().then(|| "its disk does not answer".to_owned());
         self.published.health.failure().borrow().clone().or_else(stalled)
     }
 
-    /// How this node stands.
+    /// The status of this node.
     pub(crate) fn heartbeat(&self) -> Heartbeat {
         let (applied, digest) = self.published.latest();
         Heartbeat {
@@ -118,10 +118,10 @@ impl Node {
             let members = metrics.membership_config.membership();
             (members.get_node(&node).is_some(), members.nodes().next().is_none())
         };
-        // Committed lists are compared with committed ones: a later one that is only in the log here may be taken back.
+        // Committed lists are compared with committed ones: a later one that is only in the log here may be truncated.
         let is_counted = || {
             let index = self.published.replica().membership.log_id().as_ref().map(|id| id.index);
-            self.vouched.counts(node, index) == Some(true)
+            self.received_lists.counts(node, index) == Some(true)
         };
         if is_member || (is_empty && self.settings.members.contains_key(&node)) || is_counted() {
             PeerMembership::Member
@@ -134,7 +134,7 @@ impl Node {
 
     /// Closes the connections of nodes that are no longer members, and stores the data directories of those that were accepted
     /// before the members' list was known.
-    pub(crate) async fn close_links_of_strangers(&self) {
+    pub(crate) async fn close_links_of_removed(&self) {
         let closed = self.trust.open.keep(|link| self.membership_of(link.node) != PeerMembership::NotMember);
         if closed > 0 {
             tracing::info!(closed, "connections of a node that was removed are closed");
@@ -153,9 +153,9 @@ impl Node {
         }
     }
 
-    /// Takes in what a peer said of itself. The odd one out stops: more members differ from it than agree.
-    pub(crate) fn hear(&self, said: &Heartbeat) {
-        // One that was removed, or waits to be added, has no part in anything here.
+    /// Stores the status of a peer. A node whose digest differs from at least half of the members stops.
+    pub(crate) fn receive_status(&self, said: &Heartbeat) {
+        // The status of a node that is not a member counts for nothing.
         if !self.members().contains_key(&said.node) {
             return;
         }
@@ -163,7 +163,7 @@ impl Node {
         if let Some(ledger_time) = said.ledger_time {
             self.clock_guard.receive(ledger_time, said.leader == Some(said.node));
         }
-        self.vouched.record(said.node, &said.members);
+        self.received_lists.record(said.node, &said.members);
         let differing = self.peer_table.differing();
         if differing.len() * 2 >= self.members().len() {
             self.published.health.fail(format!(
@@ -213,7 +213,7 @@ impl Serve for Node {
                 Response::ReadPosition(self.reads.quorum.position(after(wait_ms)).await)
             }
             Request::Status(said) => {
-                self.hear(&said);
+                self.receive_status(&said);
                 Response::Status(self.heartbeat())
             }
             Request::Forward { commands, wait_ms } => {

@@ -16,13 +16,13 @@ use crate::storage::types::NodeAddresses;
 pub struct ClusterSettings {
     /// Who this node is.
     pub identity: PeerIdentity,
-    /// All first members, the same list on each. A node that is not among them waits to be added.
+    /// The founding members, the same list on each. A node that is not among them waits to be added.
     pub members: BTreeMap<u64, NodeAddresses>,
     /// The first command of the log, the same on each node.
     pub genesis: Genesis,
     /// Where to listen for peers, `host:port`.
     pub peer_listen: String,
-    /// What this node proves its number with, and what it takes for a proof of others'.
+    /// This node's certificate, and the authorities of the others'.
     pub peer_security: PeerSecurity,
     /// Time between two heartbeats of a leader.
     pub heartbeat: Duration,
@@ -57,9 +57,9 @@ impl ClusterSettings {
             // Checkpoints and purges go by bytes (see checkpoint), not by entries.
             snapshot_policy: SnapshotPolicy::Never,
             max_in_snapshot_log_to_keep: u64::MAX,
-            // A leader that no majority answers is silent for this long after its lease, then tries for as long, and so on:
-            // whoever hears it votes for nobody else, so one that reaches some and not enough could keep the others from an
-            // election for ever. Long enough for the last lease to end and for some rounds of votes.
+            // A leader that no majority answers sends nothing for this long after its lease, then tries for as long, and so on:
+            // a node that receives its heartbeats votes for nobody else, so a leader that reaches too few could prevent an
+            // election permanently. Long enough for the last lease to end and for some rounds of votes.
             quorum_loss_probe_interval: Some(millis(self.election_max * 4)),
             enable_pre_vote: Some(true),
             allow_log_reversion: Some(false),
@@ -73,7 +73,7 @@ impl ClusterSettings {
     }
 
     /// Longest wait for the answer to one append: an answer needs the peer's sync, and a peer that takes longer than
-    /// an election is as good as gone.
+    /// an election counts as unreachable.
     pub fn answer_within(&self) -> Duration {
         self.election_max * 2
     }
@@ -126,13 +126,13 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_without_a_majority_falls_silent_long_enough_for_another() {
+    fn a_leader_without_a_majority_pauses_long_enough_for_another() {
         let config = settings().raft_config().unwrap();
-        assert!(config.quorum_loss_probe_interval.is_some_and(|silent| silent >= 4 * config.election_timeout_max));
+        assert!(config.quorum_loss_probe_interval.is_some_and(|pause| pause >= 4 * config.election_timeout_max));
     }
 
     #[test]
-    fn only_this_house_purges() {
+    fn only_our_own_code_purges() {
         let config = settings().raft_config().unwrap();
         assert_eq!(config.snapshot_policy, SnapshotPolicy::Never);
         assert_eq!(config.max_in_snapshot_log_to_keep, u64::MAX);

@@ -1,4 +1,4 @@
-//! How a node comes to life, and how it stops: opens its disks, folds the history, starts Raft and its own duties.
+//! How a node starts, and how it stops: opens its disks, replays the history, starts Raft and the background tasks.
 //!
 //! Invariant: nothing is served from a disk that was not read whole and found undamaged.
 
@@ -18,15 +18,16 @@ use super::node::Node;
 use super::settings::ClusterSettings;
 use crate::raft::answers::ClusterError;
 use crate::raft::apply::clocks::ClockGuard;
-use crate::raft::apply::machine::{EtebarRaft, Machine, fold_into};
+use crate::raft::apply::machine::{EtebarRaft, Machine, replay_into};
 use crate::raft::apply::replica::Published;
 use crate::raft::catch_up::checkpoint::Checkpointer;
-use crate::raft::catch_up::snapshot::{SnapshotReceiver, SnapshotSender};
+use crate::raft::catch_up::snapshot::receive::SnapshotReceiver;
+use crate::raft::catch_up::snapshot::send::SnapshotSender;
 use crate::raft::peers::leader::LeaderView;
 use crate::raft::peers::link::hello::Trust;
 use crate::raft::peers::link::serve::serve;
 use crate::raft::peers::link::trust::known_peers::KnownPeers;
-use crate::raft::peers::link::trust::vouched::Vouched;
+use crate::raft::peers::link::trust::received_lists::ReceivedLists;
 use crate::raft::peers::network::{Links, Network};
 use crate::raft::peers::peer_table::PeerTable;
 use crate::raft::submit::proposer::Proposer;
@@ -36,9 +37,10 @@ use crate::runtime::net::TcpListener;
 use crate::runtime::{self, Clock};
 use crate::storage::{History, LogSettings, LogStore, LogWriter, NodeDisks, StorageError};
 
-/// Longest wait for another node to take the leadership over, within that.
+/// Longest wait for another node to take the leadership over.
 const HAND_OVER: Duration = Duration::from_millis(1_500);
-/// Opens what the disks hold, folds the history, and takes part in the cluster.
+
+/// Opens the disks, replays the history, and takes part in the cluster.
 pub(crate) async fn start(
     settings: ClusterSettings,
     disks: NodeDisks,
@@ -100,7 +102,7 @@ pub(crate) async fn start(
         links,
         trust: trust.clone(),
         peer_table,
-        vouched: Vouched::default(),
+        received_lists: ReceivedLists::default(),
         recovered: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
     });
@@ -118,13 +120,13 @@ struct Opened {
     state: State,
 }
 
-/// Blocks: reads the whole log and folds the whole history.
+/// Blocks: reads the whole log and replays the whole history.
 fn open(disks: &NodeDisks, settings: LogSettings) -> Result<Opened, StorageError> {
     let (log, writer) = LogStore::open(disks.log.clone(), settings)?;
     let history = Arc::new(History::open(disks.history.clone())?);
     log.check_joins(&history.checkpoint())?;
     let mut state = State::new();
-    fold_into(&mut state, &history, &history.checkpoint())?;
+    replay_into(&mut state, &history, &history.checkpoint())?;
     Ok(Opened { log, writer, history, state })
 }
 
@@ -139,7 +141,7 @@ fn damaged(_panicked: runtime::Unfinished) -> ClusterError {
 #[cfg(not(feature = "simulation"))]
 fn run_writer(writer: LogWriter, published: Arc<Published>) -> Result<(), StorageError> {
     let writing = writer.spawn_thread()?;
-    // Openraft hears of a failure with its next write; an idle node should stop at once.
+    // Openraft learns of a failure with its next write; an idle node should stop at once.
     let watch = move || match writing.join() {
         Ok(Ok(())) => {}
         Ok(Err(error)) => published.health.fail(format!("the log could not be written: {error}")),
@@ -188,6 +190,6 @@ pub(crate) async fn stop(node: Arc<Node>) {
     }
     end_raft(&node.raft).await;
     if let Err(error) = node.log.close().await {
-        tracing::warn!(%error, "log not closed well");
+        tracing::warn!(%error, "log not closed");
     }
 }

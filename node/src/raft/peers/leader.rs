@@ -1,6 +1,6 @@
 //! What this node knows of the leader, and how sure it is.
 //!
-//! Three views, each for its use: [`LeaderView::known`] is where commands go; [`LeaderView::alive`] is what others are told,
+//! Three views, each for its use: [`LeaderView::known`] is where commands go; [`LeaderView::alive`] is what others are shown,
 //! since openraft keeps the last leader's name until there is another; [`LeaderView::leads_raft`] is what openraft takes this
 //! node for, also while its disk stalls.
 
@@ -23,7 +23,7 @@ pub struct LeaderView {
     pub me: NodeNumber,
     /// Its Raft.
     pub raft: EtebarRaft,
-    /// What it holds.
+    /// Its state, and what is published of it.
     pub published: Arc<Published>,
     /// What it knows of the others.
     pub peer_table: Arc<PeerTable>,
@@ -34,8 +34,8 @@ pub struct LeaderView {
 impl LeaderView {
     /// The leader, perhaps this node itself.
     ///
-    /// While its disk stalls, Raft may wait for it and know nothing of what goes on: then the leader is who sends entries,
-    /// and never this node itself, which gives leadership up.
+    /// While its disk stalls, Raft may be blocked and its view out of date: then the leader is whoever sends entries, and never
+    /// this node itself, which gives leadership up.
     pub fn known(&self) -> Option<NodeNumber> {
         let (known, term) = {
             let metrics = self.raft.server_metrics();
@@ -49,8 +49,7 @@ impl LeaderView {
         followed.or(known).filter(|leader| *leader != self.me)
     }
 
-    /// The same leader, where it lately gave signs that it still leads: a quorum answered this node, or the leader's status
-    /// came in.
+    /// The same leader, where it still leads: a quorum answered this node lately, or the leader's status arrived.
     pub fn alive(&self) -> Option<NodeNumber> {
         let leader = self.known()?;
         if leader != self.me {
@@ -76,7 +75,7 @@ impl LeaderView {
         is_alone || acked.is_some_and(|acked| acked.elapsed() <= self.majority_within)
     }
 
-    /// Whether callers are better served elsewhere, and no election will change that: there is no sign of a leader, and too
+    /// Whether callers are better served elsewhere, and no election will change that: no leader is reachable, and too
     /// few nodes are reachable for one to be elected among them, or one of them follows a leader.
     pub fn is_out_of_reach(&self) -> bool {
         if self.alive().is_some() {
@@ -124,7 +123,7 @@ impl LeaderView {
         let mut metrics = self.raft.server_metrics();
         // A new receiver counts what is there as unseen: without this the pause would be none.
         drop(metrics.borrow_and_update());
-        // Elapsed or changed, both mean: look again. Where Raft has stopped nothing changes any more, and at once.
+        // Elapsed or changed: both mean to look again. Where Raft has stopped, this fails at once.
         if let Ok(Err(_stopped)) = timeout(pause, metrics.changed()).await {
             sleep(pause).await;
         }

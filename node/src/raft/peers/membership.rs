@@ -1,7 +1,7 @@
 //! Changes of the members, one at a time and by the leader: a learner is added and follows, a learner becomes a voter, a
 //! member is removed.
 //!
-//! Invariant: a number is given to one data directory for ever. A node becomes a voter only once the log has bound its
+//! Invariant: a number belongs to one data directory permanently. A node becomes a voter only once the log has bound its
 //! number to its directory, so that a wiped one is refused wherever that is known.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,14 +35,14 @@ pub enum MembershipChange {
         /// Its number.
         node: NodeNumber,
     },
-    /// A node takes no part any more.
+    /// A member is removed.
     Remove {
         /// Its number.
         node: NodeNumber,
     },
 }
 
-/// Why the members are as they were, or perhaps are not.
+/// Why a change was not made, or may not have been.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
     /// Nothing changed: another node leads, this one where it is known.
@@ -51,11 +51,11 @@ pub enum ChangeError {
     /// Nothing changed: another change is under way.
     #[error("another change of the members is under way")]
     InProgress,
-    /// Nothing changed, and nothing will before something else does.
+    /// Nothing changed; the reason says what has to change first.
     #[error("{0}")]
     Refused(String),
     /// It may be under way, or done.
-    #[error("no answer within {waited:?}: the members' list tells")]
+    #[error("no answer within {waited:?}: see the members' list")]
     OutcomeUnknown {
         /// How long the caller was kept.
         waited: Duration,
@@ -77,7 +77,7 @@ pub async fn change_members(local: &Node, change: MembershipChange, deadline: In
         MembershipChange::Add { node, addresses } => addition(local, node, addresses)?,
         MembershipChange::Promote { node } => promotion(local, node)?,
         MembershipChange::Remove { node } if node == local.me.node => {
-            let why = "this node leads, and no other voter is well to take that over: promote a new one first";
+            let why = "this node leads, and no other voter is healthy to take over: promote a new one first";
             let hands_over = hand_over(local).await;
             return Err(if hands_over { ChangeError::NotLeader(None) } else { ChangeError::Refused(why.into()) });
         }
@@ -89,12 +89,12 @@ pub async fn change_members(local: &Node, change: MembershipChange, deadline: In
     }
 }
 
-/// Whether a change of the voters has begun and not ended: until then two majorities are needed for everything.
+/// Whether a change of the voters is not finished: until then everything needs two majorities.
 pub fn is_change_open(local: &Node) -> bool {
     voter_sets(local).len() > 1
 }
 
-/// Ends a change that a leader before began and did not end.
+/// Finishes a change that an earlier leader began.
 pub async fn end_change(local: &Node) {
     if !may_change(local) {
         return;
@@ -106,7 +106,7 @@ pub async fn end_change(local: &Node) {
     }
 }
 
-/// A leader that is removed itself leads on for a moment; openraft's own assertions forbid it to change the members then.
+/// A leader that is being removed leads until that is committed; openraft asserts that it changes no members meanwhile.
 fn may_change(local: &Node) -> bool {
     voter_sets(local).last().is_some_and(|set| set.contains(&local.me.node))
 }
@@ -163,7 +163,7 @@ fn promotion(
     let Some(status) =
         local.peer_table.status(node).filter(|status| status.healthy && Some(status.incarnation) == bound)
     else {
-        return Err(ChangeError::Refused(format!("node {node} is not heard yet: start it, and wait a moment")));
+        return Err(ChangeError::Refused(format!("node {node} is not reachable yet: start it, and try again")));
     };
     let lag = local.published.applied().borrow().saturating_sub(status.applied);
     if lag > LAG_MAX {
@@ -182,13 +182,13 @@ fn removal(
         return Ok(is_learner.then(|| ChangeMembers::RemoveNodes(BTreeSet::from([node]))));
     }
     let rest: BTreeSet<_> = sets.last().into_iter().flatten().copied().filter(|voter| *voter != node).collect();
-    let is_well = |voter: &&NodeNumber| {
+    let is_healthy = |voter: &&NodeNumber| {
         **voter == local.me.node || local.peer_table.status(**voter).is_some_and(|status| status.healthy)
     };
-    let well = rest.iter().filter(is_well).count();
-    if well * 2 <= rest.len() {
+    let healthy = rest.iter().filter(is_healthy).count();
+    if healthy * 2 <= rest.len() {
         return Err(ChangeError::Refused(format!(
-            "without node {node}, {well} of {} voters would be well, and no majority: add and promote new ones first",
+            "without node {node}, {healthy} of {} voters would be healthy, which is no majority: add and promote new ones first",
             rest.len()
         )));
     }

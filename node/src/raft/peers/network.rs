@@ -29,7 +29,7 @@ use super::link::hello::Trust;
 use super::link::message::Purpose;
 use super::link::message::{Request, Response};
 use crate::raft::apply::machine::SnapshotData;
-use crate::raft::catch_up::snapshot::{SnapshotSender, send_snapshot};
+use crate::raft::catch_up::snapshot::send::{SnapshotSender, send_snapshot};
 use crate::storage::types::{NodeAddresses, TypeConfig};
 
 /// The links to one peer that all of the node shares.
@@ -59,7 +59,7 @@ impl Links {
         Self(Arc::new(LinksInner { trust, open: Mutex::default() }))
     }
 
-    /// Ends the links to all that are not to be kept: they were removed.
+    /// Ends the links to nodes that were removed.
     pub fn keep(&self, is_kept: impl Fn(u64) -> bool) {
         self.0.open.lock().retain(|node, _| is_kept(*node));
     }

@@ -1,6 +1,6 @@
-//! What is heard of the other members: how far they are, what their clocks and digests say.
+//! What the other nodes last reported of themselves: position, leader, clock, digest, failure.
 //!
-//! Invariant: digests are compared at equal positions only, and a difference, once seen, is never forgotten.
+//! Invariant: digests are compared at equal positions only, and a difference, once found, is kept.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use crate::raft::apply::clocks::line::NOBODY;
 use crate::raft::apply::clocks::verdict::ClocksReceived;
 use crate::raft::apply::replica::Published;
 
-/// A node not heard for so long is not healthy.
-const HEARD_WITHIN: Duration = Duration::from_secs(1);
-/// A clock read over a round trip longer than this says nothing.
+/// A node whose last status is older than this is not healthy.
+const STATUS_WITHIN: Duration = Duration::from_secs(1);
+/// A clock read over a round trip longer than this is not used.
 const CLOCK_ROUND_TRIP: Duration = Duration::from_secs(1);
-/// A clock read longer ago than this says nothing.
+/// A clock read longer ago than this is not used.
 const CLOCK_WITHIN: Duration = Duration::from_secs(2);
 
-/// What was last heard of one node.
+/// What was last received from one node.
 #[derive(Debug, Clone)]
 struct PeerEntry {
     received: Instant,
@@ -35,10 +35,10 @@ struct PeerEntry {
     differs: bool,
 }
 
-/// What a node last said of itself.
+/// What a node last reported of itself.
 #[derive(Debug, Clone)]
 pub struct PeerStatus {
-    /// The leader that it has signs of life of.
+    /// The leader whose heartbeats it receives.
     pub leader: Option<u64>,
     /// Its position.
     pub applied: u64,
@@ -48,7 +48,7 @@ pub struct PeerStatus {
     pub healthy: bool,
 }
 
-/// All that is heard of the others.
+/// What is known of all the others.
 #[derive(Debug, Default)]
 pub struct PeerTable(Mutex<BTreeMap<u64, PeerEntry>>);
 
@@ -57,7 +57,7 @@ impl PeerTable {
         self.0.lock()
     }
 
-    /// Takes in what a node said, and compares its digest with ours where both have its position.
+    /// Stores the status of a node, and compares its digest with ours where both have its position.
     pub fn record(&self, said: &Heartbeat, published: &Published) {
         let differs = published.digest_at(said.applied).is_some_and(|ours| ours != said.digest);
         let mut all = self.lock();
@@ -82,7 +82,7 @@ impl PeerTable {
         entry.differs |= differs;
     }
 
-    /// Takes in a node's clocks, asked at `asked` and answered now.
+    /// Stores a node's clocks, requested at `asked` and received now.
     pub fn record_clock(&self, said: &Heartbeat, asked: Instant) {
         if asked.elapsed() > CLOCK_ROUND_TRIP {
             return;
@@ -95,22 +95,22 @@ impl PeerTable {
         }
     }
 
-    /// Forgets all that are not to be kept: they were removed.
+    /// Forgets the nodes that were removed.
     pub fn keep(&self, is_kept: impl Fn(u64) -> bool) {
         self.lock().retain(|node, _| is_kept(*node));
     }
 
-    /// What was last heard of a node.
+    /// The last status of a node.
     pub fn status(&self, node: u64) -> Option<PeerStatus> {
         self.lock().get(&node).map(|entry| PeerStatus {
             leader: entry.leader,
             applied: entry.applied,
             incarnation: entry.incarnation,
-            healthy: entry.received.elapsed() < HEARD_WITHIN && entry.failure.is_none(),
+            healthy: entry.received.elapsed() < STATUS_WITHIN && entry.failure.is_none(),
         })
     }
 
-    /// The furthest position heard of; 0 where none was.
+    /// The furthest position of the others; 0 where none was received.
     pub fn furthest(&self) -> u64 {
         self.lock().values().map(|entry| entry.applied).max().unwrap_or(0)
     }
@@ -120,8 +120,8 @@ impl PeerTable {
         self.lock().iter().filter(|(_, entry)| entry.differs).map(|(node, _)| *node).collect()
     }
 
-    /// What the clocks heard lately say of ours, which shows `ours_ms`. They go on with the monotonic clock meanwhile, so that
-    /// a clock of ours that was set just now shows at once.
+    /// How the clocks received lately compare with ours, which shows `ours_ms`. They advance with the
+    /// monotonic clock meanwhile, so that a change of our own clock shows at once.
     pub fn clocks(&self, ours_ms: u64) -> ClocksReceived {
         let off = |(theirs_ms, read): (u64, Instant)| {
             let passed = read.elapsed();

@@ -1,4 +1,4 @@
-//! One node of the cluster, as the rest of the node sees it: submit commands, read the state, ask how things stand.
+//! One node of the cluster, as the rest of the program sees it: submits commands, reads the state, reports its status.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ struct Handle {
 }
 
 impl Cluster {
-    /// Opens what the disks hold, folds the history, and takes part in the cluster.
+    /// Opens the disks, replays the history, and takes part in the cluster.
     ///
     /// # Errors
     /// Where a setting does not fit, the peer address is taken, or the data is damaged.
@@ -94,7 +94,7 @@ impl Cluster {
     /// # Errors
     /// As for a linearizable [`Self::read`].
     pub async fn know_keys(&self, deadline: Instant) -> Result<(), ReadError> {
-        let confirmed = read_position(self.node(), Reader::Stranger, deadline).await.ok_or(ReadError::NoLeader)?;
+        let confirmed = read_position(self.node(), Reader::UnknownKey, deadline).await.ok_or(ReadError::NoLeader)?;
         self.reach(confirmed, deadline).await
     }
 
@@ -130,7 +130,7 @@ impl Cluster {
     pub fn record(&self, number: RecordNumber) -> Result<Arc<Record>, StorageError> {
         let node = self.node();
         node.history.record(number).inspect_err(|error| {
-            // Whoever finds damage serves no more: what else is damaged is not known.
+            // A node that finds damage stops: what else is damaged is not known.
             if matches!(error, StorageError::Damaged { .. }) {
                 node.published.health.fail(format!("a record could not be read: {error}"));
             }
@@ -176,7 +176,7 @@ impl Cluster {
         *self.node().published.applied().borrow()
     }
 
-    /// Where this node takes ledger time to be; before it heard of it, the beginning, which every record is after.
+    /// Where this node takes ledger time to be; before it received it, 0, which every record is after.
     pub fn ledger_time(&self) -> Time {
         self.node().clock_guard.ledger_time().map_or(Time(0), |time| Time(time.ms))
     }
@@ -191,7 +191,7 @@ impl Cluster {
         self.node().raft.data_metrics().borrow_watched().purged.map_or(0, |purged| purged.index)
     }
 
-    /// Bytes that this node's log takes on its file system; 0 where that cannot be told. Reads the file system.
+    /// Bytes that this node's log takes on its file system; 0 where that cannot be measured. Reads the file system.
     pub fn log_bytes_on_disk(&self) -> u64 {
         let bytes = self.node().log.bytes_on_disk();
         bytes.inspect_err(|error| tracing::warn!(%error, "log not measured")).unwrap_or(0)

@@ -1,20 +1,21 @@
-//! Positions for linearizable reads: one question for all reads that wait.
+//! Positions for linearizable reads: one quorum read for all reads that wait.
 //!
 //! Invariant: a position is asked for after its read came, and confirmed by a quorum after that. A read that comes while
 //! a question is under way waits for the next one. No clock is trusted.
 //!
 //! Three gates ask, each one question at a time: the leader asks a quorum, any other node asks the leader, and callers
-//! whose API key is not known share a gate of their own, so that strangers are never more than one reader in the others.
+//! whose API key is not known share a gate of their own, so that they are never more than one reader at the others.
 
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Reads that wait at one gate, at most; the next ones are told that there is no leader.
+/// Reads that wait at one gate, at most; the next ones fail as if there were no leader.
 const WAITING: usize = 65_536;
-/// Pause between two questions for strangers. Source: at most a hundred a second, a small part of what a leader answers.
-pub const STRANGERS_PAUSE: Duration = Duration::from_millis(10);
+/// Pause between two questions for callers with unknown keys. Source: at most a hundred a second, a small part of what a
+/// leader answers.
+pub const UNKNOWN_KEYS_PAUSE: Duration = Duration::from_millis(10);
 
 /// A read that waits for its position; `None` where nobody could confirm one.
 pub type Asker = oneshot::Sender<Option<u64>>;
@@ -43,7 +44,7 @@ pub enum Reader {
     /// A caller whose API key is known.
     Known,
     /// One whose key is not, or not yet.
-    Stranger,
+    UnknownKey,
 }
 
 /// The gates of one node.
@@ -54,7 +55,7 @@ pub struct ReadGates {
     /// Where another leads: asks that one.
     pub leader: ReadGate,
     /// For callers whose key is not known.
-    pub strangers: ReadGate,
+    pub unknown_keys: ReadGate,
 }
 
 /// The other ends of [`ReadGates`].
@@ -62,16 +63,16 @@ pub struct ReadGates {
 pub struct WaitingReads {
     pub quorum: mpsc::Receiver<Asker>,
     pub leader: mpsc::Receiver<Asker>,
-    pub strangers: mpsc::Receiver<Asker>,
+    pub unknown_keys: mpsc::Receiver<Asker>,
 }
 
 impl ReadGates {
     /// Gates, and what waits at them.
     pub fn new() -> (Self, WaitingReads) {
         let ((quorum, at_quorum), (leader, at_leader)) = (ReadGate::new(), ReadGate::new());
-        let (strangers, at_strangers) = ReadGate::new();
-        let waiting = WaitingReads { quorum: at_quorum, leader: at_leader, strangers: at_strangers };
-        (Self { quorum, leader, strangers }, waiting)
+        let (unknown_keys, at_unknown_keys) = ReadGate::new();
+        let waiting = WaitingReads { quorum: at_quorum, leader: at_leader, unknown_keys: at_unknown_keys };
+        (Self { quorum, leader, unknown_keys }, waiting)
     }
 }
 
@@ -154,12 +155,12 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_asked_for_a_hundred_times_a_second_at_most() {
+    fn unknown_keys_are_asked_for_a_hundred_times_a_second_at_most() {
         block_on(async {
             let (gate, waiting) = ReadGate::new();
             let asked = Rc::new(Cell::new(0_u32));
             let count = asked.clone();
-            spawn_local(run(waiting, STRANGERS_PAUSE, move || {
+            spawn_local(run(waiting, UNKNOWN_KEYS_PAUSE, move || {
                 count.set(count.get() + 1);
                 async { Some(1) }
             }));
@@ -168,7 +169,7 @@ mod tests {
                 let all = (0..50).map(|_| gate.position(later()));
                 assert!(futures::future::join_all(all).await.iter().all(|position| *position == Some(1)));
             }
-            let most = begun.elapsed().as_millis() / STRANGERS_PAUSE.as_millis() + 1;
+            let most = begun.elapsed().as_millis() / UNKNOWN_KEYS_PAUSE.as_millis() + 1;
             assert!((2..=most).contains(&u128::from(asked.get())), "{} questions, at most {most}", asked.get());
         });
     }

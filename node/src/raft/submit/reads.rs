@@ -6,7 +6,7 @@ use std::time::Duration;
 use openraft::ReadPolicy;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::read_gate::{Reader, STRANGERS_PAUSE, WaitingReads, run};
+use super::read_gate::{Reader, UNKNOWN_KEYS_PAUSE, WaitingReads, run};
 use super::submitter::millis_until;
 use crate::raft::lifecycle::node::Node;
 use crate::raft::peers::link::call::CallError;
@@ -21,12 +21,12 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// the ten seconds of a request, at ten thousand entries a second, which is more than disks sync.
 const AHEAD_MAX: u64 = 100_000;
 
-/// Where the questions of a follower are traced, for whoever counts them.
+/// The trace target of the questions that a follower asks; tests count them.
 const READ_QUESTIONS: &str = "etebar::read_questions";
 
 /// Starts the tasks that ask; they end with the node.
 pub fn serve(waiting: WaitingReads, node: &Arc<Node>) {
-    let (quorum, leader, strangers) = (Arc::downgrade(node), Arc::downgrade(node), Arc::downgrade(node));
+    let (quorum, leader, unknown_keys) = (Arc::downgrade(node), Arc::downgrade(node), Arc::downgrade(node));
     let ask_quorum = move || {
         let node = quorum.upgrade();
         async move { ask_quorum(&*node?).await }
@@ -36,12 +36,12 @@ pub fn serve(waiting: WaitingReads, node: &Arc<Node>) {
         async move { ask_leader(&*node?).await }
     };
     let ask_once = move || {
-        let node = strangers.upgrade();
+        let node = unknown_keys.upgrade();
         async move { position_once(&*node?, Instant::now() + ROUND).await }
     };
     runtime::spawn_vital("read gate", run(waiting.quorum, Duration::ZERO, ask_quorum));
     runtime::spawn_vital("read gate of a follower", run(waiting.leader, Duration::ZERO, ask_leader));
-    runtime::spawn_vital("read gate of strangers", run(waiting.strangers, STRANGERS_PAUSE, ask_once));
+    runtime::spawn_vital("read gate of unknown keys", run(waiting.unknown_keys, UNKNOWN_KEYS_PAUSE, ask_once));
 }
 
 /// A position that includes everything acknowledged anywhere before this call.
@@ -50,7 +50,7 @@ pub async fn read_position(node: &Node, reader: Reader, deadline: Instant) -> Op
         let asked = async {
             match reader {
                 Reader::Known => position_once(node, deadline).await,
-                Reader::Stranger => node.reads.strangers.position(deadline).await,
+                Reader::UnknownKey => node.reads.unknown_keys.position(deadline).await,
             }
         };
         let position = tokio::select! {
@@ -95,7 +95,7 @@ async fn ask_quorum(node: &Node) -> Option<u64> {
 }
 
 /// Asks the leader for a position. Gives up where another leads or none is within reach: a leader that is paused must
-/// not hold those up who came later.
+/// not hold up later callers.
 async fn ask_leader(node: &Node) -> Option<u64> {
     let leader = node.leader.known()?;
     let deadline = Instant::now() + ROUND;

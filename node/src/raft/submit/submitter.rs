@@ -1,7 +1,7 @@
 //! From anywhere to a decision: to the leader's proposer, here or over the link, and again where that is safe.
 //!
-//! Invariant: the commands are given to somebody else only where the one before certainly did not write them, or where
-//! deciding them twice is the same as once. Whoever is told "not done" can rely on it.
+//! Invariant: the commands go to another node only where the one before certainly did not write them, or where
+//! deciding them twice is the same as once. So "not done" is always true.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::storage::types::{Decided, Decisions};
 const PAUSE: Duration = Duration::from_millis(20);
 /// Time that a leader's answer may take on its way back, in milliseconds.
 const ANSWER_TRAVELS_MS: u64 = 200;
-/// Longest wait of one attempt for a leader elsewhere: a leader that was killed a moment ago answers nothing.
+/// Longest wait of one attempt for a leader elsewhere: a leader that was just killed does not answer.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Has `commands` decided as one group, wherever the leader is.
@@ -31,7 +31,7 @@ pub async fn submit(node: &Node, commands: Vec<Command>, deadline: Instant) -> R
     let mut perhaps_done = false;
     let mut hint = None;
     loop {
-        // What is known to be in vain is not written: "not done" is the better word, and true.
+        // Nothing is written where no leader can be reached: "not done" is then the better answer, and true.
         if !perhaps_done && node.published.health.is_out_of_reach() {
             return Err(SubmitError::NoLeader);
         }
@@ -40,7 +40,7 @@ pub async fn submit(node: &Node, commands: Vec<Command>, deadline: Instant) -> R
         let decided = tokio::select! {
             biased;
             decided = attempt => decided,
-            // A leader that is paused or cut off keeps its callers; where asking another is safe, they need not wait.
+            // A paused or partitioned leader would keep its callers waiting; where another attempt is safe, it is made.
             () = node.leader.replaced(target), if may_repeat => Err(NotDecided::Unknown),
             () = node.published.health.falls_out_of_reach(), if may_repeat => Err(NotDecided::Unknown),
         };

@@ -3,8 +3,8 @@
 //! The promise: what was written before a [`Disk::sync`] that returned well survives a power cut. Of what was written
 //! since, any part may be lost; only a [`Batch`] is there whole or not at all. Keys are in byte order.
 //!
-//! A disk also keeps a note of how far it got, apart from the map: a database may take damage for a torn end and come back
-//! shorter, with everything in it sound. Written after each sync and not synced itself, the note is never ahead of what is
+//! A disk also keeps a note of how far it got, apart from the map: a database may take damage for a torn end and open
+//! shorter, without an error. Written after each sync and not synced itself, the note is never ahead of what is
 //! durable; it survives the process, and after a power cut it may be an older one.
 
 mod note;
@@ -80,7 +80,7 @@ pub trait Disk: Debug + Send + Sync {
     /// Replaces the note; at most [`NOTE_BYTES_MAX`] bytes.
     fn write_note(&self, note: &[u8]) -> Result<(), StorageError>;
 
-    /// Makes the note survive: before anything that it speaks of may become untrue.
+    /// Makes the note survive: before anything that it names is removed.
     fn sync_note(&self) -> Result<(), StorageError>;
 
     /// Bytes that it takes on the file system.

@@ -66,7 +66,7 @@ pub fn open_sled(folder: &Path, cache_bytes: u64) -> Result<Arc<dyn Disk>, Stora
     Ok(Arc::new(disk))
 }
 
-#[expect(clippy::disallowed_methods, reason = "sled's file lock tells nobody when it is free")]
+#[expect(clippy::disallowed_methods, reason = "sled's file lock has no event for when it is free")]
 fn open_database(folder: &Path, cache_bytes: u64) -> Result<sled::Db, StorageError> {
     let config = sled::Config::new()
         .path(folder)
@@ -92,9 +92,9 @@ fn open_database(folder: &Path, cache_bytes: u64) -> Result<sled::Db, StorageErr
 /// Runs a piece of sled, which panics over some damage where others are an error.
 fn guarded<T>(place: &Path, work: impl FnOnce() -> T) -> Result<T, StorageError> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let words = panic.downcast_ref::<String>().map(String::as_str);
-        let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
-        StorageError::damaged(place.display(), format!("the database gave up over it: {words}"))
+        let reason = panic.downcast_ref::<String>().map(String::as_str);
+        let reason = reason.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+        StorageError::damaged(place.display(), format!("the database gave up over it: {reason}"))
     })
 }
 

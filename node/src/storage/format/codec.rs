@@ -1,7 +1,7 @@
 //! Bytes of values: a version byte, then bincode; and a seal around what lies on the disk. The one file that names bincode.
 //!
 //! Encoding is deterministic, so equal values have equal bytes on every node. Decoding is bounded and takes nothing that
-//! is left over. Version 1 is read for ever; golden bytes in the tests hold it in place.
+//! is left over. Version 1 stays readable; golden bytes in the tests hold it in place.
 
 use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;

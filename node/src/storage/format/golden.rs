@@ -1,4 +1,4 @@
-//! Bytes that version 1 has written: they are read for ever, and this build still writes them.
+//! Bytes that version 1 has written: they stay readable, and this build still writes them.
 
 use ledger::{Amount, Balance, Charged, Event, IdempotencyKey, Phone, Record, Time};
 use openraft::entry::RaftEntry;

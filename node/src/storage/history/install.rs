@@ -1,4 +1,4 @@
-//! Pages on the way from one node to another: read here, and taken in there.
+//! Pages sent from one node to another: read on one, installed on the other.
 //!
 //! Taking in never changes what is durable: a page that differs from what this node has is refused, and pages count
 //! only once [`History::install`] names a checkpoint that covers them.
@@ -47,7 +47,7 @@ impl History {
         page::write(&*self.disk, page, bytes)
     }
 
-    /// Makes pages that were taken in durable and the history end at `to`. The caller has folded them and compared the
+    /// Makes pages that were taken in durable and the history end at `to`. The caller has replayed them and compared the
     /// digest, and pushes nothing meanwhile. Blocks.
     ///
     /// # Errors

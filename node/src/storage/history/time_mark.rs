@@ -7,21 +7,21 @@ use crate::storage::error::StorageError;
 use crate::storage::format::codec;
 use crate::storage::format::keys;
 
-/// Ledger time and this node's clocks, read at one moment. All in milliseconds.
+/// Ledger time and this node's clocks, read at one instant. All in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeMark {
     /// Ledger time, since the Unix epoch.
     pub ledger_ms: u64,
     /// The node's wall clock, since the Unix epoch; `None` where it was set and not known to be right since.
     pub wall_ms: Option<u64>,
-    /// The boot of the machine and the time since, where the machine tells it.
+    /// The boot of the machine and the time since, where the machine gives it.
     pub uptime: Option<(u128, u64)>,
     /// How far a start left ledger time behind the clock, as far as it still is.
     pub owed_ms: u64,
 }
 
 impl History {
-    /// The mark that was kept last; none before this node led or heard of ledger time.
+    /// The mark that was kept last; none before this node led or received ledger time.
     ///
     /// # Errors
     /// Where what was kept is damaged.

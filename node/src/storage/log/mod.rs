@@ -1,4 +1,4 @@
-//! The Raft log: the truth, and the only thing that is synced before an answer.
+//! The Raft log: the only thing that is synced before an answer.
 //!
 //! Callers change the view in memory and queue the work; one writer brings it to the disk in the same order: it drains its
 //! queue, writes one batch, syncs once, and then completes the callbacks. A write or a sync that fails is final: all that

@@ -55,7 +55,7 @@ impl SharedLog {
         Self { view: Mutex::new(view), generations: RwLock::new(generations), settings }
     }
 
-    /// The view; held only for moments.
+    /// The view; held briefly.
     pub fn view(&self) -> MutexGuard<'_, View> {
         self.view.lock().expect("nothing panics while it holds the log's view")
     }

@@ -1,10 +1,10 @@
 //! Ledger time carried over a stop: where it would be now, by what this node kept of it.
 //!
 //! Unit: milliseconds since the Unix epoch. Within one boot of the machine its uptime says how much time passed, whatever was
-//! set meanwhile. Over a reboot its wall clock says so, which somebody may have set: that needs confirmation by the others' clocks. The
-//! clock's difference counts, so ledger time that was late stays late, rather than expire the keys of that time at once. It
-//! counts only from a clock that the others found right: one that was late and was set right meanwhile moved further than time
-//! did. So a node carries ledger time too far only where its clock is wrong now.
+//! set meanwhile. Over a reboot its wall clock says so, which somebody may have set: that needs confirmation by the
+//! others' clocks. The clock's difference counts, so ledger time that was late stays late, rather than expire the keys of
+//! that time at once. It counts only from a clock that the others found right: one that was late and was set right
+//! meanwhile moved further than time did. So a node carries ledger time too far only where its clock is wrong now.
 
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::storage::TimeMark;
 /// while clocks agree, and seldom one while ledger time is bent.
 const MARK_OFF_MS: u64 = 100;
 /// So much less than a mark says is carried, in milliseconds: ledger time may be behind it by [`MARK_OFF_MS`], and by another
-/// 100 after a second at nine tenths of the pace, which no mark tells of yet; and uptimes come in steps of 10.
+/// 100 after a second at nine tenths of the pace, which no mark shows yet; and uptimes come in steps of 10.
 const SPARE_MS: u64 = 250;
 
 /// See the head of this file.
@@ -50,7 +50,7 @@ impl Carried {
         self.measured.map_or_else(|| least.ms_at(now).max(by_clock), |measured| measured.ms_at(now))
     }
 
-    /// The same where no other node says anything, so that no clock counts; `None` where nothing was kept.
+    /// The same where no other node is reachable, so that no clock counts; `None` where nothing was kept.
     pub fn alone(&self, now: Instant) -> Option<u64> {
         self.measured.or(self.least).map(|line| line.ms_at(now))
     }
@@ -132,7 +132,7 @@ mod tests {
         let now = Instant::now();
         let carried = Carried::new(Some(an_hour_late()), &clock, now);
         assert_eq!(carried.alone(now + Duration::from_secs(5)), Some(LEDGER_MS - SPARE_MS + 5_000));
-        // The same boot, restored to an earlier moment.
+        // The same boot, restored to an earlier time.
         let earlier = machine(LEDGER_MS, 1, 59_000);
         assert_eq!(
             guess(Some(an_hour_late()), &earlier),

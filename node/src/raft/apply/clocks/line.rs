@@ -1,6 +1,6 @@
-//! The line of ledger time: where it stands, and how it goes on with the monotonic clock.
+//! The line of ledger time: its value, and how it advances with the monotonic clock.
 //!
-//! Unit: nanoseconds since the Unix epoch. Invariant: from one look to the next it gains at most a hundredth on the monotonic
+//! Unit: nanoseconds since the Unix epoch. Invariant: from one update to the next it gains at most a hundredth on the monotonic
 //! clock and loses at most a tenth, whatever the wall clock says that it follows. So a key that is remembered for a window of
 //! ledger time is remembered for 99 hundredths of that in real time at least.
 
@@ -17,7 +17,7 @@ const GAIN: i128 = 100;
 /// The part by which it loses at most, to let a clock that is behind catch up: that only lets keys live longer.
 const LOSS: i128 = 10;
 
-/// Where a node takes ledger time to be, as it tells its peers.
+/// Where a node takes ledger time to be, as it sends it to its peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerTime {
     /// The term of the leader that it comes from; [`NOBODY`] for what the node makes of its own clocks after a start.

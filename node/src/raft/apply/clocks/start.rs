@@ -8,10 +8,10 @@ use super::verdict::CLOCK_OFF_MS;
 /// Where ledger time is to start, where this node has to say so.
 #[derive(Debug, Clone, Copy)]
 pub struct Start {
-    /// Where the members heard carried it to, once any was heard. Goes on with the monotonic clock: what the clocks showed
-    /// counts as of the moment in which they were compared, whatever is set after that.
+    /// Where the nodes received carried it to, once any was received. Goes on with the monotonic clock: what the clocks showed
+    /// counts as of when they were compared, whatever is set after that.
     pub agreed: Option<Line>,
-    /// Whether so many are heard that no more are worth waiting for.
+    /// Whether enough are received not to wait for more.
     pub is_enough: bool,
 }
 
@@ -19,8 +19,8 @@ impl Start {
     /// Nothing was received yet.
     pub const UNKNOWN: Self = Self { agreed: None, is_enough: false };
 
-    /// The lower median of where this node and others carried ledger time to: with one wrong clock among three it lies between two
-    /// right ones, and of two it is the slower one.
+    /// The lower median of where this node and others carried ledger time to: with one wrong clock among three it lies
+    /// between two right ones, and of two it is the slower one.
     pub fn among(own: u64, others: Vec<u64>, voters: usize, now: Instant) -> Self {
         let mut all = others;
         if all.is_empty() {
@@ -30,7 +30,7 @@ impl Start {
         all.sort_unstable();
         let at = |place: usize| all.get(place).copied().unwrap_or(own);
         let last = all.len() - 1;
-        // Where two differ a third one is worth a moment, where there is one.
+        // Where two differ, a third one is waited for, where there is one.
         let is_apart = last == 1 && at(last).abs_diff(at(0)) > CLOCK_OFF_MS.unsigned_abs();
         let enough = if is_apart { voters } else { voters / 2 + 1 };
         let agreed = Line::new(LedgerTime { term: NOBODY, ms: at(last / 2) }, now);

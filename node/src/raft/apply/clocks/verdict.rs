@@ -1,4 +1,4 @@
-//! What the wall clocks that are heard say of this node's: near the others, off, or nobody can tell.
+//! How this node's wall clock compares with those received: near the others, off, or undecided.
 //!
 //! Unit: milliseconds. Three clocks have a median, and with at most one wrong clock the median is right. Two that agree are
 //! both right for the same reason; of two that differ either may be the wrong one.
@@ -10,18 +10,18 @@ pub const CLOCK_OFF_MS: i64 = 5_000;
 /// Fewer clocks than this have no meaningful median.
 const CLOCKS: usize = 3;
 
-/// How this node's clock stands among those heard.
+/// How this node's clock compares with those received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockVerdict {
-    /// No other clock is heard.
+    /// No other clock is received.
     Alone,
-    /// One other is heard, and agrees.
+    /// One other is received, and agrees.
     Near,
-    /// One other is heard, and differs.
+    /// One other is received, and differs.
     Apart,
-    /// Three or more are heard, and this one is near their median.
+    /// Three or more are received, and this one is near their median.
     Good,
-    /// Three or more are heard, and this one is so many milliseconds ahead of their median (behind, where negative).
+    /// Three or more are received, and this one is so many milliseconds ahead of their median (behind, where negative).
     Off(i64),
 }
 
@@ -46,12 +46,12 @@ impl ClockVerdict {
     }
 }
 
-/// The clocks that a node hears now.
+/// The clocks that a node receives now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClocksReceived {
     /// How many, this node's included.
     pub count: usize,
-    /// What they say.
+    /// How they compare.
     pub verdict: ClockVerdict,
 }
 
@@ -62,10 +62,10 @@ impl ClocksReceived {
     }
 }
 
-/// How ledger time stands to this node's clock.
+/// How ledger time relates to this node's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockState {
-    /// What the clocks heard say.
+    /// How the clocks received compare.
     pub clocks: ClocksReceived,
     /// Whether ledger time follows a clock; else it goes on with the monotonic clock alone.
     pub is_followed: bool,
@@ -84,7 +84,7 @@ impl ClockState {
         }
     }
 
-    /// The same for those who ask how this node is.
+    /// The same as part of this node's status.
     pub fn health(self) -> ClockHealth {
         match self.clocks.verdict {
             ClockVerdict::Good | ClockVerdict::Near => ClockHealth::Agrees,

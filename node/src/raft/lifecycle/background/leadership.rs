@@ -102,7 +102,8 @@ pub async fn watch_clock(node: Arc<Node>) {
 }
 
 /// Gives leadership up where the log's disk stalls for longer than an election time-out, and is no candidate until it answers.
-/// A leader's heartbeats need no disk, and the others commit without it, so it would otherwise lead until Raft blocks on a write.
+/// A leader's heartbeats need no disk, and the others commit without it, so it would otherwise lead until Raft blocks on a
+/// write.
 pub async fn watch_disk(node: Arc<Node>) {
     let patience = node.settings.election_max;
     let mut ticks = runtime::every(node.settings.heartbeat);

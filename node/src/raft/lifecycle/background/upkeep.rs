@@ -1,4 +1,5 @@
-//! What every node does by itself: exchanges status with its peers, writes checkpoints, purges the log, and stops when Raft does.
+//! What every node does by itself: exchanges status with its peers, writes checkpoints, purges the log, and stops when Raft
+//! does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,9 +38,9 @@ pub async fn exchange_status(node: Arc<Node>) {
         ticks.tick().await;
         let peers = node.peers();
         node.peer_table.keep(|id| peers.contains_key(&id));
-        node.vouched.keep(|id| peers.contains_key(&id));
+        node.received_lists.keep(|id| peers.contains_key(&id));
         node.links.keep(|id| peers.contains_key(&id));
-        node.close_links_of_strangers().await;
+        node.close_links_of_removed().await;
         for (id, peer) in peers {
             let links = node.links.to(id, &peer);
             runtime::spawn(exchange(node.clone(), links));
@@ -70,7 +71,7 @@ async fn exchange(node: Arc<Node>, links: PeerLinks) {
             tracing::error!(peer = links.peer.node, said = said.node, "a peer sent the status of another node");
             return;
         }
-        node.hear(&said);
+        node.receive_status(&said);
         node.peer_table.record_clock(&said, asked);
     }
 }

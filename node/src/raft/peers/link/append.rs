@@ -1,8 +1,8 @@
 //! Append sessions: requests in order on one connection, answers in the same order, many on their way at once.
 //!
-//! Invariant: answers are taken in the order of their requests. A session that is dropped early leaves its answers owed,
+//! Invariant: answers are taken in the order of their requests. A session that is dropped early leaves its answers outstanding,
 //! and the next one skips them: to dial again for each heartbeat that was late would make a slow peer slower. After a
-//! conflict, a higher vote or an error the connection is dropped: what is still on its way belongs to another story.
+//! conflict, a higher vote or an error the connection is dropped: what is still on its way is of no use.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -129,7 +129,7 @@ impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
             match self.next_event().await {
                 Event::Request(None) => self.input_ended = true,
                 // The input is taken before dialling: openraft's back-off sleeps inside it, and a dial that fails
-                // without having waited there would be tried again at once, for ever.
+                // without having waited there would be tried again at once, without end.
                 Event::Request(Some(request)) => self.send(&request).await?,
                 Event::Answer(Ok(answer)) => {
                     if let Some(kept) = &mut self.link.kept {

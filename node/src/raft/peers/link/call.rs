@@ -24,9 +24,9 @@ use crate::runtime::log_throttle::LogThrottle;
 const QUEUE: usize = 1_024;
 /// Calls sent that wait for their answer.
 const UNANSWERED: usize = 4_096;
-/// How often the peer is asked for a sign of life while calls wait.
+/// How often the peer is pinged while calls wait.
 const PING: Duration = Duration::from_millis(500);
-/// A connection on which nothing was heard for so long, though something was asked, is given up.
+/// A connection on which nothing arrives for so long while calls wait is given up.
 const SILENCE: Duration = Duration::from_secs(2);
 /// Longest time for connecting and introducing oneself.
 pub(super) const DIAL: Duration = Duration::from_secs(1);
@@ -133,7 +133,7 @@ async fn keep(peer: Peer, purpose: Purpose, mut queue: mpsc::Receiver<Call>) {
     }
 }
 
-/// A refusal is a fault of the installation and must be seen; an absent peer is daily life.
+/// A refusal is a fault of the installation and has to be seen; an unreachable peer is ordinary.
 fn report(peer: &Peer, error: &LinkError, throttle: &LogThrottle) {
     match error {
         LinkError::Refused(refused) if throttle.is_due(refused.kind) => {
@@ -159,7 +159,7 @@ async fn refuse_until(until: Instant, queue: &mut mpsc::Receiver<Call>, error: &
     }
 }
 
-/// The calls that were sent, and when something was last heard.
+/// The calls that were sent, and since when nothing arrived.
 struct Pending {
     waiting: BTreeMap<u64, oneshot::Sender<Result<Response, CallError>>>,
     asked_since: Option<Instant>,
@@ -259,7 +259,7 @@ async fn receive(mut receiver: Receiver, in_flight: &InFlight) -> LinkError {
     }
 }
 
-/// Returns where something was asked and nothing heard since for [`SILENCE`].
+/// Returns once calls waited for [`SILENCE`] and nothing arrived.
 async fn watch_silence(in_flight: &InFlight) {
     loop {
         let since = in_flight.pending().asked_since.unwrap_or_else(Instant::now);

@@ -1,4 +1,4 @@
-//! Why a connection to a peer ended or was never made, for the own log and for who decides about another attempt.
+//! Why a connection to a peer ended or failed, for the log and for deciding on another attempt.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use rustls::{CertificateError, OtherError};
 use serde::{Deserialize, Serialize};
 
 use super::message::LINK_VERSION;
-use super::trust::credentials::CertificateRefused;
+use super::trust::verifier::CertificateRefused;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum LinkError {
     /// Nothing came in time.
     #[error("the peer did not answer in time")]
     TimedOut,
-    /// Bytes that mean nothing.
+    /// What arrived does not decode.
     #[error("the peer sent what does not decode: {0}")]
     Malformed(String),
     /// One side refused the other's certificate or hello.
@@ -29,13 +29,13 @@ pub enum LinkError {
     Refused(Refused),
 }
 
-/// A refusal, for the own log.
+/// A refusal, for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refused {
-    /// What kind it is of, by which the log is kept from filling.
+    /// Its kind, for throttling the log.
     pub kind: &'static str,
-    /// Whose it is, where a certificate proved it.
+    /// The node it concerns, where a certificate proved its number.
     pub node: Option<NodeNumber>,
     /// One line that names the remedy.
     pub reason: String,
@@ -58,7 +58,7 @@ impl From<io::Error> for LinkError {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match (tls, error.kind()) {
             (Some(refused), _) => distrust(refused),
-            // TLS calls an end without a goodbye so; a frame that was cut is noticed by its length.
+            // An end without close_notify; a frame that was cut short is noticed by its length.
             (None, io::ErrorKind::UnexpectedEof) => Self::Closed,
             (None, _) => Self::Io(error),
         }
@@ -84,7 +84,8 @@ fn distrust(error: &rustls::Error) -> LinkError {
     }
 }
 
-/// Why a caller is refused, as far as it may know: it says what the caller has to look at, and nothing of who refuses.
+/// Why a caller is refused, as far as it may know: it says what the caller has to check, and nothing about the node that
+/// refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum HelloRefusal {
     /// It speaks another version of the link.
@@ -93,7 +94,7 @@ pub(crate) enum HelloRefusal {
     Certificate,
     /// It dialled an address where somebody else is.
     Address,
-    /// Its number is no node's now.
+    /// Its number is not a member's now.
     NoMember,
     /// Its number is known with another data directory.
     Directory,
@@ -101,12 +102,12 @@ pub(crate) enum HelloRefusal {
     Disk,
 }
 
-/// What an operator can do where a node is no member.
+/// What an operator has to know where a node is not a member.
 pub(super) const NO_MEMBER: &str =
     "the members are those of `init --member`; one that was removed cannot come back under its number";
 
 impl HelloRefusal {
-    /// By what it is told from others in the log.
+    /// Its kind, for throttling the log.
     fn kind(self) -> &'static str {
         match self {
             Self::Version => "version",
@@ -123,7 +124,7 @@ impl HelloRefusal {
         LinkError::refused(self.kind(), node.into(), reason)
     }
 
-    /// What the caller tells its operator; `me` is the caller, `to` whom it dialled.
+    /// What the caller logs for its operator; `me` is the caller, `to` whom it dialled.
     pub(super) fn remedy(self, me: NodeNumber, to: NodeNumber) -> String {
         match self {
             Self::Version => {

@@ -53,14 +53,14 @@ pub fn split(stream: Stream) -> (Sender, Receiver) {
     (sender, Receiver { frames, held: None })
 }
 
-/// How frames are told apart.
+/// The framing: a length before each frame.
 pub(crate) fn codec_of_frames() -> LengthDelimitedCodec {
     LengthDelimitedCodec::builder().max_frame_length(FRAME_BYTES).new_codec()
 }
 
 impl Sender {
-    /// Sends one value and flushes, unless the connection is to be closed: who sends a whole snapshot receives nothing
-    /// meanwhile, and learns of it here.
+    /// Sends one value and flushes, unless the connection is to be closed: the sender of a snapshot receives
+    /// nothing meanwhile, and learns of it here.
     pub async fn send<T: Serialize>(&mut self, value: &T) -> Result<(), LinkError> {
         let closing = self.closing.clone();
         tokio::select! {

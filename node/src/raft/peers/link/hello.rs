@@ -1,7 +1,8 @@
-//! The first words on a connection: who speaks, to whom, and what for. Both sides check, against what the certificates proved.
+//! The hello: who calls whom, and what for. Both sides check, against what the certificates proved.
 //!
 //! Invariants: after a welcome, both sides are members of one cluster with the data directories they are known by. Nothing is
-//! remembered of who is no member, and a refusal names nothing: its reason is in the log of who refused.
+//! stored about a number that is not a member's, and a refusal names nothing: its reason is in the log of the node that
+//! refused.
 
 use std::time::Duration;
 
@@ -54,9 +55,9 @@ pub(crate) enum Welcome {
 /// Whether a node number belongs to the cluster, as far as this node knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerMembership {
-    /// A node now.
+    /// A member now.
     Member,
-    /// Not a node, or no longer one: every request is refused, and nothing about it is stored.
+    /// Not a member, or no longer one: every request is refused, and nothing about it is stored.
     NotMember,
     /// This node waits to be added and has no members' list yet: it accepts whoever has a certificate of the cluster, and
     /// stores nothing about them.
@@ -142,7 +143,8 @@ pub async fn dial(
     timeout_at(deadline, introduce).await.map_err(|_elapsed| LinkError::TimedOut)?
 }
 
-/// Hears a caller out, and welcomes it or refuses it, all before `deadline`; `membership_of` says what a number is now.
+/// Receives a hello, and welcomes or refuses the caller, all before `deadline`; `membership_of` says whether a number is a
+/// member's.
 pub async fn answer(
     trust: &Trust,
     membership_of: impl Fn(NodeNumber) -> PeerMembership,

@@ -29,11 +29,11 @@ pub enum Purpose {
 /// A call to a peer.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// Is anybody there? Asked while calls wait, so that a dead connection is noticed.
+    /// A ping, sent while calls wait, so that a dead connection is noticed.
     Ping,
     /// Raft's request for a vote.
     Vote(VoteRequest<TypeConfig>),
-    /// Would you vote for me?
+    /// Raft's pre-vote.
     PreVote(VoteRequest<TypeConfig>),
     /// Raft's hand-over of leadership.
     TransferLeader(TransferLeaderRequest<TypeConfig>),
@@ -42,7 +42,7 @@ pub enum Request {
         /// How long the caller waits, in milliseconds.
         wait_ms: u64,
     },
-    /// How the caller stands, and how do you?
+    /// The caller's status; the answer is the other side's.
     Status(Heartbeat),
     /// Commands to be decided as one group; only the leader takes them.
     Forward {
@@ -56,7 +56,7 @@ pub enum Request {
 /// The answer to the call of the same name.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Response {
-    /// Somebody is.
+    /// The answer to a ping.
     Pong,
     /// Raft's answer to a request for a vote.
     Vote(VoteResponse<TypeConfig>),
@@ -87,7 +87,7 @@ pub enum NotDecided {
     DiskFull,
 }
 
-/// How a node stands; exchanged a few times a second.
+/// The status of a node; exchanged a few times a second.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// Who says it.
@@ -96,7 +96,7 @@ pub struct Heartbeat {
     pub incarnation: ledger::Incarnation,
     /// Its wall clock, in milliseconds since the Unix epoch.
     pub clock_ms: u64,
-    /// The leader that it has signs of life of, perhaps itself.
+    /// The leader whose heartbeats it receives, perhaps itself.
     pub leader: Option<NodeNumber>,
     /// Its position.
     pub applied: u64,

@@ -1,7 +1,7 @@
-//! The accepting side of the peer link: who comes in, and who serves it.
+//! The accepting side of the peer link: who is admitted, and who serves it.
 //!
 //! Bounds: connections before their hello and of each node ([`super::trust`]), time for the hello,
-//! calls worked on at a time for each connection. Every request is checked against the members of the moment it is served.
+//! calls worked on at a time for each connection. Every request is checked against the current members.
 
 use std::future::Future;
 use std::pin::pin;
@@ -19,7 +19,7 @@ use super::frame::{Receiver, Sender};
 use super::hello::{Caller, Connection, PeerMembership, Trust, answer};
 use super::message::Purpose;
 use super::message::{Numbered, Request, Response};
-use super::trust::strangers::{Place, Strangers};
+use super::trust::pending::{PendingConnections, Place};
 use crate::runtime;
 use crate::runtime::log_throttle::LogThrottle;
 use crate::runtime::net::{TcpListener, TcpStream};
@@ -53,11 +53,11 @@ pub trait Serve: Send + Sync + 'static {
 
 /// Accepts and serves peers for as long as the runtime lives.
 pub async fn serve<M: Serve>(listener: TcpListener, trust: Trust, node: Arc<M>) {
-    let (strangers, throttle) = (Strangers::default(), Arc::new(LogThrottle::default()));
+    let (pending, throttle) = (PendingConnections::default(), Arc::new(LogThrottle::default()));
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                let place = strangers.take(address.ip());
+                let place = pending.take(address.ip());
                 let (trust, node, throttle) = (trust.clone(), node.clone(), throttle.clone());
                 runtime::spawn(async move {
                     match serve_one(stream, place, &trust, &node).await {
@@ -93,7 +93,7 @@ async fn serve_one<M: Serve>(stream: TcpStream, place: Place, trust: &Trust, nod
     }
 }
 
-/// Requests until the peer hangs up, is silent for long, or sends what does not decode.
+/// Requests until the peer hangs up, sends nothing for [`IDLE`], or sends what does not decode.
 fn requests(receiver: Receiver) -> impl Stream<Item = Append> + Send + 'static {
     stream::unfold(receiver, |mut receiver| async move {
         match timeout(IDLE, receiver.receive::<Append>()).await {

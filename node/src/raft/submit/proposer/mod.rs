@@ -36,16 +36,16 @@ pub const GROUP_BYTES: usize = 6 * 1024 * 1024;
 
 /// Longest wait of one entry for the log to be purged: with 1 MiB an entry, slower than any purge.
 const CROWDED_WAIT: Duration = Duration::from_millis(200);
-/// Longest wait of one entry for the disk here to come after: longer than a disk is waited for before it counts as stalled.
+/// Longest wait of one entry for the disk here to catch up. Source: longer than it takes a disk to count as stalled.
 const BEHIND_WAIT: Duration = Duration::from_secs(1);
-/// How often it looks whether it still has to.
+/// How often it checks whether it still has to wait.
 const CROWDED_LOOK: Duration = Duration::from_millis(2);
 
-/// Longest wait of a new leader for the others' clocks, where nobody told it of ledger time. Source: the longest wait for a
+/// Longest wait of a new leader for the others' clocks, where it has not received ledger time. Source: the longest wait for a
 /// peer's status.
 const CLOCKS_WAIT: Duration = Duration::from_secs(1);
 
-/// How often a leader that has not applied its whole log looks at it again.
+/// How often a leader that has not applied its whole log checks it again.
 const APPLIED_LOOK: Duration = Duration::from_millis(20);
 
 const WAITING: u8 = 0;
@@ -94,7 +94,7 @@ impl From<Group> for Proposed {
 
 impl Proposed {
     fn answer(self, outcome: Result<Decisions, NotDecided>) {
-        // Who stopped waiting has been told that the outcome is unknown.
+        // A caller that stopped waiting was answered that the outcome is unknown.
         drop(self.answer.send(outcome));
     }
 }
@@ -170,10 +170,10 @@ async fn run(proposing: Proposing, mut queue: mpsc::UnboundedReceiver<Group>) {
                 None => return,
             },
         };
-        proposing.let_the_log_be_purged().await;
-        proposing.let_the_log_be_written().await;
-        proposing.let_the_log_be_applied().await;
-        proposing.let_clocks_be_heard().await;
+        proposing.wait_for_purge().await;
+        proposing.wait_for_disk().await;
+        proposing.wait_for_apply().await;
+        proposing.wait_for_clocks().await;
         let groups = collect(first, &mut queue, &mut held);
         proposing.propose(groups).await;
         proposing.ended.fetch_add(1, Ordering::AcqRel);
@@ -205,7 +205,7 @@ struct CommandBatchRef<'a> {
 
 impl Proposing {
     /// Waits a bounded while where the log grows faster than it is purged, so that its folder stays under its bound.
-    async fn let_the_log_be_purged(&self) {
+    async fn wait_for_purge(&self) {
         let until = Instant::now() + CROWDED_WAIT;
         while self.published.health.is_log_crowded() && Instant::now() < until {
             sleep(CROWDED_LOOK).await;
@@ -214,7 +214,7 @@ impl Proposing {
 
     /// Waits a bounded while where the disk here is far behind: the others may do without it, but Raft stands still where
     /// the writer's queue is full, and then cannot give leadership up.
-    async fn let_the_log_be_written(&self) {
+    async fn wait_for_disk(&self) {
         let until = Instant::now() + BEHIND_WAIT;
         while self.log.is_behind() && !self.published.health.is_disk_stalled() && Instant::now() < until {
             sleep(CROWDED_LOOK).await;
@@ -222,8 +222,8 @@ impl Proposing {
     }
 
     /// Waits until the state here reflects the whole log: a new leader has entries that it has not applied, and their
-    /// idempotency keys count against the bound too. Whoever stops waiting meanwhile was certainly not proposed.
-    async fn let_the_log_be_applied(&self) {
+    /// idempotency keys count against the bound too. A caller that gives up meanwhile was certainly not proposed.
+    async fn wait_for_apply(&self) {
         let mut applied = self.published.applied();
         while self.log.last().is_some_and(|last| last.index > *applied.borrow_and_update()) {
             // The log may also lose its end; so it is looked at again in any case.
@@ -233,9 +233,9 @@ impl Proposing {
         }
     }
 
-    /// Waits a bounded while where this node leads after a start and nobody told it of ledger time: one clock alone is not
-    /// to be trusted. Whoever stops waiting meanwhile was certainly not proposed.
-    async fn let_clocks_be_heard(&self) {
+    /// Waits a bounded while where this node leads after a start and has not received ledger time: one clock alone is not
+    /// to be trusted. A caller that gives up meanwhile was certainly not proposed.
+    async fn wait_for_clocks(&self) {
         let until = Instant::now() + CLOCKS_WAIT;
         while !self.clock_guard.is_ready() && self.leads_in().is_ok() && Instant::now() < until {
             sleep(APPLIED_LOOK).await;

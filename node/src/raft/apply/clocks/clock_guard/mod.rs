@@ -6,8 +6,8 @@
 //! differ the slower one counts at a start and none later, and a single one moves ledger time by no more than the bend until
 //! the operator confirms it.
 //!
-//! A leader goes on exactly where the last one told it to be, without making up for the way of that word: ledger time is late
-//! by that for a moment and never early, however short the key window is and however often the leader changes.
+//! A leader goes on exactly where the last one reported it, without compensating for the delay of that report: ledger time is
+//! late by that delay and never early, however short the key window is and however often the leader changes.
 
 #[cfg(test)]
 mod tests;
@@ -38,7 +38,7 @@ pub struct ClockGuard {
 
 #[derive(Debug)]
 struct Inner {
-    /// Where ledger time is; none before this node led or heard of it.
+    /// Where ledger time is; none before this node led or received it.
     line: Option<Line>,
     /// The last term in which this node stamped.
     led_in: Option<u64>,
@@ -49,12 +49,12 @@ struct Inner {
     /// How far a start left ledger time behind this node's clock, in milliseconds: time may have passed meanwhile, so a clock
     /// that is alone is followed over that distance, by the bend.
     owed_ms: u64,
-    word: Word,
+    confirmed: Confirmed,
 }
 
-/// The operator's word for this node's clock, as it was at the start: it says nothing of a clock that was set since.
+/// The operator's confirmation of this node's clock as it was at the start; it does not cover a clock that was set since.
 #[derive(Debug, Clone, Copy)]
-enum Word {
+enum Confirmed {
     /// Not given.
     None,
     /// Given: the first stamp takes the clock of the start, carried on by the monotonic clock.
@@ -76,7 +76,7 @@ impl ClockGuard {
             judged: ClockState { clocks: ClocksReceived::of(&[]), is_followed: true, ahead_ms: 0 },
             start: Start::UNKNOWN,
             owed_ms: carried.owed_ms(),
-            word: if trust_clock { Word::AtFirst(Line::new(own, now)) } else { Word::None },
+            confirmed: if trust_clock { Confirmed::AtFirst(Line::new(own, now)) } else { Confirmed::None },
         };
         Self { clock, jump_ms: key_window_ms / WINDOW_PART, carried, inner: Mutex::new(inner) }
     }
@@ -85,7 +85,7 @@ impl ClockGuard {
         self.inner.lock()
     }
 
-    /// Takes in which clocks are heard, where other nodes that know of no leader carried ledger time to, and how many voters
+    /// Stores which clocks are received, where other nodes that know of no leader carried ledger time to, and how many voters
     /// there are. How ledger time stands.
     pub fn judge(&self, clocks: ClocksReceived, starts: Vec<u64>, voters: usize) -> ClockState {
         let judged = self.judge_at(Instant::now(), clocks, starts, voters);
@@ -115,7 +115,7 @@ impl ClockGuard {
         ClockState { clocks, is_followed: wanted.is_some(), ahead_ms: i64::try_from(ahead).unwrap_or(i64::MAX) }
     }
 
-    /// Takes in where a peer takes ledger time to be; `leads` is whether that peer leads.
+    /// Stores where a peer takes ledger time to be; `leads` is whether that peer leads.
     pub fn receive(&self, said: LedgerTime, leads: bool) {
         self.receive_at(Instant::now(), said, leads);
     }
@@ -132,7 +132,7 @@ impl ClockGuard {
         }
     }
 
-    /// Where this node takes ledger time to be; `None` before it led or heard of it.
+    /// Where this node takes ledger time to be; `None` before it led or received it.
     pub fn ledger_time(&self) -> Option<LedgerTime> {
         let line = self.lock().line?;
         Some(LedgerTime { term: line.term, ms: line.ms_at(Instant::now()) })
@@ -161,7 +161,7 @@ impl ClockGuard {
     /// Whether it is known where ledger time starts. Until then whoever leads waits a little for the others' clocks.
     pub fn is_ready(&self) -> bool {
         let inner = self.lock();
-        inner.line.is_some() || inner.start.is_enough || matches!(inner.word, Word::AtFirst(_))
+        inner.line.is_some() || inner.start.is_enough || matches!(inner.confirmed, Confirmed::AtFirst(_))
     }
 
     /// The stamp of an entry that this node proposes as the leader of `term`; never before `state`, the time of the state.
@@ -172,7 +172,7 @@ impl ClockGuard {
     fn stamp_at(&self, now: Instant, term: u64, state: Time) -> Time {
         let own_ms = self.clock.now_ms();
         let mut inner = self.lock();
-        let mut line = match inner.line.filter(|_| !matches!(inner.word, Word::AtFirst(_))) {
+        let mut line = match inner.line.filter(|_| !matches!(inner.confirmed, Confirmed::AtFirst(_))) {
             Some(mut line) => {
                 line.advance(now, self.wanted(&inner, own_ms, line.ms_at(now)));
                 line.of_term(term)
@@ -189,7 +189,7 @@ impl ClockGuard {
     /// The clock is read now, and what the others say of it may be a round of status old. A clock that was set in between is
     /// followed for that long, by the bend: 2 ms in 200 ms, which is the hundredth that is promised of any window.
     fn wanted(&self, inner: &Inner, own_ms: u64, line_ms: u64) -> Option<u64> {
-        let is_confirmed = matches!(inner.word, Word::Taken);
+        let is_confirmed = matches!(inner.confirmed, Confirmed::Taken);
         match inner.clocks.verdict {
             ClockVerdict::Good | ClockVerdict::Near => Some(own_ms),
             ClockVerdict::Off(ahead_ms) => Some(less(own_ms, ahead_ms)),
@@ -201,10 +201,11 @@ impl ClockGuard {
         }
     }
 
-    /// Where ledger time starts on a leader that nobody told, in milliseconds; [`Line::reach`] takes care of the state's time.
+    /// Where ledger time starts on a leader that has not received it, in milliseconds; [`Line::reach`] takes care of the
+    /// state's time.
     fn start(&self, inner: &mut Inner, now: Instant, own_ms: u64, state: Time) -> u64 {
-        if let Word::AtFirst(confirmed) = inner.word {
-            inner.word = Word::Taken;
+        if let Confirmed::AtFirst(confirmed) = inner.confirmed {
+            inner.confirmed = Confirmed::Taken;
             let clock_ms = confirmed.ms_at(now);
             tracing::warn!(clock_ms, "ledger time starts at this node's clock, as the operator said: --trust-clock");
             return clock_ms;
@@ -221,7 +222,7 @@ impl ClockGuard {
         tracing::info!(
             start_ms,
             behind_clock_ms = inner.owed_ms,
-            "no other clock is heard: ledger time goes on from where it was"
+            "no other clock is received: ledger time goes on from where it was"
         );
         start_ms
     }

@@ -1,4 +1,4 @@
-//! Who is let in: certificates and numbers, what strangers learn, and how little they can take.
+//! Who is admitted: certificates and numbers, what an unauthenticated caller learns, and how little it can occupy.
 
 use std::future::poll_fn;
 use std::io;
@@ -22,7 +22,7 @@ use crate::raft::peers::link::message::LINK_VERSION;
 use crate::raft::peers::link::message::Numbered;
 use crate::raft::peers::link::trust::follow::close_unproven;
 use crate::raft::peers::link::trust::open::PER_PURPOSE;
-use crate::raft::peers::link::trust::strangers::PLACES;
+use crate::raft::peers::link::trust::pending::PLACES;
 use crate::storage::format::codec;
 use crate::tls;
 
@@ -77,21 +77,21 @@ fn certificate(by: &Authority, cluster: u128, node: NodeNumber) -> Credentials {
 }
 
 #[tokio::test]
-async fn who_has_no_certificate_of_the_cluster_gets_no_word() {
+async fn a_caller_without_a_certificate_of_the_cluster_gets_no_answer() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
     let hello = hello_of(identity(1));
     let over = Lifetime { from: 1_000, until: 2_000 };
     let operator = Subject::Client { cluster: Uuid::from_u128(1), name: "sara".to_owned() };
     let operator: Issued = authority().issue(&operator, for_a_day()).unwrap();
-    let strangers = [
+    let unauthenticated = [
         None,
         Some(certificate(&new_authority(), 1, 1)),
         Some(certificate(authority(), 9, 1)),
         Some(files(authority(), &[authority()], Uuid::from_u128(1), 1, over)),
         Some(in_memory(&operator, &[authority()])),
     ];
-    for (place, shows) in strangers.iter().enumerate() {
-        assert_eq!(answer_to(&hello, shows.as_ref(), &peer).await, (Vec::new(), true), "stranger {place}");
+    for (place, shows) in unauthenticated.iter().enumerate() {
+        assert_eq!(answer_to(&hello, shows.as_ref(), &peer).await, (Vec::new(), true), "caller {place}");
     }
     let mut known = dial(&somebody(Some(&certificate(authority(), 1, 1))), &peer).await.unwrap();
     known.write_all(&hello).await.unwrap();
@@ -99,7 +99,7 @@ async fn who_has_no_certificate_of_the_cluster_gets_no_word() {
 }
 
 #[tokio::test]
-async fn a_member_is_dialled_only_where_it_proves_its_number() {
+async fn a_connection_is_used_only_where_the_peer_proves_its_number() {
     let other = new_authority();
     let impostors = [
         (certificate(authority(), 1, 3), 3),
@@ -126,7 +126,7 @@ async fn a_certificate_is_good_for_its_own_number_alone() {
 }
 
 #[tokio::test]
-async fn nothing_is_remembered_of_a_number_that_is_no_members() {
+async fn nothing_is_stored_about_a_number_that_is_not_a_members() {
     let (disks, mut dice) = (ModelDisks::default(), Dice(1));
     History::create(&*disks.open("history").unwrap()).await.unwrap();
     let history = Arc::new(History::open(disks.open("history").unwrap()).unwrap());
@@ -177,7 +177,7 @@ async fn no_session_is_resumed() {
 }
 
 #[tokio::test]
-async fn silent_strangers_keep_no_member_out() {
+async fn callers_that_send_nothing_keep_no_node_out() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
     let mut crowd = Vec::new();
     for _ in 0..3 {
@@ -192,7 +192,7 @@ async fn silent_strangers_keep_no_member_out() {
 }
 
 #[tokio::test]
-async fn a_member_that_dials_without_end_loses_its_oldest_connections() {
+async fn a_node_that_dials_without_end_loses_its_oldest_connections() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
     let mut links = Vec::new();
     for _ in 0..=PER_PURPOSE {
@@ -300,7 +300,7 @@ async fn who_is_revoked_loses_its_connections_and_gets_no_new_one() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_revoked_itself_starts_no_more_and_still_refuses_who_else_is() {
+async fn a_revoked_node_does_not_start_and_still_refuses_other_revoked_nodes() {
     let (cluster, (until, _)) = (Uuid::from_u128(1), soon_and_over());
     let (own, stolen) = (certificate(authority(), 1, 2), certificate(authority(), 1, 1));
     let list = with_list(&own, &[&own, &stolen], until);
@@ -343,7 +343,7 @@ async fn what_changes_during_a_handshake_counts_for_its_connection() {
 }
 
 #[tokio::test]
-async fn who_sends_without_receiving_learns_that_its_connection_is_closed() {
+async fn a_sender_learns_that_its_connection_is_closed_without_receiving() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (me, other) = (trust(identity(1), KnownPeers::default()), trust(identity(2), KnownPeers::default()));
     let peer = super::peer(me.clone(), &listener.local_addr().unwrap().to_string());

@@ -152,7 +152,7 @@ async fn refusal(peer: &Peer) -> String {
 }
 
 #[tokio::test]
-async fn a_member_is_refused_where_it_dials_another_or_is_none() {
+async fn a_caller_is_refused_where_it_dials_another_node_or_is_no_member() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
     assert!(refusal(&Peer { node: 3, ..peer.clone() }).await.contains("the address is wrong"));
     assert!(refusal(&by(identity(2), &peer)).await.contains("the address is wrong"), "two nodes run as node 2");
@@ -175,7 +175,7 @@ async fn a_new_data_directory_under_a_known_number_is_refused_by_both_sides() {
 }
 
 #[tokio::test]
-async fn a_member_that_was_met_is_known_after_a_power_cut_before_the_log_tells_of_it() {
+async fn a_known_peer_survives_a_power_cut_before_the_log_binds_it() {
     let (disks, mut dice) = (ModelDisks::default(), Dice(1));
     let disk = disks.open("history").unwrap();
     History::create(&*disk).await.unwrap();

@@ -29,7 +29,7 @@ pub async fn follow_certificates(trust: Trust) {
     }
 }
 
-/// Closes the connections of those whose certificates do not count any more; how many there were.
+/// Closes the connections whose certificates are no longer valid; returns how many.
 pub fn close_unproven(trust: &Trust) -> usize {
     let closed = trust.open.keep(|link| trust.security.still_holds(&link.certified));
     if closed > 0 {

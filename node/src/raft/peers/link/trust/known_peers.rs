@@ -12,8 +12,8 @@ use crate::raft::peers::link::error::{HelloRefusal, LinkError};
 use crate::runtime;
 use crate::storage::{History, StorageError};
 
-/// The data directories that belong to members' numbers: those that the log has bound, which the state machine adds, and
-/// until then those under which this node met them.
+/// The data directory of each node number: as the log has bound them, which the state machine adds, and until then as seen on
+/// the first connection.
 #[derive(Debug, Clone, Default)]
 pub struct KnownPeers(Arc<Inner>);
 
@@ -21,14 +21,14 @@ pub struct KnownPeers(Arc<Inner>);
 struct Inner {
     bound: RwLock<BTreeMap<NodeNumber, Incarnation>>,
     seen: Mutex<BTreeMap<NodeNumber, Incarnation>>,
-    /// Where meetings are kept; nowhere in tests of the link alone.
+    /// Where first connections are stored; nowhere in tests of the link alone.
     kept_in: Option<Arc<History>>,
-    /// Held by whoever checks and keeps a meeting.
+    /// Held while a first connection is checked and stored.
     remembering: tokio::sync::Mutex<()>,
 }
 
 impl KnownPeers {
-    /// With whom this node met before; kept durably from here on.
+    /// The nodes known before; stored durably from here on.
     ///
     /// # Errors
     /// Where what was kept is damaged.
@@ -48,8 +48,8 @@ impl KnownPeers {
         bound.or_else(|| self.0.seen.lock().get(&node).copied())
     }
 
-    /// Checks who a node says it is; one that was never met is remembered first, so that another one under its number
-    /// is refused from then on, after a restart too.
+    /// Checks the data directory of a node. One that is not known yet is stored first, so that another one under its number is
+    /// refused from then on, after a restart too.
     ///
     /// # Errors
     /// Where it is known with another data directory, or could not be remembered.
@@ -77,7 +77,7 @@ impl KnownPeers {
         Ok(())
     }
 
-    /// Whether nothing speaks against this data directory of a node.
+    /// Checks the data directory of a node without storing it.
     ///
     /// # Errors
     /// Where it is known with another one.

@@ -1,5 +1,5 @@
-//! The connections that are open and proven: so that those of a node that was removed, or whose certificate counts no
-//! more, are closed at once.
+//! The open, authenticated connections: so that those of a node that was removed, or whose certificate is no longer valid, are
+//! closed at once.
 //!
 //! Bounds: a node has [`PER_PURPOSE`] accepted connections of its own for each purpose, whatever others do; with one more its
 //! oldest is closed, since what a node left behind when its network failed is older than what it dials now.
@@ -54,7 +54,7 @@ struct Table {
 #[derive(Debug, Clone, Default)]
 pub struct OpenLinks(Arc<Mutex<Table>>);
 
-/// A place among the open connections; left when dropped.
+/// A place among the open connections; free again when dropped.
 #[derive(Debug)]
 pub struct Held {
     id: u64,
@@ -85,7 +85,7 @@ impl OpenLinks {
         self.0.lock()
     }
 
-    /// Takes a connection in.
+    /// Adds a connection.
     pub fn hold(&self, facts: Facts) -> Held {
         let mut table = self.table();
         if facts.side == Side::Accepted {
@@ -106,7 +106,7 @@ impl OpenLinks {
         Held { id, links: self.clone(), closing }
     }
 
-    /// Closes all connections that are not to be kept; how many there were.
+    /// Closes all connections but those to keep; returns how many.
     pub fn keep(&self, is_kept: impl Fn(&Facts) -> bool) -> usize {
         let mut table = self.table();
         let before = table.open.len();

@@ -21,9 +21,8 @@ mod tls {
     use uuid::Uuid;
 
     use crate::raft::peers::link::error::LinkError;
-    use crate::raft::peers::link::trust::credentials::{
-        CertificateRefused, CredentialsError, Followed, PeerCredentials,
-    };
+    use crate::raft::peers::link::trust::credentials::{CredentialsError, Followed, PeerCredentials};
+    use crate::raft::peers::link::trust::verifier::CertificateRefused;
     use crate::runtime::Clock;
     use crate::runtime::net::TcpStream;
     use crate::tls::{Credentials, TlsPaths};
@@ -158,14 +157,15 @@ mod plain {
     use ledger::NodeNumber;
 
     use crate::raft::peers::link::error::LinkError;
-    use crate::raft::peers::link::trust::credentials::{CertificateRefused, CredentialsError, Followed};
+    use crate::raft::peers::link::trust::credentials::{CredentialsError, Followed};
+    use crate::raft::peers::link::trust::verifier::CertificateRefused;
     use crate::runtime::net::TcpStream;
     use crate::tls::Credentials;
 
     /// A connection of the simulated network.
     pub type Stream = TcpStream;
 
-    /// In a simulation nobody proves anything.
+    /// A simulation has no certificates.
     #[derive(Debug, Clone)]
     pub struct PeerSecurity(());
 
@@ -179,7 +179,7 @@ mod plain {
             true
         }
 
-        /// Nobody proved one.
+        /// No certificate proved one.
         pub fn number(&self) -> Option<NodeNumber> {
             None
         }

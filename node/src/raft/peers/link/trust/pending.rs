@@ -1,7 +1,7 @@
-//! Connections that have not proven themselves: few, for a short time, apart from those of nodes.
+//! Connections before their welcome: few, for a short time, apart from those of authenticated nodes.
 //!
-//! Invariant: whoever comes is let in, and where all places are taken the oldest of the address that holds most of them goes.
-//! So strangers who stay silent, however many, cannot keep a node out that dials again.
+//! Invariant: every connection gets a place; where all are taken, the oldest one of the address that holds most of them is
+//! closed. So callers that send nothing, however many, cannot keep out a node that dials again.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -21,13 +21,13 @@ struct Table {
 
 /// See the head of this file.
 #[derive(Debug, Clone, Default)]
-pub struct Strangers(Arc<Mutex<Table>>);
+pub struct PendingConnections(Arc<Mutex<Table>>);
 
-/// A stranger's place; left when dropped.
+/// The place of one connection; free again when dropped.
 #[derive(Debug)]
 pub struct Place {
     id: u64,
-    strangers: Strangers,
+    pending: PendingConnections,
     closing: CancellationToken,
 }
 
@@ -40,11 +40,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.strangers.table().waiting.remove(&self.id);
+        self.pending.table().waiting.remove(&self.id);
     }
 }
 
-impl Strangers {
+impl PendingConnections {
     fn table(&self) -> MutexGuard<'_, Table> {
         self.0.lock()
     }
@@ -54,12 +54,12 @@ impl Strangers {
         let from = one_client(from);
         let mut table = self.table();
         if table.waiting.len() >= PLACES {
-            table.let_one_go();
+            table.close_one();
         }
         table.last += 1;
         let (id, closing) = (table.last, CancellationToken::new());
         table.waiting.insert(id, (from, closing.clone()));
-        Place { id, strangers: self.clone(), closing }
+        Place { id, pending: self.clone(), closing }
     }
 }
 
@@ -72,7 +72,7 @@ pub fn one_client(address: IpAddr) -> IpAddr {
 }
 
 impl Table {
-    fn let_one_go(&mut self) {
+    fn close_one(&mut self) {
         let mut held: BTreeMap<IpAddr, usize> = BTreeMap::new();
         for (from, _) in self.waiting.values() {
             *held.entry(*from).or_default() += 1;
@@ -100,30 +100,30 @@ mod tests {
 
     #[test]
     fn a_crowd_from_one_address_costs_others_no_place() {
-        let strangers = Strangers::default();
-        let other = strangers.take(address(1));
-        let crowd: Vec<_> = (0..10 * PLACES).map(|_| strangers.take(address(2))).collect();
+        let pending = PendingConnections::default();
+        let other = pending.take(address(1));
+        let crowd: Vec<_> = (0..10 * PLACES).map(|_| pending.take(address(2))).collect();
         assert!(!is_lost(&other));
         assert!(is_lost(&crowd[0]) && !is_lost(&crowd[10 * PLACES - 1]), "its own oldest went");
-        assert_eq!(strangers.table().waiting.len(), PLACES);
+        assert_eq!(pending.table().waiting.len(), PLACES);
         drop((other, crowd));
-        assert!(strangers.table().waiting.is_empty());
+        assert!(pending.table().waiting.is_empty());
     }
 
     #[test]
     fn a_64_of_ipv6_is_one_address() {
-        let strangers = Strangers::default();
-        let other = strangers.take("2001:db8::1".parse().unwrap());
+        let pending = PendingConnections::default();
+        let other = pending.take("2001:db8::1".parse().unwrap());
         let crowd =
-            (0..10 * PLACES).map(|host| strangers.take(IpAddr::from(Ipv6Addr::from((1_u128 << 96) + host as u128))));
+            (0..10 * PLACES).map(|host| pending.take(IpAddr::from(Ipv6Addr::from((1_u128 << 96) + host as u128))));
         let crowd: Vec<_> = crowd.collect();
         assert!(!is_lost(&other) && is_lost(&crowd[0]));
     }
 
     #[test]
     fn of_many_addresses_the_oldest_goes() {
-        let strangers = Strangers::default();
-        let all: Vec<_> = (0..=u8::try_from(PLACES).unwrap()).map(|place| strangers.take(address(place))).collect();
+        let pending = PendingConnections::default();
+        let all: Vec<_> = (0..=u8::try_from(PLACES).unwrap()).map(|place| pending.take(address(place))).collect();
         assert!(is_lost(&all[0]) && all[1..].iter().all(|place| !is_lost(place)));
     }
 }

@@ -1,0 +1,140 @@
+//! The sending side: offers a checkpoint, and sends the pages that the follower lacks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::{Digest, RecordNumber, State, chain_record, page_of};
+use openraft::errors::StreamingError;
+use openraft::raft::SnapshotResponse;
+use openraft::type_config::alias::{SnapshotOf, VoteOf};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::transfer::{FromReceiver, FromSender, SILENCE, TransferError};
+use crate::raft::apply::machine::SnapshotData;
+use crate::raft::apply::replica::Published;
+use crate::raft::peers::link::call::Peer;
+use crate::raft::peers::link::error::LinkError;
+use crate::raft::peers::link::hello::Connection;
+use crate::raft::peers::link::message::Purpose;
+use crate::runtime;
+use crate::storage::types::TypeConfig;
+use crate::storage::{Checkpoint, History, StorageError};
+
+/// Longest time without a keep-alive of a receiver at work. Source: nothing else is sent to it meanwhile, and a majority may
+/// need it; a sync of a slow disk delays no keep-alive.
+pub(super) const ALIVE_WITHIN: Duration = Duration::from_secs(3);
+/// Longest wait for the follower to replay and install what it received.
+pub(super) const INSTALL: Duration = Duration::from_mins(2);
+
+/// What sending needs of this node. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SnapshotSender {
+    published: Arc<Published>,
+    history: Arc<History>,
+}
+
+impl SnapshotSender {
+    /// Over this node's state and history.
+    pub fn new(published: Arc<Published>, history: Arc<History>) -> Self {
+        Self { published, history }
+    }
+}
+
+/// Sends the checkpoint that `snapshot` names, as far as the peer lacks it. Dropping the future cancels.
+pub async fn send_snapshot(
+    peer: &Peer,
+    sender: &SnapshotSender,
+    vote: VoteOf<TypeConfig>,
+    snapshot: SnapshotOf<TypeConfig, SnapshotData>,
+    dial_until: Instant,
+) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+    let SnapshotData(to) = snapshot.snapshot;
+    let sent = send(peer, sender, vote, to, dial_until).await;
+    let vote = sent.inspect_err(|error| tracing::warn!(peer = peer.node, %error, "snapshot not sent"))?;
+    Ok(SnapshotResponse::new(vote))
+}
+
+async fn send(
+    peer: &Peer,
+    own: &SnapshotSender,
+    vote: VoteOf<TypeConfig>,
+    to: Checkpoint,
+    dial_until: Instant,
+) -> Result<VoteOf<TypeConfig>, TransferError> {
+    let mut link = peer.dial(Purpose::Snapshot, dial_until).await?;
+    give(&mut link, &FromSender::Offer { vote, to: to.clone() }).await?;
+    let (records, digest, staged) = match take(&mut link).await? {
+        Taken::Have { records, digest, staged } => (records, digest, staged),
+        Taken::Done(vote) => return Ok(vote),
+    };
+    if records <= to.records && digest_at(own, records).await? != digest {
+        tracing::error!(peer = peer.node, records, "a follower's history is not the beginning of ours");
+        give(&mut link, &FromSender::Diverged { records }).await?;
+        return Err(TransferError::Refused(format!("its {records} records are not the first of ours")));
+    }
+    let from = records.max(staged) + 1;
+    tracing::info!(peer = peer.node, from, to = to.records, "sending history");
+    if from <= to.records {
+        for page in page_of(from)..=page_of(to.records) {
+            let (history, last) = (own.history.clone(), to.records);
+            let bytes = blocking(move || history.page(page, last)).await?;
+            let checksum = *blake3::hash(&bytes).as_bytes();
+            give(&mut link, &FromSender::Page { page, bytes, checksum }).await?;
+        }
+    }
+    give(&mut link, &FromSender::End).await?;
+    match take(&mut link).await? {
+        Taken::Done(vote) => Ok(vote),
+        Taken::Have { .. } => Err(TransferError::Refused("the peer began again".into())),
+    }
+}
+
+/// The chain over our first `records` records.
+async fn digest_at(own: &SnapshotSender, records: RecordNumber) -> Result<Digest, TransferError> {
+    let (published, history) = (own.published.clone(), own.history.clone());
+    let digest = blocking(move || {
+        let before = digest_before_page_of(&published.replica().state, records);
+        (page_of(records) * ledger::PAGE_RECORDS + 1..=records)
+            .try_fold(before, |digest, number| Ok(chain_record(&digest, &*history.record(number)?)))
+    });
+    Ok(digest.await?)
+}
+
+/// The chain over all records before the page that holds record `records`; the chain's beginning for none.
+fn digest_before_page_of(state: &State, records: RecordNumber) -> Digest {
+    state.page_mark(page_of(records)).map_or(Digest::ZERO, |mark| mark.record_digest)
+}
+
+async fn blocking<T, F>(work: F) -> Result<T, StorageError>
+where
+    F: FnOnce() -> Result<T, StorageError> + Send + 'static,
+    T: Send + 'static,
+{
+    runtime::blocking(work).await?
+}
+
+async fn give(link: &mut Connection, what: &FromSender) -> Result<(), LinkError> {
+    timeout(SILENCE, link.sender.send(what)).await.map_err(|_elapsed| LinkError::TimedOut)?
+}
+
+/// What a receiver answered after some work.
+#[derive(Debug)]
+pub(super) enum Taken {
+    Have { records: u64, digest: Digest, staged: RecordNumber },
+    Done(VoteOf<TypeConfig>),
+}
+
+/// Waits for a receiver for as long as it sends keep-alives, up to [`INSTALL`].
+pub(super) async fn take(link: &mut Connection) -> Result<Taken, TransferError> {
+    let until = Instant::now() + INSTALL;
+    loop {
+        let deadline = until.min(Instant::now() + ALIVE_WITHIN);
+        let said = timeout_at(deadline, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)??;
+        match said {
+            FromReceiver::Have { records, digest, staged } => return Ok(Taken::Have { records, digest, staged }),
+            FromReceiver::Done { vote } => return Ok(Taken::Done(vote)),
+            FromReceiver::Refused { reason } => return Err(TransferError::Refused(reason)),
+            FromReceiver::AtWork => {}
+        }
+    }
+}

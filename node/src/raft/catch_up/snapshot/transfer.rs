@@ -1,0 +1,70 @@
+//! What the two sides of a snapshot transfer exchange, and why it ends early.
+
+use std::time::Duration;
+
+use ledger::{Digest, RecordNumber};
+use openraft::RaftTypeConfig;
+use openraft::errors::{ErrorSource, NetworkError, StreamingError, Unreachable};
+use openraft::type_config::alias::VoteOf;
+use serde::{Deserialize, Serialize};
+
+use crate::raft::peers::link::error::LinkError;
+use crate::storage::types::TypeConfig;
+use crate::storage::{Checkpoint, StorageError};
+
+/// Longest time without a message on a transfer while pages are sent.
+pub(super) const SILENCE: Duration = Duration::from_secs(10);
+
+/// What the sender of a snapshot sends.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromSender {
+    /// What is on offer.
+    Offer { vote: VoteOf<TypeConfig>, to: Checkpoint },
+    /// A page, up to the last record on offer, with the BLAKE3 of its bytes.
+    Page { page: u64, bytes: Vec<u8>, checksum: [u8; 32] },
+    /// That was all of them.
+    End,
+    /// The receiver's history is not the beginning of the sender's.
+    Diverged { records: u64 },
+}
+
+/// What the receiver answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromReceiver {
+    /// The receiver has so many durable records, with this chain over them; pages up to `staged` need not be sent again.
+    Have { records: u64, digest: Digest, staged: RecordNumber },
+    /// It is installed, or the receiver's vote is higher.
+    Done { vote: VoteOf<TypeConfig> },
+    /// The receiver cannot take it.
+    Refused { reason: String },
+    /// Keep-alive: an own checkpoint, the writing of a page or the installation goes on.
+    AtWork,
+}
+
+/// Why a transfer ended early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TransferError {
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl From<TransferError> for StreamingError<TypeConfig> {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::Storage(error) => {
+                let source = <TypeConfig as RaftTypeConfig>::ErrorSource::from_error(&error);
+                openraft::StorageError::read_snapshot(None, source).into()
+            }
+            TransferError::Link(LinkError::Io(_) | LinkError::Refused(_)) | TransferError::Refused(_) => {
+                Unreachable::from_string(&error).into()
+            }
+            TransferError::Link(LinkError::Closed | LinkError::TimedOut | LinkError::Malformed(_)) => {
+                NetworkError::from_string(&error).into()
+            }
+        }
+    }
+}
