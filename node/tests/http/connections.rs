@@ -134,7 +134,7 @@ fn one_connection_carries_many_requests() {
 }
 
 #[test]
-fn one_connection_too_many_is_told_so() {
+fn one_connection_too_many_gets_a_503() {
     let node = Node::with(Limits { connections: 1, ..Limits::default() }, 0);
     let mut first = node.connect();
     first.write_all(b"GET /livez HTTP/1.1\r\nhost: kit\r\n\r\n").unwrap();

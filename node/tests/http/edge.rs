@@ -1,6 +1,5 @@
 //! What a node bounds before a caller is known: invalid heads, connections without end, positions out of reach.
 
-use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
@@ -141,7 +140,7 @@ fn every_answer_to_a_head_that_could_be_read_has_the_nodes_name() {
 }
 
 #[test]
-fn a_connection_that_is_turned_away_is_told_so_by_the_node() {
+fn a_connection_that_is_turned_away_gets_a_signed_503() {
     let node = Node::with(Limits { connections_per_address: 1, ..Limits::default() }, 0);
     let mut first = node.connect();
     first.write_all(b"GET /livez HTTP/1.1\r\nhost: kit\r\n\r\n").unwrap();
@@ -181,7 +180,7 @@ fn connect_from(address: &str, node: &Node) -> TcpStream {
 fn answer(node: &Node, line: &str, fields: &[&str]) -> Reply {
     let mut head = format!("{line}\r\nconnection: close\r\n");
     for field in fields {
-        write!(head, "{field}\r\n").unwrap();
+        head.extend([field, "\r\n"]);
     }
     parse(&node.raw(format!("{head}\r\n").as_bytes()))
 }
@@ -349,13 +348,13 @@ fn a_flood_of_strangers_leaves_known_callers_their_answers() {
             .map(|_| {
                 scope.spawn(|| {
                     let mut stream = node.connect();
-                    let (mut told, mut buffer) = (0, [0; 4_096]);
+                    let (mut answered, mut buffer) = (0, [0; 4_096]);
                     while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                         stream.write_all(request.as_bytes()).unwrap();
                         let read = stream.read(&mut buffer).unwrap();
-                        told += usize::from(buffer[..read].starts_with(b"HTTP/1.1 401"));
+                        answered += usize::from(buffer[..read].starts_with(b"HTTP/1.1 401"));
                     }
-                    told
+                    answered
                 })
             })
             .collect();
@@ -365,14 +364,14 @@ fn a_flood_of_strangers_leaves_known_callers_their_answers() {
         }
         let took = begun.elapsed();
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        let told: Vec<_> = strangers.into_iter().map(|stranger| stranger.join().unwrap()).collect();
-        assert!(told.iter().all(|told| *told > 0), "each stranger is answered: {told:?}");
+        let answered: Vec<_> = strangers.into_iter().map(|stranger| stranger.join().unwrap()).collect();
+        assert!(answered.iter().all(|answered| *answered > 0), "each stranger is answered: {answered:?}");
         assert!(took < Duration::from_secs(5), "50 reads beside 16 strangers took {took:?}");
     });
 }
 
 #[test]
-fn strangers_share_a_barrier_and_a_moment_between_two_however_fast_they_ask() {
+fn strangers_share_a_barrier_and_a_pause_between_two_however_fast_they_ask() {
     const ROUNDS: u32 = 40;
     let node = Node::start();
     let mut stream = node.connect();

@@ -1,6 +1,5 @@
 //! A node with its HTTP API on a loopback port, and a plain HTTP/1.1 caller that shows every byte.
 
-use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -100,10 +99,10 @@ impl Node {
     pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: kit\r\nconnection: close\r\n");
         for (name, value) in headers {
-            write!(head, "{name}: {value}\r\n").unwrap();
+            head.extend([name, ": ", value, "\r\n"]);
         }
         if !body.is_empty() {
-            write!(head, "content-length: {}\r\n", body.len()).unwrap();
+            head.extend(["content-length: ", &body.len().to_string(), "\r\n"]);
         }
         parse(&self.raw(format!("{head}\r\n{body}").as_bytes()))
     }

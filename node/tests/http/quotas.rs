@@ -55,7 +55,7 @@ fn left(reply: &Reply) -> (u32, u64) {
 }
 
 #[test]
-fn a_key_over_its_rate_is_refused_until_the_time_it_is_told_and_another_is_not() {
+fn a_key_over_its_rate_is_refused_until_its_retry_after_and_another_is_not() {
     let node = node_with_rate(8);
     let (_, key) = node.seller_with("busy", "1000");
     let (_, other) = node.seller_with("quiet", "1000");
