@@ -4,7 +4,8 @@
 # Starts a local cluster of real processes and waits until every node is ready. Where DIR (./data/local unless given) is
 # absent or empty, a new cluster is made; where it holds one, that one is started again, whatever was left of its processes.
 # Node N serves the API on port + N and its peers on port + 20 + N, on 127.0.0.1 alone. DIR/cluster.json has the addresses
-# and the first admin key, DIR/pki the authority and the certificates that nodes prove their numbers with. Settings in the environment (ETEBAR_CURRENCY, ETEBAR_LOG_BYTES, …) reach every node.
+# and the first admin key, DIR/pki the authority and the certificates that nodes prove their numbers with. Settings in the
+# environment (ETEBAR_CURRENCY, ETEBAR_LOG_BYTES, …) reach every node.
 #
 # Example: cluster-scripts/up.sh --dir /tmp/shop --port 8100
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -1,7 +1,7 @@
 //! What one node of three costs the others when it is dead, paused, or has a disk that stalls or is slow.
 //!
 //! `cargo run --release -p tests --example one_of_three` sends charges to the two others, for some seconds without a fault
-//! and for some with the third one ill, and prints how throughput and the 99th percentile of the answers' times compare,
+//! and for some with the third one failed, and prints how throughput and the 99th percentile of the answers' times compare,
 //! and the longest time without any answer. Each pair is taken in one go, since machines differ from minute to minute.
 
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ const SPAN: Duration = Duration::from_secs(8);
 const NOTICED: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy)]
-enum Ill {
+enum Failure {
     Dead,
     Paused,
     Stalled,
@@ -28,15 +28,15 @@ enum Ill {
 fn main() {
     let cluster: Cluster = Plan::new("one-of-three").disk_faults().start();
     println!("{:<34} {:>11} {:>6} {:>17} {:>6} {:>15}", "", "charges/s", "", "p99", "", "longest pause");
-    for (ill, leads) in [
-        (Ill::Dead, false),
-        (Ill::Paused, false),
-        (Ill::Stalled, false),
-        (Ill::Slow, false),
-        (Ill::Dead, true),
-        (Ill::Paused, true),
-        (Ill::Stalled, true),
-        (Ill::Slow, true),
+    for (failure, leads) in [
+        (Failure::Dead, false),
+        (Failure::Paused, false),
+        (Failure::Stalled, false),
+        (Failure::Slow, false),
+        (Failure::Dead, true),
+        (Failure::Paused, true),
+        (Failure::Stalled, true),
+        (Failure::Slow, true),
     ] {
         let id = if leads { cluster.leader() } else { cluster.followers()[0] };
         let others: Vec<u64> = cluster.ids().into_iter().filter(|other| *other != id).collect();
@@ -47,22 +47,22 @@ fn main() {
         let_pass(SPAN);
         let fallen = Instant::now();
         let node = cluster.node(id);
-        match ill {
-            Ill::Dead => node.kill(),
-            Ill::Paused => node.pause(),
-            Ill::Stalled => node.set_disk_fault(DiskFault::Stall),
-            Ill::Slow => node.set_disk_fault(DiskFault::Slow(50)),
+        match failure {
+            Failure::Dead => node.kill(),
+            Failure::Paused => node.pause(),
+            Failure::Stalled => node.set_disk_fault(DiskFault::Stall),
+            Failure::Slow => node.set_disk_fault(DiskFault::Slow(50)),
         }
         let_pass(NOTICED + SPAN);
         let ended = Instant::now();
-        match ill {
-            Ill::Dead => node.start(),
-            Ill::Paused => node.resume(),
-            Ill::Stalled | Ill::Slow => node.set_disk_fault(DiskFault::None),
+        match failure {
+            Failure::Dead => node.start(),
+            Failure::Paused => node.resume(),
+            Failure::Stalled | Failure::Slow => node.set_disk_fault(DiskFault::None),
         }
         let story = load.finish();
         cluster.wait_ready(&[id]);
-        let name = format!("{} {ill:?}", if leads { "the leader" } else { "a follower" }).to_lowercase();
+        let name = format!("{} {failure:?}", if leads { "the leader" } else { "a follower" }).to_lowercase();
         print(&name, &story.settled, [begun, fallen, fallen + NOTICED, ended]);
         books::prove(&cluster, &story);
     }
@@ -83,11 +83,11 @@ fn print(name: &str, settled: &[Settled], [begun, fallen, noticed, ended]: [Inst
     let mut at: Vec<Instant> = settled.iter().map(|one| one.at).filter(|at| fallen <= *at && *at < ended).collect();
     at.sort();
     let pause = at.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
-    let (well, ill) = (rate(begun, fallen), rate(noticed, ended));
+    let (healthy, failed) = (rate(begun, fallen), rate(noticed, ended));
     let (fast, slow) = (p99_ms(begun, fallen), p99_ms(noticed, ended));
     println!(
-        "{name:<34} {well:>5.0} {ill:>5.0} {:>5.0}% {fast:>7.1} {slow:>6.1} ms {:>5.2}x {:>12} ms",
-        ill / well * 100.0,
+        "{name:<34} {healthy:>5.0} {failed:>5.0} {:>5.0}% {fast:>7.1} {slow:>6.1} ms {:>5.2}x {:>12} ms",
+        failed / healthy * 100.0,
         slow / fast,
         pause.as_millis()
     );

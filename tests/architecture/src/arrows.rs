@@ -10,7 +10,9 @@ use crate::source::tree::{FileId, Mention, ModuleId, Role, Tree};
 pub struct Reason {
     /// From 1.
     pub line: usize,
+    /// What the file names.
     pub path: String,
+    /// Whether a `use` does.
     pub is_import: bool,
 }
 

@@ -13,6 +13,7 @@ use crate::source::tree::{FileId, Role, Tree};
 pub struct Findings {
     /// Of product code.
     pub arrows: Arrows,
+    /// Also of product code.
     pub circles: Vec<Circle>,
     /// One line a breach of an order, of a rule about libraries, or of a table that names what is not there.
     pub breaches: Vec<String>,

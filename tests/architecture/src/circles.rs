@@ -8,6 +8,7 @@ use crate::source::tree::FileId;
 /// Files that depend on each other, all of them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Circle {
+    /// All of them.
     pub files: BTreeSet<FileId>,
     /// A shortest way around, without its first file again at the end.
     pub shortest: Vec<FileId>,

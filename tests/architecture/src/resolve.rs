@@ -5,6 +5,7 @@ use crate::source::tree::{ModuleId, Path, Tree};
 /// What a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
+    /// A module itself.
     Module(ModuleId),
     /// Something that this module defines, or gets from outside our crates.
     Item(ModuleId),

@@ -18,9 +18,13 @@ pub struct Rules {
 
 /// Libraries that no file in a scope may name, except below some paths in it.
 pub struct Libraries {
+    /// The libraries.
     pub names: &'static [&'static str],
+    /// Where they may not be named.
     pub scope: &'static str,
+    /// Where they may be, within the scope.
     pub except: &'static [&'static str],
+    /// For the message of a breach.
     pub why: &'static str,
 }
 

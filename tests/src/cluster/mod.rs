@@ -148,11 +148,9 @@ impl Cluster {
         (answer.status == 200).then(|| answer.json())
     }
 
-    /// Its id, as node 1 has it.
+    /// Its id, a UUID as text.
     pub fn id(&self) -> String {
-        let identity = std::fs::read(self.node(1).data_dir.join("identity.json")).expect("an identity");
-        let identity: Value = serde_json::from_slice(&identity).expect("JSON");
-        identity["identity"]["cluster"].as_str().expect("an id").to_owned()
+        self.id.clone()
     }
 
     /// The folder of its authority and certificates.

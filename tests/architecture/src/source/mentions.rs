@@ -10,17 +10,23 @@ use crate::source::tree::Path;
 
 /// One name that a `use` brings.
 pub struct Import {
+    /// What it brings.
     pub path: Path,
     /// The name under which it is known here; none for `*` and `_`.
     pub name: Option<String>,
+    /// Whether it brings all names of the path.
     pub is_glob: bool,
+    /// From 1.
     pub line: usize,
 }
 
 /// A path in code.
 pub struct Found {
+    /// As it is written.
     pub path: Path,
+    /// From 1.
     pub line: usize,
+    /// Whether only tests see it.
     pub is_test: bool,
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 pub struct CrateRoot {
     /// The name that others give it; none where nobody can name it (a program, a test).
     pub library: Option<String>,
+    /// Its path.
     pub file: PathBuf,
     /// A test or an example.
     pub is_test: bool,
@@ -15,12 +16,16 @@ pub struct CrateRoot {
 /// What could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
+    /// A file or folder.
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
+    /// A manifest that is no TOML, or none of a package.
     #[error("{}: {source}", path.display())]
     Manifest { path: PathBuf, source: Box<toml::de::Error> },
+    /// A source file that is no Rust.
     #[error("{}:{line}: {source}", path.display())]
     Syntax { path: PathBuf, line: usize, source: syn::Error },
+    /// A module that is declared, and has no file.
     #[error("{}: no file for the module {name}", declared_in.display())]
     NoModule { declared_in: PathBuf, name: String },
 }

@@ -15,9 +15,11 @@ pub struct FileId(pub usize);
 pub struct Tree {
     /// Paths relative to the root of the repository, each once.
     pub files: Vec<String>,
+    /// The modules of all crates.
     pub modules: Vec<Module>,
     /// The root module of each library, by the name that other crates give it.
     pub libraries: BTreeMap<String, ModuleId>,
+    /// What their code mentions.
     pub mentions: Vec<Mention>,
     /// Files whose inner attributes say `#![no_std]`.
     pub no_std: BTreeSet<FileId>,
@@ -26,13 +28,17 @@ pub struct Tree {
 /// A module of a crate, with the names that can be looked up in it.
 #[derive(Debug)]
 pub struct Module {
+    /// None for a crate's root.
     pub parent: Option<ModuleId>,
+    /// The root of its crate.
     pub root: ModuleId,
+    /// Where it is written.
     pub file: FileId,
     /// Child modules; more than one of a name where each has its own `cfg`.
     pub children: BTreeMap<String, Vec<ModuleId>>,
     /// Names of what is defined here.
     pub items: BTreeSet<String>,
+    /// What each name stands for that a `use` brings.
     pub imports: BTreeMap<String, Vec<Path>>,
     /// Paths of `use path::*`.
     pub globs: Vec<Path>,
@@ -43,6 +49,7 @@ pub struct Module {
 pub struct Path {
     /// It starts with `::`, so its first segment is a crate.
     pub absolute: bool,
+    /// The names, in order.
     pub segments: Vec<String>,
 }
 
@@ -64,10 +71,13 @@ pub enum Role {
 /// A path that stands in a module.
 #[derive(Debug)]
 pub struct Mention {
+    /// Where it is mentioned.
     pub module: ModuleId,
+    /// What is mentioned.
     pub path: Path,
     /// From 1.
     pub line: usize,
+    /// In which way.
     pub role: Role,
     /// Only tests see it.
     pub is_test: bool,
@@ -98,11 +108,13 @@ impl Tree {
         id
     }
 
+    /// A module by its index.
     #[must_use]
     pub fn module(&self, id: ModuleId) -> &Module {
         &self.modules[id.0]
     }
 
+    /// The path of a file by its index.
     #[must_use]
     pub fn path_of(&self, file: FileId) -> &str {
         &self.files[file.0]
