@@ -201,12 +201,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
     let not_listening = |error| failed(format!("could not listen for the API on {api_listen}: {error}"));
     let credentials = api_credentials(settings, &own.api)?;
     let claimed = claim(&api_listen).await.map_err(not_listening)?;
-    if let Some(warning) = key_window_warning(data_dir.identity.genesis.key_window_ms) {
-        warn!("{warning}");
-    }
-    if settings.trust_clock {
-        warn!("--trust-clock: if this node leads, ledger time follows its clock; leave it out at the next start");
-    }
+    warn_about(settings, data_dir);
     settings.api_protection.check(claimed.local_addr().map_err(not_listening)?).map_err(wrong)?;
     info!(node = data_dir.identity.node, "node starts: it reads its history");
     let disks = NodeDisks::open(&data_dir.path).map_err(|error| not_started(ClusterError::Storage(error)))?;
@@ -255,6 +250,16 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
             std::mem::forget(cluster);
             Err(failed(format!("node stopped: {reason}")))
         }
+    }
+}
+
+/// Logs what an operator should not leave as it is.
+fn warn_about(settings: &Settings, data_dir: &DataDir) {
+    if let Some(warning) = key_window_warning(data_dir.identity.genesis.key_window_ms) {
+        warn!("{warning}");
+    }
+    if settings.trust_clock {
+        warn!("--trust-clock: if this node leads, ledger time follows its clock; leave it out at the next start");
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a command is done: submitted, decided, and its decision rendered for the caller.
 
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use etebar_api as api;
 use etebar_api::Code;
 use ledger::{Action, Command, Event, IdempotencyKey, KeyCreated, Record, Rejection};
@@ -108,7 +108,7 @@ async fn answered(
             let replayed = replayed && secret.is_none();
             accepted(app, &info, &record, replayed, secret, position, deadline).await
         }
-        Some(Decided::NotRecorded(why)) => refused(&info, why, position),
+        Some(Decided::NotRecorded(why)) => Ok(not_recorded(info, why, position)),
         None => Err(Problem::internal("a command came back without a decision")),
     }
 }
@@ -117,12 +117,12 @@ fn is_secret_of(secret: &str, record: &Record) -> bool {
     matches!(&record.event, Event::KeyCreated(KeyCreated { hash, .. }) if *hash == super::request::auth::secret::hash(secret))
 }
 
-/// A decision that left no record, as of the position where it was refused.
-fn refused(info: &LedgerInfo, why: Rejection, position: u64) -> Answer {
-    let problem = rejection(why).unwrap_or_else(|refusal| render::refusal(info, refusal).into());
+/// A decision that left no record, as of the position where it was made.
+fn not_recorded(info: LedgerInfo, why: Rejection, position: u64) -> Response {
+    let problem = rejection(why).unwrap_or_else(|refusal| render::refusal(&info, refusal).into());
     let mut response = problem.into_response();
     reply::at(&mut response, position);
-    Ok(response)
+    response
 }
 
 async fn accepted(

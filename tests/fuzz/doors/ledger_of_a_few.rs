@@ -45,7 +45,9 @@ impl Small {
         let outcome = loop {
             match decide(&self.state, &facts, command, Time(1)) {
                 Ok(outcome) => break outcome,
-                Err(Missing(number)) => facts.add(self.history[number as usize - 1].clone().into()),
+                Err(Missing(number)) => {
+                    facts.add(self.history[usize::try_from(number - 1).expect("it is small")].clone().into());
+                }
             }
         };
         if let Outcome::New(record) = &outcome {

@@ -36,7 +36,7 @@ pub fn apply(shared: &Published, history: &History, entries: Vec<EntryResponder<
                 let batch = decode(&payload)?;
                 let facts = fetch(&shared.replica().state, history, &batch).map_err(io::Error::other)?;
                 let mut replica = shared.replica_mut();
-                let outcomes = decide_all(shared, history, &mut replica, facts, batch, responder.is_some());
+                let outcomes = decide_all(shared, history, &mut replica, facts, &batch, responder.is_some());
                 let outcomes = outcomes.map_err(io::Error::other)?;
                 advance(&mut replica, entry.log_id);
                 outcomes
@@ -114,7 +114,7 @@ fn decide_all(
     history: &History,
     replica: &mut Replica,
     mut facts: Facts,
-    batch: CommandBatch,
+    batch: &CommandBatch,
     is_awaited: bool,
 ) -> Result<Vec<Decided>, StorageError> {
     let mut outcomes = Vec::with_capacity(if is_awaited { batch.commands.len() } else { 0 });

@@ -47,9 +47,7 @@ pub(crate) async fn start(
     clock: Clock,
 ) -> Result<Arc<Node>, ClusterError> {
     let config = Arc::new(settings.raft_config()?);
-    let listener = TcpListener::bind(&settings.peer_listen)
-        .await
-        .map_err(|source| ClusterError::Listen { address: settings.peer_listen.clone(), source })?;
+    let listener = listen(&settings).await?;
     let log_settings = LogSettings::for_log_bytes(settings.log_bytes);
     let opened = runtime::blocking(move || open(&disks, log_settings)).await;
     let Opened { log, writer, history, state } = opened.map_err(damaged)??;
@@ -79,16 +77,12 @@ pub(crate) async fn start(
         peer_table: peer_table.clone(),
         majority_within: settings.election_max * 2 + settings.heartbeat,
     };
+    let queue = settings.waiting_max;
+    let proposer = Proposer::start(raft.clone(), log.clone(), published.clone(), clock_guard.clone(), queue);
     let node = Arc::new(Node {
         me,
         leader,
-        proposer: Proposer::start(
-            raft.clone(),
-            log.clone(),
-            published.clone(),
-            clock_guard.clone(),
-            settings.waiting_max,
-        ),
+        proposer,
         reads,
         receiver: SnapshotReceiver::new(published.clone(), history.clone(), checkpoints.clone()),
         settings,
@@ -111,6 +105,13 @@ pub(crate) async fn start(
     initialise(&node.raft, &node.settings).await?;
     background::start(&node);
     Ok(node)
+}
+
+/// Takes the address for peers.
+async fn listen(settings: &ClusterSettings) -> Result<TcpListener, ClusterError> {
+    let address = &settings.peer_listen;
+    let listening = TcpListener::bind(address).await;
+    listening.map_err(|source| ClusterError::Listen { address: address.clone(), source })
 }
 
 struct Opened {

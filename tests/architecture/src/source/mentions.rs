@@ -33,6 +33,7 @@ pub struct Found {
 /// What an item mentions.
 #[derive(Default)]
 pub struct Mentions {
+    /// Paths, in the order of the text.
     pub found: Vec<Found>,
     /// Of `use` inside functions; they are taken as the module's.
     pub imports: Vec<Import>,

@@ -15,6 +15,7 @@ pub struct CrateRoot {
 
 /// What could not be read.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ReadError {
     /// A file or folder.
     #[error("{}: {source}", path.display())]

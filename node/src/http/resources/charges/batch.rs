@@ -87,9 +87,8 @@ fn response(position: u64, body: Vec<u8>) -> Response<Body> {
 /// Appends one result. A key that was revoked meanwhile refuses the whole: all of it was decided at one position.
 fn result(out: &mut Vec<u8>, writer: &mut ChargeWriter, info: &LedgerInfo, decided: &Decided) -> Result<(), Problem> {
     let (problem, replayed) = match decided {
-        Decided::Recorded { record, replayed } => match &record.event {
-            Event::Refused(Refused { refusal, .. }) => (render::refusal(info, *refusal), *replayed),
-            _ => {
+        Decided::Recorded { record, replayed } => {
+            let Event::Refused(Refused { refusal, .. }) = &record.event else {
                 out.extend_from_slice(b"{\"status\":201,\"replayed\":");
                 out.extend_from_slice(if *replayed { b"true" } else { b"false" });
                 out.extend_from_slice(b",\"charge\":");
@@ -98,8 +97,9 @@ fn result(out: &mut Vec<u8>, writer: &mut ChargeWriter, info: &LedgerInfo, decid
                 }
                 out.push(b'}');
                 return Ok(());
-            }
-        },
+            };
+            (render::refusal(info, *refusal), *replayed)
+        }
         Decided::NotRecorded(why @ (Rejection::KeyReused | Rejection::Conflict(_))) => match rejection(*why) {
             Ok(problem) => (problem.body().clone(), false),
             Err(refusal) => (render::refusal(info, refusal), false),
