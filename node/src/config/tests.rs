@@ -30,8 +30,8 @@ fn a_node_without_certificates_does_not_run() {
     for missing in [0, 2, 4] {
         let mut rest = given.to_vec();
         let name = rest.drain(missing..missing + 2).next().unwrap();
-        let told = run_bare(&rest).unwrap_err();
-        assert!(told.contains(&format!("{name} is missing")) && !told.contains('\n'), "{told}");
+        let error = run_bare(&rest).unwrap_err();
+        assert!(error.contains(&format!("{name} is missing")) && !error.contains('\n'), "{error}");
     }
 }
 
@@ -69,8 +69,8 @@ fn a_flag_wins_over_the_file() {
 fn a_wrong_setting_is_told_in_one_line() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "\nlog-size = 1").unwrap();
-    let told = run(&["--config", file.path().to_str().unwrap()]).unwrap_err();
-    assert!(told.contains("line 2") && !told.contains('\n'), "{told}");
+    let error = run(&["--config", file.path().to_str().unwrap()]).unwrap_err();
+    assert!(error.contains("line 2") && !error.contains('\n'), "{error}");
     assert!(run(&["--log-bytes", "5"]).unwrap_err().contains("at least 16777216"));
     assert!(run(&["--election-max", "100ms"]).unwrap_err().contains("election"));
     assert!(run(&["--heartbeat", "fast"]).is_err());
@@ -88,8 +88,8 @@ fn a_key_window_is_a_second_at_least_and_told_of_below_a_minute() {
         init.member_map().map(|_| key_window_warning(u64::try_from(init.key_window.as_millis()).unwrap()).is_some())
     };
     for short in ["1ms", "999ms", "1ns"] {
-        let told = init(short).unwrap_err();
-        assert!(told.contains("at least 1s") && !told.contains('\n'), "{told}");
+        let error = init(short).unwrap_err();
+        assert!(error.contains("at least 1s") && !error.contains('\n'), "{error}");
     }
     assert_eq!((init("1s"), init("59s"), init("1m"), init("24h")), (Ok(true), Ok(true), Ok(false), Ok(false)));
 }

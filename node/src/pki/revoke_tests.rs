@@ -59,8 +59,8 @@ fn a_revoked_node_is_on_the_list_however_often_that_is_said() {
     }
     assert!(revoke(dir, 1, false).unwrap().contains("revoked 1 more of node 1"));
     let first = fs::read_to_string(dir.join("crl.pem")).unwrap();
-    let told = revoke(dir, 1, false).unwrap();
-    assert!(told.contains("revoked 0 more") && told.contains("has 1 now"), "{told}");
+    let printed = revoke(dir, 1, false).unwrap();
+    assert!(printed.contains("revoked 0 more") && printed.contains("has 1 now"), "{printed}");
     assert_ne!(fs::read_to_string(dir.join("crl.pem")).unwrap(), first, "it is good for longer, under a new number");
     assert!(revoke(dir, 2, false).unwrap().contains("has 2 now"));
     for id in [1, 2] {

@@ -130,7 +130,7 @@ fn no_fault_shows_what_is_in_a_key_file() {
     assert!(!files.refusal().contains(&secret[..20]));
 }
 
-/// Looks until the change has come to rest, and tells what it is then.
+/// Looks until the change is stable; what it is then.
 fn look_at_rest(files: &mut WatchedFiles) -> Look {
     match files.look() {
         Look::Moving => files.look(),

@@ -216,16 +216,16 @@ mod tests {
             self.apply(ADMIN, None, Event::KeyCreated(KeyCreated { name, grant: Grant::Seller(seller), hash }))
         }
 
-        /// Has the entry decided that an honest leader would propose of these groups; what each was told.
+        /// Has the entry decided that an honest leader would propose of these groups; what each was answered.
         fn propose(&mut self, groups: &[Vec<Command>]) -> Vec<Result<(), Full>> {
             let most = groups.iter().flatten().count() as u64;
-            let told: Vec<_> = match KeyBudget::where_scarce(&self.state, self.now, most) {
+            let answers: Vec<_> = match KeyBudget::where_scarce(&self.state, self.now, most) {
                 None => groups.iter().map(|_| Ok(())).collect(),
                 Some(mut budget) => {
                     groups.iter().map(|group| budget.check(group).map(|new| budget.spend(new))).collect()
                 }
             };
-            let done = groups.iter().zip(&told).filter(|(_, told)| told.is_ok());
+            let done = groups.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
             for command in done.flat_map(|(group, _)| group) {
                 if command.decision_in(&self.state, self.now).is_none() {
                     let refusal = ledger::Refusal::SellerSuspended;
@@ -234,7 +234,7 @@ mod tests {
                 }
             }
             assert!(self.state.keys_held() <= self.state.genesis().unwrap().keys_max, "never more than the bound");
-            told
+            answers
         }
 
         fn one(&mut self, group: Vec<Command>) -> Result<(), Full> {
@@ -280,10 +280,10 @@ mod tests {
     fn groups_of_one_entry_count_together() {
         let mut shop = Shop::new(100);
         let (one, two) = (shop.seller("one"), shop.seller("two"));
-        let told =
+        let answers =
             shop.propose(&[charges(one, 0..60), charges(two, 0..20), charges(one, 60..70), charges(two, 20..40)]);
         let share = Full::Share { held: 60, bound: 100, new: 10, share: 50, sellers: 2 };
-        assert_eq!(told, [Ok(()), Ok(()), Err(share), Ok(())]);
+        assert_eq!(answers, [Ok(()), Ok(()), Err(share), Ok(())]);
     }
 
     #[test]
@@ -296,15 +296,15 @@ mod tests {
         let twice = [charges(one, 45..48), charges(one, 45..48)].concat();
         assert_eq!(shop.one(twice), Ok(()), "three keys, each twice in one request");
         // A request, and its repetitions that came before it was decided.
-        let told = shop.propose(&[charges(one, 48..50), charges(one, 48..50), charges(one, 30..50)]);
-        assert_eq!(told, [Ok(()), Ok(()), Ok(())]);
+        let answers = shop.propose(&[charges(one, 48..50), charges(one, 48..50), charges(one, 30..50)]);
+        assert_eq!(answers, [Ok(()), Ok(()), Ok(())]);
         let full = |new| Full::Share { held: 50, bound: 100, new, share: 50, sellers: 2 };
         assert_eq!(shop.one(charges(one, 0..51)), Err(full(1)));
         assert_eq!(shop.one([charges(one, 50..52), charges(one, 50..52)].concat()), Err(full(2)));
         assert_eq!(shop.one(charges(one, 0..50)), Ok(()));
         // The room of all is counted in the same way, and one seller's key is not another's.
-        let told = shop.propose(&[charges(two, 36..50), charges(two, 0..50), charges(ADMIN, 0..1)]);
-        assert_eq!(told, [Ok(()), Ok(()), Err(Full::Memory)]);
+        let answers = shop.propose(&[charges(two, 36..50), charges(two, 0..50), charges(ADMIN, 0..1)]);
+        assert_eq!(answers, [Ok(()), Ok(()), Err(Full::Memory)]);
     }
 
     #[test]

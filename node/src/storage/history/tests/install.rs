@@ -79,7 +79,7 @@ async fn bytes_that_are_no_page_are_refused() {
     assert!(to.install_page(0, &whole[..whole.len() - 1], 64).await.is_err(), "cut short");
     assert!(to.install_page(1, &whole, 128).await.is_err(), "another page");
     assert!(to.install_page(0, &[whole.as_slice(), b"x"].concat(), 64).await.is_err(), "left over");
-    assert!(to.install_page(0, &whole, 63).await.is_err(), "more records than told");
+    assert!(to.install_page(0, &whole, 63).await.is_err(), "more records than offered");
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ impl Node {
 }
 
 #[test]
-fn a_clock_set_while_two_are_heard_moves_ledger_time_no_faster_than_time_passes() {
+fn a_clock_set_while_two_are_received_moves_ledger_time_no_faster_than_time_passes() {
     for (own, other) in [(TWO_DAYS_MS, -TWO_DAYS_MS), (0, TWO_DAYS_MS), (0, -TWO_DAYS_MS), (-TWO_DAYS_MS, TWO_DAYS_MS)]
     {
         let mut node = Node::new(false);
@@ -126,7 +126,7 @@ fn a_clock_set_while_two_are_heard_moves_ledger_time_no_faster_than_time_passes(
 }
 
 #[test]
-fn a_clock_that_runs_fast_while_two_are_heard_is_left_when_it_is_off() {
+fn a_clock_that_runs_fast_while_two_are_received_is_left_when_it_is_off() {
     let mut node = Node::new(false);
     for step in 1..=10_000 {
         node.wait(200);
@@ -140,10 +140,10 @@ fn a_clock_that_runs_fast_while_two_are_heard_is_left_when_it_is_off() {
 #[test]
 fn at_a_start_two_clocks_that_differ_give_the_slower_one_and_no_jump_later() {
     let mut node = Node::new(false);
-    assert!(!node.clock_guard.is_ready(), "no clock was heard");
+    assert!(!node.clock_guard.is_ready(), "no clock was received");
     node.set_clock(TWO_DAYS_MS);
     node.compares(&[-TWO_DAYS_MS], 3);
-    assert!(!node.clock_guard.is_ready(), "a third one is worth a moment");
+    assert!(!node.clock_guard.is_ready(), "a third one is waited for");
     assert_eq!(node.stamp(1), 0, "the slower one");
     assert!(node.clock_guard.is_ready());
 
@@ -181,7 +181,7 @@ fn a_single_clock_that_jumps_is_not_followed_until_the_operator_confirms_it() {
 }
 
 #[test]
-fn the_operators_word_is_for_the_clock_of_the_start_and_not_for_one_that_was_set_since() {
+fn the_operators_confirmation_is_for_the_clock_of_the_start_and_not_for_one_that_was_set_since() {
     let mut node = Node::new(true);
     node.receives(1, 0, true);
     node.wait(1_000_000);
@@ -265,7 +265,7 @@ fn a_clock_that_was_set_while_all_were_down_is_outvoted_or_waited_for_and_time_t
         let node = Node::restarted(0, before, now, OTHER_BOOT);
         node.compares_starts(&others[..1]);
         let is_apart = node.carried().abs_diff(others[0]) > 5_000;
-        assert_eq!(node.clock_guard.is_ready(), !is_apart, "a third one is worth a moment where two differ");
+        assert_eq!(node.clock_guard.is_ready(), !is_apart, "a third one is waited for where two differ");
         assert!(node.stamp(9) <= 1, "{before} then {now} with {:?}", others[0]);
     }
 }

@@ -64,9 +64,9 @@ async fn answer_to(said: &[u8], shows: Option<&Credentials>, peer: &Peer) -> (Ve
         // The peer may have hung up already.
         drop(stream.write_all(said).await);
         drop(stream.flush().await);
-        let mut heard = Vec::new();
-        let ended = stream.read_to_end(&mut heard).await;
-        (heard, ended.is_err())
+        let mut received = Vec::new();
+        let ended = stream.read_to_end(&mut received).await;
+        (received, ended.is_err())
     };
     timeout(SOON, talk).await.expect("whoever is refused is hung up on")
 }
@@ -147,8 +147,8 @@ async fn a_refusal_names_nothing() {
     for me in
         [identity(STRANGER), identity(1), identity(2), PeerIdentity { cluster: Uuid::from_u128(9), ..identity(3) }]
     {
-        let (heard, _) = answer_to(&hello_of(me), Some(&certificate(authority(), 1, me.node)), &peer).await;
-        assert!((1..=8).contains(&heard.len()), "a length and a reason by number: {heard:?}");
+        let (received, _) = answer_to(&hello_of(me), Some(&certificate(authority(), 1, me.node)), &peer).await;
+        assert!((1..=8).contains(&received.len()), "a length and a reason by number: {received:?}");
     }
 }
 

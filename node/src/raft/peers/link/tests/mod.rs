@@ -1,4 +1,4 @@
-//! The link over loopback, with a peer that does as it is told.
+//! The link over loopback, with a peer that answers as a test wants.
 
 mod identity;
 
@@ -107,7 +107,7 @@ pub(in crate::raft) fn security(cluster: Uuid, node: NodeNumber) -> PeerSecurity
     PeerSecurity::fixed(&files(authority(), &[authority()], cluster, node, for_a_day()), cluster, node).unwrap()
 }
 
-/// A node that knows whom it is told to know.
+/// A node that knows these peers.
 pub(super) fn trust(me: PeerIdentity, known_peers: KnownPeers) -> Trust {
     Trust::new(me, security(me.cluster, me.node), known_peers)
 }
