@@ -1,0 +1,197 @@
+//! How HTTP must show the records of a history: written a second time, apart from the node's code.
+
+use std::collections::HashMap;
+
+use etebar::api::{self, AmountOut, Code, EntryKind, RequestStatus, Timestamp};
+use ledger::{
+    Adjusted, Charged, CreditApproved, CreditRejected, CreditRequested, Digest, Event, IdKind, KeyNumber, Note, Record,
+    RecordNumber, Refusal, Rejection, Reversed, State, Verdict, chain_entry,
+};
+
+use crate::history::http_response::{CommandResult, Resource, ids};
+
+/// The records of a whole history, found by what HTTP shows of them.
+pub struct HttpModel<'a> {
+    records: &'a [Record],
+    verdicts: HashMap<RecordNumber, &'a Record>,
+    /// The record of each entry, and the chain's digest with it.
+    entries: HashMap<u64, (&'a Record, Digest)>,
+    names: HashMap<KeyNumber, String>,
+}
+
+impl<'a> HttpModel<'a> {
+    /// All of a history, in order.
+    pub fn new(records: &'a [Record]) -> Self {
+        let mut state = State::new();
+        for record in records {
+            state.apply(record);
+        }
+        let mut library = Self { records, verdicts: HashMap::new(), entries: HashMap::new(), names: HashMap::new() };
+        let mut digest = Digest::ZERO;
+        for record in records {
+            if let Some(key) = state.api_key(record.number) {
+                library.names.insert(key.number, key.name.as_str().to_owned());
+            }
+            let actor = library.names.get(&record.actor).cloned().unwrap_or_default();
+            if let Some(entry) = record.entry(&ids(), &actor) {
+                digest = chain_entry(&digest, &entry);
+                library.entries.insert(entry.number, (record, digest));
+            }
+            if let Event::CreditApproved(CreditApproved { request, .. })
+            | Event::CreditRejected(CreditRejected { request, .. }) = &record.event
+            {
+                library.verdicts.insert(request.number, record);
+            }
+        }
+        library
+    }
+
+    /// The record that was shown. An error where there is none, or where it is another.
+    pub fn record_of(&self, resource: &Resource) -> Result<&'a Record, String> {
+        let of_number = |number: Option<RecordNumber>| self.records.get(number? as usize - 1);
+        let found = match resource {
+            Resource::Charge(_) => of_number(resource.number()),
+            Resource::CreditRequest(request) if request.status == RequestStatus::Pending => {
+                of_number(resource.number())
+            }
+            Resource::CreditRequest(request) => {
+                ids().number(IdKind::CreditRequest, request.id).and_then(|number| self.verdicts.get(&number).copied())
+            }
+            Resource::Entry(entry) => self.entries.get(&entry.entry).map(|(record, _)| *record),
+        };
+        let Some(record) = found else { return Err(format!("{resource:?} was acknowledged, and is lost")) };
+        match self.resource_of(record) {
+            Some(expected) if expected == *resource => Ok(record),
+            expected => Err(format!("{resource:?} was acknowledged, and is {expected:?}")),
+        }
+    }
+
+    /// How HTTP shows a record.
+    fn resource_of(&self, record: &Record) -> Option<Resource> {
+        let created_at = Timestamp(record.time.0);
+        let seller_id = |number: RecordNumber| ids().uuid(IdKind::Seller, number);
+        let actor = self.names.get(&record.actor)?;
+        Some(match &record.event {
+            Event::Charged(Charged { seller, phone, amount, entry, balance }) => Resource::Charge(api::Charge {
+                id: ids().uuid(IdKind::Charge, record.number),
+                entry: *entry,
+                seller_id: seller_id(*seller),
+                phone: format!("+{}", phone.digits()),
+                amount: money(amount.minor()),
+                balance: money(balance.minor()),
+                created_at,
+            }),
+            Event::CreditRequested(CreditRequested { seller, amount, note }) => {
+                Resource::CreditRequest(api::CreditRequest {
+                    id: ids().uuid(IdKind::CreditRequest, record.number),
+                    seller_id: seller_id(*seller),
+                    amount: money(amount.minor()),
+                    note: optional(note),
+                    status: RequestStatus::Pending,
+                    created_at,
+                    decided_at: None,
+                    decided_by: None,
+                    reason: None,
+                })
+            }
+            Event::CreditApproved(CreditApproved { request, reason, .. })
+            | Event::CreditRejected(CreditRejected { request, reason }) => {
+                let is_approved = matches!(record.event, Event::CreditApproved(_));
+                Resource::CreditRequest(api::CreditRequest {
+                    id: ids().uuid(IdKind::CreditRequest, request.number),
+                    seller_id: seller_id(request.seller),
+                    amount: money(request.amount.minor()),
+                    note: optional(&request.note),
+                    status: if is_approved { RequestStatus::Approved } else { RequestStatus::Rejected },
+                    created_at: Timestamp(request.created_at.0),
+                    decided_at: Some(created_at),
+                    decided_by: Some(actor.clone()),
+                    reason: optional(reason),
+                })
+            }
+            Event::Adjusted(Adjusted { seller, amount, entry, balance, .. }) => {
+                let own = format!("seller:{}", seller_id(*seller));
+                let (debit, credit) =
+                    if amount.minor() > 0 { ("treasury".to_owned(), own) } else { (own, "treasury".to_owned()) };
+                Resource::Entry(api::Entry {
+                    entry: *entry,
+                    created_at,
+                    kind: EntryKind::Adjustment,
+                    seller_id: seller_id(*seller),
+                    amount: money(amount.minor()),
+                    balance: money(balance.minor()),
+                    debit,
+                    credit,
+                    reference: ids().uuid(IdKind::Adjustment, record.number),
+                    phone: None,
+                    actor: actor.clone(),
+                    digest: self.entries.get(entry)?.1.to_string(),
+                })
+            }
+            Event::Reversed(Reversed { charge, seller, phone, amount, entry, balance, .. }) => {
+                Resource::Entry(api::Entry {
+                    entry: *entry,
+                    created_at,
+                    kind: EntryKind::Reversal,
+                    seller_id: seller_id(*seller),
+                    amount: money(amount.minor()),
+                    balance: money(balance.minor()),
+                    debit: format!("phone:+{}", phone.digits()),
+                    credit: format!("seller:{}", seller_id(*seller)),
+                    reference: ids().uuid(IdKind::Charge, *charge),
+                    phone: Some(format!("+{}", phone.digits())),
+                    actor: actor.clone(),
+                    digest: self.entries.get(entry)?.1.to_string(),
+                })
+            }
+            Event::Genesis(_)
+            | Event::SellerCreated(_)
+            | Event::SellerStatusSet(_)
+            | Event::KeyCreated(_)
+            | Event::KeyRevoked(_)
+            | Event::Refused(_)
+            | Event::NodeRegistered(_) => return None,
+        })
+    }
+}
+
+fn money(minor: impl Into<i128>) -> AmountOut {
+    AmountOut::new(minor, 0)
+}
+
+fn optional(note: &Note) -> Option<String> {
+    Some(note.as_str().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// How HTTP reports a refusal that left no record.
+pub fn rejection_result(rejection: Rejection) -> Option<CommandResult> {
+    let code = match rejection {
+        Rejection::KeyRevoked => Code::Unauthenticated,
+        Rejection::Forbidden => Code::Forbidden,
+        Rejection::UnknownSeller | Rejection::UnknownKey | Rejection::UnknownRequest | Rejection::UnknownCharge => {
+            Code::NotFound
+        }
+        Rejection::KeyReused => Code::IdempotencyKeyReused,
+        Rejection::Conflict(refusal) => return Some(refusal_result(refusal)),
+        Rejection::OutOfPlace | Rejection::Inconsistent | Rejection::SecretTaken | Rejection::Malformed => {
+            return None;
+        }
+    };
+    Some(CommandResult::Refused { code, balance: None })
+}
+
+/// How HTTP reports a refusal by the state.
+pub fn refusal_result(refusal: Refusal) -> CommandResult {
+    let (code, balance) = match refusal {
+        Refusal::InsufficientCredit { balance } => (Code::InsufficientCredit, Some(i128::from(balance.minor()))),
+        Refusal::SellerSuspended => (Code::SellerSuspended, None),
+        Refusal::RequestDecided { verdict: Verdict::Approved | Verdict::Rejected } => {
+            (Code::CreditRequestDecided, None)
+        }
+        Refusal::ChargeReversed => (Code::ChargeReversed, None),
+        Refusal::LimitExceeded => (Code::LimitExceeded, None),
+        Refusal::NameTaken => (Code::NameTaken, None),
+        Refusal::LastAdminKey => (Code::LastAdminKey, None),
+    };
+    CommandResult::Refused { code, balance }
+}

@@ -1,0 +1,49 @@
+//! Where a record comes from: the command that a client asked for, found by its key or by its content.
+
+use ledger::{
+    Action, Command, CreateKey, CreateSeller, CreditApproved, CreditRejected, DecideCredit, Event, KeyCreated,
+    KeyRevoked, Record, RevokeKey, SellerCreated, SellerStatusSet, SetSellerStatus,
+};
+
+/// The command of a client that may have made a record: its operation, and its place there.
+#[derive(Clone, Copy)]
+pub struct CommandOrigin {
+    pub op: usize,
+    pub place: usize,
+}
+
+pub fn content(command: &Command) -> String {
+    format!("{} {:?}", command.actor, command.action)
+}
+
+/// Commands without a key are found again by what they ask for.
+pub fn keyless_content(record: &Record) -> Option<String> {
+    let action = match &record.event {
+        Event::SellerCreated(SellerCreated { name }) => Action::CreateSeller(CreateSeller { name: name.clone() }),
+        Event::SellerStatusSet(SellerStatusSet { seller, status, .. }) => {
+            Action::SetSellerStatus(SetSellerStatus { seller: *seller, status: *status })
+        }
+        Event::KeyCreated(KeyCreated { name, grant, hash }) => {
+            Action::CreateKey(CreateKey { name: name.clone(), grant: *grant, hash: *hash })
+        }
+        Event::KeyRevoked(KeyRevoked { key }) => Action::RevokeKey(RevokeKey { key: *key }),
+        Event::CreditApproved(CreditApproved { request, reason, .. }) => Action::DecideCredit(DecideCredit {
+            request: request.number,
+            verdict: ledger::Verdict::Approved,
+            reason: reason.clone(),
+        }),
+        Event::CreditRejected(CreditRejected { request, reason }) => Action::DecideCredit(DecideCredit {
+            request: request.number,
+            verdict: ledger::Verdict::Rejected,
+            reason: reason.clone(),
+        }),
+        Event::Genesis(_)
+        | Event::CreditRequested(_)
+        | Event::Adjusted(_)
+        | Event::Charged(_)
+        | Event::Reversed(_)
+        | Event::Refused(_)
+        | Event::NodeRegistered(_) => return None,
+    };
+    Some(format!("{} {action:?}", record.actor))
+}

@@ -1,0 +1,251 @@
+//! One simulated host: its disks and its clock, which survive its crashes, and the node that runs on it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use etebar_node::http::{self, App, Limits, secret};
+use etebar_node::raft::{Cluster, ClusterSettings, MembershipChange, PeerIdentity, PeerSecurity};
+use etebar_node::runtime::net::TcpListener;
+use etebar_node::runtime::{Clock, Entropy, Uptime, spawn};
+use etebar_node::storage::model::{Dice, ModelDisks};
+use etebar_node::storage::{Disks, NodeDisks, StorageError};
+use ledger::{Genesis, Name, RULES_VERSION};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::clients::credentials::admin_secret;
+use crate::command_port;
+use crate::history::Recorder;
+use crate::network::{CLUSTER, HTTP_PORT, START_MS, addresses};
+use crate::plan::Plan;
+
+/// Longest wait for a membership change. The operator then looks what became of it.
+pub const MEMBERSHIP_CHANGE: Duration = Duration::from_millis(1_500);
+
+/// An instruction to the node on a running host.
+#[derive(Debug, Clone)]
+pub enum Instruction {
+    /// Transfer leadership.
+    TransferLeadership,
+    /// Stop in an orderly way.
+    Stop,
+    /// Change the membership.
+    Change(MembershipChange),
+    /// Find that so much time has passed at once, as after a pause, or as its clock runs ahead of the others'.
+    SkipTime(Duration),
+}
+
+/// The state of the node on a host.
+#[derive(Debug, Default)]
+pub struct HostState {
+    /// The node, while it runs.
+    pub cluster: Option<Cluster>,
+    /// Why it stopped itself, or would not start.
+    pub ended: Option<String>,
+    instructions: VecDeque<Instruction>,
+}
+
+/// See the head of this file. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// The node's number.
+    pub node: u64,
+    /// The generations of its log.
+    pub log: ModelDisks,
+    /// Its history.
+    pub history: ModelDisks,
+    /// How far its wall clock is off, in milliseconds.
+    pub clock_off_ms: Arc<AtomicI64>,
+    /// How much further that gets in a tenth of a second.
+    pub clock_drift_ms: Arc<AtomicI64>,
+    /// How often its power was cut: its machine reboots each time. A killed process leaves the machine up.
+    pub boots: Arc<AtomicU64>,
+    /// How often its disks were wiped.
+    pub wipes: Arc<AtomicU64>,
+    state: Arc<Mutex<HostState>>,
+    instructed: Arc<Notify>,
+    plan: Arc<Plan>,
+    recorder: Recorder,
+}
+
+impl Host {
+    /// A new host with empty disks.
+    pub fn new(node: u64, plan: &Plan, recorder: &Recorder) -> Self {
+        let off = Dice::new(plan.seed, 300 + node).between(0, plan.skew_ms).cast_signed() - plan.late_ms.cast_signed();
+        let host = Self {
+            node,
+            log: ModelDisks::new(Dice::new(plan.seed, 100 + node)),
+            history: ModelDisks::new(Dice::new(plan.seed, 200 + node)),
+            clock_off_ms: Arc::new(AtomicI64::new(off)),
+            clock_drift_ms: Arc::default(),
+            boots: Arc::default(),
+            wipes: Arc::default(),
+            state: Arc::default(),
+            instructed: Arc::default(),
+            plan: Arc::new(plan.clone()),
+            recorder: recorder.clone(),
+        };
+        host.heal_disks();
+        host
+    }
+
+    /// The state of its node.
+    pub fn state(&self) -> MutexGuard<'_, HostState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The node, where it runs.
+    pub fn cluster(&self) -> Option<Cluster> {
+        self.state().cluster.clone()
+    }
+
+    /// Sets its wall clock, to be so far off and to get further off in each tenth of a second.
+    pub fn set_clock(&self, off_ms: i64, drift_ms: i64) {
+        self.clock_off_ms.store(off_ms, Ordering::Relaxed);
+        self.clock_drift_ms.store(drift_ms, Ordering::Relaxed);
+    }
+
+    /// Whether its wall clock is wrong.
+    pub fn is_clock_wrong(&self) -> bool {
+        let off_ms = self.clock_off_ms.load(Ordering::Relaxed);
+        off_ms.unsigned_abs() > self.plan.skew_ms || self.clock_drift_ms.load(Ordering::Relaxed) != 0
+    }
+
+    /// Gives its node an instruction.
+    pub fn instruct(&self, instruction: Instruction) {
+        self.state().instructions.push_back(instruction);
+        self.instructed.notify_one();
+    }
+
+    /// Both disks.
+    pub fn disks(&self) -> [&ModelDisks; 2] {
+        [&self.log, &self.history]
+    }
+
+    /// Makes both disks healthy again.
+    pub fn heal_disks(&self) {
+        for disks in self.disks() {
+            disks.ail(|health| {
+                *health = etebar_node::storage::model::Health { sync_ms: (1, self.plan.sync_ms), ..Default::default() };
+            });
+        }
+    }
+
+    /// Runs the node, from this start to its crash.
+    pub async fn run(self, boot: u64) -> Result<(), Box<dyn Error>> {
+        self.state().instructions.clear();
+        let (recorder, off) = (self.recorder.clone(), self.clock_off_ms.clone());
+        let now = move || (START_MS + recorder.now_ms()).saturating_add_signed(off.load(Ordering::Relaxed));
+        let (since, boots) = (self.recorder.clone(), self.boots.clone());
+        let uptime = move || Some(Uptime { boot: boots.load(Ordering::Relaxed).into(), ms: since.now_ms() });
+        let clock = Clock::from_fn(now).with_uptime(uptime);
+        let started = match self.open_disks(boot).await {
+            Ok(disks) => Cluster::start(self.settings(), disks, clock).await,
+            Err(error) => Err(error.into()),
+        };
+        let cluster = match started {
+            Ok(cluster) => cluster,
+            Err(error) => {
+                self.state().ended = Some(format!("it did not start: {error}"));
+                return std::future::pending().await;
+            }
+        };
+        self.state().cluster = Some(cluster.clone());
+        spawn(command_port::serve(cluster.clone()));
+        let stopping = CancellationToken::new();
+        let running = async {
+            tokio::select! {
+                biased;
+                reason = cluster.failed() => self.state().ended = Some(format!("it stopped: {reason}")),
+                () = self.carry_out(&cluster) => {}
+            }
+            stopping.cancel();
+        };
+        tokio::join!(running, self.serve_http(&cluster, stopping.clone(), boot));
+        // In the same order as the program: requests in flight are answered first.
+        cluster.shutdown().await;
+        self.state().ended.get_or_insert_with(|| "it stopped as instructed".to_owned());
+        std::future::pending().await
+    }
+
+    /// Serves HTTP until it is instructed to stop, as the program does.
+    async fn serve_http(&self, cluster: &Cluster, stopping: CancellationToken, boot: u64) {
+        let dice = Mutex::new(Dice::new(self.plan.seed, (400 + self.node) << 32 | boot));
+        let entropy = Entropy::from_fn(move |bytes| {
+            let mut dice = dice.lock().unwrap_or_else(PoisonError::into_inner);
+            for byte in bytes {
+                *byte = dice.below(256) as u8;
+            }
+        });
+        // A simulation may not depend on the free space of this machine's disk.
+        let limits = Limits { disk_reserve_bytes: 0, ..Limits::default() };
+        let app = App::new(cluster.clone(), limits, entropy, PathBuf::from("/")).expect("there is entropy");
+        match TcpListener::bind(("0.0.0.0", HTTP_PORT)).await {
+            Ok(listener) => http::serve(app, listener, stopping).await,
+            Err(error) => panic!("nobody else has this port: {error}"),
+        }
+    }
+
+    /// The disks, with an empty log and an empty history where there is nothing yet.
+    async fn open_disks(&self, boot: u64) -> Result<NodeDisks, StorageError> {
+        let history = self.history.open("history")?;
+        let disks = NodeDisks { log: Arc::new(self.log.clone()), history };
+        if boot == 0 || self.log.list()?.is_empty() {
+            disks.create().await?;
+        }
+        Ok(disks)
+    }
+
+    /// Carries instructions out until it is instructed to stop.
+    async fn carry_out(&self, cluster: &Cluster) {
+        loop {
+            let instruction = self.state().instructions.pop_front();
+            match instruction {
+                None => self.instructed.notified().await,
+                Some(Instruction::TransferLeadership) => cluster.hand_over().await,
+                Some(Instruction::Stop) => return,
+                Some(Instruction::Change(change)) => {
+                    let cluster = cluster.clone();
+                    // Whether it was done shows in the membership.
+                    spawn(
+                        async move { drop(cluster.change_members(change, Instant::now() + MEMBERSHIP_CHANGE).await) },
+                    );
+                }
+                Some(Instruction::SkipTime(time)) => tokio::time::advance(time).await,
+            }
+        }
+    }
+
+    fn settings(&self) -> ClusterSettings {
+        let (node, plan) = (self.node, &self.plan);
+        let cluster = Uuid::from_u128(CLUSTER);
+        let incarnation = Uuid::from_u128(u128::from(node | (self.wipes.load(Ordering::Relaxed) << 8)));
+        ClusterSettings {
+            identity: PeerIdentity { cluster, node, incarnation },
+            members: (1..=plan.nodes).map(|node| (node, addresses(node))).collect::<BTreeMap<_, _>>(),
+            genesis: Genesis {
+                cluster,
+                currency: Name::new("IRT").expect("a short name"),
+                decimals: 0,
+                key_window_ms: plan.key_window_ms,
+                keys_max: plan.keys_max,
+                rules: RULES_VERSION,
+                admin_key: secret::hash(&admin_secret()),
+            },
+            peer_listen: "0.0.0.0:7121".to_owned(),
+            peer_security: PeerSecurity::plaintext(),
+            heartbeat: Duration::from_millis(50),
+            election_min: Duration::from_millis(200),
+            election_max: Duration::from_millis(400),
+            log_bytes: plan.log_bytes,
+            waiting_max: 16_384,
+            trust_clock: false,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The passing of simulated time, a millisecond at a time: after each, the nodes are observed, what is due is recovered, and
+//! the operator works.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::plan::FaultKind;
+use crate::world::{Recovery, World};
+
+/// Simulated milliseconds so far, so that a stall is noticed.
+pub static STEPS: AtomicU64 = AtomicU64::new(0);
+/// Shortest pause between two triggered crashes, in milliseconds.
+const TRIGGER_PAUSE_MS: u64 = 700;
+
+impl World<'_> {
+    /// Lets time pass, as long as there is no violation.
+    pub fn step_for(&mut self, time: Duration) {
+        let until_ms = self.recorder.now_ms() + time.as_millis() as u64;
+        while self.recorder.now_ms() < until_ms && !self.recorder.has_violation() {
+            self.step();
+        }
+    }
+
+    /// Waits until something is true; `false` where it does not come true in time, or there is a violation.
+    pub fn wait(&mut self, longest: Duration, mut is_true: impl FnMut(&mut Self) -> bool) -> bool {
+        let until_ms = self.recorder.now_ms() + longest.as_millis() as u64;
+        while self.recorder.now_ms() < until_ms && !self.recorder.has_violation() {
+            self.step_for(Duration::from_millis(10));
+            if is_true(self) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// One millisecond.
+    pub fn step(&mut self) {
+        let stepped = self.sim.step();
+        let now_ms = self.sim.elapsed().as_millis() as u64;
+        self.recorder.set_now_ms(now_ms);
+        STEPS.store(now_ms, Ordering::Relaxed);
+        if let Err(error) = stepped {
+            return self.recorder.violation(format!("a host failed: {error}"));
+        }
+        if now_ms.is_multiple_of(100) {
+            for host in &self.hosts {
+                host.clock_off_ms.fetch_add(host.clock_drift_ms.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+        for place in 0..self.hosts.len() {
+            self.observe(place as u64 + 1);
+        }
+        self.run_recoveries();
+        self.operate();
+    }
+
+    fn observe(&mut self, node: u64) {
+        let host = &self.hosts[node as usize - 1];
+        let Some(cluster) = host.cluster() else { return self.check_exit(node) };
+        let transition = self.observer.observe(node, &cluster);
+        self.operator.observe(self.observer.membership_index(node), &cluster);
+        drop(cluster);
+        self.check_exit(node);
+        if self.triggers.is_empty() || self.recorder.now_ms() < self.next_trigger_ms {
+            return;
+        }
+        let is_now = |kind: &FaultKind| {
+            (*kind == FaultKind::CrashAfterVote && transition.voted)
+                || (*kind == FaultKind::CrashAfterTruncation && transition.truncated)
+                || (*kind == FaultKind::CrashAfterWrite && transition.leads_unflushed)
+        };
+        let Some(kind) = self.triggers.iter().copied().find(is_now) else { return };
+        let is_rare = kind != FaultKind::CrashAfterWrite;
+        if self.dice.once_in(if is_rare { 2 } else { 30 }) {
+            self.next_trigger_ms = self.recorder.now_ms() + TRIGGER_PAUSE_MS;
+            let while_ms = self.dice.between(1, 300);
+            self.crash_and_restart(node, while_ms);
+            *self.injected.entry(kind).or_default() += 1;
+        }
+    }
+
+    /// A node that stopped by itself had a reason that is allowed, or this is a violation.
+    fn check_exit(&mut self, node: u64) {
+        let Some(why) = self.hosts[node as usize - 1].state().ended.take() else { return };
+        self.trace(format!("node {node}: {why}"));
+        let is_asked = why.ends_with("as instructed");
+        if self.lost.contains(&node) {
+            self.stop_host(node);
+        } else if is_asked || self.may_stop.contains(&node) {
+            let while_ms = self.dice.between(20, 1_000);
+            self.schedule(while_ms, Recovery::Restart(node));
+        } else {
+            self.recorder.violation(format!("node {node}: {why}"));
+        }
+    }
+
+    fn run_recoveries(&mut self) {
+        let now_ms = self.recorder.now_ms();
+        let (due, later) = std::mem::take(&mut self.scheduled).into_iter().partition(|(due, _)| *due <= now_ms);
+        self.scheduled = later;
+        for (_, recovery) in due {
+            self.recover_from(recovery);
+        }
+    }
+
+    fn recover_from(&mut self, recovery: Recovery) {
+        match recovery {
+            Recovery::HealLink(one, other) => self.heal_link(&one, &other),
+            Recovery::Start(node) => self.start(node),
+            Recovery::Restart(node) => {
+                self.crash(node);
+                self.start(node);
+            }
+            Recovery::HealDisks(node) => {
+                if !self.may_stop.contains(&node) {
+                    self.host(node).heal_disks();
+                }
+            }
+            Recovery::EndLoss => self.end_loss(),
+        }
+    }
+}
