@@ -1,7 +1,7 @@
 //! The HTTP API of one node over a real socket, before a cluster of one.
 
 mod http {
-    pub mod kit;
+    pub(crate) mod kit;
     #[path = "../kit/pki.rs"]
     mod pki;
 

@@ -48,9 +48,9 @@ pub struct Call {
 }
 
 /// First wait for an answer. Source: several elections; where a node takes longer, another one is tried.
-pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest wait for one answer. Source: a node's own limit of 10 s for a request, and two seconds for the network.
-pub const ATTEMPT_TIMEOUT_MAX: Duration = Duration::from_secs(12);
+pub(crate) const ATTEMPT_TIMEOUT_MAX: Duration = Duration::from_secs(12);
 
 impl Call {
     /// `GET` of this path and query.

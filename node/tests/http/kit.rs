@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 /// The first admin key of every node of this kit.
-pub const ADMIN: &str = "etb_admin_kit";
+pub(crate) const ADMIN: &str = "etb_admin_kit";
 
 /// A node that stops when the value is dropped.
-pub struct Node {
+pub(crate) struct Node {
     pub address: SocketAddr,
     stopping: CancellationToken,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -25,37 +25,37 @@ pub struct Node {
 
 /// An answer, as it came.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reply {
+pub(crate) struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    pub fn replayed(&self) -> bool {
+    pub(crate) fn replayed(&self) -> bool {
         self.header("idempotency-replayed") == Some("true")
     }
 }
 
 impl Node {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(Limits::default(), 0)
     }
 
-    pub fn with(limits: Limits, decimals: u8) -> Self {
+    pub(crate) fn with(limits: Limits, decimals: u8) -> Self {
         let (ready, address) = std::sync::mpsc::channel();
         let stopping = CancellationToken::new();
         let stop = stopping.clone();
@@ -75,18 +75,18 @@ impl Node {
     }
 
     /// Asks the node to stop; it ends in its own time.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopping.cancel();
     }
 
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream
     }
 
     /// Sends these bytes, and reads until the node closes.
-    pub fn raw(&self, bytes: &[u8]) -> String {
+    pub(crate) fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect();
         stream.write_all(bytes).unwrap();
         let mut text = Vec::new();
@@ -96,7 +96,7 @@ impl Node {
 
     /// One request on a connection of its own.
     #[track_caller]
-    pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    pub(crate) fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: kit\r\nconnection: close\r\n");
         for (name, value) in headers {
             head.extend([name, ": ", value, "\r\n"]);
@@ -108,13 +108,13 @@ impl Node {
     }
 
     #[track_caller]
-    pub fn get(&self, key: &str, path: &str) -> Reply {
+    pub(crate) fn get(&self, key: &str, path: &str) -> Reply {
         self.call("GET", path, &[("authorization", &format!("Bearer {key}"))], "")
     }
 
     /// Posts JSON, under an idempotency key unless it is empty.
     #[track_caller]
-    pub fn post(&self, key: &str, path: &str, idempotency_key: &str, body: &Value) -> Reply {
+    pub(crate) fn post(&self, key: &str, path: &str, idempotency_key: &str, body: &Value) -> Reply {
         let bearer = format!("Bearer {key}");
         let mut headers = vec![("authorization", bearer.as_str()), ("content-type", "application/json")];
         if !idempotency_key.is_empty() {
@@ -125,7 +125,7 @@ impl Node {
 
     /// A new seller with a key, by id and key.
     #[track_caller]
-    pub fn seller(&self, name: &str) -> (String, String) {
+    pub(crate) fn seller(&self, name: &str) -> (String, String) {
         let seller = self.post(ADMIN, "/v1/sellers", "", &json!({ "name": name })).json();
         let id = text(&seller, "id");
         let body = json!({ "role": "seller", "name": name, "seller_id": id });
@@ -135,7 +135,7 @@ impl Node {
 
     /// A new seller with this much credit.
     #[track_caller]
-    pub fn seller_with(&self, name: &str, credit: &str) -> (String, String) {
+    pub(crate) fn seller_with(&self, name: &str, credit: &str) -> (String, String) {
         let (id, key) = self.seller(name);
         let path = format!("/v1/sellers/{id}/adjustments");
         let reply = self.post(ADMIN, &path, &format!("credit-{id}"), &json!({ "amount": credit, "reason": "a gift" }));
@@ -144,7 +144,7 @@ impl Node {
     }
 
     #[track_caller]
-    pub fn charge(&self, key: &str, idempotency_key: &str, amount: &str) -> Reply {
+    pub(crate) fn charge(&self, key: &str, idempotency_key: &str, amount: &str) -> Reply {
         let body = json!({ "phone": "09123456789", "amount": amount });
         self.post(key, "/v1/charges", idempotency_key, &body)
     }
@@ -201,13 +201,13 @@ async fn cluster(folder: &Path, decimals: u8) -> Cluster {
 
 /// A node of an object, as text.
 #[track_caller]
-pub fn text(value: &Value, name: &str) -> String {
+pub(crate) fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_else(|| panic!("no text {name} in {value}")).to_owned()
 }
 
 /// Reads the first answer in `text`.
 #[track_caller]
-pub fn parse(text: &str) -> Reply {
+pub(crate) fn parse(text: &str) -> Reply {
     let (head, rest) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer in {text:?}"));
     let mut lines = head.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());

@@ -5,7 +5,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part of the kit")]
 
-pub mod pki;
+pub(crate) mod pki;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -32,14 +32,14 @@ use uuid::Uuid;
 use self::pki::Pki;
 
 /// The record of the genesis, and so the number of the first admin's key.
-pub const ADMIN: KeyNumber = 1;
+pub(crate) const ADMIN: KeyNumber = 1;
 /// Longest wait for anything that must happen.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at what must happen.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// A cluster of three, of which any may be down.
-pub struct Trio {
+pub(crate) struct Trio {
     pub cluster: Uuid,
     pub pki: Pki,
     /// The first three.
@@ -54,7 +54,7 @@ pub struct Trio {
 
 impl Trio {
     /// Three new members, running.
-    pub async fn start(log_bytes: u64) -> Self {
+    pub(crate) async fn start(log_bytes: u64) -> Self {
         let cluster = Uuid::from_u128(0x00E7_EBA2);
         let members: BTreeMap<_, _> = (1..=3).map(|node| (node, new_addresses())).collect();
         let mut trio = Self {
@@ -112,7 +112,7 @@ impl Trio {
     }
 
     /// Starts a node on the data it has; waits for the one before it to let go of the files.
-    pub async fn run(&mut self, node: u64) {
+    pub(crate) async fn run(&mut self, node: u64) {
         let path = self.path(node);
         let disks = first_success("its files are let go of", async || NodeDisks::open(&path)).await;
         let started = Cluster::start(self.settings(node), disks, Clock::system()).await;
@@ -120,24 +120,24 @@ impl Trio {
     }
 
     /// Takes a node away without notice.
-    pub fn kill(&mut self, node: u64) {
+    pub(crate) fn kill(&mut self, node: u64) {
         self.running.remove(&node).expect("it ran");
     }
 
     /// Stops a node in an orderly way.
-    pub async fn stop(&mut self, node: u64) {
+    pub(crate) async fn stop(&mut self, node: u64) {
         self.running.remove(&node).expect("it ran").shutdown().await;
     }
 
     /// Gives a node that is down an empty data directory, as if its disk had been replaced.
-    pub async fn wipe(&mut self, node: u64) {
+    pub(crate) async fn wipe(&mut self, node: u64) {
         self.folders.insert(node, tempfile::tempdir().unwrap());
         self.incarnations.insert(node, Uuid::from_u128(1_000 + u128::from(node)));
         self.make(node).await;
     }
 
     /// Starts a node under a new number, which waits to be added; where it serves.
-    pub async fn join(&mut self, node: u64) -> NodeAddresses {
+    pub(crate) async fn join(&mut self, node: u64) -> NodeAddresses {
         let addresses = new_addresses();
         self.addresses.insert(node, addresses.clone());
         self.wipe(node).await;
@@ -146,12 +146,12 @@ impl Trio {
     }
 
     /// Has the members changed, by whoever leads, for as long as it takes.
-    pub async fn change(&self, change: MembershipChange) {
+    pub(crate) async fn change(&self, change: MembershipChange) {
         first_success("the members are changed", async || self.try_change(change.clone()).await).await;
     }
 
     /// Asks the node that takes itself for the leader to change the members.
-    pub async fn try_change(&self, change: MembershipChange) -> Result<(), ChangeError> {
+    pub(crate) async fn try_change(&self, change: MembershipChange) -> Result<(), ChangeError> {
         match self.running.iter().find(|(id, node)| node.leader() == Some(**id)) {
             Some((_, leader)) => leader.change_members(change, Instant::now() + PATIENCE).await,
             None => Err(ChangeError::NotLeader(None)),
@@ -159,29 +159,29 @@ impl Trio {
     }
 
     /// How a node reaches another one, with its own certificate and data directory.
-    pub fn peer(&self, from: u64, to: u64) -> Peer {
+    pub(crate) fn peer(&self, from: u64, to: u64) -> Peer {
         let me = PeerIdentity { cluster: self.cluster, node: from, incarnation: self.incarnations[&from] };
         let trust = Trust::new(me, self.pki.security(self.cluster, from), KnownPeers::default());
         Peer { trust, node: to, address: self.peer_address(to).into() }
     }
 
     /// Where a node listens for peers.
-    pub fn peer_address(&self, node: u64) -> &str {
+    pub(crate) fn peer_address(&self, node: u64) -> &str {
         &self.addresses[&node].peer
     }
 
     /// A running node.
-    pub fn node(&self, node: u64) -> &Cluster {
+    pub(crate) fn node(&self, node: u64) -> &Cluster {
         &self.running[&node]
     }
 
     /// The members that run.
-    pub fn nodes(&self) -> Vec<u64> {
+    pub(crate) fn nodes(&self) -> Vec<u64> {
         self.running.keys().copied().collect()
     }
 
     /// Waits for a leader that runs, and that all running members agree on.
-    pub async fn leader(&self) -> u64 {
+    pub(crate) async fn leader(&self) -> u64 {
         self.wait_until("a leader is agreed on", |trio| trio.agreed_leader().is_some()).await;
         self.agreed_leader().unwrap()
     }
@@ -196,19 +196,19 @@ impl Trio {
     }
 
     /// A running node that does not lead.
-    pub async fn follower(&self) -> u64 {
+    pub(crate) async fn follower(&self) -> u64 {
         let leader = self.leader().await;
         self.running.keys().copied().find(|node| *node != leader).unwrap()
     }
 
     /// Waits for a condition.
-    pub async fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+    pub(crate) async fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let status = || self.running.values().map(Cluster::status).collect::<Vec<_>>();
         first_success(what, async || if holds(self) { Ok(()) } else { Err(status()) }).await;
     }
 
     /// Waits until all running members are at one position, and checks that they agree on everything up to it.
-    pub async fn agree(&self) -> u64 {
+    pub(crate) async fn agree(&self) -> u64 {
         first_success("all come to one position", async || {
             let applied: Vec<_> = self.running.values().map(|node| node.replica().applied).collect();
             let position = applied[0];
@@ -222,7 +222,7 @@ impl Trio {
     }
 
     /// Submits at a node, for as long as it takes; what may be done already only where its key makes that once.
-    pub async fn submit(&self, node: u64, commands: Vec<Command>) -> Decisions {
+    pub(crate) async fn submit(&self, node: u64, commands: Vec<Command>) -> Decisions {
         let keyed = commands.iter().all(|command| command.idempotency_key.is_some());
         first_success("it is decided", async || {
             match self.node(node).submit(commands.clone(), Instant::now() + PATIENCE).await {
@@ -235,7 +235,7 @@ impl Trio {
     }
 
     /// A seller with a key and this much credit: its record number and its key's.
-    pub async fn seller(&self, node: u64, name: &str, credit: i64) -> (RecordNumber, KeyNumber) {
+    pub(crate) async fn seller(&self, node: u64, name: &str, credit: i64) -> (RecordNumber, KeyNumber) {
         let seller =
             self.submit(node, vec![admin(Action::CreateSeller(CreateSeller { name: Name::new(name).unwrap() }))]).await;
         let seller = number(&seller.outcomes[0]);
@@ -255,7 +255,7 @@ impl Trio {
     }
 
     /// What is left of a seller's credit, read at a node after everything acknowledged.
-    pub async fn balance(&self, node: u64, seller: RecordNumber) -> i64 {
+    pub(crate) async fn balance(&self, node: u64, seller: RecordNumber) -> i64 {
         first_success("a read is current", async || {
             self.node(node).read(Consistency::Linearizable, None, Instant::now() + PATIENCE).await
         })
@@ -277,12 +277,12 @@ async fn first_success<T, E: Debug>(what: &str, attempt: impl AsyncFn() -> Resul
 }
 
 /// A command of the first admin, without an idempotency key.
-pub fn admin(action: Action) -> Command {
+pub(crate) fn admin(action: Action) -> Command {
     Command { actor: ADMIN, idempotency_key: None, action }
 }
 
 /// A charge of one unit under a key.
-pub fn charge(actor: KeyNumber, key: &str) -> Command {
+pub(crate) fn charge(actor: KeyNumber, key: &str) -> Command {
     Command {
         actor,
         idempotency_key: Some(IdempotencyKey::new(key).unwrap()),
@@ -291,7 +291,7 @@ pub fn charge(actor: KeyNumber, key: &str) -> Command {
 }
 
 /// The number of the record that decided it.
-pub fn number(decided: &Decided) -> RecordNumber {
+pub(crate) fn number(decided: &Decided) -> RecordNumber {
     match decided {
         Decided::Recorded { record, .. } => record.number,
         Decided::NotRecorded(rejection) => panic!("refused: {rejection:?}"),
@@ -299,12 +299,16 @@ pub fn number(decided: &Decided) -> RecordNumber {
 }
 
 /// Whether it is a charge that was decided now.
-pub fn is_new_charge(decided: &Decided) -> bool {
+pub(crate) fn is_new_charge(decided: &Decided) -> bool {
     matches!(decided, Decided::Recorded { record, replayed: false } if matches!(record.event, Event::Charged(_)))
 }
 
 /// Submits, and gives up soon.
-pub async fn submit_within(node: &Cluster, command: Command, within: Duration) -> Result<Decisions, SubmitError> {
+pub(crate) async fn submit_within(
+    node: &Cluster,
+    command: Command,
+    within: Duration,
+) -> Result<Decisions, SubmitError> {
     let submitted = node.submit(vec![command], Instant::now() + within);
     timeout(within * 2, submitted).await.expect("a deadline is kept")
 }

@@ -12,22 +12,22 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 /// An authority and the certificates that it issued.
-pub struct Pki(TempDir);
+pub(crate) struct Pki(TempDir);
 
 impl Pki {
     /// A new authority.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         do_it(&PkiVerb::Ca { dir: folder.path().to_owned(), days: 10 });
         Self(folder)
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.0.path()
     }
 
     /// A node's files, made where they are absent.
-    pub fn files(&self, cluster_id: Uuid, id: u64) -> TlsPaths {
+    pub(crate) fn files(&self, cluster_id: Uuid, id: u64) -> TlsPaths {
         let file = |name: String| self.folder().join(name);
         if !file(format!("node-{id}.pem")).exists() {
             let (dir, host) = (self.folder().to_owned(), vec!["127.0.0.1".to_owned()]);
@@ -39,7 +39,7 @@ impl Pki {
     }
 
     /// What a node proves its number with.
-    pub fn security(&self, cluster: Uuid, node: u64) -> PeerSecurity {
+    pub(crate) fn security(&self, cluster: Uuid, node: u64) -> PeerSecurity {
         PeerSecurity::open(self.files(cluster, node), Clock::system(), cluster, node).unwrap()
     }
 }

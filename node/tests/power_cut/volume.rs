@@ -11,7 +11,7 @@ const FS_IOC_SHUTDOWN: Opcode = opcode::read::<u32>(b'X', 125);
 const NO_LOG_FLUSH: u32 = 2;
 
 /// Ext4 in a file, mounted over a loop device. Unmounted and removed when dropped.
-pub struct Volume {
+pub(crate) struct Volume {
     image: PathBuf,
     mount_point: PathBuf,
     mounted: bool,
@@ -21,7 +21,7 @@ pub struct Volume {
 
 impl Volume {
     /// Makes and mounts one of 512 MiB.
-    pub fn make() -> Self {
+    pub(crate) fn make() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (image, mount_point) = (folder.path().join("image"), folder.path().join("mounted"));
         File::create(&image).unwrap().set_len(512 << 20).unwrap();
@@ -33,19 +33,19 @@ impl Volume {
     }
 
     /// Where it is mounted.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.mount_point
     }
 
     /// Cuts the power: whatever is not on the disk yet never gets there.
-    pub fn cut_power(&self) {
+    pub(crate) fn cut_power(&self) {
         let root = File::open(&self.mount_point).unwrap();
         // SAFETY: the kernel reads one u32 for this request, which is what is given.
         unsafe { ioctl(&root, Setter::<FS_IOC_SHUTDOWN, u32>::new(NO_LOG_FLUSH)) }.unwrap();
     }
 
     /// Brings it back, as after the power came back. Nobody may use it.
-    pub fn mount_again(&mut self) {
+    pub(crate) fn mount_again(&mut self) {
         run(Command::new("umount").arg(&self.mount_point));
         self.mounted = false;
         self.mount();

@@ -14,11 +14,11 @@ use openraft::vote::RaftLeaderIdExt;
 use openraft::{RaftLogReader, Vote};
 
 /// Entropy that repeats itself (`SplitMix64`).
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub u64);
 
 impl Dice {
     /// A number below `end`.
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -26,19 +26,19 @@ impl Dice {
     }
 
     /// Any byte.
-    pub fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         let [.., byte] = self.below(256).to_be_bytes();
         byte
     }
 }
 
 /// Generations that come and go while the test runs.
-pub fn settings() -> LogSettings {
+pub(crate) fn settings() -> LogSettings {
     LogSettings { memory_bytes: 100_000, ..LogSettings::for_log_bytes(0) }
 }
 
 /// The entry `index` of `term`, always with the same bytes.
-pub fn entry(term: u64, index: u64) -> openraft::alias::EntryOf<TypeConfig> {
+pub(crate) fn entry(term: u64, index: u64) -> openraft::alias::EntryOf<TypeConfig> {
     let mut dice = Dice(term << 32 | index);
     let length = if dice.below(4) == 0 { 40_000 } else { 3_000 };
     let payload: Vec<u8> = (0..dice.below(length)).map(|_| dice.byte()).collect();
@@ -46,7 +46,7 @@ pub fn entry(term: u64, index: u64) -> openraft::alias::EntryOf<TypeConfig> {
 }
 
 /// The record `number`, always the same.
-pub fn record(number: u64) -> Record {
+pub(crate) fn record(number: u64) -> Record {
     Record {
         number,
         time: Time(number),
@@ -67,14 +67,14 @@ fn log_id(term: u64, index: u64) -> LogId {
 }
 
 /// Makes an empty log and an empty history.
-pub async fn create(folder: &Path) {
+pub(crate) async fn create(folder: &Path) {
     std::fs::create_dir(folder.join("log")).unwrap();
     LogStore::create(&SledDisks::new(folder.join("log"), 4 << 20)).await.unwrap();
     History::create(&*open_sled(&folder.join("history"), 4 << 20).unwrap()).await.unwrap();
 }
 
 /// Writes until the disk fails or the process is killed.
-pub fn run(folder: &Path, seed: u64) {
+pub(crate) fn run(folder: &Path, seed: u64) {
     let history = folder.join("history");
     std::thread::spawn(move || futures::executor::block_on(write_history(&history, Dice(seed + 1_000))));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 /// A request as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// Method, path and query.
     pub line: String,
     pub key: Option<String>,
@@ -17,7 +17,7 @@ pub struct Asked {
 
 /// What to do about a request.
 #[derive(Debug, Clone)]
-pub enum Reaction {
+pub(crate) enum Reaction {
     /// Status, head lines, body; as node 1 gives it, unless a line names another.
     Answer(u16, Vec<&'static str>, String),
     /// The same, and the connection is closed without saying so.
@@ -29,7 +29,7 @@ pub enum Reaction {
 }
 
 /// A running fake. It ends with the test's process.
-pub struct Fake {
+pub(crate) struct Fake {
     pub url: String,
     asked: Arc<Mutex<Vec<Asked>>>,
     forgets_cluster: bool,
@@ -40,7 +40,7 @@ const CLUSTER: &str = "GET /v1/cluster";
 
 impl Fake {
     /// `react` is given each request and how many came before it.
-    pub fn start(react: impl Fn(&Asked, usize) -> Reaction + Send + Sync + 'static) -> Fake {
+    pub(crate) fn start(react: impl Fn(&Asked, usize) -> Reaction + Send + Sync + 'static) -> Fake {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -55,7 +55,7 @@ impl Fake {
     }
 
     /// The same, as a node whose cluster remembers keys for a day: it answers that question by itself, and remembers it not.
-    pub fn node(react: impl Fn(&Asked, usize) -> Reaction + Send + Sync + 'static) -> Fake {
+    pub(crate) fn node(react: impl Fn(&Asked, usize) -> Reaction + Send + Sync + 'static) -> Fake {
         let before = AtomicUsize::new(0);
         let mut fake = Fake::start(move |asked, _| {
             if asked.line == CLUSTER {
@@ -69,7 +69,7 @@ impl Fake {
     }
 
     /// All requests so far.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         let asked = self.asked.lock().unwrap().clone();
         asked.into_iter().filter(|asked| !self.forgets_cluster || asked.line != CLUSTER).collect()
     }
@@ -135,10 +135,10 @@ fn read(reader: &mut impl BufRead) -> Option<Asked> {
 }
 
 /// A charge as a node answers it.
-pub const CHARGE: &str = r#"{"id":"00000000-0000-0000-0000-000000000001","entry":7,"seller_id":"00000000-0000-0000-0000-000000000002","phone":"+989123456789","amount":"5000","balance":"700000","created_at":"2026-01-31T08:30:00.000Z"}"#;
+pub(crate) const CHARGE: &str = r#"{"id":"00000000-0000-0000-0000-000000000001","entry":7,"seller_id":"00000000-0000-0000-0000-000000000002","phone":"+989123456789","amount":"5000","balance":"700000","created_at":"2026-01-31T08:30:00.000Z"}"#;
 
 /// A problem as a node answers it.
-pub fn problem(code: &str, status: u16) -> String {
+pub(crate) fn problem(code: &str, status: u16) -> String {
     format!(
         r#"{{"type":"/problems/{}","code":"{code}","title":"T","status":{status},"detail":"so it is","retryable":false}}"#,
         code.replace('_', "-")
@@ -146,6 +146,6 @@ pub fn problem(code: &str, status: u16) -> String {
 }
 
 /// An address where no server is. A port below 1024, since one that was free just now may be the next test's.
-pub fn nowhere() -> String {
+pub(crate) fn nowhere() -> String {
     "http://127.0.0.1:1".to_owned()
 }

@@ -8,21 +8,21 @@ use uuid::Uuid;
 
 use crate::fake::{CHARGE, Fake, Reaction, nowhere, problem};
 
-pub fn etebar(server: &str, arguments: &[&str]) -> Output {
+pub(crate) fn etebar(server: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_etebar"));
     command.args(arguments).env("ETEBAR_SERVER", server).env("ETEBAR_KEY", "etb_admin_x");
     command.output().unwrap()
 }
 
-pub fn code(output: &Output) -> i32 {
+pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
-pub fn out(output: &Output) -> String {
+pub(crate) fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-pub fn err(output: &Output) -> String {
+pub(crate) fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 

@@ -14,17 +14,17 @@ use uuid::Uuid;
 use crate::fake::{Asked, Fake, Reaction, problem};
 
 /// Longest wait for an event. Only a failing test waits that long.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A seller's books behind a fake node: a charge is decided once for each key.
-pub struct Shop {
+pub(crate) struct Shop {
     pub fake: Fake,
     pub books: Arc<Mutex<Books>>,
     /// A message a batch, as it came and before it is answered.
     batches: Receiver<()>,
 }
 
-pub struct Books {
+pub(crate) struct Books {
     pub seller: Uuid,
     pub credit: u64,
     pub decided: HashMap<String, Value>,
@@ -34,7 +34,7 @@ pub struct Books {
 
 /// What a test does about a batch.
 #[derive(Clone)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// It is not decided, and this is said of it.
     Undecided(Reaction),
     /// It is decided, and yet nothing is said of it.
@@ -44,7 +44,7 @@ pub enum Trouble {
 /// Given how many batches came before; `None` lets it be decided and answered.
 type Troubles = dyn Fn(usize) -> Option<Trouble> + Send + Sync;
 
-pub fn shop(trouble: impl Fn(usize) -> Option<Trouble> + Send + Sync + 'static) -> Shop {
+pub(crate) fn shop(trouble: impl Fn(usize) -> Option<Trouble> + Send + Sync + 'static) -> Shop {
     let books = Books {
         seller: Uuid::from_u128(2),
         credit: 1_000_000_000,
@@ -99,7 +99,7 @@ fn react(asked: &Asked, books: &Mutex<Books>, announce: &Mutex<(Sender<()>, usiz
 }
 
 impl Books {
-    pub fn decide(&mut self, body: &str) -> Value {
+    pub(crate) fn decide(&mut self, body: &str) -> Value {
         let asked: Value = serde_json::from_str(body).unwrap();
         let results = asked["charges"].as_array().unwrap().iter().map(|charge| self.charge(charge));
         json!({"results": results.collect::<Vec<_>>()})
@@ -132,16 +132,16 @@ impl Books {
 }
 
 impl Shop {
-    pub fn honest() -> Shop {
+    pub(crate) fn honest() -> Shop {
         shop(|_| None)
     }
 
-    pub fn wait_for_batch(&self) {
+    pub(crate) fn wait_for_batch(&self) {
         self.batches.recv_timeout(PATIENCE).expect("a batch is sent");
     }
 
     /// How often each phone was charged.
-    pub fn phones(&self) -> HashMap<String, usize> {
+    pub(crate) fn phones(&self) -> HashMap<String, usize> {
         let mut phones = HashMap::new();
         for (phone, _) in &self.books.lock().unwrap().charged {
             *phones.entry(phone.clone()).or_default() += 1;
@@ -149,15 +149,15 @@ impl Shop {
         phones
     }
 
-    pub fn charged(&self) -> usize {
+    pub(crate) fn charged(&self) -> usize {
         self.books.lock().unwrap().charged.len()
     }
 
-    pub fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.fake.asked().len()
     }
 
-    pub fn batches(&self) -> Vec<Vec<String>> {
+    pub(crate) fn batches(&self) -> Vec<Vec<String>> {
         let asked = self.fake.asked().into_iter().filter(|asked| asked.line == "POST /v1/charges/batch");
         let keys = asked.map(|asked| {
             let body: Value = serde_json::from_str(&asked.body).unwrap();
@@ -169,41 +169,41 @@ impl Shop {
 }
 
 /// A folder with an input.
-pub struct Desk {
+pub(crate) struct Desk {
     folder: TempDir,
 }
 
 impl Desk {
-    pub fn with(text: impl AsRef<[u8]>) -> Desk {
+    pub(crate) fn with(text: impl AsRef<[u8]>) -> Desk {
         let desk = Desk { folder: tempfile::tempdir().unwrap() };
         fs::write(desk.input(), text).unwrap();
         desk
     }
 
     /// So many lines, each for a phone of its own.
-    pub fn lines(count: usize) -> Desk {
+    pub(crate) fn lines(count: usize) -> Desk {
         let lines = (0..count).map(|line| format!("0912{line:07},{}\n", 1 + line % 10));
         Desk::with(format!("phone,amount\n{}", lines.collect::<String>()))
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn input(&self) -> PathBuf {
+    pub(crate) fn input(&self) -> PathBuf {
         self.path("orders.csv")
     }
 
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.path(name).exists()
     }
 
     /// How many lines of the result have each status.
-    pub fn statuses(&self) -> HashMap<String, usize> {
+    pub(crate) fn statuses(&self) -> HashMap<String, usize> {
         let mut reader = csv::Reader::from_path(self.path("orders.result.csv")).unwrap();
         let at = reader.headers().unwrap().iter().position(|name| name == "status").unwrap();
         let mut statuses = HashMap::new();
