@@ -202,7 +202,7 @@ mod durations {
     use super::{Duration, read_duration};
     use serde::{Deserialize, Deserializer};
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
         let text = String::deserialize(input)?;
         read_duration(&text).map(Some).map_err(serde::de::Error::custom)
     }

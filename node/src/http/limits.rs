@@ -52,7 +52,7 @@ pub struct Limits {
 }
 
 /// A body larger than this needs a permit of [`Limits::large_bodies`], so that bodies cannot fill the memory.
-pub const LARGE_BODY_BYTES: usize = 64 * 1024;
+pub(crate) const LARGE_BODY_BYTES: usize = 64 * 1024;
 
 impl Default for Limits {
     /// Source: the contract, section Errors; the rest bounds a node's memory below 512 MiB and its files below 10,000.

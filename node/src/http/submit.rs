@@ -20,7 +20,7 @@ const LOOK_UP: usize = 256;
 
 /// Has `commands` decided as one group, in order, within the key's rate; `answered` makes the answer of the decisions.
 /// While a rate is set, every answer shows what is left of it.
-pub async fn decide_all<A>(
+pub(crate) async fn decide_all<A>(
     app: &App,
     caller: Caller,
     commands: Vec<Command>,
@@ -69,7 +69,7 @@ async fn submit(app: &App, commands: Vec<Command>, deadline: Instant) -> Result<
 }
 
 /// Has one command decided, and answers with the decision.
-pub async fn decide(
+pub(crate) async fn decide(
     app: &App,
     caller: Caller,
     key: Option<IdempotencyKey>,
@@ -80,7 +80,7 @@ pub async fn decide(
 }
 
 /// The same for a command that makes a key, whose first answer shows the secret.
-pub async fn decide_with_secret(
+pub(crate) async fn decide_with_secret(
     app: &App,
     caller: Caller,
     key: Option<IdempotencyKey>,

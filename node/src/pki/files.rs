@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 use super::PkiError;
 
 /// The mode of a private key.
-pub const PRIVATE: u32 = 0o600;
+pub(crate) const PRIVATE: u32 = 0o600;
 /// The mode of a certificate.
-pub const PUBLIC: u32 = 0o644;
+pub(crate) const PUBLIC: u32 = 0o644;
 
 /// Makes the folder, for its owner alone, where there is none.
-pub fn make_folder(path: &Path) -> Result<(), PkiError> {
+pub(crate) fn make_folder(path: &Path) -> Result<(), PkiError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make", path))
 }
 
 /// What a file holds; `None` where there is none.
-pub fn read(path: &Path) -> Result<Option<String>, PkiError> {
+pub(crate) fn read(path: &Path) -> Result<Option<String>, PkiError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -28,14 +28,14 @@ pub fn read(path: &Path) -> Result<Option<String>, PkiError> {
 
 /// A file that is written and synced under another name, and takes its own only with [`Draft::publish`].
 #[derive(Debug)]
-pub struct Draft {
+pub(crate) struct Draft {
     draft: PathBuf,
     target: PathBuf,
 }
 
 impl Draft {
     /// Writes the content; the mode is the file's from its creation.
-    pub fn write(target: &Path, content: &str, mode: u32) -> Result<Self, PkiError> {
+    pub(crate) fn write(target: &Path, content: &str, mode: u32) -> Result<Self, PkiError> {
         let mut draft = target.to_owned().into_os_string();
         draft.push(format!(".{}.new", std::process::id()));
         let draft = Self { draft: draft.into(), target: target.to_owned() };
@@ -55,13 +55,13 @@ impl Draft {
     }
 
     /// Puts it in place, over a file of that name.
-    pub fn replace(self) -> Result<(), PkiError> {
+    pub(crate) fn replace(self) -> Result<(), PkiError> {
         fs::rename(&self.draft, &self.target).map_err(failed("replace", &self.target))?;
         sync_folder_of(&self.target)
     }
 
     /// Puts it in place where there is no file of that name, however that came to be.
-    pub fn publish(self) -> Result<(), PkiError> {
+    pub(crate) fn publish(self) -> Result<(), PkiError> {
         match fs::hard_link(&self.draft, &self.target) {
             Ok(()) => sync_folder_of(&self.target),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -84,6 +84,6 @@ fn sync_folder_of(path: &Path) -> Result<(), PkiError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
 }
 
-pub fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> PkiError + 'a {
+pub(crate) fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> PkiError + 'a {
     move |source| PkiError::Io { action, path: path.to_owned(), source }
 }

@@ -12,7 +12,7 @@ use openraft::vote::{LeaderIdCompare, RaftLeaderId};
 use serde::{Deserialize, Serialize};
 
 /// A leader that a majority voted for; each entry of the log names the one that proposed it.
-pub type ElectedId = leader_id_adv::LeaderId<u64, u64>;
+pub(crate) type ElectedId = leader_id_adv::LeaderId<u64, u64>;
 
 /// A term, and who was voted for in it. Two of one term cannot be compared: the first vote of a term stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use crate::storage::{Disks, History, LogSettings, LogStore};
 
 /// What lies on a disk: keys and values out of the bytes, some sealed rightly. Opening says what is damaged and serves the
 /// rest; nothing panics.
-pub fn stored_values(bytes: &[u8]) {
+pub(crate) fn stored_values(bytes: &[u8]) {
     let disks = ModelDisks::default();
     let (log, history) = (disks.open("00000000000000000001"), disks.open("history"));
     let (log, history) = (log.expect("a disk in memory opens"), history.expect("a disk in memory opens"));

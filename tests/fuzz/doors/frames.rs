@@ -22,7 +22,7 @@ const FORWARDED_MAX: usize = 1_000;
 
 /// Frames of a peer connection: the first byte chooses what each is taken for. What decodes encodes to bytes that decode
 /// to the same, and commands that are forwarded become records that apply.
-pub fn peer_frames(bytes: &[u8]) {
+pub(crate) fn peer_frames(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };
     let mut frames = FramedRead::new(bytes, codec_of_frames());
     while let Some(Ok(frame)) = block_on(frames.next()) {

@@ -25,7 +25,7 @@ const ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The bytes of one connection to the API of a cluster of one. Whatever they are, the connection ends, no answer shows a
 /// defect, and each says which node gave it. The key of its admin is [`super::admin_key`].
-pub fn http(bytes: &[u8]) {
+pub(crate) fn http(bytes: &[u8]) {
     let server = server();
     let bytes = bytes.to_vec();
     let answers = server.runtime.block_on(async {

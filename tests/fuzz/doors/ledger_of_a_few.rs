@@ -11,13 +11,13 @@ use crate::http::secret;
 
 /// A ledger of a few records, for commands to act on: a seller with a key, credit, a charge, and a request to be decided.
 #[derive(Clone)]
-pub struct Small {
+pub(crate) struct Small {
     state: State,
     history: Vec<Record>,
 }
 
 impl Small {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut ledger = Self { state: State::new(), history: Vec::new() };
         let (amount, note) = (Amount::new(100).expect("it is small"), Note::empty());
         let name = |text| Name::new(text).expect("a short name");
@@ -40,7 +40,7 @@ impl Small {
         ledger
     }
 
-    pub fn submit(&mut self, command: &Command) -> Outcome {
+    pub(crate) fn submit(&mut self, command: &Command) -> Outcome {
         let mut facts = Facts::default();
         let outcome = loop {
             match decide(&self.state, &facts, command, Time(1)) {
@@ -64,7 +64,7 @@ pub fn admin_key() -> String {
 }
 
 /// What the ledger of the doors was founded on.
-pub fn genesis() -> Genesis {
+pub(crate) fn genesis() -> Genesis {
     Genesis {
         cluster: Uuid::from_u128(7),
         currency: Name::new("IRT").expect("a short name"),

@@ -13,7 +13,7 @@ use crate::storage::model::ModelDisks;
 use crate::storage::{Checkpoint, Disks, History};
 
 /// The frames of a snapshot's transfer, received by a node that has a history: what it has durably stays as it is.
-pub fn snapshot_stream(bytes: &[u8]) {
+pub(crate) fn snapshot_stream(bytes: &[u8]) {
     let disks = ModelDisks::default();
     let before = block_on(history_of_one(&disks));
     let disk = disks.open("history").expect("a disk in memory opens");
@@ -38,7 +38,7 @@ pub fn snapshot_stream(bytes: &[u8]) {
 }
 
 /// A history with the first record of a ledger, durable.
-pub async fn history_of_one(disks: &ModelDisks) -> Checkpoint {
+pub(crate) async fn history_of_one(disks: &ModelDisks) -> Checkpoint {
     let disk = disks.open("history").expect("a disk in memory opens");
     History::create(&*disk).await.expect("a new history");
     let history = History::open(disk).expect("it is sound");

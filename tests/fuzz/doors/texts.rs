@@ -5,7 +5,7 @@ use ledger::{IdempotencyKey, Name, Note};
 
 /// What people write: phone numbers, amounts, times, names, keys. What is taken is shown in one form, which is taken for
 /// the same; no letter becomes a digit, and no digit is lost.
-pub fn texts(bytes: &[u8]) {
+pub(crate) fn texts(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let line = shown(text, 50);
     assert!(line.chars().count() <= 50 && line.chars().all(|char| is_visible(char) || char == '\u{200c}'), "{text:?}");

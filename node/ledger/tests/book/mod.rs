@@ -10,19 +10,19 @@ use ledger::{
 };
 use uuid::Uuid;
 
-pub const ADMIN: RecordNumber = 1;
-pub const WINDOW_MS: u64 = 10_000;
-pub const KEYS_MAX: u64 = 1_000_000;
+pub(crate) const ADMIN: RecordNumber = 1;
+pub(crate) const WINDOW_MS: u64 = 10_000;
+pub(crate) const KEYS_MAX: u64 = 1_000_000;
 
 /// State and history, kept as a node keeps them.
-pub struct Book {
+pub(crate) struct Book {
     pub state: State,
     pub history: Vec<Record>,
     pub now: Time,
     secrets: u8,
 }
 
-pub fn genesis() -> Genesis {
+pub(crate) fn genesis() -> Genesis {
     Genesis {
         cluster: Uuid::from_u128(7),
         currency: name("IRT"),
@@ -35,11 +35,11 @@ pub fn genesis() -> Genesis {
 }
 
 impl Book {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::beginning(genesis())
     }
 
-    pub fn beginning(genesis: Genesis) -> Self {
+    pub(crate) fn beginning(genesis: Genesis) -> Self {
         let mut book = Self { state: State::new(), history: Vec::new(), now: Time(1_000), secrets: 0 };
         let outcome =
             book.submit(&Command { actor: SYSTEM_ACTOR, idempotency_key: None, action: Action::Genesis(genesis) });
@@ -48,7 +48,7 @@ impl Book {
     }
 
     /// Fetches what the command needs, decides it, applies and keeps the record.
-    pub fn submit(&mut self, command: &Command) -> Outcome {
+    pub(crate) fn submit(&mut self, command: &Command) -> Outcome {
         let mut facts = Facts::default();
         let outcome = loop {
             match decide(&self.state, &facts, command, self.now) {
@@ -63,72 +63,72 @@ impl Book {
         outcome
     }
 
-    pub fn by(&mut self, actor: RecordNumber, key: &str, action: Action) -> Outcome {
+    pub(crate) fn by(&mut self, actor: RecordNumber, key: &str, action: Action) -> Outcome {
         let idempotency_key = (!key.is_empty()).then(|| idempotency_key(key));
         self.submit(&Command { actor, idempotency_key, action })
     }
 
     /// A seller with its key: their record numbers.
-    pub fn seller(&mut self, called: &str) -> (RecordNumber, RecordNumber) {
+    pub(crate) fn seller(&mut self, called: &str) -> (RecordNumber, RecordNumber) {
         let seller = made(self.by(ADMIN, "", Action::CreateSeller(CreateSeller { name: name(called) })));
         (seller, self.key(called, Grant::Seller(seller)))
     }
 
-    pub fn key(&mut self, called: &str, grant: Grant) -> RecordNumber {
+    pub(crate) fn key(&mut self, called: &str, grant: Grant) -> RecordNumber {
         made(self.create_key("", called, grant))
     }
 
-    pub fn create_key(&mut self, key: &str, called: &str, grant: Grant) -> Outcome {
+    pub(crate) fn create_key(&mut self, key: &str, called: &str, grant: Grant) -> Outcome {
         self.secrets += 1;
         let hash = KeyHash([self.secrets; 32]);
         self.by(ADMIN, key, Action::CreateKey(CreateKey { name: name(called), grant, hash }))
     }
 
-    pub fn credit(&mut self, actor: RecordNumber, sum: u64) {
+    pub(crate) fn credit(&mut self, actor: RecordNumber, sum: u64) {
         let asked = Action::RequestCredit(RequestCredit { amount: amount(sum), note: Note::empty() });
         let request = made(self.by(actor, "", asked));
         made(self.approve(request));
     }
 
-    pub fn approve(&mut self, request: RecordNumber) -> Outcome {
+    pub(crate) fn approve(&mut self, request: RecordNumber) -> Outcome {
         self.decide_credit(request, Verdict::Approved)
     }
 
-    pub fn decide_credit(&mut self, request: RecordNumber, verdict: Verdict) -> Outcome {
+    pub(crate) fn decide_credit(&mut self, request: RecordNumber, verdict: Verdict) -> Outcome {
         self.by(ADMIN, "", Action::DecideCredit(DecideCredit { request, verdict, reason: Note::empty() }))
     }
 
-    pub fn charge(&mut self, actor: RecordNumber, key: &str, sum: u64) -> Outcome {
+    pub(crate) fn charge(&mut self, actor: RecordNumber, key: &str, sum: u64) -> Outcome {
         self.by(actor, key, Action::Charge(Charge { phone: phone(0), amount: amount(sum) }))
     }
 
-    pub fn adjust(&mut self, seller: RecordNumber, key: &str, sum: i64) -> Outcome {
+    pub(crate) fn adjust(&mut self, seller: RecordNumber, key: &str, sum: i64) -> Outcome {
         let amount = SignedAmount::new(sum).unwrap();
         self.by(ADMIN, key, Action::Adjust(Adjust { seller, amount, reason: Note::empty() }))
     }
 
-    pub fn reverse(&mut self, charge: RecordNumber, key: &str) -> Outcome {
+    pub(crate) fn reverse(&mut self, charge: RecordNumber, key: &str) -> Outcome {
         self.by(ADMIN, key, Action::Reverse(Reverse { charge, reason: Note::empty() }))
     }
 
-    pub fn set_status(&mut self, seller: RecordNumber, status: SellerStatus) {
+    pub(crate) fn set_status(&mut self, seller: RecordNumber, status: SellerStatus) {
         made(self.by(ADMIN, "", Action::SetSellerStatus(SetSellerStatus { seller, status })));
     }
 
-    pub fn balance(&self, seller: RecordNumber) -> u64 {
+    pub(crate) fn balance(&self, seller: RecordNumber) -> u64 {
         self.state.seller(seller).unwrap().balance.minor()
     }
 }
 
 /// The number of the record that was made.
-pub fn made(outcome: Outcome) -> RecordNumber {
+pub(crate) fn made(outcome: Outcome) -> RecordNumber {
     match outcome {
         Outcome::New(record) if !matches!(record.event, Event::Refused(_)) => record.number,
         other => panic!("not done: {other:?}"),
     }
 }
 
-pub fn refusal(outcome: &Outcome) -> ledger::Refusal {
+pub(crate) fn refusal(outcome: &Outcome) -> ledger::Refusal {
     match outcome {
         Outcome::New(Record { event: Event::Refused(Refused { refusal, .. }), .. })
         | Outcome::Rejected(ledger::Rejection::Conflict(refusal)) => *refusal,
@@ -136,18 +136,18 @@ pub fn refusal(outcome: &Outcome) -> ledger::Refusal {
     }
 }
 
-pub fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-pub fn amount(minor: u64) -> Amount {
+pub(crate) fn amount(minor: u64) -> Amount {
     Amount::new(minor).unwrap()
 }
 
-pub fn idempotency_key(text: &str) -> IdempotencyKey {
+pub(crate) fn idempotency_key(text: &str) -> IdempotencyKey {
     IdempotencyKey::new(text).unwrap()
 }
 
-pub fn phone(last: u64) -> Phone {
+pub(crate) fn phone(last: u64) -> Phone {
     Phone::new(989_120_000_000 + last).unwrap()
 }

@@ -7,8 +7,9 @@
 mod concurrency;
 mod rate;
 
-pub use concurrency::{ConcurrencyBounds, ConcurrencyLimit, Permit};
-pub use rate::Rates;
+pub use concurrency::ConcurrencyBounds;
+pub(crate) use concurrency::{ConcurrencyLimit, Permit};
+pub(crate) use rate::Rates;
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use crate::raft::Replica;
 
 /// Which charges a list shows.
 #[derive(Debug, Clone)]
-pub struct Filter {
+pub(crate) struct Filter {
     phone: Option<Phone>,
     seller: Option<RecordNumber>,
     key: Option<IdempotencyKey>,
@@ -24,7 +24,7 @@ pub struct Filter {
 }
 
 /// Where charges that may match are looked for.
-pub enum Source {
+pub(crate) enum Source {
     /// In these records, and after the last of them where `more` is set.
     Numbers { numbers: Vec<RecordNumber>, more: bool },
     /// In all records of this range.
@@ -33,7 +33,7 @@ pub enum Source {
 
 impl Filter {
     /// What a query asks for, as this caller may see it.
-    pub fn of(app: &App, caller: &Caller, query: &Query<'_>) -> Result<Self, Problem> {
+    pub(crate) fn of(app: &App, caller: &Caller, query: &Query<'_>) -> Result<Self, Problem> {
         // A leading plus is the number's own; any other stands for a space.
         let phone = query.get("phone").map(|text| match text.strip_prefix('+') {
             Some(rest) => field::phone(&format!("+{}", rest.replace('+', " "))),
@@ -50,7 +50,7 @@ impl Filter {
     }
 
     /// The list that a cursor of this filter belongs to.
-    pub fn list(&self) -> List {
+    pub(crate) fn list(&self) -> List {
         let text = |number: Option<u64>| number.map(|number| number.to_string());
         List::new("charges")
             .with("phone", text(self.phone.map(Phone::digits)).as_deref())
@@ -61,7 +61,7 @@ impl Filter {
     }
 
     /// The narrowest source to search, from the number `after` on.
-    pub fn source(&self, replica: &Replica, after: RecordNumber, now: Time) -> Result<Source, Problem> {
+    pub(crate) fn source(&self, replica: &Replica, after: RecordNumber, now: Time) -> Result<Source, Problem> {
         let state = &replica.state;
         let first = self.from.map_or(1, |from| state.record_from(from)).max(after.saturating_add(1));
         let seller = self.seller.map(|number| state.seller(number).ok_or_else(Problem::not_found)).transpose()?;
@@ -101,7 +101,7 @@ fn some_of(numbers: impl Iterator<Item = RecordNumber>, count: usize) -> Source 
 }
 
 /// Charges that match, and the number after which the search continues.
-pub struct FoundCharges {
+pub(crate) struct FoundCharges {
     /// The charges, by their record numbers.
     pub charges: Vec<(RecordNumber, api::Charge)>,
     /// Where a search continues that found more than a page, or read as many records as one request may.
@@ -109,7 +109,7 @@ pub struct FoundCharges {
 }
 
 /// Looks for at most `limit` charges.
-pub fn search(reader: &Reader, filter: &Filter, source: Source, limit: usize) -> Result<FoundCharges, Problem> {
+pub(crate) fn search(reader: &Reader, filter: &Filter, source: Source, limit: usize) -> Result<FoundCharges, Problem> {
     match source {
         Source::Numbers { numbers, more } => search_in(reader, filter, numbers.into_iter(), more, limit),
         Source::Range { first, last } => {
@@ -145,7 +145,7 @@ fn search_in(
 }
 
 /// Adds what reversed each charge, up to the record `bound`.
-pub fn with_reversals(
+pub(crate) fn with_reversals(
     app: &App,
     charges: Vec<(RecordNumber, api::Charge)>,
     bound: RecordNumber,

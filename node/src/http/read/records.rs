@@ -17,13 +17,13 @@ use crate::raft::{Cluster, KeyRing};
 use crate::runtime;
 
 /// Most records that one request looks through for a page; a longer search continues with the page's cursor.
-pub const SCAN_RECORDS: usize = 65_536;
+pub(crate) const SCAN_RECORDS: usize = 65_536;
 /// Most items of the state that are read under one lock, since applying waits for it. Source: measured, 4,096
 /// entry numbers take 6 to 30 microseconds, and as many sellers a quarter of a millisecond.
-pub const PIECE: usize = 4_096;
+pub(crate) const PIECE: usize = 4_096;
 
 /// Runs `read` on a thread that may block on the disk.
-pub async fn reading<T, F>(app: &App, read: F) -> Result<T, Problem>
+pub(crate) async fn reading<T, F>(app: &App, read: F) -> Result<T, Problem>
 where
     F: FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,
     T: Send + 'static,
@@ -33,7 +33,7 @@ where
 }
 
 /// Runs a search under the caller's permit, which is held as long as the search runs, whether anybody waits for it or not.
-pub async fn searching<T, F>(app: &App, permit: Permit, search: F) -> Result<T, Problem>
+pub(crate) async fn searching<T, F>(app: &App, permit: Permit, search: F) -> Result<T, Problem>
 where
     F: FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,
     T: Send + 'static,
@@ -46,7 +46,7 @@ where
 }
 
 /// The digest of the entry that a record made, which was applied here before.
-pub async fn entry_digest(app: &App, number: RecordNumber) -> Result<Digest, Problem> {
+pub(crate) async fn entry_digest(app: &App, number: RecordNumber) -> Result<Digest, Problem> {
     let mark = app.cluster.replica().state.page_mark(page_of(number)).copied();
     let Some(mark) = mark else {
         return Err(Problem::internal(format_args!("record {number} is in no page")));
@@ -63,13 +63,13 @@ pub async fn entry_digest(app: &App, number: RecordNumber) -> Result<Digest, Pro
 }
 
 /// The first record of a page.
-pub fn page_start(page: u64) -> RecordNumber {
+pub(crate) fn page_start(page: u64) -> RecordNumber {
     page.saturating_mul(PAGE_RECORDS).saturating_add(1)
 }
 
 /// Whether a search continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
+pub(crate) enum Flow {
     /// It does.
     On,
     /// Enough was found.
@@ -77,7 +77,7 @@ pub enum Flow {
 }
 
 /// What a seller holds, and what changed it since some record.
-pub struct Holding {
+pub(crate) struct Holding {
     /// Its record number.
     pub seller: RecordNumber,
     /// Its balance.
@@ -87,7 +87,7 @@ pub struct Holding {
 }
 
 /// Reads records; see [`reading`].
-pub struct Reader {
+pub(crate) struct Reader {
     cluster: Cluster,
     ring: Arc<KeyRing>,
     /// What the genesis fixed.
@@ -96,18 +96,23 @@ pub struct Reader {
 
 impl Reader {
     /// One record, which was applied here before.
-    pub fn record(&self, number: RecordNumber) -> Result<Arc<Record>, Problem> {
+    pub(crate) fn record(&self, number: RecordNumber) -> Result<Arc<Record>, Problem> {
         self.cluster.record(number).map_err(Problem::internal)
     }
 
     /// What this node keeps of a page; it never changes. `None` where there is none yet.
-    pub fn page_mark(&self, page: u64) -> Option<PageMark> {
+    pub(crate) fn page_mark(&self, page: u64) -> Option<PageMark> {
         self.cluster.replica().state.page_mark(page).copied()
     }
 
     /// Records of a seller's entries, from the entry that is its `from`th, up to and without its `until`th: as many as are
     /// copied under one lock. These never change, so pieces that are taken one after the other are consistent.
-    pub fn entries_of(&self, seller: RecordNumber, from: usize, until: usize) -> Result<Vec<RecordNumber>, Problem> {
+    pub(crate) fn entries_of(
+        &self,
+        seller: RecordNumber,
+        from: usize,
+        until: usize,
+    ) -> Result<Vec<RecordNumber>, Problem> {
         let replica = self.cluster.replica();
         let until = until.min(from.saturating_add(PIECE));
         let entries = replica.state.seller(seller).and_then(|seller| seller.entries.get(from..until));
@@ -116,7 +121,7 @@ impl Reader {
     }
 
     /// What sellers after `after` hold now, as many as are read under one lock, and the records of their entries behind `since`.
-    pub fn holdings_after(&self, after: RecordNumber, since: RecordNumber) -> Vec<Holding> {
+    pub(crate) fn holdings_after(&self, after: RecordNumber, since: RecordNumber) -> Vec<Holding> {
         let replica = self.cluster.replica();
         let holding = |(number, seller): (&RecordNumber, &Seller)| {
             let is_later = |entry: &&EntryRef| entry.record() > since;
@@ -127,7 +132,7 @@ impl Reader {
     }
 
     /// The name of the key that decided a record.
-    pub fn actor<'a>(&'a self, record: &Record) -> Result<&'a str, Problem> {
+    pub(crate) fn actor<'a>(&'a self, record: &Record) -> Result<&'a str, Problem> {
         match self.ring.by_number(record.actor) {
             Some(key) => Ok(key.name.as_str()),
             None => Err(Problem::internal(format_args!("the actor of record {} has no key", record.number))),
@@ -136,7 +141,7 @@ impl Reader {
 
     /// Gives each entry of these records to `take`, with its record and the chain up to and with it. The range begins
     /// with its page, of which `mark` is the mark.
-    pub fn for_each_entry(
+    pub(crate) fn for_each_entry(
         &self,
         records: RangeInclusive<RecordNumber>,
         mark: PageMark,

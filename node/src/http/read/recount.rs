@@ -11,20 +11,20 @@ use crate::http::response::problem::Problem;
 
 /// The right to recompute, until the request's deadline.
 #[derive(Debug)]
-pub struct Recount {
+pub(crate) struct Recount {
     deadline: Instant,
     _permit: Permit,
 }
 
 impl Recount {
     /// Waits for a permit, until the deadline at most.
-    pub async fn begin(app: &App, caller: &Caller, deadline: Instant) -> Result<Self, Problem> {
+    pub(crate) async fn begin(app: &App, caller: &Caller, deadline: Instant) -> Result<Self, Problem> {
         let permit = app.quotas.recounts.take(caller.key, deadline).await?;
         Ok(Self { deadline, _permit: permit })
     }
 
     /// Fails after the deadline. `read` counts the records read so far; the clock is read once a page of them.
-    pub fn check_deadline(&self, read: u64) -> Result<(), Problem> {
+    pub(crate) fn check_deadline(&self, read: u64) -> Result<(), Problem> {
         if read.is_multiple_of(PAGE_RECORDS) && Instant::now() >= self.deadline {
             return Err(Problem::new(Code::Overloaded, "the books could not be added up within the time of a request"));
         }

@@ -16,7 +16,7 @@ const KEY_BYTES_MAX: usize = 256;
 
 /// Who calls, as far as this node knows.
 #[derive(Debug, Clone, Copy)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The key's record number.
     pub key: KeyNumber,
     /// What it may do.
@@ -27,7 +27,7 @@ impl Caller {
     /// The caller whose key came with the request. Where this node does not know the key yet, it waits until it knows all
     /// that were made before. A position that the request names is waited for only once the key is known, so that
     /// strangers cost nothing.
-    pub async fn of(head: &Head, app: &App) -> Result<Self, Problem> {
+    pub(crate) async fn of(head: &Head, app: &App) -> Result<Self, Problem> {
         let hash = secret::hash(bearer(head.headers())?);
         let caller = if let Some(caller) = Self::on_ring(app, &hash) {
             caller?
@@ -53,7 +53,7 @@ impl Caller {
     }
 
     /// Refuses all but admins.
-    pub fn must_be_admin(&self) -> Result<(), Problem> {
+    pub(crate) fn must_be_admin(&self) -> Result<(), Problem> {
         match self.grant {
             Grant::Admin => Ok(()),
             Grant::Auditor | Grant::Seller(_) => Err(Problem::forbidden()),
@@ -61,7 +61,7 @@ impl Caller {
     }
 
     /// Refuses all but admins and auditors.
-    pub fn must_see_all(&self) -> Result<(), Problem> {
+    pub(crate) fn must_see_all(&self) -> Result<(), Problem> {
         match self.grant {
             Grant::Admin | Grant::Auditor => Ok(()),
             Grant::Seller(_) => Err(Problem::forbidden()),
@@ -69,7 +69,7 @@ impl Caller {
     }
 
     /// The seller that acts; refuses all but sellers.
-    pub fn must_be_seller(&self) -> Result<RecordNumber, Problem> {
+    pub(crate) fn must_be_seller(&self) -> Result<RecordNumber, Problem> {
         match self.grant {
             Grant::Seller(seller) => Ok(seller),
             Grant::Admin | Grant::Auditor => Err(Problem::forbidden()),
@@ -77,7 +77,7 @@ impl Caller {
     }
 
     /// Refuses to show another seller's resources: they are not found, so that nothing shows that they exist.
-    pub fn must_see(&self, seller: RecordNumber) -> Result<(), Problem> {
+    pub(crate) fn must_see(&self, seller: RecordNumber) -> Result<(), Problem> {
         match self.grant {
             Grant::Admin | Grant::Auditor => Ok(()),
             Grant::Seller(own) if own == seller => Ok(()),
@@ -86,7 +86,7 @@ impl Caller {
     }
 
     /// Refuses a key that is revoked in the state that is shown.
-    pub fn must_hold_in(&self, state: &State) -> Result<(), Problem> {
+    pub(crate) fn must_hold_in(&self, state: &State) -> Result<(), Problem> {
         match state.api_key(self.key) {
             Some(key) if key.revoked_by.is_none() => Ok(()),
             Some(_) | None => Err(Problem::unauthenticated("the key is revoked")),

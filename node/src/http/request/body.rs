@@ -20,7 +20,7 @@ use crate::http::limits::LARGE_BODY_BYTES;
 use crate::http::response::problem::Problem;
 
 /// A request with its body, which is not read yet.
-pub struct Call {
+pub(crate) struct Call {
     /// All but the body.
     pub head: Head,
     body: Body,
@@ -28,7 +28,7 @@ pub struct Call {
 
 /// A body whose `Content-Type` is JSON, read whole.
 #[derive(Debug)]
-pub struct JsonBody(Bytes);
+pub(crate) struct JsonBody(Bytes);
 
 impl FromRequest<App> for Call {
     type Rejection = Problem;
@@ -41,7 +41,7 @@ impl FromRequest<App> for Call {
 
 impl Call {
     /// The body of a request that must have one, in JSON; `key` is the caller's.
-    pub async fn json(&mut self, app: &App, key: KeyNumber) -> Result<JsonBody, Problem> {
+    pub(crate) async fn json(&mut self, app: &App, key: KeyNumber) -> Result<JsonBody, Problem> {
         if !is_json(self.head.headers()) {
             return Err(not_json());
         }
@@ -49,7 +49,7 @@ impl Call {
     }
 
     /// The body of a request that may have one, in JSON.
-    pub async fn json_if_any(&mut self, app: &App, key: KeyNumber) -> Result<JsonBody, Problem> {
+    pub(crate) async fn json_if_any(&mut self, app: &App, key: KeyNumber) -> Result<JsonBody, Problem> {
         let is_json = is_json(self.head.headers());
         let bytes = self.bytes(app, key).await?;
         if bytes.is_empty() || is_json { Ok(JsonBody(bytes)) } else { Err(not_json()) }
@@ -78,12 +78,12 @@ impl Call {
 
 impl JsonBody {
     /// Parses it as a `T`, which may borrow from it.
-    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
+    pub(crate) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         parse(&self.0)
     }
 
     /// Parses it as a `T`; a body that is absent means the default.
-    pub fn parse_or_default<'a, T: Deserialize<'a> + Default>(&'a self) -> Result<T, Problem> {
+    pub(crate) fn parse_or_default<'a, T: Deserialize<'a> + Default>(&'a self) -> Result<T, Problem> {
         if self.0.iter().all(u8::is_ascii_whitespace) { Ok(T::default()) } else { self.parse() }
     }
 }
@@ -141,7 +141,7 @@ fn too_large(most: usize) -> Problem {
 
 /// A `T` that is written as a JSON object. serde's derived structs would take an array of their values as well.
 #[derive(Debug)]
-pub struct Object<T>(pub T);
+pub(crate) struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -13,19 +13,19 @@ const TEXT_BYTES: usize = 16 + 2 * TAG_BYTES;
 
 /// A list with its filter: what a cursor belongs to.
 #[derive(Debug, Clone)]
-pub struct List {
+pub(crate) struct List {
     hasher: blake3::Hasher,
 }
 
 impl List {
     /// The list of this name, for this caller's view, filtered by nothing yet.
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self { hasher: blake3::Hasher::new() }.with("list", Some(name))
     }
 
     /// The same list under one more filter; an absent one counts too.
     #[must_use]
-    pub fn with(mut self, name: &str, value: Option<&str>) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: Option<&str>) -> Self {
         for part in [name, value.unwrap_or_default()] {
             self.hasher.update(&(part.len() as u64).to_be_bytes());
             self.hasher.update(part.as_bytes());
@@ -35,7 +35,7 @@ impl List {
     }
 
     /// The number behind a cursor; 0 where none is given. Fails where it is no cursor of this list.
-    pub fn after(&self, cursor: Option<&str>) -> Result<u64, Problem> {
+    pub(crate) fn after(&self, cursor: Option<&str>) -> Result<u64, Problem> {
         let Some(text) = cursor else { return Ok(0) };
         text.get(..16)
             .filter(|_| text.len() == TEXT_BYTES)
@@ -52,7 +52,7 @@ impl List {
     }
 
     /// The last page of the list, or one after which it continues behind the number `last`.
-    pub fn page<T>(&self, items: Vec<T>, last: Option<u64>) -> Page<T> {
+    pub(crate) fn page<T>(&self, items: Vec<T>, last: Option<u64>) -> Page<T> {
         Page { items, next: last.map(|last| self.cursor(last)) }
     }
 }

@@ -21,7 +21,7 @@ use crate::http::response::problem::Problem;
 
 /// A request without its body.
 #[derive(Debug)]
-pub struct Head {
+pub(crate) struct Head {
     parts: Parts,
     parameter: Option<String>,
     /// When it must be answered.
@@ -38,7 +38,7 @@ impl FromRequest<App> for Head {
 
 impl Head {
     /// The head of a request that was just routed; its time-out begins now.
-    pub async fn new(mut parts: Parts, app: &App) -> Result<Self, Problem> {
+    pub(crate) async fn new(mut parts: Parts, app: &App) -> Result<Self, Problem> {
         let deadline = app.deadline();
         // A segment that does not decode names nothing.
         let parameters = RawPathParams::from_request_parts(&mut parts, app).await.map_err(|_| Problem::not_found())?;
@@ -47,39 +47,39 @@ impl Head {
     }
 
     /// The request's header fields.
-    pub fn headers(&self) -> &HeaderMap {
+    pub(crate) fn headers(&self) -> &HeaderMap {
         &self.parts.headers
     }
 
     /// The one variable segment of the path.
-    pub fn parameter(&self) -> &str {
+    pub(crate) fn parameter(&self) -> &str {
         self.parameter.as_deref().unwrap_or_default()
     }
 
     /// The id in the path. What is no id names nothing.
-    pub fn id(&self) -> Result<Uuid, Problem> {
+    pub(crate) fn id(&self) -> Result<Uuid, Problem> {
         Uuid::try_parse(self.parameter()).map_err(|_| Problem::not_found())
     }
 
     /// The query, which may have the `known` parameters.
-    pub fn query(&self, known: &[&str]) -> Result<Query<'_>, Problem> {
+    pub(crate) fn query(&self, known: &[&str]) -> Result<Query<'_>, Problem> {
         Query::parse(self.parts.uri.query(), known)
     }
 
     /// The position that this node must have reached before it answers; [`check`] has refused a second value.
-    pub fn min_applied(&self) -> Result<Option<u64>, Problem> {
+    pub(crate) fn min_applied(&self) -> Result<Option<u64>, Problem> {
         let Some(value) = self.headers().get(MIN_APPLIED) else { return Ok(None) };
         let position = value.to_str().ok().filter(|text| !text.is_empty()).and_then(whole_number);
         position.map(Some).ok_or_else(|| Problem::invalid("/Etebar-Min-Applied", "a position is a whole number"))
     }
 
     /// The idempotency key that this request must have.
-    pub fn idempotency_key(&self) -> Result<IdempotencyKey, Problem> {
+    pub(crate) fn idempotency_key(&self) -> Result<IdempotencyKey, Problem> {
         required(self.idempotency_key_if_any()?)
     }
 
     /// The idempotency key that this request may have.
-    pub fn idempotency_key_if_any(&self) -> Result<Option<IdempotencyKey>, Problem> {
+    pub(crate) fn idempotency_key_if_any(&self) -> Result<Option<IdempotencyKey>, Problem> {
         idempotency_key(self.headers())
     }
 }
@@ -110,7 +110,7 @@ const ONCE: [(HeaderName, &str); 2] =
     [(header::CONTENT_TYPE, "/Content-Type"), (HeaderName::from_static(MIN_APPLIED), "/Etebar-Min-Applied")];
 
 /// Refuses a head that no handler may see.
-pub fn check<B>(request: &Request<B>) -> Result<(), Problem> {
+pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
     let headers = request.headers();
     host(headers, request.version())?;
     if request.uri().authority().is_some_and(|authority| authority.as_str().contains('@')) {

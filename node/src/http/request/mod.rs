@@ -2,9 +2,9 @@
 //!
 //! Read in this order: [`head`], [`auth`], [`query`] with [`cursor`], [`body`] with [`field`].
 
-pub mod auth;
-pub mod body;
-pub mod cursor;
-pub mod field;
-pub mod head;
-pub mod query;
+pub(crate) mod auth;
+pub(crate) mod body;
+pub(crate) mod cursor;
+pub(crate) mod field;
+pub(crate) mod head;
+pub(crate) mod query;

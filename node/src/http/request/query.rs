@@ -17,14 +17,14 @@ const PARAMETERS_MAX: usize = 16;
 
 /// The parameters of one request, decoded.
 #[derive(Debug, Default)]
-pub struct Query<'a> {
+pub(crate) struct Query<'a> {
     values: Vec<(&'a str, Cow<'a, str>)>,
 }
 
 impl<'a> Query<'a> {
     /// Parses the part after the question mark. Refuses a name that is not in `known` (`consistency` always is), one
     /// given twice, and what is no UTF-8.
-    pub fn parse(raw: Option<&'a str>, known: &[&str]) -> Result<Self, Problem> {
+    pub(crate) fn parse(raw: Option<&'a str>, known: &[&str]) -> Result<Self, Problem> {
         let mut values: Vec<(&str, Cow<'_, str>)> = Vec::new();
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -44,12 +44,12 @@ impl<'a> Query<'a> {
     }
 
     /// The value of a parameter, where it was given.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_ref())
     }
 
     /// How fresh the answer must be.
-    pub fn consistency(&self) -> Result<Consistency, Problem> {
+    pub(crate) fn consistency(&self) -> Result<Consistency, Problem> {
         match self.get("consistency") {
             None | Some("linearizable") => Ok(Consistency::Linearizable),
             Some("local") => Ok(Consistency::Local),
@@ -58,7 +58,7 @@ impl<'a> Query<'a> {
     }
 
     /// How many items a page has at most.
-    pub fn limit(&self) -> Result<usize, Problem> {
+    pub(crate) fn limit(&self) -> Result<usize, Problem> {
         let Some(text) = self.get("limit") else { return Ok(DEFAULT_PAGE as usize) };
         match text.parse::<u32>() {
             Ok(limit @ 1..=MAX_PAGE) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(limit as usize),
@@ -67,20 +67,20 @@ impl<'a> Query<'a> {
     }
 
     /// A ledger time, where one was given.
-    pub fn time(&self, name: &str) -> Result<Option<Time>, Problem> {
+    pub(crate) fn time(&self, name: &str) -> Result<Option<Time>, Problem> {
         let Some(text) = self.get(name) else { return Ok(None) };
         let time = Timestamp::parse(text).map_err(|error| Problem::invalid(format!("/{name}"), error))?;
         Ok(Some(Time(time.0)))
     }
 
     /// An id, where one was given.
-    pub fn uuid(&self, name: &str) -> Result<Option<Uuid>, Problem> {
+    pub(crate) fn uuid(&self, name: &str) -> Result<Option<Uuid>, Problem> {
         let Some(text) = self.get(name) else { return Ok(None) };
         Uuid::try_parse(text).map(Some).map_err(|_| Problem::invalid(format!("/{name}"), "an id is a UUID"))
     }
 
     /// A position or a number, where one was given.
-    pub fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
         let Some(text) = self.get(name) else { return Ok(None) };
         whole_number(text)
             .map(Some)
@@ -89,7 +89,7 @@ impl<'a> Query<'a> {
 }
 
 /// Reads decimal digits and nothing else.
-pub fn whole_number(text: &str) -> Option<u64> {
+pub(crate) fn whole_number(text: &str) -> Option<u64> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 

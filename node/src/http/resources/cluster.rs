@@ -15,7 +15,7 @@ use crate::http::response::reply;
 use crate::raft::{ClockHealth, Consistency, MemberStatus, Role};
 
 /// The paths of this resource.
-pub fn routes() -> Router<App> {
+pub(crate) fn routes() -> Router<App> {
     Router::new().route("/v1/cluster", get(show)).route("/v1/cluster/digest", get(digest))
 }
 

@@ -20,7 +20,7 @@ use crate::http::response::{render, reply};
 use crate::http::{read, submit};
 
 /// The paths of this resource.
-pub fn routes() -> Router<App> {
+pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/credit-requests", post(create).get(list))
         .route("/v1/credit-requests/{id}", get(show))

@@ -10,7 +10,7 @@ use crate::http::app::App;
 use crate::raft::{ClockHealth, Role};
 
 /// The paths of this resource.
-pub fn routes() -> Router<App> {
+pub(crate) fn routes() -> Router<App> {
     Router::new().route("/livez", get(live)).route("/readyz", get(ready))
 }
 

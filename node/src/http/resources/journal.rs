@@ -18,7 +18,7 @@ use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::{render, reply};
 
 /// The paths of this resource.
-pub fn routes() -> Router<App> {
+pub(crate) fn routes() -> Router<App> {
     Router::new().route("/v1/journal", get(all)).route("/v1/sellers/{id}/entries", get(of_seller))
 }
 

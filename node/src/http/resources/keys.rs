@@ -19,7 +19,7 @@ use crate::http::response::reply;
 use crate::http::{read, submit};
 
 /// The paths of this resource.
-pub fn routes() -> Router<App> {
+pub(crate) fn routes() -> Router<App> {
     Router::new().route("/v1/keys", post(create).get(list)).route("/v1/keys/{id}", delete(revoke))
 }
 

@@ -20,7 +20,7 @@ use super::app::App;
 use super::response::problem::Problem;
 
 /// All paths of the API.
-pub fn router(app: App) -> Router {
+pub(crate) fn router(app: App) -> Router {
     Router::new()
         .merge(audit::routes())
         .merge(charges::routes())

@@ -15,7 +15,7 @@ use crate::http::response::render::moment;
 use crate::http::response::reply;
 
 /// The paths of this resource.
-pub fn routes() -> Router<App> {
+pub(crate) fn routes() -> Router<App> {
     Router::new().route("/v1/phones/{number}", get(show))
 }
 

@@ -17,7 +17,7 @@ use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 
 /// The paths of this resource.
-pub fn routes() -> Router<App> {
+pub(crate) fn routes() -> Router<App> {
     Router::new().route("/v1/sellers/{id}/reconciliation", get(show))
 }
 

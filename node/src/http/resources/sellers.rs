@@ -18,7 +18,7 @@ use crate::http::response::reply;
 use crate::http::{read, submit};
 
 /// The paths of this resource.
-pub fn routes() -> Router<App> {
+pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/sellers", post(create).get(list))
         .route("/v1/sellers/{id}", get(show))

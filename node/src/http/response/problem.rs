@@ -15,12 +15,12 @@ use tracing::error;
 use crate::raft::{ReadError, SubmitError};
 
 /// What a handler returns.
-pub type Answer = Result<Response<Body>, Problem>;
+pub(crate) type Answer = Result<Response<Body>, Problem>;
 
 /// Seconds after which a refused request may be tried again. Source: the longest election takes less than two seconds.
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 /// Most errors that one answer lists.
-pub const ERRORS_MAX: usize = 100;
+pub(crate) const ERRORS_MAX: usize = 100;
 
 /// An error answer.
 #[derive(Debug, Clone)]
@@ -110,7 +110,7 @@ impl From<ReadError> for Problem {
 
 /// A rejection, which leaves no record, as the caller sees it. The error is a refusal by the state, which is rendered like
 /// a recorded one.
-pub fn rejection(rejection: Rejection) -> Result<Problem, ledger::Refusal> {
+pub(crate) fn rejection(rejection: Rejection) -> Result<Problem, ledger::Refusal> {
     Ok(match rejection {
         Rejection::KeyRevoked => Problem::unauthenticated("the key is revoked"),
         Rejection::Forbidden => Problem::forbidden(),

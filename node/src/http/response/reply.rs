@@ -8,13 +8,13 @@ use serde::Serialize;
 use super::problem::{Answer, Problem};
 
 /// A body in JSON, as of position `applied`.
-pub fn json(applied: u64, body: &impl Serialize) -> Answer {
+pub(crate) fn json(applied: u64, body: &impl Serialize) -> Answer {
     let bytes = serde_json::to_vec(body).map_err(Problem::internal)?;
     Ok(bytes_of(StatusCode::OK, applied, bytes))
 }
 
 /// A body of JSON bytes, as of position `applied`.
-pub fn bytes_of(status: StatusCode, applied: u64, bytes: Vec<u8>) -> Response<Body> {
+pub(crate) fn bytes_of(status: StatusCode, applied: u64, bytes: Vec<u8>) -> Response<Body> {
     let is_empty = bytes.is_empty();
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
@@ -26,11 +26,11 @@ pub fn bytes_of(status: StatusCode, applied: u64, bytes: Vec<u8>) -> Response<Bo
 }
 
 /// Marks an answer with the position that it reflects.
-pub fn at(response: &mut Response<Body>, applied: u64) {
+pub(crate) fn at(response: &mut Response<Body>, applied: u64) {
     response.headers_mut().insert(APPLIED, HeaderValue::from(applied));
 }
 
 /// Marks an answer as a replay of an earlier decision.
-pub fn replayed(response: &mut Response<Body>) {
+pub(crate) fn replayed(response: &mut Response<Body>) {
     response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
 }

@@ -37,7 +37,7 @@ const BUFFER_FACTOR: usize = 2;
 /// How far the shutdown has come; it only advances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// All is served.
     Serving = 0,
     /// All is served, and each answer is its connection's last, so that callers go elsewhere by themselves.
@@ -53,14 +53,14 @@ pub enum Stage {
 /// The stage, and a notification of the next one: for many connections, each of which looks at it on every wake, so it
 /// takes no lock.
 #[derive(Debug, Default)]
-pub struct Shutdown {
+pub(crate) struct Shutdown {
     stage: AtomicU8,
     advanced: Notify,
 }
 
 impl Shutdown {
     /// The stage now.
-    pub fn stage(&self) -> Stage {
+    pub(crate) fn stage(&self) -> Stage {
         match self.stage.load(Ordering::Acquire) {
             0 => Stage::Serving,
             1 => Stage::Closing,
@@ -71,18 +71,18 @@ impl Shutdown {
     }
 
     /// Advances to a stage, and wakes all that wait.
-    pub fn advance(&self, stage: Stage) {
+    pub(crate) fn advance(&self, stage: Stage) {
         self.stage.fetch_max(stage as u8, Ordering::AcqRel);
         self.advanced.notify_waiters();
     }
 
     /// Completes at the next advance. To miss none: create the future and poll it once, then read the stage.
-    pub fn advanced(&self) -> Notified<'_> {
+    pub(crate) fn advanced(&self) -> Notified<'_> {
         self.advanced.notified()
     }
 
     /// Waits until no new request is served.
-    pub async fn stopping(&self) {
+    pub(crate) async fn stopping(&self) {
         loop {
             let mut advanced = pin!(self.advanced());
             advanced.as_mut().enable();
@@ -95,7 +95,7 @@ impl Shutdown {
 }
 
 /// Serves one connection until it ends, idles too long, sends a head too slowly, or the shutdown ends it.
-pub async fn serve_connection<S, F, A>(stream: S, app: App, shutdown: Arc<Shutdown>, answer: F)
+pub(crate) async fn serve_connection<S, F, A>(stream: S, app: App, shutdown: Arc<Shutdown>, answer: F)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<Incoming>, Arc<Progress>) -> A,

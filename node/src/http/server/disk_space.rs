@@ -16,7 +16,7 @@ use crate::runtime::log_throttle::LogThrottle;
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Measures the free space until `ended`, and marks the disk as full where it is below the reserve.
-pub async fn watch(app: App, ended: CancellationToken) {
+pub(crate) async fn watch(app: App, ended: CancellationToken) {
     let mut ticks = tokio::time::interval(INTERVAL);
     let told = LogThrottle::default();
     loop {

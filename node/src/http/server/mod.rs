@@ -3,11 +3,11 @@
 //! Read in this order: [`listen`] (accepts, within the slots of all clients and of each), [`tls`], [`connection`] (one
 //! from its first byte to its last), [`wire`] (its bytes), [`service`] (what every answer has).
 
-pub mod connection;
+pub(crate) mod connection;
 mod disk_space;
 #[cfg(any(test, feature = "fuzzing"))]
-pub mod embedded;
-pub mod listen;
-pub mod service;
-pub mod tls;
-pub mod wire;
+pub(crate) mod embedded;
+pub(crate) mod listen;
+pub(crate) mod service;
+pub(crate) mod tls;
+pub(crate) mod wire;

@@ -29,20 +29,20 @@ const REQUEST_ID_CHARS: usize = 64;
 
 /// Answers requests. Cheap to clone.
 #[derive(Clone)]
-pub struct ApiService {
+pub(crate) struct ApiService {
     app: App,
     router: Router,
 }
 
 impl ApiService {
     /// All of the API over `app`.
-    pub fn new(app: App) -> Self {
+    pub(crate) fn new(app: App) -> Self {
         let router = router(app.clone());
         Self { app, router }
     }
 
     /// Answers a request off a connection. Where its body was not read to the end, the connection ends with the answer.
-    pub async fn answer(
+    pub(crate) async fn answer(
         self,
         request: Request<Incoming>,
         progress: Arc<Progress>,
@@ -63,7 +63,7 @@ impl ApiService {
     }
 
     /// Answers a request that came in plain text to a port that takes TLS alone.
-    pub fn refuse_plain(&self, request: &Request<Incoming>) -> Response<Body> {
+    pub(crate) fn refuse_plain(&self, request: &Request<Incoming>) -> Response<Body> {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
         let detail = "this port takes https alone; a key in this request went over the network in plain text";
         let mut response = Problem::new(Code::InvalidRequest, detail).into_response();

@@ -22,7 +22,7 @@ use crate::http::app::App;
 /// How far the connection's current request has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// No byte has arrived since the connection was accepted.
     New = 0,
     /// Some of a head has arrived.
@@ -39,7 +39,7 @@ pub enum Phase {
 
 /// Shared by the wire, the service and the timer of one connection; all of them run in one task.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub(crate) struct Progress {
     phase: AtomicU8,
     requests: AtomicU32,
     unread: AtomicBool,
@@ -48,7 +48,7 @@ pub struct Progress {
 
 impl Progress {
     /// How far the current request has come.
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::New,
             1 => Phase::Head,
@@ -60,29 +60,29 @@ impl Progress {
     }
 
     /// Phase and number of the request: two equal values mean that no phase began or ended in between.
-    pub fn mark(&self) -> (u32, Phase) {
+    pub(crate) fn mark(&self) -> (u32, Phase) {
         (self.requests.load(Ordering::Relaxed), self.phase())
     }
 
     /// A head was read; `body` says whether a body follows it.
-    pub fn head_read(&self, body: bool) {
+    pub(crate) fn head_read(&self, body: bool) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.unread.store(body, Ordering::Relaxed);
         self.set(Phase::Request);
     }
 
     /// The body was read to its end.
-    pub fn body_read(&self) {
+    pub(crate) fn body_read(&self) {
         self.unread.store(false, Ordering::Relaxed);
     }
 
     /// Whether some of the last request's body was not read.
-    pub fn is_unread(&self) -> bool {
+    pub(crate) fn is_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
     }
 
     /// The request has an answer.
-    pub fn answered(&self) {
+    pub(crate) fn answered(&self) {
         self.body_given.store(false, Ordering::Relaxed);
         self.set(Phase::Answer);
     }
@@ -115,7 +115,7 @@ impl Progress {
 }
 
 /// A request's body that reports its end to a [`Progress`].
-pub struct Inbound {
+pub(crate) struct Inbound {
     /// The body.
     pub incoming: Incoming,
     /// Where it is reported.
@@ -144,7 +144,7 @@ impl Body for Inbound {
 }
 
 /// An answer's body that reports to a [`Progress`] when hyper has all of it.
-pub struct Outbound {
+pub(crate) struct Outbound {
     /// The body.
     pub body: axum::body::Body,
     /// Where it is reported.
@@ -175,7 +175,7 @@ impl Drop for Outbound {
 }
 
 /// A stream that reports to a [`Progress`], signs bare answers, and closes without a reset.
-pub struct Wire<S> {
+pub(crate) struct Wire<S> {
     stream: S,
     progress: Arc<Progress>,
     app: App,
@@ -191,14 +191,14 @@ enum Closing {
 
 impl<S> Wire<S> {
     /// What is read and dropped at the end has its bound in the app's limits.
-    pub fn new(stream: S, progress: Arc<Progress>, app: App) -> Self {
+    pub(crate) fn new(stream: S, progress: Arc<Progress>, app: App) -> Self {
         let left = app.limits.linger_bytes;
         Self { stream, progress, app, bare: Bytes::new(), left, closing: None }
     }
 
     /// Answers without a handler. `answer` ends with an empty line, or with the body after that; it is sent with the next
     /// flush, or at the close.
-    pub fn answer_bare(&mut self, answer: &[u8]) {
+    pub(crate) fn answer_bare(&mut self, answer: &[u8]) {
         self.progress.set(Phase::Refused);
         let line_end = answer.iter().position(|byte| *byte == b'\n').map_or(answer.len(), |end| end + 1);
         let (line, rest) = answer.split_at(line_end);

@@ -18,7 +18,7 @@ use crate::storage::types::{Decided, Decisions, Payload, TypeConfig};
 
 /// What one log entry holds: commands in order, and the time that the leader gives them.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct CommandBatch {
+pub(crate) struct CommandBatch {
     /// The leader's clock when it proposed; ledger time is the larger of this and the state's.
     pub stamp: Time,
     /// The commands.
@@ -29,7 +29,11 @@ pub struct CommandBatch {
 const LIGHT_BYTES: usize = 4 * 1024;
 
 /// Applies `entries` in order and answers those that somebody waits for.
-pub fn apply(shared: &Published, history: &History, entries: Vec<EntryResponder<TypeConfig>>) -> Result<(), io::Error> {
+pub(crate) fn apply(
+    shared: &Published,
+    history: &History,
+    entries: Vec<EntryResponder<TypeConfig>>,
+) -> Result<(), io::Error> {
     for (entry, responder) in entries {
         let outcomes = match entry.payload {
             EntryPayload::Normal(payload) => {
@@ -62,7 +66,7 @@ pub fn apply(shared: &Published, history: &History, entries: Vec<EntryResponder<
 }
 
 /// Whether applying is short and touches no disk, so that handing it to another thread would cost more than doing it.
-pub fn is_light(shared: &Published, entries: &[EntryResponder<TypeConfig>]) -> Result<bool, io::Error> {
+pub(crate) fn is_light(shared: &Published, entries: &[EntryResponder<TypeConfig>]) -> Result<bool, io::Error> {
     let payloads = || entries.iter().filter_map(|(entry, _)| payload_of(&entry.payload));
     if payloads().map(|payload| payload.0.len()).sum::<usize>() > LIGHT_BYTES {
         return Ok(false);

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 /// The health of one node; healthy at first.
 #[derive(Debug, Default)]
-pub struct Health {
+pub(crate) struct Health {
     failure: watch::Sender<Option<String>>,
     /// The log grows faster than it is purged.
     log_crowded: AtomicBool,
@@ -73,7 +73,7 @@ impl Health {
     }
 
     /// Records why the node must stop; the first reason stays.
-    pub fn fail(&self, reason: String) {
+    pub(crate) fn fail(&self, reason: String) {
         self.failure.send_if_modified(|failure| {
             let first = failure.is_none();
             if first {
@@ -85,7 +85,7 @@ impl Health {
     }
 
     /// Why the node must stop, to wait for.
-    pub fn failure(&self) -> watch::Receiver<Option<String>> {
+    pub(crate) fn failure(&self) -> watch::Receiver<Option<String>> {
         self.failure.subscribe()
     }
 }

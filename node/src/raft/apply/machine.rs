@@ -18,18 +18,18 @@ use crate::storage::types::TypeConfig;
 use crate::storage::{Checkpoint, History, StorageError};
 
 /// Raft over our state machine.
-pub type EtebarRaft = Raft<TypeConfig, Machine>;
+pub(crate) type EtebarRaft = Raft<TypeConfig, Machine>;
 
 /// Entries handed to the applying thread at a time, at most.
 const ENTRIES: usize = 64;
 
 /// What a snapshot carries within a process: which checkpoint it is. The pages are sent separately (see snapshot).
 #[derive(Debug, Clone)]
-pub struct SnapshotData(pub Checkpoint);
+pub(crate) struct SnapshotData(pub Checkpoint);
 
 /// See the head of this file.
 #[derive(Debug)]
-pub struct Machine {
+pub(crate) struct Machine {
     published: Arc<Published>,
     history: Arc<History>,
     checkpoints: Checkpointer,
@@ -37,7 +37,7 @@ pub struct Machine {
 
 impl Machine {
     /// Over what the pages gave.
-    pub fn new(published: Arc<Published>, history: Arc<History>, checkpoints: Checkpointer) -> Self {
+    pub(crate) fn new(published: Arc<Published>, history: Arc<History>, checkpoints: Checkpointer) -> Self {
         Self { published, history, checkpoints }
     }
 
@@ -133,7 +133,7 @@ async fn install(published: &Published, history: &History, to: Checkpoint) -> Re
 ///
 /// # Errors
 /// Where a page is damaged, or the records are not those that `to` was made of.
-pub fn replay_into(state: &mut State, history: &History, to: &Checkpoint) -> Result<(), StorageError> {
+pub(crate) fn replay_into(state: &mut State, history: &History, to: &Checkpoint) -> Result<(), StorageError> {
     history.fold(state.records() + 1..=to.records, |record| state.apply(record))?;
     if (state.records(), state.digest()) == (to.records, to.digest) {
         return Ok(());
@@ -146,7 +146,7 @@ pub fn replay_into(state: &mut State, history: &History, to: &Checkpoint) -> Res
 
 /// Builds a snapshot: writes a checkpoint and names it.
 #[derive(Debug)]
-pub struct Builder(Checkpointer);
+pub(crate) struct Builder(Checkpointer);
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = SnapshotData;

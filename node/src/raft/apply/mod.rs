@@ -3,10 +3,10 @@
 //! Read in this order: [`machine`] (openraft's state machine), [`entry`] (one entry of many commands), [`replica`] (what is
 //! published), [`health`], [`waits`], [`key_ring`], [`clocks`] (ledger time).
 
-pub mod clocks;
-pub mod entry;
-pub mod health;
-pub mod key_ring;
-pub mod machine;
-pub mod replica;
-pub mod waits;
+pub(crate) mod clocks;
+pub(crate) mod entry;
+pub(crate) mod health;
+pub(crate) mod key_ring;
+pub(crate) mod machine;
+pub(crate) mod replica;
+pub(crate) mod waits;

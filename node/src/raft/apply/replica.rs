@@ -19,10 +19,10 @@ use crate::raft::peers::link::trust::known_peers::KnownPeers;
 use crate::storage::types::TypeConfig;
 
 /// A leader: its term, which is its own, and its number.
-pub type Leader = (u64, NodeNumber);
+pub(crate) type Leader = (u64, NodeNumber);
 
 /// How many recent positions have their digest at hand.
-pub const DIGESTS: usize = 4_096;
+pub(crate) const DIGESTS: usize = 4_096;
 
 /// The state and the position that it reflects; consistent with each other.
 pub struct Replica {
@@ -54,7 +54,7 @@ impl fmt::Debug for Replica {
 
 /// The replica and what is published of it; one for the node.
 #[derive(Debug)]
-pub struct Published {
+pub(crate) struct Published {
     replica: RwLock<Replica>,
     digests: Mutex<VecDeque<(u64, Digest)>>,
     key_ring: RwLock<Arc<KeyRing>>,
@@ -71,7 +71,7 @@ pub struct Published {
 
 impl Published {
     /// Starts with what was replayed from the pages on disk.
-    pub fn new(
+    pub(crate) fn new(
         state: State,
         log_id: Option<LogIdOf<TypeConfig>>,
         membership: StoredMembershipOf<TypeConfig>,
@@ -94,7 +94,7 @@ impl Published {
     }
 
     /// The state now. Never held across an await: applying waits for it.
-    pub fn replica(&self) -> RwLockReadGuard<'_, Replica> {
+    pub(crate) fn replica(&self) -> RwLockReadGuard<'_, Replica> {
         self.replica.read()
     }
 
@@ -166,12 +166,12 @@ impl Published {
     }
 
     /// All API keys; never waits for applying.
-    pub fn key_ring(&self) -> Arc<KeyRing> {
+    pub(crate) fn key_ring(&self) -> Arc<KeyRing> {
         self.key_ring.read().clone()
     }
 
     /// The digest over everything decided up to `applied`, where that is among the recent positions.
-    pub fn digest_at(&self, applied: u64) -> Option<Digest> {
+    pub(crate) fn digest_at(&self, applied: u64) -> Option<Digest> {
         let digests = self.digests.lock();
         let found = digests.binary_search_by_key(&applied, |(position, _)| *position).ok()?;
         digests.get(found).map(|(_, digest)| *digest)
@@ -199,7 +199,7 @@ impl Published {
     }
 
     /// The position, to read and to wait on; requests wait by [`Waits`].
-    pub fn applied(&self) -> watch::Receiver<u64> {
+    pub(crate) fn applied(&self) -> watch::Receiver<u64> {
         self.applied.subscribe()
     }
 }

@@ -16,7 +16,7 @@ type Place = (u64, u64);
 
 /// See the head of this file.
 #[derive(Debug, Default)]
-pub struct Waits(Mutex<Queue>);
+pub(crate) struct Waits(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -28,7 +28,7 @@ struct Queue {
 /// As many requests wait as may.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests wait for a position")]
-pub struct TooManyWait;
+pub(crate) struct TooManyWait;
 
 /// Takes a waiter off the list where its future ends, however it does.
 struct Seat<'a> {
@@ -48,7 +48,7 @@ impl Waits {
     }
 
     /// The replica is at `position`: whoever waits for it, or for one before, goes on.
-    pub fn reach(&self, position: u64) {
+    pub(crate) fn reach(&self, position: u64) {
         let due = {
             let mut queue = self.lock();
             queue.reached = position;
@@ -65,7 +65,7 @@ impl Waits {
     }
 
     /// Waits until the replica is at `position`; may be dropped at any time. Bound it by a deadline.
-    pub async fn reached(&self, position: u64) -> Result<(), TooManyWait> {
+    pub(crate) async fn reached(&self, position: u64) -> Result<(), TooManyWait> {
         let (wake, woken) = oneshot::channel();
         let _seat = {
             let mut queue = self.lock();

@@ -20,7 +20,7 @@ const SYNC_POLL: Duration = Duration::from_millis(1);
 
 /// Writes checkpoints, one at a time. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Checkpointer(Arc<Inner>);
+pub(crate) struct Checkpointer(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -33,23 +33,23 @@ struct Inner {
 
 impl Checkpointer {
     /// Over this node's replica, history and log.
-    pub fn new(published: Arc<Published>, history: Arc<History>, log: LogStore) -> Self {
+    pub(crate) fn new(published: Arc<Published>, history: Arc<History>, log: LogStore) -> Self {
         Self(Arc::new(Inner { published, history, log, turn: Mutex::new(()) }))
     }
 
     /// Keeps checkpoints away until the guard is dropped: pages of a snapshot lie beyond the last one.
-    pub async fn hold(&self) -> MutexGuard<'_, ()> {
+    pub(crate) async fn hold(&self) -> MutexGuard<'_, ()> {
         self.0.turn.lock().await
     }
 
     /// The last durable checkpoint.
-    pub fn last(&self) -> Checkpoint {
+    pub(crate) fn last(&self) -> Checkpoint {
         self.0.history.checkpoint()
     }
 
     /// Brings the history up to the present state, where something changed; the last checkpoint otherwise, and also
     /// where a snapshot is being received.
-    pub async fn write(&self) -> Result<Checkpoint, StorageError> {
+    pub(crate) async fn write(&self) -> Result<Checkpoint, StorageError> {
         let Ok(_turn) = self.0.turn.try_lock() else { return Ok(self.last()) };
         // A failed node leaves its disk as it was.
         if self.0.published.health.failure().borrow().is_some() {

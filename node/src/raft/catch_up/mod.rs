@@ -1,4 +1,4 @@
 //! How a replica that is behind catches up: from its own checkpoint after a start, from a peer's pages otherwise.
 
-pub mod checkpoint;
-pub mod snapshot;
+pub(crate) mod checkpoint;
+pub(crate) mod snapshot;

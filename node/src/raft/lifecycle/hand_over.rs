@@ -9,10 +9,10 @@ use crate::raft::apply::machine::EtebarRaft;
 use crate::runtime;
 
 /// Longest wait for a command of the leader's own.
-pub const COMMAND: Duration = Duration::from_secs(2);
+pub(crate) const COMMAND: Duration = Duration::from_secs(2);
 
 /// Asks openraft to make the furthest healthy voter the leader; `false` where there is none.
-pub async fn hand_over(node: &Node) -> bool {
+pub(crate) async fn hand_over(node: &Node) -> bool {
     let voters: Vec<u64> = node.raft.voter_ids().filter(|id| *id != node.me.node).collect();
     let applied = |id: &u64| node.peer_table.status(*id).filter(|status| status.healthy).map(|status| status.applied);
     let Some(next) = voters.iter().filter(|id| applied(id).is_some()).max_by_key(|id| applied(id)) else {
@@ -29,7 +29,7 @@ pub async fn hand_over(node: &Node) -> bool {
 
 /// Ends Raft, in a task of its own: the first of those that wait for openraft's core to end must not give up, or the others
 /// panic (`RaftInner::join_core_task` of 0.10.0-alpha.37).
-pub async fn end_raft(raft: &EtebarRaft) {
+pub(crate) async fn end_raft(raft: &EtebarRaft) {
     let raft = raft.clone();
     let (done, ended) = oneshot::channel();
     runtime::spawn(async move {

@@ -3,8 +3,8 @@
 //! Read in this order: [`settings`], [`start`], [`node`] (all that a running node has), [`background`],
 //! [`hand_over`].
 
-pub mod background;
-pub mod hand_over;
-pub mod node;
-pub mod settings;
-pub mod start;
+pub(crate) mod background;
+pub(crate) mod hand_over;
+pub(crate) mod node;
+pub(crate) mod settings;
+pub(crate) mod start;

@@ -32,7 +32,7 @@ use crate::storage::{self, History, LogStore};
 
 /// What the parts of a running node share.
 #[derive(Debug)]
-pub struct Node {
+pub(crate) struct Node {
     pub(crate) me: PeerIdentity,
     pub(crate) settings: ClusterSettings,
     pub(crate) clock: Clock,

@@ -18,7 +18,7 @@ use crate::raft::apply::replica::Published;
 
 /// The leader as one node sees it.
 #[derive(Debug)]
-pub struct LeaderView {
+pub(crate) struct LeaderView {
     /// This node.
     pub me: NodeNumber,
     /// Its Raft.
@@ -36,7 +36,7 @@ impl LeaderView {
     ///
     /// While its disk stalls, Raft may be blocked and its view out of date: then the leader is whoever sends entries, and never
     /// this node itself, which gives leadership up.
-    pub fn known(&self) -> Option<NodeNumber> {
+    pub(crate) fn known(&self) -> Option<NodeNumber> {
         let (known, term) = {
             let metrics = self.raft.server_metrics();
             let metrics = metrics.borrow_watched();
@@ -50,7 +50,7 @@ impl LeaderView {
     }
 
     /// The same leader, where it still leads: a quorum answered this node lately, or the leader's status arrived.
-    pub fn alive(&self) -> Option<NodeNumber> {
+    pub(crate) fn alive(&self) -> Option<NodeNumber> {
         let leader = self.known()?;
         if leader != self.me {
             return self.peer_table.status(leader).is_some_and(|status| status.healthy).then_some(leader);
@@ -59,17 +59,17 @@ impl LeaderView {
     }
 
     /// Whether this node believes that it leads.
-    pub fn is_me(&self) -> bool {
+    pub(crate) fn is_me(&self) -> bool {
         self.known() == Some(self.me)
     }
 
     /// Whether openraft takes this node for the leader, also while its disk stalls.
-    pub fn leads_raft(&self) -> bool {
+    pub(crate) fn leads_raft(&self) -> bool {
         self.raft.server_metrics().borrow_watched().current_leader == Some(self.me)
     }
 
     /// Whether a majority answered this node, as a leader, lately.
-    pub fn has_majority(&self) -> bool {
+    pub(crate) fn has_majority(&self) -> bool {
         let is_alone = self.raft.voter_ids().nth(1).is_none();
         let acked = self.raft.data_metrics().borrow_watched().last_quorum_acked;
         is_alone || acked.is_some_and(|acked| acked.elapsed() <= self.majority_within)
@@ -77,7 +77,7 @@ impl LeaderView {
 
     /// Whether callers are better served elsewhere, and no election will change that: no leader is reachable, and too
     /// few nodes are reachable for one to be elected among them, or one of them follows a leader.
-    pub fn is_out_of_reach(&self) -> bool {
+    pub(crate) fn is_out_of_reach(&self) -> bool {
         if self.alive().is_some() {
             return false;
         }
@@ -91,7 +91,7 @@ impl LeaderView {
 
     /// Returns once another node than `leader` is known to lead; never where there is none. Where it is this node, its own
     /// Raft answers its callers, unless it waits for a disk that stalls.
-    pub async fn replaced(&self, leader: Option<NodeNumber>) {
+    pub(crate) async fn replaced(&self, leader: Option<NodeNumber>) {
         let Some(leader) = leader else { return std::future::pending().await };
         if leader == self.me {
             let mut stalled = self.published.health.disk_stalled();
@@ -119,7 +119,7 @@ impl LeaderView {
     }
 
     /// Waits for a change of what Raft knows, for `pause` at most.
-    pub async fn pause_for_change(&self, pause: Duration) {
+    pub(crate) async fn pause_for_change(&self, pause: Duration) {
         let mut metrics = self.raft.server_metrics();
         // A new receiver counts what is there as unseen: without this the pause would be none.
         drop(metrics.borrow_and_update());

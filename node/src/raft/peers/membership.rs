@@ -66,7 +66,11 @@ pub enum ChangeError {
 ///
 /// # Errors
 /// See [`ChangeError`]: only one of them may have changed anything.
-pub async fn change_members(local: &Node, change: MembershipChange, deadline: Instant) -> Result<(), ChangeError> {
+pub(crate) async fn change_members(
+    local: &Node,
+    change: MembershipChange,
+    deadline: Instant,
+) -> Result<(), ChangeError> {
     if !local.leader.is_me() {
         return Err(ChangeError::NotLeader(local.leader.known()));
     }
@@ -90,12 +94,12 @@ pub async fn change_members(local: &Node, change: MembershipChange, deadline: In
 }
 
 /// Whether a change of the voters is not finished: until then everything needs two majorities.
-pub fn is_change_open(local: &Node) -> bool {
+pub(crate) fn is_change_open(local: &Node) -> bool {
     voter_sets(local).len() > 1
 }
 
 /// Finishes a change that an earlier leader began.
-pub async fn end_change(local: &Node) {
+pub(crate) async fn end_change(local: &Node) {
     if !may_change(local) {
         return;
     }

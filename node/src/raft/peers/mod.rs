@@ -3,8 +3,8 @@
 //! Read in this order: [`link`], [`network`] (openraft's calls over it), [`peer_table`], [`leader`],
 //! [`membership`].
 
-pub mod leader;
+pub(crate) mod leader;
 pub mod link;
-pub mod membership;
-pub mod network;
-pub mod peer_table;
+pub(crate) mod membership;
+pub(crate) mod network;
+pub(crate) mod peer_table;

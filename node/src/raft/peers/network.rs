@@ -34,7 +34,7 @@ use crate::storage::types::{NodeAddresses, TypeConfig};
 
 /// The links to one peer that all of the node shares.
 #[derive(Debug, Clone)]
-pub struct PeerLinks {
+pub(crate) struct PeerLinks {
     /// How to reach it.
     pub peer: Peer,
     /// Short calls.
@@ -45,7 +45,7 @@ pub struct PeerLinks {
 
 /// The links to all peers, opened when first asked for.
 #[derive(Debug, Clone)]
-pub struct Links(Arc<LinksInner>);
+pub(crate) struct Links(Arc<LinksInner>);
 
 #[derive(Debug)]
 struct LinksInner {
@@ -55,17 +55,17 @@ struct LinksInner {
 
 impl Links {
     /// No link yet.
-    pub fn new(trust: Trust) -> Self {
+    pub(crate) fn new(trust: Trust) -> Self {
         Self(Arc::new(LinksInner { trust, open: Mutex::default() }))
     }
 
     /// Ends the links to nodes that were removed.
-    pub fn keep(&self, is_kept: impl Fn(u64) -> bool) {
+    pub(crate) fn keep(&self, is_kept: impl Fn(u64) -> bool) {
         self.0.open.lock().retain(|node, _| is_kept(*node));
     }
 
     /// The links to a node, at its present address.
-    pub fn to(&self, node: u64, addresses: &NodeAddresses) -> PeerLinks {
+    pub(crate) fn to(&self, node: u64, addresses: &NodeAddresses) -> PeerLinks {
         let mut open = self.0.open.lock();
         if let Some(links) = open.get(&node)
             && *links.peer.address == *addresses.peer
@@ -85,7 +85,7 @@ impl Links {
 
 /// Makes openraft's clients.
 #[derive(Debug, Clone)]
-pub struct Network {
+pub(crate) struct Network {
     links: Links,
     sender: SnapshotSender,
     answer_within: Duration,
@@ -93,7 +93,7 @@ pub struct Network {
 
 impl Network {
     /// `answer_within` bounds the wait for one append's answer, its sync at the peer included.
-    pub fn new(links: Links, sender: SnapshotSender, answer_within: Duration) -> Self {
+    pub(crate) fn new(links: Links, sender: SnapshotSender, answer_within: Duration) -> Self {
         Self { links, sender, answer_within }
     }
 }
@@ -114,7 +114,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 
 /// One of openraft's clients of one peer: a replication stream, a heartbeat, a snapshot or a vote.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     links: PeerLinks,
     append: AppendLink,
     sender: SnapshotSender,

@@ -37,7 +37,7 @@ struct PeerEntry {
 
 /// What a node last reported of itself.
 #[derive(Debug, Clone)]
-pub struct PeerStatus {
+pub(crate) struct PeerStatus {
     /// The leader whose heartbeats it receives.
     pub leader: Option<u64>,
     /// Its position.
@@ -50,7 +50,7 @@ pub struct PeerStatus {
 
 /// What is known of all the others.
 #[derive(Debug, Default)]
-pub struct PeerTable(Mutex<BTreeMap<u64, PeerEntry>>);
+pub(crate) struct PeerTable(Mutex<BTreeMap<u64, PeerEntry>>);
 
 impl PeerTable {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, PeerEntry>> {
@@ -58,7 +58,7 @@ impl PeerTable {
     }
 
     /// Stores the status of a node, and compares its digest with ours where both have its position.
-    pub fn record(&self, said: &Heartbeat, published: &Published) {
+    pub(crate) fn record(&self, said: &Heartbeat, published: &Published) {
         let differs = published.digest_at(said.applied).is_some_and(|ours| ours != said.digest);
         let mut all = self.lock();
         let entry = all.entry(said.node).or_insert_with(|| PeerEntry {
@@ -83,7 +83,7 @@ impl PeerTable {
     }
 
     /// Stores a node's clocks, requested at `asked` and received now.
-    pub fn record_clock(&self, said: &Heartbeat, asked: Instant) {
+    pub(crate) fn record_clock(&self, said: &Heartbeat, asked: Instant) {
         if asked.elapsed() > CLOCK_ROUND_TRIP {
             return;
         }
@@ -96,12 +96,12 @@ impl PeerTable {
     }
 
     /// Forgets the nodes that were removed.
-    pub fn keep(&self, is_kept: impl Fn(u64) -> bool) {
+    pub(crate) fn keep(&self, is_kept: impl Fn(u64) -> bool) {
         self.lock().retain(|node, _| is_kept(*node));
     }
 
     /// The last status of a node.
-    pub fn status(&self, node: u64) -> Option<PeerStatus> {
+    pub(crate) fn status(&self, node: u64) -> Option<PeerStatus> {
         self.lock().get(&node).map(|entry| PeerStatus {
             leader: entry.leader,
             applied: entry.applied,
@@ -111,18 +111,18 @@ impl PeerTable {
     }
 
     /// The furthest position of the others; 0 where none was received.
-    pub fn furthest(&self) -> u64 {
+    pub(crate) fn furthest(&self) -> u64 {
         self.lock().values().map(|entry| entry.applied).max().unwrap_or(0)
     }
 
     /// The nodes whose digest was seen to differ from ours.
-    pub fn differing(&self) -> Vec<u64> {
+    pub(crate) fn differing(&self) -> Vec<u64> {
         self.lock().iter().filter(|(_, entry)| entry.differs).map(|(node, _)| *node).collect()
     }
 
     /// How the clocks received lately compare with ours, which shows `ours_ms`. They advance with the
     /// monotonic clock meanwhile, so that a change of our own clock shows at once.
-    pub fn clocks(&self, ours_ms: u64) -> ClocksReceived {
+    pub(crate) fn clocks(&self, ours_ms: u64) -> ClocksReceived {
         let off = |(theirs_ms, read): (u64, Instant)| {
             let passed = read.elapsed();
             let off = i128::from(theirs_ms) + i128::try_from(passed.as_millis()).ok()? - i128::from(ours_ms);
@@ -133,7 +133,7 @@ impl PeerTable {
     }
 
     /// Where the others that know of no leader carried ledger time to, in milliseconds as of now.
-    pub fn starts(&self) -> Vec<u64> {
+    pub(crate) fn starts(&self) -> Vec<u64> {
         let carried = |(theirs_ms, read): (u64, Instant)| {
             let passed = read.elapsed();
             let now_ms = theirs_ms.saturating_add(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));

@@ -3,8 +3,8 @@
 //! Read in this order: [`cluster`] (what the server sees), [`submitter`] (to the leader, wherever it is), [`proposer`] (many
 //! commands in one entry), [`read_gate`] (many reads behind one question), [`reads`] (who is asked).
 
-pub mod cluster;
-pub mod proposer;
-pub mod read_gate;
-pub mod reads;
-pub mod submitter;
+pub(crate) mod cluster;
+pub(crate) mod proposer;
+pub(crate) mod read_gate;
+pub(crate) mod reads;
+pub(crate) mod submitter;

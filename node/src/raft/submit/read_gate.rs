@@ -15,14 +15,14 @@ use tokio::time::{Instant, sleep, timeout_at};
 const WAITING: usize = 65_536;
 /// Pause between two questions for callers with unknown keys. Source: at most a hundred a second, a small part of what a
 /// leader answers.
-pub const UNKNOWN_KEYS_PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const UNKNOWN_KEYS_PAUSE: Duration = Duration::from_millis(10);
 
 /// A read that waits for its position; `None` where nobody could confirm one.
-pub type Asker = oneshot::Sender<Option<u64>>;
+pub(crate) type Asker = oneshot::Sender<Option<u64>>;
 
 /// Gives positions to reads. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct ReadGate(mpsc::Sender<Asker>);
+pub(crate) struct ReadGate(mpsc::Sender<Asker>);
 
 impl ReadGate {
     fn new() -> (Self, mpsc::Receiver<Asker>) {
@@ -31,7 +31,7 @@ impl ReadGate {
     }
 
     /// A position that includes everything acknowledged before this call; `None` where none was confirmed.
-    pub async fn position(&self, deadline: Instant) -> Option<u64> {
+    pub(crate) async fn position(&self, deadline: Instant) -> Option<u64> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(answer).ok()?;
         timeout_at(deadline, answered).await.ok()?.ok()?
@@ -40,7 +40,7 @@ impl ReadGate {
 
 /// For whom a position is wanted.
 #[derive(Debug, Clone, Copy)]
-pub enum Reader {
+pub(crate) enum Reader {
     /// A caller whose API key is known.
     Known,
     /// One whose key is not, or not yet.
@@ -49,7 +49,7 @@ pub enum Reader {
 
 /// The gates of one node.
 #[derive(Debug, Clone)]
-pub struct ReadGates {
+pub(crate) struct ReadGates {
     /// Where this node leads: asks a quorum.
     pub quorum: ReadGate,
     /// Where another leads: asks that one.
@@ -60,7 +60,7 @@ pub struct ReadGates {
 
 /// The other ends of [`ReadGates`].
 #[derive(Debug)]
-pub struct WaitingReads {
+pub(crate) struct WaitingReads {
     pub quorum: mpsc::Receiver<Asker>,
     pub leader: mpsc::Receiver<Asker>,
     pub unknown_keys: mpsc::Receiver<Asker>,
@@ -68,7 +68,7 @@ pub struct WaitingReads {
 
 impl ReadGates {
     /// Gates, and what waits at them.
-    pub fn new() -> (Self, WaitingReads) {
+    pub(crate) fn new() -> (Self, WaitingReads) {
         let ((quorum, at_quorum), (leader, at_leader)) = (ReadGate::new(), ReadGate::new());
         let (unknown_keys, at_unknown_keys) = ReadGate::new();
         let waiting = WaitingReads { quorum: at_quorum, leader: at_leader, unknown_keys: at_unknown_keys };
@@ -77,7 +77,7 @@ impl ReadGates {
 }
 
 /// Asks for all that wait, then for all that came meanwhile, with `pause` between two questions.
-pub async fn run<A>(mut waiting: mpsc::Receiver<Asker>, pause: Duration, ask: impl Fn() -> A)
+pub(crate) async fn run<A>(mut waiting: mpsc::Receiver<Asker>, pause: Duration, ask: impl Fn() -> A)
 where
     A: Future<Output = Option<u64>>,
 {

@@ -25,7 +25,7 @@ const AHEAD_MAX: u64 = 100_000;
 const READ_QUESTIONS: &str = "etebar::read_questions";
 
 /// Starts the tasks that ask; they end with the node.
-pub fn serve(waiting: WaitingReads, node: &Arc<Node>) {
+pub(crate) fn serve(waiting: WaitingReads, node: &Arc<Node>) {
     let (quorum, leader, unknown_keys) = (Arc::downgrade(node), Arc::downgrade(node), Arc::downgrade(node));
     let ask_quorum = move || {
         let node = quorum.upgrade();
@@ -45,7 +45,7 @@ pub fn serve(waiting: WaitingReads, node: &Arc<Node>) {
 }
 
 /// A position that includes everything acknowledged anywhere before this call.
-pub async fn read_position(node: &Node, reader: Reader, deadline: Instant) -> Option<u64> {
+pub(crate) async fn read_position(node: &Node, reader: Reader, deadline: Instant) -> Option<u64> {
     loop {
         let asked = async {
             match reader {
@@ -69,7 +69,7 @@ pub async fn read_position(node: &Node, reader: Reader, deadline: Instant) -> Op
 }
 
 /// The furthest position that this node could reach within a request, as far as it can know.
-pub fn position_within_reach(node: &Node) -> u64 {
+pub(crate) fn position_within_reach(node: &Node) -> u64 {
     let own = node.log.last().map_or(0, |last| last.index).max(*node.published.applied().borrow());
     own.max(node.peer_table.furthest()).saturating_add(AHEAD_MAX)
 }

@@ -22,7 +22,7 @@ const ANSWER_TRAVELS_MS: u64 = 200;
 const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Has `commands` decided as one group, wherever the leader is.
-pub async fn submit(node: &Node, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
+pub(crate) async fn submit(node: &Node, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
     let begun = Instant::now();
     let may_repeat = commands.iter().all(Command::is_repeatable);
     // Well within the window in which a key is remembered: after it the same command would be decided anew.

@@ -16,14 +16,14 @@ const SECTOR: usize = 512;
 
 /// The file that holds a note: its length in two bytes, then the sealed note, then zeros.
 #[derive(Debug)]
-pub struct NoteFile {
+pub(crate) struct NoteFile {
     path: PathBuf,
     file: File,
 }
 
 impl NoteFile {
     /// Opens the note of the disk in `folder`, or makes an empty one.
-    pub fn open(folder: &Path) -> Result<Self, StorageError> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, StorageError> {
         let path = folder.join("reached");
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|error| StorageError::io("open", path.display(), &error))?;
@@ -31,7 +31,7 @@ impl NoteFile {
     }
 
     /// The note; none where there is no whole one, as after a power cut just after the disk was made.
-    pub fn read(&self) -> Result<Option<Vec<u8>>, StorageError> {
+    pub(crate) fn read(&self) -> Result<Option<Vec<u8>>, StorageError> {
         let mut sector = [0; SECTOR];
         match self.file.read_exact_at(&mut sector, 0) {
             Ok(()) => {}
@@ -45,7 +45,7 @@ impl NoteFile {
     }
 
     /// Replaces the note.
-    pub fn write(&self, note: &[u8]) -> Result<(), StorageError> {
+    pub(crate) fn write(&self, note: &[u8]) -> Result<(), StorageError> {
         assert!(note.len() <= NOTE_BYTES_MAX, "a note fits in a sector");
         let sealed = codec::seal(KEY, note);
         let length = u16::try_from(sealed.len()).expect("a note fits in a sector");
@@ -56,7 +56,7 @@ impl NoteFile {
     }
 
     /// Makes the note survive a power cut.
-    pub fn sync(&self) -> Result<(), StorageError> {
+    pub(crate) fn sync(&self) -> Result<(), StorageError> {
         self.file.sync_data().map_err(|error| self.failed("sync", &error))
     }
 

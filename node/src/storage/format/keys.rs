@@ -15,62 +15,62 @@ const KNOWN_PEER: u8 = 0x13;
 const TIME_MARK: u8 = 0x14;
 
 /// Which generation this is, and the first index that it may hold.
-pub fn generation() -> Vec<u8> {
+pub(crate) fn generation() -> Vec<u8> {
     vec![GENERATION]
 }
 
 /// The vote.
-pub fn vote() -> Vec<u8> {
+pub(crate) fn vote() -> Vec<u8> {
     vec![VOTE]
 }
 
 /// The last log id known to be committed.
-pub fn committed() -> Vec<u8> {
+pub(crate) fn committed() -> Vec<u8> {
     vec![COMMITTED]
 }
 
 /// The last log id that was purged.
-pub fn purged() -> Vec<u8> {
+pub(crate) fn purged() -> Vec<u8> {
     vec![PURGED]
 }
 
 /// Part `part` of the log entry `index`.
-pub fn entry(index: u64, part: u16) -> Vec<u8> {
+pub(crate) fn entry(index: u64, part: u16) -> Vec<u8> {
     numbered(ENTRY, index, part)
 }
 
 /// After the last part of any log entry.
-pub fn after_entries() -> Vec<u8> {
+pub(crate) fn after_entries() -> Vec<u8> {
     vec![ENTRY + 1]
 }
 
 /// What the history holds.
-pub fn checkpoint() -> Vec<u8> {
+pub(crate) fn checkpoint() -> Vec<u8> {
     vec![CHECKPOINT]
 }
 
 /// Part `part` of page `page`.
-pub fn page(page: u64, part: u16) -> Vec<u8> {
+pub(crate) fn page(page: u64, part: u16) -> Vec<u8> {
     numbered(PAGE, page, part)
 }
 
 /// The data directory that a node is known by.
-pub fn known_peer(node: u64) -> Vec<u8> {
+pub(crate) fn known_peer(node: u64) -> Vec<u8> {
     [[KNOWN_PEER].as_slice(), &node.to_be_bytes()].concat()
 }
 
 /// After the last known peer.
-pub fn after_known_peers() -> Vec<u8> {
+pub(crate) fn after_known_peers() -> Vec<u8> {
     vec![KNOWN_PEER + 1]
 }
 
 /// Where ledger time stood by the node's clocks.
-pub fn time_mark() -> Vec<u8> {
+pub(crate) fn time_mark() -> Vec<u8> {
     vec![TIME_MARK]
 }
 
 /// The number and the part that a key of an entry or a page names.
-pub fn read_numbered(key: &[u8]) -> Option<(u64, u16)> {
+pub(crate) fn read_numbered(key: &[u8]) -> Option<(u64, u16)> {
     let (number, rest) = key.get(1..)?.split_first_chunk::<8>()?;
     let part = <[u8; 2]>::try_from(rest).ok()?;
     Some((u64::from_be_bytes(*number), u16::from_be_bytes(part)))

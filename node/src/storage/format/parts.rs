@@ -9,13 +9,13 @@ use crate::storage::disk::{Pair, VALUE_BYTES_MAX};
 use crate::storage::error::StorageError;
 
 /// Bytes of a value in one part.
-pub const PART_BYTES: usize = VALUE_BYTES_MAX - SEAL_BYTES;
+pub(crate) const PART_BYTES: usize = VALUE_BYTES_MAX - SEAL_BYTES;
 
 /// More parts than any value has; a bound for reading.
-pub const PARTS_MAX: usize = codec::VALUE_LIMIT / PART_BYTES + 2;
+pub(crate) const PARTS_MAX: usize = codec::VALUE_LIMIT / PART_BYTES + 2;
 
 /// The sealed parts of `bytes`, under the keys that `key` gives for their numbers.
-pub fn split(bytes: &[u8], key: impl Fn(u16) -> Vec<u8>) -> Result<Vec<Pair>, StorageError> {
+pub(crate) fn split(bytes: &[u8], key: impl Fn(u16) -> Vec<u8>) -> Result<Vec<Pair>, StorageError> {
     if bytes.len() > codec::VALUE_LIMIT {
         let reason = format!("{} bytes, more than {}", bytes.len(), codec::VALUE_LIMIT);
         return Err(StorageError::Form { what: "a value in parts".to_owned(), reason });
@@ -31,7 +31,7 @@ pub fn split(bytes: &[u8], key: impl Fn(u16) -> Vec<u8>) -> Result<Vec<Pair>, St
 }
 
 /// The bytes that were split; `place` names them where a part is damaged or missing in between.
-pub fn join(pairs: &[Pair], place: impl Fn() -> String) -> Result<Vec<u8>, StorageError> {
+pub(crate) fn join(pairs: &[Pair], place: impl Fn() -> String) -> Result<Vec<u8>, StorageError> {
     let mut bytes = Vec::with_capacity(pairs.len() * PART_BYTES);
     for ((key, sealed), wanted) in pairs.iter().zip(0_u16..) {
         let found = keys::read_numbered(key).map(|(_, part)| part);

@@ -9,23 +9,23 @@ use ledger::Record;
 const PAGES: usize = 256;
 
 /// The records of one full page.
-pub type PageRecords = Arc<[Arc<Record>]>;
+pub(crate) type PageRecords = Arc<[Arc<Record>]>;
 
 /// Pages by number; the one put in first goes first.
 #[derive(Debug, Default)]
-pub struct PageCache {
+pub(crate) struct PageCache {
     pages: HashMap<u64, PageRecords>,
     order: VecDeque<u64>,
 }
 
 impl PageCache {
     /// The records of `page`, if it is here.
-    pub fn get(&self, page: u64) -> Option<&PageRecords> {
+    pub(crate) fn get(&self, page: u64) -> Option<&PageRecords> {
         self.pages.get(&page)
     }
 
     /// Takes a page in.
-    pub fn put(&mut self, page: u64, records: PageRecords) {
+    pub(crate) fn put(&mut self, page: u64, records: PageRecords) {
         if self.pages.insert(page, records).is_some() {
             return;
         }

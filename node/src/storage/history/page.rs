@@ -12,25 +12,25 @@ use crate::storage::format::parts::{self, PARTS_MAX};
 
 /// How many records a full page has, as a length.
 #[expect(clippy::cast_possible_truncation, reason = "it is 64")]
-pub const PAGE_LEN: usize = PAGE_RECORDS as usize;
+pub(crate) const PAGE_LEN: usize = PAGE_RECORDS as usize;
 
 /// The number of the first record of `page`.
-pub fn first_of(page: u64) -> RecordNumber {
+pub(crate) fn first_of(page: u64) -> RecordNumber {
     page * PAGE_RECORDS + 1
 }
 
 /// The number of the last record of `page`, once it is full.
-pub fn last_of(page: u64) -> RecordNumber {
+pub(crate) fn last_of(page: u64) -> RecordNumber {
     (page + 1) * PAGE_RECORDS
 }
 
 /// How `page` is called in messages.
-pub fn place(page: u64) -> String {
+pub(crate) fn place(page: u64) -> String {
     format!("page {page} of the history (records {} to {})", first_of(page), last_of(page))
 }
 
 /// The bytes of a page that holds `records`.
-pub fn encode(records: &[impl AsRef<Record>]) -> Result<Vec<u8>, StorageError> {
+pub(crate) fn encode(records: &[impl AsRef<Record>]) -> Result<Vec<u8>, StorageError> {
     let mut bytes = Vec::new();
     for record in records {
         let encoded = codec::encode(record.as_ref())?;
@@ -42,7 +42,7 @@ pub fn encode(records: &[impl AsRef<Record>]) -> Result<Vec<u8>, StorageError> {
 }
 
 /// The records of `page` up to number `last`, and the bytes that they take of `bytes`. What comes after is not looked at.
-pub fn decode(page: u64, bytes: &[u8], last: RecordNumber) -> Result<(Vec<Record>, usize), StorageError> {
+pub(crate) fn decode(page: u64, bytes: &[u8], last: RecordNumber) -> Result<(Vec<Record>, usize), StorageError> {
     let mut records = Vec::with_capacity(PAGE_LEN);
     let mut rest = bytes;
     for number in first_of(page)..=last.min(last_of(page)) {
@@ -62,7 +62,7 @@ pub fn decode(page: u64, bytes: &[u8], last: RecordNumber) -> Result<(Vec<Record
 }
 
 /// Writes the bytes of `page`, part by part. Nothing counts until a checkpoint covers it.
-pub fn write(disk: &dyn Disk, page: u64, bytes: &[u8]) -> Result<(), StorageError> {
+pub(crate) fn write(disk: &dyn Disk, page: u64, bytes: &[u8]) -> Result<(), StorageError> {
     for (key, sealed) in parts::split(bytes, |part| keys::page(page, part))? {
         disk.insert(&key, sealed)?;
     }
@@ -70,12 +70,12 @@ pub fn write(disk: &dyn Disk, page: u64, bytes: &[u8]) -> Result<(), StorageErro
 }
 
 /// The records of `page` up to number `last`.
-pub fn read(disk: &dyn Disk, page: u64, last: RecordNumber) -> Result<Vec<Record>, StorageError> {
+pub(crate) fn read(disk: &dyn Disk, page: u64, last: RecordNumber) -> Result<Vec<Record>, StorageError> {
     decode(page, &read_bytes(disk, page)?, last).map(|(records, _)| records)
 }
 
 /// All bytes there are of `page`; more than a checkpoint covers, perhaps.
-pub fn read_bytes(disk: &dyn Disk, page: u64) -> Result<Vec<u8>, StorageError> {
+pub(crate) fn read_bytes(disk: &dyn Disk, page: u64) -> Result<Vec<u8>, StorageError> {
     let pairs = disk.range(&keys::page(page, 0), &keys::page(page, u16::MAX), PARTS_MAX)?;
     parts::join(&pairs, || place(page))
 }

@@ -17,7 +17,7 @@ use crate::storage::types::{LogEntry, LogId, Vote};
 
 /// One small database of the log.
 #[derive(Debug)]
-pub struct Generation {
+pub(crate) struct Generation {
     /// Its place in the order, from 1; also its name.
     pub number: u64,
     /// The first index that it may hold.
@@ -29,7 +29,7 @@ pub struct Generation {
 /// What the first write of a generation says of it. A generation without it was never finished and holds nothing that
 /// was answered for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heading {
+pub(crate) struct Heading {
     /// See [`Generation::number`].
     pub number: u64,
     /// See [`Generation::first`].
@@ -38,7 +38,7 @@ pub struct Heading {
 
 /// What Raft keeps beside the entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// What this node voted for.
     pub vote: Option<Vote>,
     /// The last log id known to be committed.
@@ -49,7 +49,7 @@ pub struct Bounds {
 
 /// How far the log got in the newest generation: its note. What is found at a start may be more, never less.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogNote {
+pub(crate) struct LogNote {
     /// What this node voted for.
     pub vote: Option<Vote>,
     /// The last log id that is gone.
@@ -59,25 +59,25 @@ pub struct LogNote {
 }
 
 /// The folder of a generation. As wide as the largest number, so that names sort as numbers do.
-pub fn name_of(number: u64) -> String {
+pub(crate) fn name_of(number: u64) -> String {
     format!("{number:020}")
 }
 
 /// The number that a folder's name stands for.
-pub fn number_of(name: &str) -> Option<u64> {
+pub(crate) fn number_of(name: &str) -> Option<u64> {
     name.parse().ok().filter(|number| name_of(*number) == name)
 }
 
 impl Generation {
     /// Its note; none where none was written yet.
-    pub fn reached(&self) -> Result<Option<LogNote>, StorageError> {
+    pub(crate) fn reached(&self) -> Result<Option<LogNote>, StorageError> {
         let place = format!("the note of log generation {}", self.number);
         let note = self.disk.note()?;
         note.map(|note| codec::decode(&note).map_err(|error| StorageError::damaged(&place, error))).transpose()
     }
 
     /// The writes that begin this generation.
-    pub fn beginning(&self, bounds: &Bounds) -> Result<Batch, StorageError> {
+    pub(crate) fn beginning(&self, bounds: &Bounds) -> Result<Batch, StorageError> {
         let mut batch = Batch::default();
         let heading = Heading { number: self.number, first: self.first };
         put(&mut batch, keys::generation(), &heading)?;
@@ -86,7 +86,7 @@ impl Generation {
     }
 
     /// What its first write says; none where that never became durable.
-    pub fn heading(number: u64, disk: &dyn Disk) -> Result<Option<Heading>, StorageError> {
+    pub(crate) fn heading(number: u64, disk: &dyn Disk) -> Result<Option<Heading>, StorageError> {
         let place = format!("the heading of log generation {number}");
         let heading: Option<Heading> = get(disk, &keys::generation(), &place)?;
         match heading {
@@ -98,7 +98,7 @@ impl Generation {
     }
 
     /// The bounds that it holds.
-    pub fn bounds(&self) -> Result<Bounds, StorageError> {
+    pub(crate) fn bounds(&self) -> Result<Bounds, StorageError> {
         let place = |what: &str| format!("the {what} in log generation {}", self.number);
         Ok(Bounds {
             vote: get(&*self.disk, &keys::vote(), &place("vote"))?,
@@ -108,7 +108,7 @@ impl Generation {
     }
 
     /// The entry `index` and its size in bytes; none where this generation does not hold it.
-    pub fn entry(&self, index: u64) -> Result<Option<(LogEntry, u64)>, StorageError> {
+    pub(crate) fn entry(&self, index: u64) -> Result<Option<(LogEntry, u64)>, StorageError> {
         let place = || format!("log entry {index} in generation {}", self.number);
         let pairs = self.disk.range(&keys::entry(index, 0), &keys::entry(index, u16::MAX), PARTS_MAX)?;
         if pairs.is_empty() {
@@ -131,13 +131,13 @@ impl Generation {
     }
 
     /// The first index from `index` on that has an entry here.
-    pub fn next_entry(&self, index: u64) -> Result<Option<u64>, StorageError> {
+    pub(crate) fn next_entry(&self, index: u64) -> Result<Option<u64>, StorageError> {
         let found = self.disk.range(&keys::entry(index, 0), &keys::after_entries(), 1)?;
         Ok(found.first().and_then(|(key, _)| keys::read_numbered(key)).map(|(index, _)| index))
     }
 
     /// The writes that remove all entries from `index` on.
-    pub fn removal(&self, index: u64) -> Result<Batch, StorageError> {
+    pub(crate) fn removal(&self, index: u64) -> Result<Batch, StorageError> {
         let mut batch = Batch::default();
         let mut from = keys::entry(index, 0);
         loop {
@@ -155,7 +155,7 @@ impl Generation {
 
 impl Bounds {
     /// Writes what differs from `before`, which is on the disk already.
-    pub fn put_changes(&self, before: &Self, batch: &mut Batch) -> Result<(), StorageError> {
+    pub(crate) fn put_changes(&self, before: &Self, batch: &mut Batch) -> Result<(), StorageError> {
         if self.vote != before.vote {
             put_some(batch, keys::vote(), self.vote.as_ref())?;
         }
@@ -175,13 +175,13 @@ impl Bounds {
 
 impl LogNote {
     /// Notes it on `disk`.
-    pub fn write(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+    pub(crate) fn write(&self, disk: &dyn Disk) -> Result<(), StorageError> {
         disk.write_note(&codec::encode(self)?)
     }
 }
 
 /// Adds the parts of `entry` to `batch`; gives its size in bytes.
-pub fn put_entry(batch: &mut Batch, entry: &LogEntry) -> Result<u64, StorageError> {
+pub(crate) fn put_entry(batch: &mut Batch, entry: &LogEntry) -> Result<u64, StorageError> {
     let encoded = codec::encode(entry)?;
     let length = u32::try_from(encoded.len()).expect("the codec refuses more than 16 MiB").to_be_bytes();
     let bytes = [length.as_slice(), &encoded].concat();

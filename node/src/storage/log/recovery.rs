@@ -14,7 +14,7 @@ use crate::storage::types::{LogEntry, LogId};
 
 /// A log that was found whole.
 #[derive(Debug)]
-pub struct Recovered {
+pub(crate) struct Recovered {
     /// What it holds.
     pub view: View,
     /// Where it lies, oldest first.
@@ -24,7 +24,7 @@ pub struct Recovered {
 }
 
 /// Makes an empty log.
-pub async fn create(disks: &dyn Disks) -> Result<(), StorageError> {
+pub(crate) async fn create(disks: &dyn Disks) -> Result<(), StorageError> {
     if !disks.list()?.is_empty() {
         return Err(StorageError::Present { what: "log", place: disks.place() });
     }
@@ -35,7 +35,7 @@ pub async fn create(disks: &dyn Disks) -> Result<(), StorageError> {
 }
 
 /// Opens the log that is there.
-pub fn open(disks: &dyn Disks, settings: LogSettings) -> Result<Recovered, StorageError> {
+pub(crate) fn open(disks: &dyn Disks, settings: LogSettings) -> Result<Recovered, StorageError> {
     let generations = drop_overruled(disks, finished(disks)?)?;
     let newest = generations.last().ok_or_else(|| StorageError::Absent { what: "log", place: disks.place() })?;
     let bounds = newest.bounds()?;

@@ -19,7 +19,7 @@ const ENTRY_OVERHEAD: u64 = 160;
 
 /// The log as its caller left it; the disk follows.
 #[derive(Debug, Default)]
-pub struct View {
+pub(crate) struct View {
     /// The last vote that is durable.
     pub vote: Option<Vote>,
     /// The last committed position; written along with the next entries.
@@ -42,7 +42,7 @@ pub struct View {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub struct SharedLog {
+pub(crate) struct SharedLog {
     view: Mutex<View>,
     generations: RwLock<Vec<Generation>>,
     /// Bounds of the log.
@@ -51,27 +51,27 @@ pub struct SharedLog {
 
 impl SharedLog {
     /// A log that was read from the disk.
-    pub fn new(view: View, generations: Vec<Generation>, settings: LogSettings) -> Self {
+    pub(crate) fn new(view: View, generations: Vec<Generation>, settings: LogSettings) -> Self {
         Self { view: Mutex::new(view), generations: RwLock::new(generations), settings }
     }
 
     /// The view; held briefly.
-    pub fn view(&self) -> MutexGuard<'_, View> {
+    pub(crate) fn view(&self) -> MutexGuard<'_, View> {
         self.view.lock().expect("nothing panics while it holds the log's view")
     }
 
     /// The generations, oldest first, for reading.
-    pub fn generations(&self) -> RwLockReadGuard<'_, Vec<Generation>> {
+    pub(crate) fn generations(&self) -> RwLockReadGuard<'_, Vec<Generation>> {
         self.generations.read().expect("nothing panics while it changes the log's generations")
     }
 
     /// The generations, for adding, dropping, and removing entries.
-    pub fn generations_mut(&self) -> RwLockWriteGuard<'_, Vec<Generation>> {
+    pub(crate) fn generations_mut(&self) -> RwLockWriteGuard<'_, Vec<Generation>> {
         self.generations.write().expect("nothing panics while it changes the log's generations")
     }
 
     /// The entries from `start` to `end` (exclusive) that the log has, at least one, then as many as fit in `bytes_max`.
-    pub fn read(&self, start: u64, end: u64, bytes_max: u64) -> Result<Vec<LogEntry>, StorageError> {
+    pub(crate) fn read(&self, start: u64, end: u64, bytes_max: u64) -> Result<Vec<LogEntry>, StorageError> {
         let generations = self.generations();
         let (wanted, from_memory) = {
             let view = self.view();
@@ -100,12 +100,12 @@ impl SharedLog {
     }
 
     /// Bytes that all generations take on the file system.
-    pub fn bytes_on_disk(&self) -> Result<u64, StorageError> {
+    pub(crate) fn bytes_on_disk(&self) -> Result<u64, StorageError> {
         self.generations().iter().map(|generation| generation.disk.bytes_on_disk()).sum()
     }
 
     /// Bytes on the file system of the generations that hold entries after `index`.
-    pub fn bytes_since(&self, index: u64) -> Result<u64, StorageError> {
+    pub(crate) fn bytes_since(&self, index: u64) -> Result<u64, StorageError> {
         let generations = self.generations();
         let ends = generations.iter().skip(1).map(|next| next.first).chain([u64::MAX]);
         let kept = generations.iter().zip(ends).filter(|(_, end)| *end > index.saturating_add(1));
@@ -132,19 +132,19 @@ fn read_one(generations: &[Generation], index: u64) -> Result<(LogEntry, u64), S
 /// The recent entries: all that are not durable yet, and before them as many as a bound in bytes allows. They end with the
 /// last one of the log. Invariant: indexes follow each other without a gap.
 #[derive(Debug, Default)]
-pub struct Recent {
+pub(crate) struct Recent {
     entries: VecDeque<LogEntry>,
     bytes: u64,
 }
 
 impl Recent {
     /// The index of the first entry held here.
-    pub fn first(&self) -> Option<u64> {
+    pub(crate) fn first(&self) -> Option<u64> {
         self.entries.front().map(|entry| entry.log_id.index)
     }
 
     /// Adds the entry after the last one.
-    pub fn push(&mut self, entry: LogEntry) {
+    pub(crate) fn push(&mut self, entry: LogEntry) {
         if let Some(last) = self.entries.back() {
             assert_eq!(entry.log_id.index, last.log_id.index + 1, "entries in memory follow each other");
         }
@@ -153,14 +153,14 @@ impl Recent {
     }
 
     /// The entries from `start` to `end` (exclusive) that are held here.
-    pub fn between(&self, start: u64, end: u64) -> impl Iterator<Item = &LogEntry> {
+    pub(crate) fn between(&self, start: u64, end: u64) -> impl Iterator<Item = &LogEntry> {
         let first = self.first().unwrap_or(end);
         let skip = usize::try_from(start.saturating_sub(first)).unwrap_or(usize::MAX);
         self.entries.iter().skip(skip).take_while(move |entry| entry.log_id.index < end)
     }
 
     /// Drops the entries from `index` on.
-    pub fn truncate(&mut self, index: u64) {
+    pub(crate) fn truncate(&mut self, index: u64) {
         while self.entries.back().is_some_and(|last| last.log_id.index >= index) {
             let dropped = self.entries.pop_back();
             self.bytes -= dropped.as_ref().map_or(0, cost);
@@ -168,14 +168,14 @@ impl Recent {
     }
 
     /// Drops the entries before `index`.
-    pub fn purge(&mut self, index: u64) {
+    pub(crate) fn purge(&mut self, index: u64) {
         while self.first().is_some_and(|first| first < index) {
             self.drop_first();
         }
     }
 
     /// Drops the oldest of those before `durable` until no more than `bytes_max` are held.
-    pub fn trim(&mut self, durable: u64, bytes_max: u64) {
+    pub(crate) fn trim(&mut self, durable: u64, bytes_max: u64) {
         while self.bytes > bytes_max && self.first().is_some_and(|first| first < durable) {
             self.drop_first();
         }

@@ -11,10 +11,10 @@ use crate::storage::error::StorageError;
 use crate::storage::types::{LogEntry, LogId, TypeConfig, Vote};
 
 /// Who waits for a piece of work.
-pub type Done = oneshot::Sender<Result<(), StorageError>>;
+pub(crate) type Done = oneshot::Sender<Result<(), StorageError>>;
 
 /// A piece of work for the writer.
-pub enum Work {
+pub(crate) enum Work {
     /// Add entries that follow the last one.
     Append { entries: Vec<LogEntry>, callback: IOFlushed<TypeConfig> },
     /// Keep a vote.
@@ -28,14 +28,14 @@ pub enum Work {
 }
 
 /// Who waits for a round, in order.
-pub enum Waiting {
+pub(crate) enum Waiting {
     Append { callback: IOFlushed<TypeConfig>, last: Option<LogId> },
     Vote { vote: Vote, done: Done },
 }
 
 /// What is written and synced in one piece.
 #[derive(Default)]
-pub struct Round {
+pub(crate) struct Round {
     /// All of it.
     pub batch: Batch,
     /// Bytes of its entries.
@@ -52,7 +52,7 @@ pub struct Round {
 
 impl Round {
     /// Takes entries in.
-    pub fn append(&mut self, entries: &[LogEntry], callback: IOFlushed<TypeConfig>) -> Result<(), StorageError> {
+    pub(crate) fn append(&mut self, entries: &[LogEntry], callback: IOFlushed<TypeConfig>) -> Result<(), StorageError> {
         let last = entries.last().map(|entry| entry.log_id);
         self.last = last.or(self.last);
         self.waiting.push(Waiting::Append { callback, last });
@@ -66,7 +66,7 @@ impl Round {
 
 impl Waiting {
     /// Reports that it is durable, and shows it to readers.
-    pub fn complete(self, shared: &SharedLog) {
+    pub(crate) fn complete(self, shared: &SharedLog) {
         match self {
             Self::Append { callback, last } => {
                 if last.is_some() {
@@ -82,7 +82,7 @@ impl Waiting {
     }
 
     /// Reports that it failed.
-    pub fn fail(self, error: &StorageError) {
+    pub(crate) fn fail(self, error: &StorageError) {
         match self {
             Self::Append { callback, last: _ } => callback.io_completed(Err(error.clone().into())),
             Self::Vote { vote: _, done } => answer(done, Err(error.clone())),
@@ -92,7 +92,7 @@ impl Waiting {
 
 impl Work {
     /// Reports that it was never begun.
-    pub fn refuse(self, error: &StorageError) {
+    pub(crate) fn refuse(self, error: &StorageError) {
         match self {
             Self::Append { entries: _, callback } => callback.io_completed(Err(error.clone().into())),
             Self::Purge => {}
@@ -104,7 +104,7 @@ impl Work {
 }
 
 /// Answers whoever waits.
-pub fn answer(done: Done, result: Result<(), StorageError>) {
+pub(crate) fn answer(done: Done, result: Result<(), StorageError>) {
     // A caller that stopped waiting needs no answer.
     drop(done.send(result));
 }

@@ -7,7 +7,7 @@ use crate::faults::catalogue::Fault;
 
 /// What a run shall be.
 #[derive(Debug)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     pub list: bool,
     /// How long faults are played, in seconds: 1 to 80,000.
     pub seconds: u64,
@@ -27,7 +27,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    pub fn parse(given: &[String]) -> Result<Arguments, End> {
+    pub(crate) fn parse(given: &[String]) -> Result<Arguments, End> {
         let mut arguments = Arguments {
             list: false,
             seconds: 60,

@@ -27,7 +27,7 @@ const LAST_FAULT_SECONDS: u64 = 600;
 
 /// The processes and what they have written.
 #[derive(Debug)]
-pub struct Loads {
+pub(crate) struct Loads {
     work: PathBuf,
     processes: Vec<Child>,
     /// How far each record was counted, in bytes.
@@ -36,7 +36,7 @@ pub struct Loads {
 }
 
 /// The client program as the admin of that cluster, which it may ask through any node.
-pub fn as_admin(cluster: &Cluster) -> Command {
+pub(crate) fn as_admin(cluster: &Cluster) -> Command {
     let mut command = programs::clean_command(&programs::programs().client);
     command.env("ETEBAR_KEY", &cluster.admin_key).args(["--server", &cluster.servers()]);
     command
@@ -53,7 +53,7 @@ impl Drop for Loads {
 
 impl Loads {
     /// Makes the sellers, and charges for them for so many seconds, or until [`Loads::end`].
-    pub fn start(cluster: &Cluster, work: &Path, seconds: u64) -> Result<Loads, End> {
+    pub(crate) fn start(cluster: &Cluster, work: &Path, seconds: u64) -> Result<Loads, End> {
         let failed = |error: std::io::Error| End::failed(format!("the load: {error}"));
         let sellers = work.join("sellers");
         let mut prepare = as_admin(cluster);
@@ -79,12 +79,12 @@ impl Loads {
     }
 
     /// The records of all processes.
-    pub fn records(&self) -> Vec<PathBuf> {
+    pub(crate) fn records(&self) -> Vec<PathBuf> {
         (1..=LOADS).map(|number| self.work.join(format!("record-{number}"))).collect()
     }
 
     /// How many answers stand in the records; only what was added since the last call is read.
-    pub fn answers(&mut self) -> u64 {
+    pub(crate) fn answers(&mut self) -> u64 {
         for record in self.records() {
             let Ok(mut file) = File::open(&record) else { continue };
             let counted = self.counted.entry(record).or_default();
@@ -99,12 +99,12 @@ impl Loads {
     }
 
     /// How many answers were counted last.
-    pub fn counted(&self) -> u64 {
+    pub(crate) fn counted(&self) -> u64 {
         self.answers
     }
 
     /// Interrupts the processes, each of which must then end well.
-    pub fn end(&mut self) -> Result<(), End> {
+    pub(crate) fn end(&mut self) -> Result<(), End> {
         for process in &self.processes {
             // The child was not waited for, so its number is still its own; one that has ended is found out below.
             kill_process(Pid::from_child(process), Signal::INT).ok();

@@ -19,7 +19,7 @@ const FIRST_LINK_IN_TLS: u64 = 3;
 
 /// What can be done here. What cannot is said once.
 #[derive(Debug)]
-pub struct Machine {
+pub(crate) struct Machine {
     has: Vec<Needs>,
     /// The older build to go to and back from.
     pub previous: Option<PathBuf>,
@@ -27,7 +27,7 @@ pub struct Machine {
 
 impl Machine {
     /// Builds what is missing, and goes on in network and mount namespaces of its own where that can be.
-    pub fn prepare(arguments: &Arguments, given: &[String]) -> Result<Machine, End> {
+    pub(crate) fn prepare(arguments: &Arguments, given: &[String]) -> Result<Machine, End> {
         // Before the network is gone.
         programs::programs();
         let mut previous = arguments.previous.clone();
@@ -76,12 +76,12 @@ impl Machine {
     }
 
     /// Whether faults can be played that need this.
-    pub fn has(&self, needs: Needs) -> bool {
+    pub(crate) fn has(&self, needs: Needs) -> bool {
         self.has.contains(&needs)
     }
 
     /// The faults to draw from: those that were asked for, or all that can be done here.
-    pub fn faults(&self, arguments: &Arguments) -> Result<Vec<Fault>, End> {
+    pub(crate) fn faults(&self, arguments: &Arguments) -> Result<Vec<Fault>, End> {
         if arguments.faults.is_empty() {
             return Ok(Fault::ALL.into_iter().filter(|fault| self.has(fault.needs())).collect());
         }
@@ -93,7 +93,7 @@ impl Machine {
 }
 
 /// The version of the peer link that a build of the node speaks; 1 where it does not say.
-pub fn link_of(program: &Path) -> u64 {
+pub(crate) fn link_of(program: &Path) -> u64 {
     let said = Command::new(program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
     let said = String::from_utf8_lossy(&said).into_owned();
     let version = said

@@ -19,7 +19,7 @@ const SECONDS_A_FAULT: u64 = 15;
 const ANSWERS_A_SECOND: u64 = 10;
 
 /// Prints the report; an error where a promise was broken or too little happened.
-pub fn report(run: &Run, arguments: &Arguments, done: &[Fault], given: &[String]) -> Result<(), End> {
+pub(crate) fn report(run: &Run, arguments: &Arguments, done: &[Fault], given: &[String]) -> Result<(), End> {
     println!();
     let drawn = plot(run, arguments, &[]).status().map_err(|error| End::failed(format!("plot: {error}")))?;
     if !drawn.success() {

@@ -22,14 +22,14 @@ use crate::load::Loads;
 use crate::machine::Machine;
 
 /// The cluster's folder below the work's.
-pub const CLUSTER: &str = "cluster";
+pub(crate) const CLUSTER: &str = "cluster";
 /// How long charges may stay out after a fault is healed. Source: an election with two failed rounds takes 2 s; a start after a
 /// power cut recovers a file system and replays the history.
 const BACK: Duration = Duration::from_secs(30);
 /// Charges that show that they are back.
 const BACK_CHARGES: u64 = 20;
 /// Longest time until a node answers after its start. Source: a node replays its history first, a second for a million charges.
-pub const START: Duration = Duration::from_mins(1);
+pub(crate) const START: Duration = Duration::from_mins(1);
 /// Longest time until a node ends after SIGTERM.
 const STOP: Duration = Duration::from_secs(15);
 /// Longest time without a leader.
@@ -43,7 +43,7 @@ const PROXY_MARK: u32 = 77;
 
 /// See the head of this file.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     pub seed: u64,
     pub dice: Dice,
     // Dropped in this order: processes first, then the disks that they use.
@@ -63,7 +63,7 @@ pub struct Run {
 
 impl Run {
     /// Makes and starts the cluster and its load.
-    pub fn start(arguments: &Arguments, machine: &Machine, work: PathBuf) -> Result<Run, End> {
+    pub(crate) fn start(arguments: &Arguments, machine: &Machine, work: PathBuf) -> Result<Run, End> {
         let network = machine.has(Needs::Networks).then(|| Network::make(arguments.nodes));
         let disk = |id: u64| Disk::named(&work, &format!("disk-{id}"), DISK_MEBIBYTES);
         let disks: Vec<Disk> =
@@ -106,18 +106,18 @@ impl Run {
         })
     }
 
-    pub fn node(&self, id: u64) -> &Node {
+    pub(crate) fn node(&self, id: u64) -> &Node {
         self.cluster.node(id)
     }
 
     /// The disk of a node, where each has one.
-    pub fn disk(&self, id: u64) -> &Disk {
+    pub(crate) fn disk(&self, id: u64) -> &Disk {
         let (_, disk) = (1..).zip(&self.disks).find(|(of, _)| *of == id).expect("each node has a disk");
         disk
     }
 
     /// The leader, or in one case of three a random node.
-    pub fn pick(&mut self) -> Result<u64, End> {
+    pub(crate) fn pick(&mut self) -> Result<u64, End> {
         if self.dice.below(3) == 0 {
             let ids = self.cluster.ids();
             return Ok(ids[self.dice.index(ids.len())]);
@@ -126,25 +126,25 @@ impl Run {
     }
 
     /// Lets a fault last for 1 to 3 s.
-    pub fn last(&mut self) {
+    pub(crate) fn last(&mut self) {
         let tenths = 10 + self.dice.below(20);
         let_pass(Duration::from_millis(100 * tenths));
     }
 
     /// Says which fault begins.
-    pub fn began(&mut self, what: impl Into<String>) {
+    pub(crate) fn began(&mut self, what: impl Into<String>) {
         self.what = what.into();
         self.what_at_ms = now_ms();
         println!("{:4} s  {}", self.begun.elapsed().as_secs(), self.what);
     }
 
     /// A promise is broken, as a fault itself saw.
-    pub fn broken(&self, what: impl AsRef<str>) -> End {
+    pub(crate) fn broken(&self, what: impl AsRef<str>) -> End {
         End::with(4, format!("A PROMISE IS BROKEN: {} (seed {})", what.as_ref(), self.seed))
     }
 
     /// The fault is over: waits until charges go through again, and marks when it was for the drawing.
-    pub fn healed(&mut self) -> Result<(), End> {
+    pub(crate) fn healed(&mut self) -> Result<(), End> {
         let until_ms = now_ms();
         self.charges_are_back()?;
         let mark = json!({"at_ms": self.what_at_ms, "until_ms": until_ms, "what": self.what});
@@ -154,12 +154,12 @@ impl Run {
     }
 
     /// What was done to the cluster, for the drawing.
-    pub fn marks(&self) -> PathBuf {
+    pub(crate) fn marks(&self) -> PathBuf {
         self.work.join("marks")
     }
 
     /// Waits until charges go through again, as seen in the records.
-    pub fn charges_are_back(&mut self) -> Result<(), End> {
+    pub(crate) fn charges_are_back(&mut self) -> Result<(), End> {
         let before = self.loads.answers();
         let loads = &mut self.loads;
         within(BACK, || (loads.answers() > before + BACK_CHARGES).then_some(())).ok_or_else(|| {
@@ -169,7 +169,7 @@ impl Run {
     }
 
     /// Starts these nodes, and waits until each answers.
-    pub fn bring_back(&self, ids: &[u64]) -> Result<(), End> {
+    pub(crate) fn bring_back(&self, ids: &[u64]) -> Result<(), End> {
         for id in ids {
             self.node(*id).launch();
         }
@@ -185,7 +185,7 @@ impl Run {
     }
 
     /// Ends these nodes in an orderly way, all at once; one that does not end in time is killed, and that is said.
-    pub fn stop(&self, ids: &[u64]) {
+    pub(crate) fn stop(&self, ids: &[u64]) {
         let running = || ids.iter().map(|id| self.node(*id)).filter(|node| node.runs());
         running().for_each(|node| node.signal(Signal::TERM));
         for node in running() {
@@ -199,14 +199,14 @@ impl Run {
     }
 
     /// Waits until this node is ready; whether it became so in time.
-    pub fn is_ready(&self, id: u64) -> bool {
+    pub(crate) fn is_ready(&self, id: u64) -> bool {
         let node = self.node(id);
         let ready = || node.quick("/readyz").is_some_and(|answer| answer.status == 200);
         within(START, || (ready() || !node.runs()).then(ready)).unwrap_or(false)
     }
 
     /// Lets the proxy of this node keep back what it sends for so many milliseconds, at least and at most.
-    pub fn delay(&self, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
+    pub(crate) fn delay(&self, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
         tell_delay(&self.work, id, least_ms, most_ms)
     }
 }

@@ -19,7 +19,7 @@ const KILLED: Duration = Duration::from_secs(5);
 static CAME: AtomicBool = AtomicBool::new(false);
 
 /// From now on a signal ends the run, and removes this folder and what is mounted in it.
-pub fn end_well(work: &Path) {
+pub(crate) fn end_well(work: &Path) {
     extern "C" fn came(_signal: libc::c_int) {
         CAME.store(true, Ordering::Relaxed);
     }
@@ -49,7 +49,7 @@ pub fn end_well(work: &Path) {
 }
 
 /// Leaves the end to a signal that came: it also ended the processes whose end may be reported as a failure.
-pub fn let_finish() {
+pub(crate) fn let_finish() {
     while CAME.load(Ordering::Relaxed) {
         let_pass(LOOK);
     }

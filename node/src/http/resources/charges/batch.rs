@@ -22,7 +22,7 @@ use crate::raft::{Decided, Decisions};
 const RESULT_BYTES: usize = 384;
 
 /// `POST /v1/charges/batch`
-pub async fn create(State(app): State<App>, mut call: Call) -> Answer {
+pub(crate) async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
     caller.must_be_seller()?;
     let info = app.ledger_info()?;

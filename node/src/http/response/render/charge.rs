@@ -6,11 +6,11 @@ use ledger::{Charged, Event, IdKind, Record, RecordNumber, Time};
 use super::{LedgerInfo, moment};
 
 /// Bytes that one charge takes at most, about.
-pub const CHARGE_BYTES: usize = 320;
+pub(crate) const CHARGE_BYTES: usize = 320;
 
 /// Writes charges one after the other. What consecutive ones share, the time and the seller, is rendered once.
 #[derive(Debug)]
-pub struct ChargeWriter {
+pub(crate) struct ChargeWriter {
     info: LedgerInfo,
     time: Option<(Time, String)>,
     seller: Option<(RecordNumber, String)>,
@@ -18,12 +18,12 @@ pub struct ChargeWriter {
 
 impl ChargeWriter {
     /// A writer that has written nothing yet.
-    pub fn new(info: LedgerInfo) -> Self {
+    pub(crate) fn new(info: LedgerInfo) -> Self {
         Self { info, time: None, seller: None }
     }
 
     /// Appends the charge of this record to `out`; `false` where the record is no charge, and nothing was written.
-    pub fn write(&mut self, out: &mut Vec<u8>, record: &Record) -> bool {
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, record: &Record) -> bool {
         let Event::Charged(Charged { seller, phone, amount, entry, balance }) = &record.event else { return false };
         let LedgerInfo { ids, .. } = self.info;
         let mut uuid = [0_u8; uuid::fmt::Hyphenated::LENGTH];

@@ -11,7 +11,7 @@ use super::{ChargeWriter, LedgerInfo, entry, moment, note, refusal, role, status
 
 /// The answer to a command, as far as its record alone gives it.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Rendered {
+pub(crate) enum Rendered {
     /// Status and body.
     Whole(StatusCode, Vec<u8>),
     /// 200 with a credit request, which shows who decided it: [`verdict`].
@@ -22,7 +22,7 @@ pub enum Rendered {
 
 /// The answer to the command of this record; `None` where no request of the API makes such a record. `secret` is that of a
 /// key made just now; a replay has none.
-pub fn decision(info: &LedgerInfo, record: &Record, secret: Option<String>) -> Option<Rendered> {
+pub(crate) fn decision(info: &LedgerInfo, record: &Record, secret: Option<String>) -> Option<Rendered> {
     match &record.event {
         Event::SellerCreated(created) => json(
             StatusCode::CREATED,
@@ -77,25 +77,25 @@ fn json(status: StatusCode, body: &impl Serialize) -> Option<Rendered> {
 }
 
 /// The body of [`Rendered::Verdict`]; `None` where the record is no verdict.
-pub fn verdict(info: &LedgerInfo, record: &Record, actor: &str) -> Option<Vec<u8>> {
+pub(crate) fn verdict(info: &LedgerInfo, record: &Record, actor: &str) -> Option<Vec<u8>> {
     serde_json::to_vec(&credit_request_decided(info, record, actor)?).ok()
 }
 
 /// The body of [`Rendered::Entry`]; `None` where the record moved no money.
-pub fn entry_made(info: &LedgerInfo, record: &Record, actor: &str, digest: &Digest) -> Option<Vec<u8>> {
+pub(crate) fn entry_made(info: &LedgerInfo, record: &Record, actor: &str, digest: &Digest) -> Option<Vec<u8>> {
     let made = record.entry(&info.ids, actor)?;
     serde_json::to_vec(&entry(info, &made, digest)).ok()
 }
 
 /// A credit request as it was filed; `None` where the record files none.
-pub fn credit_request(info: &LedgerInfo, record: &Record) -> Option<api::CreditRequest> {
+pub(crate) fn credit_request(info: &LedgerInfo, record: &Record) -> Option<api::CreditRequest> {
     let Event::CreditRequested(filed) = &record.event else { return None };
     let CreditRequested { seller, amount, note } = filed.clone();
     Some(pending(info, &RequestShown { number: record.number, seller, amount, note, created_at: record.time }))
 }
 
 /// A credit request as its verdict left it; `None` where the record is no verdict.
-pub fn credit_request_decided(info: &LedgerInfo, verdict: &Record, actor: &str) -> Option<api::CreditRequest> {
+pub(crate) fn credit_request_decided(info: &LedgerInfo, verdict: &Record, actor: &str) -> Option<api::CreditRequest> {
     let (request, reason, status) = if let Event::CreditApproved(approved) = &verdict.event {
         (&approved.request, &approved.reason, api::RequestStatus::Approved)
     } else if let Event::CreditRejected(rejected) = &verdict.event {

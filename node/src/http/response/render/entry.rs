@@ -6,7 +6,7 @@ use ledger::{Digest, EntryKind};
 use super::{LedgerInfo, moment};
 
 /// The entry, with the chain's digest up to and with it.
-pub fn entry(info: &LedgerInfo, entry: &ledger::Entry<'_>, digest: &Digest) -> api::Entry {
+pub(crate) fn entry(info: &LedgerInfo, entry: &ledger::Entry<'_>, digest: &Digest) -> api::Entry {
     api::Entry {
         entry: entry.number,
         created_at: moment(entry.time),

@@ -10,10 +10,10 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
-pub use charge::ChargeWriter;
-pub use decisions::{Rendered, credit_request, credit_request_decided, decision, entry_made, verdict};
-pub use entry::entry;
-pub use refusal::refusal;
+pub(crate) use charge::ChargeWriter;
+pub(crate) use decisions::{Rendered, credit_request, credit_request_decided, decision, entry_made, verdict};
+pub(crate) use entry::entry;
+pub(crate) use refusal::refusal;
 
 use etebar_api as api;
 use etebar_api::{AmountOut, Timestamp};
@@ -66,17 +66,17 @@ impl LedgerInfo {
 }
 
 /// Ledger time as an answer shows it.
-pub fn moment(time: Time) -> Timestamp {
+pub(crate) fn moment(time: Time) -> Timestamp {
     Timestamp(time.0)
 }
 
 /// A note as an answer shows it: one that was not given is `null`.
-pub fn note(note: &Note) -> Option<String> {
+pub(crate) fn note(note: &Note) -> Option<String> {
     Some(note.as_str().to_owned()).filter(|text| !text.is_empty())
 }
 
 /// A grant's role, and the seller of a seller's key.
-pub fn role(grant: Grant) -> (api::Role, Option<RecordNumber>) {
+pub(crate) fn role(grant: Grant) -> (api::Role, Option<RecordNumber>) {
     match grant {
         Grant::Admin => (api::Role::Admin, None),
         Grant::Auditor => (api::Role::Auditor, None),

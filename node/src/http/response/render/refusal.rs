@@ -6,7 +6,7 @@ use ledger::{Refusal, Verdict};
 use super::LedgerInfo;
 
 /// The problem that answers a refusal.
-pub fn refusal(info: &LedgerInfo, refusal: Refusal) -> Problem {
+pub(crate) fn refusal(info: &LedgerInfo, refusal: Refusal) -> Problem {
     match refusal {
         Refusal::InsufficientCredit { balance } => {
             Problem::new(Code::InsufficientCredit, "the seller's credit does not suffice")

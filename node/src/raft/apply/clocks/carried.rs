@@ -21,7 +21,7 @@ const SPARE_MS: u64 = 250;
 
 /// See the head of this file.
 #[derive(Debug, Clone, Copy)]
-pub struct Carried {
+pub(crate) struct Carried {
     mark: Option<TimeMark>,
     /// Measured by the uptime; none after a reboot.
     measured: Option<Line>,
@@ -31,7 +31,7 @@ pub struct Carried {
 
 impl Carried {
     /// Carries `mark` over the stop that ends `now`.
-    pub fn new(mark: Option<TimeMark>, clock: &Clock, now: Instant) -> Self {
+    pub(crate) fn new(mark: Option<TimeMark>, clock: &Clock, now: Instant) -> Self {
         let from = |ms: u64| Line::new(LedgerTime { term: 0, ms }, now);
         let measured = mark.and_then(|mark| {
             let ((boot, then_ms), now) = (mark.uptime?, clock.uptime()?);
@@ -42,7 +42,7 @@ impl Carried {
     }
 
     /// Where this node takes ledger time to be `now`, when its wall clock shows `own_ms`: for the nodes to compare.
-    pub fn guess(&self, now: Instant, own_ms: u64) -> u64 {
+    pub(crate) fn guess(&self, now: Instant, own_ms: u64) -> u64 {
         let Some((mark, least)) = self.mark.zip(self.least) else { return own_ms };
         let by_difference =
             |wall_ms| mark.ledger_ms.saturating_add(own_ms.saturating_sub(wall_ms)).saturating_sub(SPARE_MS);
@@ -51,18 +51,18 @@ impl Carried {
     }
 
     /// The same where no other node is reachable, so that no clock counts; `None` where nothing was kept.
-    pub fn alone(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn alone(&self, now: Instant) -> Option<u64> {
         self.measured.or(self.least).map(|line| line.ms_at(now))
     }
 
     /// How far an earlier start left ledger time behind the clock, in milliseconds.
-    pub fn owed_ms(&self) -> u64 {
+    pub(crate) fn owed_ms(&self) -> u64 {
         self.mark.map_or(0, |mark| mark.owed_ms)
     }
 }
 
 /// Reads the clocks beside ledger time, which was read before them: a mark carries too little rather than too much.
-pub fn mark(ledger_ms: u64, owed_ms: u64, clock: &Clock) -> TimeMark {
+pub(crate) fn mark(ledger_ms: u64, owed_ms: u64, clock: &Clock) -> TimeMark {
     let wall_ms = clock.now_ms();
     let uptime = clock.uptime().map(|uptime| (uptime.boot, uptime.ms));
     let owed_ms = owed_ms.min(wall_ms.saturating_sub(ledger_ms));
@@ -70,7 +70,7 @@ pub fn mark(ledger_ms: u64, owed_ms: u64, clock: &Clock) -> TimeMark {
 }
 
 /// Whether `kept` would carry ledger time to where `new` has it. `is_right` is whether the clock that `new` shows counts.
-pub fn still_holds(kept: &TimeMark, new: &TimeMark, is_right: bool) -> bool {
+pub(crate) fn still_holds(kept: &TimeMark, new: &TimeMark, is_right: bool) -> bool {
     let is_near = |one_ms: i128, other_ms: i128| (one_ms - other_ms).unsigned_abs() <= u128::from(MARK_OFF_MS);
     let before = |mark: &TimeMark, clock_ms: u64| i128::from(mark.ledger_ms) - i128::from(clock_ms);
     let by_uptime = match (kept.uptime, new.uptime) {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// The term in which nobody led: Raft's first leader has term 1.
-pub const NOBODY: u64 = 0;
+pub(crate) const NOBODY: u64 = 0;
 const NANOS_PER_MS: i128 = 1_000_000;
 /// The part of the time that passed by which the line gains at most, to catch up with a clock that is ahead.
 const GAIN: i128 = 100;
@@ -28,7 +28,7 @@ pub struct LedgerTime {
 
 /// See the head of this file.
 #[derive(Debug, Clone, Copy)]
-pub struct Line {
+pub(crate) struct Line {
     /// The term of the leader that it comes from.
     pub term: u64,
     nanos: i128,
@@ -38,17 +38,17 @@ pub struct Line {
 impl Line {
     /// Starts at the beginning of that millisecond: with each start and each change of the leader it is late by less than one,
     /// and never early.
-    pub fn new(said: LedgerTime, now: Instant) -> Self {
+    pub(crate) fn new(said: LedgerTime, now: Instant) -> Self {
         Self { term: said.term, nanos: first_of(said.ms), at: now }
     }
 
     /// The same, of the leader of `term`.
-    pub fn of_term(self, term: u64) -> Self {
+    pub(crate) fn of_term(self, term: u64) -> Self {
         Self { term, ..self }
     }
 
     /// Where it is `now`, going on with the monotonic clock, in milliseconds.
-    pub fn ms_at(&self, now: Instant) -> u64 {
+    pub(crate) fn ms_at(&self, now: Instant) -> u64 {
         u64::try_from(self.free(now) / NANOS_PER_MS).unwrap_or(u64::MAX)
     }
 
@@ -57,7 +57,7 @@ impl Line {
     }
 
     /// Goes on until `now`, towards `wanted_ms` as far as it may, or with the monotonic clock alone.
-    pub fn advance(&mut self, now: Instant, wanted_ms: Option<u64>) {
+    pub(crate) fn advance(&mut self, now: Instant, wanted_ms: Option<u64>) {
         let passed = nanos(now.saturating_duration_since(self.at));
         let free = self.free(now);
         let wanted = wanted_ms.map_or(free, |ms| free.clamp(first_of(ms), last_of(ms)));
@@ -67,7 +67,7 @@ impl Line {
     }
 
     /// Is at `ms` at least: the state's time never goes back.
-    pub fn reach(&mut self, ms: u64) {
+    pub(crate) fn reach(&mut self, ms: u64) {
         self.nanos = self.nanos.max(first_of(ms));
     }
 }

@@ -4,12 +4,12 @@
 //! on), [`carried`] (how it is carried over a stop), [`clock_guard`] (where it starts, what it follows), [`notices`] (what is
 //! logged).
 
-pub mod carried;
-pub mod clock_guard;
-pub mod line;
-pub mod notices;
+pub(crate) mod carried;
+pub(crate) mod clock_guard;
+pub(crate) mod line;
+pub(crate) mod notices;
 mod start;
-pub mod verdict;
+pub(crate) mod verdict;
 
-pub use clock_guard::ClockGuard;
-pub use line::LedgerTime;
+pub(crate) use clock_guard::ClockGuard;
+pub(crate) use line::LedgerTime;

@@ -4,7 +4,7 @@ use super::verdict::{CLOCK_OFF_MS, ClockState, ClockVerdict};
 use crate::runtime::log_throttle::LogThrottle;
 
 /// Logs what is wrong with the clocks of a node that leads, or does not.
-pub fn log_clocks(state: ClockState, leads: bool, throttle: &LogThrottle) {
+pub(crate) fn log_clocks(state: ClockState, leads: bool, throttle: &LogThrottle) {
     match state.clocks.verdict {
         ClockVerdict::Apart if throttle.is_due("apart") => tracing::warn!(
             "this node's clock and the only other one received differ, and there is no third to show which is wrong: ledger \

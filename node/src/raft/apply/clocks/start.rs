@@ -7,7 +7,7 @@ use super::verdict::CLOCK_OFF_MS;
 
 /// Where ledger time is to start, where this node has to say so.
 #[derive(Debug, Clone, Copy)]
-pub struct Start {
+pub(crate) struct Start {
     /// Where the nodes received carried it to, once any was received. Goes on with the monotonic clock: what the clocks showed
     /// counts as of when they were compared, whatever is set after that.
     pub agreed: Option<Line>,
@@ -17,11 +17,11 @@ pub struct Start {
 
 impl Start {
     /// Nothing was received yet.
-    pub const UNKNOWN: Self = Self { agreed: None, is_enough: false };
+    pub(crate) const UNKNOWN: Self = Self { agreed: None, is_enough: false };
 
     /// The lower median of where this node and others carried ledger time to: with one wrong clock among three it lies
     /// between two right ones, and of two it is the slower one.
-    pub fn among(own: u64, others: Vec<u64>, voters: usize, now: Instant) -> Self {
+    pub(crate) fn among(own: u64, others: Vec<u64>, voters: usize, now: Instant) -> Self {
         let mut all = others;
         if all.is_empty() {
             return Self { agreed: None, is_enough: voters <= 1 };

@@ -6,13 +6,13 @@
 use crate::raft::answers::ClockHealth;
 
 /// A clock further from another than this does not agree with it, in milliseconds.
-pub const CLOCK_OFF_MS: i64 = 5_000;
+pub(crate) const CLOCK_OFF_MS: i64 = 5_000;
 /// Fewer clocks than this have no meaningful median.
 const CLOCKS: usize = 3;
 
 /// How this node's clock compares with those received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClockVerdict {
+pub(crate) enum ClockVerdict {
     /// No other clock is received.
     Alone,
     /// One other is received, and agrees.
@@ -27,7 +27,7 @@ pub enum ClockVerdict {
 
 impl ClockVerdict {
     /// Judges by the other clocks, each less this node's.
-    pub fn of(others: &[i64]) -> Self {
+    pub(crate) fn of(others: &[i64]) -> Self {
         match others {
             [] => Self::Alone,
             [other] if other.saturating_abs() <= CLOCK_OFF_MS => Self::Near,
@@ -48,7 +48,7 @@ impl ClockVerdict {
 
 /// The clocks that a node receives now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClocksReceived {
+pub(crate) struct ClocksReceived {
     /// How many, this node's included.
     pub count: usize,
     /// How they compare.
@@ -57,14 +57,14 @@ pub struct ClocksReceived {
 
 impl ClocksReceived {
     /// Judges by the other clocks, each less this node's.
-    pub fn of(others: &[i64]) -> Self {
+    pub(crate) fn of(others: &[i64]) -> Self {
         Self { count: others.len() + 1, verdict: ClockVerdict::of(others) }
     }
 }
 
 /// How ledger time relates to this node's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClockState {
+pub(crate) struct ClockState {
     /// How the clocks received compare.
     pub clocks: ClocksReceived,
     /// Whether ledger time follows a clock; else it goes on with the monotonic clock alone.
@@ -75,7 +75,7 @@ pub struct ClockState {
 
 impl ClockState {
     /// Whether the others found this node's clock right, and it was not set since.
-    pub fn confirms(self, wall_ms: u64, ledger_ms: u64) -> bool {
+    pub(crate) fn confirms(self, wall_ms: u64, ledger_ms: u64) -> bool {
         let ahead = i128::from(wall_ms) - i128::from(ledger_ms);
         let was_set = (ahead - i128::from(self.ahead_ms)).unsigned_abs() > u128::from(CLOCK_OFF_MS.unsigned_abs());
         match self.clocks.verdict {
@@ -85,7 +85,7 @@ impl ClockState {
     }
 
     /// The same as part of this node's status.
-    pub fn health(self) -> ClockHealth {
+    pub(crate) fn health(self) -> ClockHealth {
         match self.clocks.verdict {
             ClockVerdict::Good | ClockVerdict::Near => ClockHealth::Agrees,
             ClockVerdict::Apart => ClockHealth::Differs,

@@ -43,7 +43,7 @@ pub(super) async fn at_work<T>(link: &mut Connection, work: impl Future<Output =
 /// Receives snapshots, one at a time. A later transfer takes the place of one that waits for its sender, who may be
 /// partitioned: a majority may need this node, and the new leader the place.
 #[derive(Debug)]
-pub struct SnapshotReceiver {
+pub(crate) struct SnapshotReceiver {
     /// The vote of the newest leader who offered one, and how many offers took another's place.
     newest: watch::Sender<(u64, Option<VoteOf<TypeConfig>>)>,
     published: Arc<Published>,
@@ -62,13 +62,18 @@ struct Staged {
 
 impl SnapshotReceiver {
     /// Over this node's replica and history.
-    pub fn new(published: Arc<Published>, history: Arc<History>, checkpoints: Checkpointer) -> Self {
+    pub(crate) fn new(published: Arc<Published>, history: Arc<History>, checkpoints: Checkpointer) -> Self {
         let newest = watch::Sender::new((0, None));
         Self { newest, published, history, checkpoints, staged: Mutex::default() }
     }
 
     /// Serves one transfer.
-    pub async fn receive(&self, raft: &EtebarRaft, mut link: Connection, from: NodeNumber) -> Result<(), LinkError> {
+    pub(crate) async fn receive(
+        &self,
+        raft: &EtebarRaft,
+        mut link: Connection,
+        from: NodeNumber,
+    ) -> Result<(), LinkError> {
         let answer = match self.receive_all(raft, &mut link, from).await {
             Ok(vote) => FromReceiver::Done { vote },
             Err(TransferError::Link(error)) => return Err(error),

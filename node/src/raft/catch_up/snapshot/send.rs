@@ -28,20 +28,20 @@ pub(super) const INSTALL: Duration = Duration::from_mins(2);
 
 /// What sending needs of this node. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct SnapshotSender {
+pub(crate) struct SnapshotSender {
     published: Arc<Published>,
     history: Arc<History>,
 }
 
 impl SnapshotSender {
     /// Over this node's state and history.
-    pub fn new(published: Arc<Published>, history: Arc<History>) -> Self {
+    pub(crate) fn new(published: Arc<Published>, history: Arc<History>) -> Self {
         Self { published, history }
     }
 }
 
 /// Sends the checkpoint that `snapshot` names, as far as the peer lacks it. Dropping the future cancels.
-pub async fn send_snapshot(
+pub(crate) async fn send_snapshot(
     peer: &Peer,
     sender: &SnapshotSender,
     vote: VoteOf<TypeConfig>,

@@ -26,7 +26,7 @@ const CHANGE_ROUNDS: u32 = 5;
 
 /// Where this node leads: writes the genesis, binds nodes to their data directories at first contact, and ends a change of the
 /// members that an earlier leader left open.
-pub async fn lead(node: Arc<Node>) {
+pub(crate) async fn lead(node: Arc<Node>) {
     let mut ticks = runtime::every(ROUND);
     let mut open_rounds = 0_u32;
     loop {
@@ -69,7 +69,7 @@ fn due(node: &Node) -> Vec<Action> {
 
 /// Compares the clocks, and lets ledger time follow those that can be trusted. A node whose clock is far from the others' does
 /// not lead: as a leader it would only hold ledger time back.
-pub async fn watch_clock(node: Arc<Node>) {
+pub(crate) async fn watch_clock(node: Arc<Node>) {
     let mut ticks = runtime::every(ROUND);
     let mut before = ClockVerdict::Alone;
     let throttle = LogThrottle::default();
@@ -104,7 +104,7 @@ pub async fn watch_clock(node: Arc<Node>) {
 /// Gives leadership up where the log's disk stalls for longer than an election time-out, and is no candidate until it answers.
 /// A leader's heartbeats need no disk, and the others commit without it, so it would otherwise lead until Raft blocks on a
 /// write.
-pub async fn watch_disk(node: Arc<Node>) {
+pub(crate) async fn watch_disk(node: Arc<Node>) {
     let patience = node.settings.election_max;
     let mut ticks = runtime::every(node.settings.heartbeat);
     let mut given_up: Option<Instant> = None;
@@ -134,7 +134,7 @@ pub async fn watch_disk(node: Arc<Node>) {
 
 /// Logs once that no majority answers this leader. By its settings openraft then refuses proposals and sends no heartbeats, so
 /// that another node can be elected.
-pub async fn watch_majority(node: Arc<Node>) {
+pub(crate) async fn watch_majority(node: Arc<Node>) {
     let mut ticks = runtime::every(node.settings.heartbeat);
     let mut without: Option<Instant> = None;
     let mut is_logged = false;
@@ -154,7 +154,7 @@ pub async fn watch_majority(node: Arc<Node>) {
 }
 
 /// Marks this node out of reach where it reaches no leader and no election will change that, so that its callers fail fast.
-pub async fn watch_reach(node: Arc<Node>) {
+pub(crate) async fn watch_reach(node: Arc<Node>) {
     let mut ticks = runtime::every(node.settings.heartbeat);
     let mut since: Option<Instant> = None;
     loop {

@@ -13,7 +13,7 @@ use crate::raft::peers::link::trust::follow::follow_certificates;
 use crate::runtime;
 
 /// Starts all background tasks of a node.
-pub fn start(node: &Arc<Node>) {
+pub(crate) fn start(node: &Arc<Node>) {
     runtime::spawn_vital("exchange_status", upkeep::exchange_status(node.clone()));
     runtime::spawn_vital("lead", leadership::lead(node.clone()));
     runtime::spawn_vital("keep_history", upkeep::keep_history(node.clone()));

@@ -30,7 +30,7 @@ const STATUS: Duration = Duration::from_secs(1);
 const FIRST_STATUS: Duration = Duration::from_secs(2);
 
 /// Exchanges status with every peer, and forgets the nodes that were removed.
-pub async fn exchange_status(node: Arc<Node>) {
+pub(crate) async fn exchange_status(node: Arc<Node>) {
     let mut ticks = runtime::every(STATUS_ROUND);
     let mut healthy = BTreeMap::new();
     let begun = Instant::now();
@@ -77,7 +77,7 @@ async fn exchange(node: Arc<Node>, links: PeerLinks) {
 }
 
 /// Writes a checkpoint a second, and with it what carries ledger time over a stop.
-pub async fn keep_history(node: Arc<Node>) {
+pub(crate) async fn keep_history(node: Arc<Node>) {
     let mut ticks = runtime::every(CHECKPOINT);
     let mut kept = None;
     loop {
@@ -108,7 +108,7 @@ async fn keep_time(node: &Arc<Node>, kept: &mut Option<TimeMark>) -> Result<(), 
 }
 
 /// Purges by bytes: openraft counts entries, which may be of any size.
-pub async fn keep_log_small(node: Arc<Node>) {
+pub(crate) async fn keep_log_small(node: Arc<Node>) {
     let mut ticks = runtime::every(LOG_ROUND);
     loop {
         ticks.tick().await;
@@ -168,7 +168,7 @@ fn purge_point(
 }
 
 /// Stops the node where Raft ended by itself: its disk failed, or it found its own state impossible.
-pub async fn watch_raft(node: Arc<Node>) {
+pub(crate) async fn watch_raft(node: Arc<Node>) {
     let mut metrics = node.raft.metrics();
     let mut failure = node.published.health.failure();
     let why = tokio::select! {
@@ -195,7 +195,7 @@ async fn raft_ended(metrics: &mut WatchReceiverOf<TypeConfig, RaftMetrics<TypeCo
 }
 
 /// Marks the node recovered once everything committed before its start is applied and the ledger has its genesis.
-pub async fn recover(node: Arc<Node>) {
+pub(crate) async fn recover(node: Arc<Node>) {
     while let Err(error) = node.raft.wait_for_recovery(Some(Duration::from_hours(1))).await {
         tracing::debug!(%error, "not recovered yet");
         if is_over(&node) {

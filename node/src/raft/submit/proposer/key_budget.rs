@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use ledger::{Command, KeyNumber, KeyShares, RecordNumber, State, Time};
 
 /// Room for new idempotency keys in one entry, on a state that reflects the whole log.
-pub struct KeyBudget<'a> {
+pub(crate) struct KeyBudget<'a> {
     state: &'a State,
     stamp: Time,
     /// How many new ones can be remembered, as far as this entry could need them.
@@ -44,7 +44,7 @@ enum Owner {
 
 /// The new idempotency keys of a group, each once, and how many of them for each seller.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct NewKeys {
+pub(crate) struct NewKeys {
     keys: HashSet<ScopedKey>,
     by_seller: BTreeMap<RecordNumber, u64>,
 }
@@ -57,7 +57,7 @@ impl NewKeys {
 
 /// Why a group does not fit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Full {
+pub(crate) enum Full {
     /// No more keys can be remembered.
     #[error("the memory of idempotency keys is full")]
     Memory,
@@ -93,7 +93,7 @@ fn ceiling(bound: u64) -> u64 {
 
 impl<'a> KeyBudget<'a> {
     /// The budget of an entry with `most` keys at most; `None` where all of them fit without a doubt.
-    pub fn where_scarce(state: &'a State, stamp: Time, most: u64) -> Option<Self> {
+    pub(crate) fn where_scarce(state: &'a State, stamp: Time, most: u64) -> Option<Self> {
         let bound = state.genesis().map_or(0, |genesis| genesis.keys_max);
         // What is held past its window counts here: this is asked for each entry, and has to be cheap.
         if state.keys_held().saturating_add(most) <= line(bound) {
@@ -110,7 +110,7 @@ impl<'a> KeyBudget<'a> {
     }
 
     /// The new keys of a group, where all of them fit.
-    pub fn check(&self, commands: &[Command]) -> Result<NewKeys, Full> {
+    pub(crate) fn check(&self, commands: &[Command]) -> Result<NewKeys, Full> {
         let new = self.new_keys(commands);
         if new.count() > self.room {
             return Err(Full::Memory);
@@ -130,7 +130,7 @@ impl<'a> KeyBudget<'a> {
     }
 
     /// Takes the keys of a group that fits into the entry.
-    pub fn spend(&mut self, new: NewKeys) {
+    pub(crate) fn spend(&mut self, new: NewKeys) {
         self.room = self.room.saturating_sub(new.count());
         self.in_use = self.in_use.saturating_add(new.count());
         for (seller, count) in &new.by_seller {

@@ -28,11 +28,11 @@ use crate::storage::format::codec;
 use crate::storage::types::{Decisions, Payload};
 
 /// Most commands in an entry, and in a group. Source: a batch of the contract has up to 8,000.
-pub const ENTRY_COMMANDS: usize = 8_192;
+pub(crate) const ENTRY_COMMANDS: usize = 8_192;
 /// Bytes after which an entry takes no further group; one group alone may be larger, up to [`GROUP_BYTES`].
-pub const ENTRY_BYTES: usize = 1024 * 1024;
+pub(crate) const ENTRY_BYTES: usize = 1024 * 1024;
 /// Most bytes of one group, so that its entry fits a frame of the peer link with room to spare.
-pub const GROUP_BYTES: usize = 6 * 1024 * 1024;
+pub(crate) const GROUP_BYTES: usize = 6 * 1024 * 1024;
 
 /// Longest wait of one entry for the log to be purged: with 1 MiB an entry, slower than any purge.
 const CROWDED_WAIT: Duration = Duration::from_millis(200);
@@ -54,7 +54,7 @@ const GIVEN_UP: u8 = 2;
 
 /// Puts groups of commands into the log of a leader. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Proposer {
+pub(crate) struct Proposer {
     queue: mpsc::UnboundedSender<Group>,
     published: Arc<Published>,
     room: Arc<Semaphore>,
@@ -101,7 +101,7 @@ impl Proposed {
 
 impl Proposer {
     /// Starts the task that proposes; at most `waiting_max` commands wait for it.
-    pub fn start(
+    pub(crate) fn start(
         raft: EtebarRaft,
         log: LogStore,
         published: Arc<Published>,
@@ -117,7 +117,7 @@ impl Proposer {
     }
 
     /// Proposes `commands` on this node, which should lead, and waits for their decisions.
-    pub async fn propose(&self, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
+    pub(crate) async fn propose(&self, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
         if self.published.health.is_disk_full() {
             return Err(NotDecided::DiskFull);
         }

@@ -4,7 +4,7 @@ use ::tests::load::dice::Dice;
 
 /// What can be done to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     KillOne,
     KillMost,
     KillAll,
@@ -32,7 +32,7 @@ pub enum Fault {
 
 /// What a fault needs of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
+pub(crate) enum Needs {
     Nothing,
     Previous,
     Networks,
@@ -42,7 +42,7 @@ pub enum Needs {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 23] = [
+    pub(crate) const ALL: [Fault; 23] = [
         Fault::KillOne,
         Fault::KillMost,
         Fault::KillAll,
@@ -69,15 +69,15 @@ impl Fault {
     ];
 
     /// Its name for `--faults`.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         self.row().0
     }
 
-    pub fn named(name: &str) -> Option<Fault> {
+    pub(crate) fn named(name: &str) -> Option<Fault> {
         Fault::ALL.into_iter().find(|fault| fault.name() == name)
     }
 
-    pub fn needs(self) -> Needs {
+    pub(crate) fn needs(self) -> Needs {
         self.row().1
     }
 
@@ -112,18 +112,18 @@ impl Fault {
 
 /// A shuffled deck: each fault comes once before any comes again.
 #[derive(Debug)]
-pub struct Deck {
+pub(crate) struct Deck {
     all: Vec<Fault>,
     left: Vec<Fault>,
 }
 
 impl Deck {
     /// Of at least one fault.
-    pub fn new(all: Vec<Fault>) -> Deck {
+    pub(crate) fn new(all: Vec<Fault>) -> Deck {
         Deck { all, left: Vec::new() }
     }
 
-    pub fn draw(&mut self, dice: &mut Dice) -> Fault {
+    pub(crate) fn draw(&mut self, dice: &mut Dice) -> Fault {
         if self.left.is_empty() {
             self.left.clone_from(&self.all);
         }

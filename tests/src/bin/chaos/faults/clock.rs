@@ -7,7 +7,7 @@ use crate::run::Run;
 const BY: [i64; 3] = [8, 700, 18_000];
 
 /// The wall clock of one is set, forward or back, and set right again.
-pub fn set_clock(run: &mut Run) -> Result<(), End> {
+pub(crate) fn set_clock(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     let by = BY[run.dice.index(BY.len())];
     let by = if run.dice.below(2) == 0 { by } else { -by };

@@ -15,11 +15,11 @@ use crate::run::{Run, START};
 /// One byte of so many is turned over, the first in the middle of the first.
 const DAMAGED_EVERY: u64 = 1024;
 
-pub fn damage_log(run: &mut Run) -> Result<(), End> {
+pub(crate) fn damage_log(run: &mut Run) -> Result<(), End> {
     damage(run, "log")
 }
 
-pub fn damage_history(run: &mut Run) -> Result<(), End> {
+pub(crate) fn damage_history(run: &mut Run) -> Result<(), End> {
     damage(run, "history")
 }
 
@@ -51,7 +51,7 @@ fn refused(run: &Run, id: u64, words: &str) -> Result<(), End> {
 }
 
 /// A node comes back with an empty directory under its old number: the others refuse it, and it is never ready.
-pub fn wipe(run: &mut Run) -> Result<(), End> {
+pub(crate) fn wipe(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("node {id} wiped"));
     run.node(id).kill();

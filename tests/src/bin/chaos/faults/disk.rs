@@ -21,7 +21,7 @@ const NOTICED: Duration = Duration::from_secs(10);
 /// Longest time without a write of a node.
 const WRITTEN: Duration = Duration::from_secs(20);
 
-pub fn cut_power(run: &mut Run) -> Result<(), End> {
+pub(crate) fn cut_power(run: &mut Run) -> Result<(), End> {
     run.began("power of all cut");
     run.disks.iter().for_each(Disk::cut);
     run.cluster.kill_all();
@@ -30,7 +30,7 @@ pub fn cut_power(run: &mut Run) -> Result<(), End> {
 }
 
 /// The disk of one, or of all, is full: new charges are refused, and the nodes run on.
-pub fn fill_disk(run: &mut Run) -> Result<(), End> {
+pub(crate) fn fill_disk(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     let victims = if run.dice.below(2) == 0 { vec![id] } else { run.cluster.ids() };
     run.began(format!("disk of node {} full", listed(&victims)));
@@ -60,14 +60,14 @@ fn says_full(node: &Node) -> bool {
     node.quick("/readyz").is_some_and(|answer| answer.text().contains("no room"))
 }
 
-pub fn stall_disk(run: &mut Run) -> Result<(), End> {
+pub(crate) fn stall_disk(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("disk of node {id} stalls"));
     ail_for_a_while(run, id, DiskFault::Stall);
     Ok(())
 }
 
-pub fn slow_disk(run: &mut Run) -> Result<(), End> {
+pub(crate) fn slow_disk(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     let slower = 20 + run.dice.below(80);
     run.began(format!("disk of node {id} slower by {slower} ms"));
@@ -82,7 +82,7 @@ fn ail_for_a_while(run: &mut Run, id: u64, fault: DiskFault) {
 }
 
 /// The node must stop by itself, at once, and say why.
-pub fn fail_sync(run: &mut Run) -> Result<(), End> {
+pub(crate) fn fail_sync(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("syncs of node {id} fail"));
     let node = run.node(id);
@@ -100,7 +100,7 @@ pub fn fail_sync(run: &mut Run) -> Result<(), End> {
 }
 
 /// A write stops in its middle, and the process with it.
-pub fn tear_write(run: &mut Run) -> Result<(), End> {
+pub(crate) fn tear_write(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("a write of node {id} torn"));
     run.node(id).set_disk_fault(DiskFault::Tear);
@@ -114,7 +114,7 @@ pub fn tear_write(run: &mut Run) -> Result<(), End> {
 }
 
 /// Puts all that a file system holds onto its disk.
-pub fn sync(folder: &Path) -> Result<(), End> {
+pub(crate) fn sync(folder: &Path) -> Result<(), End> {
     match Command::new("sync").arg("-f").arg(folder).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(_) | Err(_) => Err(End::failed(format!("{} cannot be synced", folder.display()))),

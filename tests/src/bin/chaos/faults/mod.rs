@@ -1,6 +1,6 @@
 //! The faults: one file a kind of thing that fails. Each begins, lasts, and is healed again when its function returns.
 
-pub mod catalogue;
+pub(crate) mod catalogue;
 mod clock;
 mod damage;
 mod disk;
@@ -12,7 +12,7 @@ use crate::run::Run;
 use catalogue::Fault;
 
 /// Does this to the cluster, until it is healed.
-pub fn play(fault: Fault, run: &mut Run) -> Result<(), End> {
+pub(crate) fn play(fault: Fault, run: &mut Run) -> Result<(), End> {
     match fault {
         Fault::KillOne => process::kill_one(run),
         Fault::KillMost => process::kill_most(run),

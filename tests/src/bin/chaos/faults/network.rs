@@ -27,24 +27,24 @@ fn network(run: &Run) -> Result<&Network, End> {
     run.network.as_ref().ok_or_else(|| End::failed("there are no networks between nodes"))
 }
 
-pub fn cut_off(run: &mut Run) -> Result<(), End> {
+pub(crate) fn cut_off(run: &mut Run) -> Result<(), End> {
     for_a_while(run, |id| format!("node {id} cut off"), cut_both)
 }
 
-pub fn cut_in(run: &mut Run) -> Result<(), End> {
+pub(crate) fn cut_in(run: &mut Run) -> Result<(), End> {
     for_a_while(run, |id| format!("node {id} receives nothing"), Network::cut_in)
 }
 
-pub fn cut_out(run: &mut Run) -> Result<(), End> {
+pub(crate) fn cut_out(run: &mut Run) -> Result<(), End> {
     for_a_while(run, |id| format!("node {id} sends nothing"), Network::cut_out)
 }
 
-pub fn lose(run: &mut Run) -> Result<(), End> {
+pub(crate) fn lose(run: &mut Run) -> Result<(), End> {
     for_a_while(run, |id| format!("node {id} loses {LOST} %"), |network, id| network.lose(id, LOST))
 }
 
 /// Of three nodes the third still reaches both; of five the victim reaches one, and neither of them has a majority.
-pub fn cut_most(run: &mut Run) -> Result<(), End> {
+pub(crate) fn cut_most(run: &mut Run) -> Result<(), End> {
     let ids = run.cluster.ids();
     let friend = |id: u64| id % ids.len() as u64 + 1;
     let cut = |network: &Network, id: u64| {
@@ -54,7 +54,7 @@ pub fn cut_most(run: &mut Run) -> Result<(), End> {
     for_a_while(run, |id| format!("node {id} cut off from all but node {}", friend(id)), cut)
 }
 
-pub fn flap(run: &mut Run) -> Result<(), End> {
+pub(crate) fn flap(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("node {id} flapping"));
     for _ in 0..FLAPS {
@@ -66,7 +66,7 @@ pub fn flap(run: &mut Run) -> Result<(), End> {
     Ok(())
 }
 
-pub fn delay(run: &mut Run) -> Result<(), End> {
+pub(crate) fn delay(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     let least = 5 + run.dice.below(60);
     run.began(format!("node {id} sends {least} to {} ms late", 3 * least));

@@ -9,7 +9,7 @@ use crate::end::End;
 use crate::machine::link_of;
 use crate::run::Run;
 
-pub fn kill_one(run: &mut Run) -> Result<(), End> {
+pub(crate) fn kill_one(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("node {id} killed"));
     run.node(id).kill();
@@ -17,7 +17,7 @@ pub fn kill_one(run: &mut Run) -> Result<(), End> {
     run.bring_back(&[id])
 }
 
-pub fn kill_most(run: &mut Run) -> Result<(), End> {
+pub(crate) fn kill_most(run: &mut Run) -> Result<(), End> {
     let first = run.pick()?;
     let count = run.cluster.ids().len() as u64;
     let victims: Vec<u64> = (0..=count / 2).map(|step| (first - 1 + step) % count + 1).collect();
@@ -33,13 +33,13 @@ pub fn kill_most(run: &mut Run) -> Result<(), End> {
     run.bring_back(&victims)
 }
 
-pub fn kill_all(run: &mut Run) -> Result<(), End> {
+pub(crate) fn kill_all(run: &mut Run) -> Result<(), End> {
     run.began("all nodes killed");
     run.cluster.kill_all();
     run.bring_back(&run.cluster.ids())
 }
 
-pub fn pause_one(run: &mut Run) -> Result<(), End> {
+pub(crate) fn pause_one(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("node {id} paused"));
     run.node(id).pause();
@@ -48,7 +48,7 @@ pub fn pause_one(run: &mut Run) -> Result<(), End> {
     Ok(())
 }
 
-pub fn restart_one(run: &mut Run) -> Result<(), End> {
+pub(crate) fn restart_one(run: &mut Run) -> Result<(), End> {
     let id = run.pick()?;
     run.began(format!("node {id} restarted"));
     run.stop(&[id]);
@@ -56,7 +56,7 @@ pub fn restart_one(run: &mut Run) -> Result<(), End> {
 }
 
 /// Every node in its turn becomes the build of before, then that of now; all at once where those do not talk to each other.
-pub fn upgrade_all(run: &mut Run) -> Result<(), End> {
+pub(crate) fn upgrade_all(run: &mut Run) -> Result<(), End> {
     let now = programs::programs().node.clone();
     let Some(previous) = run.previous.clone() else { return Err(End::failed("there is no build of before")) };
     let in_turn = link_of(&previous) == link_of(&now);
@@ -92,6 +92,6 @@ fn become_build(run: &Run, program: &Path, ids: &[u64]) -> Result<(), End> {
     }
 }
 
-pub fn listed(ids: &[u64]) -> String {
+pub(crate) fn listed(ids: &[u64]) -> String {
     ids.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -28,7 +28,7 @@ const WINDOW_PART: u64 = 10;
 
 /// Gives stamps.
 #[derive(Debug)]
-pub struct ClockGuard {
+pub(crate) struct ClockGuard {
     clock: Clock,
     /// A single clock further than this from the line is not followed, in milliseconds.
     jump_ms: u64,
@@ -65,7 +65,7 @@ enum Confirmed {
 
 impl ClockGuard {
     /// Trusts no clock yet, unless the operator said so (`trust_clock`). `mark` is what this node kept before it stopped.
-    pub fn new(clock: Clock, key_window_ms: u64, trust_clock: bool, mark: Option<TimeMark>) -> Self {
+    pub(crate) fn new(clock: Clock, key_window_ms: u64, trust_clock: bool, mark: Option<TimeMark>) -> Self {
         let now = Instant::now();
         let own = LedgerTime { term: NOBODY, ms: clock.now_ms() };
         let carried = Carried::new(mark, &clock, now);
@@ -87,14 +87,14 @@ impl ClockGuard {
 
     /// Stores which clocks are received, where other nodes that know of no leader carried ledger time to, and how many voters
     /// there are. How ledger time stands.
-    pub fn judge(&self, clocks: ClocksReceived, starts: Vec<u64>, voters: usize) -> ClockState {
+    pub(crate) fn judge(&self, clocks: ClocksReceived, starts: Vec<u64>, voters: usize) -> ClockState {
         let judged = self.judge_at(Instant::now(), clocks, starts, voters);
         self.lock().judged = judged;
         judged
     }
 
     /// What [`Self::judge`] last gave.
-    pub fn judged(&self) -> ClockState {
+    pub(crate) fn judged(&self) -> ClockState {
         self.lock().judged
     }
 
@@ -116,7 +116,7 @@ impl ClockGuard {
     }
 
     /// Stores where a peer takes ledger time to be; `leads` is whether that peer leads.
-    pub fn receive(&self, said: LedgerTime, leads: bool) {
+    pub(crate) fn receive(&self, said: LedgerTime, leads: bool) {
         self.receive_at(Instant::now(), said, leads);
     }
 
@@ -133,20 +133,20 @@ impl ClockGuard {
     }
 
     /// Where this node takes ledger time to be; `None` before it led or received it.
-    pub fn ledger_time(&self) -> Option<LedgerTime> {
+    pub(crate) fn ledger_time(&self) -> Option<LedgerTime> {
         let line = self.lock().line?;
         Some(LedgerTime { term: line.term, ms: line.ms_at(Instant::now()) })
     }
 
     /// The same for its peers, or else where it carried ledger time to, in nobody's term.
-    pub fn for_peers(&self) -> LedgerTime {
+    pub(crate) fn for_peers(&self) -> LedgerTime {
         let own_ms = self.clock.now_ms();
         let guess = || LedgerTime { term: NOBODY, ms: self.carried.guess(Instant::now(), own_ms) };
         self.ledger_time().unwrap_or_else(guess)
     }
 
     /// What has to be kept so that ledger time is carried over a stop, where `kept` does not do; reads files of the kernel.
-    pub fn mark_beyond(&self, kept: Option<&TimeMark>) -> Option<TimeMark> {
+    pub(crate) fn mark_beyond(&self, kept: Option<&TimeMark>) -> Option<TimeMark> {
         let (line, owed_ms, judged) = {
             let inner = self.lock();
             (inner.line?, inner.owed_ms, inner.judged)
@@ -159,13 +159,13 @@ impl ClockGuard {
     }
 
     /// Whether it is known where ledger time starts. Until then whoever leads waits a little for the others' clocks.
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         let inner = self.lock();
         inner.line.is_some() || inner.start.is_enough || matches!(inner.confirmed, Confirmed::AtFirst(_))
     }
 
     /// The stamp of an entry that this node proposes as the leader of `term`; never before `state`, the time of the state.
-    pub fn stamp(&self, term: u64, state: Time) -> Time {
+    pub(crate) fn stamp(&self, term: u64, state: Time) -> Time {
         self.stamp_at(Instant::now(), term, state)
     }
 
