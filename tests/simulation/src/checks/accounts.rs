@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{Adjusted, Charged, CreditApproved, CreditRejected, Event, Record, RecordNumber, Reversed};
 
-/// See the head of this file.
+/// The accounts after the records that were taken.
 #[derive(Debug, Default)]
 pub struct Accounts {
     sellers: BTreeMap<RecordNumber, i128>,

@@ -25,15 +25,15 @@ impl<'a> Checker<'a> {
     pub fn questions(&mut self, counts: &BTreeMap<u64, u64>) -> HashMap<u64, Vec<Question<'a>>> {
         let mut questions: HashMap<u64, Vec<Question<'a>>> = HashMap::new();
         let history = self.history;
-        for (op, asked) in history.operations.iter().enumerate() {
-            for attempt in &asked.attempts {
+        for (op, operation) in history.operations.iter().enumerate() {
+            for attempt in &operation.attempts {
                 let Some((from, answers)) = self.answers(op, attempt, counts) else { continue };
-                if answers.len() != asked.commands.len() {
-                    self.violation(Some(op), format!("op {op} got {} answers", answers.len()));
+                if answers.len() != operation.commands.len() {
+                    self.violation(Some(op), format!("operation {op} got {} answers", answers.len()));
                     continue;
                 }
-                let asked = asked.commands.iter().zip(answers);
-                let new = asked.map(|(command, (answer, until))| Question { op, command, answer, until });
+                let answered = operation.commands.iter().zip(answers);
+                let new = answered.map(|(command, (answer, until))| Question { op, command, answer, until });
                 questions.entry(from).or_default().extend(new);
             }
         }
@@ -57,7 +57,7 @@ impl<'a> Checker<'a> {
         if let Some(position) = position {
             given.from = counts.range(..position).next_back().map_or(0, |(_, count)| *count);
             let Some(until) = counts.get(&position) else {
-                self.violation(Some(op), format!("op {op} was decided at a position that nobody applied"));
+                self.violation(Some(op), format!("operation {op} was decided at a position that nobody applied"));
                 return None;
             };
             given.until = *until;

@@ -30,7 +30,7 @@ pub struct FinalState {
     pub pending: usize,
 }
 
-/// See the head of this file.
+/// The check of one run, and what it has found so far.
 pub struct Checker<'a> {
     /// What clients asked and were answered.
     pub history: &'a RunHistory,

@@ -68,8 +68,8 @@ impl LedgerTimeCheck<'_> {
 /// When a command was first invoked under each key, and by which operation.
 fn first_invoked(history: &RunHistory) -> HashMap<(u64, &str), (u64, usize)> {
     let mut invoked = HashMap::new();
-    for (at_ms, line) in &history.trace {
-        let TraceEvent::Invoked(op, _) = line else { continue };
+    for (at_ms, event) in &history.trace {
+        let TraceEvent::Invoked(op, _) = event else { continue };
         for command in &history.operations[*op].commands {
             let Some(key) = &command.idempotency_key else { continue };
             invoked.entry((command.actor, key.as_str())).or_insert((*at_ms, *op));

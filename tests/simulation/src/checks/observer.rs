@@ -31,7 +31,7 @@ pub struct Transition {
     pub leads_unflushed: bool,
 }
 
-/// See the head of this file.
+/// What was observed of all nodes so far.
 #[derive(Debug)]
 pub struct Observer {
     recorder: Recorder,
@@ -41,7 +41,7 @@ pub struct Observer {
     /// The digest at each position, by whoever applied it first.
     pub positions: BTreeMap<u64, Digest>,
     keys_at: BTreeMap<u64, u64>,
-    /// When each record was first applied anywhere, in milliseconds since the beginning.
+    /// When each record was first applied anywhere, in milliseconds since the start.
     pub applied_ms: Vec<u64>,
     nodes: BTreeMap<u64, NodeState>,
 }

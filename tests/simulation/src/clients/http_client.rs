@@ -16,7 +16,7 @@ use crate::history::events::{AttemptOutcome, HttpBalance};
 use crate::history::http_response::{CommandResult, HttpResponse, Resource, ids};
 use crate::network::{HTTP_PORT, PROXY_NAME, host_name, proxy_port};
 
-/// See the head of this file.
+/// A client over HTTP.
 pub struct HttpClient(Client);
 
 impl HttpClient {

@@ -31,7 +31,7 @@ const CALL_MS: u64 = 6_000;
 /// How often an operation is attempted.
 const ATTEMPTS: u64 = 6;
 
-/// See the head of this file.
+/// The session of one client.
 pub struct Session {
     id: u64,
     sequence: u64,

@@ -64,8 +64,8 @@ impl World<'_> {
         }
     }
 
-    /// A killed process finds everything that it wrote at its next start, but may count no more of it as durable than a power cut
-    /// leaves.
+    /// A killed process finds everything that it wrote at its next start, but may count no more of it as durable than a
+    /// power cut leaves.
     fn kill(&mut self, node: u64, while_ms: u64) -> bool {
         if !self.is_up(node) {
             return false;

@@ -38,34 +38,34 @@ pub fn lines(history: &RunHistory) -> Vec<String> {
     let before = history.trace.iter().filter(|(at_ms, _)| *at_ms <= first.at_ms).count();
     let from = before.saturating_sub(LINES_BEFORE);
     let mut lines = Vec::new();
-    for (place, (at_ms, line)) in history.trace.iter().enumerate().take(before) {
+    for (place, (at_ms, event)) in history.trace.iter().enumerate().take(before) {
         let is_recent = place >= from;
         if is_recent
-            || is_about(line, first)
-            || matches!(line, TraceEvent::Fault(_) | TraceEvent::Leader(..)) && place + 600 >= before
+            || is_about(event, first)
+            || matches!(event, TraceEvent::Fault(_) | TraceEvent::Leader(..)) && place + 600 >= before
         {
-            lines.push(format!("{:>8} ms  {}", at_ms, sentence(history, line)));
+            lines.push(format!("{:>8} ms  {}", at_ms, sentence(history, event)));
         }
     }
     lines.push(format!("{:>8} ms  BROKEN: {}", first.at_ms, first.what));
     lines
 }
 
-fn is_about(line: &TraceEvent, violation: &Violation) -> bool {
-    match line {
+fn is_about(event: &TraceEvent, violation: &Violation) -> bool {
+    match event {
         TraceEvent::Invoked(op, _) | TraceEvent::Completed(op, _) => violation.op == Some(*op),
         TraceEvent::Fault(_) | TraceEvent::PortRead(_) | TraceEvent::HttpRead(_) | TraceEvent::Leader(..) => false,
     }
 }
 
-fn sentence(history: &RunHistory, line: &TraceEvent) -> String {
-    match line {
+fn sentence(history: &RunHistory, event: &TraceEvent) -> String {
+    match event {
         TraceEvent::Fault(what) => format!("* {what}"),
         TraceEvent::Leader(node, term) => format!("* node {node} leads in term {term}"),
         TraceEvent::Invoked(op, attempt) => {
             let OperationHistory { client, commands, attempts } = &history.operations[*op];
-            let whom = attempts[*attempt].node.map_or_else(|| "over HTTP".to_owned(), |node| format!("node {node}"));
-            format!("client {client} asks {whom}, attempt {attempt} of operation {op}: {}", describe_all(commands))
+            let node = attempts[*attempt].node.map_or_else(|| "over HTTP".to_owned(), |node| format!("node {node}"));
+            format!("client {client} asks {node}, attempt {attempt} of operation {op}: {}", describe_all(commands))
         }
         TraceEvent::Completed(op, attempt) => {
             let OperationHistory { client, attempts, .. } = &history.operations[*op];

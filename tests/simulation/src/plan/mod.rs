@@ -16,7 +16,7 @@ fn late_ms(seed: u64) -> u64 {
     if dice.once_in(4) { [20_000, DAY_MS / 12, 2 * DAY_MS][dice.below(3) as usize] } else { 0 }
 }
 
-/// See the head of this file.
+/// What a seed draws.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The seed.

@@ -51,7 +51,7 @@ pub struct HostState {
     instructions: VecDeque<Instruction>,
 }
 
-/// See the head of this file. Clones share it.
+/// A simulated host. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Host {
     /// The node's number.
@@ -105,7 +105,7 @@ impl Host {
         self.state().cluster.clone()
     }
 
-    /// Sets its wall clock, to be so far off and to get further off in each tenth of a second.
+    /// Sets its wall clock to be `off_ms` ahead, and to gain `drift_ms` more every tenth of a second.
     pub fn set_clock(&self, off_ms: i64, drift_ms: i64) {
         self.clock_off_ms.store(off_ms, Ordering::Relaxed);
         self.clock_drift_ms.store(drift_ms, Ordering::Relaxed);

@@ -11,5 +11,4 @@ mod recovery;
 mod state;
 mod step;
 
-pub use state::{Recovery, World};
-pub use step::STEPS;
+pub use state::{Recovery, STEPS, World};

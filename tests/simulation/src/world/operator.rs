@@ -8,7 +8,7 @@ use etebar_node::raft::{Cluster, MembershipChange};
 use crate::network::addresses;
 use crate::world::host::MEMBERSHIP_CHANGE;
 
-/// See the head of this file.
+/// The operator, and the memberships that it saw.
 #[derive(Debug)]
 pub struct Operator {
     /// The nodes that are to be members.

@@ -77,8 +77,8 @@ impl World<'_> {
         self.set_clock_to(node, to, drift)
     }
 
-    /// Sets a node's wall clock, to be so far off and to get further off in each tenth of a second. The wrong clock of another
-    /// node is corrected first, unless the seed has many wrong ones.
+    /// Sets a node's wall clock to be `to` ms ahead, and to gain `drift` ms more every tenth of a second. The wrong clock of
+    /// another node is corrected first, unless the seed has many wrong ones.
     pub fn set_clock_to(&mut self, node: u64, to: i64, drift: i64) -> bool {
         if !self.plan.many_wrong_clocks {
             for host in self.hosts.iter().filter(|host| host.node != node && host.is_clock_wrong()) {

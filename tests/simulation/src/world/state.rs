@@ -17,6 +17,8 @@ use crate::world::host::Host;
 use crate::world::operator::Operator;
 use crate::world::proxy;
 
+/// Simulated milliseconds so far, so that a stall is noticed.
+pub static STEPS: AtomicU64 = AtomicU64::new(0);
 /// How long connections may hang after a partition, in milliseconds: the simulated network does not send again what it lost.
 const LINK_RECOVERY_MS: u64 = 3_000;
 
@@ -35,7 +37,7 @@ pub enum Recovery {
     EndLoss,
 }
 
-/// See the head of this file.
+/// A simulated world with the faults that are in effect.
 pub struct World<'a> {
     /// Hosts, links and time.
     pub sim: Sim<'a>,

@@ -1,14 +1,12 @@
 //! The passing of simulated time, a millisecond at a time: after each, the nodes are observed, what is due is recovered, and
 //! the operator works.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::plan::FaultKind;
-use crate::world::{Recovery, World};
+use crate::world::{Recovery, STEPS, World};
 
-/// Simulated milliseconds so far, so that a stall is noticed.
-pub static STEPS: AtomicU64 = AtomicU64::new(0);
 /// Shortest pause between two triggered crashes, in milliseconds.
 const TRIGGER_PAUSE_MS: u64 = 700;
 
