@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use etebar::api::{self, AmountOut, Code, EntryKind, RequestStatus, Timestamp};
 use ledger::{
     Adjusted, Charged, CreditApproved, CreditRejected, CreditRequested, Digest, Event, IdKind, KeyNumber, Note, Record,
-    RecordNumber, Refusal, Rejection, Reversed, State, Verdict, chain_entry,
+    RecordNumber, Refusal, Rejection, RequestShown, Reversed, State, Verdict, chain_entry,
 };
+use uuid::Uuid;
 
 use crate::history::http_response::{CommandResult, Resource, ids};
 
@@ -68,91 +69,115 @@ impl<'a> HttpModel<'a> {
 
     /// How HTTP shows a record.
     fn resource_of(&self, record: &Record) -> Option<Resource> {
-        let created_at = Timestamp(record.time.0);
-        let seller_id = |number: RecordNumber| ids().uuid(IdKind::Seller, number);
-        let actor = self.names.get(&record.actor)?;
-        Some(match &record.event {
-            Event::Charged(Charged { seller, phone, amount, entry, balance }) => Resource::Charge(api::Charge {
-                id: ids().uuid(IdKind::Charge, record.number),
-                entry: *entry,
-                seller_id: seller_id(*seller),
-                phone: format!("+{}", phone.digits()),
-                amount: money(amount.minor()),
-                balance: money(balance.minor()),
-                created_at,
-            }),
-            Event::CreditRequested(CreditRequested { seller, amount, note }) => {
-                Resource::CreditRequest(api::CreditRequest {
-                    id: ids().uuid(IdKind::CreditRequest, record.number),
-                    seller_id: seller_id(*seller),
-                    amount: money(amount.minor()),
-                    note: optional(note),
-                    status: RequestStatus::Pending,
-                    created_at,
-                    decided_at: None,
-                    decided_by: None,
-                    reason: None,
-                })
+        match &record.event {
+            Event::Charged(charged) => Some(Resource::Charge(charge_of(record, charged))),
+            Event::CreditRequested(filed) => Some(Resource::CreditRequest(pending(record, filed))),
+            Event::CreditApproved(CreditApproved { request, reason, .. }) => {
+                self.decided(record, request, reason, RequestStatus::Approved)
             }
-            Event::CreditApproved(CreditApproved { request, reason, .. })
-            | Event::CreditRejected(CreditRejected { request, reason }) => {
-                let is_approved = matches!(record.event, Event::CreditApproved(_));
-                Resource::CreditRequest(api::CreditRequest {
-                    id: ids().uuid(IdKind::CreditRequest, request.number),
-                    seller_id: seller_id(request.seller),
-                    amount: money(request.amount.minor()),
-                    note: optional(&request.note),
-                    status: if is_approved { RequestStatus::Approved } else { RequestStatus::Rejected },
-                    created_at: Timestamp(request.created_at.0),
-                    decided_at: Some(created_at),
-                    decided_by: Some(actor.clone()),
-                    reason: optional(reason),
-                })
+            Event::CreditRejected(CreditRejected { request, reason }) => {
+                self.decided(record, request, reason, RequestStatus::Rejected)
             }
-            Event::Adjusted(Adjusted { seller, amount, entry, balance, .. }) => {
-                let own = format!("seller:{}", seller_id(*seller));
-                let (debit, credit) =
-                    if amount.minor() > 0 { ("treasury".to_owned(), own) } else { (own, "treasury".to_owned()) };
-                Resource::Entry(api::Entry {
-                    entry: *entry,
-                    created_at,
-                    kind: EntryKind::Adjustment,
-                    seller_id: seller_id(*seller),
-                    amount: money(amount.minor()),
-                    balance: money(balance.minor()),
-                    debit,
-                    credit,
-                    reference: ids().uuid(IdKind::Adjustment, record.number),
-                    phone: None,
-                    actor: actor.clone(),
-                    digest: self.entries.get(entry)?.1.to_string(),
-                })
-            }
-            Event::Reversed(Reversed { charge, seller, phone, amount, entry, balance, .. }) => {
-                Resource::Entry(api::Entry {
-                    entry: *entry,
-                    created_at,
-                    kind: EntryKind::Reversal,
-                    seller_id: seller_id(*seller),
-                    amount: money(amount.minor()),
-                    balance: money(balance.minor()),
-                    debit: format!("phone:+{}", phone.digits()),
-                    credit: format!("seller:{}", seller_id(*seller)),
-                    reference: ids().uuid(IdKind::Charge, *charge),
-                    phone: Some(format!("+{}", phone.digits())),
-                    actor: actor.clone(),
-                    digest: self.entries.get(entry)?.1.to_string(),
-                })
-            }
+            Event::Adjusted(adjusted) => self.adjustment(record, adjusted),
+            Event::Reversed(reversed) => self.reversal(record, reversed),
             Event::Genesis(_)
             | Event::SellerCreated(_)
             | Event::SellerStatusSet(_)
             | Event::KeyCreated(_)
             | Event::KeyRevoked(_)
             | Event::Refused(_)
-            | Event::NodeRegistered(_) => return None,
-        })
+            | Event::NodeRegistered(_) => None,
+        }
     }
+
+    fn decided(
+        &self,
+        record: &Record,
+        request: &RequestShown,
+        reason: &Note,
+        status: RequestStatus,
+    ) -> Option<Resource> {
+        Some(Resource::CreditRequest(api::CreditRequest {
+            id: ids().uuid(IdKind::CreditRequest, request.number),
+            seller_id: seller_id(request.seller),
+            amount: money(request.amount.minor()),
+            note: optional(&request.note),
+            status,
+            created_at: Timestamp(request.created_at.0),
+            decided_at: Some(Timestamp(record.time.0)),
+            decided_by: Some(self.names.get(&record.actor)?.clone()),
+            reason: optional(reason),
+        }))
+    }
+
+    fn adjustment(&self, record: &Record, adjusted: &Adjusted) -> Option<Resource> {
+        let Adjusted { seller, amount, entry, balance, .. } = adjusted;
+        let (own, treasury) = (format!("seller:{}", seller_id(*seller)), "treasury".to_owned());
+        let (debit, credit) = if amount.minor() > 0 { (treasury, own) } else { (own, treasury) };
+        Some(Resource::Entry(api::Entry {
+            entry: *entry,
+            created_at: Timestamp(record.time.0),
+            kind: EntryKind::Adjustment,
+            seller_id: seller_id(*seller),
+            amount: money(amount.minor()),
+            balance: money(balance.minor()),
+            debit,
+            credit,
+            reference: ids().uuid(IdKind::Adjustment, record.number),
+            phone: None,
+            actor: self.names.get(&record.actor)?.clone(),
+            digest: self.entries.get(entry)?.1.to_string(),
+        }))
+    }
+
+    fn reversal(&self, record: &Record, reversed: &Reversed) -> Option<Resource> {
+        let Reversed { charge, seller, phone, amount, entry, balance, .. } = reversed;
+        Some(Resource::Entry(api::Entry {
+            entry: *entry,
+            created_at: Timestamp(record.time.0),
+            kind: EntryKind::Reversal,
+            seller_id: seller_id(*seller),
+            amount: money(amount.minor()),
+            balance: money(balance.minor()),
+            debit: format!("phone:+{}", phone.digits()),
+            credit: format!("seller:{}", seller_id(*seller)),
+            reference: ids().uuid(IdKind::Charge, *charge),
+            phone: Some(format!("+{}", phone.digits())),
+            actor: self.names.get(&record.actor)?.clone(),
+            digest: self.entries.get(entry)?.1.to_string(),
+        }))
+    }
+}
+
+fn charge_of(record: &Record, charged: &Charged) -> api::Charge {
+    let Charged { seller, phone, amount, entry, balance } = charged;
+    api::Charge {
+        id: ids().uuid(IdKind::Charge, record.number),
+        entry: *entry,
+        seller_id: seller_id(*seller),
+        phone: format!("+{}", phone.digits()),
+        amount: money(amount.minor()),
+        balance: money(balance.minor()),
+        created_at: Timestamp(record.time.0),
+    }
+}
+
+fn pending(record: &Record, filed: &CreditRequested) -> api::CreditRequest {
+    api::CreditRequest {
+        id: ids().uuid(IdKind::CreditRequest, record.number),
+        seller_id: seller_id(filed.seller),
+        amount: money(filed.amount.minor()),
+        note: optional(&filed.note),
+        status: RequestStatus::Pending,
+        created_at: Timestamp(record.time.0),
+        decided_at: None,
+        decided_by: None,
+        reason: None,
+    }
+}
+
+fn seller_id(number: RecordNumber) -> Uuid {
+    ids().uuid(IdKind::Seller, number)
 }
 
 fn money(minor: impl Into<i128>) -> AmountOut {
