@@ -5,7 +5,6 @@
 //! waits gets the error, and nothing more is taken. Read [`store`](LogStore) first, then `writer`, `recovery`.
 
 mod generation;
-mod reader;
 mod recovery;
 mod store;
 mod view;
@@ -15,8 +14,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use reader::LogReader;
 pub use store::LogStore;
+pub use view::LogReader;
 pub use writer::LogWriter;
 
 use super::types::LogId;

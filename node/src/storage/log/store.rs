@@ -9,8 +9,8 @@ use openraft::alias::LogIdOf;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use tokio::sync::{mpsc, oneshot};
 
-use super::reader::LogReader;
 use super::recovery;
+use super::view::LogReader;
 use super::view::{SharedLog, View};
 use super::work::Work;
 use super::writer::LogWriter;

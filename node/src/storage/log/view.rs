@@ -1,18 +1,24 @@
 //! What the log's callers, its readers and its writer share: the log as its callers left it, its recent entries in memory, and
-//! the generations on the disk.
+//! the generations on the disk. Replication and apply read it through a [`LogReader`].
 //!
 //! Locks are taken in one order: generations, then the view. A generation goes and entries are removed only under the
 //! write lock of the generations, so whoever reads under the read lock finds what the view promised.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use futures::Stream;
+use futures::stream;
+use openraft::{OptionalSend, RaftLogReader};
 use tokio::time::Instant;
 
 use super::generation::Generation;
 use super::{LogSettings, next_index};
 use crate::storage::error::StorageError;
-use crate::storage::types::{LogEntry, LogId, Vote};
+use crate::storage::types::{LogEntry, LogId, TypeConfig, Vote};
 
 /// What an entry costs in memory beside its payload, about.
 const ENTRY_OVERHEAD: u64 = 160;
@@ -127,6 +133,69 @@ fn read_one(generations: &[Generation], index: u64) -> Result<(LogEntry, u64), S
         None => None,
     };
     found.ok_or_else(|| StorageError::damaged(format!("log entry {index}"), "it is missing"))
+}
+
+/// Reads the log while it is written. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LogReader {
+    shared: Arc<SharedLog>,
+}
+
+impl LogReader {
+    pub(super) fn new(shared: Arc<SharedLog>) -> Self {
+        Self { shared }
+    }
+}
+
+impl RaftLogReader<TypeConfig> for LogReader {
+    async fn entries_stream<RB>(&mut self, range: RB) -> impl Stream<Item = Result<LogEntry, io::Error>> + OptionalSend
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        // A bounded piece at a time: what is to be applied after a restart may be the whole log.
+        let (start, end) = bounds_of(&range);
+        let shared = Arc::clone(&self.shared);
+        let pieces = stream::try_unfold(start, move |start| {
+            let piece = shared.read(start, end, shared.settings.round_bytes);
+            async move {
+                let piece = piece.map_err(io::Error::from)?;
+                let next = piece.last().map(|last| last.log_id.index + 1);
+                Ok::<_, io::Error>(next.map(|next| (stream::iter(piece.into_iter().map(Ok)), next)))
+            }
+        });
+        Box::pin(futures::TryStreamExt::try_flatten(pieces))
+    }
+
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<LogEntry>, io::Error> {
+        let (start, end) = bounds_of(&range);
+        Ok(self.shared.read(start, end, u64::MAX)?)
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        Ok(self.shared.view().vote)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<LogEntry>, io::Error> {
+        Ok(self.shared.read(start, end, self.shared.settings.round_bytes)?)
+    }
+}
+
+/// First and end (exclusive) of a range.
+fn bounds_of(range: &impl RangeBounds<u64>) -> (u64, u64) {
+    let start = match range.start_bound() {
+        Bound::Included(start) => *start,
+        Bound::Excluded(start) => start.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(end) => end.saturating_add(1),
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => u64::MAX,
+    };
+    (start, end)
 }
 
 /// The recent entries: all that are not durable yet, and before them as many as a bound in bytes allows. They end with the
