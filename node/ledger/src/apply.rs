@@ -11,8 +11,11 @@ impl State {
     /// Where the record does not fit this state: the history is damaged, and continuing would corrupt the books.
     pub fn apply(&mut self, record: &Record) {
         self.advance(record.at(), chain_record(&self.digest(), record));
-        record.event.apply(record.at(), self);
+        let before = self.totals();
+        record.event.kind().apply(record.at(), self);
         assert_eq!(self.totals().sum(), 0, "all accounts add up to zero");
+        let is_moved = self.totals() != before;
+        assert_eq!(is_moved, record.movement().is_some(), "credit moves exactly where there is a journal entry");
         if let Some(key) = &record.idempotency_key {
             self.remember(record.at(), record.actor, key);
         }

@@ -30,6 +30,10 @@ impl Facts {
     pub fn get(&self, number: RecordNumber) -> Option<&Arc<Record>> {
         self.0.get(&number)
     }
+
+    fn require(&self, number: RecordNumber) -> Result<&Record, Missing> {
+        self.0.get(&number).map(Arc::as_ref).ok_or(Missing(number))
+    }
 }
 
 /// Deciding a command needs the record of this number, which the facts lack. It exists in the history.
@@ -48,20 +52,24 @@ pub enum Outcome {
 }
 
 /// Decides `command` at the larger of the state's time and `stamp`. Where it says [`Missing`], add that record to the
-/// facts and decide again: a command needs two records at most.
+/// facts and decide again: on one state, at one stamp, a command needs one record at most.
+///
+/// [`Rejection::Inconsistent`] is for the node alone, which must not go on: what it read contradicts its state.
 pub fn decide(state: &State, facts: &Facts, command: &Command, stamp: Time) -> Result<Outcome, Missing> {
     let key = match authorise(state, command) {
         Ok(key) => key,
         Err(rejection) => return Ok(Outcome::Rejected(rejection)),
     };
     let subject = match look_up(state, facts, command, stamp)? {
-        Found::Decided(record) if record.event.answers(&command.action) => return Ok(Outcome::Replay(record.number)),
+        Found::Decided(record) if command.action.is_answered_by(&record.event) => {
+            return Ok(Outcome::Replay(record.number));
+        }
         Found::Decided(_) => return Ok(Outcome::Rejected(Rejection::KeyReused)),
         Found::Open { subject } => subject.map(|record| (record.at(), &record.event)),
     };
     let event = match command.action.judge(&Case { state, key }, subject) {
         Ok(event) => event,
-        Err(NoEvent::Done(number)) => return Ok(Outcome::Replay(number)),
+        Err(NoEvent::Done(number)) => return facts.require(number).map(|record| Outcome::Replay(record.number)),
         Err(NoEvent::Rejected(rejection)) => return Ok(Outcome::Rejected(rejection)),
         Err(NoEvent::Refused(refusal)) if command.idempotency_key.is_none() => {
             return Ok(Outcome::Rejected(Rejection::Conflict(refusal)));
@@ -92,11 +100,10 @@ enum Found<'a> {
 }
 
 fn look_up<'a>(state: &State, facts: &'a Facts, command: &Command, stamp: Time) -> Result<Found<'a>, Missing> {
-    let fetch = |number| facts.0.get(&number).map(Arc::as_ref).ok_or(Missing(number));
     if let Some(number) = command.decision_in(state, stamp) {
-        return fetch(number).map(Found::Decided);
+        return facts.require(number).map(Found::Decided);
     }
-    let subject = command.action.kind().1.subject(state).map(fetch).transpose()?;
+    let subject = command.action.kind().subject(state).map(|number| facts.require(number)).transpose()?;
     Ok(Found::Open { subject })
 }
 
@@ -105,7 +112,7 @@ fn authorise<'a>(state: &'a State, command: &Command) -> Result<Option<&'a ApiKe
     if state.genesis().is_some() == matches!(command.action, Action::Genesis(_)) {
         return Err(Rejection::OutOfPlace);
     }
-    let role = command.action.kind().1.role();
+    let role = command.action.kind().role();
     if command.actor == SYSTEM_ACTOR {
         return match role {
             // An idempotency key is remembered in the scope of an API key, and here is none.

@@ -79,7 +79,7 @@ pub struct Movement {
     /// Minor units, signed from the seller's side.
     pub amount: i64,
     /// The number of the entry.
-    pub entry: u64,
+    pub entry_number: u64,
     /// The seller's credit after it.
     pub balance: Balance,
     /// The phone of a charge or a reversal; otherwise the treasury is the other account.
@@ -97,7 +97,7 @@ impl Movement {
         let (debit, credit) = if self.amount < 0 { (own, other) } else { (other, own) };
         let (kind, number) = self.reference;
         Entry {
-            number: self.entry,
+            number: self.entry_number,
             time,
             kind: self.kind,
             seller,

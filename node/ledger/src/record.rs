@@ -33,17 +33,17 @@ impl Record {
 
     /// The seller whose credit, request or status this record is about; `None` for one about none, or for a refusal.
     pub fn seller(&self) -> Option<RecordNumber> {
-        self.event.seller(self.number)
+        self.event.kind().seller(self.number)
     }
 
     /// What it moved; `None` where it moved no money.
     pub fn movement(&self) -> Option<Movement> {
-        self.event.movement(self.number)
+        self.event.kind().movement(self.number)
     }
 
     /// The API key that it made or revoked.
     pub fn api_key(&self) -> Option<KeyNumber> {
-        self.event.api_key(self.number)
+        self.event.kind().api_key(self.number)
     }
 
     /// The journal entry that it made; `None` where it moved no money. `actor` is the name of the key that acted.

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 const STEPS: usize = 400;
 /// Most old records that one command needs.
-const FACTS: usize = 2;
+const FACTS: usize = 1;
 const NAMES: [&str; 6] = ["admin", "till", "Till", "\u{6a9}\u{6cc}", "\u{643}\u{64a}", "auditor"];
 
 fn seeds() -> u64 {

@@ -422,7 +422,7 @@ fn pages_are_found_by_entry_and_by_time() {
     let first_of_page_2 = &book.history[ledger::PAGE_RECORDS as usize];
     let mark = book.state.page_mark(1).unwrap();
     assert_eq!(mark.time, first_of_page_2.time);
-    assert_eq!(mark.entries + 1, first_of_page_2.movement().unwrap().entry);
+    assert_eq!(mark.entries + 1, first_of_page_2.movement().unwrap().entry_number);
 }
 
 #[test]

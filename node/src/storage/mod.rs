@@ -1,6 +1,6 @@
 //! The storage: sled and the byte layout of the disk are known here and nowhere else.
 //!
-//! Read in this order: [`disk`] (what a disk must promise), [`format`] (bytes on it), [`types`] (what Raft
+//! Read in this order: [`disk`] (what a disk must promise), [`mod@format`] (bytes on it), [`types`] (what Raft
 //! stores), [`log`] (synced before an answer), [`history`] (pages of records, and the position they hold).
 
 pub mod disk;

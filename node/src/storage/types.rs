@@ -37,7 +37,7 @@ pub struct NodeAddresses {
     pub peer: String,
 }
 
-/// One encoded group of commands. Encoded once and shared by log, peers and apply: a clone copies no bytes.
+/// The encoded commands of one log entry. Encoded once and shared by log, peers and apply: a clone copies no bytes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Payload(pub Bytes);

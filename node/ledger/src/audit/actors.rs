@@ -40,7 +40,7 @@ impl Actors {
     }
 
     fn fault(&self, record: &Record) -> Option<&'static str> {
-        let role = record.event.role();
+        let role = record.event.kind().role();
         if role == Role::System {
             return (record.actor != SYSTEM_ACTOR).then_some("is not the cluster itself");
         }

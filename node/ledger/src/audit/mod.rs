@@ -156,7 +156,7 @@ impl Audit {
 
     /// One movement of a seller's credit.
     fn moved(&mut self, movement: &Movement, place: Place) {
-        let &Movement { seller, amount, entry, balance, .. } = movement;
+        let &Movement { seller, amount, entry_number: entry, balance, .. } = movement;
         let due = self.sums.entries;
         self.findings.check(Promise::Numbered, entry == due, place, || {
             format!("record {} makes entry {entry} where entry {due} was due", place.record)

@@ -8,7 +8,7 @@ use crate::entry::{EntryKind, Movement};
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::values::amount::{Balance, Immovable, SignedAmount};
-use crate::values::ids::{At, IdKind, RecordNumber};
+use crate::values::ids::{At, IdKind, KeyNumber, RecordNumber};
 use crate::values::text::Note;
 
 /// Corrects a seller's credit.
@@ -98,11 +98,15 @@ impl EventKind for Adjusted {
             kind: EntryKind::Adjustment,
             seller: self.seller,
             amount: self.amount.minor(),
-            entry: self.entry,
+            entry_number: self.entry,
             balance: self.balance,
             phone: None,
             reference: (IdKind::Adjustment, number),
         })
+    }
+
+    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+        None
     }
 }
 

@@ -8,7 +8,7 @@ use crate::entry::{EntryKind, Movement};
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::values::amount::{Amount, Balance};
-use crate::values::ids::{At, IdKind, RecordNumber};
+use crate::values::ids::{At, IdKind, KeyNumber, RecordNumber};
 use crate::values::phone::Phone;
 
 /// Sells airtime, for the seller whose key acts.
@@ -97,11 +97,15 @@ impl EventKind for Charged {
             kind: EntryKind::Charge,
             seller: self.seller,
             amount: self.amount.minus(),
-            entry: self.entry,
+            entry_number: self.entry,
             balance: self.balance,
             phone: Some(self.phone),
             reference: (IdKind::Charge, number),
         })
+    }
+
+    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+        None
     }
 }
 

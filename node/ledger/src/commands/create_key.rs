@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
 use crate::digest::Link;
+use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
 use crate::state::api_key::Grant;
@@ -87,6 +88,14 @@ impl EventKind for KeyCreated {
 
     fn api_key(&self, number: RecordNumber) -> Option<KeyNumber> {
         Some(number)
+    }
+
+    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
+        None
+    }
+
+    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+        None
     }
 }
 

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, EventKind, Role};
 use crate::digest::Link;
+use crate::entry::Movement;
 use crate::state::State;
-use crate::values::ids::{At, RecordNumber};
+use crate::values::ids::{At, KeyNumber, RecordNumber};
 use crate::values::text::Name;
 
 /// Creates a seller.
@@ -62,6 +63,14 @@ impl EventKind for SellerCreated {
 
     fn seller(&self, number: RecordNumber) -> Option<RecordNumber> {
         Some(number)
+    }
+
+    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+        None
+    }
+
+    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+        None
     }
 }
 

@@ -9,7 +9,7 @@ use crate::entry::{EntryKind, Movement};
 use crate::refusal::{Refusal, Rejection};
 use crate::state::{State, Verdict};
 use crate::values::amount::{Amount, Balance};
-use crate::values::ids::{At, IdKind, RecordNumber, Time};
+use crate::values::ids::{At, IdKind, KeyNumber, RecordNumber, Time};
 use crate::values::text::Note;
 
 /// Approves or rejects a credit request.
@@ -71,10 +71,10 @@ impl CommandKind for DecideCredit {
         Role::Admin
     }
 
-    /// The request while it is pending, and then its verdict.
+    /// The request while it is pending, and then the same verdict.
     fn subject(&self, state: &State) -> Option<RecordNumber> {
         match state.verdict(self.request) {
-            Some((record, _)) => Some(record),
+            Some((record, verdict)) => (verdict == self.verdict).then_some(record),
             None => state.is_pending(self.request).then_some(self.request),
         }
     }
@@ -152,11 +152,15 @@ impl EventKind for CreditApproved {
             kind: EntryKind::Credit,
             seller: self.request.seller,
             amount: self.request.amount.plus(),
-            entry: self.entry,
+            entry_number: self.entry,
             balance: self.balance,
             phone: None,
             reference: (IdKind::CreditRequest, self.request.number),
         })
+    }
+
+    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+        None
     }
 }
 
@@ -176,6 +180,14 @@ impl EventKind for CreditRejected {
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.request.seller)
+    }
+
+    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+        None
+    }
+
+    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+        None
     }
 }
 

@@ -1,7 +1,8 @@
 //! The genesis: the first command of a ledger, which is its own event. What it fixes is in [`Genesis`].
 
-use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use super::kind::{CommandKind, EventKind, NoEvent, Role};
 use crate::digest::Link;
+use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::State;
 use crate::state::genesis::Genesis;
@@ -24,16 +25,13 @@ impl CommandKind for Genesis {
     }
 
     fn write(&self, link: &mut Link) {
-        self.write_all(link);
+        self.write_fields(link);
     }
 }
 
 impl Genesis {
-    /// There must be none yet, and answers must be possible by it.
-    pub(crate) fn judge(&self, case: &Case<'_>) -> Result<Self, NoEvent> {
-        if case.state.genesis().is_some() {
-            return Err(Rejection::OutOfPlace.into());
-        }
+    /// Answers must be possible by it. That there is none yet was checked with the authorisation.
+    pub(crate) fn judge(&self) -> Result<Self, NoEvent> {
         if self.is_sound() { Ok(self.clone()) } else { Err(Rejection::Malformed.into()) }
     }
 }
@@ -48,11 +46,19 @@ impl EventKind for Genesis {
     }
 
     fn write(&self, link: &mut Link) {
-        self.write_all(link);
+        self.write_fields(link);
     }
 
     /// The first admin key.
     fn api_key(&self, number: RecordNumber) -> Option<KeyNumber> {
         Some(number)
+    }
+
+    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
+        None
+    }
+
+    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+        None
     }
 }

@@ -24,7 +24,7 @@ pub(crate) trait CommandKind {
     /// Who may have it decided.
     fn role(&self) -> Role;
 
-    /// The old record that deciding it needs, or that answers it because it was done before.
+    /// The old record that its `judge` reads, or by which it was done before.
     fn subject(&self, _state: &State) -> Option<RecordNumber> {
         None
     }
@@ -32,7 +32,7 @@ pub(crate) trait CommandKind {
     /// Whether deciding it a second time without an idempotency key moves nothing.
     fn is_repeatable(&self) -> bool;
 
-    /// At least as many bytes as its texts take in a log entry; 64 more are counted for every command.
+    /// At least as many bytes as its texts take in a log entry.
     fn text_bytes(&self) -> usize;
 
     /// What the digest of a recorded refusal covers of it. Frozen per rules version.
@@ -41,7 +41,8 @@ pub(crate) trait CommandKind {
 
 /// What a kind of event says of itself.
 pub(crate) trait EventKind {
-    /// Who may have it decided.
+    /// Who may have it decided. The command says so for the decision, the event for the audit: two statements of one rule,
+    /// so that a mistake in one is noticed.
     fn role(&self) -> Role;
 
     /// Changes the state by it.
@@ -54,19 +55,13 @@ pub(crate) trait EventKind {
     fn write(&self, link: &mut Link);
 
     /// The seller whose credit, request or status it is about. `number` is its record's.
-    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
-        None
-    }
+    fn seller(&self, number: RecordNumber) -> Option<RecordNumber>;
 
     /// The movement of money; `None` where it moves none. `number` is its record's.
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
-        None
-    }
+    fn movement(&self, number: RecordNumber) -> Option<Movement>;
 
     /// The API key that it made or revoked. `number` is its record's.
-    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
-        None
-    }
+    fn api_key(&self, number: RecordNumber) -> Option<KeyNumber>;
 }
 
 /// What a command is decided on, besides what it names itself.

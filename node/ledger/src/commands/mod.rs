@@ -51,6 +51,9 @@ pub struct Command {
     pub action: Action,
 }
 
+/// What every command takes in a log entry, its texts and its key apart: at least, in bytes.
+const COMMAND_BYTES: usize = 64;
+
 impl Command {
     /// The record that answers this command already, where it has a key that is remembered at `stamp`.
     pub fn decision_in(&self, state: &State, stamp: Time) -> Option<RecordNumber> {
@@ -59,13 +62,13 @@ impl Command {
 
     /// Whether deciding it twice is the same as once: its key, or its kind, makes the second one a replay.
     pub fn is_repeatable(&self) -> bool {
-        self.idempotency_key.is_some() || self.action.kind().1.is_repeatable()
+        self.idempotency_key.is_some() || self.action.kind().is_repeatable()
     }
 
     /// At least as many bytes as it takes in a log entry.
     pub fn weight(&self) -> usize {
         let key = self.idempotency_key.as_ref().map_or(0, |key| key.as_str().len());
-        self.action.kind().1.text_bytes().saturating_add(key).saturating_add(64)
+        self.action.kind().text_bytes().saturating_add(key).saturating_add(COMMAND_BYTES)
     }
 }
 
@@ -128,8 +131,13 @@ pub enum Event {
 }
 
 impl Action {
+    /// What it says of itself.
+    pub(crate) fn kind(&self) -> &dyn CommandKind {
+        self.row().1
+    }
+
     /// The byte that names it in a digest, and what it says of itself.
-    pub(crate) fn kind(&self) -> (u8, &dyn CommandKind) {
+    fn row(&self) -> (u8, &dyn CommandKind) {
         match self {
             Self::Genesis(command) => (1, command),
             Self::CreateSeller(command) => (2, command),
@@ -148,7 +156,7 @@ impl Action {
     /// The event that it makes, or why it makes none. `subject` is the record that [`CommandKind::subject`] named.
     pub(crate) fn judge(&self, case: &Case<'_>, subject: Option<(At, &Event)>) -> Result<Event, NoEvent> {
         match self {
-            Self::Genesis(command) => command.judge(case).map(Event::Genesis),
+            Self::Genesis(command) => command.judge().map(Event::Genesis),
             Self::CreateSeller(command) => Ok(Event::SellerCreated(command.judge())),
             Self::SetSellerStatus(command) => command.judge(case).map(Event::SellerStatusSet),
             Self::CreateKey(command) => command.judge(case).map(Event::KeyCreated),
@@ -166,7 +174,7 @@ impl Action {
     }
 
     /// Whether `event` is this action's, compared as parsed: a retry asks for the same, any other action reuses its key.
-    fn is_answered_by(&self, event: &Event) -> bool {
+    pub(crate) fn is_answered_by(&self, event: &Event) -> bool {
         if let Event::Refused(refused) = event {
             return self.is_same(&refused.action);
         }
@@ -193,7 +201,7 @@ impl Action {
     }
 
     fn write(&self, link: &mut Link) {
-        let (byte, kind) = self.kind();
+        let (byte, kind) = self.row();
         link.u8(byte);
         kind.write(link);
     }
@@ -208,8 +216,13 @@ fn charged((_, event): (At, &Event)) -> Option<&Charged> {
 }
 
 impl Event {
+    /// What it says of itself.
+    pub(crate) fn kind(&self) -> &dyn EventKind {
+        self.row().1
+    }
+
     /// The byte that names it in a digest, and what it says of itself.
-    fn kind(&self) -> (u8, &dyn EventKind) {
+    fn row(&self) -> (u8, &dyn EventKind) {
         match self {
             Self::Genesis(event) => (1, event),
             Self::SellerCreated(event) => (2, event),
@@ -227,35 +240,10 @@ impl Event {
         }
     }
 
-    /// Whether it is what `action` asked for, compared as parsed.
-    pub fn answers(&self, action: &Action) -> bool {
-        action.is_answered_by(self)
-    }
-
-    pub(crate) fn role(&self) -> Role {
-        self.kind().1.role()
-    }
-
-    pub(crate) fn apply(&self, at: At, state: &mut State) {
-        self.kind().1.apply(at, state);
-    }
-
     pub(crate) fn write(&self, link: &mut Link) {
-        let (byte, kind) = self.kind();
+        let (byte, kind) = self.row();
         link.u8(byte);
         kind.write(link);
-    }
-
-    pub(crate) fn seller(&self, number: RecordNumber) -> Option<RecordNumber> {
-        self.kind().1.seller(number)
-    }
-
-    pub(crate) fn movement(&self, number: RecordNumber) -> Option<Movement> {
-        self.kind().1.movement(number)
-    }
-
-    pub(crate) fn api_key(&self, number: RecordNumber) -> Option<KeyNumber> {
-        self.kind().1.api_key(number)
     }
 }
 
@@ -270,7 +258,7 @@ pub struct Refused {
 
 impl EventKind for Refused {
     fn role(&self) -> Role {
-        self.action.kind().1.role()
+        self.action.kind().role()
     }
 
     fn apply(&self, _at: At, _state: &mut State) {}
@@ -278,5 +266,17 @@ impl EventKind for Refused {
     fn write(&self, link: &mut Link) {
         self.action.write(link);
         self.refusal.write(link);
+    }
+
+    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
+        None
+    }
+
+    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+        None
+    }
+
+    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+        None
     }
 }

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
 use crate::digest::Link;
+use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::{Incarnation, NodeNumber, State};
-use crate::values::ids::At;
+use crate::values::ids::{At, KeyNumber, RecordNumber};
 
 /// Binds a node's number to its data directory, at first contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,5 +68,17 @@ impl EventKind for NodeRegistered {
     fn write(&self, link: &mut Link) {
         link.u64(self.node);
         link.uuid(self.incarnation);
+    }
+
+    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
+        None
+    }
+
+    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+        None
+    }
+
+    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+        None
     }
 }

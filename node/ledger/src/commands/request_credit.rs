@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
 use crate::digest::Link;
+use crate::entry::Movement;
 use crate::state::State;
 use crate::values::amount::Amount;
-use crate::values::ids::{At, RecordNumber};
+use crate::values::ids::{At, KeyNumber, RecordNumber};
 use crate::values::text::Note;
 
 /// Asks for more credit, for the seller whose key acts.
@@ -73,6 +74,14 @@ impl EventKind for CreditRequested {
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.seller)
+    }
+
+    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+        None
+    }
+
+    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+        None
     }
 }
 

@@ -9,7 +9,7 @@ use crate::entry::{EntryKind, Movement};
 use crate::refusal::{Refusal, Rejection};
 use crate::state::{Reversal, State};
 use crate::values::amount::{Amount, Balance};
-use crate::values::ids::{At, IdKind, RecordNumber};
+use crate::values::ids::{At, IdKind, KeyNumber, RecordNumber};
 use crate::values::phone::Phone;
 use crate::values::text::Note;
 
@@ -110,11 +110,15 @@ impl EventKind for Reversed {
             kind: EntryKind::Reversal,
             seller: self.seller,
             amount: self.amount.plus(),
-            entry: self.entry,
+            entry_number: self.entry,
             balance: self.balance,
             phone: Some(self.phone),
             reference: (IdKind::Charge, self.charge),
         })
+    }
+
+    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+        None
     }
 }
 

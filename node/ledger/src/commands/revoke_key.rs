@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
 use crate::digest::Link;
+use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
 use crate::state::api_key::Grant;
@@ -74,6 +75,14 @@ impl EventKind for KeyRevoked {
 
     fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
         Some(self.key)
+    }
+
+    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
+        None
+    }
+
+    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+        None
     }
 }
 

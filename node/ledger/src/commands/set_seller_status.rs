@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
 use crate::digest::Link;
+use crate::entry::Movement;
 use crate::state::State;
 use crate::state::seller::SellerStatus;
 use crate::values::amount::Balance;
-use crate::values::ids::{At, RecordNumber, Time};
+use crate::values::ids::{At, KeyNumber, RecordNumber, Time};
 use crate::values::text::Name;
 
 /// Suspends a seller or lets it act again.
@@ -86,6 +87,14 @@ impl EventKind for SellerStatusSet {
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.seller)
+    }
+
+    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+        None
+    }
+
+    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+        None
     }
 }
 

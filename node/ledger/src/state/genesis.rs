@@ -40,7 +40,7 @@ impl Genesis {
     }
 
     /// What a record's digest covers of it.
-    pub(crate) fn write_all(&self, link: &mut Link) {
+    pub(crate) fn write_fields(&self, link: &mut Link) {
         link.uuid(self.cluster);
         link.text(self.currency.as_str());
         link.u8(self.decimals);

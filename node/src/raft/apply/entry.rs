@@ -1,20 +1,23 @@
 //! Applying committed entries: fetch what memory does not hold, decide, apply, keep.
 //!
-//! Runs one entry after the other, on a blocking thread unless it is short and in memory. What cannot be read or does not
-//! fit stops the node: a replica that skipped a decision would never be right again.
+//! Runs one entry after the other, on a blocking thread unless it is short and in memory. What an entry needs of old records
+//! is read before the state is locked against readers; where commands of one entry depend on each other, the rest is read
+//! under that lock. What cannot be read or does not fit stops the node: a replica that skipped a decision would never be
+//! right again.
 
 use std::io;
 
-use ledger::{Command, Facts, Missing, Outcome, State, Time, decide, missing};
-use openraft::EntryPayload;
-use openraft::storage::EntryResponder;
+use ledger::{Command, Facts, Missing, NodeNumber, Outcome, Rejection, State, Time, decide, missing};
+use openraft::storage::{ApplyResponder, EntryResponder};
+use openraft::type_config::alias::LogIdOf;
+use openraft::{EntryPayload, Membership};
 use serde::{Deserialize, Serialize};
 
 use super::replica::{Published, Replica};
 use crate::storage::StorageError;
 use crate::storage::format::codec;
 use crate::storage::history::History;
-use crate::storage::types::{Decided, Decisions, Payload, TypeConfig};
+use crate::storage::types::{Decided, Decisions, NodeAddresses, Payload, TypeConfig};
 
 /// What one log entry holds: commands in order, and the time that the leader gives them.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,85 +31,98 @@ pub(crate) struct CommandBatch {
 /// Entries of so many bytes and fewer may be applied where they arrive, if they need nothing from the disk.
 const LIGHT_BYTES: usize = 4 * 1024;
 
+/// A committed entry with its commands decoded, and whoever waits for its outcomes.
+pub(crate) struct Committed {
+    log_id: LogIdOf<TypeConfig>,
+    content: Content,
+    responder: Option<ApplyResponder<TypeConfig>>,
+}
+
+enum Content {
+    Commands { batch: CommandBatch, bytes: usize },
+    Membership(Membership<NodeNumber, NodeAddresses>),
+    Blank,
+}
+
+/// Decodes what is committed.
+///
+/// # Errors
+/// Where a payload is no batch of commands.
+pub(crate) fn decode(entries: Vec<EntryResponder<TypeConfig>>) -> Result<Vec<Committed>, io::Error> {
+    let decoded = entries.into_iter().map(|(entry, responder)| {
+        let content = match entry.payload {
+            EntryPayload::Normal(Payload(bytes)) => {
+                let batch = codec::decode(&bytes).map_err(io::Error::other)?;
+                Content::Commands { batch, bytes: bytes.len() }
+            }
+            EntryPayload::Membership(membership) => Content::Membership(membership),
+            EntryPayload::Blank => Content::Blank,
+        };
+        Ok(Committed { log_id: entry.log_id, content, responder })
+    });
+    decoded.collect()
+}
+
+/// Whether applying is short and reads no disk, so that handing it to another thread would cost more than doing it. A record
+/// that an earlier command of these entries makes necessary is still in memory.
+pub(crate) fn is_light(published: &Published, entries: &[Committed]) -> bool {
+    let batches = || {
+        entries.iter().filter_map(|entry| match &entry.content {
+            Content::Commands { batch, bytes } => Some((batch, *bytes)),
+            Content::Membership(_) | Content::Blank => None,
+        })
+    };
+    if batches().map(|(_, bytes)| bytes).sum::<usize>() > LIGHT_BYTES {
+        return false;
+    }
+    let replica = published.replica();
+    let (state, facts) = (&replica.state, Facts::default());
+    batches()
+        .all(|(batch, _)| batch.commands.iter().all(|command| missing(state, &facts, command, batch.stamp).is_none()))
+}
+
 /// Applies `entries` in order and answers those that somebody waits for.
-pub(crate) fn apply(
-    shared: &Published,
-    history: &History,
-    entries: Vec<EntryResponder<TypeConfig>>,
-) -> Result<(), io::Error> {
-    for (entry, responder) in entries {
-        let outcomes = match entry.payload {
-            EntryPayload::Normal(payload) => {
-                let batch = decode(&payload)?;
-                let facts = fetch(&shared.replica().state, history, &batch).map_err(io::Error::other)?;
-                let mut replica = shared.replica_mut();
-                let outcomes = decide_all(shared, history, &mut replica, facts, &batch, responder.is_some());
+pub(crate) fn apply(published: &Published, history: &History, entries: Vec<Committed>) -> Result<(), io::Error> {
+    for Committed { log_id, content, responder } in entries {
+        let outcomes = match content {
+            Content::Commands { batch, bytes: _ } => {
+                let facts = fetch(&published.replica().state, history, &batch).map_err(io::Error::other)?;
+                let mut replica = published.replica_mut();
+                let outcomes = decide_all(published, history, &mut replica, facts, &batch, responder.is_some());
                 let outcomes = outcomes.map_err(io::Error::other)?;
-                advance(&mut replica, entry.log_id);
+                advance(&mut replica, log_id);
                 outcomes
             }
-            EntryPayload::Membership(membership) => {
-                let mut replica = shared.replica_mut();
-                replica.membership = openraft::StoredMembership::new(Some(entry.log_id), membership);
-                advance(&mut replica, entry.log_id);
+            Content::Membership(membership) => {
+                let mut replica = published.replica_mut();
+                replica.membership = openraft::StoredMembership::new(Some(log_id), membership);
+                advance(&mut replica, log_id);
                 Vec::new()
             }
-            EntryPayload::Blank => {
-                advance(&mut shared.replica_mut(), entry.log_id);
+            Content::Blank => {
+                advance(&mut published.replica_mut(), log_id);
                 Vec::new()
             }
         };
-        let digest = shared.replica().state.digest();
-        shared.publish(entry.log_id.index, digest);
+        let digest = published.replica().state.digest();
+        published.publish(log_id.index, digest);
         if let Some(responder) = responder {
-            responder.send(Decisions { position: entry.log_id.index, outcomes });
+            responder.send(Decisions { position: log_id.index, outcomes });
         }
     }
     Ok(())
 }
 
-/// Whether applying is short and touches no disk, so that handing it to another thread would cost more than doing it.
-pub(crate) fn is_light(shared: &Published, entries: &[EntryResponder<TypeConfig>]) -> Result<bool, io::Error> {
-    let payloads = || entries.iter().filter_map(|(entry, _)| payload_of(&entry.payload));
-    if payloads().map(|payload| payload.0.len()).sum::<usize>() > LIGHT_BYTES {
-        return Ok(false);
-    }
-    for payload in payloads() {
-        let batch = decode(payload)?;
-        let replica = shared.replica();
-        let lacks = |command| missing(&replica.state, &Facts::default(), command, batch.stamp).is_some();
-        if batch.commands.iter().any(lacks) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn payload_of<N, I>(payload: &EntryPayload<Payload, I, N>) -> Option<&Payload>
-where
-    N: openraft::Node,
-    I: openraft::NodeId,
-{
-    match payload {
-        EntryPayload::Normal(payload) => Some(payload),
-        EntryPayload::Blank | EntryPayload::Membership(_) => None,
-    }
-}
-
-fn advance(replica: &mut Replica, log_id: openraft::type_config::alias::LogIdOf<TypeConfig>) {
+fn advance(replica: &mut Replica, log_id: LogIdOf<TypeConfig>) {
     assert!(log_id.index == 0 || log_id.index > replica.applied, "entries are applied in order, once");
     replica.reach(Some(log_id));
 }
 
-fn decode(payload: &Payload) -> Result<CommandBatch, io::Error> {
-    codec::decode(&payload.0).map_err(io::Error::other)
-}
-
-/// Reads, before anything is locked against readers, what the whole entry needs of old records.
+/// Reads, before the state is locked against readers, what the whole entry needs of old records.
 fn fetch(state: &State, history: &History, batch: &CommandBatch) -> Result<Facts, StorageError> {
     let mut facts = Facts::default();
     for command in &batch.commands {
-        while let Some(Missing(number)) = missing(state, &facts, command, batch.stamp) {
+        if let Some(Missing(number)) = missing(state, &facts, command, batch.stamp) {
             facts.add(history.record(number)?);
         }
     }
@@ -114,7 +130,7 @@ fn fetch(state: &State, history: &History, batch: &CommandBatch) -> Result<Facts
 }
 
 fn decide_all(
-    shared: &Published,
+    published: &Published,
     history: &History,
     replica: &mut Replica,
     mut facts: Facts,
@@ -126,7 +142,7 @@ fn decide_all(
         let decided = match decide_one(history, &replica.state, &mut facts, command, batch.stamp)? {
             Outcome::New(record) => {
                 replica.state.apply(&record);
-                shared.note(&replica.state, &record);
+                published.note(&replica.state, &record);
                 let record = history.push(record);
                 is_awaited.then(|| Decided::Recorded { record: (*record).clone(), replayed: false })
             }
@@ -144,7 +160,11 @@ fn decide_all(
     Ok(outcomes)
 }
 
-/// Decides on what was fetched; where an earlier command of the same entry made more necessary, fetches that too.
+/// Decides on what was fetched; where an earlier command of the same entry made a record necessary, reads that too.
+///
+/// # Panics
+/// Where a record that was read contradicts the state: the node stops, since a replica that skipped a decision would
+/// never be right again.
 fn decide_one(
     history: &History,
     state: &State,
@@ -152,11 +172,93 @@ fn decide_one(
     command: &Command,
     stamp: Time,
 ) -> Result<Outcome, StorageError> {
-    loop {
-        match decide(state, facts, command, stamp) {
-            Ok(outcome) => return Ok(outcome),
-            // Each turn adds one, of two at most.
-            Err(Missing(number)) => facts.add(history.record(number)?),
+    let mut decided = decide(state, facts, command, stamp);
+    if let Err(Missing(number)) = decided {
+        facts.add(history.record(number)?);
+        decided = decide(state, facts, command, stamp);
+    }
+    let outcome = decided.expect("on one state a command needs one record");
+    assert_ne!(outcome, Outcome::Rejected(Rejection::Inconsistent), "a record that was read fits the state");
+    Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::executor::block_on;
+    use ledger::{
+        Action, Amount, CreateKey, CreateSeller, DecideCredit, Event, Genesis, Grant, KeyHash, KeyNumber, Name, Note,
+        RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, SellerCreated, Verdict,
+    };
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::storage::disk::Disks;
+    use crate::storage::model::ModelDisks;
+
+    const NOW: Time = Time(1);
+
+    fn by(actor: KeyNumber, action: Action) -> Command {
+        Command { actor, idempotency_key: None, action }
+    }
+
+    /// A ledger whose record 4 is a pending credit request, and its records.
+    fn with_a_request() -> (State, Vec<Record>) {
+        let name = |text| Name::new(text).unwrap();
+        let genesis = Genesis {
+            cluster: Uuid::from_u128(7),
+            currency: name("IRT"),
+            decimals: 0,
+            key_window_ms: 1_000,
+            keys_max: 10,
+            rules: RULES_VERSION,
+            admin_key: KeyHash([1; 32]),
+        };
+        let key = CreateKey { name: name("till"), grant: Grant::Seller(2), hash: KeyHash([2; 32]) };
+        let request = RequestCredit { amount: Amount::new(5).unwrap(), note: Note::empty() };
+        let mut state = State::new();
+        let mut records = Vec::new();
+        for command in [
+            by(SYSTEM_ACTOR, Action::Genesis(genesis)),
+            by(1, Action::CreateSeller(CreateSeller { name: name("shop") })),
+            by(1, Action::CreateKey(key)),
+            by(3, Action::RequestCredit(request)),
+        ] {
+            let decided = decide(&state, &Facts::default(), &command, NOW);
+            let Ok(Outcome::New(record)) = decided else { panic!("{command:?}: {decided:?}") };
+            state.apply(&record);
+            records.push(record);
         }
+        (state, records)
+    }
+
+    fn history_of(records: Vec<Record>) -> History {
+        let disk = ModelDisks::default().open("history").unwrap();
+        block_on(History::create(&*disk)).unwrap();
+        let history = History::open(disk).unwrap();
+        records.into_iter().for_each(|record| drop::<Arc<Record>>(history.push(record)));
+        history
+    }
+
+    fn approve_on(state: &State, history: &History) -> Outcome {
+        let approval = DecideCredit { request: 4, verdict: Verdict::Approved, reason: Note::empty() };
+        decide_one(history, state, &mut Facts::default(), &by(1, Action::DecideCredit(approval)), NOW).unwrap()
+    }
+
+    #[test]
+    fn a_record_that_memory_does_not_hold_is_read() {
+        let (state, records) = with_a_request();
+        let outcome = approve_on(&state, &history_of(records));
+        assert!(matches!(&outcome, Outcome::New(Record { event: Event::CreditApproved(_), .. })), "{outcome:?}");
+    }
+
+    /// It would record nothing where the other replicas record a decision.
+    #[test]
+    #[should_panic(expected = "a record that was read fits the state")]
+    fn a_record_that_contradicts_the_state_stops_the_replica() {
+        let (state, mut records) = with_a_request();
+        records[3].event = Event::SellerCreated(SellerCreated { name: Name::new("other").unwrap() });
+        approve_on(&state, &history_of(records));
     }
 }

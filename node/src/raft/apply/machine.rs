@@ -43,7 +43,8 @@ impl Machine {
 
     /// Applies a bounded piece of what is committed.
     async fn apply_some(&self, entries: Vec<EntryResponder<TypeConfig>>) -> Result<(), io::Error> {
-        let is_light = entry::is_light(&self.published, &entries)?;
+        let entries = entry::decode(entries)?;
+        let is_light = entry::is_light(&self.published, &entries);
         let (published, history) = (self.published.clone(), self.history.clone());
         let work = move || entry::apply(&published, &history, entries);
         // A panic means books that do not add up. Openraft would go on without its state machine, so it gets an error.
