@@ -1,6 +1,6 @@
 //! The versions of the rules. A ledger keeps the version that its genesis names, so that mixed builds decide alike.
 
-/// The newest version of the rules: of [`crate::decide`], of what a record's digest covers, and of how a recorded answer
+/// The newest version of the rules: of [`mod@crate::decide`], of what a record's digest covers, and of how a recorded answer
 /// reads. A genesis names the version of its ledger.
 pub const RULES_VERSION: u32 = RULES_FOLDED_NAMES;
 

@@ -11,7 +11,7 @@ use crate::http::request::auth::Caller;
 use crate::http::request::field;
 use crate::http::request::head::Head;
 use crate::http::response::problem::{Answer, Problem};
-use crate::http::response::render::moment;
+use crate::http::response::render::timestamp;
 use crate::http::response::reply;
 
 /// The paths of this resource.
@@ -34,7 +34,7 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
             phone: phone.to_string(),
             balance: info.amount(account.balance.signed()),
             charges: account.charges.len() as u64,
-            last_charge_at: moment(account.last_charge_at),
+            last_charge_at: timestamp(account.last_charge_at),
         };
         (replica.applied, shown)
     };

@@ -3,7 +3,7 @@
 use etebar_api as api;
 use ledger::{Charged, Event, IdKind, Record, RecordNumber, Time};
 
-use super::{LedgerInfo, moment};
+use super::{LedgerInfo, timestamp};
 
 /// Bytes that one charge takes at most, about.
 pub(crate) const CHARGE_BYTES: usize = 320;
@@ -93,7 +93,7 @@ impl LedgerInfo {
             phone: phone.to_string(),
             amount: self.amount(amount.plus()),
             balance: self.amount(balance.signed()),
-            created_at: moment(record.time),
+            created_at: timestamp(record.time),
         })
     }
 }

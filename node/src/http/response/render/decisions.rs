@@ -4,10 +4,10 @@
 
 use axum::http::StatusCode;
 use etebar_api as api;
-use ledger::{Balance, CreditRequested, Digest, Event, IdKind, Record, RequestShown};
+use ledger::{Amount, Balance, CreditRequested, Digest, Event, IdKind, Note, Record, RecordNumber, Time};
 use serde::Serialize;
 
-use super::{ChargeWriter, LedgerInfo, entry, moment, note, refusal, role, status};
+use super::{ChargeWriter, LedgerInfo, entry, note, refusal, role, status, timestamp};
 
 /// The answer to a command, as far as its record alone gives it.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(crate) fn decision(info: &LedgerInfo, record: &Record, secret: Option<String
                 name: created.name.as_str().to_owned(),
                 status: api::SellerStatus::Active,
                 balance: info.amount(Balance::ZERO.signed()),
-                created_at: moment(record.time),
+                created_at: timestamp(record.time),
             },
         ),
         Event::SellerStatusSet(set) => json(
@@ -41,7 +41,7 @@ pub(crate) fn decision(info: &LedgerInfo, record: &Record, secret: Option<String
                 name: set.name.as_str().to_owned(),
                 status: status(set.status),
                 balance: info.amount(set.balance.signed()),
-                created_at: moment(set.created_at),
+                created_at: timestamp(set.created_at),
             },
         ),
         Event::KeyCreated(created) => {
@@ -54,7 +54,7 @@ pub(crate) fn decision(info: &LedgerInfo, record: &Record, secret: Option<String
                     name: created.name.as_str().to_owned(),
                     seller_id: seller.map(|number| info.seller_id(number)),
                     key: secret,
-                    created_at: moment(record.time),
+                    created_at: timestamp(record.time),
                 },
             )
         }
@@ -90,8 +90,8 @@ pub(crate) fn entry_made(info: &LedgerInfo, record: &Record, actor: &str, digest
 /// A credit request as it was filed; `None` where the record files none.
 pub(crate) fn credit_request(info: &LedgerInfo, record: &Record) -> Option<api::CreditRequest> {
     let Event::CreditRequested(filed) = &record.event else { return None };
-    let CreditRequested { seller, amount, note } = filed.clone();
-    Some(pending(info, &RequestShown { number: record.number, seller, amount, note, created_at: record.time }))
+    let CreditRequested { seller, amount, note } = filed;
+    Some(pending(info, record.number, (*seller, *amount, note), record.time))
 }
 
 /// A credit request as its verdict left it; `None` where the record is no verdict.
@@ -105,21 +105,26 @@ pub(crate) fn credit_request_decided(info: &LedgerInfo, verdict: &Record, actor:
     };
     Some(api::CreditRequest {
         status,
-        decided_at: Some(moment(verdict.time)),
+        decided_at: Some(timestamp(verdict.time)),
         decided_by: Some(actor.to_owned()),
         reason: note(reason),
-        ..pending(info, request)
+        ..pending(info, request.number, (request.seller, request.amount, &request.note), request.created_at)
     })
 }
 
-fn pending(info: &LedgerInfo, request: &RequestShown) -> api::CreditRequest {
+fn pending(
+    info: &LedgerInfo,
+    number: RecordNumber,
+    (seller, amount, said): (RecordNumber, Amount, &Note),
+    filed_at: Time,
+) -> api::CreditRequest {
     api::CreditRequest {
-        id: info.ids.uuid(IdKind::CreditRequest, request.number),
-        seller_id: info.seller_id(request.seller),
-        amount: info.amount(request.amount.plus()),
-        note: note(&request.note),
+        id: info.ids.uuid(IdKind::CreditRequest, number),
+        seller_id: info.seller_id(seller),
+        amount: info.amount(amount.plus()),
+        note: note(said),
         status: api::RequestStatus::Pending,
-        created_at: moment(request.created_at),
+        created_at: timestamp(filed_at),
         decided_at: None,
         decided_by: None,
         reason: None,

@@ -3,13 +3,13 @@
 use etebar_api as api;
 use ledger::{Digest, EntryKind};
 
-use super::{LedgerInfo, moment};
+use super::{LedgerInfo, timestamp};
 
 /// The entry, with the chain's digest up to and with it.
 pub(crate) fn entry(info: &LedgerInfo, entry: &ledger::Entry<'_>, digest: &Digest) -> api::Entry {
     api::Entry {
         entry: entry.number,
-        created_at: moment(entry.time),
+        created_at: timestamp(entry.time),
         kind: match entry.kind {
             EntryKind::Credit => api::EntryKind::Credit,
             EntryKind::Adjustment => api::EntryKind::Adjustment,

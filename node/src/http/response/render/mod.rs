@@ -47,7 +47,7 @@ impl LedgerInfo {
             name: seller.name.as_str().to_owned(),
             status: status(seller.status),
             balance: self.amount(seller.balance.signed()),
-            created_at: moment(seller.created_at),
+            created_at: timestamp(seller.created_at),
         }
     }
 
@@ -60,13 +60,13 @@ impl LedgerInfo {
             name: key.name.as_str().to_owned(),
             seller_id: seller.map(|number| self.seller_id(number)),
             key: None,
-            created_at: moment(key.created_at),
+            created_at: timestamp(key.created_at),
         }
     }
 }
 
 /// Ledger time as an answer shows it.
-pub(crate) fn moment(time: Time) -> Timestamp {
+pub(crate) fn timestamp(time: Time) -> Timestamp {
     Timestamp(time.0)
 }
 
