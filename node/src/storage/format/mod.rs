@@ -5,5 +5,7 @@
 pub mod codec;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod golden_kinds;
 pub(crate) mod keys;
 pub(super) mod parts;

@@ -1,0 +1,160 @@
+//! Every kind of command, event, refusal and rejection keeps its bytes: as it is stored and sent, and in the records' chain.
+
+use ledger::{
+    Action, Adjust, Adjusted, Amount, Balance, Charge, Charged, Command, CreateKey, CreateSeller, CreditApproved,
+    CreditRejected, CreditRequested, DecideCredit, Digest, Event, Genesis, Grant, IdempotencyKey, KeyCreated, KeyHash,
+    KeyRevoked, Name, NodeRegistered, Note, Phone, Record, Refusal, Refused, RegisterNode, Rejection, RequestCredit,
+    RequestShown, Reverse, Reversed, RevokeKey, SellerCreated, SellerStatus, SellerStatusSet, SetSellerStatus,
+    SignedAmount, Time, Verdict, chain_record,
+};
+use uuid::Uuid;
+
+use super::codec::encode;
+use crate::storage::types::Decided;
+
+fn name() -> Name {
+    Name::new("Corner shop").unwrap()
+}
+
+fn note() -> Note {
+    Note::new("why\nnot").unwrap()
+}
+
+fn amount() -> Amount {
+    Amount::new(5_000).unwrap()
+}
+
+fn phone() -> Phone {
+    Phone::new(989_123_456_789).unwrap()
+}
+
+fn balance() -> Balance {
+    Balance::try_from(95_000).unwrap()
+}
+
+fn incarnation() -> Uuid {
+    Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)
+}
+
+fn genesis() -> Genesis {
+    Genesis {
+        cluster: Uuid::from_u128(7),
+        currency: Name::new("IRT").unwrap(),
+        decimals: 2,
+        key_window_ms: 86_400_000,
+        keys_max: 10_000_000,
+        rules: 2,
+        admin_key: KeyHash([9; 32]),
+    }
+}
+
+fn actions() -> Vec<Action> {
+    let signed = SignedAmount::new(-250).unwrap();
+    vec![
+        Action::Genesis(genesis()),
+        Action::CreateSeller(CreateSeller { name: name() }),
+        Action::SetSellerStatus(SetSellerStatus { seller: 2, status: SellerStatus::Active }),
+        Action::SetSellerStatus(SetSellerStatus { seller: 2, status: SellerStatus::Suspended }),
+        Action::CreateKey(CreateKey { name: name(), grant: Grant::Admin, hash: KeyHash([1; 32]) }),
+        Action::CreateKey(CreateKey { name: name(), grant: Grant::Auditor, hash: KeyHash([2; 32]) }),
+        Action::CreateKey(CreateKey { name: name(), grant: Grant::Seller(2), hash: KeyHash([3; 32]) }),
+        Action::RevokeKey(RevokeKey { key: 3 }),
+        Action::RequestCredit(RequestCredit { amount: amount(), note: note() }),
+        Action::DecideCredit(DecideCredit { request: 4, verdict: Verdict::Approved, reason: note() }),
+        Action::DecideCredit(DecideCredit { request: 4, verdict: Verdict::Rejected, reason: note() }),
+        Action::Adjust(Adjust { seller: 2, amount: signed, reason: note() }),
+        Action::Charge(Charge { phone: phone(), amount: amount() }),
+        Action::Reverse(Reverse { charge: 5, reason: note() }),
+        Action::RegisterNode(RegisterNode { node: 3, incarnation: incarnation() }),
+    ]
+}
+
+fn refusals() -> Vec<Refusal> {
+    vec![
+        Refusal::InsufficientCredit { balance: balance() },
+        Refusal::SellerSuspended,
+        Refusal::RequestDecided { verdict: Verdict::Approved },
+        Refusal::RequestDecided { verdict: Verdict::Rejected },
+        Refusal::ChargeReversed,
+        Refusal::LimitExceeded,
+        Refusal::NameTaken,
+        Refusal::LastAdminKey,
+    ]
+}
+
+fn rejections() -> Vec<Rejection> {
+    let mut rejections = vec![
+        Rejection::KeyRevoked,
+        Rejection::Forbidden,
+        Rejection::UnknownSeller,
+        Rejection::UnknownKey,
+        Rejection::UnknownRequest,
+        Rejection::UnknownCharge,
+        Rejection::KeyReused,
+    ];
+    rejections.extend(refusals().into_iter().map(Rejection::Conflict));
+    rejections.extend([Rejection::OutOfPlace, Rejection::Inconsistent, Rejection::SecretTaken, Rejection::Malformed]);
+    rejections
+}
+
+fn events() -> Vec<Event> {
+    let request =
+        RequestShown { number: 4, seller: 2, amount: amount(), note: note(), created_at: Time(1_700_000_000_000) };
+    let (seller, entry, balance) = (2, 7, balance());
+    let (name, reason, created_at) = (name(), note(), Time(1_700_000_000_001));
+    let signed = SignedAmount::new(-250).unwrap();
+    let status = SellerStatus::Suspended;
+    let grant = Grant::Seller(2);
+    let hash = KeyHash([3; 32]);
+    let mut events = vec![
+        Event::Genesis(genesis()),
+        Event::SellerCreated(SellerCreated { name: name.clone() }),
+        Event::SellerStatusSet(SellerStatusSet { seller, status, name: name.clone(), balance, created_at }),
+        Event::KeyCreated(KeyCreated { name, grant, hash }),
+        Event::KeyRevoked(KeyRevoked { key: 3 }),
+        Event::CreditRequested(CreditRequested { seller, amount: amount(), note: note() }),
+        Event::CreditApproved(CreditApproved { request: request.clone(), reason: reason.clone(), entry, balance }),
+        Event::CreditRejected(CreditRejected { request, reason: reason.clone() }),
+        Event::Adjusted(Adjusted { seller, amount: signed, reason: reason.clone(), entry, balance }),
+        Event::Charged(Charged { seller, phone: phone(), amount: amount(), entry, balance }),
+        Event::Reversed(Reversed { charge: 5, seller, phone: phone(), amount: amount(), reason, entry, balance }),
+        Event::NodeRegistered(NodeRegistered { node: 3, incarnation: incarnation() }),
+    ];
+    let refusal = Refusal::SellerSuspended;
+    events.extend(actions().into_iter().map(|action| Event::Refused(Refused { action, refusal })));
+    let action = Action::Charge(Charge { phone: phone(), amount: amount() });
+    events.extend(refusals().into_iter().map(|refusal| Event::Refused(Refused { action: action.clone(), refusal })));
+    events
+}
+
+fn records() -> Vec<Record> {
+    let key = |number: u64| IdempotencyKey::new(&format!("order-{number}")).ok().filter(|_| number % 2 == 0);
+    let record = |(number, event)| Record { number, time: Time(number), actor: 3, idempotency_key: key(number), event };
+    (1..).zip(events()).map(record).collect()
+}
+
+fn hash_of<T: serde::Serialize>(values: &[T]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    values.iter().for_each(|value| drop(hasher.update(&encode(value).unwrap())));
+    hasher.finalize().to_hex().to_string()
+}
+
+#[test]
+fn records_of_every_kind_keep_their_bytes_and_their_digests() {
+    assert_eq!(hash_of(&records()), "6788c5aeda77b10a4171bde62ca6d644c9106ea0b7fdf215d3b824c922adfa66");
+    let digest = records().iter().fold(Digest::ZERO, |digest, record| chain_record(&digest, record));
+    assert_eq!(digest.to_string(), "86aecc424797b3fcdab6f73d28a4aead6b65eb9930ba3afa4caf637ebe25d5d9");
+}
+
+#[test]
+fn commands_and_decisions_of_every_kind_keep_their_bytes() {
+    let key = IdempotencyKey::new("order-17").ok();
+    let command = |action| Command { actor: 1, idempotency_key: key.clone(), action };
+    assert_eq!(
+        hash_of(&actions().into_iter().map(command).collect::<Vec<_>>()),
+        "66d117984be5c90fefe8e62f9712b41dfcf9d242e9afe7f8fb218e99823a605c"
+    );
+    let mut decided: Vec<Decided> = rejections().into_iter().map(Decided::NotRecorded).collect();
+    decided.extend(records().into_iter().map(|record| Decided::Recorded { record, replayed: true }));
+    assert_eq!(hash_of(&decided), "ce1575f5430b5d241570c86a6d64316d3033fb15b6aaceccd8c254c62416185a");
+}
