@@ -163,7 +163,7 @@ fn check_history(folder: &Path, promised: &Promised, round: u64) {
     assert!(records >= promised.checkpoint, "round {round}: {records} records, {} promised", promised.checkpoint);
     let mut last = 0;
     history
-        .fold(1..=records, |found| {
+        .replay(1..=records, |found| {
             last += 1;
             assert_eq!(*found, record(last), "round {round}");
         })

@@ -60,11 +60,11 @@ fn main() {
             Failure::Paused => node.resume(),
             Failure::Stalled | Failure::Slow => node.set_disk_fault(DiskFault::None),
         }
-        let story = load.finish();
+        let result = load.finish();
         cluster.wait_ready(&[id]);
         let name = format!("{} {failure:?}", if leads { "the leader" } else { "a follower" }).to_lowercase();
-        print(&name, &story.settled, [begun, fallen, fallen + NOTICED, ended]);
-        books::prove(&cluster, &story);
+        print(&name, &result.settled, [begun, fallen, fallen + NOTICED, ended]);
+        books::prove(&cluster, &result);
     }
 }
 

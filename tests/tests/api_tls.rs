@@ -64,7 +64,7 @@ impl Https {
     }
 
     /// The program as the admin, with the addresses of all nodes, and no authority to trust.
-    fn trusting_nobody(&self, arguments: &[&str]) -> Command {
+    fn without_trust(&self, arguments: &[&str]) -> Command {
         let mut command = clean_command(&programs().client);
         command.env("ETEBAR_SERVER", self.servers()).env("ETEBAR_KEY", &self.cluster.admin_key);
         command.args(arguments);
@@ -72,7 +72,7 @@ impl Https {
     }
 
     fn etebar(&self, arguments: &[&str]) -> Output {
-        self.trusting_nobody(arguments).env("ETEBAR_CA", &self.authority.file).output().expect("etebar starts")
+        self.without_trust(arguments).env("ETEBAR_CA", &self.authority.file).output().expect("etebar starts")
     }
 
     /// The same, which must succeed, and its JSON.
@@ -132,14 +132,14 @@ fn the_program_works_over_tls_with_every_node() {
 }
 
 #[test]
-fn who_does_not_prove_to_be_the_node_gets_no_request() {
+fn a_server_that_does_not_prove_to_be_the_node_gets_no_request() {
     let https = Https::start("tls-trust", 1, &[]);
     let (seller, key) = https.seller("100000");
     let other = Authority::new(https.files.folder(), "other");
     let charge = ["--key", &key, "charge", "09123456789", "5000"];
     // The machine's authorities are what this variable says, as for other programs.
     let machine = |file: &Path| {
-        let mut command = https.trusting_nobody(&charge);
+        let mut command = https.without_trust(&charge);
         command.env("SSL_CERT_FILE", file).env("SSL_CERT_DIR", "");
         command
     };
@@ -231,7 +231,7 @@ fn a_certificate_is_renewed_without_a_restart_or_a_failed_request() {
     }
     let https = Https::start("tls-renewal", 1, &[]);
     let mut bench =
-        https.trusting_nobody(&["--json", "bench", "--seconds", "12", "--connections", "8", "--sellers", "4"]);
+        https.without_trust(&["--json", "bench", "--seconds", "12", "--connections", "8", "--sellers", "4"]);
     bench.env("ETEBAR_CA", &https.authority.file).stdout(Stdio::piped());
     let mut bench = Killed(bench.spawn().expect("etebar starts"));
     let mut caller = Killed(https.python("follow").spawn().expect("python3 starts"));

@@ -66,7 +66,7 @@ fn a_credit_request_that_is_sent_again_is_one_request() {
 }
 
 #[test]
-fn a_verdict_is_for_ever() {
+fn a_verdict_is_final() {
     let seller = cluster().seller_with(0);
     let caller = cluster().seller(1, &seller);
     let (approved, rejected) = (caller.request_credit(100), caller.request_credit(200));

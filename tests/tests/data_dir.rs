@@ -305,13 +305,13 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn the_version_tells_which_builds_go_together() {
+fn the_version_shows_which_builds_are_compatible() {
     let version = run(program().arg("--version")).success();
     assert!(version.contains("(data format ") && version.contains(", peer link "), "{version}");
 }
 
 #[test]
-fn settings_that_others_wrote_are_told_on_one_harmless_line() {
+fn settings_that_others_wrote_are_printed_on_one_harmless_line() {
     let folder = Folder::new("foreign-settings");
     let foreign = "a\u{1b}[2J\u{9b}2J\u{202e}b\u{200b}c\nforged line\u{7f}";
     let file = folder.path().join(format!("{foreign}.toml"));

@@ -49,7 +49,7 @@ fn is_replayed(cluster: &Cluster, seller: &Seller, batch: &Value) -> bool {
 }
 
 #[test]
-fn a_greedy_seller_is_refused_at_its_share_of_the_keys_and_the_others_go_on() {
+fn a_greedy_seller_is_refused_at_its_share_of_the_keys_and_the_others_continue() {
     let plan = Plan::new("key-shares").setting("ETEBAR_KEY_WINDOW", "12s");
     let cluster = plan.setting("ETEBAR_KEYS_MAX", KEYS_MAX.to_string()).start();
     let (greedy, modest) = (cluster.seller_with(1_000_000), cluster.seller_with(1_000_000));

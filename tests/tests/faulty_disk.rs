@@ -56,7 +56,7 @@ fn a_leader_whose_disk_stalls_gives_leadership_up_and_still_serves_its_callers()
 }
 
 #[test]
-fn a_node_that_is_still_starting_holds_no_caller_up() {
+fn a_node_that_is_still_starting_delays_no_caller() {
     let _alone = alone();
     let (cluster, sellers) = with_sellers("slow-start");
     let follower = cluster.followers()[0];
@@ -79,7 +79,7 @@ fn a_node_that_is_still_starting_holds_no_caller_up() {
 }
 
 #[test]
-fn a_follower_whose_disk_stalls_for_good_holds_nobody_up() {
+fn a_follower_whose_disk_stalls_permanently_delays_no_caller() {
     let _alone = alone();
     let (cluster, sellers) = with_sellers("stalled-follower");
     let load = Load::start(&cluster, &sellers, WORKERS, 2);

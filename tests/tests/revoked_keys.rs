@@ -75,7 +75,7 @@ fn the_last_admin_key_cannot_go() {
     let admin = cluster.admin(1);
     let keys = admin.list("/v1/keys");
     assert_eq!(keys.len(), 1);
-    assert!(keys[0]["key"].is_null(), "no list tells a secret");
+    assert!(keys[0]["key"].is_null(), "no list shows a secret");
     let first = keys[0]["id"].as_str().expect("an id").to_owned();
     assert_eq!(admin.delete(&format!("/v1/keys/{first}")).refusal(), (409, "last_admin_key".into()));
     let (second_key, second) = admin.new_key("admin", None);

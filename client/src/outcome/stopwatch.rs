@@ -1,6 +1,6 @@
 //! How long ago something was, by whichever of this machine's two clocks says more.
 //!
-//! On Linux the monotonic clock stands still while the machine sleeps, and the wall clock can be set. A key that is thought
+//! On Linux the monotonic clock stops while the machine sleeps, and the wall clock can be set. A key that is thought
 //! younger than it is may be forgotten by the time it is sent; one that is thought older ends a call too early.
 
 use std::time::Duration;

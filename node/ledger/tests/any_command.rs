@@ -261,10 +261,10 @@ fn note(reached: &mut Reached, outcome: &Outcome) {
     });
 }
 
-/// Says which seed a panic is of.
-struct Telling(u64);
+/// Prints the seed on a panic.
+struct SeedReport(u64);
 
-impl Drop for Telling {
+impl Drop for SeedReport {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("seed {}", self.0);
@@ -275,7 +275,7 @@ impl Drop for Telling {
 fn play_all(lying: bool) -> Reached {
     let mut reached = Reached::new();
     for seed in 0..seeds() {
-        let _telling = Telling(seed);
+        let _report = SeedReport(seed);
         Run::new(seed, lying).play(&mut reached);
     }
     reached

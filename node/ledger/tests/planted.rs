@@ -327,7 +327,7 @@ fn a_second_decision_under_a_key_of_an_admin_whose_name_was_spelled_anew_is_name
 }
 
 #[test]
-fn what_was_decided_for_one_who_may_not_is_named() {
+fn a_decision_for_an_actor_without_the_right_is_named() {
     let Forger { seller, key, other, other_key, .. } = Forger::new();
     let named = [(Promise::Authorised, Some(5))];
     for actor in [ADMIN, other_key, SYSTEM_ACTOR, seller, 999] {

@@ -66,7 +66,7 @@ fn a_flag_wins_over_the_file() {
 }
 
 #[test]
-fn a_wrong_setting_is_told_in_one_line() {
+fn a_wrong_setting_is_reported_in_one_line() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "\nlog-size = 1").unwrap();
     let error = run(&["--config", file.path().to_str().unwrap()]).unwrap_err();
@@ -78,7 +78,7 @@ fn a_wrong_setting_is_told_in_one_line() {
 }
 
 #[test]
-fn a_key_window_is_a_second_at_least_and_told_of_below_a_minute() {
+fn a_key_window_is_a_second_at_least_and_warned_of_below_a_minute() {
     let init = |window: &str| {
         let line = ["etebar-node", "init", "--data-dir", "d", "--id", "1", "--key-window", window];
         let more = ["--cluster-id", "00000000-0000-0000-0000-000000000001", "--member", "1=a:1/b:2"];

@@ -81,15 +81,15 @@ pub fn give_up(what: &str) -> ! {
 /// cannot cost a leadership. They end when this is dropped.
 #[cfg(not(feature = "simulation"))]
 #[derive(Debug)]
-pub struct Room(Option<tokio::runtime::Runtime>);
+pub struct RaftRuntime(Option<tokio::runtime::Runtime>);
 
 /// In a simulation all runs in one thread.
 #[cfg(feature = "simulation")]
 #[derive(Debug)]
-pub struct Room;
+pub struct RaftRuntime;
 
 #[cfg(not(feature = "simulation"))]
-impl Room {
+impl RaftRuntime {
     /// Starts the threads.
     pub fn start() -> std::io::Result<Self> {
         let runtime =
@@ -109,7 +109,7 @@ impl Room {
 }
 
 #[cfg(not(feature = "simulation"))]
-impl Drop for Room {
+impl Drop for RaftRuntime {
     fn drop(&mut self) {
         // In the background: whoever drops it may itself run on a runtime, where waiting is forbidden.
         if let Some(runtime) = self.0.take() {
@@ -119,7 +119,7 @@ impl Drop for Room {
 }
 
 #[cfg(feature = "simulation")]
-impl Room {
+impl RaftRuntime {
     /// Nothing to start.
     pub fn start() -> std::io::Result<Self> {
         Ok(Self)

@@ -145,7 +145,7 @@ impl ModelDisks {
     }
 
     /// Changes what is wrong with the disks.
-    pub fn ail(&self, how: impl FnOnce(&mut Health)) {
+    pub fn set_health(&self, how: impl FnOnce(&mut Health)) {
         how(&mut self.lock().health);
     }
 
@@ -181,7 +181,7 @@ impl ModelDisks {
 
     /// Lets every sync from now on fail.
     pub fn fail_syncs(&self) {
-        self.ail(|health| health.syncs_fail = true);
+        self.set_health(|health| health.syncs_fail = true);
     }
 
     /// Changes one stored value as damage would.
@@ -370,7 +370,7 @@ mod samples {
         LogId::new(<openraft::alias::LeaderIdOf<TypeConfig>>::new_committed(term, 1), index)
     }
 
-    /// An entry with `bytes` bytes that tell it from others.
+    /// An entry with `bytes` bytes that distinguish it from others.
     pub fn entry(term: u64, index: u64, bytes: usize) -> LogEntry {
         let [.., index_byte] = index.to_be_bytes();
         let [.., term_byte] = term.to_be_bytes();

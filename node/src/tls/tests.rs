@@ -214,7 +214,7 @@ fn a_link_to_another_folder_is_a_change_of_all_files_at_once() {
 }
 
 #[tokio::test]
-async fn who_subscribes_learns_of_a_change_with_its_version() {
+async fn a_subscriber_learns_of_a_change_with_its_version() {
     let (old, new) = (pair(), pair());
     let files = Files::of(&old);
     let opened = CredentialWatch::open(files.paths.clone(), Clock::system()).unwrap();

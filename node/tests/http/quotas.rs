@@ -196,7 +196,7 @@ impl Upload {
 }
 
 #[test]
-fn one_key_s_slow_large_bodies_keep_nobody_from_theirs() {
+fn one_key_s_slow_large_bodies_do_not_block_those_of_others() {
     let large_bodies = ConcurrencyBounds { running: 2, running_per_key: 1, present_per_key: 2 };
     let node = Node::with(Limits { large_bodies, ..Limits::default() }, 0);
     let (_, slow) = node.seller_with("slow", "10000");
@@ -260,7 +260,7 @@ fn at_the_same_time(node: &Node, key: &str, path: &str, count: usize, other: &st
 }
 
 #[test]
-fn one_key_s_searches_and_recomputations_keep_nobody_from_theirs() {
+fn one_key_s_searches_and_recomputations_do_not_block_those_of_others() {
     let scans = ConcurrencyBounds { running: 2, running_per_key: 1, present_per_key: 2 };
     let recounts = ConcurrencyBounds { running: 2, running_per_key: 1, present_per_key: 2 };
     let node = node_with_much_to_search(Limits { scans, recounts, ..Limits::default() });
@@ -278,7 +278,7 @@ fn one_key_s_searches_and_recomputations_keep_nobody_from_theirs() {
 }
 
 #[test]
-fn a_hot_seller_s_books_add_up_at_one_position_while_charges_go_on() {
+fn a_hot_seller_s_books_add_up_at_one_position_while_charges_continue() {
     let node = Node::start();
     let (seller, key) = node.seller_with("hot", "1000000");
     for at in 0..2 {

@@ -212,7 +212,7 @@ impl Trio {
         first_success("all come to one position", async || {
             let applied: Vec<_> = self.running.values().map(|node| node.replica().applied).collect();
             let position = applied[0];
-            // A node tells the digest of a position a moment after it reached it, and may go on meanwhile.
+            // A node reports the digest of a position shortly after it reached it, and may have advanced meanwhile.
             let digests: Option<Vec<_>> = self.running.values().map(|node| node.digest_at(position)).collect();
             let digests = digests.filter(|_| applied.iter().all(|other| *other == position)).ok_or(applied)?;
             assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "one position, one digest");

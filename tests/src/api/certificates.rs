@@ -108,15 +108,15 @@ impl ServerFiles {
 
 /// Believes any server of TLS 1.3, as somebody does who only wants to know what it says.
 #[derive(Debug)]
-pub struct Anybody(WebPkiSupportedAlgorithms);
+pub struct AnyServer(WebPkiSupportedAlgorithms);
 
-impl Default for Anybody {
-    fn default() -> Anybody {
-        Anybody(ring::default_provider().signature_verification_algorithms)
+impl Default for AnyServer {
+    fn default() -> AnyServer {
+        AnyServer(ring::default_provider().signature_verification_algorithms)
     }
 }
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AnyServer {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,

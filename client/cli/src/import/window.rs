@@ -140,8 +140,8 @@ mod tests {
         let sent_at = |at: u64, here: Option<u64>| SentAt { at: Timestamp(at), here: here.map(Timestamp) };
         let now = sent_at(7_000, Some(907_000));
         let ago = |since| passed(since, now).map(|passed| passed.as_millis());
-        assert_eq!(ago(sent_at(7_000, Some(400_000))), Some(507_000), "a Date that stood still");
-        assert_eq!(ago(sent_at(2_000, Some(907_000))), Some(5_000), "a clock that stood still");
+        assert_eq!(ago(sent_at(7_000, Some(400_000))), Some(507_000), "a Date that did not advance");
+        assert_eq!(ago(sent_at(2_000, Some(907_000))), Some(5_000), "a clock that did not advance");
         assert_eq!(ago(sent_at(2_000, Some(917_000))), Some(10_000), "a clock that was set back");
         assert_eq!(ago(sent_at(2_000, None)), Some(5_000), "a build that recorded one clock");
         assert_eq!(ago(sent_at(67_001, Some(907_000))), None, "a Date in the future");

@@ -29,7 +29,7 @@ pub(crate) trait Listed: Serialize + DeserializeOwned {
     fn row(&self) -> Vec<Cell>;
 }
 
-/// Fields that hold what people wrote freely, and that a spreadsheet could take for a formula.
+/// Fields with free text, which a spreadsheet could read as a formula.
 const FREE_TEXTS: [&str; 5] = ["name", "note", "reason", "actor", "decided_by"];
 
 /// What a formula begins with, the wide signs of East Asian keyboards and the dashes that text programs make of a minus
@@ -169,7 +169,7 @@ fn record<T: Listed>(item: &T) -> Result<Vec<String>, CliError> {
     Ok(T::COLUMNS.iter().map(cell).collect())
 }
 
-/// A text that no spreadsheet runs: one that begins like a formula gets an apostrophe, which they take for "this is text".
+/// A text that no spreadsheet evaluates: one that begins like a formula gets an apostrophe, which marks it as text.
 /// Source: OWASP, "CSV Injection"; programs skip what is blank or not seen before the sign, and some take wide signs.
 fn inert(text: &str) -> String {
     let begun = text.trim_start_matches(|char: char| char.is_whitespace() || !api::is_visible(char));

@@ -25,7 +25,7 @@ pub(crate) enum Reaction {
     /// The connection is closed without an answer.
     Break,
     /// No answer, for as long as the caller stays.
-    Silence,
+    NoAnswer,
 }
 
 /// A running fake. It ends with the test's process.
@@ -88,7 +88,7 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Asked>>, react: &dyn Fn(&Asked, usiz
             Reaction::Answer(status, lines, body) => (status, lines, body, false),
             Reaction::AnswerAndClose(status, body) => (status, Vec::new(), body, true),
             Reaction::Break => return,
-            Reaction::Silence => {
+            Reaction::NoAnswer => {
                 // The caller's end of the connection ends the wait.
                 let _ = reader.read(&mut [0]);
                 return;

@@ -106,7 +106,7 @@ fn a_text_that_a_spreadsheet_would_run_is_inert_in_csv_alone() {
 }
 
 #[test]
-fn all_goes_on_to_the_end_and_a_limit_is_kept_exactly() {
+fn all_lists_to_the_end_and_a_limit_is_kept_exactly() {
     let fake = list(2_500, entry);
     let all = out(&etebar(&fake.url, &["journal", "--all", "--format", "jsonl"]));
     let numbers: Vec<_> =
@@ -231,7 +231,7 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
-fn an_error_that_nobody_reads_leaves_the_exit_code() {
+fn an_error_that_cannot_be_printed_leaves_the_exit_code() {
     let fake = Fake::start(|_, _| Reaction::Answer(403, vec![], problem("forbidden", 403)));
     let mut command = Command::new(env!("CARGO_BIN_EXE_etebar"));
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();

@@ -251,7 +251,7 @@ fn every_key_is_on_the_disk_before_the_first_charge_is_sent() {
 
 #[test]
 fn killed_anywhere_a_second_run_charges_the_rest_and_nothing_twice() {
-    for trouble in [Trouble::Undecided(Reaction::Silence), Trouble::Unanswered] {
+    for trouble in [Trouble::Undecided(Reaction::NoAnswer), Trouble::Unanswered] {
         let desk = Desk::lines(1_200);
         let shop = killed_in_its_second_batch(&desk, trouble);
         let (summary, _) = ended(&import(&shop, &desk), 0);
@@ -313,7 +313,7 @@ fn damage_another_input_another_seller_or_a_lost_resume_file_is_refused_and_noth
 #[test]
 fn two_imports_of_one_file_at_once_are_refused() {
     let desk = Desk::lines(10);
-    let shop = shop(|before| (before == 0).then_some(Trouble::Undecided(Reaction::Silence)));
+    let shop = shop(|before| (before == 0).then_some(Trouble::Undecided(Reaction::NoAnswer)));
     let mut first = start(&shop, &desk);
     shop.wait_for_batch();
     let (_, stop) = ended(&import(&shop, &desk), 1);
@@ -362,7 +362,7 @@ fn change_sendings(desk: &Desk, change: impl Fn(&mut Value)) {
 }
 
 #[test]
-fn a_date_that_stands_still_makes_no_old_key_young_again() {
+fn a_date_that_does_not_advance_makes_no_old_key_young_again() {
     let desk = Desk::lines(1_200);
     let shop = killed_in_its_second_batch(&desk, Trouble::Unanswered);
     let sent = shop.batches().len();
@@ -379,7 +379,7 @@ fn a_date_that_stands_still_makes_no_old_key_young_again() {
 }
 
 #[test]
-fn a_resume_file_of_a_build_that_noted_one_clock_down_goes_on() {
+fn a_resume_file_of_a_build_that_noted_one_clock_is_resumed() {
     let desk = Desk::lines(1_200);
     let shop = killed_in_its_second_batch(&desk, Trouble::Unanswered);
     change_sendings(&desk, |sending| drop(sending.as_object_mut().unwrap().remove("here").unwrap()));
@@ -392,7 +392,7 @@ fn limited(retry_after: &'static str) -> Trouble {
 }
 
 #[test]
-fn where_nodes_limit_the_rate_it_waits_as_long_as_they_say_and_goes_on() {
+fn where_nodes_limit_the_rate_it_waits_as_long_as_they_say_and_continues() {
     let desk = Desk::lines(1_200);
     let shop = shop(|before| [1, 2].contains(&before).then(|| limited("retry-after: 2")));
     // No call has the time to wait for so long by itself.
@@ -521,7 +521,7 @@ fn interrupted_it_waits_for_what_is_under_way_and_sends_no_more() {
 #[test]
 fn interrupted_twice_it_waits_no_longer_and_says_what_is_unknown() {
     let desk = Desk::lines(1_200);
-    let shop = shop(|before| (before == 0).then_some(Trouble::Undecided(Reaction::Silence)));
+    let shop = shop(|before| (before == 0).then_some(Trouble::Undecided(Reaction::NoAnswer)));
     let mut child = start(&shop, &desk);
     shop.wait_for_batch();
     interrupt(&mut child);

@@ -170,7 +170,7 @@ fn a_broken_promise_weighs_more_than_that_it_could_not_be_printed() {
 #[test]
 fn an_interrupted_write_is_unknown_and_names_its_key() {
     for signal in [Signal::INT, Signal::TERM] {
-        let fake = Fake::start(|_, _| Reaction::Silence);
+        let fake = Fake::start(|_, _| Reaction::NoAnswer);
         let child = command(&fake, "--json charge 09123456789 5000").stdout(Stdio::piped()).spawn().unwrap();
         eventually("the charge to be sent", || !fake.asked().is_empty());
         kill_process(Pid::from_child(&child), signal).unwrap();

@@ -90,7 +90,7 @@ fn react(asked: &Asked, books: &Mutex<Books>, announce: &Mutex<(Sender<()>, usiz
                 Some(Trouble::Undecided(reaction)) => reaction,
                 Some(Trouble::Unanswered) => {
                     decide();
-                    Reaction::Silence
+                    Reaction::NoAnswer
                 }
             }
         }

@@ -19,7 +19,7 @@ fn cluster(second_digest: &'static str, hung: &Arc<AtomicBool>) -> Fake {
         let members = Arc::clone(&members);
         Fake::start(move |asked, _| {
             if hung.load(Ordering::SeqCst) {
-                return Reaction::Silence;
+                return Reaction::NoAnswer;
             }
             let body = if asked.line.contains("/digest") {
                 json!({"node": id, "applied": 9, "digest": digest})

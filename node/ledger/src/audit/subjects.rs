@@ -1,7 +1,7 @@
 //! What a later record may refer to: charges to be reversed and credit requests to be decided, in 8 bytes a record.
 //!
-//! A slot holds a fingerprint of what the thing was, or how it ended. Two things have the same fingerprint by chance once
-//! in 2^62, and then one of another amount passes for it; all sums are checked beside it.
+//! A slot holds a fingerprint of what the thing was, or how it ended. Two things have the same fingerprint with a
+//! probability of 2^-62, and then one of another amount is accepted as it; all sums are checked besides.
 
 use alloc::vec::Vec;
 

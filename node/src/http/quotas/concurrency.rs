@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_stops_waiting_leaves_no_trace() {
+    async fn a_caller_that_stops_waiting_leaves_no_trace() {
         let limit = limit(1, 1, 2);
         let held = now(&limit, 1).await.unwrap();
         for _ in 0..10 {

@@ -79,8 +79,8 @@ struct Acceptor {
     addresses: Addresses,
     /// Slots for connections that are being turned away.
     turned_away: Arc<Semaphore>,
-    /// What was logged of connections lately: strangers must not be able to fill the log.
-    told: LogThrottle,
+    /// Limits what is logged of connections: unauthenticated callers must not be able to fill the log.
+    throttle: LogThrottle,
 }
 
 impl Acceptor {
@@ -91,7 +91,7 @@ impl Acceptor {
             slots: Arc::new(Semaphore::new(app.limits.connections)),
             addresses: Addresses::default(),
             turned_away: Arc::new(Semaphore::new(app.limits.turned_away)),
-            told: LogThrottle::default(),
+            throttle: LogThrottle::default(),
             app,
         }
     }
@@ -131,7 +131,7 @@ impl Acceptor {
 
     /// Answers that there is no slot for a connection; beyond [`crate::http::Limits::turned_away`] it is closed unanswered.
     fn turn_away(&self, stream: TcpStream, from: IpAddr, why: &'static str) {
-        if self.told.is_due(why) {
+        if self.throttle.is_due(why) {
             warn!(%from, why, "connections are turned away; this is not logged again for a minute");
         }
         if self.app.tls().is_some() {
@@ -148,7 +148,7 @@ impl Acceptor {
 
     /// Logs what is wrong with connections, at a bounded rate.
     fn warn_of(&self, what: &'static str, error: &io::Error) {
-        if self.told.is_due(what) {
+        if self.throttle.is_due(what) {
             warn!(%error, "{what}");
         }
     }

@@ -134,7 +134,7 @@ async fn install(published: &Published, history: &History, to: Checkpoint) -> Re
 /// # Errors
 /// Where a page is damaged, or the records are not those that `to` was made of.
 pub(crate) fn replay_into(state: &mut State, history: &History, to: &Checkpoint) -> Result<(), StorageError> {
-    history.fold(state.records() + 1..=to.records, |record| state.apply(record))?;
+    history.replay(state.records() + 1..=to.records, |record| state.apply(record))?;
     if (state.records(), state.digest()) == (to.records, to.digest) {
         return Ok(());
     }

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_wakes_those_who_wait_for_it_and_nobody_else() {
+    fn a_position_wakes_its_waiters_and_no_others() {
         let waits = Waits::default();
         let mut of: Vec<_> = [5, 3, 9, 5].map(|position| Box::pin(waits.reached(position))).into();
         assert!(of.iter_mut().all(|wait| wait.as_mut().now_or_never().is_none()));

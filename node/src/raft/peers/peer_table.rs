@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::link::message::Heartbeat;
-use crate::raft::apply::clocks::line::NOBODY;
+use crate::raft::apply::clocks::line::NO_TERM;
 use crate::raft::apply::clocks::verdict::ClocksReceived;
 use crate::raft::apply::replica::Published;
 
@@ -90,7 +90,7 @@ impl PeerTable {
         if let Some(entry) = self.lock().get_mut(&said.node) {
             let now = Instant::now();
             entry.clock = Some((said.clock_ms, now));
-            let start = said.ledger_time.filter(|time| time.term == NOBODY);
+            let start = said.ledger_time.filter(|time| time.term == NO_TERM);
             entry.start = start.map(|time| (time.ms, now));
         }
     }

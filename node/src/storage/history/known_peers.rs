@@ -20,10 +20,10 @@ impl History {
     /// Where what was kept is damaged.
     pub fn known_peers(&self) -> Result<Vec<(NodeNumber, Incarnation)>, StorageError> {
         let pairs = self.disk.range(&keys::known_peer(0), &keys::after_known_peers(), NODES_MAX)?;
-        pairs.iter().map(|(key, sealed)| codec::unseal_value(key, sealed, "a node that was met")).collect()
+        pairs.iter().map(|(key, sealed)| codec::unseal_value(key, sealed, "a known peer")).collect()
     }
 
-    /// Keeps that a node was met; it survives a power cut before this returns.
+    /// Stores a known peer; durable before this returns.
     ///
     /// # Errors
     /// Where the disk fails.

@@ -70,7 +70,7 @@ impl History {
         write_checkpoint(disk, &Checkpoint::default()).await
     }
 
-    /// Opens the history. Only the last page is read; [`History::fold`] reads and checks them all.
+    /// Opens the history. Only the last page is read; [`History::replay`] reads and checks them all.
     ///
     /// # Errors
     /// Where there is none, or what is read is damaged.
@@ -148,7 +148,7 @@ impl History {
     ///
     /// # Errors
     /// At the first page that is damaged or does not hold them.
-    pub fn fold(
+    pub fn replay(
         &self,
         numbers: RangeInclusive<RecordNumber>,
         mut with: impl FnMut(&Record),

@@ -40,7 +40,7 @@ impl World<'_> {
         };
         self.trace(format!("the disk of node {leader}, which leads, stalls while all else is healthy"));
         let host = self.host(leader);
-        host.log.ail(|health| health.stalled = true);
+        host.log.set_health(|health| health.stalled = true);
         let writes = |world: &mut Self| {
             world.host(leader).cluster().is_some_and(|cluster| {
                 let probe = cluster.probe();

@@ -131,7 +131,7 @@ impl Host {
     /// Makes both disks healthy again.
     pub fn heal_disks(&self) {
         for disks in self.disks() {
-            disks.ail(|health| {
+            disks.set_health(|health| {
                 *health = etebar_node::storage::model::Health { sync_ms: (1, self.plan.sync_ms), ..Default::default() };
             });
         }

@@ -207,7 +207,7 @@ impl Run {
 
     /// Lets the proxy of this node keep back what it sends for so many milliseconds, at least and at most.
     pub(crate) fn delay(&self, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
-        tell_delay(&self.work, id, least_ms, most_ms)
+        set_delay(&self.work, id, least_ms, most_ms)
     }
 }
 
@@ -223,7 +223,7 @@ fn start_proxies(network: &Network, cluster: &Cluster, work: &Path) -> Result<()
     let ids = cluster.ids();
     let ports = (cluster.peer_port(ids[0]), cluster.peer_port(ids[ids.len() - 1]));
     for id in ids {
-        tell_delay(work, id, 0, 0)?;
+        set_delay(work, id, 0, 0)?;
         network.redirect(id, ports, PROXY_PORT, PROXY_MARK);
         let mut proxy = tests::faults::network::command(id);
         proxy.arg(&program).arg(PROXY_PORT.to_string()).arg(delay_file(work, id));
@@ -238,7 +238,7 @@ fn delay_file(work: &Path, id: u64) -> PathBuf {
     work.join(format!("delay-{id}"))
 }
 
-fn tell_delay(work: &Path, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
+fn set_delay(work: &Path, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
     let written = fs::write(delay_file(work, id), format!("{least_ms} {most_ms}\n"));
     written.map_err(|error| End::failed(format!("the delay of node {id}: {error}")))
 }

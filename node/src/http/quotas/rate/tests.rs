@@ -81,7 +81,7 @@ fn a_batch_passes_beside_single_commands_however_many_there_are() {
                     Err(wait) => {
                         let left = meter.left(now);
                         assert_eq!(left.commands, 0, "what is reserved for the batch is not there for others");
-                        // As late as somebody comes who obeys `Retry-After`.
+                        // As late as a caller returns that obeys `Retry-After`.
                         come_again = now + Duration::from_secs(retry_after(wait)) + ms(300);
                         assert_eq!(meter.lock().get(KEY, now).reserved_until, come_again + ms(700));
                     }
@@ -162,7 +162,7 @@ fn an_outcome_can_be_learned_once_a_second_whatever_is_owed() {
         let taken = meter.take_at(8_000, || true, now).unwrap();
         assert_eq!(taken, Taken::Asked);
         meter.settle_at(taken, &vec![replay(); 8_000], now);
-        assert_eq!(meter.take_at(8_000, || true, now + ms(1)), Err(ms(999)), "and is told when it can again");
+        assert_eq!(meter.take_at(8_000, || true, now + ms(1)), Err(ms(999)), "and learns when it can again");
     }
     let later = meter.left(now + Duration::from_secs(4));
     assert_eq!(later.full_in, owed.full_in.saturating_sub(Duration::from_secs(4)), "it costs nothing");

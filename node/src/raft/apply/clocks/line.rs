@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// The term in which nobody led: Raft's first leader has term 1.
-pub(crate) const NOBODY: u64 = 0;
+pub(crate) const NO_TERM: u64 = 0;
 const NANOS_PER_MS: i128 = 1_000_000;
 /// The part of the time that passed by which the line gains at most, to catch up with a clock that is ahead.
 const GAIN: i128 = 100;
@@ -20,7 +20,7 @@ const LOSS: i128 = 10;
 /// Where a node takes ledger time to be, as it sends it to its peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerTime {
-    /// The term of the leader that it comes from; [`NOBODY`] for what the node makes of its own clocks after a start.
+    /// The term of the leader that it comes from; [`NO_TERM`] for what the node makes of its own clocks after a start.
     pub term: u64,
     /// Milliseconds since the Unix epoch.
     pub ms: u64,
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_clock_it_goes_on_with_time() {
+    fn without_a_clock_it_advances_with_time() {
         let start = Instant::now();
         let mut line = line(start);
         line.advance(after(start, 500), None);

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::line::{LedgerTime, Line, NOBODY};
+use super::line::{LedgerTime, Line, NO_TERM};
 use super::verdict::CLOCK_OFF_MS;
 
 /// Where ledger time is to start, where this node has to say so.
@@ -33,7 +33,7 @@ impl Start {
         // Where two differ, a third one is waited for, where there is one.
         let is_apart = last == 1 && at(last).abs_diff(at(0)) > CLOCK_OFF_MS.unsigned_abs();
         let enough = if is_apart { voters } else { voters / 2 + 1 };
-        let agreed = Line::new(LedgerTime { term: NOBODY, ms: at(last / 2) }, now);
+        let agreed = Line::new(LedgerTime { term: NO_TERM, ms: at(last / 2) }, now);
         Self { agreed: Some(agreed), is_enough: all.len() >= enough }
     }
 }

@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, timeout};
 
-use super::transfer::{FromReceiver, FromSender, SILENCE, TransferError};
+use super::transfer::{FromReceiver, FromSender, MESSAGE_TIMEOUT, TransferError};
 use crate::raft::apply::machine::{EtebarRaft, SnapshotData};
 use crate::raft::apply::replica::Published;
 use crate::raft::catch_up::checkpoint::Checkpointer;
@@ -82,7 +82,7 @@ impl SnapshotReceiver {
                 FromReceiver::Refused { reason: error.to_string() }
             }
         };
-        timeout(SILENCE, link.sender.send(&answer)).await.map_err(|_elapsed| LinkError::TimedOut)?
+        timeout(MESSAGE_TIMEOUT, link.sender.send(&answer)).await.map_err(|_elapsed| LinkError::TimedOut)?
     }
 
     async fn receive_all(
@@ -103,7 +103,7 @@ impl SnapshotReceiver {
         let own = self.history.checkpoint();
         let staged = self.staged_beyond(own.records).upto;
         let have = FromReceiver::Have { records: own.records, digest: own.digest, staged };
-        timeout(SILENCE, link.sender.send(&have)).await.map_err(|_elapsed| LinkError::TimedOut)??;
+        timeout(MESSAGE_TIMEOUT, link.sender.send(&have)).await.map_err(|_elapsed| LinkError::TimedOut)??;
         self.receive_pages(link, &to, place).await?;
         let meta = SnapshotMeta { last_log_id: to.applied, last_membership: to.membership.clone() };
         let snapshot = Snapshot { meta, snapshot: SnapshotData(to) };
@@ -180,5 +180,5 @@ impl SnapshotReceiver {
 }
 
 async fn receive(link: &mut Connection) -> Result<FromSender, LinkError> {
-    timeout(SILENCE, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)?
+    timeout(MESSAGE_TIMEOUT, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)?
 }

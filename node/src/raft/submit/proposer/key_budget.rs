@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_greedy_seller_is_refused_at_three_quarters_and_the_other_goes_on() {
+    fn a_greedy_seller_is_refused_at_three_quarters_and_the_other_continues() {
         let mut shop = Shop::new(100);
         let (greedy, modest) = (shop.seller("greedy"), shop.seller("modest"));
         assert_eq!(shop.one(charges(modest, 0..5)), Ok(()));

@@ -17,7 +17,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::carried::{self, Carried};
-use super::line::{LedgerTime, Line, NOBODY};
+use super::line::{LedgerTime, Line, NO_TERM};
 use super::start::Start;
 use super::verdict::{ClockState, ClockVerdict, ClocksReceived};
 use crate::runtime::Clock;
@@ -67,7 +67,7 @@ impl ClockGuard {
     /// Trusts no clock yet, unless the operator said so (`trust_clock`). `mark` is what this node kept before it stopped.
     pub(crate) fn new(clock: Clock, key_window_ms: u64, trust_clock: bool, mark: Option<TimeMark>) -> Self {
         let now = Instant::now();
-        let own = LedgerTime { term: NOBODY, ms: clock.now_ms() };
+        let own = LedgerTime { term: NO_TERM, ms: clock.now_ms() };
         let carried = Carried::new(mark, &clock, now);
         let inner = Inner {
             line: None,
@@ -123,7 +123,7 @@ impl ClockGuard {
     fn receive_at(&self, now: Instant, said: LedgerTime, leads: bool) {
         let mut inner = self.lock();
         let is_own = inner.led_in.is_some_and(|term| said.term <= term);
-        if said.term == NOBODY {
+        if said.term == NO_TERM {
             return;
         }
         let is_newer = inner.line.is_none_or(|line| said.term > line.term || (leads && said.term == line.term));
@@ -141,7 +141,7 @@ impl ClockGuard {
     /// The same for its peers, or else where it carried ledger time to, in nobody's term.
     pub(crate) fn for_peers(&self) -> LedgerTime {
         let own_ms = self.clock.now_ms();
-        let guess = || LedgerTime { term: NOBODY, ms: self.carried.guess(Instant::now(), own_ms) };
+        let guess = || LedgerTime { term: NO_TERM, ms: self.carried.guess(Instant::now(), own_ms) };
         self.ledger_time().unwrap_or_else(guess)
     }
 
