@@ -78,19 +78,19 @@ pub enum DataDirError {
     /// `run` where nothing is.
     #[error(
         "{0} is no data directory of a node (no identity.json): make one with `etebar-node init`; if its disk was \
-         lost, do not: the others refuse an empty node under its old id, and go on without it while they are a majority"
+         lost, do not: the others refuse an empty node under its old id, and continue without it while they are a majority"
     )]
     Absent(PathBuf),
     /// A part is gone.
     #[error(
         "{0} is missing: this data directory is damaged; keep it, do not run `init` again: until what is missing is put \
-         back, this node stays out, and the others go on while they are a majority"
+         back, this node does not start, and the others continue while they are a majority"
     )]
     PartMissing(PathBuf),
     /// The identity file cannot be trusted.
     #[error(
         "{path} is damaged ({what}): keep the directory, do not run `init` again: until it is repaired, this node \
-         stays out, and the others go on while they are a majority"
+         does not start, and the others continue while they are a majority"
     )]
     Damaged {
         /// The file or folder.

@@ -1,7 +1,7 @@
 //! For tests and for `tests/simulation`: disks in memory that keep the promise of [`Disk`] and not more.
 //!
 //! A power cut loses a tail or any part of what was not synced (a write that was torn is one that sled's own checksums
-//! drop, so it is lost whole). A disk may be slow, stall, fill up, fail a sync, and rot. What happens follows a seed.
+//! drop, so it is lost whole). A disk may be slow, stall, fill up, fail a sync, and decay. What happens follows a seed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::disk::{Batch, Disk, Disks, NOTE_BYTES_MAX, Pair};
 use super::error::StorageError;
 
-/// How often a stalled sync checks whether it may go on.
+/// How often a stalled sync checks whether it may continue.
 const STALL_LOOK: Duration = Duration::from_millis(5);
 
 /// Entropy that repeats itself (`SplitMix64`).

@@ -161,7 +161,7 @@ async fn of_seller(State(app): State<App>, head: Head) -> Answer {
     reply::json(applied, &list.page(found.entries, found.next))
 }
 
-/// Records of one page of the history that are wanted, with what holds before it.
+/// The requested records of one page of the history, with the mark before it.
 struct WantedPage {
     number: u64,
     mark: PageMark,

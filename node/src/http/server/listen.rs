@@ -31,11 +31,11 @@ use crate::runtime::net::{TcpListener, TcpStream};
 
 /// Pause after a failed accept, as when the process has no file descriptor left, so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long before the end of the drain what is still in flight is answered that the node is shutting down.
+/// How long before the end of the drain requests still in flight are answered that the node is shutting down.
 const LATE: Duration = Duration::from_millis(250);
 
 /// Serves the API on `listener` until `stopping` is cancelled; then closes connections after their next answer for a
-/// while, accepts no more, answers what is in flight, and returns within [`crate::http::Limits::farewell`] and
+/// while, accepts no more, answers the requests in flight, and returns within [`crate::http::Limits::farewell`] and
 /// [`crate::http::Limits::drain`].
 pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken) {
     let acceptor = Acceptor::new(app);
@@ -173,7 +173,7 @@ async fn refuse(app: App, stream: TcpStream, why: &'static str) {
     }
 }
 
-/// Waits until all connections are closed, for a bounded time, at whose end what is in flight is answered all the same.
+/// Waits until all connections are closed, for a bounded time, at whose end requests in flight are answered all the same.
 async fn drain(app: &App, slots: &Semaphore, shutdown: &Shutdown) {
     let all = u32::try_from(app.limits.connections).unwrap_or(u32::MAX);
     let parts = [(Stage::Stopping, app.limits.drain.saturating_sub(LATE)), (Stage::Late, LATE)];

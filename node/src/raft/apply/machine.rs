@@ -46,7 +46,7 @@ impl Machine {
         let is_light = entry::is_light(&self.published, &entries)?;
         let (published, history) = (self.published.clone(), self.history.clone());
         let work = move || entry::apply(&published, &history, entries);
-        // A panic means books that do not add up. Openraft would go on without its state machine, so it gets an error.
+        // A panic means books that do not add up. Openraft would continue without its state machine, so it gets an error.
         let applied = if is_light {
             catch_unwind(AssertUnwindSafe(work)).map_err(|_panic| io::Error::other("it does not fit the state"))
         } else {

@@ -1,5 +1,5 @@
 //! Requests that wait for positions of this replica, ordered by position: one that is reached wakes its own waiters and
-//! nobody else.
+//! no others.
 //!
 //! Bound: [`WAITING`] requests. A request that is given up leaves the list with its future.
 
@@ -47,7 +47,7 @@ impl Waits {
         self.0.lock()
     }
 
-    /// The replica is at `position`: whoever waits for it, or for one before, goes on.
+    /// The replica is at `position`: wakes the waiters for it and for those before.
     pub(crate) fn reach(&self, position: u64) {
         let due = {
             let mut queue = self.lock();

@@ -34,7 +34,7 @@ pub(crate) struct LeaderView {
 impl LeaderView {
     /// The leader, perhaps this node itself.
     ///
-    /// While its disk stalls, Raft may be blocked and its view out of date: then the leader is whoever sends entries, and never
+    /// While its disk stalls, Raft may be blocked and its view out of date: then the leader is the node that sends entries, and never
     /// this node itself, which gives leadership up.
     pub(crate) fn known(&self) -> Option<NodeNumber> {
         let (known, term) = {

@@ -30,7 +30,7 @@ struct PeerEntry {
     failure: Option<String>,
     /// Its clock, in milliseconds since the Unix epoch, and when it was read.
     clock: Option<(u64, Instant)>,
-    /// Where it carried ledger time to, where it knows of no leader, and when it said so.
+    /// Where it carried ledger time to, where it knows of no leader, and when it reported that.
     start: Option<(u64, Instant)>,
     differs: bool,
 }

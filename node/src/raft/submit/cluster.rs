@@ -106,7 +106,7 @@ impl Cluster {
         }
     }
 
-    /// Changes the members, where this node leads. What is as wanted already is a success.
+    /// Changes the members, where this node leads. A change that is in effect already is a success.
     ///
     /// # Errors
     /// See [`ChangeError`]: only one of them may have changed anything.
@@ -245,7 +245,7 @@ impl Cluster {
         match self.0.runtime.run(timeout(SHUTDOWN, stop(node))).await {
             Ok(Ok(())) => tracing::info!("node stopped"),
             Ok(Err(_elapsed)) => tracing::warn!("node did not stop in time; what it acknowledged is safe"),
-            Err(unfinished) => tracing::warn!(%unfinished, "node did not stop well; what it acknowledged is safe"),
+            Err(unfinished) => tracing::warn!(%unfinished, "node did not stop cleanly; what it acknowledged is safe"),
         }
     }
 }

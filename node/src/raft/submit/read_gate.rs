@@ -1,6 +1,6 @@
 //! Positions for linearizable reads: one quorum read for all reads that wait.
 //!
-//! Invariant: a position is asked for after its read came, and confirmed by a quorum after that. A read that comes while
+//! Invariant: a position is requested after its read came, and confirmed by a quorum after that. A read that comes while
 //! a question is under way waits for the next one. No clock is trusted.
 //!
 //! Three gates ask, each one question at a time: the leader asks a quorum, any other node asks the leader, and callers
@@ -17,7 +17,7 @@ const WAITING: usize = 65_536;
 /// leader answers.
 pub(crate) const UNKNOWN_KEYS_PAUSE: Duration = Duration::from_millis(10);
 
-/// A read that waits for its position; `None` where nobody could confirm one.
+/// A read that waits for its position; `None` where none could be confirmed.
 pub(crate) type Asker = oneshot::Sender<Option<u64>>;
 
 /// Gives positions to reads. Cheap to clone.
@@ -38,7 +38,7 @@ impl ReadGate {
     }
 }
 
-/// For whom a position is wanted.
+/// Which kind of caller needs a position.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reader {
     /// A caller whose API key is known.

@@ -1,7 +1,7 @@
 //! The data directory of each node that this one has connected to; beside the pages, and durable before it counts.
 //!
 //! The log binds numbers to directories too, but a node that is behind has not read that yet: without a memory of its
-//! own it would take a wiped node for the one that it knew, and give away what that one had promised.
+//! own it would accept a wiped node as the one that it knew, although that one's votes are lost.
 
 use ledger::{Incarnation, NodeNumber};
 

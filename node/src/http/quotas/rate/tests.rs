@@ -143,7 +143,7 @@ fn a_replay_costs_a_tenth_and_what_was_not_decided_nothing() {
     assert_eq!(sent(&[]), (ms(500), ms(0)), "no leader, no room");
     assert_eq!(sent(&vec![replay(); 50]), (ms(500), ms(50)));
     assert_eq!(sent(&[vec![replay(); 40], vec![NEW; 10]].concat()), (ms(550), ms(50 + 40 + 100)));
-    // What comes back long after the bucket was full again makes it no fuller than full.
+    // A cost that is returned long after the bucket was full again does not fill it further.
     let late = now + Duration::from_secs(9);
     let taken = meter.take_at(100, || false, now).unwrap();
     meter.settle_at(taken, &[], late);
@@ -167,7 +167,7 @@ fn an_outcome_can_be_learned_once_a_second_whatever_is_owed() {
     let later = meter.left(now + Duration::from_secs(4));
     assert_eq!(later.full_in, owed.full_in.saturating_sub(Duration::from_secs(4)), "it costs nothing");
     assert!(meter.take_at(1, || false, now).unwrap_err() > Duration::from_secs(7_990), "others wait");
-    // What was forgotten between the look and the log is decided anew, and paid.
+    // A key that expired between the lookup and the log is decided anew, and paid.
     let taken = meter.take_at(1, || true, now + Duration::from_secs(5)).unwrap();
     meter.settle_at(taken, &[NEW], now + Duration::from_secs(5));
     assert_eq!(meter.left(now).full_in, owed.full_in + Duration::from_secs(1));

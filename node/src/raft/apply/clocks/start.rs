@@ -8,8 +8,8 @@ use super::verdict::CLOCK_OFF_MS;
 /// Where ledger time is to start, where this node has to say so.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
-    /// Where the nodes received carried it to, once any was received. Goes on with the monotonic clock: what the clocks showed
-    /// counts as of when they were compared, whatever is set after that.
+    /// Where the nodes received carried it to, once any was received. Advances with the monotonic clock: the clocks
+    /// count as of when they were compared, whatever is set after that.
     pub agreed: Option<Line>,
     /// Whether enough are received not to wait for more.
     pub is_enough: bool,

@@ -24,7 +24,7 @@ use crate::storage::{Checkpoint, History, StorageError};
 /// Pause between two keep-alives of a receiver at work.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_millis(500);
 
-/// Sends keep-alives until `work` is done. The work goes on where the sender is gone: half of it is no use.
+/// Sends keep-alives until `work` is done. The work continues where the sender is gone: half of it is of no use.
 pub(super) async fn at_work<T>(link: &mut Connection, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     let mut signs = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
@@ -78,7 +78,7 @@ impl SnapshotReceiver {
             Ok(vote) => FromReceiver::Done { vote },
             Err(TransferError::Link(error)) => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, "snapshot not taken");
+                tracing::warn!(%error, "snapshot not installed");
                 FromReceiver::Refused { reason: error.to_string() }
             }
         };
@@ -168,7 +168,7 @@ impl SnapshotReceiver {
                 FromSender::Diverged { records } => {
                     let reason = format!(
                         "the first {records} records here are not those of the leader: this node's data is kept \
-                         and has to be examined; this node stays out, and the others go on while they are a majority"
+                         and has to be examined; this node stays stopped, and the others continue while they are a majority"
                     );
                     self.published.health.fail(reason.clone());
                     return Err(TransferError::Refused(reason));

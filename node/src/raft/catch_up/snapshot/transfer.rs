@@ -37,7 +37,7 @@ pub(crate) enum FromReceiver {
     Done { vote: VoteOf<TypeConfig> },
     /// The receiver cannot take it.
     Refused { reason: String },
-    /// Keep-alive: an own checkpoint, the writing of a page or the installation goes on.
+    /// Keep-alive: an own checkpoint, the writing of a page or the installation is in progress.
     AtWork,
 }
 

@@ -52,7 +52,7 @@ impl AppendLink {
             let (peer, (done, dialling)) = (self.peer.clone(), oneshot::channel());
             runtime::spawn(async move {
                 let dialled = peer.dial(Purpose::Append, Instant::now() + DIAL).await;
-                // Whoever wanted it may be gone.
+                // The session that began it may be gone.
                 drop(done.send(dialled));
             });
             dialling

@@ -27,7 +27,7 @@ use crate::storage::format::codec;
 use crate::tls;
 
 /// A TLS client that presents this certificate, if any.
-fn somebody(shows: Option<&Credentials>) -> TlsConnector {
+fn client_with(shows: Option<&Credentials>) -> TlsConnector {
     let config = ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions().unwrap();
     let config = config.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer::default()));
     let config = match shows {
@@ -54,14 +54,14 @@ fn hello_of(me: PeerIdentity) -> Vec<u8> {
     frame(&codec::encode(&hello).unwrap())
 }
 
-/// Everything that comes back for `said`, until the peer hangs up; whether that was with an alert.
+/// Everything that comes back for `said`, until the peer closes the connection; whether that was with an alert.
 async fn answer_to(said: &[u8], shows: Option<&Credentials>, peer: &Peer) -> (Vec<u8>, bool) {
     let talk = async {
-        let mut stream = match dial(&somebody(shows), peer).await {
+        let mut stream = match dial(&client_with(shows), peer).await {
             Ok(stream) => stream,
             Err(_refused) => return (Vec::new(), true),
         };
-        // The peer may have hung up already.
+        // The peer may have closed the connection already.
         drop(stream.write_all(said).await);
         drop(stream.flush().await);
         let mut received = Vec::new();
@@ -71,7 +71,7 @@ async fn answer_to(said: &[u8], shows: Option<&Credentials>, peer: &Peer) -> (Ve
     timeout(SOON, talk).await.expect("the node closes a refused connection")
 }
 
-/// What a node with that certificate reads from its files; it believes the authority of all.
+/// What a node with that certificate reads from its files; it trusts the authority of all.
 fn certificate(by: &Authority, cluster: u128, node: NodeNumber) -> Credentials {
     files(by, &[authority()], Uuid::from_u128(cluster), node, for_a_day())
 }
@@ -93,7 +93,7 @@ async fn a_caller_without_a_certificate_of_the_cluster_gets_no_answer() {
     for (place, shows) in unauthenticated.iter().enumerate() {
         assert_eq!(answer_to(&hello, shows.as_ref(), &peer).await, (Vec::new(), true), "caller {place}");
     }
-    let mut known = dial(&somebody(Some(&certificate(authority(), 1, 1))), &peer).await.unwrap();
+    let mut known = dial(&client_with(Some(&certificate(authority(), 1, 1))), &peer).await.unwrap();
     known.write_all(&hello).await.unwrap();
     assert!(known.read_u32().await.is_ok_and(|length| length > 0), "a node is answered");
 }
@@ -165,7 +165,7 @@ async fn before_its_hello_a_peer_sends_a_kilobyte_at_most() {
 #[tokio::test]
 async fn no_session_is_resumed() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
-    let connector = somebody(Some(&certificate(authority(), 1, 1)));
+    let connector = client_with(Some(&certificate(authority(), 1, 1)));
     for _ in 0..2 {
         let mut stream = dial(&connector, &peer).await.unwrap();
         stream.write_all(&hello_of(identity(1))).await.unwrap();

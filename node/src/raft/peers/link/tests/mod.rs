@@ -1,4 +1,4 @@
-//! The link over loopback, with a peer that answers as a test wants.
+//! The link over loopback, with a peer that answers as a test sets it.
 
 mod identity;
 
