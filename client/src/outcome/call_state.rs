@@ -54,7 +54,7 @@ impl CallState {
         }
     }
 
-    /// For how long something may still be sent: what may have been done only for half of the time for which its key is
+    /// For how long the call may still be sent: one that may have been done only for half of the time for which its key is
     /// remembered.
     pub(crate) fn left(&self) -> Duration {
         let left = self.started.left_of(self.timeout);

@@ -1,7 +1,7 @@
 //! How long a line without an answer may be sent again: while the cluster certainly remembers its key.
 //!
 //! Time is the cluster's, as the `Date` of an answer shows it, carried on by this machine; and this machine's, since a proxy may
-//! have written that `Date`. Of what the two say the older counts. A line that was never sent has no such limit.
+//! have written that `Date`. The older age of the two counts. A line that was never sent has no such limit.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

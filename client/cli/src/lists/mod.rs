@@ -157,7 +157,7 @@ impl Printer {
     }
 }
 
-/// An item's fields as they stand in JSON, without quotes; what is not there is empty.
+/// An item's fields as they stand in JSON, without quotes; a missing one is empty.
 fn record<T: Listed>(item: &T) -> Result<Vec<String>, CliError> {
     let value = serde_json::to_value(item).map_err(|error| CliError::local(format!("not JSON: {error}")))?;
     let cell = |column: &&str| match value.get(column) {
@@ -170,7 +170,7 @@ fn record<T: Listed>(item: &T) -> Result<Vec<String>, CliError> {
 }
 
 /// A text that no spreadsheet evaluates: one that begins like a formula gets an apostrophe, which marks it as text.
-/// Source: OWASP, "CSV Injection"; programs skip what is blank or not seen before the sign, and some take wide signs.
+/// Source: OWASP, "CSV Injection"; programs skip blanks and invisible characters before the sign, and some take wide signs.
 fn inert(text: &str) -> String {
     let begun = text.trim_start_matches(|char: char| char.is_whitespace() || !api::is_visible(char));
     let formula = begun.starts_with(FORMULA_SIGNS) || text.starts_with(['\t', '\r', '\n']);

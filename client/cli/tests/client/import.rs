@@ -478,7 +478,7 @@ fn without_a_node_nothing_is_begun_and_without_answers_it_stops_with_3_and_resum
         });
         let (summary, stop) = ended(&hasty_import(&shop, &desk), 3);
         assert_eq!(counts(&summary), expected);
-        assert!(stop["hint"].as_str().unwrap().contains("the same command goes on from here"), "{stop}");
+        assert!(stop["hint"].as_str().unwrap().contains("the same command continues from here"), "{stop}");
         *broken.lock().unwrap() = false;
         ended(&import(&shop, &desk), 0);
         assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));

@@ -118,14 +118,14 @@ mod tests {
     fn a_read_shares_no_question_that_was_asked_before_it_came() {
         block_on(async {
             let (gate, waiting) = ReadGate::new();
-            let (asked, go_on) = (Rc::new(Cell::new(0)), Rc::new(Notify::new()));
+            let (asked, proceed) = (Rc::new(Cell::new(0)), Rc::new(Notify::new()));
             let ask = {
-                let (asked, go_on) = (asked.clone(), go_on.clone());
+                let (asked, proceed) = (asked.clone(), proceed.clone());
                 move || {
                     asked.set(asked.get() + 1);
-                    let (position, go_on) = (asked.get(), go_on.clone());
+                    let (position, proceed) = (asked.get(), proceed.clone());
                     async move {
-                        go_on.notified().await;
+                        proceed.notified().await;
                         Some(position)
                     }
                 }
@@ -144,9 +144,9 @@ mod tests {
                 yield_now().await;
             }
             assert_eq!(asked.get(), 1, "one question at a time");
-            go_on.notify_one();
+            proceed.notify_one();
             assert_eq!(first.await.unwrap(), Some(1));
-            go_on.notify_one();
+            proceed.notify_one();
             for read in late {
                 assert_eq!(read.await.unwrap(), Some(2), "all that came meanwhile share the next one");
             }

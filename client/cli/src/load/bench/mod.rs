@@ -72,7 +72,7 @@ pub(crate) async fn run(session: &Session, global: &Global, bench: Bench) -> Res
     }
 }
 
-/// The nodes to send to; where one fails, its workers go on to the others of the target, and then to the rest.
+/// The nodes to send to; where one fails, its workers use the others of the target, and then the rest.
 fn servers(client: &Client, cluster: &ClusterStatus, target: Target) -> Result<Vec<Vec<Endpoint>>, CliError> {
     let leads = |id: u64| cluster.leader == Some(id);
     let wanted = |id: u64| match target {

@@ -165,7 +165,7 @@ async fn drive(worker: &Worker, wire: &mut Option<Wire>, server: &mut usize, sel
                 Failure::TimedOut(ANSWER_TIMEOUT).to_string()
             }
         };
-        // What is still under way on this connection must not answer the next request.
+        // An answer still under way on this connection must not count for the next request.
         *wire = None;
         *server += 1;
         tally.wrong(failure);
