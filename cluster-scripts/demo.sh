@@ -60,7 +60,7 @@ expect() {
   detail "$1: $(grouped "$3")"
 }
 
-# The first port of a range that nobody listens on, below the ports that the kernel gives to outgoing connections.
+# The first port of a range without a listener, below the ports that the kernel gives to outgoing connections.
 free_port() {
   local port offset
   for _ in {1..50}; do
@@ -180,7 +180,7 @@ show_rate() {
   progress "$RATES  $(grouped "$1") a second, $(grouped "$ANSWERS") answered"
 }
 
-# kill_leader: kills it, lets the others go on without it for 2 s, and starts it again.
+# kill_leader: kills it, lets the others continue without it for 2 s, and starts it again.
 kill_leader() {
   local victim killed
   victim=$("$HERE/kill.sh" leader --dir "$DIR")

@@ -1,4 +1,4 @@
-//! How fast the log takes entries, each synced before the next is asked for, and what it takes on the disk for them;
+//! How fast the log takes entries, each synced before the next is submitted, and the space that they take on the disk;
 //! and how fast the history takes records. Run: `cargo bench -p etebar-node --bench storage [-- FOLDER]`.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What three members promise together: one ledger, whatever becomes of one of them.
+//! What three members promise together: one ledger, also where one of them fails.
 
 mod kit;
 

@@ -1,4 +1,4 @@
-//! The API over TLS, as an operator sets it up: the program trusts what it shall and nobody else, a certificate is
+//! The API over TLS, as an operator sets it up: the program trusts the configured authority and no other, a certificate is
 //! renewed without a restart, and nothing leaves the machine in plain text by mistake.
 //!
 //! The independent client is Python's ssl, with OpenSSL below it.

@@ -201,7 +201,7 @@ fn a_node_whose_disk_was_wiped_does_not_rejoin_under_its_old_id() {
         !node.runs() || node.log_tail(50).contains("start node 1 with that one")
     });
     assert!(node.quick("/readyz").is_none_or(|answer| answer.status != 200), "it is not ready");
-    let status = cluster.status(2).expect("the others go on");
+    let status = cluster.status(2).expect("the others continue");
     assert_eq!(status["members"][0]["applied"].as_u64().unwrap_or(0), 0, "{status}");
     assert_eq!(cluster.admin(2).list("/v1/sellers").len(), 1);
 }

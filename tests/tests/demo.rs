@@ -49,7 +49,7 @@ fn the_demo_runs_its_steps_proves_them_draws_them_and_keeps_its_cluster_where_as
     ] {
         assert!(output.contains(sentence), "{sentence:?} is missing in:\n{output}");
     }
-    assert!(!output.contains('\r') && !output.contains('\u{1b}'), "no progress where nobody watches: {output:?}");
+    assert!(!output.contains('\r') && !output.contains('\u{1b}'), "no progress without a terminal: {output:?}");
     for proof in ["lost", "doubled", "negative"] {
         let line = output.lines().find(|line| line.trim_start().starts_with(proof)).expect("a line a proof");
         assert_eq!(line.split_whitespace().last(), Some("0"), "{line}");

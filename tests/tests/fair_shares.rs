@@ -82,7 +82,7 @@ fn a_greedy_seller_is_refused_at_its_share_of_the_keys_and_the_others_continue()
     eventually("the greedy seller to be served again", || {
         cluster.seller(cluster.running()[0], &greedy).post("/v1/charges/batch", &batch(400)).status == 200
     });
-    assert!(begun.elapsed() >= WINDOW, "no key is forgotten early");
+    assert!(begun.elapsed() >= WINDOW, "no key expires early");
     cluster.start_all();
     books::check(&cluster);
 }

@@ -1,4 +1,4 @@
-//! Disks that stall, fail and tear under real processes: the others go on, nothing is lost, and the node says what is wrong.
+//! Disks that stall, fail and tear under real processes: the others continue, nothing is lost, and the node says what is wrong.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -41,7 +41,7 @@ fn a_leader_whose_disk_stalls_gives_leadership_up_and_still_serves_its_callers()
     let answered = cluster.seller(leader, &seller).settle(&sale).expect(201).json();
     let again = cluster.seller(next, &seller).settle(&sale).expect(201).json();
     assert!(answered["id"].is_string());
-    assert_eq!(answered["id"], again["id"], "one charge, whoever is asked");
+    assert_eq!(answered["id"], again["id"], "one charge, whichever node is asked");
     eventually("the stalled node to say so", || {
         cluster.node(leader).quick("/readyz").is_some_and(|answer| {
             answer.status == 503 && answer.text().contains("failed disk: the disk does not answer")
@@ -66,7 +66,7 @@ fn a_node_that_is_still_starting_delays_no_caller() {
     node.launch();
     // It opens its disks next, and gets no further.
     eventually("the node to start", || node.log_tail(1).contains("node starts"));
-    let refused = TcpStream::connect(cluster.address(follower)).expect_err("there is nobody to answer yet");
+    let refused = TcpStream::connect(cluster.address(follower)).expect_err("it does not listen yet");
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{refused}");
     let load = Load::start(&cluster, &sellers, WORKERS, 7);
     load.wait_for_more(200);
@@ -100,7 +100,7 @@ fn a_node_whose_sync_fails_stops_at_once_and_says_why() {
     let load = Load::start(&cluster, &sellers, WORKERS, 3);
     for turn in 0..3 {
         load.wait_for_more(200);
-        // The leader first, then whoever follows.
+        // The leader first, then its successor.
         let id = if turn == 0 { cluster.leader() } else { cluster.followers()[0] };
         let node = cluster.node(id);
         node.set_disk_fault(DiskFault::FailSync);

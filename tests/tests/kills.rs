@@ -1,4 +1,4 @@
-//! kill -9 under load: nothing acknowledged is lost, nothing is done twice, and service goes on.
+//! kill -9 under load: nothing acknowledged is lost, nothing is done twice, and service continues.
 
 use std::time::{Duration, Instant};
 

@@ -46,7 +46,7 @@ fn hello(cluster: &str, node: u8, to: u8) -> Vec<u8> {
     hello_of(cluster, node, [0x77; 16], to)
 }
 
-/// The same: version of the link, cluster, node, incarnation, whom it calls, what for (short calls).
+/// The same: version of the link, cluster, node, incarnation, whom it calls, its purpose (short calls).
 fn hello_of(cluster: &str, node: u8, incarnation: impl AsRef<[u8]>, to: u8) -> Vec<u8> {
     let cluster = hex(&cluster.replace('-', ""));
     let mut body = vec![1, link_version(), 16];
@@ -70,10 +70,10 @@ fn link_version() -> u8 {
     number.trim_end().trim_end_matches(')').parse().expect("a number")
 }
 
-/// What comes back, until the node hangs up.
+/// What comes back, until the node closes the connection.
 fn answer_to(said: &[u8], peer: SocketAddr, shows: Option<(&Path, u64)>) -> Vec<u8> {
     let mut stream = connect(peer, shows);
-    // A node that has hung up already takes nothing.
+    // A node that has closed the connection already takes nothing.
     let _ = stream.write_all(said).and_then(|()| stream.flush());
     let mut received = Vec::new();
     if let Err(error) = stream.read_to_end(&mut received) {
@@ -215,7 +215,7 @@ fn a_stolen_certificate_is_revoked_and_its_node_continues_with_another() {
     let result = load.finish();
     books::prove(&cluster, &result);
 
-    // What was revoked stays so where the file breaks, and a node does not start with a broken one.
+    // A revoked certificate stays revoked where the file breaks, and a node does not start with a broken one.
     let list = fs::read_to_string(pki.join("crl.pem")).expect("a list");
     put(&pki.join("crl.pem"), &list[..list.len() / 2]);
     eventually("a line about the broken list", || {

@@ -97,7 +97,7 @@ fn names_are_unique_among_active_keys() {
 }
 
 #[test]
-fn a_key_that_nobody_made_is_401_on_every_node() {
+fn a_key_that_was_never_made_is_401_on_every_node() {
     for node in 1..=3 {
         for header in [
             None,

@@ -1,5 +1,5 @@
-//! Any command whatever, by anybody, with any key, hash, id, amount and stamp, also such as no request becomes: what is
-//! decided applies, on every replica, and the books stay right.
+//! Any command, by any actor, with any key, hash, id, amount and stamp, also such as no request becomes: every decision
+//! applies, on every replica, and the books stay right.
 //!
 //! Each seed draws its own sequence; a failing one is printed. `LEDGER_SEEDS=N` runs more of them.
 #![expect(clippy::cast_possible_truncation, reason = "a history in memory is indexed by its records' numbers")]
@@ -29,7 +29,7 @@ fn seeds() -> u64 {
     std::env::var("LEDGER_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
 }
 
-/// What became of a run's commands, by name, so that a draw which never gets anywhere is noticed.
+/// What became of a run's commands, by name, so that draws without variety are noticed.
 type Reached = BTreeSet<String>;
 
 struct Run {
@@ -132,7 +132,7 @@ impl Run {
         Command { actor: self.actor(&action), idempotency_key, action }
     }
 
-    /// Mostly one that may, or nothing would ever be decided.
+    /// Mostly one that may, or hardly anything would be decided.
     fn actor(&mut self, action: &Action) -> RecordNumber {
         match self.rng.u8(..8) {
             0 => return SYSTEM_ACTOR,
@@ -303,7 +303,7 @@ fn whatever_is_decided_applies_and_the_books_stay_right() {
 }
 
 /// A node that reads another record than the one it needs is a defect; the defect must not spread to a record that stops
-/// every replica. The books are then the audit's business.
+/// every replica. The audit then checks the books.
 #[test]
 fn whatever_is_decided_on_wrong_facts_applies_too() {
     assert!(play_all(true).contains("rejected Inconsistent"));

@@ -1,4 +1,4 @@
-//! What one connection may cost a node: little.
+//! One connection costs a node little.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -35,7 +35,7 @@ fn a_body_too_large_is_answered_before_the_end() {
         assert_eq!((reply.status, reply.code().as_str()), (413, "too_large"));
         assert_eq!(reply.header("connection"), Some("close"));
     }
-    // One that waits for leave to send its body is answered at once, and is not asked for it.
+    // One that waits for leave to send its body is answered at once, without a 100 Continue.
     let waiting = format!("{head}content-length: 3000000\r\nexpect: 100-continue\r\n\r\n");
     let mut stream = node.connect();
     stream.write_all(waiting.as_bytes()).unwrap();

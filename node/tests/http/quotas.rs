@@ -225,7 +225,7 @@ fn one_key_s_slow_large_bodies_do_not_block_those_of_others() {
     assert_eq!(first.finish().status, 200);
     for mut upload in waiting {
         upload.send_half();
-        assert_eq!(upload.finish().status, 200, "who waits gets a permit");
+        assert_eq!(upload.finish().status, 200, "a waiting request gets a permit");
     }
     assert_eq!(node.get(&slow, "/v1/sellers/me").json()["balance"], "5999");
 }

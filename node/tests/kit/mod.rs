@@ -111,7 +111,7 @@ impl Trio {
         }
     }
 
-    /// Starts a node on the data it has; waits for the one before it to let go of the files.
+    /// Starts a node on the data it has; waits for the one before it to release the files.
     pub(crate) async fn run(&mut self, node: u64) {
         let path = self.path(node);
         let disks = first_success("its files are let go of", async || NodeDisks::open(&path)).await;
@@ -145,7 +145,7 @@ impl Trio {
         addresses
     }
 
-    /// Has the members changed, by whoever leads, for as long as it takes.
+    /// Has the members changed, by the current leader, for as long as it takes.
     pub(crate) async fn change(&self, change: MembershipChange) {
         first_success("the members are changed", async || self.try_change(change.clone()).await).await;
     }
@@ -221,7 +221,7 @@ impl Trio {
         .await
     }
 
-    /// Submits at a node, for as long as it takes; what may be done already only where its key makes that once.
+    /// Submits at a node, for as long as it takes; where it may be done already, only if its key makes that once.
     pub(crate) async fn submit(&self, node: u64, commands: Vec<Command>) -> Decisions {
         let keyed = commands.iter().all(|command| command.idempotency_key.is_some());
         first_success("it is decided", async || {

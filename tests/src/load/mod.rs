@@ -1,6 +1,6 @@
 //! Load: workers that charge without pause over all nodes, each charge under one key until its outcome is known.
 //!
-//! Invariant: a worker goes on to its next charge only when the last has an answer that settles it, or when the load
+//! Invariant: a worker starts its next charge only when the last has an answer that settles it, or when the load
 //! ends: then the charge is listed as open, and may or may not have been done.
 
 pub mod batches;

@@ -67,7 +67,7 @@ fn command(fake: &Fake, arguments: &str) -> Command {
     command
 }
 
-/// Runs it where nothing can be printed: on a full device, and into a pipe that nobody reads.
+/// Runs it where nothing can be printed: on a full device, and into a closed pipe.
 fn unprinted(mut command: Command) -> [Output; 2] {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let on_full = command.stdout(full).spawn().unwrap().wait_with_output().unwrap();

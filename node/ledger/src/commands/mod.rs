@@ -1,5 +1,5 @@
 //! What is asked and what happened: each kind of command in a file of its own, with its fields, its checks, its event and
-//! what both say of themselves ([`kind`]). Here they meet, in two enums with their tables.
+//! the traits of both ([`kind`]). Here they meet, in two enums with their tables.
 //!
 //! Variants are encoded by position (bincode): add at the end, never remove or reorder. The byte that names a variant in a
 //! digest is assigned once and never reused.
@@ -227,7 +227,7 @@ impl Event {
         }
     }
 
-    /// Whether it is what `action` asked for, compared as parsed.
+    /// Whether it is the event of `action`, compared as parsed.
     pub fn answers(&self, action: &Action) -> bool {
         action.is_answered_by(self)
     }

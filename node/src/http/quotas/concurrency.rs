@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(now(&limit, 2).await.unwrap_err(), Code::Overloaded, "its second waits until the deadline");
         drop((held, other));
         for permit in waiting {
-            assert!(permit.await.unwrap(), "who waits gets a permit");
+            assert!(permit.await.unwrap(), "a waiting request gets a permit");
         }
         assert!(limit.keys().is_empty(), "nothing is kept of a key that has nothing");
         assert_eq!(limit.permits.available_permits(), 2);

@@ -114,7 +114,7 @@ impl Mentions {
         self.is_test = before;
     }
 
-    /// Takes each chain of names in tokens as a path; what is no path finds nothing later.
+    /// Takes each chain of names in tokens as a path; one that is no path resolves to nothing later.
     fn scan(&mut self, tokens: TokenStream, in_attribute: bool) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let is = |at: Option<usize>, wanted: char| matches!(at.and_then(|at| tokens.get(at)), Some(TokenTree::Punct(punct)) if punct.as_char() == wanted);

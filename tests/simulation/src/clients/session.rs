@@ -1,7 +1,7 @@
 //! A client session: it submits operations to any node, retries under the same key where the outcome is unknown, and reads.
 //!
 //! Some use HTTP, through the client library, and some the command port. They run on a host of their own that never fails,
-//! so that no answer is forgotten.
+//! so that no answer is lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

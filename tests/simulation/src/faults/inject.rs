@@ -92,7 +92,7 @@ impl World<'_> {
     }
 
     /// A minority is partitioned and falls behind; then one of the others is wiped and the rest lose power. If the wiped node
-    /// counted, it and the minority would be a majority that never had what was acknowledged.
+    /// counted, it and the minority would be a majority without the acknowledged entries.
     fn wipe_while_others_lag(&mut self) -> bool {
         let fewest_behind = self.plan.nodes as usize - self.plan.majority();
         if self.lost.len() >= fewest_behind || self.hosts.iter().any(|host| host.cluster().is_none()) {

@@ -23,10 +23,10 @@ use crate::machine::Machine;
 
 /// The cluster's folder below the work's.
 pub(crate) const CLUSTER: &str = "cluster";
-/// How long charges may stay out after a fault is healed. Source: an election with two failed rounds takes 2 s; a start after a
+/// How long charges may fail after a fault is healed. Source: an election with two failed rounds takes 2 s; a start after a
 /// power cut recovers a file system and replays the history.
 const BACK: Duration = Duration::from_secs(30);
-/// Charges that show that they are back.
+/// Charges that show that they succeed again.
 const BACK_CHARGES: u64 = 20;
 /// Longest time until a node answers after its start. Source: a node replays its history first, a second for a million charges.
 pub(crate) const START: Duration = Duration::from_mins(1);
@@ -205,7 +205,7 @@ impl Run {
         within(START, || (ready() || !node.runs()).then(ready)).unwrap_or(false)
     }
 
-    /// Lets the proxy of this node keep back what it sends for so many milliseconds, at least and at most.
+    /// Lets the proxy of this node delay what it sends by so many milliseconds, at least and at most.
     pub(crate) fn delay(&self, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
         set_delay(&self.work, id, least_ms, most_ms)
     }

@@ -59,7 +59,7 @@ pub enum PeerMembership {
     Member,
     /// Not a member, or no longer one: every request is refused, and nothing about it is stored.
     NotMember,
-    /// This node waits to be added and has no members' list yet: it accepts whoever has a certificate of the cluster, and
+    /// This node waits to be added and has no members' list yet: it accepts every holder of a certificate of the cluster, and
     /// stores nothing about them.
     Undecided,
 }
