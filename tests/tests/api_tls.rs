@@ -158,7 +158,7 @@ fn a_server_that_does_not_prove_to_be_the_node_gets_no_request() {
         assert_eq!(output.status.code(), Some(3), "{said}");
         assert!(said.contains("not done") && said.contains("certificate") && said.contains(why), "{said}");
         assert!(said.lines().count() <= 2, "an error and a hint: {said}");
-        assert!(started.elapsed() < Duration::from_secs(10), "what cannot get better is not tried for long: {said}");
+        assert!(started.elapsed() < Duration::from_secs(10), "a hopeless attempt is not repeated for long: {said}");
         assert_eq!(https.balance(&seller), "100000");
     }
     assert!(machine(&https.authority.file).output().expect("etebar starts").status.success());
@@ -200,7 +200,7 @@ fn an_independent_client_gets_tls_1_2_and_1_3_and_nothing_older() {
     for line in ["TLSv1.2 http/1.1 HTTP/1.1 200", "TLSv1.3 http/1.1 HTTP/1.1 200"] {
         assert!(said.lines().any(|given| given == line), "{line}: {said}");
     }
-    let old = said.lines().find(|line| line.starts_with("TLSv1.1")).expect("a word on TLS 1.1");
+    let old = said.lines().find(|line| line.starts_with("TLSv1.1")).expect("a line on TLS 1.1");
     assert!(old.contains("ALERT") || old.contains("not offered"), "{said}");
 
     // Plain HTTP to this port is refused with the reason, in HTTP, and the program prints it.
@@ -250,7 +250,7 @@ fn a_certificate_is_renewed_without_a_restart_or_a_failed_request() {
 
     let second = line().expect("the renewed certificate");
     assert_ne!(first, second);
-    let done = line().expect("a last word");
+    let done = line().expect("a last line");
     assert!(done.starts_with("done, "), "{done}");
     let mut output = Vec::new();
     bench.0.stdout.take().expect("its output").read_to_end(&mut output).expect("the bench ends");

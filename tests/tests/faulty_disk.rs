@@ -1,4 +1,5 @@
-//! Disks that stall, fail and tear under real processes: the others continue, nothing is lost, and the node says what is wrong.
+//! Disks that stall, fail and tear under real processes: the others continue, nothing is lost, and the node says what
+//! is wrong.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -47,7 +48,7 @@ fn a_leader_whose_disk_stalls_gives_leadership_up_and_still_serves_its_callers()
             answer.status == 503 && answer.text().contains("failed disk: the disk does not answer")
         })
     });
-    assert!(cluster.node(leader).quick("/livez").is_some_and(|answer| answer.status == 200), "it lives");
+    assert!(cluster.node(leader).quick("/livez").is_some_and(|answer| answer.status == 200), "it stays live");
 
     cluster.node(leader).set_disk_fault(DiskFault::None);
     eventually("the node to be ready again", || is_ready(&cluster, leader));

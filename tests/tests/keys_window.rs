@@ -86,7 +86,7 @@ fn where_the_keys_reach_their_bound_new_ones_are_refused_and_known_ones_replay()
         assert!(filled.elapsed() > WINDOW || results.iter().all(|result| result["replayed"] == true), "{replay}");
     }
     let balance = cluster.admin(1).balance(&seller.id);
-    assert_eq!(balance, 1_000_000 - i64::try_from(accepted).expect("a small count"), "what was refused moved nothing");
+    assert_eq!(balance, 1_000_000 - i64::try_from(accepted).expect("a small count"), "refused charges moved nothing");
     let late = caller::charge("late", &phone(1), 1);
     eventually("service again, once the oldest keys have expired", || {
         cluster.seller(2, &seller).send(&late).status == 201

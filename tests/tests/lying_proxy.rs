@@ -1,5 +1,5 @@
-//! A proxy between the program and a real node forwards each request and then answers falsely: nothing that was sold is ever
-//! reported as not done, and its key shows its outcome later.
+//! A proxy between the program and a real node forwards each request and then answers falsely: nothing that was sold is
+//! ever reported as not done, and its key shows its outcome later.
 
 use std::fs;
 use std::process::Command;

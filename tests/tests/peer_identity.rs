@@ -1,4 +1,5 @@
-//! The peer port of real nodes: which connections it accepts, and what an unauthenticated caller learns there: the node's certificate alone.
+//! The peer port of real nodes: which connections it accepts, and what an unauthenticated caller learns there: the
+//! node's certificate alone.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -77,7 +78,7 @@ fn answer_to(said: &[u8], peer: SocketAddr, shows: Option<(&Path, u64)>) -> Vec<
     let _ = stream.write_all(said).and_then(|()| stream.flush());
     let mut received = Vec::new();
     if let Err(error) = stream.read_to_end(&mut received) {
-        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the node did not hang up");
+        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the node did not close the connection");
     }
     received
 }

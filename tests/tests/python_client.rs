@@ -1,4 +1,5 @@
-//! The Python client of docs/examples against nodes, and against proxies and other servers that answer falsely: `tests/python` says what must hold.
+//! The Python client of docs/examples against nodes, and against proxies and other servers that answer falsely:
+//! `tests/python` says what must hold.
 
 use std::fs;
 use std::path::Path;

@@ -20,7 +20,7 @@ pub(crate) struct CallState {
     started: Stopwatch,
     /// Longest time for all attempts together.
     timeout: Duration,
-    /// Servers tried, also those that were only asked for the key window.
+    /// Servers tried, also those that were only queried for the key window.
     pub(crate) turns: u32,
     /// Requests sent.
     pub(crate) attempts: u32,

@@ -32,7 +32,7 @@ pub enum BadServer {
     #[error("{0:?} is not a server's address such as http://127.0.0.1:7101")]
     Malformed(String),
     /// This build, for the simulation, has no TLS.
-    #[error("{0:?} asks for https, which this build does not support")]
+    #[error("{0:?} needs https, which this build does not support")]
     Https(String),
 }
 

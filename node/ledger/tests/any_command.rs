@@ -99,7 +99,7 @@ impl Run {
         if let Some(genesis) = self.state.genesis() {
             let bounded = genesis.decimals <= 4 && genesis.key_window_ms > 0 && genesis.keys_max > 0;
             let is_known = (1..=ledger::RULES_VERSION).contains(&genesis.rules);
-            assert!(bounded && is_known, "a ledger can live by it: {genesis:?}");
+            assert!(bounded && is_known, "a ledger can be run with it: {genesis:?}");
         }
         let totals = self.state.totals();
         assert_eq!(totals.treasury + totals.sellers + totals.phones, 0, "{record:?}");

@@ -16,7 +16,7 @@ use crate::tls::TlsPaths;
 
 /// Highest rate of a key that can be set: more than a node decides.
 const RATE_MAX: u32 = 1_000_000;
-/// Largest body that can be asked for, in bytes: a batch of 8,000 charges has less than 2 MiB.
+/// Largest body that can be set, in bytes: a batch of 8,000 charges has less than 2 MiB.
 const BODY_BYTES_MAX: u64 = 64 << 20;
 
 /// The settings of `run`. The same names, with dashes, are the keys of the TOML file.

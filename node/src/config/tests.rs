@@ -1,4 +1,4 @@
-//! What the settings take, refuse and assume.
+//! Settings: which are accepted, refused and assumed.
 
 use std::io::Write;
 use std::num::NonZeroU32;
@@ -42,7 +42,7 @@ fn certificates_may_be_named_in_the_file() {
     let settings = run_bare(&["--config", file.path().to_str().unwrap(), "--peer-cert", "d"]).unwrap();
     let TlsPaths { authority, certificate, key, revoked } = settings.peer_files;
     assert_eq!([authority.unwrap(), certificate, key, revoked.unwrap()], ["a", "d", "c", "e"].map(PathBuf::from));
-    assert_eq!(run(&[]).unwrap().peer_files.revoked, None, "no list is asked for");
+    assert_eq!(run(&[]).unwrap().peer_files.revoked, None, "no list is set");
 }
 
 #[test]

@@ -249,11 +249,11 @@ pub(crate) fn revoked_in_memory(
 
 /// What a node would read from its files, for tests: issued by `authority`, beside the authorities that it trusts.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) fn in_memory(issued: &Issued, believed: &[&Authority]) -> crate::tls::Credentials {
+pub(crate) fn in_memory(issued: &Issued, trusted: &[&Authority]) -> crate::tls::Credentials {
     let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("it was made as PEM");
     let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).expect("it was made as PEM");
     let mut roots = rustls::RootCertStore::empty();
-    for authority in believed {
+    for authority in trusted {
         roots.add(der(authority.certificate())).expect("an authority of our own");
     }
     let chain = vec![der(&issued.certificate)];

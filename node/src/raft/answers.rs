@@ -43,12 +43,12 @@ pub enum ReadError {
     #[error("no leader is known")]
     NoLeader,
     /// The position is known, and this replica has not applied so far.
-    #[error("applied up to {applied}, position {wanted} was requested")]
+    #[error("applied up to {applied}, position {requested} was requested")]
     Behind {
         /// The replica's position.
         applied: u64,
         /// The position that the read needs.
-        wanted: u64,
+        requested: u64,
     },
 }
 

@@ -278,7 +278,7 @@ fn a_revocation_list_is_whole_and_of_an_authority_that_is_trusted() {
     let mut files = Files::of(&own);
     let path = files.folder.path().join("crl.pem");
     files.paths.revoked = Some(path.clone());
-    assert!(files.refusal().contains("cannot read"), "a list that is asked for must be there");
+    assert!(files.refusal().contains("cannot read"), "a list that is set must be there");
     // The name is right, and the signature of another.
     let forged = list.replace("MI", "MJ");
     for (text, expected) in [

@@ -49,7 +49,7 @@ fn passes_in_time(refused: &Reply, again: impl Fn() -> Reply) -> Reply {
 /// What an answer says is left: commands, and seconds until all are back.
 #[track_caller]
 fn left(reply: &Reply) -> (u32, u64) {
-    let text = reply.header("ratelimit").unwrap_or_else(|| panic!("nothing is said of the rate: {reply:?}"));
+    let text = reply.header("ratelimit").unwrap_or_else(|| panic!("no header about the rate: {reply:?}"));
     let (commands, seconds) = text.strip_prefix("\"default\";r=").and_then(|rest| rest.split_once(";t=")).unwrap();
     (commands.parse().unwrap(), seconds.parse().unwrap())
 }
@@ -75,7 +75,7 @@ fn a_key_over_its_rate_is_refused_until_its_retry_after_and_another_is_not() {
     assert_eq!(node.charge(&other, "c", "1").status, 201, "another key has a rate of its own");
     assert_eq!(node.get(&key, "/v1/sellers/me").json()["balance"], (1_000 - done).to_string(), "a read is no command");
     let late = passes_in_time(&refused, || node.charge(&key, &format!("c-{done}"), "1"));
-    assert_eq!((late.status, late.replayed()), (201, false), "what was refused left its key unused");
+    assert_eq!((late.status, late.replayed()), (201, false), "a refused request leaves its key unused");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn an_outcome_can_be_learned_however_often_it_is_asked_for_and_whatever_is_owed(
         assert!(results.as_array().unwrap().iter().all(|result| result["replayed"] == true), "{again:?}");
     }
     let mixed = json!({ "charges": [batch("large", 1)["charges"][0], batch("unknown", 1)["charges"][0]] });
-    assert!(retry_after(&node.post(&key, "/v1/charges/batch", "", &mixed)) > 90, "what is new has to wait");
+    assert!(retry_after(&node.post(&key, "/v1/charges/batch", "", &mixed)) > 90, "new commands have to wait");
     assert_eq!(node.get(&key, "/v1/sellers/me").json()["balance"], "498");
 }
 

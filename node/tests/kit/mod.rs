@@ -270,7 +270,7 @@ async fn first_success<T, E: Debug>(what: &str, attempt: impl AsyncFn() -> Resul
     loop {
         match attempt().await {
             Ok(value) => return value,
-            Err(error) => assert!(begun.elapsed() < PATIENCE, "it never was so that {what}: {error:#?}"),
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "not in time: {what}: {error:#?}"),
         }
         sleep(BETWEEN_LOOKS).await;
     }

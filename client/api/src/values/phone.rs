@@ -1,4 +1,5 @@
-//! Phone numbers as people write them, made into the ledger's one shape. Strict: a text that is not certainly a number is refused.
+//! Phone numbers as people write them, made into the ledger's one shape. Strict: a text that is not certainly a number
+//! is refused.
 //!
 //! Here, and not in the node, so that a caller can check a whole file of charges before it sends the first.
 //!

@@ -191,7 +191,7 @@ impl Reading {
         }
     }
 
-    /// Asks for some phones. Those that moved since the walk are followed up to a later bound.
+    /// Reads some phones. Those that moved since the walk are followed up to a later bound.
     async fn phones(
         &mut self,
         client: &Client,

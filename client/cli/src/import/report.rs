@@ -80,11 +80,11 @@ impl<'a> Report<'a> {
         session.output.answer(&shown, || shown.sheet()).map_err(|error| self.unreported(paths, &error))?;
         match ending {
             Ending::Done if self.resume.is_complete() => self.refusals(&shown),
-            Ending::Done => Err(self.to_continue("some lines are open", "", 3)),
-            Ending::Interrupted => Err(self.to_continue("interrupted", "", self.code(1))),
+            Ending::Done => Err(self.unfinished("some lines are open", "", 3)),
+            Ending::Interrupted => Err(self.unfinished("interrupted", "", self.code(1))),
             Ending::Failed(error) => {
                 let first = hint::of(&error).map_or(String::new(), |hint| format!("{hint}; then: "));
-                Err(self.to_continue(&error.shown(), &first, self.code(error.exit_code())))
+                Err(self.unfinished(&error.shown(), &first, self.code(error.exit_code())))
             }
             Ending::PastWindow => Err(self.past_window(paths, &shown)),
         }
@@ -136,7 +136,7 @@ impl<'a> Report<'a> {
         Err(CliError::Advised { text, hint: format!("{again}{reused}").trim_start_matches("; ").to_owned(), code: 1 })
     }
 
-    fn to_continue(&self, why: &str, first: &str, code: u8) -> CliError {
+    fn unfinished(&self, why: &str, first: &str, code: u8) -> CliError {
         let open = self.tally.unknown + self.tally.not_sent;
         let text = format!(
             "{why}\n{} of {} lines are not answered: {} unknown, {} not sent",

@@ -64,14 +64,14 @@ pub(crate) async fn print<T: Listed>(
     let painted = session.output.is_painted() && listing.output.is_none();
     let mut printer = Printer { style, columns: Columns::new(T::HEAD), headed: false, painted, printed: 0 };
     let at_once = style == Style::Page && !listing.all;
-    let mut wanted = if listing.all { u64::MAX } else { u64::from(listing.limit) };
+    let mut remaining = if listing.all { u64::MAX } else { u64::from(listing.limit) };
     let mut text = printer.begin::<T>()?;
     let mut next = None;
     pager = pager.after(listing.after.clone());
-    while wanted > 0 {
-        pager.set_limit(u32::try_from(wanted).unwrap_or(MAX_PAGE));
+    while remaining > 0 {
+        pager.set_limit(u32::try_from(remaining).unwrap_or(MAX_PAGE));
         let Some(page) = pager.next_page().await? else { break };
-        wanted = wanted.saturating_sub(page.value.items.len() as u64);
+        remaining = remaining.saturating_sub(page.value.items.len() as u64);
         next = page.value.next;
         text.push_str(&printer.page(&page.value.items)?);
         if !at_once && !sink.write(&std::mem::take(&mut text))? {

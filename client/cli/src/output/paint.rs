@@ -87,7 +87,7 @@ pub(crate) fn is_dumb() -> bool {
 }
 
 /// Whether what goes to stdout is painted: as `--color` says, and without it where stdout is a terminal with colours.
-pub(crate) fn wanted(choice: ColorChoice) -> bool {
+pub(crate) fn is_enabled(choice: ColorChoice) -> bool {
     match choice {
         ColorChoice::Always | ColorChoice::AlwaysAnsi => true,
         ColorChoice::Never => false,

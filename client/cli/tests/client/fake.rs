@@ -1,4 +1,4 @@
-//! A server that answers as a test says, and remembers what it was asked.
+//! A server that answers as a test sets it, and records its requests.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -35,7 +35,7 @@ pub(crate) struct Fake {
     forgets_cluster: bool,
 }
 
-/// How the key window is asked for.
+/// The request for the key window.
 const CLUSTER: &str = "GET /v1/cluster";
 
 impl Fake {
@@ -54,7 +54,8 @@ impl Fake {
         Fake { url, asked, forgets_cluster: false }
     }
 
-    /// The same, as a node whose cluster remembers keys for a day: it answers that question by itself, and remembers it not.
+    /// The same, as a node whose cluster remembers keys for a day: it answers that request by itself, and does not
+    /// record it.
     pub(crate) fn node(react: impl Fn(&Asked, usize) -> Reaction + Send + Sync + 'static) -> Fake {
         let before = AtomicUsize::new(0);
         let mut fake = Fake::start(move |asked, _| {

@@ -97,7 +97,7 @@ fn every_line_is_charged_once_and_a_second_run_sends_nothing() {
     assert_eq!(shop.requests(), asked);
 }
 
-/// What is under way had a name that could be guessed, and a link placed there was followed.
+/// Files under way had a name that could be guessed, and a link placed there was followed.
 #[test]
 fn links_beside_an_import_are_not_followed() {
     let shop = shop(|_| None);
@@ -258,8 +258,8 @@ fn killed_anywhere_a_second_run_charges_the_rest_and_nothing_twice() {
         assert_eq!(counts(&summary), [1_200, 0, 0, 0]);
         assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
         let batches = shop.batches();
-        assert_eq!(batches[1], batches[2], "what was under way is sent again first, under its keys");
-        assert!(!batches[2..].iter().flatten().any(|key| batches[0].contains(key)), "what was answered is not");
+        assert_eq!(batches[1], batches[2], "the batches under way are sent again first, under their keys");
+        assert!(!batches[2..].iter().flatten().any(|key| batches[0].contains(key)), "answered ones are not");
     }
 }
 
@@ -274,7 +274,7 @@ fn a_torn_last_record_is_as_if_it_had_not_been_written() {
     ended(&import(&shop, &desk), 0);
     let batches = shop.batches();
     let is_known = |key: &_| batches[0].contains(key);
-    assert!(batches[2].iter().all(is_known), "what may be known is asked for without anything new");
+    assert!(batches[2].iter().all(is_known), "keys that may be known are sent without new ones");
     assert!(!batches[3..].iter().flatten().any(is_known));
     assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
     assert_eq!(counts(&ended(&import(&shop, &desk), 0).0), [1_200, 0, 0, 0]);

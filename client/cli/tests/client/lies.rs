@@ -1,4 +1,4 @@
-//! The library behind a proxy that lies: only a node's own answer is certain.
+//! The library behind a proxy that answers falsely: only a node's own answer is certain.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ fn key() -> IdempotencyKey {
     IdempotencyKey::parse("order-17").unwrap()
 }
 
-/// A node whose cluster remembers keys for so long, and which does whatever it is asked.
+/// A node whose cluster remembers keys for so long, and which does every command.
 fn node(window_seconds: u64) -> Fake {
     Fake::start(move |asked, _| done(asked, window_seconds))
 }

@@ -1,4 +1,4 @@
-//! What was done and could not be printed: every verb that writes says so, with exit code 3, and names what it did.
+//! Answers that could not be printed: every verb that writes reports that with exit code 3, and names what it did.
 
 use std::fs::File;
 use std::io::pipe;

@@ -1,4 +1,5 @@
-//! The subjects that a later record may refer to: charges to be reversed and credit requests to be decided, in 8 bytes a record.
+//! The subjects that a later record may refer to: charges to be reversed and credit requests to be decided, in 8 bytes
+//! a record.
 //!
 //! A slot holds a fingerprint of a subject, or how it ended. Two things have the same fingerprint with a
 //! probability of 2^-62, and then one of another amount is accepted as it; all sums are checked besides.

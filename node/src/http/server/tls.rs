@@ -113,7 +113,8 @@ async fn peek(stream: &mut TcpStream, first: &mut [u8]) -> io::Result<usize> {
     stream.peek(first).await
 }
 
-/// Failed handshakes: unauthenticated callers can cause any number of them, so they are counted, and reported at a bounded rate.
+/// Failed handshakes: unauthenticated callers can cause any number of them, so they are counted, and reported at a
+/// bounded rate.
 #[derive(Debug, Default)]
 struct Failures(Mutex<(u64, Option<Instant>)>);
 

@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(of[0].as_mut().now_or_never(), Some(Ok(())));
         assert_eq!(of[3].as_mut().now_or_never(), Some(Ok(())));
         assert!(of[2].as_mut().now_or_never().is_none());
-        assert_eq!(waits.reached(5).now_or_never(), Some(Ok(())), "what is reached is not waited for");
+        assert_eq!(waits.reached(5).now_or_never(), Some(Ok(())), "a position that is reached is not waited for");
     }
 
     /// How many waiters a position takes off the list.

@@ -77,8 +77,8 @@ impl Cluster {
         deadline: Instant,
     ) -> Result<(), ReadError> {
         let node = self.node();
-        if let Some(wanted) = min_applied.filter(|wanted| *wanted > position_within_reach(node)) {
-            return Err(ReadError::Behind { applied: self.applied(), wanted });
+        if let Some(requested) = min_applied.filter(|requested| *requested > position_within_reach(node)) {
+            return Err(ReadError::Behind { applied: self.applied(), requested });
         }
         let confirmed = match consistency {
             Consistency::Local => 0,
@@ -99,10 +99,10 @@ impl Cluster {
         self.reach(confirmed, deadline).await
     }
 
-    async fn reach(&self, wanted: u64, deadline: Instant) -> Result<(), ReadError> {
-        match timeout_at(deadline, self.node().published.waits.reached(wanted)).await {
+    async fn reach(&self, requested: u64, deadline: Instant) -> Result<(), ReadError> {
+        match timeout_at(deadline, self.node().published.waits.reached(requested)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(TooManyWait)) | Err(_) => Err(ReadError::Behind { applied: self.applied(), wanted }),
+            Ok(Err(TooManyWait)) | Err(_) => Err(ReadError::Behind { applied: self.applied(), requested }),
         }
     }
 

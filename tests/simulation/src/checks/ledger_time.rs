@@ -1,5 +1,5 @@
-//! Ledger time against real time, from outside: no idempotency key is dropped before its window of real time has passed, and
-//! ledger time is never far ahead, as long as at most one clock is wrong at a time.
+//! Ledger time against real time, from outside: no idempotency key is dropped before its window of real time has
+//! passed, and ledger time is never far ahead, as long as at most one clock is wrong at a time.
 
 use std::collections::HashMap;
 

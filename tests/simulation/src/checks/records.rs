@@ -1,4 +1,5 @@
-//! Each record of the history: a client submitted it, the rules give it, it took effect once, and its number follows real time.
+//! Each record of the history: a client submitted it, the rules give it, it took effect once, and its number follows
+//! real time.
 
 use ledger::{Event, Outcome as Decision, Record, SYSTEM_ACTOR, State};
 

@@ -239,7 +239,7 @@ impl Session {
         if result.applied < min_applied {
             let applied = result.applied;
             self.recorder
-                .violation(format!("a session went back: {reader} asked for position {min_applied}, got {applied}"));
+                .violation(format!("a session went back: {reader} required position {min_applied}, got {applied}"));
         }
         self.position = self.position.max(if mode == ReadMode::Linearizable { result.applied } else { 0 });
         self.recorder.port_read(PortRead { client: self.id, node, mode, seller, actor, result });

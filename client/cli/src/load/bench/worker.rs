@@ -260,6 +260,6 @@ mod tests {
         for statuses in open {
             assert_eq!(counted(statuses).await, (1, 1), "{statuses:?}");
         }
-        assert_eq!(counted(&[BROKEN, 409]).await, (0, 0), "what the ledger decided is about every attempt");
+        assert_eq!(counted(&[BROKEN, 409]).await, (0, 0), "a decision of the ledger settles every attempt");
     }
 }

@@ -80,7 +80,7 @@ fn a_batch_passes_beside_single_commands_however_many_there_are() {
                     Ok(()) => (batches, come_again) = (batches + 1, now + ms(500)),
                     Err(wait) => {
                         let left = meter.left(now);
-                        assert_eq!(left.commands, 0, "what is reserved for the batch is not there for others");
+                        assert_eq!(left.commands, 0, "the command reserved for the batch is not there for others");
                         // As late as a caller returns that obeys `Retry-After`.
                         come_again = now + Duration::from_secs(retry_after(wait)) + ms(300);
                         assert_eq!(meter.lock().get(KEY, now).reserved_until, come_again + ms(700));

@@ -59,8 +59,8 @@ pub enum PeerMembership {
     Member,
     /// Not a member, or no longer one: every request is refused, and nothing about it is stored.
     NotMember,
-    /// This node waits to be added and has no members' list yet: it accepts every holder of a certificate of the cluster, and
-    /// stores nothing about them.
+    /// This node waits to be added and has no members' list yet: it accepts every holder of a certificate of the
+    /// cluster, and stores nothing about them.
     Undecided,
 }
 

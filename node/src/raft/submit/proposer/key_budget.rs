@@ -268,7 +268,7 @@ mod tests {
         }
         let full = Full::Share { held: 70, bound: 100, new: 1, share: 50, sellers: 2 };
         assert_eq!(shop.one(charges(greedy, 70..71)), Err(full));
-        assert_eq!(shop.one(charges(greedy, 0..70)), Ok(()), "what is known is answered");
+        assert_eq!(shop.one(charges(greedy, 0..70)), Ok(()), "known keys are answered");
         assert_eq!(shop.one(charges(modest, 5..30)), Ok(()));
         assert_eq!(shop.one(charges(modest, 30..31)), Err(Full::Memory), "no key is forgotten early");
         assert_eq!(shop.one(charges(modest, 0..30)), Ok(()));

@@ -1,13 +1,13 @@
 //! The stamps that ledger time is made of: where it starts, and which clock it follows.
 //!
-//! Ledger time starts, once for each time that all nodes were down, where most of a quorum carried it to over the stop (see
-//! [`super::carried`]); from then on it advances with the monotonic clock, from leader to leader, and a wall clock only bends it
-//! (see [`super::line`]). So one clock that is wrong forgets no idempotency key early: of three it is outvoted, of two that
-//! differ the slower one counts at a start and none later, and a single one moves ledger time by no more than the bend until
-//! the operator confirms it.
+//! Ledger time starts, once for each time that all nodes were down, where most of a quorum carried it to over the stop
+//! (see [`super::carried`]); from then on it advances with the monotonic clock, from leader to leader, and a wall clock
+//! only bends it (see [`super::line`]). So one clock that is wrong forgets no idempotency key early: of three it is
+//! outvoted, of two that differ the slower one counts at a start and none later, and a single one moves ledger time by
+//! no more than the bend until the operator confirms it.
 //!
-//! A leader continues exactly where the last one reported it, without compensating for the delay of that report: ledger time is
-//! late by that delay and never early, however short the key window is and however often the leader changes.
+//! A leader continues exactly where the last one reported it, without compensating for the delay of that report: ledger
+//! time is late by that delay and never early, however short the key window is and however often the leader changes.
 
 #[cfg(test)]
 mod tests;

@@ -173,7 +173,7 @@ fn a_single_clock_that_jumps_is_not_followed_until_the_operator_confirms_it() {
     node.set_clock(TWO_DAYS_MS);
     let state = node.compares(&[], 1);
     assert!(!state.is_followed && state.ahead_ms == TWO_DAYS_MS);
-    assert_eq!(node.wait(100_000).stamp(1), 0, "it goes on with time");
+    assert_eq!(node.wait(100_000).stamp(1), 0, "it advances with time");
 
     let node = Node::with_clock(TWO_DAYS_MS, true, None);
     node.receives(1, 0, false);
@@ -210,9 +210,9 @@ fn a_new_leader_continues_where_the_last_one_was() {
     node.compares(&[-TWO_DAYS_MS], 3);
     node.receives(1, 0, true);
     node.receives(1, 9_000, false);
-    assert_eq!(node.wait(5_000).stamp(2), 0, "what the leader said counts, not what others make of it");
+    assert_eq!(node.wait(5_000).stamp(2), 0, "the leader's report counts, not the others' clocks");
     node.receives(1, 99_000, true);
-    assert_eq!(node.stamp(2), 0, "what an earlier leader says counts no more");
+    assert_eq!(node.stamp(2), 0, "an earlier leader's report counts no more");
     node.receives(3, -2_000, false);
     assert_eq!(node.stamp(4), -2_000);
     let later = Time(START_MS + 50_000);

@@ -91,15 +91,15 @@ pub(super) fn for_a_day() -> Lifetime {
     Lifetime::for_days(1, Clock::system().now_ms())
 }
 
-/// What a node of that cluster reads from its files: its certificate by one authority, beside the `believed` ones.
+/// What a node of that cluster reads from its files: its certificate by one authority, beside the `trusted` ones.
 pub(super) fn files(
     by: &Authority,
-    believed: &[&Authority],
+    trusted: &[&Authority],
     cluster: Uuid,
     node: NodeNumber,
     lifetime: Lifetime,
 ) -> Credentials {
-    in_memory(&by.issue(&Subject::Node { cluster, node, hosts: Vec::new() }, lifetime).unwrap(), believed)
+    in_memory(&by.issue(&Subject::Node { cluster, node, hosts: Vec::new() }, lifetime).unwrap(), trusted)
 }
 
 /// What a node of that cluster proves its number with.

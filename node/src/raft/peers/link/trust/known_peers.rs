@@ -1,4 +1,5 @@
-//! The data directories of the nodes that this one knows, so that a wiped node is not accepted as the one that had its number.
+//! The data directories of the nodes that this one knows, so that a wiped node is not accepted as the one that had its
+//! number.
 //!
 //! Invariant: a node is remembered durably before its connection counts.
 

@@ -121,7 +121,7 @@ mod tls {
         /// The handshake with a peer that was dialled.
         ///
         /// # Errors
-        /// Where either side does not believe the other.
+        /// Where either side refuses the other.
         pub async fn connect(&self, stream: TcpStream) -> Result<(Stream, Certified), LinkError> {
             // No name goes out: the certificate is checked for the node's number, and an address is no name.
             let unnamed = ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
@@ -134,7 +134,7 @@ mod tls {
         /// The handshake with a peer that was accepted.
         ///
         /// # Errors
-        /// Where either side does not believe the other.
+        /// Where either side refuses the other.
         pub async fn accept(&self, stream: TcpStream) -> Result<(Stream, Certified), LinkError> {
             let acceptor = TlsAcceptor::from(self.0.now().server.clone());
             let stream = acceptor.accept_with(buffered(stream), |tls| tls.set_buffer_limit(Some(TLS_BUFFER))).await?;
