@@ -19,7 +19,7 @@ fix:
 test *ARGUMENTS:
     cluster-scripts/test.sh {{ ARGUMENTS }}
 
-# The story of Etebar in a minute.
+# A demo of Etebar in a minute.
 demo *ARGUMENTS:
     cluster-scripts/demo.sh {{ ARGUMENTS }}
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # demo.sh [--keep] [--svg FILE]
 #
-# The story of Etebar in a minute, after the first build: three nodes on this machine, a seller's credit used up exactly, two
+# A demo of Etebar in a minute, after the first build: three nodes on this machine, a seller's credit used up exactly, two
 # sellers in parallel, then heavy load from four processes over all nodes while the leader is killed twice and comes back. It
 # ends with the proof that every record adds up and a drawing of the load, exits non-zero where a proof fails, and leaves
 # nothing running.
@@ -60,7 +60,7 @@ expect() {
   detail "$1: $(grouped "$3")"
 }
 
-# The first port of a range that nobody listens on, below the ports that the kernel gives to outgoing connections.
+# The first port of a range without a listener, below the ports that the kernel gives to outgoing connections.
 free_port() {
   local port offset
   for _ in {1..50}; do
@@ -180,7 +180,7 @@ show_rate() {
   progress "$RATES  $(grouped "$1") a second, $(grouped "$ANSWERS") answered"
 }
 
-# kill_leader: kills it, lets the others go on without it for 2 s, and starts it again.
+# kill_leader: kills it, lets the others continue without it for 2 s, and starts it again.
 kill_leader() {
   local victim killed
   victim=$("$HERE/kill.sh" leader --dir "$DIR")

@@ -50,20 +50,20 @@ cp -a /etc/apt/apt.conf.d/. "$BARE/etc/apt/apt.conf.d/"
 cp -L /etc/resolv.conf /etc/hosts "$BARE/etc/"
 cp -L /etc/ssl/certs/ca-certificates.crt "$BARE/etc/ssl/certs/"
 
-SOMEBODY=root PLACE=/root
+ACCOUNT=root PLACE=/root
 if [[ $AS_USER == yes ]]; then
-  SOMEBODY=newcomer PLACE=/home/newcomer
-  chroot "$BARE" useradd --create-home --shell /bin/bash "$SOMEBODY"
+  ACCOUNT=newcomer PLACE=/home/newcomer
+  chroot "$BARE" useradd --create-home --shell /bin/bash "$ACCOUNT"
 fi
 mkdir -p "$BARE/rust"
 git clone --quiet --no-hardlinks "$ROOT" "$BARE$PLACE/etebar"
 say "cloned $(git -C "$BARE$PLACE/etebar" log -1 --format='%h %s')"
-chroot "$BARE" chown -R "$SOMEBODY:" "$PLACE"
+chroot "$BARE" chown -R "$ACCOUNT:" "$PLACE"
 
 # Within namespaces of its own, so that what is mounted and started ends with it: the mounts of a machine, then the commands.
 # shellcheck disable=SC2016 # the inner shells expand it
 enter() {
-  BARE=$BARE RUST=$RUST SOMEBODY=$SOMEBODY PLACE=$PLACE COMMAND=$1 \
+  BARE=$BARE RUST=$RUST ACCOUNT=$ACCOUNT PLACE=$PLACE COMMAND=$1 \
     unshare --mount --pid --fork --kill-child bash -euc '
       mount --make-rprivate /
       mount -t proc proc "$BARE/proc"
@@ -72,7 +72,7 @@ enter() {
       mount --bind "$RUST" "$BARE/rust"
       mount -o remount,bind,ro "$BARE/rust"
       mount -t tmpfs tmpfs "$BARE/run"
-      exec chroot "$BARE" su "$SOMEBODY" -s /bin/bash -c "
+      exec chroot "$BARE" su "$ACCOUNT" -s /bin/bash -c "
         export HOME=$PLACE LANG=C.UTF-8
         export PATH=/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
         cd $PLACE/etebar && exec cluster-scripts/$COMMAND" </dev/null'

@@ -44,7 +44,7 @@ mkdir -p "$PACKAGE/found"
 try() {
   local status=0
   mkdir "$WORK/$1"
-  # No input takes a second or half a gigabyte; what does would be a way to hold a node up.
+  # No input takes a second or half a gigabyte; one that did could be used to stall a node.
   FUZZ_DOOR=$1 "$PROGRAM" -max_total_time="$LENGTH" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 -max_len=8192 \
     -print_final_stats=1 -artifact_prefix="$PACKAGE/found/$1-" "$WORK/$1" "$PACKAGE/seeds/$1" >"$WORK/$1.out" 2>&1 || status=$?
   printf '%s\n' "$status" >"$WORK/$1.status"

@@ -353,7 +353,7 @@ resolve_node() {
 
 # start_load NUMBER SECONDS: a process that charges through SERVERS as fast as CONNECTIONS tasks can, for the sellers in
 # WORK/sellers; each answer goes to WORK/record-NUMBER. Sets LOAD_PID, which is the load itself and no shell around it:
-# who ends that ends the load.
+# ending it ends the load.
 start_load() {
   (
     export ETEBAR_KEY=$ADMIN_KEY

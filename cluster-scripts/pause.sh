@@ -2,7 +2,7 @@
 # pause.sh ID|leader [--dir DIR]
 #
 # Stops a node with SIGSTOP, as a machine that hangs would, and prints its id alone. `leader` waits up to 10 s for one.
-# resume.sh lets it go on.
+# resume.sh continues it.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 parse_node_and_dir "$@"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # resume.sh ID|leader [--dir DIR]
 #
-# Lets a paused node go on with SIGCONT and prints its id alone; one that was not paused is a success. `leader` is the
+# Continues a paused node with SIGCONT and prints its id alone; one that was not paused is a success. `leader` is the
 # leader of now: never a paused node, so name a paused one by its number.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

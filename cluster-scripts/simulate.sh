@@ -9,7 +9,7 @@
 # tests/simulation/plants (--plants lists them, one name a line), and stops at the first seed that catches it: exit 4 and the
 # seed where it was caught, 0 where it was not. plants.sh plays all of them.
 #
-# Exit 0 where no promise was broken, 4 where one was, 1 where a seed says nothing or could not run, 2 for wrong usage.
+# Exit 0 where no invariant was violated, 4 where one was, 1 where a seed gave no result or could not run, 2 for wrong usage.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source "$ROOT/cluster-scripts/simulate/plant.sh"
 
@@ -67,7 +67,7 @@ play() {
   if ((status == 0 && seed < FROM + TWICE)); then
     again=$("$PROGRAM" "$seed" "$LENGTH" | tail -n 1) || again=''
     if ! grep -q ' trace [0-9a-f]\{16\}:' <<<"$again" || [[ $again != "$(tail -n 1 "$WORK/$seed.out")" ]]; then
-      printf 'BROKEN: the same seed went another way: %s\n' "$again" >>"$WORK/$seed.out"
+      printf 'BROKEN: the same seed left a different trace: %s\n' "$again" >>"$WORK/$seed.out"
       status=4
     fi
   fi
@@ -83,7 +83,7 @@ replay() {
   fi
 }
 
-BROKEN=0 SILENT=0 PLAYED=0 CAUGHT=''
+BROKEN=0 FAILED=0 PLAYED=0 CAUGHT=''
 # judge SEED: counts how it ended, and prints where it did not end well.
 judge() {
   local seed=$1 status
@@ -97,7 +97,7 @@ judge() {
       printf 'seed %s: %s\n  replay: %s\n' "$seed" "$(grep -m 1 -o 'BROKEN: .*' "$WORK/$seed.out" | cut -c -400)" "$(replay "$seed")"
       ;;
     *)
-      SILENT=$((SILENT + 1))
+      FAILED=$((FAILED + 1))
       printf 'seed %s: exit %s, %s\n  replay: %s\n' "$seed" "$status" "$(tail -n 1 "$WORK/$seed.out" | cut -c -400)" "$(replay "$seed")"
       ;;
   esac
@@ -112,7 +112,7 @@ while ((judged < ends)); do
     next=$((next + 1))
   done
   # 127: none is left to wait for.
-  [[ -e $WORK/$judged.status ]] || wait -n || (($? != 127)) || [[ -e $WORK/$judged.status ]] || fail "seed $judged ended without a word"
+  [[ -e $WORK/$judged.status ]] || wait -n || (($? != 127)) || [[ -e $WORK/$judged.status ]] || fail "seed $judged ended without a result"
   # In the order of their numbers, whichever ends first: the same seeds make the same report.
   while ((judged < next)) && [[ -e $WORK/$judged.status ]]; do
     judge "$judged"
@@ -122,8 +122,8 @@ while ((judged < ends)); do
 done
 wait
 
-printf '%s seeds of %s s in %s s: %s broke a promise, %s say nothing\n' "$PLAYED" "$LENGTH" "$((SECONDS - BEGAN))" "$BROKEN" "$SILENT"
+printf '%s seeds of %s s in %s s: %s violated an invariant, %s could not be judged\n' "$PLAYED" "$LENGTH" "$((SECONDS - BEGAN))" "$BROKEN" "$FAILED"
 if [[ -n $PLANT && -n $CAUGHT ]]; then printf 'caught %s with seed %s, after %s seeds\n' "$PLANT" "$CAUGHT" "$PLAYED"; fi
 if [[ -n $PLANT && -z $CAUGHT ]]; then printf 'NOT caught: %s\n' "$PLANT"; fi
 ((BROKEN == 0)) || exit 4
-((SILENT == 0)) || exit 1
+((FAILED == 0)) || exit 1

@@ -54,7 +54,7 @@ create() {
 
 port_is_free() { ! (exec 8<>"/dev/tcp/$1/$2") 2>/dev/null; }
 
-# The cluster in DIR must be the one that was asked for.
+# The cluster in DIR must fit the arguments.
 check_arguments() {
   local first=${API[${IDS[0]}]##*:}
   [[ -z $NODES || $NODES == "${#IDS[@]}" ]] || wrong_usage "the cluster in $DIR has ${#IDS[@]} nodes, not $NODES"
@@ -97,7 +97,7 @@ for id in "${IDS[@]}"; do
     stop_nodes "${IDS[@]}"
     fail "the new cluster did not become ready; its logs are ${DIR}/node-*.log"
   fi
-  fail "node $id is not ready; the others go on (see ${LOG[$id]})"
+  fail "node $id is not ready; the others continue (see ${LOG[$id]})"
 done
 
 servers=

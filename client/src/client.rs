@@ -21,7 +21,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) servers: Arc<[Server]>,
-    /// Whose certificates are believed where a server is `https`.
+    /// The authorities that are trusted where a server is `https`.
     #[cfg(not(feature = "simulation"))]
     pub(crate) trust: Trust,
     /// Index of the server that answered last, where the next call begins.

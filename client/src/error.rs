@@ -21,7 +21,7 @@ pub enum Error {
     OutcomeUnknown(Unknown),
 }
 
-/// A call that was certainly not done, and what its last attempt met with.
+/// A call that was certainly not done, and how its last attempt failed.
 #[derive(Debug, Clone)]
 pub struct NotDone {
     /// How many requests were sent.

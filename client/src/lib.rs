@@ -25,8 +25,8 @@
 //! # }
 //! ```
 //!
-//! Only a node's own answer is certain: it has `Etebar-Node`, a "no" is a problem with a known code, a "yes" is what was
-//! asked for. Whatever else comes back (a proxy's page, a cached answer) leaves the outcome unknown. A key is repeated for
+//! Only a node's own answer is certain: it has `Etebar-Node`, a "no" is a problem with a known code, a "yes" has the
+//! expected body. Any other answer (a proxy's page, a cached answer) leaves the outcome unknown. A key is repeated for
 //! half of the time for which the cluster remembers it; after that a person has to look up what became of it. A refusal of
 //! a later call under the same key is about the earlier one only where its code [settles the key](api::Code::settles_key).
 //!

@@ -14,7 +14,7 @@ sources_of() {
 
 # apply_plant NAME FOLDER [--check]: applies its patch to the sources in this folder, or checks whether it applies.
 apply_plant() {
-  # Without the ceiling a copy inside of a repository would be taken for a folder of that, which the paths do not mean.
+  # Without the ceiling a copy inside of a repository would be treated as a folder of it, which the paths do not mean.
   (cd "$2" && GIT_CEILING_DIRECTORIES=$(dirname "$PWD") git apply "${@:3}" "$PATCHES/$1.patch")
 }
 

@@ -1,4 +1,4 @@
-//! How fast the log takes entries, each synced before the next is asked for, and what it takes on the disk for them;
+//! How fast the log takes entries, each synced before the next is submitted, and the space that they take on the disk;
 //! and how fast the history takes records. Run: `cargo bench -p etebar-node --bench storage [-- FOLDER]`.
 
 use std::path::Path;
@@ -116,8 +116,8 @@ async fn records(place: &Path) -> Result<(), Failure> {
         history.bytes_on_disk()? as f64 / number as f64
     );
     let started = Instant::now();
-    let mut folded = 0_u64;
-    history.fold(1..=number, |_| folded += 1)?;
-    println!("history: {:.0} records/s folded", folded as f64 / started.elapsed().as_secs_f64());
+    let mut replayed = 0_u64;
+    history.replay(1..=number, |_| replayed += 1)?;
+    println!("history: {:.0} records/s replayed", replayed as f64 / started.elapsed().as_secs_f64());
     Ok(())
 }

@@ -78,19 +78,19 @@ pub enum DataDirError {
     /// `run` where nothing is.
     #[error(
         "{0} is no data directory of a node (no identity.json): make one with `etebar-node init`; if its disk was \
-         lost, do not: the others refuse an empty node under its old id, and go on without it while they are a majority"
+         lost, do not: the others refuse an empty node under its old id, and continue without it while they are a majority"
     )]
     Absent(PathBuf),
     /// A part is gone.
     #[error(
         "{0} is missing: this data directory is damaged; keep it, do not run `init` again: until what is missing is put \
-         back, this node stays out, and the others go on while they are a majority"
+         back, this node does not start, and the others continue while they are a majority"
     )]
     PartMissing(PathBuf),
     /// The identity file cannot be trusted.
     #[error(
         "{path} is damaged ({what}): keep the directory, do not run `init` again: until it is repaired, this node \
-         stays out, and the others go on while they are a majority"
+         does not start, and the others continue while they are a majority"
     )]
     Damaged {
         /// The file or folder.
@@ -107,14 +107,14 @@ pub enum DataDirError {
         found: u32,
     },
     /// Another node's directory.
-    #[error("{path} belongs to {found}, not to {wanted}: check --data-dir, --id and --cluster-id")]
+    #[error("{path} belongs to {found}, not to {expected}: check --data-dir, --id and --cluster-id")]
     Foreign {
         /// The file or folder.
         path: PathBuf,
         /// Whose it is.
         found: String,
         /// Whose it should be.
-        wanted: String,
+        expected: String,
     },
     /// Another process serves it.
     #[error("{0} is served by another process (its lock is held): stop that one first")]
@@ -201,7 +201,7 @@ impl DataDir {
         Err(DataDirError::Foreign {
             path: self.path.clone(),
             found: format!("node {} of cluster {}", self.identity.node, self.identity.cluster),
-            wanted: format!(
+            expected: format!(
                 "node {} of cluster {}",
                 node.unwrap_or(self.identity.node),
                 cluster.unwrap_or(self.identity.cluster)
@@ -240,7 +240,7 @@ fn check_owner(folder: &Path, identity: &Identity) -> Result<(), DataDirError> {
     Err(DataDirError::Foreign {
         path: folder.to_owned(),
         found: format!("data directory {owner}"),
-        wanted: format!("data directory {}", identity.incarnation),
+        expected: format!("data directory {}", identity.incarnation),
     })
 }
 

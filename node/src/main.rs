@@ -92,7 +92,7 @@ fn refused(error: DataDirError) -> Failure {
 fn not_started(error: ClusterError) -> Failure {
     match error {
         ClusterError::Storage(error) => failed(format!(
-            "{error}: keep the data directory and do not run `init` again; this node stays out, and the others go on while \
+            "{error}: keep the data directory and do not run `init` again; this node does not start, and the others continue while \
              they are a majority"
         )),
         ClusterError::Setting(_) | ClusterError::Listen { .. } | ClusterError::Raft(_) => failed(error),
@@ -170,7 +170,7 @@ fn run(arguments: RunArgs) -> Result<(), Failure> {
     let settings = arguments.complete().map_err(wrong)?;
     let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| wrong(format!("--log-level: {error}")))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Events).with_ansi(false).init();
-    std::panic::set_hook(Box::new(|panic| error!(%panic, "a defect")));
+    std::panic::set_hook(Box::new(|panic| error!(%panic, "panicked: a defect")));
     if let Err(error) = allow_open_files() {
         warn!(%error, "the number of open files stays limited");
     }
@@ -181,7 +181,7 @@ fn run(arguments: RunArgs) -> Result<(), Failure> {
     let workers = std::thread::available_parallelism().map_or(2, usize::from).max(2);
     let runtime = runtime(workers)?;
     let done = runtime.block_on(serve(&settings, &data_dir, security));
-    // Recomputations of the books that nobody waits for any more must not hold the process up.
+    // Recomputations of the books whose callers are gone must not delay the exit.
     runtime.shutdown_background();
     drop(data_dir);
     done
@@ -240,7 +240,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
         reason = cluster.failed() => Some(reason),
     };
     stopping.cancel();
-    // What is in flight is answered first, since it needs the cluster.
+    // Requests in flight are answered first, since they need the cluster.
     serving.await.map_err(failed)?;
     cluster.shutdown().await;
     match failure {
@@ -272,13 +272,16 @@ fn api_credentials(settings: &Settings, address: &str) -> Result<Option<Credenti
     let credentials = CredentialWatch::open(paths.clone(), Clock::system()).map_err(wrong)?;
     let host = api::read_address(address).map_or(address, |(host, _)| host);
     if !credentials.subscribe().borrow().names(host) {
-        warn!(host, "the certificate does not name this node's API address: who takes it from /v1/cluster refuses it");
+        warn!(
+            host,
+            "the certificate does not name this node's API address: clients that learn the address from /v1/cluster refuse it"
+        );
     }
     Ok(Some(credentials))
 }
 
-/// Binds an address without listening: an address in use fails at once, and nobody can connect yet. A start
-/// reads the whole history: a caller that is refused meanwhile goes to another node, and one that was let in would wait.
+/// Binds an address without listening: an address in use fails at once, and no client can connect yet. A start
+/// reads the whole history: a caller that is refused meanwhile goes to another node, and one that was accepted would wait.
 ///
 /// # Errors
 /// Where the address names no host, or none of its addresses is free.

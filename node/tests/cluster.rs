@@ -1,4 +1,4 @@
-//! What three members promise together: one ledger, whatever becomes of one of them.
+//! What three members promise together: one ledger, also where one of them fails.
 
 mod kit;
 
@@ -93,7 +93,7 @@ async fn a_node_without_a_majority_acknowledges_nothing_and_fails_fast() {
     assert!(matches!(lonely, Err(SubmitError::OutcomeUnknown { .. } | SubmitError::NoLeader)), "{lonely:?}");
     let waited = trio.node(followers[0]).read(Consistency::Linearizable, None, Instant::now() + PATIENCE).await;
     assert!(matches!(waited, Err(ReadError::NoLeader)), "{waited:?}");
-    assert!(begun.elapsed() < PATIENCE, "they are told to go elsewhere, not kept");
+    assert!(begun.elapsed() < PATIENCE, "they are refused at once, not left waiting");
     for node in [leader, followers[1]] {
         trio.run(node).await;
     }

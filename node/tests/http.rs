@@ -8,9 +8,9 @@ mod http {
     mod bad_input;
     mod batches;
     mod connections;
+    mod credit_lifecycle;
     mod edge;
     mod pages;
     mod quotas;
     mod roles;
-    mod story;
 }

@@ -1,4 +1,4 @@
-//! Members that come and go while the ledger goes on.
+//! Members that come and go while the ledger continues.
 
 mod kit;
 
@@ -126,8 +126,8 @@ async fn a_removed_node_is_refused_and_loses_its_connections() {
     let removed = trio.follower().await;
     trio.wait_until("it receives the status of the others", |trio| all_healthy(trio, removed, true)).await;
     trio.change(MembershipChange::Remove { node: removed }).await;
-    // It may never learn that it was removed, and its connections were good until then.
-    trio.wait_until("nobody answers it", |trio| all_healthy(trio, removed, false)).await;
+    // It may never learn that it was removed, and its connections were valid until then.
+    trio.wait_until("no node answers it", |trio| all_healthy(trio, removed, false)).await;
     let refused = submit_within(trio.node(removed), charge(key, "from-outside"), Duration::from_millis(500)).await;
     assert!(refused.is_err(), "{refused:?}");
     let others = trio.nodes().into_iter().find(|node| *node != removed).unwrap();
@@ -202,7 +202,7 @@ async fn a_connection_of_a_removed_node_is_closed_while_it_is_idle() {
     let mut kept = kept.dial(Purpose::Control, Instant::now() + PATIENCE).await.unwrap();
     trio.change(MembershipChange::Remove { node: removed }).await;
     for link in &mut idle {
-        // Sooner than a transfer that nothing comes on is given up.
+        // Sooner than an idle transfer times out.
         let closed = timeout(Duration::from_secs(5), link.receiver.receive::<Numbered<Response>>()).await;
         assert!(matches!(closed, Ok(Err(LinkError::Closed | LinkError::Io(_)))), "{closed:?}");
     }
@@ -234,7 +234,7 @@ async fn an_addition_that_is_not_committed_is_not_passed_on() {
     assert_eq!(said.members.members, [1, 2, 3]);
 }
 
-/// What a node says that knows nothing yet.
+/// The status of a node that knows nothing yet.
 fn heartbeat(me: &PeerIdentity) -> Heartbeat {
     Heartbeat {
         node: me.node,

@@ -102,7 +102,7 @@ struct Promised {
     /// Term by index of each entry that was acknowledged and not given up since.
     entries: BTreeMap<u64, u64>,
     vote: u64,
-    /// The highest index that a purge was asked for.
+    /// The highest index that was to be purged.
     purge_asked: Option<u64>,
     purged: Option<u64>,
     checkpoint: u64,
@@ -163,7 +163,7 @@ fn check_history(folder: &Path, promised: &Promised, round: u64) {
     assert!(records >= promised.checkpoint, "round {round}: {records} records, {} promised", promised.checkpoint);
     let mut last = 0;
     history
-        .fold(1..=records, |found| {
+        .replay(1..=records, |found| {
             last += 1;
             assert_eq!(*found, record(last), "round {round}");
         })

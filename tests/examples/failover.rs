@@ -1,4 +1,4 @@
-//! How long charges stand still when the leader is killed: ten kills under load, in a cluster of three real processes.
+//! How long charges stop when the leader is killed: ten kills under load, in a cluster of three real processes.
 //!
 //! `cargo run --release -p tests --example failover` prints the longest pause between two acknowledged charges after
 //! each kill, in milliseconds, then the median and the worst, and proves the books.
@@ -23,14 +23,14 @@ fn main() {
         load.wait_for_more(2_000);
         cluster.start_ready(leader);
     }
-    let story = load.finish();
-    let mut answered: Vec<Instant> = story.settled.iter().map(|settled| settled.at).collect();
+    let result = load.finish();
+    let mut answered: Vec<Instant> = result.settled.iter().map(|settled| settled.at).collect();
     answered.sort();
     let mut pauses: Vec<Duration> = kills.iter().map(|kill| longest_pause(&answered, *kill)).collect();
     pauses.sort();
-    books::prove(&cluster, &story);
+    books::prove(&cluster, &result);
     let ms: Vec<u128> = pauses.iter().map(Duration::as_millis).collect();
-    println!("{} charges, books exact; pauses in ms: {ms:?}", story.settled.len());
+    println!("{} charges, books exact; pauses in ms: {ms:?}", result.settled.len());
     println!("median {} ms, worst {} ms", u128::midpoint(ms[KILLS / 2 - 1], ms[KILLS / 2]), ms[KILLS - 1]);
 }
 

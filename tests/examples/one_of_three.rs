@@ -1,4 +1,4 @@
-//! What one node of three costs the others when it is dead, paused, or has a disk that stalls or is slow.
+//! What one node of three costs the others when it is down, paused, or has a disk that stalls or is slow.
 //!
 //! `cargo run --release -p tests --example one_of_three` sends charges to the two others, for some seconds without a fault
 //! and for some with the third one failed, and prints how throughput and the 99th percentile of the answers' times compare,
@@ -14,7 +14,7 @@ use tests::{Cluster, Plan, Seller, books};
 const WORKERS: usize = 16;
 /// How long each half of a pair lasts.
 const SPAN: Duration = Duration::from_secs(8);
-/// What the others take to notice, which is not counted into the second half.
+/// The time that the others take to notice, which is not counted into the second half.
 const NOTICED: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy)]
@@ -60,11 +60,11 @@ fn main() {
             Failure::Paused => node.resume(),
             Failure::Stalled | Failure::Slow => node.set_disk_fault(DiskFault::None),
         }
-        let story = load.finish();
+        let result = load.finish();
         cluster.wait_ready(&[id]);
         let name = format!("{} {failure:?}", if leads { "the leader" } else { "a follower" }).to_lowercase();
-        print(&name, &story.settled, [begun, fallen, fallen + NOTICED, ended]);
-        books::prove(&cluster, &story);
+        print(&name, &result.settled, [begun, fallen, fallen + NOTICED, ended]);
+        books::prove(&cluster, &result);
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::api::caller::{self, number};
 use crate::api::http::Request;
 use crate::cluster::Cluster;
-use crate::load::Story;
+use crate::load::LoadResult;
 use crate::wait::{self, until};
 
 /// How many acknowledged charges are sent again to see that they replay.
@@ -102,12 +102,12 @@ pub fn assert_agreement(cluster: &Cluster, position: u64) {
 
 /// Checks the books and the answers that a load got: nothing acknowledged is lost, nothing was done twice, a retry replays.
 #[track_caller]
-pub fn prove(cluster: &Cluster, story: &Story) {
+pub fn prove(cluster: &Cluster, result: &LoadResult) {
     let entries = check(cluster);
     let charges = entries.iter().filter(|entry| entry.kind == "charge");
     let booked: HashMap<&str, &Entry> = charges.map(|entry| (entry.reference.as_str(), entry)).collect();
     let mut claimed: HashMap<String, usize> = HashMap::new();
-    for settled in story.acknowledged() {
+    for settled in result.acknowledged() {
         let answer = settled.answer.json();
         let id = answer["id"].as_str().expect("a charge's id");
         let entry = booked.get(id).unwrap_or_else(|| panic!("an acknowledged charge is lost: {answer}"));
@@ -120,26 +120,26 @@ pub fn prove(cluster: &Cluster, story: &Story) {
         assert_eq!(entry.amount, -settled.amount, "{answer} {entry:?}");
         *claimed.entry(settled.seller.id.clone()).or_default() += 1;
     }
-    assert_none_doubled(story, &booked, &claimed);
-    assert_replays(cluster, story);
+    assert_none_doubled(result, &booked, &claimed);
+    assert_replays(cluster, result);
 }
 
 /// A seller of the load has a charge in the journal for each that was acknowledged, and at most one more for each open one.
 #[track_caller]
-fn assert_none_doubled(story: &Story, booked: &HashMap<&str, &Entry>, claimed: &HashMap<String, usize>) {
+fn assert_none_doubled(result: &LoadResult, booked: &HashMap<&str, &Entry>, claimed: &HashMap<String, usize>) {
     for (seller, count) in claimed {
         let found = booked.values().filter(|entry| entry.seller == *seller).count();
         assert!(found >= *count, "{seller}: {count} acknowledged, {found} in the journal");
-        let open = story.open.len();
+        let open = result.open.len();
         assert!(found <= count + open, "{seller}: {count} acknowledged, {open} open, but {found} in the journal");
     }
 }
 
 #[track_caller]
-fn assert_replays(cluster: &Cluster, story: &Story) {
+fn assert_replays(cluster: &Cluster, result: &LoadResult) {
     let ids = cluster.ids();
-    let step = (story.settled.len() / REPLAYS).max(1);
-    for (index, settled) in story.settled.iter().step_by(step).enumerate() {
+    let step = (result.settled.len() / REPLAYS).max(1);
+    for (index, settled) in result.settled.iter().step_by(step).enumerate() {
         let node = cluster.address(ids[index % ids.len()]);
         let again = until(wait::PATIENCE, "a replay", || {
             settled.request.send(node).ok().filter(|answer| !matches!(answer.status, 503 | 504))

@@ -1,4 +1,4 @@
-//! The API over TLS, as an operator sets it up: the program trusts what it shall and nobody else, a certificate is
+//! The API over TLS, as an operator sets it up: the program trusts the configured authority and no other, a certificate is
 //! renewed without a restart, and nothing leaves the machine in plain text by mistake.
 //!
 //! The independent client is Python's ssl, with OpenSSL below it.
@@ -64,7 +64,7 @@ impl Https {
     }
 
     /// The program as the admin, with the addresses of all nodes, and no authority to trust.
-    fn trusting_nobody(&self, arguments: &[&str]) -> Command {
+    fn without_trust(&self, arguments: &[&str]) -> Command {
         let mut command = clean_command(&programs().client);
         command.env("ETEBAR_SERVER", self.servers()).env("ETEBAR_KEY", &self.cluster.admin_key);
         command.args(arguments);
@@ -72,7 +72,7 @@ impl Https {
     }
 
     fn etebar(&self, arguments: &[&str]) -> Output {
-        self.trusting_nobody(arguments).env("ETEBAR_CA", &self.authority.file).output().expect("etebar starts")
+        self.without_trust(arguments).env("ETEBAR_CA", &self.authority.file).output().expect("etebar starts")
     }
 
     /// The same, which must succeed, and its JSON.
@@ -132,14 +132,14 @@ fn the_program_works_over_tls_with_every_node() {
 }
 
 #[test]
-fn who_does_not_prove_to_be_the_node_gets_no_request() {
+fn a_server_that_does_not_prove_to_be_the_node_gets_no_request() {
     let https = Https::start("tls-trust", 1, &[]);
     let (seller, key) = https.seller("100000");
     let other = Authority::new(https.files.folder(), "other");
     let charge = ["--key", &key, "charge", "09123456789", "5000"];
     // The machine's authorities are what this variable says, as for other programs.
     let machine = |file: &Path| {
-        let mut command = https.trusting_nobody(&charge);
+        let mut command = https.without_trust(&charge);
         command.env("SSL_CERT_FILE", file).env("SSL_CERT_DIR", "");
         command
     };
@@ -158,7 +158,7 @@ fn who_does_not_prove_to_be_the_node_gets_no_request() {
         assert_eq!(output.status.code(), Some(3), "{said}");
         assert!(said.contains("not done") && said.contains("certificate") && said.contains(why), "{said}");
         assert!(said.lines().count() <= 2, "an error and a hint: {said}");
-        assert!(started.elapsed() < Duration::from_secs(10), "what cannot get better is not tried for long: {said}");
+        assert!(started.elapsed() < Duration::from_secs(10), "a hopeless attempt is not repeated for long: {said}");
         assert_eq!(https.balance(&seller), "100000");
     }
     assert!(machine(&https.authority.file).output().expect("etebar starts").status.success());
@@ -200,7 +200,7 @@ fn an_independent_client_gets_tls_1_2_and_1_3_and_nothing_older() {
     for line in ["TLSv1.2 http/1.1 HTTP/1.1 200", "TLSv1.3 http/1.1 HTTP/1.1 200"] {
         assert!(said.lines().any(|given| given == line), "{line}: {said}");
     }
-    let old = said.lines().find(|line| line.starts_with("TLSv1.1")).expect("a word on TLS 1.1");
+    let old = said.lines().find(|line| line.starts_with("TLSv1.1")).expect("a line on TLS 1.1");
     assert!(old.contains("ALERT") || old.contains("not offered"), "{said}");
 
     // Plain HTTP to this port is refused with the reason, in HTTP, and the program prints it.
@@ -231,7 +231,7 @@ fn a_certificate_is_renewed_without_a_restart_or_a_failed_request() {
     }
     let https = Https::start("tls-renewal", 1, &[]);
     let mut bench =
-        https.trusting_nobody(&["--json", "bench", "--seconds", "12", "--connections", "8", "--sellers", "4"]);
+        https.without_trust(&["--json", "bench", "--seconds", "12", "--connections", "8", "--sellers", "4"]);
     bench.env("ETEBAR_CA", &https.authority.file).stdout(Stdio::piped());
     let mut bench = Killed(bench.spawn().expect("etebar starts"));
     let mut caller = Killed(https.python("follow").spawn().expect("python3 starts"));
@@ -250,7 +250,7 @@ fn a_certificate_is_renewed_without_a_restart_or_a_failed_request() {
 
     let second = line().expect("the renewed certificate");
     assert_ne!(first, second);
-    let done = line().expect("a last word");
+    let done = line().expect("a last line");
     assert!(done.starts_with("done, "), "{done}");
     let mut output = Vec::new();
     bench.0.stdout.take().expect("its output").read_to_end(&mut output).expect("the bench ends");

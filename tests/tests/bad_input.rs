@@ -366,12 +366,12 @@ fn a_body_that_never_ends_does_not_outlive_the_limit_of_a_request() {
 }
 
 #[test]
-fn many_silent_connections_do_not_keep_others_out() {
+fn many_idle_connections_do_not_block_others() {
     let seller = cluster().seller_with(1_000);
-    let silent: Vec<_> =
+    let idle: Vec<_> =
         (0..500).map(|_| Connection::open(cluster().address(1), ANSWER_WAIT).expect("it listens")).collect();
     cluster().seller(1, &seller).charge(&unique("sale"), &phone(1), 1).expect(201);
-    drop(silent);
+    drop(idle);
     assert_unharmed(&seller, 999);
 }
 

@@ -1,4 +1,4 @@
-//! The cases that Etebar was asked for: credit is given once, sold exactly, and never below zero.
+//! The cases that Etebar was made for: credit is given once, sold exactly, and never below zero.
 
 use std::thread;
 
@@ -66,7 +66,7 @@ fn a_credit_request_that_is_sent_again_is_one_request() {
 }
 
 #[test]
-fn a_verdict_is_for_ever() {
+fn a_verdict_is_final() {
     let seller = cluster().seller_with(0);
     let caller = cluster().seller(1, &seller);
     let (approved, rejected) = (caller.request_credit(100), caller.request_credit(200));
@@ -213,7 +213,7 @@ fn a_suspended_seller_sells_nothing_until_it_is_activated() {
     let request = caller.post_keyed("/v1/credit-requests", &unique("request"), &json!({"amount": "5"}));
     assert_eq!(request.refusal(), (409, "seller_suspended".into()));
     admin.approve(&pending).expect(200);
-    assert_eq!(caller.balance("me"), 1_050, "approvals and reads go on");
+    assert_eq!(caller.balance("me"), 1_050, "approvals and reads continue");
     admin.post(&format!("/v1/sellers/{}/activate", seller.id), &json!({})).expect(200);
     caller.charge(&unique("sale"), &phone(1), 1).expect(201);
 }

@@ -56,7 +56,7 @@ fn a_follower_away_for_longer_than_the_log_reaches_catches_up_and_survives_a_res
 }
 
 #[test]
-fn a_node_killed_while_it_catches_up_goes_on_where_it_was() {
+fn a_node_killed_while_it_catches_up_continues_where_it_was() {
     let _alone = alone();
     let cluster = Plan::new("catch-up-killed").setting("ETEBAR_LOG_BYTES", LOG_BYTES.to_string()).start();
     let seller = cluster.seller_with(100_000_000);

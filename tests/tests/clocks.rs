@@ -40,7 +40,7 @@ fn says(cluster: &Cluster, id: u64, what: &str) {
     eventually(&format!("node {id} to say: {what}"), || cluster.node(id).log_tail(usize::MAX).contains(what));
 }
 
-/// These nodes show how their clocks stand, and are ready and healthy all the same.
+/// These nodes show the state of their clocks, and are ready and healthy all the same.
 fn show_clocks(cluster: &Cluster, nodes: &[u64], word: &str, line: &str) {
     let shows = |id: u64| {
         let status = cluster.admin(id).try_get("/v1/cluster?consistency=local").ok()?.json();
@@ -85,8 +85,8 @@ fn with_two_of_three_up_a_clock_two_days_ahead_forgets_no_key_and_stops_nothing(
 
     // While they run.
     cluster.node(leader).set_clock(TWO_DAYS);
-    says(&cluster, leader, "no third tells which is wrong");
-    says(&cluster, up, "no third tells which is wrong");
+    says(&cluster, leader, "no third to show which is wrong");
+    says(&cluster, up, "no third to show which is wrong");
     show_clocks(&cluster, &[leader, up], "differs", "ok clock: it and the only other clock received differ");
     sells_once(&cluster, &[leader, up], &seller, &key, &sale);
 
@@ -114,7 +114,7 @@ fn with_two_of_three_up_a_clock_two_days_ahead_forgets_no_key_and_stops_nothing(
 }
 
 #[test]
-fn a_clock_two_days_behind_lets_two_of_three_go_on_at_the_right_time() {
+fn a_clock_two_days_behind_lets_two_of_three_continue_at_the_right_time() {
     if skipped("a clock that is set back while one of three nodes is down") {
         return;
     }
@@ -127,7 +127,7 @@ fn a_clock_two_days_behind_lets_two_of_three_go_on_at_the_right_time() {
     cluster.seller(leader, &seller).settle(&sale).expect(201);
     cluster.node(cluster.followers()[0]).kill();
     cluster.node(leader).set_clock(-TWO_DAYS);
-    says(&cluster, leader, "no third tells which is wrong");
+    says(&cluster, leader, "no third to show which is wrong");
     sells_once(&cluster, &cluster.running(), &seller, &key, &sale);
 }
 

@@ -21,13 +21,13 @@ fn one_address_takes_half_of_the_connections_and_one_line_of_the_log() {
     // The kit asked whether the node is ready, over connections from the same address that may still be open.
     assert!((15..=20).contains(&held.len()), "{} connections are held", held.len());
     for _ in 0..100 {
-        let answer = open().read("GET").expect("an answer before a word was said");
+        let answer = open().read("GET").expect("an answer before any request was sent");
         assert_eq!(answer.refusal(), (503, "overloaded".into()));
         assert_eq!((answer.header("Etebar-Node"), answer.header("Connection")), (Some("1"), Some("close")));
     }
     let log = node.log_tail(1_000);
     assert_eq!(log.matches("turned away").count(), 1, "{log}");
     for connection in &mut held {
-        connection.send(&Request::get("/livez")).expect("who is connected stays connected").expect(200);
+        connection.send(&Request::get("/livez")).expect("an open connection stays open").expect(200);
     }
 }

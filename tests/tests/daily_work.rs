@@ -111,7 +111,7 @@ fn a_watch_shows_a_killed_node_as_down_and_its_return() {
     let old = cluster.leader();
     cluster.node(old).kill();
     let leads = |screen: &str, node| shown(screen, node).is_some_and(|(role, _)| role == "leader");
-    terminal.wait_until("a dead leader, and another", |screen| {
+    terminal.wait_until("a killed leader, and another", |screen| {
         shown(screen, old).is_some_and(|(_, state)| state == "down")
             && (1..=3).any(|node| node != old && leads(screen, node))
             && screen.contains("2 digests agree")

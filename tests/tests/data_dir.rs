@@ -201,7 +201,7 @@ fn a_node_whose_disk_was_wiped_does_not_rejoin_under_its_old_id() {
         !node.runs() || node.log_tail(50).contains("start node 1 with that one")
     });
     assert!(node.quick("/readyz").is_none_or(|answer| answer.status != 200), "it is not ready");
-    let status = cluster.status(2).expect("the others go on");
+    let status = cluster.status(2).expect("the others continue");
     assert_eq!(status["members"][0]["applied"].as_u64().unwrap_or(0), 0, "{status}");
     assert_eq!(cluster.admin(2).list("/v1/sellers").len(), 1);
 }
@@ -305,13 +305,13 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn the_version_tells_which_builds_go_together() {
+fn the_version_shows_which_builds_are_compatible() {
     let version = run(program().arg("--version")).success();
     assert!(version.contains("(data format ") && version.contains(", peer link "), "{version}");
 }
 
 #[test]
-fn settings_that_others_wrote_are_told_on_one_harmless_line() {
+fn settings_that_others_wrote_are_printed_on_one_harmless_line() {
     let folder = Folder::new("foreign-settings");
     let foreign = "a\u{1b}[2J\u{9b}2J\u{202e}b\u{200b}c\nforged line\u{7f}";
     let file = folder.path().join(format!("{foreign}.toml"));

@@ -30,7 +30,7 @@ fn try_it(kept: &Kept, lines: &str) -> String {
 }
 
 #[test]
-fn the_demo_tells_its_story_proves_it_draws_it_and_keeps_its_cluster_where_asked() {
+fn the_demo_runs_its_steps_proves_them_draws_them_and_keeps_its_cluster_where_asked() {
     let folder = Folder::new("demo");
     let kept = Kept { dir: folder.path().join("data/demo"), _folder: folder };
     let place = kept.dir.parent().and_then(|data| data.parent()).expect("its folder").to_owned();
@@ -39,7 +39,7 @@ fn the_demo_tells_its_story_proves_it_draws_it_and_keeps_its_cluster_where_asked
         demo.arg("--keep").current_dir(&place);
         run(&mut demo)
     };
-    let story = demo().success();
+    let output = demo().success();
     for sentence in [
         "balance after 60 charges: 700,000",
         "balance after the refusal: 700,000",
@@ -47,23 +47,23 @@ fn the_demo_tells_its_story_proves_it_draws_it_and_keeps_its_cluster_where_asked
         "killed the leader",
         "verdict                       every promise kept",
     ] {
-        assert!(story.contains(sentence), "{sentence:?} is missing in:\n{story}");
+        assert!(output.contains(sentence), "{sentence:?} is missing in:\n{output}");
     }
-    assert!(!story.contains('\r') && !story.contains('\u{1b}'), "no progress where nobody watches: {story:?}");
+    assert!(!output.contains('\r') && !output.contains('\u{1b}'), "no progress without a terminal: {output:?}");
     for proof in ["lost", "doubled", "negative"] {
-        let line = story.lines().find(|line| line.trim_start().starts_with(proof)).expect("a line a proof");
+        let line = output.lines().find(|line| line.trim_start().starts_with(proof)).expect("a line a proof");
         assert_eq!(line.split_whitespace().last(), Some("0"), "{line}");
     }
     let printed = |start: &str| {
-        let line = story.lines().map(str::trim).find(|line| line.starts_with(start));
-        line.unwrap_or_else(|| panic!("no {start} in:\n{story}")).to_owned()
+        let line = output.lines().map(str::trim).find(|line| line.starts_with(start));
+        line.unwrap_or_else(|| panic!("no {start} in:\n{output}")).to_owned()
     };
     let drawing = fs::read_to_string(place.join("data/demo.svg")).expect("the drawing is there");
-    assert!(story.contains("data/demo.svg"), "its path is printed: {story}");
+    assert!(output.contains("data/demo.svg"), "its path is printed: {output}");
     let marks = drawing.lines().filter(|line| line.starts_with("node ") && line.ends_with(" killed"));
     assert_eq!(marks.count(), 2, "both kills are marked");
     let settings = printed("export ETEBAR_SERVER=");
-    let verify = story.lines().map(str::trim).find(|line| line.ends_with("/etebar verify")).expect("it says so");
+    let verify = output.lines().map(str::trim).find(|line| line.ends_with("/etebar verify")).expect("it says so");
     let report: Value = serde_json::from_str(&try_it(&kept, &format!("{settings}\n{verify} --json"))).expect("JSON");
     assert_eq!(report["verdict"], "kept");
     let again = demo();

@@ -1,4 +1,4 @@
-//! A disk that fills up: writes are refused before anything is written, reads go on, and it ends with the shortage.
+//! A disk that fills up: writes are refused before anything is written, reads continue, and it ends with the shortage.
 //!
 //! Needs root, since it mounts a disk of its own; without, it says so and tests nothing. `.ci/run` insists on root.
 
@@ -32,7 +32,7 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers_by_itself() {
         let refused = caller.send(&charge("sale", &phone(1), 10));
         assert_eq!((refused.status, refused.code().as_str()), (507, "disk_full"), "node {id}");
         assert_eq!(refused.json()["retryable"], true);
-        assert_eq!(caller.balance("me"), 1_000, "reads go on at node {id}");
+        assert_eq!(caller.balance("me"), 1_000, "reads continue at node {id}");
         assert!(cluster.node(id).quick("/livez").is_some_and(|answer| answer.status == 200));
     }
     drop(file);

@@ -83,7 +83,7 @@ fn at<'a>(cluster: &Cluster, command: &'a mut Command) -> &'a mut Command {
 fn run(command: &mut Command) -> String {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut running = Running(command.spawn().expect("python3 starts"));
-    // Less is printed than a pipe holds, so nobody need read before the end.
+    // Less is printed than a pipe holds, so it can be read at the end.
     let status = until(LIMIT, &format!("{command:?}"), || running.0.try_wait().expect("a child can be asked"));
     let (mut out, mut err) = (String::new(), String::new());
     running.0.stdout.take().expect("it is piped").read_to_string(&mut out).expect("text");

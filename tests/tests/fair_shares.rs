@@ -49,7 +49,7 @@ fn is_replayed(cluster: &Cluster, seller: &Seller, batch: &Value) -> bool {
 }
 
 #[test]
-fn a_greedy_seller_is_refused_at_its_share_of_the_keys_and_the_others_go_on() {
+fn a_greedy_seller_is_refused_at_its_share_of_the_keys_and_the_others_continue() {
     let plan = Plan::new("key-shares").setting("ETEBAR_KEY_WINDOW", "12s");
     let cluster = plan.setting("ETEBAR_KEYS_MAX", KEYS_MAX.to_string()).start();
     let (greedy, modest) = (cluster.seller_with(1_000_000), cluster.seller_with(1_000_000));
@@ -73,16 +73,16 @@ fn a_greedy_seller_is_refused_at_its_share_of_the_keys_and_the_others_go_on() {
     let refused = cluster.seller(cluster.running()[0], &greedy).post("/v1/charges/batch", &batch(1));
     assert!(!within() || refused.status == 503, "the new leader counts the keys of before: {}", refused.text());
     for known in [&accepted[0], &accepted[accepted.len() - 1]] {
-        assert!(is_replayed(&cluster, &greedy, known) || !within(), "what is known is answered");
+        assert!(is_replayed(&cluster, &greedy, known) || !within(), "known keys are answered");
     }
     let balance = cluster.admin(cluster.running()[0]).balance(&greedy.id);
     let left = 1_000_000 - i64::try_from(taken).expect("small");
-    assert!(balance == left || !within(), "what was refused moved nothing: {balance}");
+    assert!(balance == left || !within(), "refused charges moved nothing: {balance}");
 
     eventually("the greedy seller to be served again", || {
         cluster.seller(cluster.running()[0], &greedy).post("/v1/charges/batch", &batch(400)).status == 200
     });
-    assert!(begun.elapsed() >= WINDOW, "no key is forgotten early");
+    assert!(begun.elapsed() >= WINDOW, "no key expires early");
     cluster.start_all();
     books::check(&cluster);
 }
@@ -99,6 +99,6 @@ fn a_rate_is_a_key_s_at_one_node() {
     assert_eq!(refused.header("RateLimit-Policy"), Some("\"default\";q=20;w=1"));
     assert!(refused.header("RateLimit").is_some_and(|left| left.starts_with("\"default\";r=0;t=")));
     assert!(is_replayed(&cluster, &seller, &sold), "another node has a rate of its own, of which replays take little");
-    assert_eq!(cluster.admin(1).balance(&seller.id), 950, "what was refused moved nothing");
+    assert_eq!(cluster.admin(1).balance(&seller.id), 950, "refused charges moved nothing");
     eventually("the key to have recovered", || send(1, &more).status == 200);
 }

@@ -1,4 +1,5 @@
-//! Disks that stall, fail and tear under real processes: the others go on, nothing is lost, and the node says what is wrong.
+//! Disks that stall, fail and tear under real processes: the others continue, nothing is lost, and the node says what
+//! is wrong.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -41,13 +42,13 @@ fn a_leader_whose_disk_stalls_gives_leadership_up_and_still_serves_its_callers()
     let answered = cluster.seller(leader, &seller).settle(&sale).expect(201).json();
     let again = cluster.seller(next, &seller).settle(&sale).expect(201).json();
     assert!(answered["id"].is_string());
-    assert_eq!(answered["id"], again["id"], "one charge, whoever is asked");
+    assert_eq!(answered["id"], again["id"], "one charge, whichever node is asked");
     eventually("the stalled node to say so", || {
         cluster.node(leader).quick("/readyz").is_some_and(|answer| {
             answer.status == 503 && answer.text().contains("failed disk: the disk does not answer")
         })
     });
-    assert!(cluster.node(leader).quick("/livez").is_some_and(|answer| answer.status == 200), "it lives");
+    assert!(cluster.node(leader).quick("/livez").is_some_and(|answer| answer.status == 200), "it stays live");
 
     cluster.node(leader).set_disk_fault(DiskFault::None);
     eventually("the node to be ready again", || is_ready(&cluster, leader));
@@ -56,7 +57,7 @@ fn a_leader_whose_disk_stalls_gives_leadership_up_and_still_serves_its_callers()
 }
 
 #[test]
-fn a_node_that_is_still_starting_holds_no_caller_up() {
+fn a_node_that_is_still_starting_delays_no_caller() {
     let _alone = alone();
     let (cluster, sellers) = with_sellers("slow-start");
     let follower = cluster.followers()[0];
@@ -66,7 +67,7 @@ fn a_node_that_is_still_starting_holds_no_caller_up() {
     node.launch();
     // It opens its disks next, and gets no further.
     eventually("the node to start", || node.log_tail(1).contains("node starts"));
-    let refused = TcpStream::connect(cluster.address(follower)).expect_err("there is nobody to answer yet");
+    let refused = TcpStream::connect(cluster.address(follower)).expect_err("it does not listen yet");
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{refused}");
     let load = Load::start(&cluster, &sellers, WORKERS, 7);
     load.wait_for_more(200);
@@ -79,7 +80,7 @@ fn a_node_that_is_still_starting_holds_no_caller_up() {
 }
 
 #[test]
-fn a_follower_whose_disk_stalls_for_good_holds_nobody_up() {
+fn a_follower_whose_disk_stalls_permanently_delays_no_caller() {
     let _alone = alone();
     let (cluster, sellers) = with_sellers("stalled-follower");
     let load = Load::start(&cluster, &sellers, WORKERS, 2);
@@ -100,7 +101,7 @@ fn a_node_whose_sync_fails_stops_at_once_and_says_why() {
     let load = Load::start(&cluster, &sellers, WORKERS, 3);
     for turn in 0..3 {
         load.wait_for_more(200);
-        // The leader first, then whoever follows.
+        // The leader first, then its successor.
         let id = if turn == 0 { cluster.leader() } else { cluster.followers()[0] };
         let node = cluster.node(id);
         node.set_disk_fault(DiskFault::FailSync);

@@ -51,11 +51,11 @@ fn a_key_is_forgotten_after_the_window_and_on_every_node_at_the_same_position() 
         let again = cluster.seller(id, &seller).send(&request).expect(201);
         assert!(sent.elapsed() > WINDOW || again.replayed(), "within the window it replays");
     }
-    let second = wait::until(4 * WINDOW, "the key to be forgotten", || {
+    let second = wait::until(4 * WINDOW, "the key to expire", || {
         let answer = cluster.seller(2, &seller).send(&request).expect(201);
         (!answer.replayed()).then_some(answer)
     });
-    assert!(sent.elapsed() >= WINDOW, "never forgotten early");
+    assert!(sent.elapsed() >= WINDOW, "it never expires early");
     assert_ne!(second.json()["id"], first.json()["id"]);
     assert_eq!(cluster.admin(3).balance(&seller.id), 980);
     let entries = books::check(&cluster);
@@ -86,9 +86,9 @@ fn where_the_keys_reach_their_bound_new_ones_are_refused_and_known_ones_replay()
         assert!(filled.elapsed() > WINDOW || results.iter().all(|result| result["replayed"] == true), "{replay}");
     }
     let balance = cluster.admin(1).balance(&seller.id);
-    assert_eq!(balance, 1_000_000 - i64::try_from(accepted).expect("a small count"), "what was refused moved nothing");
+    assert_eq!(balance, 1_000_000 - i64::try_from(accepted).expect("a small count"), "refused charges moved nothing");
     let late = caller::charge("late", &phone(1), 1);
-    eventually("service again, once the oldest keys are forgotten", || {
+    eventually("service again, once the oldest keys have expired", || {
         cluster.seller(2, &seller).send(&late).status == 201
     });
     assert!(cluster.seller(3, &seller).send(&late).expect(201).replayed());

@@ -1,4 +1,4 @@
-//! kill -9 under load: nothing acknowledged is lost, nothing is done twice, and service goes on.
+//! kill -9 under load: nothing acknowledged is lost, nothing is done twice, and service continues.
 
 use std::time::{Duration, Instant};
 
@@ -46,8 +46,8 @@ fn a_killed_follower_does_not_stop_charges_and_catches_up() {
         load.wait_for_more(300);
         cluster.start_ready(follower);
     }
-    let story = load.finish();
-    books::prove(&cluster, &story);
+    let result = load.finish();
+    books::prove(&cluster, &result);
 }
 
 #[test]
@@ -72,20 +72,20 @@ fn after_a_kill_of_all_three_each_node_has_the_digest_it_had_and_the_log_behind_
     charge_in_batches(&cluster, &cluster.seller_with(1_000_000), 100, 2_000);
     let load = Load::start(&cluster, &sellers, WORKERS, 4);
     load.wait_for_more(500);
-    let story = load.finish();
+    let result = load.finish();
     for id in cluster.ids() {
         // The log lies in numbered folders; the first goes when the pages hold what it had.
         let first = cluster.node(id).data_dir.join("log").join(format!("{:020}", 1));
         tests::eventually("the beginning of the log to be purged", || !first.exists());
     }
-    let position = story.last_position();
+    let position = result.last_position();
     let before: Vec<_> = cluster.ids().iter().map(|id| cluster.digest_at(*id, position)).collect();
     assert!(before.iter().all(|digest| *digest == before[0]), "{before:?}");
     cluster.kill_all();
     cluster.start_all();
     let after: Vec<_> = cluster.ids().iter().map(|id| cluster.digest_at(*id, position)).collect();
     assert_eq!(after, before);
-    books::prove(&cluster, &story);
+    books::prove(&cluster, &result);
 }
 
 #[test]

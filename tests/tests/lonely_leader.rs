@@ -27,7 +27,11 @@ fn a_leader_whose_followers_are_gone_acknowledges_nothing() {
         assert!(matches!(read.refusal(), (503, code) if code == "no_leader" || code == "behind"), "{}", read.text());
         let local = caller.send(&Request::get("/v1/sellers/me?consistency=local")).expect(200);
         assert_eq!(local.json()["balance"], balance.to_string(), "nothing moved here");
-        assert_eq!(cluster.node(leader).quick("/livez").expect("an answer").status, 200, "it lives without the others");
+        assert_eq!(
+            cluster.node(leader).quick("/livez").expect("an answer").status,
+            200,
+            "it stays live without the others"
+        );
         tests::eventually("it to say that it is not ready", || {
             cluster.node(leader).quick("/readyz").is_some_and(|answer| answer.status == 503)
         });

@@ -1,5 +1,5 @@
-//! A proxy between the program and a real node hands each request on and then lies about it: nothing that was sold is ever
-//! called not done, and its key shows later what became of it.
+//! A proxy between the program and a real node forwards each request and then answers falsely: nothing that was sold is
+//! ever reported as not done, and its key shows its outcome later.
 
 use std::fs;
 use std::process::Command;
@@ -26,19 +26,19 @@ fn what_a_proxy_lied_about_is_unknown_until_its_key_tells() {
     let seller = cluster.seller_with(1_000_000);
     let proxy = Proxy::before(cluster.address(1));
     for (index, lie) in LIES.iter().enumerate() {
-        proxy.tell(lie, About::Writes);
+        proxy.falsify(lie, About::Writes);
         let key = format!("order-{index}");
         let charge = || {
             let mut command = behind(&proxy, &cluster, &seller);
             run(command.args(["charge", &phone(index as u64), "7", "--idempotency-key", &key]))
         };
-        let before = proxy.told();
+        let before = proxy.falsified();
         let lied = charge();
         let stated: Value = serde_json::from_str(&lied.err).unwrap_or_else(|_| panic!("{}: {}", lie.name, lied.err));
         assert_eq!(lied.code, Some(3), "{}: {stated}", lie.name);
         assert_eq!((&stated["code"], &stated["idempotency_key"]), (&"outcome_unknown".into(), &key.as_str().into()));
         assert_eq!(lied.out, "", "{}", lie.name);
-        assert!(proxy.told() > before + 1, "{}: it is repeated", lie.name);
+        assert!(proxy.falsified() > before + 1, "{}: it is repeated", lie.name);
         proxy.be_honest();
         let charged = charge();
         assert_eq!(charged.code, Some(0), "{}: {}", lie.name, charged.err);
@@ -63,7 +63,7 @@ fn an_import_never_calls_a_line_not_sent_that_a_proxy_lied_about() {
                 serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{}: {}", lie.name, ended.err));
             (ended.code, ["charged", "refused", "unknown", "not_sent"].map(|name| summary[name].as_u64()))
         };
-        proxy.tell(lie, About::Writes);
+        proxy.falsify(lie, About::Writes);
         assert_eq!(import(), (Some(3), [0, 0, LINES, 0].map(Some)), "{}", lie.name);
         proxy.be_honest();
         assert_eq!(import(), (Some(0), [LINES, 0, 0, 0].map(Some)), "{}", lie.name);

@@ -1,4 +1,5 @@
-//! The peer port of real nodes: who is let in, and what a stranger learns there, which is the node's certificate alone.
+//! The peer port of real nodes: which connections it accepts, and what an unauthenticated caller learns there: the
+//! node's certificate alone.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,21 +12,21 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
-use tests::api::certificates::Anybody;
+use tests::api::certificates::AnyServer;
 use tests::cluster::pki::{make_authority, make_certificate, renew_certificate, revoke, settings};
 use tests::machine::programs::{clean_command, programs};
 use tests::machine::turns::alone;
 use tests::operator::scripts::run;
 use tests::{Cluster, Load, Plan, books, eventually};
 
-/// Longest wait of a stranger for a node to hang up.
+/// Longest wait of an unauthenticated caller for a node to close the connection.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A connection as somebody with the certificate of node `id` in this folder, if any.
+/// A connection with the certificate of node `id` in this folder, if any.
 fn connect(peer: SocketAddr, shows: Option<(&Path, u64)>) -> StreamOwned<ClientConnection, TcpStream> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = config.with_safe_default_protocol_versions().expect("ring has them");
-    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody::default()));
+    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer::default()));
     let config = match shows {
         None => config.with_no_client_auth(),
         Some((folder, id)) => {
@@ -46,7 +47,7 @@ fn hello(cluster: &str, node: u8, to: u8) -> Vec<u8> {
     hello_of(cluster, node, [0x77; 16], to)
 }
 
-/// The same: version of the link, cluster, node, incarnation, whom it calls, what for (short calls).
+/// The same: version of the link, cluster, node, incarnation, whom it calls, its purpose (short calls).
 fn hello_of(cluster: &str, node: u8, incarnation: impl AsRef<[u8]>, to: u8) -> Vec<u8> {
     let cluster = hex(&cluster.replace('-', ""));
     let mut body = vec![1, link_version(), 16];
@@ -70,14 +71,14 @@ fn link_version() -> u8 {
     number.trim_end().trim_end_matches(')').parse().expect("a number")
 }
 
-/// What comes back, until the node hangs up.
+/// What comes back, until the node closes the connection.
 fn answer_to(said: &[u8], peer: SocketAddr, shows: Option<(&Path, u64)>) -> Vec<u8> {
     let mut stream = connect(peer, shows);
-    // A node that has hung up already takes nothing.
+    // A node that has closed the connection already takes nothing.
     let _ = stream.write_all(said).and_then(|()| stream.flush());
     let mut received = Vec::new();
     if let Err(error) = stream.read_to_end(&mut received) {
-        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the node did not hang up");
+        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the node did not close the connection");
     }
     received
 }
@@ -89,8 +90,8 @@ fn peer_of(cluster: &Cluster, id: u64) -> SocketAddr {
 }
 
 #[test]
-fn the_peer_port_tells_strangers_nothing_and_lets_no_number_be_taken() {
-    let cluster = Plan::new("strangers").start();
+fn the_peer_port_shows_unauthenticated_callers_nothing_and_no_number_can_be_taken() {
+    let cluster = Plan::new("peer-identity").start();
     let (id, pki, peer) = (cluster.id(), cluster.pki(), peer_of(&cluster, 1));
     let others = cluster.folder().join("other-pki");
     make_authority(&others);
@@ -126,7 +127,7 @@ fn the_peer_port_tells_strangers_nothing_and_lets_no_number_be_taken() {
         assert!(log.contains(said), "the log names {said:?}: {log}");
     }
 
-    // The nodes are unharmed, after restarts too: nobody took a number from them.
+    // The nodes are unharmed, after restarts too: no other caller took their numbers.
     for id in cluster.ids() {
         cluster.node(id).terminate(Duration::from_secs(10));
         cluster.start_ready(id);
@@ -171,14 +172,14 @@ fn authorities_and_certificates_change_under_load_without_a_failed_call() {
 
     let received = answer_to(&hello(&id, 3, 1), peer_of(&cluster, 1), Some((&old, 3)));
     assert!(received.is_empty(), "the old authority is gone: {received:?}");
-    let story = load.finish();
-    assert!(story.settled.iter().all(|charge| charge.attempts == 1), "no call failed");
-    assert_eq!(term(1), before, "nobody lost the leadership");
-    books::prove(&cluster, &story);
+    let result = load.finish();
+    assert!(result.settled.iter().all(|charge| charge.attempts == 1), "no call failed");
+    assert_eq!(term(1), before, "leadership did not change");
+    books::prove(&cluster, &result);
 }
 
 #[test]
-fn a_stolen_certificate_is_revoked_and_its_node_goes_on_with_another() {
+fn a_stolen_certificate_is_revoked_and_its_node_continues_with_another() {
     let _alone = alone();
     let cluster = Plan::new("revocation").revocation_list().start();
     let (id, pki, stolen) = (cluster.id(), cluster.pki(), cluster.folder().join("stolen"));
@@ -212,10 +213,10 @@ fn a_stolen_certificate_is_revoked_and_its_node_goes_on_with_another() {
     assert!(answer_to(&hello, peer_of(&cluster, 1), Some((&stolen, 3))).is_empty());
     eventually("a line of the log", || cluster.node(1).log_tail(500).contains("the certificate is revoked"));
     load.wait_for_more(200);
-    let story = load.finish();
-    books::prove(&cluster, &story);
+    let result = load.finish();
+    books::prove(&cluster, &result);
 
-    // What was revoked stays so where the file breaks, and a node does not start with a broken one.
+    // A revoked certificate stays revoked where the file breaks, and a node does not start with a broken one.
     let list = fs::read_to_string(pki.join("crl.pem")).expect("a list");
     put(&pki.join("crl.pem"), &list[..list.len() / 2]);
     eventually("a line about the broken list", || {

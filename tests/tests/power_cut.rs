@@ -31,9 +31,9 @@ fn after_a_power_cut_of_all_three_under_load_every_acknowledged_charge_is_there(
         cluster.kill_all();
         disk.restore();
         cluster.start_all();
-        let story = load.finish();
-        assert!(story.acknowledged().count() > 400);
-        books::prove(&cluster, &story);
+        let result = load.finish();
+        assert!(result.acknowledged().count() > 400);
+        books::prove(&cluster, &result);
     }
 }
 

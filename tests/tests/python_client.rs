@@ -1,4 +1,5 @@
-//! The Python client of docs/examples against nodes, proxies and strangers that lie: `tests/python` says what must hold.
+//! The Python client of docs/examples against nodes, and against proxies and other servers that answer falsely:
+//! `tests/python` says what must hold.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +20,7 @@ fn make_certificates(folder: &Path) {
 }
 
 #[test]
-fn the_python_client_believes_nodes_alone() {
+fn the_python_client_accepts_answers_of_nodes_alone() {
     if lacks(Need::Python, "the Python client") {
         return;
     }

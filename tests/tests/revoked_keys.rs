@@ -75,7 +75,7 @@ fn the_last_admin_key_cannot_go() {
     let admin = cluster.admin(1);
     let keys = admin.list("/v1/keys");
     assert_eq!(keys.len(), 1);
-    assert!(keys[0]["key"].is_null(), "no list tells a secret");
+    assert!(keys[0]["key"].is_null(), "no list shows a secret");
     let first = keys[0]["id"].as_str().expect("an id").to_owned();
     assert_eq!(admin.delete(&format!("/v1/keys/{first}")).refusal(), (409, "last_admin_key".into()));
     let (second_key, second) = admin.new_key("admin", None);
@@ -97,7 +97,7 @@ fn names_are_unique_among_active_keys() {
 }
 
 #[test]
-fn a_key_that_nobody_made_is_401_on_every_node() {
+fn a_key_that_was_never_made_is_401_on_every_node() {
     for node in 1..=3 {
         for header in [
             None,

@@ -213,7 +213,7 @@ fn up_starts_an_existing_cluster_again_whatever_was_left_of_it() {
     cluster.run("up.sh", &[]).success();
     same(&cluster);
     assert_eq!(caller.balance("me"), 1_000);
-    // One was started by somebody whose record of it was lost.
+    // One was started whose record was lost.
     let text = fs::read_to_string(cluster.dir.join("cluster.json")).expect("it is there");
     let pid = cluster.pid(3);
     fs::write(cluster.dir.join("cluster.json"), text.replace(&format!("\"pid\": {pid}"), "\"pid\": 1"))

@@ -52,7 +52,7 @@ fn neither_idle_connections_nor_half_sent_requests_hold_it_up() {
     let node = cluster.node(1);
     let mut idle = Connection::open(node.api, ANSWER_WAIT).expect("it listens");
     idle.send(&Request::get("/livez")).expect("an answer").expect(200);
-    let _silent = Connection::open(node.api, ANSWER_WAIT).expect("it listens");
+    let _idle = Connection::open(node.api, ANSWER_WAIT).expect("it listens");
     let mut half = Connection::open(node.api, ANSWER_WAIT).expect("it listens");
     half.write(b"POST /v1/charges HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\n{").expect("it takes bytes");
     assert_eq!(node.terminate(LIMIT).code(), Some(0), "{}", node.log_tail(10));
@@ -60,7 +60,7 @@ fn neither_idle_connections_nor_half_sent_requests_hold_it_up() {
 }
 
 #[test]
-fn a_read_that_still_waits_is_told_to_go_elsewhere() {
+fn a_waiting_read_is_refused_with_retry_after() {
     let cluster = Plan::new("term-wait").start();
     let node = cluster.node(1);
     let request = Request::get("/v1/sellers").bearer(&cluster.admin_key).header("Etebar-Min-Applied", "10000");
@@ -73,19 +73,19 @@ fn a_read_that_still_waits_is_told_to_go_elsewhere() {
 }
 
 #[test]
-fn a_busy_connection_is_told_that_an_answer_is_its_last() {
+fn a_busy_connection_gets_connection_close_before_it_ends() {
     let cluster = Plan::new("term-busy").start();
     let node = cluster.node(1);
-    // On a busy machine the time in which callers are told may pass between two requests; hardly five times.
-    let told = (0..5).any(|_| {
+    // On a busy machine the time in which `Connection: close` is sent may pass between two requests; hardly five times.
+    let closed = (0..5).any(|_| {
         let mut busy = Connection::open(node.api, ANSWER_WAIT).expect("it listens");
         busy.send(&Request::get("/livez")).expect("an answer").expect(200);
         node.signal(Signal::TERM);
         let mut answers = std::iter::from_fn(|| busy.send(&Request::get("/livez")).ok());
-        let told = answers.any(|answer| answer.header("Connection") == Some("close"));
+        let closed = answers.any(|answer| answer.header("Connection") == Some("close"));
         assert_eq!(node.wait_end(LIMIT).code(), Some(0), "{}", node.log_tail(10));
         cluster.start_ready(1);
-        told
+        closed
     });
-    assert!(told, "no answer said that it was the connection's last");
+    assert!(closed, "no answer had `Connection: close`");
 }

@@ -15,7 +15,7 @@ fn a_resumed_leader_answers_no_read_older_than_an_acknowledged_charge() {
     let mut balance = 1_000;
     for round in 0..6 {
         let old = cluster.leader();
-        // Reads that wait in the paused leader's sockets are the first that it sees when it goes on.
+        // Reads that wait in the paused leader's sockets are the first that it sees when it resumes.
         let address = cluster.address(old);
         let mut waiting: Vec<_> = (0..4).map(|_| Connection::open(address, ANSWER_WAIT).expect("it listens")).collect();
         cluster.node(old).pause();

@@ -59,7 +59,7 @@ fn an_answers_amount_is_read_by_the_same_grammar() {
     assert_eq!(AmountOut::parse(&"9".repeat(2_000_000)), Err(AmountError::TooLarge));
 }
 
-/// What a program read is what it sends: a point that was written is not lost before the decimals are known.
+/// A program sends the value that it read: a point that was written is not lost before the decimals are known.
 #[test]
 fn an_amount_is_sent_as_it_was_written() {
     for text in ["50.000", "-1.50", "5000", "0.0000"] {

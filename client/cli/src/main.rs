@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(error),
     };
-    let painted = paint::wanted(arguments.global.color.into());
+    let painted = paint::is_enabled(arguments.global.color.into());
     let output = Output::new(arguments.global.json, painted);
     let called = Called { servers: arguments.global.server.clone(), arguments: hint::arguments() };
     match on_runtime(arguments, output) {

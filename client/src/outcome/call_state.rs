@@ -20,7 +20,7 @@ pub(crate) struct CallState {
     started: Stopwatch,
     /// Longest time for all attempts together.
     timeout: Duration,
-    /// Servers tried, also those that were only asked for the key window.
+    /// Servers tried, also those that were only queried for the key window.
     pub(crate) turns: u32,
     /// Requests sent.
     pub(crate) attempts: u32,
@@ -54,7 +54,7 @@ impl CallState {
         }
     }
 
-    /// For how long something may still be sent: what may have been done only for half of the time for which its key is
+    /// For how long the call may still be sent: one that may have been done only for half of the time for which its key is
     /// remembered.
     pub(crate) fn left(&self) -> Duration {
         let left = self.started.left_of(self.timeout);

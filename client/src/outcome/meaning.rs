@@ -1,7 +1,7 @@
 //! What an answer says about a call: done, refused, not yet, or unknown. Nothing else in the client decides it.
 //!
 //! Only a node's own answer is certain. An answer is a node's where it has `Etebar-Node` and comes from no cache; a "no" is
-//! certain where it also is a problem whose code fits the status, a "yes" where it also brings what was asked for. All else
+//! certain where it also is a problem whose code fits the status, a "yes" where it also has the expected body. All else
 //! comes from something in between, which may have forwarded the request: it leaves the outcome unknown.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use etebar_api::{self as api, Code, Problem};
 use crate::{Call, RawAnswer};
 
 /// Shortest and longest time for which a server that limits a key's rate is sent nothing. Source: `Retry-After` has whole
-/// seconds; in a day the largest batch comes back at the lowest rate.
+/// seconds; in a day the largest batch is regained at the lowest rate.
 const RATE_WAIT_MIN: Duration = Duration::from_secs(1);
 const RATE_WAIT_MAX: Duration = Duration::from_hours(24);
 /// Longest wait that an overloaded server may ask for. Source: an overload that lasts longer does not end by waiting.
@@ -53,7 +53,7 @@ impl From<Box<Problem>> for Reason {
     }
 }
 
-/// Reads an answer. `read` takes from a node's success what was asked for, or says why it is something else.
+/// Reads an answer. `read` takes the expected value from a node's success, or says why it is something else.
 pub(crate) fn meaning<T>(
     call: &Call,
     answer: &RawAnswer,

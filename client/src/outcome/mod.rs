@@ -1,7 +1,7 @@
 //! What is certain about the outcome of a call, after one attempt and after all of them.
 //!
-//! [`meaning`] reads one answer, [`call_state`] adds up a call's attempts, [`key_window`] bounds for how long they may go
-//! on, [`stopwatch`] measures how long they have, [`rate_limits`] knows which servers take no more for now, and
+//! [`meaning`] reads one answer, [`call_state`] adds up a call's attempts, [`key_window`] bounds for how long they may
+//! continue, [`stopwatch`] measures how long they have, [`rate_limits`] knows which servers take no more for now, and
 //! [`request_id`] recognises an answer that belongs to another attempt.
 
 pub(crate) mod call_state;

@@ -47,6 +47,6 @@ mod tests {
         assert_eq!(limited.next(4, 3, now), Err(Duration::from_secs(30)));
         assert_eq!(limited.next(4, 3, after(40)), Ok(2));
         limited.exclude(2, after(45));
-        assert_eq!(limited.next(4, 3, after(40)), Err(Duration::from_secs(5)), "what it said last counts");
+        assert_eq!(limited.next(4, 3, after(40)), Err(Duration::from_secs(5)), "its last answer counts");
     }
 }

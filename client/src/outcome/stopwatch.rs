@@ -1,7 +1,7 @@
-//! How long ago something was, by whichever of this machine's two clocks says more.
+//! How long ago something was, by the one of this machine's two clocks that shows more.
 //!
-//! On Linux the monotonic clock stands still while the machine sleeps, and the wall clock can be set. A key that is thought
-//! younger than it is may be forgotten by the time it is sent; one that is thought older ends a call too early.
+//! On Linux the monotonic clock stops while the machine sleeps, and the wall clock can be set. A key whose age is
+//! underestimated may have expired by the time it is sent; one whose age is overestimated ends a call too early.
 
 use std::time::Duration;
 #[cfg(not(feature = "simulation"))]

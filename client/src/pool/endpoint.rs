@@ -1,6 +1,6 @@
 //! Where a server is, and the way there: TCP, and TLS over it for `https`.
 //!
-//! A port is always said. What is dialled for `https` is never anything less: without a handshake there is no stream.
+//! A port is always given. `https` never falls back to plain HTTP: without a handshake there is no stream.
 
 use std::io;
 use std::pin::Pin;
@@ -32,7 +32,7 @@ pub enum BadServer {
     #[error("{0:?} is not a server's address such as http://127.0.0.1:7101")]
     Malformed(String),
     /// This build, for the simulation, has no TLS.
-    #[error("{0:?} asks for https, which this build does not speak")]
+    #[error("{0:?} needs https, which this build does not support")]
     Https(String),
 }
 

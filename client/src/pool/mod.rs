@@ -1,4 +1,4 @@
-//! Connections: [`endpoint`] is a server's address and how it is dialled, [`tls`] whom an `https` connection trusts,
+//! Connections: [`endpoint`] is a server's address and how it is dialled, [`tls`] the trust and handshake of `https`,
 //! [`server`] the idle connections to one server.
 
 pub(crate) mod endpoint;

@@ -13,7 +13,7 @@ use super::endpoint::{BadServer, Endpoint};
 use super::tls::Trust;
 use crate::call::answer::Failure;
 
-/// Most idle connections kept per server; what is more is closed.
+/// Most idle connections kept per server; further ones are closed.
 const IDLE_MAX: usize = 1_024;
 
 pub(crate) type Sender = SendRequest<Full<Bytes>>;

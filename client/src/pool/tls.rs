@@ -1,4 +1,4 @@
-//! TLS: whom this client trusts, and the handshake. TLS 1.2 and 1.3 over HTTP/1.1, with rustls and ring.
+//! TLS: the authorities that this client trusts, and the handshake. TLS 1.2 and 1.3 over HTTP/1.1, with rustls and ring.
 //!
 //! The machine's own authorities are read once a process, when the first `https` server is dialled; an authority of one's
 //! own (`--ca`) takes their place and is not added to them, as with curl's `--cacert`.
@@ -23,7 +23,7 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 /// How much of a file of authorities is read, in bytes. Source: three times all that browsers trust.
 const AUTHORITY_BYTES: u64 = 1 << 20;
 
-/// Whose certificate is expected: a host's name or its IP address.
+/// The expected subject of the certificate: a host's name or its IP address.
 pub(crate) type Identity = ServerName<'static>;
 
 /// Reads the host of an address, an IPv6 one in brackets.
@@ -58,7 +58,7 @@ pub enum BadAuthority {
     },
 }
 
-/// Whose certificates are believed. Cheap to clone; clones share their TLS sessions.
+/// The authorities that are trusted. Cheap to clone; clones share their TLS sessions.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Trust {
     /// Those of the machine's authorities.

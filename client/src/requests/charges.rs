@@ -40,7 +40,7 @@ impl Client {
     }
 }
 
-/// Whether a charge is the one that was asked for, as far as it shows. A phone that is not read here is for the node to judge.
+/// Whether a charge is the requested one, as far as it shows. A phone that is not read here is for the node to judge.
 fn is_of(charge: &Charge, phone: &str, amount: AmountIn) -> bool {
     let same_phone = read_phone(phone).map_or(true, |phone| phone.to_string() == charge.phone);
     let minor = amount.minor(charge.amount.decimals()).map(i128::from);

@@ -54,7 +54,7 @@ impl Client {
             Ok(connected) => connected?,
             Err(_) => return Err(no_connection_in_time(server)),
         };
-        // The machine may have slept meanwhile: what comes too late is not sent.
+        // The machine may have slept meanwhile: an attempt that is too late is not sent.
         if started.elapsed() >= timeout {
             return Err(no_connection_in_time(server));
         }

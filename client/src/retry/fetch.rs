@@ -94,8 +94,8 @@ impl Client {
         }
     }
 
-    /// Whether `call` may be sent (again). What may have been done is repeated only while its key is certainly remembered:
-    /// for half of the key window, which is asked for here where it is not known.
+    /// Whether `call` may be sent (again). A call that may have been done is repeated only while its key is certainly
+    /// remembered: for half of the key window, which is requested here where it is not known.
     async fn may_send(&self, call: &Call, index: usize, state: &mut CallState) -> MaySend {
         let (Effect::Keyed, Some(since)) = (call.effect, state.may_be_done_since) else {
             return MaySend::For(state.left());
@@ -217,7 +217,7 @@ enum MaySend {
 }
 
 fn read_json<T: DeserializeOwned>(raw: &RawAnswer) -> Result<T, String> {
-    serde_json::from_slice(&raw.body).map_err(|error| format!("the answer is not what was asked for: {error}"))
+    serde_json::from_slice(&raw.body).map_err(|error| format!("the answer is not the expected one: {error}"))
 }
 
 fn answer<T>(raw: &RawAnswer, attempts: u32, value: T) -> Answer<T> {

@@ -1,7 +1,7 @@
 //! The decision, one pure function: a state, what a command needs of old records, the command, and the leader's stamp.
 //!
 //! Order of checks, the same for every command: authorisation, key replay, then those of its kind ([`crate::commands`]):
-//! existence, state, limits, balance. Invariants: what is rejected leaves no trace, ledger time included. Every
+//! existence, state, limits, balance. Invariants: a rejected command leaves no trace, ledger time included. Every
 //! [`Outcome::New`] applies, whatever was asked by whom: a record that [`State::apply`] does not take would stop all
 //! replicas, permanently.
 
@@ -40,7 +40,7 @@ impl Facts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing(pub RecordNumber);
 
-/// What becomes of a command.
+/// The outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Decided now: to be applied and kept. A recorded refusal is one too.

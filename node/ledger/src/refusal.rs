@@ -29,7 +29,7 @@ pub enum Refusal {
     LimitExceeded,
     /// Another active key has the name.
     NameTaken,
-    /// Without this key nobody could administer the ledger.
+    /// It is the last active admin key: without it the ledger could not be administered.
     LastAdminKey,
 }
 

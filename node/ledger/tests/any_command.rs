@@ -1,5 +1,5 @@
-//! Any command whatever, by anybody, with any key, hash, id, amount and stamp, also such as no request becomes: what is
-//! decided applies, on every replica, and the books stay right.
+//! Any command, by any actor, with any key, hash, id, amount and stamp, also such as no request becomes: every decision
+//! applies, on every replica, and the books stay right.
 //!
 //! Each seed draws its own sequence; a failing one is printed. `LEDGER_SEEDS=N` runs more of them.
 #![expect(clippy::cast_possible_truncation, reason = "a history in memory is indexed by its records' numbers")]
@@ -29,7 +29,7 @@ fn seeds() -> u64 {
     std::env::var("LEDGER_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
 }
 
-/// What became of a run's commands, by name, so that a draw which never gets anywhere is noticed.
+/// What became of a run's commands, by name, so that draws without variety are noticed.
 type Reached = BTreeSet<String>;
 
 struct Run {
@@ -99,7 +99,7 @@ impl Run {
         if let Some(genesis) = self.state.genesis() {
             let bounded = genesis.decimals <= 4 && genesis.key_window_ms > 0 && genesis.keys_max > 0;
             let is_known = (1..=ledger::RULES_VERSION).contains(&genesis.rules);
-            assert!(bounded && is_known, "a ledger can live by it: {genesis:?}");
+            assert!(bounded && is_known, "a ledger can be run with it: {genesis:?}");
         }
         let totals = self.state.totals();
         assert_eq!(totals.treasury + totals.sellers + totals.phones, 0, "{record:?}");
@@ -132,7 +132,7 @@ impl Run {
         Command { actor: self.actor(&action), idempotency_key, action }
     }
 
-    /// Mostly one that may, or nothing would ever be decided.
+    /// Mostly one that may, or hardly anything would be decided.
     fn actor(&mut self, action: &Action) -> RecordNumber {
         match self.rng.u8(..8) {
             0 => return SYSTEM_ACTOR,
@@ -261,10 +261,10 @@ fn note(reached: &mut Reached, outcome: &Outcome) {
     });
 }
 
-/// Says which seed a panic is of.
-struct Telling(u64);
+/// Prints the seed on a panic.
+struct SeedReport(u64);
 
-impl Drop for Telling {
+impl Drop for SeedReport {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("seed {}", self.0);
@@ -275,7 +275,7 @@ impl Drop for Telling {
 fn play_all(lying: bool) -> Reached {
     let mut reached = Reached::new();
     for seed in 0..seeds() {
-        let _telling = Telling(seed);
+        let _report = SeedReport(seed);
         Run::new(seed, lying).play(&mut reached);
     }
     reached
@@ -303,7 +303,7 @@ fn whatever_is_decided_applies_and_the_books_stay_right() {
 }
 
 /// A node that reads another record than the one it needs is a defect; the defect must not spread to a record that stops
-/// every replica. The books are then the audit's business.
+/// every replica. The audit then checks the books.
 #[test]
 fn whatever_is_decided_on_wrong_facts_applies_too() {
     assert!(play_all(true).contains("rejected Inconsistent"));

@@ -1,4 +1,4 @@
-//! What an audit is for: histories in which a promise was broken by hand, past the rules. Each is named, and where.
+//! Histories in which a promise was broken by hand, past the rules: an audit names each, and its place.
 #![expect(clippy::cast_possible_truncation, reason = "a history in memory is indexed by its records' numbers")]
 
 mod book;
@@ -13,7 +13,7 @@ use ledger::{
     SignedAmount, Time, Totals, Verdict, chain_entry, chain_record,
 };
 
-/// Two sellers with credit, and what may be forged of them.
+/// Two sellers with credit, and records of them to forge.
 struct Forger {
     history: Vec<Record>,
     seller: RecordNumber,
@@ -237,8 +237,8 @@ fn a_wrong_running_balance_is_named() {
 fn an_entry_of_no_seller_is_named() {
     let forger = Forger::new();
     let (entry, balance, amount) = (forger.entry(), Balance::try_from(5).unwrap(), SignedAmount::new(5).unwrap());
-    let nobodys = Event::Adjusted(Adjusted { seller: 999, amount, reason: Note::empty(), entry, balance });
-    let history = forger.add(ADMIN, "", nobodys).history;
+    let unknown = Event::Adjusted(Adjusted { seller: 999, amount, reason: Note::empty(), entry, balance });
+    let history = forger.add(ADMIN, "", unknown).history;
     assert!(promises(&history, &claims(&history)).contains(&Promise::SellerBalances));
 }
 
@@ -327,7 +327,7 @@ fn a_second_decision_under_a_key_of_an_admin_whose_name_was_spelled_anew_is_name
 }
 
 #[test]
-fn what_was_decided_for_one_who_may_not_is_named() {
+fn a_decision_for_an_actor_without_the_right_is_named() {
     let Forger { seller, key, other, other_key, .. } = Forger::new();
     let named = [(Promise::Authorised, Some(5))];
     for actor in [ADMIN, other_key, SYSTEM_ACTOR, seller, 999] {

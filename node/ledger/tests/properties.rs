@@ -297,13 +297,13 @@ proptest! {
     #[test]
     fn the_fold_of_the_records_is_the_state(steps in steps()) {
         let (book, _) = run(&steps);
-        let mut folded = State::new();
-        book.history.iter().for_each(|record| folded.apply(record));
-        assert_eq!(folded.digest(), book.state.digest());
-        assert_eq!(folded.entry_digest(), book.state.entry_digest());
-        assert_eq!(folded.totals(), book.state.totals());
-        assert_eq!(folded.keys_held(), book.state.keys_held());
-        assert!(folded.sellers_after(0).eq(book.state.sellers_after(0)));
+        let mut replayed = State::new();
+        book.history.iter().for_each(|record| replayed.apply(record));
+        assert_eq!(replayed.digest(), book.state.digest());
+        assert_eq!(replayed.entry_digest(), book.state.entry_digest());
+        assert_eq!(replayed.totals(), book.state.totals());
+        assert_eq!(replayed.keys_held(), book.state.keys_held());
+        assert!(replayed.sellers_after(0).eq(book.state.sellers_after(0)));
     }
 
     #[test]
@@ -496,8 +496,8 @@ proptest! {
             let second = book.key(again, Grant::Auditor);
             made(book.by(ADMIN, "", Action::RevokeKey(RevokeKey { key: second })));
         }
-        let mut folded = State::new();
-        book.history.iter().for_each(|record| folded.apply(record));
-        assert_eq!(folded.digest(), book.state.digest());
+        let mut replayed = State::new();
+        book.history.iter().for_each(|record| replayed.apply(record));
+        assert_eq!(replayed.digest(), book.state.digest());
     }
 }

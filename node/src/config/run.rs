@@ -16,7 +16,7 @@ use crate::tls::TlsPaths;
 
 /// Highest rate of a key that can be set: more than a node decides.
 const RATE_MAX: u32 = 1_000_000;
-/// Largest body that can be asked for, in bytes: a batch of 8,000 charges has less than 2 MiB.
+/// Largest body that can be set, in bytes: a batch of 8,000 charges has less than 2 MiB.
 const BODY_BYTES_MAX: u64 = 64 << 20;
 
 /// The settings of `run`. The same names, with dashes, are the keys of the TOML file.
@@ -46,7 +46,7 @@ pub struct RunArgs {
     #[arg(long, env = "ETEBAR_API_KEY", value_name = "FILE")]
     pub api_key: Option<PathBuf>,
     /// Serve the API without TLS also off this machine's loopback, where API keys can be read on the way: use it only
-    /// where a proxy before this node does TLS, or nobody else is on the network
+    /// where a proxy before this node does TLS, or the network is private
     #[arg(long, env = "ETEBAR_API_PLAINTEXT", value_name = "true or false", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
     pub api_plaintext: Option<bool>,
     /// Where to listen for peers [default: this node's peer address]
@@ -68,7 +68,7 @@ pub struct RunArgs {
     /// The log folder stays under this many bytes [default: 268435456, at least 16777216]
     #[arg(long, env = "ETEBAR_LOG_BYTES")]
     pub log_bytes: Option<u64>,
-    /// Free bytes of the disk below which new records are refused; reads go on [default: 67108864, at least 16777216]
+    /// Free bytes of the disk below which new records are refused; reads continue [default: 67108864, at least 16777216]
     #[arg(long, env = "ETEBAR_DISK_RESERVE")]
     pub disk_reserve: Option<u64>,
     /// Pause between two heartbeats of the leader [default: 50ms]
@@ -101,10 +101,10 @@ pub struct RunArgs {
     /// refused with 429 [default: no bound]
     #[arg(long, env = "ETEBAR_RATE_PER_KEY", value_name = "N")]
     pub rate_per_key: Option<u64>,
-    /// Most open connections of clients; more are turned away with a 503 [default: 10000]
+    /// Most open connections of clients; more are refused with a 503 [default: 10000]
     #[arg(long, env = "ETEBAR_CONNECTIONS_MAX")]
     pub connections_max: Option<u64>,
-    /// Most of them from one client address, of IPv6 from one /64, so that no client holds all; where all come through one
+    /// Most of them from one client address, of IPv6 from one /64, so that no client takes all; where all come through one
     /// proxy, set it to connections-max [default: half of connections-max]
     #[arg(long, env = "ETEBAR_CONNECTIONS_PER_ADDRESS")]
     pub connections_per_address: Option<u64>,

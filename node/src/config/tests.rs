@@ -1,4 +1,4 @@
-//! What the settings take, refuse and assume.
+//! Settings: which are accepted, refused and assumed.
 
 use std::io::Write;
 use std::num::NonZeroU32;
@@ -42,7 +42,7 @@ fn certificates_may_be_named_in_the_file() {
     let settings = run_bare(&["--config", file.path().to_str().unwrap(), "--peer-cert", "d"]).unwrap();
     let TlsPaths { authority, certificate, key, revoked } = settings.peer_files;
     assert_eq!([authority.unwrap(), certificate, key, revoked.unwrap()], ["a", "d", "c", "e"].map(PathBuf::from));
-    assert_eq!(run(&[]).unwrap().peer_files.revoked, None, "no list is asked for");
+    assert_eq!(run(&[]).unwrap().peer_files.revoked, None, "no list is set");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_flag_wins_over_the_file() {
 }
 
 #[test]
-fn a_wrong_setting_is_told_in_one_line() {
+fn a_wrong_setting_is_reported_in_one_line() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "\nlog-size = 1").unwrap();
     let error = run(&["--config", file.path().to_str().unwrap()]).unwrap_err();
@@ -78,7 +78,7 @@ fn a_wrong_setting_is_told_in_one_line() {
 }
 
 #[test]
-fn a_key_window_is_a_second_at_least_and_told_of_below_a_minute() {
+fn a_key_window_is_a_second_at_least_and_warned_of_below_a_minute() {
     let init = |window: &str| {
         let line = ["etebar-node", "init", "--data-dir", "d", "--id", "1", "--key-window", window];
         let more = ["--cluster-id", "00000000-0000-0000-0000-000000000001", "--member", "1=a:1/b:2"];

@@ -1,7 +1,7 @@
 //! `etebar-node pki`: the authority, the nodes' and the operators' certificates, as files in one folder.
 //!
 //! Safe to repeat: an authority that exists is used, and a certificate that exists is left as it is. Invariant: a key is
-//! replaced only where that was asked for; one without a certificate gets one.
+//! replaced only with `--renew`; one without a certificate gets one.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ const AUTHORITY_DAYS: u32 = 3_650;
 /// How long a node's certificate is valid unless said otherwise, in days: five years. A node logs a warning from 30 days
 /// before the end, and a cluster whose certificates all end on one day stops on that day.
 const NODE_DAYS: u32 = 1_825;
-/// How long a revocation list is good unless said otherwise, in days. Source: as long as the certificates that it may have
+/// How long a revocation list is valid unless said otherwise, in days. Source: as long as the certificates that it may have
 /// to name.
 const LIST_DAYS: u32 = NODE_DAYS;
 /// How long an operator's certificate is valid unless said otherwise, in days.
@@ -77,7 +77,7 @@ pub enum PkiVerb {
         /// Only those that `pki node --renew` replaced: for a node that stays, after it got its new certificate and key.
         #[arg(long)]
         replaced: bool,
-        /// How many days the list is good: after that no node starts with it.
+        /// How many days the list is valid: after that no node starts with it.
         #[arg(long, default_value_t = LIST_DAYS, value_parser = clap::value_parser!(u32).range(1..=36_500))]
         days: u32,
     },
@@ -162,7 +162,7 @@ fn make_authority(dir: &Path, lifetime: Lifetime) -> Result<String, PkiError> {
     };
     Draft::write(&certificate, authority.certificate(), PUBLIC)?.publish()?;
     Ok(format!(
-        "made {} (give it to every node) and {} (keep it away from the nodes: who has it can be any of them)",
+        "made {} (give it to every node) and {} (keep it off the nodes: with it anyone can pose as any of them)",
         certificate.display(),
         key.display()
     ))

@@ -74,7 +74,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Renamed away, as a rule; what cannot be removed is overwritten by nobody and read by nobody.
+        // Renamed away, as a rule; a file that cannot be removed is never read or overwritten.
         fs::remove_file(&self.draft).ok();
     }
 }

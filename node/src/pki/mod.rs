@@ -2,7 +2,7 @@
 //!
 //! A node's certificate carries the URI `etebar://CLUSTER/node/N`: cluster and number are read from there and from nowhere
 //! else. Keys are ECDSA P-256. Invariant: a key file is readable by its owner alone from its creation, and no file
-//! is replaced unless that was asked for.
+//! is replaced unless the caller says so.
 
 mod command;
 mod files;
@@ -24,7 +24,7 @@ pub use self::command::{PkiVerb, run};
 use self::name::{client_uri, hex, node_uri};
 
 /// How far back a new certificate is valid. Source: a node whose clock is slow by days must be able to talk to the others,
-/// or nobody notices its clock.
+/// or its wrong clock goes unnoticed.
 const BACKDATED: Duration = Duration::from_hours(30 * 24);
 
 /// Why a certificate was not made. Each message says what to do.
@@ -160,7 +160,7 @@ impl Authority {
         Ok(Self { certificate: certificate.to_owned(), issuer: Issuer::from_ca_cert_der(&der, key)? })
     }
 
-    /// The authority's certificate as PEM, which everybody may have.
+    /// The authority's certificate as PEM, which is public.
     pub fn certificate(&self) -> &str {
         &self.certificate
     }
@@ -229,7 +229,7 @@ fn host_name(host: &str) -> Result<SanType, PkiError> {
     }
 }
 
-/// What a node would read from a list on which the authority revoked these certificates, good until then; for tests.
+/// What a node would read from a list on which the authority revoked these certificates, valid until then; for tests.
 #[cfg(test)]
 pub(crate) fn revoked_in_memory(
     by: &Authority,
@@ -247,13 +247,13 @@ pub(crate) fn revoked_in_memory(
     crate::tls::RevocationLists::read(std::path::Path::new("crl.pem"), text.as_bytes(), &issuer).unwrap()
 }
 
-/// What a node would read from its files, for tests: issued by `authority`, beside those it believes.
+/// What a node would read from its files, for tests: issued by `authority`, beside the authorities that it trusts.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) fn in_memory(issued: &Issued, believed: &[&Authority]) -> crate::tls::Credentials {
+pub(crate) fn in_memory(issued: &Issued, trusted: &[&Authority]) -> crate::tls::Credentials {
     let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("it was made as PEM");
     let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).expect("it was made as PEM");
     let mut roots = rustls::RootCertStore::empty();
-    for authority in believed {
+    for authority in trusted {
         roots.add(der(authority.certificate())).expect("an authority of our own");
     }
     let chain = vec![der(&issued.certificate)];

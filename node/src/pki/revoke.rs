@@ -1,7 +1,7 @@
 //! `etebar-node pki revoke`: revokes certificates, in DIR/crl.pem, which `run --peer-crl` reads.
 //!
 //! Certificates are known by their serial number, which is made of the public key. Invariant: a list only grows, and is
-//! replaced whole; what a renewal replaces is kept (without its key), so that it can be revoked later.
+//! replaced whole; a certificate that a renewal replaces is kept (without its key), so that it can be revoked later.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -29,7 +29,7 @@ const REPLACED: &str = "replaced";
 pub(super) enum Revoke {
     /// All of them: the node is out until it has a new one.
     All,
-    /// Those that renewals replaced: the node goes on with its present one.
+    /// Those that renewals replaced: the node continues with its present one.
     Replaced,
 }
 

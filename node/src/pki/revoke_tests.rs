@@ -1,4 +1,4 @@
-//! Revocation, and keys without a certificate, as an operator meets them: by the files in one folder.
+//! Revocation, and keys without a certificate, as an operator sees them: the files in one folder.
 
 use std::fs;
 use std::path::Path;

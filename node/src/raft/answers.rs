@@ -19,10 +19,10 @@ pub enum SubmitError {
     /// Nothing was written: no leader with a quorum could be reached in time.
     #[error("no leader is known")]
     NoLeader,
-    /// Nothing was written: there is no room for it now.
+    /// Nothing was written: a queue or table is full now.
     #[error("{why}")]
     Overloaded {
-        /// What has no room, as in `the queue of commands is full`.
+        /// What is full, as in `the queue of commands is full`.
         why: String,
     },
     /// Nothing was written: the disk of this node or of the leader has no more room than it keeps in reserve.
@@ -31,7 +31,7 @@ pub enum SubmitError {
     /// It may or may not be in the log.
     #[error("no answer within {waited:?}")]
     OutcomeUnknown {
-        /// How long the caller was kept.
+        /// How long the caller waited.
         waited: Duration,
     },
 }
@@ -43,12 +43,12 @@ pub enum ReadError {
     #[error("no leader is known")]
     NoLeader,
     /// The position is known, and this replica has not applied so far.
-    #[error("applied up to {applied}, {wanted} was wanted")]
+    #[error("applied up to {applied}, position {requested} was requested")]
     Behind {
         /// The replica's position.
         applied: u64,
         /// The position that the read needs.
-        wanted: u64,
+        requested: u64,
     },
 }
 
@@ -155,6 +155,6 @@ pub struct Readiness {
     pub clock: ClockHealth,
     /// Why the node stopped itself, if it did.
     pub failure: Option<String>,
-    /// The log's disk has not come back for longer than an election takes.
+    /// The log's disk has not answered for longer than an election takes.
     pub disk_stalled: bool,
 }

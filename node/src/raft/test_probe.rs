@@ -1,4 +1,4 @@
-//! A test seam: what `tests/simulation` looks at inside a node, and the hand-over that it asks for. Absent from every build
+//! A test seam: what `tests/simulation` observes inside a node, and the hand-over that it triggers. Absent from every build
 //! without the feature `simulation`.
 //!
 //! Nothing here reads a clock: the simulation calls it from outside the node's runtime.

@@ -1,7 +1,7 @@
 //! Keeps repeated faults, such as a refused peer, from flooding the log: each is logged once a minute.
 //!
 //! Invariant: a fault is identified by its kind, a text of this program, and by the node number that a certificate proved.
-//! An unauthenticated caller chooses neither, so it cannot fill the table or keep other faults out of the log.
+//! An unauthenticated caller chooses neither, so it cannot fill the table or suppress other faults in the log.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

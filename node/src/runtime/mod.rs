@@ -1,6 +1,6 @@
 //! The seams to the world: runtime, network, clock, entropy and the log. Node code names these and nothing behind them.
 //!
-//! Under the feature `simulation` the same code runs in one thread, on seeded entropy and a clock that a test turns.
+//! Under the feature `simulation` the same code runs in one thread, on seeded entropy and a clock that a test sets.
 
 pub mod log;
 pub mod log_throttle;
@@ -64,14 +64,14 @@ where
     });
 }
 
-/// Ends the process after a panic that it cannot go on from. What it acknowledged is synced.
+/// Ends the process after a panic that it cannot recover from. What it acknowledged is synced.
 #[cfg(not(feature = "simulation"))]
 pub fn give_up(what: &str) -> ! {
     tracing::error!(what, "panicked: the process ends");
     std::process::abort()
 }
 
-/// Ends the simulated host, and with it the simulation: it is a broken promise, which has to be reported.
+/// Ends the simulated host, and with it the simulation: that is a violation, which has to be reported.
 #[cfg(feature = "simulation")]
 pub fn give_up(what: &str) -> ! {
     panic!("{what} panicked: the process ends")
@@ -81,15 +81,15 @@ pub fn give_up(what: &str) -> ! {
 /// cannot cost a leadership. They end when this is dropped.
 #[cfg(not(feature = "simulation"))]
 #[derive(Debug)]
-pub struct Room(Option<tokio::runtime::Runtime>);
+pub struct RaftRuntime(Option<tokio::runtime::Runtime>);
 
 /// In a simulation all runs in one thread.
 #[cfg(feature = "simulation")]
 #[derive(Debug)]
-pub struct Room;
+pub struct RaftRuntime;
 
 #[cfg(not(feature = "simulation"))]
-impl Room {
+impl RaftRuntime {
     /// Starts the threads.
     pub fn start() -> std::io::Result<Self> {
         let runtime =
@@ -109,9 +109,9 @@ impl Room {
 }
 
 #[cfg(not(feature = "simulation"))]
-impl Drop for Room {
+impl Drop for RaftRuntime {
     fn drop(&mut self) {
-        // In the background: whoever drops it may itself run on a runtime, where waiting is forbidden.
+        // In the background: it may be dropped on a runtime, where waiting is forbidden.
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
@@ -119,7 +119,7 @@ impl Drop for Room {
 }
 
 #[cfg(feature = "simulation")]
-impl Room {
+impl RaftRuntime {
     /// Nothing to start.
     pub fn start() -> std::io::Result<Self> {
         Ok(Self)
@@ -225,7 +225,7 @@ impl Clock {
         .with_uptime(Uptime::of_machine)
     }
 
-    /// A clock that a test or a simulation turns.
+    /// A clock that a test or a simulation sets.
     pub fn from_fn(now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self { now_ms: Arc::new(now_ms), uptime: Arc::new(|| None) }
     }
@@ -255,7 +255,7 @@ impl fmt::Debug for Clock {
 
 /// The source of entropy is exhausted or absent; no secret may be drawn without it.
 #[derive(Debug, thiserror::Error)]
-#[error("the source of entropy gave nothing: {0}")]
+#[error("the source of entropy failed: {0}")]
 pub struct NoEntropy(String);
 
 /// Entropy for secrets, ids and request ids. Not used by anything that replicas must agree on.

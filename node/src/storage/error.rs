@@ -57,7 +57,7 @@ pub enum StorageError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A caller asked for what would leave a hole or undo what is durable.
+    /// A write that would leave a hole or undo what is durable.
     #[error("refused to {doing}: {reason}")]
     OutOfOrder {
         /// What was asked.
@@ -68,7 +68,7 @@ pub enum StorageError {
     /// There is no record of this number.
     #[error("there is no record {number}; the last one is {last}")]
     NoRecord {
-        /// The number asked for.
+        /// The requested number.
         number: u64,
         /// The last record's.
         last: u64,

@@ -76,10 +76,10 @@ mod tests {
     use super::super::types::Vote;
 
     #[test]
-    fn a_vote_is_given_once_a_term_and_whoever_is_elected_is_followed() {
+    fn a_vote_is_given_once_a_term_and_the_elected_leader_is_followed() {
         let (first, second) = (Vote::new(5, 1), Vote::new(5, 2));
         assert_eq!(first.partial_cmp(&second), None, "neither displaces the other");
-        assert!(Vote::new_committed(5, 1) > second, "who voted for a loser follows the winner");
+        assert!(Vote::new_committed(5, 1) > second, "a node that voted for a loser follows the winner");
         assert!(Vote::new(6, 1) > Vote::new_committed(5, 2), "a new term is above all before it");
     }
 }

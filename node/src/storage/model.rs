@@ -1,7 +1,7 @@
 //! For tests and for `tests/simulation`: disks in memory that keep the promise of [`Disk`] and not more.
 //!
 //! A power cut loses a tail or any part of what was not synced (a write that was torn is one that sled's own checksums
-//! drop, so it is lost whole). A disk may be slow, stall, fill up, fail a sync, and rot. What happens follows a seed.
+//! drop, so it is lost whole). A disk may be slow, stall, fill up, fail a sync, and decay. What happens follows a seed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::disk::{Batch, Disk, Disks, NOTE_BYTES_MAX, Pair};
 use super::error::StorageError;
 
-/// How often a stalled sync checks whether it may go on.
+/// How often a stalled sync checks whether it may continue.
 const STALL_LOOK: Duration = Duration::from_millis(5);
 
 /// Entropy that repeats itself (`SplitMix64`).
@@ -145,7 +145,7 @@ impl ModelDisks {
     }
 
     /// Changes what is wrong with the disks.
-    pub fn ail(&self, how: impl FnOnce(&mut Health)) {
+    pub fn set_health(&self, how: impl FnOnce(&mut Health)) {
         how(&mut self.lock().health);
     }
 
@@ -181,7 +181,7 @@ impl ModelDisks {
 
     /// Lets every sync from now on fail.
     pub fn fail_syncs(&self) {
-        self.ail(|health| health.syncs_fail = true);
+        self.set_health(|health| health.syncs_fail = true);
     }
 
     /// Changes one stored value as damage would.
@@ -370,7 +370,7 @@ mod samples {
         LogId::new(<openraft::alias::LeaderIdOf<TypeConfig>>::new_committed(term, 1), index)
     }
 
-    /// An entry with `bytes` bytes that tell it from others.
+    /// An entry with `bytes` bytes that distinguish it from others.
     pub fn entry(term: u64, index: u64, bytes: usize) -> LogEntry {
         let [.., index_byte] = index.to_be_bytes();
         let [.., term_byte] = term.to_be_bytes();

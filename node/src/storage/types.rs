@@ -25,7 +25,7 @@ pub type LogId = LogIdOf<TypeConfig>;
 pub type Vote = VoteOf<TypeConfig>;
 /// One entry of the log.
 pub type LogEntry = EntryOf<TypeConfig>;
-/// Who belongs to the cluster, and the entry that said so.
+/// The members of the cluster, and the entry that set them.
 pub type StoredMembership = StoredMembershipOf<TypeConfig>;
 
 /// Where a node listens.

@@ -83,7 +83,7 @@ pub enum TlsFileError {
         /// What is wrong with it.
         why: String,
     },
-    /// Nobody who is trusted here has signed it.
+    /// No authority that is trusted here has signed it.
     #[error(
         "revocation list {number} in {path:?} is of no authority that is trusted here, or was changed: take the crl.pem that \
          `etebar-node pki revoke` wrote beside the ca.key of an authority in use, and leave out the lists of others"

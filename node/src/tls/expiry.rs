@@ -1,6 +1,6 @@
 //! From when and until when certificates are valid.
 //!
-//! Unit: milliseconds since the Unix epoch. rustls checks the other side's times by itself and shows nobody its own.
+//! Unit: milliseconds since the Unix epoch. rustls checks the other side's times by itself and does not show them.
 
 use std::path::Path;
 

@@ -49,7 +49,7 @@ impl Credentials {
     pub fn load(paths: &TlsPaths) -> Result<Credentials, TlsFileError> {
         let chain = certificates(&paths.certificate)?;
         let validity = Validity::of_all(&validities(&paths.certificate, &chain)?);
-        // Whoever may have signed a revocation list: the authorities, and those that stand between one and this node.
+        // All that may have signed a revocation list: the authorities, and those that stand between one and this node.
         let mut issuers: Vec<_> = chain.iter().skip(1).cloned().collect();
         let identity = Arc::new(certified(paths, chain)?);
         let (authority, authority_validity) = match &paths.authority {
@@ -123,7 +123,7 @@ fn authorities(
 /// `O_NONBLOCK` of open(2).
 const O_NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
 
-/// The whole file. Opened without waiting, since a pipe that nobody writes to would hold the node up.
+/// The whole file. Opened without waiting, since a pipe without a writer would block the node.
 fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
     let unreadable = |error| TlsFileError::Unreadable { path: path.to_owned(), error };
     let file = File::options().read(true).custom_flags(O_NONBLOCK).open(path).map_err(unreadable)?;

@@ -1,7 +1,7 @@
 //! Files that change are read again: checked every [`INTERVAL`], and in use as soon as they are stable.
 //!
 //! A file may be written in pieces and a pair in two steps, so a change is taken up only once it is the same at two looks,
-//! and only where all files together are usable and whoever uses them takes them. Until then the last good set stays in use,
+//! and only where all files together are usable and their user accepts them. Until then the last good set stays in use,
 //! the log says why, and it is tried again at each look.
 
 use std::io;
@@ -32,7 +32,7 @@ const DAY_MS: u64 = 86_400_000;
 /// How long before its end a certificate is warned of. Source: the renewal time of the usual ACME clients.
 const WARN_BEFORE_MS: u64 = 30 * DAY_MS;
 
-/// Credentials that follow their files. Who uses them subscribes; [`CredentialWatch::run`] must be polled for changes.
+/// Credentials that follow their files. Users subscribe; [`CredentialWatch::run`] must be polled for changes.
 #[derive(Debug)]
 pub struct CredentialWatch {
     files: WatchedFiles,
@@ -86,7 +86,7 @@ impl CredentialWatch {
             let look;
             (files, look) = match looking.await {
                 Ok(looked) => looked,
-                Err(error) => return warn!(%error, "the certificate files are not looked at any more"),
+                Err(error) => return warn!(%error, "the certificate files are no longer watched"),
             };
             match look {
                 Look::Same | Look::Moving => {}
@@ -132,7 +132,7 @@ fn warn_of_expiry(paths: &TlsPaths, credentials: &Credentials, now_ms: u64) {
     }
 }
 
-/// Whose end is warned of.
+/// The file whose expiry is warned of.
 #[derive(Debug, Clone, Copy)]
 enum Watched {
     Own,
@@ -146,8 +146,8 @@ impl Watched {
             Self::Own => "the certificate has expired: others refuse it",
             Self::Authority => "the last authority has expired: this node refuses every certificate of others",
             Self::Lists => {
-                "a revocation list has ended: who is on it stays refused, but who was revoked since is not known here, and this \
-                 node will not start again; repeat `etebar-node pki revoke` and replace the file"
+                "a revocation list has ended: the certificates on it stay refused, but later revocations are not known here, and \
+                 this node will not start again; repeat `etebar-node pki revoke` and replace the file"
             }
         }
     }

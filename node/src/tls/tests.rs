@@ -214,7 +214,7 @@ fn a_link_to_another_folder_is_a_change_of_all_files_at_once() {
 }
 
 #[tokio::test]
-async fn who_subscribes_learns_of_a_change_with_its_version() {
+async fn a_subscriber_learns_of_a_change_with_its_version() {
     let (old, new) = (pair(), pair());
     let files = Files::of(&old);
     let opened = CredentialWatch::open(files.paths.clone(), Clock::system()).unwrap();
@@ -278,7 +278,7 @@ fn a_revocation_list_is_whole_and_of_an_authority_that_is_trusted() {
     let mut files = Files::of(&own);
     let path = files.folder.path().join("crl.pem");
     files.paths.revoked = Some(path.clone());
-    assert!(files.refusal().contains("cannot read"), "a list that is asked for must be there");
+    assert!(files.refusal().contains("cannot read"), "a list that is set must be there");
     // The name is right, and the signature of another.
     let forged = list.replace("MI", "MJ");
     for (text, expected) in [

@@ -164,7 +164,7 @@ fn a_position_that_is_not_reached_in_time_is_behind() {
 }
 
 #[test]
-fn a_name_has_no_character_that_nobody_sees_and_the_refusal_names_it() {
+fn a_name_has_no_invisible_character_and_the_refusal_names_it() {
     let node = Node::start();
     let hidden =
         ['\u{1b}', '\u{202e}', '\u{2067}', '\u{200b}', '\u{200d}', '\u{feff}', '\u{3164}', '\u{e000}', '\u{378}'];
@@ -188,7 +188,7 @@ fn a_name_has_no_character_that_nobody_sees_and_the_refusal_names_it() {
 }
 
 #[test]
-fn active_keys_have_names_that_people_tell_apart() {
+fn active_keys_have_names_that_people_can_distinguish() {
     let node = Node::start();
     let key = |name: &str| node.post(ADMIN, "/v1/keys", "", &json!({ "role": "auditor", "name": name }));
     let first = key("کیوسک Straße 1");

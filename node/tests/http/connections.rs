@@ -1,4 +1,4 @@
-//! What one connection may cost a node: little.
+//! One connection costs a node little.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::kit::{ADMIN, Node, parse};
 
 #[test]
-fn every_answer_says_who_gave_it() {
+fn every_answer_names_its_node() {
     let node = Node::start();
     let reply = node.call("GET", "/v1/nothing", &[("x-request-id", "mine-1")], "");
     assert_eq!(reply.header("x-request-id"), Some("mine-1"));
@@ -35,7 +35,7 @@ fn a_body_too_large_is_answered_before_the_end() {
         assert_eq!((reply.status, reply.code().as_str()), (413, "too_large"));
         assert_eq!(reply.header("connection"), Some("close"));
     }
-    // One that waits for leave to send its body is answered at once, and is not asked for it.
+    // One that waits for leave to send its body is answered at once, without a 100 Continue.
     let waiting = format!("{head}content-length: 3000000\r\nexpect: 100-continue\r\n\r\n");
     let mut stream = node.connect();
     stream.write_all(waiting.as_bytes()).unwrap();
@@ -90,7 +90,7 @@ fn a_slow_head_is_cut_off_and_a_resting_connection_is_not() {
 }
 
 #[test]
-fn a_connection_that_never_says_a_word_is_closed_within_the_time_of_a_head() {
+fn a_connection_that_sends_nothing_is_closed_within_the_time_of_a_head() {
     let node = Node::with(Limits { head: Duration::from_millis(300), ..Limits::default() }, 0);
     let begun = Instant::now();
     assert_eq!(node.raw(b""), "", "there is nothing to answer");

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::kit::{ADMIN, Node, Reply, parse};
 
-/// Every answer of a node that reached HTTP says who gave it, or a client must take it for a proxy's.
+/// Every HTTP answer of a node names the node; without that a client must treat it as a proxy's.
 #[track_caller]
 fn assert_signed(reply: &Reply, what: &str) {
     assert_eq!(reply.header("etebar-node"), Some("1"), "{what}: {reply:?}");
@@ -94,7 +94,7 @@ fn a_head_that_breaks_off_or_comes_too_late_gets_a_bare_answer_with_the_nodes_na
     let late = parse(&node.raw(b"GET /livez HTTP/1.1\r\nhost:"));
     assert_eq!((late.status, late.body.as_str(), late.header("connection")), (408, "", Some("close")));
     assert_signed(&late, "a late head");
-    assert_eq!(raw_then_end(&node, b""), "", "a connection without a byte is nobody's request");
+    assert_eq!(raw_then_end(&node, b""), "", "a connection without a byte is no request");
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn a_length_beside_chunks_cannot_hide_a_second_request() {
 }
 
 #[test]
-fn a_stranger_is_told_at_once_whatever_position_it_names() {
+fn an_unauthenticated_caller_is_refused_at_once_whatever_position_it_names() {
     let node = Node::start();
     let begun = Instant::now();
     for position in ["0", "5", "1000", "18446744073709551615"] {
@@ -339,12 +339,12 @@ fn a_position_out_of_reach_is_behind_at_once() {
 }
 
 #[test]
-fn a_flood_of_strangers_leaves_known_callers_their_answers() {
+fn a_flood_of_unknown_callers_leaves_known_callers_their_answers() {
     let node = Node::start();
     let stop = std::sync::atomic::AtomicBool::new(false);
     let request = "GET /v1/sellers HTTP/1.1\r\nhost: kit\r\nauthorization: Bearer etb_nobody\r\n\r\n";
     std::thread::scope(|scope| {
-        let strangers: Vec<_> = (0..16)
+        let unauthenticated: Vec<_> = (0..16)
             .map(|_| {
                 scope.spawn(|| {
                     let mut stream = node.connect();
@@ -364,14 +364,14 @@ fn a_flood_of_strangers_leaves_known_callers_their_answers() {
         }
         let took = begun.elapsed();
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        let answered: Vec<_> = strangers.into_iter().map(|stranger| stranger.join().unwrap()).collect();
-        assert!(answered.iter().all(|answered| *answered > 0), "each stranger is answered: {answered:?}");
-        assert!(took < Duration::from_secs(5), "50 reads beside 16 strangers took {took:?}");
+        let answered: Vec<_> = unauthenticated.into_iter().map(|client| client.join().unwrap()).collect();
+        assert!(answered.iter().all(|answered| *answered > 0), "each unauthenticated client is answered: {answered:?}");
+        assert!(took < Duration::from_secs(5), "50 reads beside 16 unauthenticated clients took {took:?}");
     });
 }
 
 #[test]
-fn strangers_share_a_barrier_and_a_pause_between_two_however_fast_they_ask() {
+fn unknown_callers_share_a_barrier_and_a_pause_between_two_however_fast_they_ask() {
     const ROUNDS: u32 = 40;
     let node = Node::start();
     let mut stream = node.connect();
@@ -383,7 +383,7 @@ fn strangers_share_a_barrier_and_a_pause_between_two_however_fast_they_ask() {
         let read = stream.read(&mut buffer).unwrap();
         assert!(buffer[..read].starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&buffer[..read]));
     }
-    // A barrier asks a quorum; a pause of 10 ms stands between two for strangers.
+    // A barrier asks a quorum; for unauthenticated callers two are 10 ms apart.
     let least = Duration::from_millis(10) * (ROUNDS - 1);
-    assert!(begun.elapsed() >= least, "{ROUNDS} strangers in {:?}", begun.elapsed());
+    assert!(begun.elapsed() >= least, "{ROUNDS} unauthenticated requests in {:?}", begun.elapsed());
 }

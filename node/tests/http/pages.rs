@@ -97,7 +97,7 @@ fn from_is_inclusive_and_to_exclusive() {
 }
 
 #[test]
-fn a_cursor_is_good_for_its_own_filter_only() {
+fn a_cursor_is_valid_for_its_own_filter_only() {
     let node = Node::start();
     let (one, key) = node.seller_with("one", "100");
     for at in 0..3 {

@@ -49,7 +49,7 @@ fn passes_in_time(refused: &Reply, again: impl Fn() -> Reply) -> Reply {
 /// What an answer says is left: commands, and seconds until all are back.
 #[track_caller]
 fn left(reply: &Reply) -> (u32, u64) {
-    let text = reply.header("ratelimit").unwrap_or_else(|| panic!("nothing is said of the rate: {reply:?}"));
+    let text = reply.header("ratelimit").unwrap_or_else(|| panic!("no header about the rate: {reply:?}"));
     let (commands, seconds) = text.strip_prefix("\"default\";r=").and_then(|rest| rest.split_once(";t=")).unwrap();
     (commands.parse().unwrap(), seconds.parse().unwrap())
 }
@@ -75,7 +75,7 @@ fn a_key_over_its_rate_is_refused_until_its_retry_after_and_another_is_not() {
     assert_eq!(node.charge(&other, "c", "1").status, 201, "another key has a rate of its own");
     assert_eq!(node.get(&key, "/v1/sellers/me").json()["balance"], (1_000 - done).to_string(), "a read is no command");
     let late = passes_in_time(&refused, || node.charge(&key, &format!("c-{done}"), "1"));
-    assert_eq!((late.status, late.replayed()), (201, false), "what was refused left its key unused");
+    assert_eq!((late.status, late.replayed()), (201, false), "a refused request leaves its key unused");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn an_outcome_can_be_learned_however_often_it_is_asked_for_and_whatever_is_owed(
         assert!(results.as_array().unwrap().iter().all(|result| result["replayed"] == true), "{again:?}");
     }
     let mixed = json!({ "charges": [batch("large", 1)["charges"][0], batch("unknown", 1)["charges"][0]] });
-    assert!(retry_after(&node.post(&key, "/v1/charges/batch", "", &mixed)) > 90, "what is new has to wait");
+    assert!(retry_after(&node.post(&key, "/v1/charges/batch", "", &mixed)) > 90, "new commands have to wait");
     assert_eq!(node.get(&key, "/v1/sellers/me").json()["balance"], "498");
 }
 
@@ -196,7 +196,7 @@ impl Upload {
 }
 
 #[test]
-fn one_key_s_slow_large_bodies_keep_nobody_from_theirs() {
+fn one_key_s_slow_large_bodies_do_not_block_those_of_others() {
     let large_bodies = ConcurrencyBounds { running: 2, running_per_key: 1, present_per_key: 2 };
     let node = Node::with(Limits { large_bodies, ..Limits::default() }, 0);
     let (_, slow) = node.seller_with("slow", "10000");
@@ -225,7 +225,7 @@ fn one_key_s_slow_large_bodies_keep_nobody_from_theirs() {
     assert_eq!(first.finish().status, 200);
     for mut upload in waiting {
         upload.send_half();
-        assert_eq!(upload.finish().status, 200, "who waits gets a permit");
+        assert_eq!(upload.finish().status, 200, "a waiting request gets a permit");
     }
     assert_eq!(node.get(&slow, "/v1/sellers/me").json()["balance"], "5999");
 }
@@ -260,7 +260,7 @@ fn at_the_same_time(node: &Node, key: &str, path: &str, count: usize, other: &st
 }
 
 #[test]
-fn one_key_s_searches_and_recomputations_keep_nobody_from_theirs() {
+fn one_key_s_searches_and_recomputations_do_not_block_those_of_others() {
     let scans = ConcurrencyBounds { running: 2, running_per_key: 1, present_per_key: 2 };
     let recounts = ConcurrencyBounds { running: 2, running_per_key: 1, present_per_key: 2 };
     let node = node_with_much_to_search(Limits { scans, recounts, ..Limits::default() });
@@ -278,7 +278,7 @@ fn one_key_s_searches_and_recomputations_keep_nobody_from_theirs() {
 }
 
 #[test]
-fn a_hot_seller_s_books_add_up_at_one_position_while_charges_go_on() {
+fn a_hot_seller_s_books_add_up_at_one_position_while_charges_continue() {
     let node = Node::start();
     let (seller, key) = node.seller_with("hot", "1000000");
     for at in 0..2 {

@@ -111,7 +111,7 @@ impl Trio {
         }
     }
 
-    /// Starts a node on the data it has; waits for the one before it to let go of the files.
+    /// Starts a node on the data it has; waits for the one before it to release the files.
     pub(crate) async fn run(&mut self, node: u64) {
         let path = self.path(node);
         let disks = first_success("its files are let go of", async || NodeDisks::open(&path)).await;
@@ -145,7 +145,7 @@ impl Trio {
         addresses
     }
 
-    /// Has the members changed, by whoever leads, for as long as it takes.
+    /// Has the members changed, by the current leader, for as long as it takes.
     pub(crate) async fn change(&self, change: MembershipChange) {
         first_success("the members are changed", async || self.try_change(change.clone()).await).await;
     }
@@ -212,7 +212,7 @@ impl Trio {
         first_success("all come to one position", async || {
             let applied: Vec<_> = self.running.values().map(|node| node.replica().applied).collect();
             let position = applied[0];
-            // A node tells the digest of a position a moment after it reached it, and may go on meanwhile.
+            // A node reports the digest of a position shortly after it reached it, and may have advanced meanwhile.
             let digests: Option<Vec<_>> = self.running.values().map(|node| node.digest_at(position)).collect();
             let digests = digests.filter(|_| applied.iter().all(|other| *other == position)).ok_or(applied)?;
             assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "one position, one digest");
@@ -221,7 +221,7 @@ impl Trio {
         .await
     }
 
-    /// Submits at a node, for as long as it takes; what may be done already only where its key makes that once.
+    /// Submits at a node, for as long as it takes; where it may be done already, only if its key makes that once.
     pub(crate) async fn submit(&self, node: u64, commands: Vec<Command>) -> Decisions {
         let keyed = commands.iter().all(|command| command.idempotency_key.is_some());
         first_success("it is decided", async || {
@@ -270,7 +270,7 @@ async fn first_success<T, E: Debug>(what: &str, attempt: impl AsyncFn() -> Resul
     loop {
         match attempt().await {
             Ok(value) => return value,
-            Err(error) => assert!(begun.elapsed() < PATIENCE, "it never was so that {what}: {error:#?}"),
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "not in time: {what}: {error:#?}"),
         }
         sleep(BETWEEN_LOOKS).await;
     }

@@ -44,7 +44,7 @@ impl Volume {
         unsafe { ioctl(&root, Setter::<FS_IOC_SHUTDOWN, u32>::new(NO_LOG_FLUSH)) }.unwrap();
     }
 
-    /// Brings it back, as after the power came back. Nobody may use it.
+    /// Brings it back, as after the power came back. It must not be in use.
     pub(crate) fn mount_again(&mut self) {
         run(Command::new("umount").arg(&self.mount_point));
         self.mounted = false;
@@ -60,7 +60,7 @@ impl Volume {
 impl Drop for Volume {
     fn drop(&mut self) {
         if self.mounted {
-            // At the end of a failed test somebody may still use it: it goes when they do.
+            // At the end of a failed test it may still be in use: it is unmounted when that ends.
             drop(Command::new("umount").arg("-l").arg(&self.mount_point).status());
         }
     }

@@ -1,4 +1,4 @@
-//! Holds what was read against the rules.
+//! Checks the source against the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ pub struct Findings {
     pub arrows: Arrows,
     /// Also of product code.
     pub circles: Vec<Circle>,
-    /// One line a breach of an order, of a rule about libraries, or of a table that names what is not there.
+    /// One line a breach of an order, of a rule about libraries, or of a table that names a path that does not exist.
     pub breaches: Vec<String>,
     /// Folders with more children than the bound, and how many.
     pub crowded: Vec<(String, usize)>,
@@ -37,7 +37,7 @@ pub fn check(tree: &Tree, rules: &Rules) -> Findings {
 }
 
 impl Findings {
-    /// How many files stand in circles.
+    /// How many files are in circles.
     #[must_use]
     pub fn files_in_circles(&self) -> usize {
         self.circles.iter().map(|circle| circle.files.len()).sum()

@@ -12,7 +12,7 @@ pub struct Rules {
     pub no_std: &'static [&'static str],
     /// Most children of a folder; more is a warning.
     pub children_max: usize,
-    /// Most files that may stand in circles, all circles together; it only ever becomes less.
+    /// Most files that may be in cycles, all cycles together; it is only ever lowered.
     pub files_in_circles_max: usize,
 }
 

@@ -6,8 +6,8 @@ use crate::storage::format::{codec, keys};
 use crate::storage::model::ModelDisks;
 use crate::storage::{Disks, History, LogSettings, LogStore};
 
-/// What lies on a disk: keys and values out of the bytes, some sealed rightly. Opening says what is damaged and serves the
-/// rest; nothing panics.
+/// The content of a disk: keys and values out of the bytes, some sealed rightly. Opening says what is damaged and
+/// serves the rest; nothing panics.
 pub(crate) fn stored_values(bytes: &[u8]) {
     let disks = ModelDisks::default();
     let (log, history) = (disks.open("00000000000000000001"), disks.open("history"));

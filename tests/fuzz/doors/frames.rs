@@ -20,7 +20,7 @@ use crate::storage::format::codec;
 /// Most commands of one frame that are decided.
 const FORWARDED_MAX: usize = 1_000;
 
-/// Frames of a peer connection: the first byte chooses what each is taken for. What decodes encodes to bytes that decode
+/// Frames of a peer connection: the first byte chooses what each is decoded as. What decodes encodes to bytes that decode
 /// to the same, and commands that are forwarded become records that apply.
 pub(crate) fn peer_frames(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };

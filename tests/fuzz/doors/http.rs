@@ -33,7 +33,7 @@ pub(crate) fn http(bytes: &[u8]) {
         let serving = tokio::spawn(server.gate.clone().serve(stream));
         let (reader, mut writer) = tokio::io::split(client);
         let writing = tokio::spawn(async move {
-            // The node may have hung up by now, as it does on what it cannot read.
+            // The node may have closed the connection by now, as it does after a head that it cannot read.
             if writer.write_all(&bytes).await.is_ok() {
                 writer.shutdown().await.ok();
             }
@@ -52,13 +52,13 @@ pub(crate) fn http(bytes: &[u8]) {
     // In the version that was asked in.
     let status = text.strip_prefix("HTTP/1.1 ").or_else(|| text.strip_prefix("HTTP/1.0 "));
     assert!(status.is_some_and(|status| !status.starts_with("500")), "{text}");
-    // A leave to go on is no answer yet.
+    // A 100 Continue is no answer yet.
     let answer = text.trim_start_matches("HTTP/1.1 100 Continue\r\n\r\n");
     let head = answer.split("\r\n\r\n").next().unwrap_or_default();
     assert!(answer.is_empty() || head.contains("\r\netebar-node: 1"), "{text}");
 }
 
-/// Runs `test` where the node that [`http`] asks lives.
+/// Runs `test` on the runtime of the node that [`http`] asks.
 #[cfg(test)]
 pub(crate) fn at_the_member<T, F: Future<Output = T>>(test: impl FnOnce(EmbeddedServer) -> F) -> T {
     let server = server();

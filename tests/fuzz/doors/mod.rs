@@ -3,7 +3,7 @@
 //!
 //! A module of the crate `etebar-node` in its tests and under its feature `fuzzing`, and absent from every other build: the
 //! doors see what the node's own modules see. [`main`](../src/main.rs) hands them to libFuzzer; the tests give them every file
-//! below `tests/fuzz/seeds` again, among them whatever once broke something.
+//! below `tests/fuzz/seeds` again, among them every input that once broke something.
 
 mod disk;
 mod frames;

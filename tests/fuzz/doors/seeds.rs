@@ -41,7 +41,7 @@ pub fn write_seeds(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What a peer would send, behind the byte that chooses what it is taken for.
+/// What a peer would send, behind the byte that chooses what it is decoded as.
 fn frame(value: &impl Serialize) -> Vec<u8> {
     let bytes = codec::encode(value).expect("it is small");
     let length = u32::try_from(bytes.len()).expect("it is small");

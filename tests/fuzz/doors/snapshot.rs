@@ -12,7 +12,7 @@ use crate::storage::format::codec;
 use crate::storage::model::ModelDisks;
 use crate::storage::{Checkpoint, Disks, History};
 
-/// The frames of a snapshot's transfer, received by a node that has a history: what it has durably stays as it is.
+/// The frames of a snapshot's transfer, received by a node that has a history: its durable records stay as they are.
 pub(crate) fn snapshot_stream(bytes: &[u8]) {
     let disks = ModelDisks::default();
     let before = block_on(history_of_one(&disks));
@@ -23,7 +23,7 @@ pub(crate) fn snapshot_stream(bytes: &[u8]) {
     while let Some(Ok(frame)) = block_on(frames.next()) {
         match codec::decode(&frame) {
             Ok(FromSender::Offer { to, .. }) => offered = to,
-            // What is no page of the records on offer is refused; what is one counts only under a checkpoint.
+            // Bytes that are no page of the records on offer are refused; a page counts only under a checkpoint.
             Ok(FromSender::Page { page, bytes, .. }) => {
                 drop(block_on(history.install_page(page, &bytes, offered.records)));
             }

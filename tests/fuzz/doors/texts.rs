@@ -3,8 +3,8 @@
 use etebar_api::{AmountIn, AmountOut, Timestamp, check_name, is_visible, read_phone, shown};
 use ledger::{IdempotencyKey, Name, Note};
 
-/// What people write: phone numbers, amounts, times, names, keys. What is taken is shown in one form, which is taken for
-/// the same; no letter becomes a digit, and no digit is lost.
+/// What people write: phone numbers, amounts, times, names, keys. An accepted text is shown in one form, which is read as
+/// the same value; no letter becomes a digit, and no digit is lost.
 pub(crate) fn texts(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let line = shown(text, 50);

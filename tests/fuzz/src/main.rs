@@ -11,10 +11,10 @@ use libfuzzer_sys::fuzz_target;
 fn door() -> &'static Door {
     static DOOR: OnceLock<&Door> = OnceLock::new();
     DOOR.get_or_init(|| {
-        let wanted = std::env::var("FUZZ_DOOR").unwrap_or_default();
-        DOORS.iter().find(|(name, _)| *name == wanted).unwrap_or_else(|| {
+        let door = std::env::var("FUZZ_DOOR").unwrap_or_default();
+        DOORS.iter().find(|(name, _)| *name == door).unwrap_or_else(|| {
             let names: Vec<&str> = DOORS.iter().map(|(name, _)| *name).collect();
-            panic!("FUZZ_DOOR is one of {names:?}, not {wanted:?}")
+            panic!("FUZZ_DOOR is one of {names:?}, not {door:?}")
         })
     })
 }

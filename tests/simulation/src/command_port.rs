@@ -2,7 +2,7 @@
 //! of them is checked.
 //!
 //! One request at a time on a connection, and one reply to each. A connection whose reply was late is dropped, so that no
-//! reply is taken for another request's.
+//! reply is matched with another request.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ pub async fn serve(cluster: Cluster) {
     while let Ok((stream, _client)) = listener.accept().await {
         let cluster = cluster.clone();
         spawn(async move {
-            // A client that hung up needs no answer.
+            // A client that closed the connection needs no answer.
             drop(serve_one(stream, &cluster).await);
         });
     }

@@ -69,7 +69,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Simulated time that stands still means that a node spins without a pause, which is a violation like others.
+/// Simulated time that does not advance means that a node spins without a pause, which is a violation like others.
 #[expect(clippy::disallowed_methods, reason = "it watches the simulation from outside")]
 fn watch_progress(seed: u64) {
     std::thread::spawn(move || {
@@ -79,7 +79,7 @@ fn watch_progress(seed: u64) {
             let steps = world::STEPS.load(std::sync::atomic::Ordering::Relaxed);
             if steps == before {
                 println!("BROKEN: a node spins: step {steps} did not end within {STANDSTILL:?}");
-                println!("seed {seed} trace none: stood still");
+                println!("seed {seed} trace none: simulated time did not advance");
                 std::process::exit(4);
             }
             before = steps;

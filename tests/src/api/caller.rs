@@ -1,4 +1,4 @@
-//! Who calls: an admin, sellers with their keys and credit, and the few things that nearly every scenario asks of them.
+//! Callers: an admin, sellers with their keys and credit, and the few things that nearly every scenario asks of them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::api::http::{Request, Response};
 use crate::wait::{self, until};
 
-/// Someone with an API key, calling one node.
+/// A caller with an API key, at one node.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The node's API.

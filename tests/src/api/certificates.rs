@@ -1,5 +1,5 @@
 //! Certificates of servers, as another authority than Etebar's own makes them ([`crate::cluster::pki`] has those of nodes), and a
-//! client that believes any.
+//! client that trusts any.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 
-/// An authority, and the file that says whom to trust.
+/// An authority, and the file of its certificate for clients that trust it.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// Its certificate, as PEM.
@@ -106,17 +106,17 @@ impl ServerFiles {
     }
 }
 
-/// Believes any server of TLS 1.3, as somebody does who only wants to know what it says.
+/// Trusts any server of TLS 1.3, to test what an unverified server sends.
 #[derive(Debug)]
-pub struct Anybody(WebPkiSupportedAlgorithms);
+pub struct AnyServer(WebPkiSupportedAlgorithms);
 
-impl Default for Anybody {
-    fn default() -> Anybody {
-        Anybody(ring::default_provider().signature_verification_algorithms)
+impl Default for AnyServer {
+    fn default() -> AnyServer {
+        AnyServer(ring::default_provider().signature_verification_algorithms)
     }
 }
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AnyServer {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,
@@ -134,7 +134,7 @@ impl ServerCertVerifier for Anybody {
         _certificate: &CertificateDer<'_>,
         _signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        panic!("a node speaks TLS 1.3 alone");
+        panic!("a node supports TLS 1.3 alone");
     }
 
     fn verify_tls13_signature(

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 caller over a plain socket, which sends exactly what it is given and keeps what comes back as bytes.
+//! A small HTTP/1.1 caller over a plain socket, which sends exactly what it is given and keeps the answer as bytes.
 //!
 //! Of its own, not the client library's: a scenario compares answers byte for byte and sends what no library would.
 
@@ -139,7 +139,7 @@ impl Response {
 
     /// The same response, which must have this status.
     #[track_caller]
-    #[allow(clippy::return_self_not_must_use, reason = "it is often asked for its status alone")]
+    #[allow(clippy::return_self_not_must_use, reason = "often its status alone is used")]
     pub fn expect(self, status: u16) -> Response {
         assert_eq!(self.status, status, "{}", self.text());
         self

@@ -21,7 +21,7 @@ use tests::wait::let_pass;
 const MARK: u32 = 77;
 /// Pause between two looks at the file.
 const LOOK: Duration = Duration::from_millis(50);
-/// Pieces that are kept back at a time in one direction, and bytes of one. What is more waits in the network.
+/// Pieces that are kept back at a time in one direction, and bytes of one. Further ones wait in the network.
 const PIECES: usize = 256;
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -63,7 +63,7 @@ fn serve(port: u16, file: &str) -> io::Result<()> {
     });
     for (count, client) in (1..).zip(listener.incoming()) {
         let (client, delay) = (client?, delay.clone());
-        // Without a server the client is hung up on, as a node that cannot be reached would do.
+        // Without a server the client's connection is closed, as by a node that cannot be reached.
         std::thread::spawn(move || join(client, &delay, count));
     }
     Ok(())

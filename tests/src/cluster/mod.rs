@@ -163,7 +163,7 @@ impl Cluster {
         self.caller(id, &self.admin_key)
     }
 
-    /// Someone with that key, calling that node.
+    /// A caller with that key, at that node.
     pub fn caller(&self, id: u64, key: &str) -> Caller {
         Caller { address: self.address(id), key: key.to_owned() }
     }

@@ -1,6 +1,6 @@
 //! A proxy that forwards a request and then answers something else: pages, problems of its own, old and broken answers.
 //!
-//! Whatever it says, the node has answered: so after a lie no client may report that the command was not done.
+//! The node has answered by then: so after a false answer no client may report that the command was not done.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,16 +13,16 @@ const WAIT: Duration = Duration::from_secs(15);
 /// Largest message. Source: a body of a node is smaller.
 const BYTES: u64 = 32 * 1024 * 1024;
 
-/// One way to say something else.
+/// One false answer.
 #[derive(Debug)]
 pub struct Lie {
     /// What it is, for messages of tests.
     pub name: &'static str,
-    tell: Tell,
+    form: Form,
 }
 
 #[derive(Debug)]
-enum Tell {
+enum Form {
     /// This answer, whatever the node said: its status line's rest, its header lines, its body.
     Page(&'static str, &'static [&'static str], &'static str),
     /// These bytes.
@@ -35,15 +35,15 @@ const HTML: &str = "content-type: text/html";
 const TEXT: &str = "content-type: text/plain";
 const JSON: &str = "content-type: application/json";
 const PROBLEM: &str = "content-type: application/problem+json";
-/// An old answer to somebody else.
+/// An old answer to another caller.
 const OTHERS: &str = r#"{"id":"00000000-0000-8000-8000-000000000009","entry":9,"seller_id":"00000000-0000-8000-8000-000000000008","phone":"+989350000009","amount":"99","balance":"1","created_at":"2026-01-31T08:30:00.000Z"}"#;
 
 /// What proxies answer in a node's place.
 pub static LIES: [Lie; 39] = [
     page("503 as text", "503 X", &[TEXT], "upstream connect error"),
     page("503 in JSON that is no problem", "503 X", &[JSON], r#"{"error":"no healthy upstream"}"#),
-    page("503 overloaded by a stranger", "503 X", &[PROBLEM, "retry-after: 1"], OVERLOADED),
-    page("503 no_leader by a stranger", "503 X", &[PROBLEM], NO_LEADER),
+    page("503 overloaded without a node id", "503 X", &[PROBLEM, "retry-after: 1"], OVERLOADED),
+    page("503 no_leader without a node id", "503 X", &[PROBLEM], NO_LEADER),
     page("503 of a node, as a page", "503 X", &[HTML, "etebar-node: 1"], "<html>"),
     page("503 of a node, with an unknown code", "503 X", &[PROBLEM, "etebar-node: 1"], UNKNOWN_CODE),
     page("503 of a node, with the code of another status", "503 X", &[PROBLEM, "etebar-node: 1"], INSUFFICIENT),
@@ -59,12 +59,12 @@ pub static LIES: [Lie; 39] = [
     page("431, bare", "431 X", &["connection: close"], ""),
     page("400", "400 Bad Request", &[HTML], "bad"),
     page("401", "401 Unauthorized", &[HTML, "www-authenticate: Basic"], "who are you"),
-    page("401 unauthenticated by a stranger", "401 X", &[PROBLEM], UNAUTHENTICATED),
+    page("401 unauthenticated without a node id", "401 X", &[PROBLEM], UNAUTHENTICATED),
     page("403", "403 Forbidden", &[HTML], "no"),
     page("404", "404 Not Found", &[HTML], "no such page"),
     page("405", "405 X", &[HTML, "allow: GET"], ""),
     page("409", "409 Conflict", &[HTML], "conflict"),
-    page("409 insufficient_credit by a stranger", "409 X", &[PROBLEM], INSUFFICIENT),
+    page("409 insufficient_credit without a node id", "409 X", &[PROBLEM], INSUFFICIENT),
     page("422", "422 X", &[JSON], "{}"),
     page("301", "301 X", &["location: http://127.0.0.1:1/"], ""),
     page("307", "307 X", &["location: /elsewhere"], ""),
@@ -73,15 +73,15 @@ pub static LIES: [Lie; 39] = [
     page("204", "204 No Content", &[], ""),
     page("201 of another charge, out of a cache", "201 X", &[JSON, "etebar-node: 1", "age: 7"], OTHERS),
     page("201 of another charge", "201 X", &[JSON, "etebar-node: 1"], OTHERS),
-    Lie { name: "no node is named", tell: Tell::Changed(|answer| answer.replacen("etebar-node:", "x-was:", 1)) },
-    Lie { name: "the answer to another request", tell: Tell::Changed(another_request) },
-    Lie { name: "cut short", tell: Tell::Changed(|answer| answer[..answer.len() - 9].to_owned()) },
+    Lie { name: "no node is named", form: Form::Changed(|answer| answer.replacen("etebar-node:", "x-was:", 1)) },
+    Lie { name: "the answer to another request", form: Form::Changed(another_request) },
+    Lie { name: "cut short", form: Form::Changed(|answer| answer[..answer.len() - 9].to_owned()) },
     Lie {
         name: "two answers",
-        tell: Tell::Changed(|answer| format!("HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n{answer}")),
+        form: Form::Changed(|answer| format!("HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n{answer}")),
     },
-    Lie { name: "broken chunks", tell: Tell::Raw(BROKEN_CHUNKS) },
-    Lie { name: "a 100 and no more", tell: Tell::Raw("HTTP/1.1 100 Continue\r\n\r\n") },
+    Lie { name: "broken chunks", form: Form::Raw(BROKEN_CHUNKS) },
+    Lie { name: "a 100 and no more", form: Form::Raw("HTTP/1.1 100 Continue\r\n\r\n") },
 ];
 
 const OVERLOADED: &str =
@@ -98,7 +98,7 @@ const BROKEN_CHUNKS: &str =
     "HTTP/1.1 201 X\r\netebar-node: 1\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}";
 
 const fn page(name: &'static str, status: &'static str, lines: &'static [&'static str], body: &'static str) -> Lie {
-    Lie { name, tell: Tell::Page(status, lines, body) }
+    Lie { name, form: Form::Page(status, lines, body) }
 }
 
 /// The same answer under a name that a client made for another request.
@@ -109,8 +109,8 @@ fn another_request(answer: &str) -> String {
 
 impl Lie {
     fn bytes(&self, answer: &str) -> Vec<u8> {
-        let text = match &self.tell {
-            Tell::Page(status, lines, body) => {
+        let text = match &self.form {
+            Form::Page(status, lines, body) => {
                 let lines: String = lines.iter().flat_map(|line| [line, "\r\n"]).collect();
                 let length = if status.starts_with("204") {
                     String::new()
@@ -119,14 +119,14 @@ impl Lie {
                 };
                 format!("HTTP/1.1 {status}\r\n{lines}{length}\r\n{body}")
             }
-            Tell::Raw(text) => (*text).to_owned(),
-            Tell::Changed(change) => change(answer),
+            Form::Raw(text) => (*text).to_owned(),
+            Form::Changed(change) => change(answer),
         };
         text.into_bytes()
     }
 }
 
-/// Which requests are lied about.
+/// Which requests get a false answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
     /// Those that may move something.
@@ -141,7 +141,7 @@ pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
     lie: Arc<Mutex<Option<(&'static Lie, About)>>>,
-    told: Arc<AtomicUsize>,
+    falsified: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -149,13 +149,13 @@ impl Proxy {
     pub fn before(node: SocketAddr) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let proxy = Proxy { address, lie: Arc::default(), told: Arc::default() };
-        let (lie, told) = (Arc::clone(&proxy.lie), Arc::clone(&proxy.told));
+        let proxy = Proxy { address, lie: Arc::default(), falsified: Arc::default() };
+        let (lie, falsified) = (Arc::clone(&proxy.lie), Arc::clone(&proxy.falsified));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (lie, told) = (Arc::clone(&lie), Arc::clone(&told));
+                let (lie, falsified) = (Arc::clone(&lie), Arc::clone(&falsified));
                 // A caller that goes away, or a node that does, ends its connection and nothing else.
-                std::thread::spawn(move || drop(serve(&stream, node, &lie, &told)));
+                std::thread::spawn(move || drop(serve(&stream, node, &lie, &falsified)));
             }
         });
         proxy
@@ -166,19 +166,19 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// Tells this lie from now on.
-    pub fn tell(&self, lie: &'static Lie, about: About) {
+    /// Gives this false answer from now on.
+    pub fn falsify(&self, lie: &'static Lie, about: About) {
         *self.lie.lock().unwrap_or_else(PoisonError::into_inner) = Some((lie, about));
     }
 
-    /// Tells the truth from now on.
+    /// Forwards the node's answers unchanged from now on.
     pub fn be_honest(&self) {
         *self.lie.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// How many lies it has told.
-    pub fn told(&self) -> usize {
-        self.told.load(Ordering::SeqCst)
+    /// How many answers it has falsified.
+    pub fn falsified(&self) -> usize {
+        self.falsified.load(Ordering::SeqCst)
     }
 }
 
@@ -186,7 +186,7 @@ fn serve(
     stream: &TcpStream,
     node: SocketAddr,
     lie: &Mutex<Option<(&'static Lie, About)>>,
-    told: &AtomicUsize,
+    falsified: &AtomicUsize,
 ) -> io::Result<()> {
     let mut caller = BufReader::new(stream.try_clone()?);
     while let Some(request) = message(&mut caller)? {
@@ -199,7 +199,7 @@ fn serve(
         match lie.filter(|(_, about)| *about == About::Everything || !is_read) {
             None => (&*stream).write_all(&answer)?,
             Some((lie, _)) => {
-                told.fetch_add(1, Ordering::SeqCst);
+                falsified.fetch_add(1, Ordering::SeqCst);
                 (&*stream).write_all(&lie.bytes(&String::from_utf8_lossy(&answer)))?;
                 return stream.shutdown(std::net::Shutdown::Write);
             }

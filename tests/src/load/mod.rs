@@ -1,6 +1,6 @@
 //! Load: workers that charge without pause over all nodes, each charge under one key until its outcome is known.
 //!
-//! Invariant: a worker goes on to its next charge only when the last has an answer that settles it, or when the load
+//! Invariant: a worker starts its next charge only when the last has an answer that settles it, or when the load
 //! ends: then the charge is listed as open, and may or may not have been done.
 
 pub mod batches;
@@ -25,7 +25,7 @@ const ATTEMPT_WAIT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Load {
     progress: Arc<Progress>,
-    workers: Vec<JoinHandle<Story>>,
+    workers: Vec<JoinHandle<LoadResult>>,
 }
 
 /// How far a load is, for its workers and for callers that wait.
@@ -40,7 +40,7 @@ struct Progress {
 
 /// What became of all charges of a load.
 #[derive(Debug, Default)]
-pub struct Story {
+pub struct LoadResult {
     /// Charges whose outcome is known.
     pub settled: Vec<Settled>,
     /// Charges whose outcome was not known when the load ended.
@@ -109,7 +109,7 @@ impl Load {
 
     /// Lets every charge that began be settled, then ends.
     #[track_caller]
-    pub fn finish(self) -> Story {
+    pub fn finish(self) -> LoadResult {
         self.progress.closing.store(true, Ordering::Relaxed);
         // What is not settled by then is given up, and counts as open.
         wait::within(2 * wait::PATIENCE, || self.workers.iter().all(JoinHandle::is_finished).then_some(()));
@@ -119,27 +119,27 @@ impl Load {
 
     /// Ends at once; what is open stays open.
     #[track_caller]
-    pub fn abandon(self) -> Story {
+    pub fn abandon(self) -> LoadResult {
         self.progress.closing.store(true, Ordering::Relaxed);
         self.progress.ended.store(true, Ordering::Relaxed);
         self.join()
     }
 
     #[track_caller]
-    fn join(self) -> Story {
-        let mut all = Story::default();
+    fn join(self) -> LoadResult {
+        let mut all = LoadResult::default();
         for worker in self.workers {
-            let story = worker.join().expect("no worker panics");
-            all.settled.extend(story.settled);
-            all.open.extend(story.open);
-            all.unexpected.extend(story.unexpected);
+            let result = worker.join().expect("no worker panics");
+            all.settled.extend(result.settled);
+            all.open.extend(result.open);
+            all.unexpected.extend(result.unexpected);
         }
         assert!(all.unexpected.is_empty(), "unexpected answers: {:?}", &all.unexpected[..all.unexpected.len().min(5)]);
         all
     }
 }
 
-impl Story {
+impl LoadResult {
     /// The charges that were answered with 201.
     pub fn acknowledged(&self) -> impl Iterator<Item = &Settled> {
         self.settled.iter().filter(|settled| settled.answer.status == 201)
@@ -159,18 +159,18 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self) -> Story {
-        let mut story = Story::default();
+    fn run(mut self) -> LoadResult {
+        let mut result = LoadResult::default();
         while !self.progress.closing.load(Ordering::Relaxed) {
             let phone = caller::phone(self.dice.below(1_000));
             let amount = 1 + self.dice.below(9).cast_signed();
             let request = caller::charge(&caller::unique("load"), &phone, amount).bearer(&self.seller.key);
-            self.settle(request, &phone, amount, &mut story);
+            self.settle(request, &phone, amount, &mut result);
         }
-        story
+        result
     }
 
-    fn settle(&mut self, request: Request, phone: &str, amount: i64, story: &mut Story) {
+    fn settle(&mut self, request: Request, phone: &str, amount: i64, result: &mut LoadResult) {
         let begun = Instant::now();
         for attempts in 1.. {
             let target = self.dice.index(self.links.len());
@@ -179,15 +179,15 @@ impl Worker {
                     self.progress.acknowledged.fetch_add(u64::from(answer.status == 201), Ordering::Relaxed);
                     let (seller, phone) = (self.seller.clone(), phone.to_owned());
                     let (at, took) = (Instant::now(), begun.elapsed());
-                    story.settled.push(Settled { seller, request, phone, amount, answer, attempts, at, took });
+                    result.settled.push(Settled { seller, request, phone, amount, answer, attempts, at, took });
                     return;
                 }
                 Some(answer) if !matches!(answer.status, 503 | 504) => {
-                    story.unexpected.push(format!("{}: {}", answer.status, answer.text()));
+                    result.unexpected.push(format!("{}: {}", answer.status, answer.text()));
                     return;
                 }
                 Some(_) | None if self.progress.ended.load(Ordering::Relaxed) => {
-                    story.open.push(request);
+                    result.open.push(request);
                     return;
                 }
                 Some(_) | None => wait::let_pass(Duration::from_millis(5)),

@@ -96,7 +96,7 @@ impl Drop for Folder {
     }
 }
 
-/// Removes what test processes that live no more have left.
+/// Removes what test processes that have ended left.
 fn sweep(scenarios: &Path) {
     let Ok(entries) = fs::read_dir(scenarios) else { return };
     for entry in entries.flatten() {

@@ -1,4 +1,4 @@
-//! Whose turn it is: how many clusters of one test binary run at a time, and who needs the machine alone.
+//! Turns: how many clusters of one test binary run at a time, and which tests need the machine alone.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 

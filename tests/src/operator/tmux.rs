@@ -1,4 +1,4 @@
-//! A terminal as somebody has it: a shell in tmux, typed into and looked at.
+//! A terminal as a user has it: a shell in tmux, typed into and looked at.
 //!
 //! Each has a tmux server of its own, which dies with the test process, however it ends, and takes its shell along.
 

@@ -45,7 +45,7 @@ pub enum ClockHealth {
 /// One node of the cluster, as the asked one sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {
-    /// Its number, which no other node ever has.
+    /// Its number, which is never given to another node.
     pub id: u64,
     /// URL of its HTTP API.
     pub api: String,

@@ -44,7 +44,7 @@ pub struct Key {
     pub name: String,
     /// The seller of a seller's key; `None` for other roles.
     pub seller_id: Option<Uuid>,
-    /// The secret, in the first answer to its creation alone; `None` ever after.
+    /// The secret, in the first answer to its creation alone; `None` in all later ones.
     #[serde(default)]
     pub key: Option<String>,
     /// In ledger time.

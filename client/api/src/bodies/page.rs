@@ -1,4 +1,4 @@
-//! A page of a list: oldest first, at most `limit` items, and where to go on.
+//! A page of a list: oldest first, at most `limit` items, and where it continues.
 
 use serde::{Deserialize, Serialize};
 

@@ -49,7 +49,7 @@ pub enum Code {
     NoLeader,
     /// 503: a queue or the table of idempotency keys is full.
     Overloaded,
-    /// 503: the node did not reach the position asked for in time.
+    /// 503: the node did not reach the requested position in time.
     Behind,
     /// 507: the node has no disk space left.
     DiskFull,

@@ -22,7 +22,7 @@ pub struct NewSeller<'a> {
 pub enum SellerStatus {
     /// It may.
     Active,
-    /// Both are refused; approvals, adjustments, reversals and reads go on.
+    /// Both are refused; approvals, adjustments, reversals and reads continue.
     Suspended,
 }
 

@@ -135,7 +135,7 @@ fn digits_of(text: &str) -> Result<(&str, &str), AmountError> {
 fn decimal(text: &str) -> Result<Decimal, AmountError> {
     let (whole, _) = digits_of(text)?;
     let unsigned = text.strip_prefix('-').unwrap_or(text);
-    // The library goes a level deeper with each digit: what is too large anyhow does not get there.
+    // The library goes a level deeper with each digit: a number that is too large is refused before.
     let zeros = whole.bytes().take_while(|byte| *byte == b'0').count().min(whole.len() - 1);
     let digits = unsigned.get(zeros..).filter(|digits| digits.len() <= DIGITS_MAX).ok_or(AmountError::TooLarge)?;
     let mut value = Decimal::from_str_exact(digits).map_err(|_| AmountError::TooLarge)?;

@@ -1,9 +1,10 @@
-//! Phone numbers as people write them, made into the ledger's one shape. Strict: what is not certainly a number is refused.
+//! Phone numbers as people write them, made into the ledger's one shape. Strict: a text that is not certainly a number
+//! is refused.
 //!
 //! Here, and not in the node, so that a caller can check a whole file of charges before it sends the first.
 //!
 //! Iranian mobiles in their five spellings; other countries with `+`. Persian and Arabic-Indic digits count as digits;
-//! spaces and dashes may stand anywhere between them. Letters never do: keypad readings make a stranger's number.
+//! spaces and dashes may stand anywhere between them. Letters never do: read as keypad digits they make a different number.
 
 use ledger::Phone;
 

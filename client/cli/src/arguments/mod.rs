@@ -141,7 +141,7 @@ digests need an admin's or auditor's. It exits with 4 where two nodes had differ
     /// Drive charges as a closed loop with sellers of its own, then check the books
     #[command(after_help = "Example: etebar bench --connections 256 --seconds 10 --target leader --json")]
     Bench(Bench),
-    /// Check every promise against the journal; charges may go on meanwhile
+    /// Check every promise against the journal; charges may continue meanwhile
     #[command(after_help = "Example: etebar verify")]
     Verify,
     /// Print what makes a shell complete this program's verbs and options

@@ -75,7 +75,7 @@ pub(crate) enum CreditRequests {
     Create {
         /// Digits, such as 1000000
         amount: AmountIn,
-        /// For whoever decides
+        /// For the admin who decides
         #[arg(long)]
         note: Option<String>,
         #[command(flatten)]
@@ -84,7 +84,7 @@ pub(crate) enum CreditRequests {
     /// List credit requests
     #[command(after_help = "Example: etebar credit-requests list --status pending")]
     List {
-        /// Those that stand so
+        /// Those with this status
         #[arg(long)]
         status: Option<StatusArgument>,
         /// Those of this seller
@@ -201,7 +201,7 @@ Example: etebar charges list --phone 09123456789
 Example: etebar charges import orders.csv
 
 The whole file is checked before anything is sent. Beside it are kept
-  orders.csv.resume   each line's key and what is known of it; the same command goes on from there. Never delete it
+  orders.csv.resume   each line's key and what is known of it; the same command continues from there. Never delete it
   orders.result.csv   the columns of the file, then line, idempotency_key, status (charged, refused, unknown, not_sent),
                       charge_id, entry, balance, problem
   orders.again.csv    at the end, if any: lines that certainly moved nothing, to be imported as a file of their own

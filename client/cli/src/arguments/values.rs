@@ -54,7 +54,7 @@ pub(crate) struct Listing {
     /// Everything, however much it is
     #[arg(long)]
     pub(crate) all: bool,
-    /// Go on where an earlier list ended: its `next`
+    /// Continue where an earlier list ended: its `next`
     #[arg(long, value_name = "NEXT")]
     pub(crate) after: Option<String>,
     /// How to print it; a table unless given, and one JSON page with --json

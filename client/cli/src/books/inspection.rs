@@ -1,4 +1,4 @@
-//! One inspection of the whole ledger while charges go on: bounds are taken first, then the journal is read up to them.
+//! One inspection of the whole ledger while charges continue: bounds are taken first, then the journal is read up to them.
 //!
 //! Two audits stand around the list of sellers. So each listed balance must be the running balance at some entry between
 //! the two, and both audits' sums must be the walk's sums at their own entry.
@@ -17,11 +17,11 @@ use super::stream::Journal;
 use super::walk::{Credited, PhoneBooks, Sums, Walk, phone_digits};
 use crate::output::error::CliError;
 
-/// Phones that are asked for one by one, spread evenly; all others are covered by the audit's sum.
+/// Phones that are read one by one, spread evenly; all others are covered by the audit's sum.
 const PHONES_ASKED: usize = 1_000;
-/// Credit requests that are asked for one by one: those that came while the books were read.
+/// Credit requests that are read one by one: those that came while the books were read.
 const REQUESTS_ASKED: usize = 1_000;
-/// How often a newer position is taken where nodes have forgotten the last one.
+/// How often a newer position is taken where nodes no longer have the digest of the last one.
 const DIGEST_TRIES: u32 = 5;
 
 /// The result of an inspection.
@@ -93,7 +93,7 @@ impl Requested {
     }
 }
 
-/// Compares all nodes with the audit at its position, or with each other at a later one where that is forgotten.
+/// Compares all nodes with the audit at its position, or with each other at a later one where its digest is no longer kept.
 async fn nodes_agree(
     client: &Client,
     audit: &Audit,
@@ -191,7 +191,7 @@ impl Reading {
         }
     }
 
-    /// Asks for some phones. Those that moved since the walk are followed up to a later bound.
+    /// Reads some phones. Those that moved since the walk are followed up to a later bound.
     async fn phones(
         &mut self,
         client: &Client,
@@ -243,8 +243,8 @@ fn seller_balances(sellers: &[(Uuid, i128)], unmatched: &HashMap<Uuid, i128>, fi
     }
 }
 
-/// Every request that was approved when they were listed is credited as it was asked; every rejected one is not. What was
-/// pending then may have been approved since. What is left of `credited` is of no request that was listed.
+/// Every request that was approved when they were listed is credited as it was asked; every rejected one is not. Those
+/// pending then may have been approved since. The rest of `credited` is of no request that was listed.
 fn listed_requests(requests: &[Requested], credited: &mut HashMap<Uuid, Credited>, findings: &mut Findings) {
     for Requested { id, asked, status } in requests {
         let credited = credited.remove(id);
@@ -260,7 +260,7 @@ fn listed_requests(requests: &[Requested], credited: &mut HashMap<Uuid, Credited
     }
 }
 
-/// Credits of requests that were not listed are of such as came after: each is asked for, up to a bound.
+/// Credits of requests that were not listed are of such as came after: each is read, up to a bound.
 async fn later_requests(
     client: &Client,
     credited: &HashMap<Uuid, Credited>,

@@ -11,7 +11,7 @@ use crate::output::error::CliError;
 /// Longest wait for one node. Source: a node's own limit of 10 s for a request, and two seconds for the network.
 const NODE_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// One node's digest at the position asked for, or why it gave none.
+/// One node's digest at the requested position, or why it gave none.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct NodeDigest {
     pub(crate) id: u64,

@@ -1,4 +1,4 @@
-//! One batch of charges: sent until it is answered, and what it was answered as events of the resume file.
+//! One batch of charges: sent until it is answered, and its answer as events of the resume file.
 
 use std::collections::BTreeSet;
 
@@ -100,7 +100,7 @@ impl Batch {
                 events.push(refused(charge.line, problem.code, &error.detail));
             }
         }
-        // From the last on, so that what is before keeps its index.
+        // From the last on, so that those before keep their index.
         for index in malformed.iter().rev() {
             let charge = self.charges.remove(*index);
             self.fresh.remove(&charge.line);

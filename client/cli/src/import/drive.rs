@@ -1,5 +1,5 @@
 //! Batches under way: so many at a time, each recorded in the resume file before it is sent and when it is answered. Where the
-//! nodes limit the rate of the API key, what they did not take waits as long as they ask.
+//! nodes limit the rate of the API key, the lines that they did not take wait as long as they ask.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::session::Session;
 /// Charges in one batch. Source: large enough that a node's sync is shared by many, small enough that an interruption
 /// waits for little and leaves little in doubt.
 const BATCH: usize = 500;
-/// How long an interruption waits for what is under way. Source: several elections.
+/// How long an interruption waits for the batches under way. Source: several elections.
 const INTERRUPT_WAIT: Duration = Duration::from_secs(10);
 /// How long the nodes may limit the rate without a single answer in between. Source: twice what one of them may ask for.
 const LIMITED_MAX: Duration = Duration::from_hours(48);
@@ -90,7 +90,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Fails where something cannot be recorded: then what is under way stays in doubt.
+    /// Fails where something cannot be recorded: then the lines under way stay in doubt.
     async fn all(mut self, parallel: usize) -> Result<Ending, CliError> {
         let mut signals = Signals::new()?;
         loop {

@@ -33,7 +33,7 @@ impl Progress {
             bar.with_position(answered)
         });
         if let Some(bar) = &bar {
-            // What was answered before says nothing about how fast it goes now.
+            // Lines answered by earlier runs say nothing about the present rate.
             bar.reset_eta();
         }
         Progress { output, bar, last_shown: Instant::now(), lines, answered, refused: 0 }

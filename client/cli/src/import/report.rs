@@ -1,4 +1,4 @@
-//! The summary at the end: how many lines became what, where the result is, and how to go on.
+//! The summary at the end: how many lines became what, where the result is, and how to continue.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -65,7 +65,7 @@ impl<'a> Report<'a> {
         Report { input, resume, tally }
     }
 
-    /// Writes the files, prints the summary, and says how to go on where not all was charged.
+    /// Writes the files, prints the summary, and says how to continue where not all was charged.
     pub(crate) fn finish(self, session: &Session, paths: &Paths, ending: Ending) -> Result<(), CliError> {
         let written = result::write(paths, self.input, self.resume)
             .and_then(|()| result::write_again(paths, self.input, self.resume));
@@ -80,11 +80,11 @@ impl<'a> Report<'a> {
         session.output.answer(&shown, || shown.sheet()).map_err(|error| self.unreported(paths, &error))?;
         match ending {
             Ending::Done if self.resume.is_complete() => self.refusals(&shown),
-            Ending::Done => Err(self.go_on("some lines are open", "", 3)),
-            Ending::Interrupted => Err(self.go_on("interrupted", "", self.code(1))),
+            Ending::Done => Err(self.unfinished("some lines are open", "", 3)),
+            Ending::Interrupted => Err(self.unfinished("interrupted", "", self.code(1))),
             Ending::Failed(error) => {
                 let first = hint::of(&error).map_or(String::new(), |hint| format!("{hint}; then: "));
-                Err(self.go_on(&error.shown(), &first, self.code(error.exit_code())))
+                Err(self.unfinished(&error.shown(), &first, self.code(error.exit_code())))
             }
             Ending::PastWindow => Err(self.past_window(paths, &shown)),
         }
@@ -108,7 +108,7 @@ impl<'a> Report<'a> {
         AmountOut::new(lines.map(|(line, _)| i128::from(line.minor(decimals))).sum::<i128>(), decimals)
     }
 
-    /// What is unknown weighs more than why it ended.
+    /// Unknown outcomes weigh more than why it ended.
     fn code(&self, otherwise: u8) -> u8 {
         if self.tally.unknown > 0 { 3 } else { otherwise }
     }
@@ -136,7 +136,7 @@ impl<'a> Report<'a> {
         Err(CliError::Advised { text, hint: format!("{again}{reused}").trim_start_matches("; ").to_owned(), code: 1 })
     }
 
-    fn go_on(&self, why: &str, first: &str, code: u8) -> CliError {
+    fn unfinished(&self, why: &str, first: &str, code: u8) -> CliError {
         let open = self.tally.unknown + self.tally.not_sent;
         let text = format!(
             "{why}\n{} of {} lines are not answered: {} unknown, {} not sent",
@@ -154,7 +154,7 @@ impl<'a> Report<'a> {
                 )
             }
         };
-        let hint = format!("{first}the same command goes on from here{window}; no line is charged twice");
+        let hint = format!("{first}the same command continues from here{window}; no line is charged twice");
         CliError::Advised { text, hint, code }
     }
 

@@ -1,4 +1,4 @@
-//! What interrupts an import: SIGINT (Ctrl-C) or SIGTERM; then a deadline for what is under way.
+//! What interrupts an import: SIGINT (Ctrl-C) or SIGTERM; then a deadline for the batches under way.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
@@ -9,7 +9,7 @@ use crate::output::error::CliError;
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// Set by the first signal: until when what is under way may end.
+    /// Set by the first signal: until when the batches under way may end.
     pub(crate) deadline: Option<Instant>,
 }
 

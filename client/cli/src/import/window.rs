@@ -1,7 +1,7 @@
 //! How long a line without an answer may be sent again: while the cluster certainly remembers its key.
 //!
 //! Time is the cluster's, as the `Date` of an answer shows it, carried on by this machine; and this machine's, since a proxy may
-//! have written that `Date`. Of what the two say the older counts. A line that was never sent has no such limit.
+//! have written that `Date`. The older age of the two counts. A line that was never sent has no such limit.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -140,8 +140,8 @@ mod tests {
         let sent_at = |at: u64, here: Option<u64>| SentAt { at: Timestamp(at), here: here.map(Timestamp) };
         let now = sent_at(7_000, Some(907_000));
         let ago = |since| passed(since, now).map(|passed| passed.as_millis());
-        assert_eq!(ago(sent_at(7_000, Some(400_000))), Some(507_000), "a Date that stood still");
-        assert_eq!(ago(sent_at(2_000, Some(907_000))), Some(5_000), "a clock that stood still");
+        assert_eq!(ago(sent_at(7_000, Some(400_000))), Some(507_000), "a Date that did not advance");
+        assert_eq!(ago(sent_at(2_000, Some(907_000))), Some(5_000), "a clock that did not advance");
         assert_eq!(ago(sent_at(2_000, Some(917_000))), Some(10_000), "a clock that was set back");
         assert_eq!(ago(sent_at(2_000, None)), Some(5_000), "a build that recorded one clock");
         assert_eq!(ago(sent_at(67_001, Some(907_000))), None, "a Date in the future");

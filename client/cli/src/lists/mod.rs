@@ -29,7 +29,7 @@ pub(crate) trait Listed: Serialize + DeserializeOwned {
     fn row(&self) -> Vec<Cell>;
 }
 
-/// Fields that hold what people wrote freely, and that a spreadsheet could take for a formula.
+/// Fields with free text, which a spreadsheet could read as a formula.
 const FREE_TEXTS: [&str; 5] = ["name", "note", "reason", "actor", "decided_by"];
 
 /// What a formula begins with, the wide signs of East Asian keyboards and the dashes that text programs make of a minus
@@ -64,14 +64,14 @@ pub(crate) async fn print<T: Listed>(
     let painted = session.output.is_painted() && listing.output.is_none();
     let mut printer = Printer { style, columns: Columns::new(T::HEAD), headed: false, painted, printed: 0 };
     let at_once = style == Style::Page && !listing.all;
-    let mut wanted = if listing.all { u64::MAX } else { u64::from(listing.limit) };
+    let mut remaining = if listing.all { u64::MAX } else { u64::from(listing.limit) };
     let mut text = printer.begin::<T>()?;
     let mut next = None;
     pager = pager.after(listing.after.clone());
-    while wanted > 0 {
-        pager.set_limit(u32::try_from(wanted).unwrap_or(MAX_PAGE));
+    while remaining > 0 {
+        pager.set_limit(u32::try_from(remaining).unwrap_or(MAX_PAGE));
         let Some(page) = pager.next_page().await? else { break };
-        wanted = wanted.saturating_sub(page.value.items.len() as u64);
+        remaining = remaining.saturating_sub(page.value.items.len() as u64);
         next = page.value.next;
         text.push_str(&printer.page(&page.value.items)?);
         if !at_once && !sink.write(&std::mem::take(&mut text))? {
@@ -157,7 +157,7 @@ impl Printer {
     }
 }
 
-/// An item's fields as they stand in JSON, without quotes; what is not there is empty.
+/// An item's fields as they stand in JSON, without quotes; a missing one is empty.
 fn record<T: Listed>(item: &T) -> Result<Vec<String>, CliError> {
     let value = serde_json::to_value(item).map_err(|error| CliError::local(format!("not JSON: {error}")))?;
     let cell = |column: &&str| match value.get(column) {
@@ -169,8 +169,8 @@ fn record<T: Listed>(item: &T) -> Result<Vec<String>, CliError> {
     Ok(T::COLUMNS.iter().map(cell).collect())
 }
 
-/// A text that no spreadsheet runs: one that begins like a formula gets an apostrophe, which they take for "this is text".
-/// Source: OWASP, "CSV Injection"; programs skip what is blank or not seen before the sign, and some take wide signs.
+/// A text that no spreadsheet evaluates: one that begins like a formula gets an apostrophe, which marks it as text.
+/// Source: OWASP, "CSV Injection"; programs skip blanks and invisible characters before the sign, and some take wide signs.
 fn inert(text: &str) -> String {
     let begun = text.trim_start_matches(|char: char| char.is_whitespace() || !api::is_visible(char));
     let formula = begun.starts_with(FORMULA_SIGNS) || text.starts_with(['\t', '\r', '\n']);

@@ -5,7 +5,7 @@
 
 use hdrhistogram::Histogram;
 
-/// Longest time that is recorded: an hour in microseconds. What is longer counts as this.
+/// Longest time that is recorded: an hour in microseconds. Longer ones count as this.
 const HIGHEST: u64 = 3_600_000_000;
 /// Digits that a value keeps. With three a histogram takes 190 KB, and `bench` has one for each connection.
 const DIGITS: u8 = 2;

@@ -25,7 +25,7 @@ const PHONES: u64 = 10_000;
 /// Amounts are 1 to this, in whole units.
 const AMOUNT_MAX: u64 = 1_000;
 
-/// Charges of one connection. What it draws needs spread, not secrecy.
+/// Charges of one connection. Its random numbers need spread, not secrecy.
 pub(crate) struct Worker {
     pub(crate) client: Client,
     pub(crate) seller: Provisioned,
@@ -88,7 +88,7 @@ impl Worker {
                 }
                 Err(Error::Refused(problem)) => {
                     line.attempts += 1;
-                    // What is about this attempt alone leaves open what became of an earlier one.
+                    // A failure of this attempt alone leaves the outcome of an earlier one open.
                     if !may_be_done || problem.code.settles_key() {
                         line.status = problem.status;
                     }

@@ -24,10 +24,10 @@ pub(crate) enum CliError {
     /// A file, the system.
     #[error("{0}")]
     Local(String),
-    /// What was asked for is known, and could not be printed.
+    /// The answer is known, and could not be printed.
     #[error("the answer could not be printed: {0}")]
     Unprinted(String),
-    /// What was asked for is done, and could not be printed.
+    /// The write is done, and its answer could not be printed.
     #[error("{0}")]
     Unreported(Box<Unreported>),
     /// A failure with a hint and an exit code of its own.
@@ -50,7 +50,7 @@ impl CliError {
         CliError::Local(text.into())
     }
 
-    /// The text for people: bounded, and with everything escaped that a terminal would obey. Only a verb that lists things, and
+    /// The text for people: bounded, and with all control characters escaped. Only a verb that lists things, and
     /// what was done and not printed, has lines of its own; it escapes what others wrote in them.
     pub(crate) fn shown(&self) -> String {
         let text = self.to_string();

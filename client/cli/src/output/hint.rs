@@ -38,7 +38,7 @@ pub(crate) fn of(error: &CliError) -> Option<String> {
         CliError::Unreported(unreported) => unreported.hint().map(str::to_owned),
         CliError::Usage(_) => Some("`etebar --help` lists the verbs, `etebar VERB --help` shows an example".to_owned()),
         CliError::Local(_) => None,
-        CliError::Unprinted(_) => Some("make room, or print it elsewhere, and ask again: nothing moved".to_owned()),
+        CliError::Unprinted(_) => Some("free some space, or print it elsewhere, and ask again: nothing moved".to_owned()),
         CliError::Unproven(_) => {
             Some("run it again once every node answers: `etebar cluster status` shows them".to_owned())
         }

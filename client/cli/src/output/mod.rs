@@ -149,7 +149,7 @@ pub(crate) fn error_line(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// A line on stdout. A reader that closed the pipe (`| head`) wants no more; the verb continues, since its exit code may
+/// A line on stdout. A reader that closed the pipe (`| head`) reads no more; the verb continues, since its exit code may
 /// say more.
 fn line(text: &str) -> Result<(), CliError> {
     write(&format!("{text}\n")).map(drop)

@@ -4,7 +4,7 @@ use etebar::api::AmountOut;
 
 use super::paint::{Cell, Tone};
 
-/// An amount for people; what is below zero stands out.
+/// An amount for people; a negative one is highlighted.
 pub(crate) fn money(amount: AmountOut) -> Cell {
     let tone = if amount.minor() < 0 { Tone::Bad } else { Tone::Plain };
     Cell::new(&grouped(amount), tone)

@@ -1,7 +1,7 @@
 //! Cells of tables and their colours. A text is painted with escape codes here, always; what prints it takes them out
 //! where colours are off, so that no verb has to know.
 //!
-//! Invariant: what others wrote (names, notes, reasons) brings no control of its own to the terminal.
+//! Invariant: what others wrote (names, notes, reasons) sends no control code to the terminal.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr;
 
 use etebar::api::{self, SHOWN_CHARS};
 
-/// What a word says about the state of things.
+/// What a cell's colour means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
     Plain,
@@ -81,13 +81,13 @@ impl std::fmt::Display for Cell {
     }
 }
 
-/// Whether the terminal says that it can nothing but print lines.
+/// Whether the terminal declares that it can only print lines.
 pub(crate) fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Whether what goes to stdout is painted: as `--color` says, and without it where a terminal shows it that wants colours.
-pub(crate) fn wanted(choice: ColorChoice) -> bool {
+/// Whether what goes to stdout is painted: as `--color` says, and without it where stdout is a terminal with colours.
+pub(crate) fn is_enabled(choice: ColorChoice) -> bool {
     match choice {
         ColorChoice::Always | ColorChoice::AlwaysAnsi => true,
         ColorChoice::Never => false,
@@ -96,7 +96,7 @@ pub(crate) fn wanted(choice: ColorChoice) -> bool {
     }
 }
 
-/// `text` with its colours, or without. Of codes a [`Cell`]'s colours pass alone: what came here by another way than a
+/// `text` with its colours, or without. Of codes a [`Cell`]'s colours pass alone: text that did not come from a
 /// cell is escaped where it would command the terminal.
 pub(crate) fn shown(text: &str, painted: bool) -> String {
     let mut out = String::with_capacity(text.len());

@@ -94,7 +94,7 @@ impl Terminal {
         }
     }
 
-    /// Waits for `work`. Keys that are pressed meanwhile were meant for what is no longer asked, and count for nothing.
+    /// Waits for `work`. Keys that are pressed meanwhile answered an earlier question, and are dropped.
     pub(crate) async fn attend<T>(&mut self, work: impl Future<Output = T>) -> Result<T, CliError> {
         tokio::pin!(work);
         loop {

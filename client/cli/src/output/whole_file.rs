@@ -12,7 +12,7 @@ use tempfile::{Builder, NamedTempFile};
 
 /// For its owner's eyes alone.
 const PRIVATE: u32 = 0o600;
-/// For whom the process's umask lets read and write.
+/// For all that the process's umask lets read and write.
 const SHARED: u32 = 0o666;
 
 /// A file under way. It goes away where it is never put in place.
@@ -50,7 +50,7 @@ impl WholeFile {
         self.part.get_ref().as_file()
     }
 
-    /// Puts it in place of whatever is there.
+    /// Puts it in place of any file that is there.
     pub(crate) fn put(self) -> io::Result<File> {
         let (part, to) = self.synced()?;
         let file = part.persist(&to).map_err(|error| error.error)?;

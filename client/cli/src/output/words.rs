@@ -33,12 +33,12 @@ pub(crate) fn seller_status(status: SellerStatus) -> Cell {
     }
 }
 
-/// What is added to a table of one answer that was decided before.
+/// The note below a table of one answer that was decided before.
 pub(crate) fn replay_note(replayed: bool) -> &'static str {
     if replayed { "\n(decided before; nothing moved now)" } else { "" }
 }
 
-/// What should always be `yes`.
+/// A value that should always be `yes`.
 pub(crate) fn yes_or_no(yes: bool) -> Cell {
     if yes { Cell::good("yes") } else { Cell::bad("NO") }
 }

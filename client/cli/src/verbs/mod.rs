@@ -25,7 +25,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), CliE
         return completions::print(shell);
     }
     let session = &Session::new(&arguments.global, output)?;
-    // These end by themselves when they are interrupted: they first wait for what is under way.
+    // These end by themselves when they are interrupted: they first wait for the calls under way.
     if matches!(arguments.verb, Verb::Charges(Charges::Import(_)) | Verb::Load(_)) {
         return dispatch(session, arguments).await;
     }

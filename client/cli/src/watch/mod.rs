@@ -1,6 +1,6 @@
 //! `etebar watch`: polls all nodes. A live table on a terminal, a line for each poll elsewhere, JSON with `--json`.
 //!
-//! Every poll asks all nodes at once and waits for less than the interval, so that a dead one delays nothing.
+//! Every poll asks all nodes at once and waits for less than the interval, so that an unreachable one delays nothing.
 
 mod poll;
 mod snapshot;

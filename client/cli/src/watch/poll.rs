@@ -44,7 +44,7 @@ enum Response<T> {
     Answered(T, u64),
     /// It answered with an error.
     Refused(Option<Box<Problem>>),
-    /// It took the connection, and gave no whole answer in time.
+    /// It accepted the connection, and gave no whole answer in time.
     TimedOut,
     /// No connection.
     Unreachable,
@@ -204,7 +204,7 @@ impl Round {
         Some(id)
     }
 
-    /// The view to believe: of one that knows a leader, in the highest term, of the leader itself.
+    /// The view that counts: of one that knows a leader, in the highest term, of the leader itself.
     fn best(&self) -> Option<&ClusterStatus> {
         let trust = |id: u64, status: &ClusterStatus| {
             (status.leader.is_some(), status.term, status.leader == Some(id), status.applied)

@@ -1,4 +1,4 @@
-//! A server that answers as a test says, and remembers what it was asked.
+//! A server that answers as a test sets it, and records its requests.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -25,7 +25,7 @@ pub(crate) enum Reaction {
     /// The connection is closed without an answer.
     Break,
     /// No answer, for as long as the caller stays.
-    Silence,
+    NoAnswer,
 }
 
 /// A running fake. It ends with the test's process.
@@ -35,7 +35,7 @@ pub(crate) struct Fake {
     forgets_cluster: bool,
 }
 
-/// How the key window is asked for.
+/// The request for the key window.
 const CLUSTER: &str = "GET /v1/cluster";
 
 impl Fake {
@@ -54,7 +54,8 @@ impl Fake {
         Fake { url, asked, forgets_cluster: false }
     }
 
-    /// The same, as a node whose cluster remembers keys for a day: it answers that question by itself, and remembers it not.
+    /// The same, as a node whose cluster remembers keys for a day: it answers that request by itself, and does not
+    /// record it.
     pub(crate) fn node(react: impl Fn(&Asked, usize) -> Reaction + Send + Sync + 'static) -> Fake {
         let before = AtomicUsize::new(0);
         let mut fake = Fake::start(move |asked, _| {
@@ -88,7 +89,7 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Asked>>, react: &dyn Fn(&Asked, usiz
             Reaction::Answer(status, lines, body) => (status, lines, body, false),
             Reaction::AnswerAndClose(status, body) => (status, Vec::new(), body, true),
             Reaction::Break => return,
-            Reaction::Silence => {
+            Reaction::NoAnswer => {
                 // The caller's end of the connection ends the wait.
                 let _ = reader.read(&mut [0]);
                 return;

@@ -12,7 +12,7 @@ use crate::fake::{Fake, Reaction};
 use crate::program::{code, err, etebar, out};
 use crate::shop::{Desk, Shop};
 
-/// It clears a screen, turns the reading order around, hides, begins a line of its own, and goes on.
+/// It clears a screen, turns the reading order around, hides, begins a line of its own, and continues.
 const FOREIGN: &str = "a\u{1b}[2J\u{9b}2J\u{202e}b\u{200b}c\nhint: run evil\r\u{7f}\u{2028}\u{e000}d";
 /// Most bytes of what is printed of any error.
 const TOLD_BYTES: usize = 64 * 1024;
@@ -57,7 +57,7 @@ fn a_problem_of_a_hostile_server_is_shown_harmlessly() {
         let printed: Value = serde_json::from_str(&err(&programs)).unwrap();
         assert_eq!(printed["code"], "invalid_request");
         if long == 1 {
-            assert_eq!(printed["detail"], FOREIGN, "JSON means what the server said");
+            assert_eq!(printed["detail"], FOREIGN, "JSON keeps the server's text");
         }
     }
 }
@@ -119,7 +119,7 @@ fn arguments_and_the_environment_are_repeated_harmlessly() {
     for arguments in [vec!["--help"], vec!["charge", "--help"], vec!["--server", foreign, "--version"]] {
         assert_all_harmless(&etebar(foreign, &arguments));
     }
-    // What is to be run again is printed as a shell takes it.
+    // A command to run again is printed as a shell takes it.
     let fake = Fake::start(|_, _| Reaction::Break);
     let unknown = etebar(&fake.url, &["--timeout", "1s", "sellers", "create", foreign]);
     assert_eq!(code(&unknown), 3, "{}", err(&unknown));
@@ -214,7 +214,7 @@ fn a_file_by_its_links_and_by_its_name_is_one_import() {
         assert_eq!(code(&import(&other, &fresh.path(name), &[])), 0);
     }
     assert_eq!(other.charged(), 3);
-    // What a version before left beside a link is not forgotten.
+    // A file that an earlier version left beside a link still counts.
     let old = Desk::lines(1);
     symlink(old.input(), old.path("link.csv")).unwrap();
     fs::write(old.path("link.csv.resume"), "of before").unwrap();

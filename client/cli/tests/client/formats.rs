@@ -106,7 +106,7 @@ fn a_text_that_a_spreadsheet_would_run_is_inert_in_csv_alone() {
 }
 
 #[test]
-fn all_goes_on_to_the_end_and_a_limit_is_kept_exactly() {
+fn all_lists_to_the_end_and_a_limit_is_kept_exactly() {
     let fake = list(2_500, entry);
     let all = out(&etebar(&fake.url, &["journal", "--all", "--format", "jsonl"]));
     let numbers: Vec<_> =
@@ -114,7 +114,7 @@ fn all_goes_on_to_the_end_and_a_limit_is_kept_exactly() {
     assert_eq!(numbers, (1..=2_500).map(|number| json!(number)).collect::<Vec<_>>());
     let limited = etebar(&fake.url, &["journal", "--limit", "1500", "--format", "csv"]);
     assert_eq!(out(&limited).lines().count(), 1_501);
-    assert!(err(&limited).contains("more follows: --after 1500"), "what is left out is said: {}", err(&limited));
+    assert!(err(&limited).contains("more follows: --after 1500"), "omitted items are reported: {}", err(&limited));
     let both = etebar(&fake.url, &["journal", "--all", "--limit", "5"]);
     assert_eq!(code(&both), 2);
 }
@@ -170,7 +170,7 @@ fn a_file_appears_whole_or_not_at_all() {
     });
     let failed = etebar(&broken.url, &["journal", "--all", "--format", "csv", "--output", path]);
     assert_eq!(code(&failed), 1);
-    assert_eq!(fs::read_to_string(&file).unwrap(), whole, "what was there stays");
+    assert_eq!(fs::read_to_string(&file).unwrap(), whole, "the old file stays");
     let name = file.file_name().unwrap().to_str().unwrap();
     let left = fs::read_dir(file.parent().unwrap()).unwrap().flatten();
     let left = left.filter(|entry| entry.file_name().to_string_lossy().contains(name)).count();
@@ -202,10 +202,10 @@ fn a_file_that_is_replaced_keeps_its_permissions() {
     let file = folder.path().join("journal.csv");
     let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o777;
     fs::write(&file, "old").unwrap();
-    for wanted in [0o600, 0o644] {
-        fs::set_permissions(&file, fs::Permissions::from_mode(wanted)).unwrap();
+    for file_mode in [0o600, 0o644] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(file_mode)).unwrap();
         assert_eq!(code(&etebar(&fake.url, &["journal", "--output", file.to_str().unwrap()])), 0);
-        assert_eq!((mode(), fs::read_to_string(&file).unwrap() == "old"), (wanted, false));
+        assert_eq!((mode(), fs::read_to_string(&file).unwrap() == "old"), (file_mode, false));
     }
 }
 
@@ -231,7 +231,7 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
-fn an_error_that_nobody_reads_leaves_the_exit_code() {
+fn an_error_that_cannot_be_printed_leaves_the_exit_code() {
     let fake = Fake::start(|_, _| Reaction::Answer(403, vec![], problem("forbidden", 403)));
     let mut command = Command::new(env!("CARGO_BIN_EXE_etebar"));
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();

@@ -97,7 +97,7 @@ fn every_line_is_charged_once_and_a_second_run_sends_nothing() {
     assert_eq!(shop.requests(), asked);
 }
 
-/// What is under way had a name that could be guessed, and a link placed there was followed.
+/// Files under way had a name that could be guessed, and a link placed there was followed.
 #[test]
 fn links_beside_an_import_are_not_followed() {
     let shop = shop(|_| None);
@@ -251,15 +251,15 @@ fn every_key_is_on_the_disk_before_the_first_charge_is_sent() {
 
 #[test]
 fn killed_anywhere_a_second_run_charges_the_rest_and_nothing_twice() {
-    for trouble in [Trouble::Undecided(Reaction::Silence), Trouble::Unanswered] {
+    for trouble in [Trouble::Undecided(Reaction::NoAnswer), Trouble::Unanswered] {
         let desk = Desk::lines(1_200);
         let shop = killed_in_its_second_batch(&desk, trouble);
         let (summary, _) = ended(&import(&shop, &desk), 0);
         assert_eq!(counts(&summary), [1_200, 0, 0, 0]);
         assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
         let batches = shop.batches();
-        assert_eq!(batches[1], batches[2], "what was under way is sent again first, under its keys");
-        assert!(!batches[2..].iter().flatten().any(|key| batches[0].contains(key)), "what was answered is not");
+        assert_eq!(batches[1], batches[2], "the batches under way are sent again first, under their keys");
+        assert!(!batches[2..].iter().flatten().any(|key| batches[0].contains(key)), "answered ones are not");
     }
 }
 
@@ -274,7 +274,7 @@ fn a_torn_last_record_is_as_if_it_had_not_been_written() {
     ended(&import(&shop, &desk), 0);
     let batches = shop.batches();
     let is_known = |key: &_| batches[0].contains(key);
-    assert!(batches[2].iter().all(is_known), "what may be known is asked for without anything new");
+    assert!(batches[2].iter().all(is_known), "keys that may be known are sent without new ones");
     assert!(!batches[3..].iter().flatten().any(is_known));
     assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
     assert_eq!(counts(&ended(&import(&shop, &desk), 0).0), [1_200, 0, 0, 0]);
@@ -313,7 +313,7 @@ fn damage_another_input_another_seller_or_a_lost_resume_file_is_refused_and_noth
 #[test]
 fn two_imports_of_one_file_at_once_are_refused() {
     let desk = Desk::lines(10);
-    let shop = shop(|before| (before == 0).then_some(Trouble::Undecided(Reaction::Silence)));
+    let shop = shop(|before| (before == 0).then_some(Trouble::Undecided(Reaction::NoAnswer)));
     let mut first = start(&shop, &desk);
     shop.wait_for_batch();
     let (_, stop) = ended(&import(&shop, &desk), 1);
@@ -362,7 +362,7 @@ fn change_sendings(desk: &Desk, change: impl Fn(&mut Value)) {
 }
 
 #[test]
-fn a_date_that_stands_still_makes_no_old_key_young_again() {
+fn a_date_that_does_not_advance_makes_no_old_key_young_again() {
     let desk = Desk::lines(1_200);
     let shop = killed_in_its_second_batch(&desk, Trouble::Unanswered);
     let sent = shop.batches().len();
@@ -379,7 +379,7 @@ fn a_date_that_stands_still_makes_no_old_key_young_again() {
 }
 
 #[test]
-fn a_resume_file_of_a_build_that_noted_one_clock_down_goes_on() {
+fn a_resume_file_of_a_build_that_noted_one_clock_is_resumed() {
     let desk = Desk::lines(1_200);
     let shop = killed_in_its_second_batch(&desk, Trouble::Unanswered);
     change_sendings(&desk, |sending| drop(sending.as_object_mut().unwrap().remove("here").unwrap()));
@@ -392,7 +392,7 @@ fn limited(retry_after: &'static str) -> Trouble {
 }
 
 #[test]
-fn where_nodes_limit_the_rate_it_waits_as_long_as_they_say_and_goes_on() {
+fn where_nodes_limit_the_rate_it_waits_as_long_as_they_say_and_continues() {
     let desk = Desk::lines(1_200);
     let shop = shop(|before| [1, 2].contains(&before).then(|| limited("retry-after: 2")));
     // No call has the time to wait for so long by itself.
@@ -478,7 +478,7 @@ fn without_a_node_nothing_is_begun_and_without_answers_it_stops_with_3_and_resum
         });
         let (summary, stop) = ended(&hasty_import(&shop, &desk), 3);
         assert_eq!(counts(&summary), expected);
-        assert!(stop["hint"].as_str().unwrap().contains("the same command goes on from here"), "{stop}");
+        assert!(stop["hint"].as_str().unwrap().contains("the same command continues from here"), "{stop}");
         *broken.lock().unwrap() = false;
         ended(&import(&shop, &desk), 0);
         assert_eq!((shop.phones().len(), shop.charged()), (1_200, 1_200));
@@ -521,7 +521,7 @@ fn interrupted_it_waits_for_what_is_under_way_and_sends_no_more() {
 #[test]
 fn interrupted_twice_it_waits_no_longer_and_says_what_is_unknown() {
     let desk = Desk::lines(1_200);
-    let shop = shop(|before| (before == 0).then_some(Trouble::Undecided(Reaction::Silence)));
+    let shop = shop(|before| (before == 0).then_some(Trouble::Undecided(Reaction::NoAnswer)));
     let mut child = start(&shop, &desk);
     shop.wait_for_batch();
     interrupt(&mut child);

@@ -98,7 +98,7 @@ async fn what_no_server_took_is_certainly_not_done() {
 
 #[tokio::test]
 async fn silence_ends_at_the_deadline_with_an_unknown_outcome() {
-    let fake = Fake::node(|_, _| Reaction::Silence);
+    let fake = Fake::node(|_, _| Reaction::NoAnswer);
     let client = client(&[&fake.url]).with_timeout(Duration::from_millis(400));
     let started = Instant::now();
     let error = client.charge(&charge(), &key()).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! The library behind a proxy that lies: only a node's own answer is certain.
+//! The library behind a proxy that answers falsely: only a node's own answer is certain.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ fn key() -> IdempotencyKey {
     IdempotencyKey::parse("order-17").unwrap()
 }
 
-/// A node whose cluster remembers keys for so long, and which does whatever it is asked.
+/// A node whose cluster remembers keys for so long, and which does every command.
 fn node(window_seconds: u64) -> Fake {
     Fake::start(move |asked, _| done(asked, window_seconds))
 }
@@ -80,7 +80,7 @@ async fn check(lie: &'static Lie) {
         charges: vec![BatchItem { phone: "09123456789".into(), amount: amount(), idempotency_key: "k".into() }],
     };
     let id = Uuid::from_u128(10);
-    proxy.tell(lie, About::Writes);
+    proxy.falsify(lie, About::Writes);
     // A bare 204 is what a node answers a revocation with, but for its name.
     let outcomes = [
         ("charge", client.charge(&charge(), &key()).await.unwrap_err()),
@@ -91,7 +91,7 @@ async fn check(lie: &'static Lie) {
     for (verb, error) in outcomes {
         assert!(matches!(error, Error::OutcomeUnknown(_)), "{} of a {verb}: {error}", lie.name);
     }
-    proxy.tell(lie, About::Everything);
+    proxy.falsify(lie, About::Everything);
     let error = client.credit_request(id).await.unwrap_err();
     assert!(matches!(error, Error::NotDone(_)), "{} of a read: {error}", lie.name);
     proxy.be_honest();
@@ -106,7 +106,7 @@ fn a_page_instead_of_a_read_exits_with_3() {
     let node = node(86_400);
     let (proxy, _) = behind(&node);
     for lie in LIES.iter().filter(|lie| ["401", "404", "503 as text", "200 page"].contains(&lie.name)) {
-        proxy.tell(lie, About::Everything);
+        proxy.falsify(lie, About::Everything);
         let output = etebar(&proxy.url(), &["--timeout", "200ms", "audit"]);
         assert_eq!(code(&output), 3, "{}: {}", lie.name, err(&output));
         assert!(err(&output).contains("names no node"), "{}", err(&output));
@@ -117,7 +117,7 @@ fn a_page_instead_of_a_read_exits_with_3() {
 async fn a_key_is_repeated_for_half_of_the_time_for_which_it_is_remembered() {
     let node = node(2);
     let (proxy, client) = behind(&node);
-    proxy.tell(&LIES[0], About::Writes);
+    proxy.falsify(&LIES[0], About::Writes);
     let client = client.with_timeout(Duration::from_secs(30));
     let started = Instant::now();
     let error = client.charge(&charge(), &key()).await.unwrap_err();
@@ -147,7 +147,7 @@ async fn where_no_node_says_how_long_keys_are_remembered_the_shortest_time_is_as
         sent.clear();
         spread
     };
-    proxy.tell(&LIES[0], About::Everything);
+    proxy.falsify(&LIES[0], About::Everything);
     let error = client.charge(&charge(), &key()).await.unwrap_err();
     assert!(matches!(&error, Error::OutcomeUnknown(_)), "{error}");
     assert!(error.to_string().contains("could not be learned"), "{error}");

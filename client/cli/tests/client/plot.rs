@@ -48,8 +48,8 @@ fn a_drawing_has_the_marks_and_the_report_says_how_long_nothing_was_charged() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["charges"], &report["seconds"]), (&json!(6), &json!(2.0)), "a replay is no charge");
-    let wanted = json!([{"what": "node 2 <killed>", "at_seconds": 0.015, "stopped_ms": 1_100}]);
-    assert_eq!(report["marks"], wanted);
+    let expected = json!([{"what": "node 2 <killed>", "at_seconds": 0.015, "stopped_ms": 1_100}]);
+    assert_eq!(report["marks"], expected);
     let svg = std::fs::read_to_string(drawing).unwrap();
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
     assert!(svg.contains("A &amp; B") && svg.contains("node 2 &lt;killed&gt;"), "names are escaped");

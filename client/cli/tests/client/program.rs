@@ -196,7 +196,7 @@ fn honest() -> Books {
 }
 
 impl Books {
-    /// The node that is asked, and another one that is asked for its digest alone.
+    /// The node that gets all requests, and another one that gets requests for its digest alone.
     fn serve(self) -> String {
         let digest = self.digests[1];
         let second = Fake::start(move |_, _| {

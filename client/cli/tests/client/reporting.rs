@@ -1,4 +1,4 @@
-//! What was done and could not be printed: every verb that writes says so, with exit code 3, and names what it did.
+//! Answers that could not be printed: every verb that writes reports that with exit code 3, and names what it did.
 
 use std::fs::File;
 use std::io::pipe;
@@ -67,7 +67,7 @@ fn command(fake: &Fake, arguments: &str) -> Command {
     command
 }
 
-/// Runs it where nothing can be printed: on a full device, and into a pipe that nobody reads.
+/// Runs it where nothing can be printed: on a full device, and into a closed pipe.
 fn unprinted(mut command: Command) -> [Output; 2] {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let on_full = command.stdout(full).spawn().unwrap().wait_with_output().unwrap();
@@ -170,7 +170,7 @@ fn a_broken_promise_weighs_more_than_that_it_could_not_be_printed() {
 #[test]
 fn an_interrupted_write_is_unknown_and_names_its_key() {
     for signal in [Signal::INT, Signal::TERM] {
-        let fake = Fake::start(|_, _| Reaction::Silence);
+        let fake = Fake::start(|_, _| Reaction::NoAnswer);
         let child = command(&fake, "--json charge 09123456789 5000").stdout(Stdio::piped()).spawn().unwrap();
         eventually("the charge to be sent", || !fake.asked().is_empty());
         kill_process(Pid::from_child(&child), signal).unwrap();

@@ -109,7 +109,7 @@ fn one_key_decides_nothing() {
 }
 
 #[test]
-fn a_verdict_that_somebody_else_gave_meanwhile_is_shown_and_no_error() {
+fn a_verdict_that_another_admin_gave_meanwhile_is_shown_and_no_error() {
     if lacks(Need::Tmux, "review on a terminal") {
         return;
     }

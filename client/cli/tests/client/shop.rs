@@ -35,9 +35,9 @@ pub(crate) struct Books {
 /// What a test does about a batch.
 #[derive(Clone)]
 pub(crate) enum Trouble {
-    /// It is not decided, and this is said of it.
+    /// It is not decided, and gets this reaction.
     Undecided(Reaction),
-    /// It is decided, and yet nothing is said of it.
+    /// It is decided, and gets no answer.
     Unanswered,
 }
 
@@ -90,7 +90,7 @@ fn react(asked: &Asked, books: &Mutex<Books>, announce: &Mutex<(Sender<()>, usiz
                 Some(Trouble::Undecided(reaction)) => reaction,
                 Some(Trouble::Unanswered) => {
                     decide();
-                    Reaction::Silence
+                    Reaction::NoAnswer
                 }
             }
         }

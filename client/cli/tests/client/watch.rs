@@ -19,7 +19,7 @@ fn cluster(second_digest: &'static str, hung: &Arc<AtomicBool>) -> Fake {
         let members = Arc::clone(&members);
         Fake::start(move |asked, _| {
             if hung.load(Ordering::SeqCst) {
-                return Reaction::Silence;
+                return Reaction::NoAnswer;
             }
             let body = if asked.line.contains("/digest") {
                 json!({"node": id, "applied": 9, "digest": digest})
@@ -81,7 +81,7 @@ fn different_digests_end_it_with_4() {
 }
 
 #[test]
-fn nobody_there_ends_it_with_3_and_a_refused_key_with_1() {
+fn no_reachable_node_ends_it_with_3_and_a_refused_key_with_1() {
     let down = etebar(&nowhere(), &["watch", "--count", "1", "--interval", "200ms"]);
     assert_eq!(code(&down), 3, "{}", err(&down));
     assert!(out(&down).contains("down"), "{}", out(&down));

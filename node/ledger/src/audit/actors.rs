@@ -1,4 +1,4 @@
-//! Who may have what decided: API keys with their grants, and suspended sellers, as of the records before.
+//! The rights of actors: API keys with their grants, and suspended sellers, as of the records before.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -24,7 +24,7 @@ pub(super) struct Actors {
 #[derive(Debug, Clone)]
 struct Key {
     name: Name,
-    /// What is compared of the name.
+    /// The form of the name that is compared.
     folded: FoldedName,
     grant: Grant,
     revoked: bool,

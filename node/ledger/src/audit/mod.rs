@@ -1,7 +1,7 @@
 //! The books, added up again: from records alone, without trusting any balance that the state keeps.
 //!
-//! Unit: minor units, signed from the sellers' side. Feed all records in order, then compare with the state. What is broken
-//! is named by its promise and the first place. Memory: 8 bytes a record, an account a seller and a phone, and the
+//! Unit: minor units, signed from the sellers' side. Feed all records in order, then compare with the state. A broken
+//! promise is named with the first place. Memory: 8 bytes a record, an account a seller and a phone, and the
 //! idempotency keys of up to two windows.
 
 mod actors;
@@ -55,7 +55,7 @@ pub struct Audit {
 struct SellerBooks {
     /// The sum of its entries.
     sum: i128,
-    /// What its last entry says is left.
+    /// The balance that its last entry states.
     stated: i64,
 }
 
@@ -91,7 +91,7 @@ impl Audit {
         Self::default()
     }
 
-    /// Compares what was fed with what a state says of the page that comes next: there the published digests begin.
+    /// Compares the records fed with the mark of the page that comes next in a state: there the published digests begin.
     pub fn compare_mark(&mut self, mark: &PageMark) {
         let place = Place { record: self.records.saturating_add(1), entry: None };
         let before = (mark.entries, mark.record_digest) == (self.sums.entries, self.digest);
@@ -217,7 +217,7 @@ impl Audit {
         }
     }
 
-    /// Compares what was fed with what a state claims at the same position.
+    /// Compares the records fed with what a state claims at the same position.
     pub fn report(mut self, claims: &Claims) -> AuditReport {
         let seller_balances = self.sellers.values().fold(0_i128, |sum, books| sum.saturating_add(books.sum));
         let treasury = self.sums.credits.saturating_add(self.sums.adjustments).saturating_neg();

@@ -1,4 +1,4 @@
-//! What an audit checks, and what it found broken: a promise, how often, and the first place.
+//! The promises that an audit checks, and its findings: a broken promise, how often, and the first place.
 //!
 //! Bounded by the number of promises, however much is broken.
 
@@ -79,7 +79,7 @@ pub struct Broken {
     pub detail: String,
 }
 
-/// Collects what is broken, by promise.
+/// Collects faults by promise.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Findings(BTreeMap<Promise, Broken>);
 
@@ -91,7 +91,7 @@ impl Findings {
         }
     }
 
-    /// Something does not hold.
+    /// A promise does not hold.
     pub(super) fn broken(&mut self, promise: Promise, place: Place, detail: impl FnOnce() -> String) {
         let Place { record, entry } = place;
         let first = || Broken { promise, faults: 0, record, entry, detail: detail() };

@@ -1,7 +1,8 @@
-//! What a later record may refer to: charges to be reversed and credit requests to be decided, in 8 bytes a record.
+//! The subjects that a later record may refer to: charges to be reversed and credit requests to be decided, in 8 bytes
+//! a record.
 //!
-//! A slot holds a fingerprint of what the thing was, or how it ended. Two things have the same fingerprint by chance once
-//! in 2^62, and then one of another amount passes for it; all sums are checked beside it.
+//! A slot holds a fingerprint of a subject, or how it ended. Two things have the same fingerprint with a
+//! probability of 2^-62, and then one of another amount is accepted as it; all sums are checked besides.
 
 use alloc::vec::Vec;
 
@@ -18,7 +19,7 @@ const NOTHING: u64 = 0;
 const REVERSED: u64 = 1;
 const APPROVED: u64 = 4;
 const REJECTED: u64 = 5;
-/// The low bits of what is no fingerprint have no such bit.
+/// The low bits of a slot without a fingerprint have no such bit.
 const IS_THING: u64 = 0b10;
 /// Whether it is a credit request.
 const IS_REQUEST: u64 = 0b01;
@@ -41,7 +42,7 @@ fn fingerprint(parts: [u64; 3]) -> u64 {
     parts.into_iter().fold(0_u64, |hash, part| mix(hash.rotate_left(1) ^ part)) | IS_THING
 }
 
-/// How a thing ends, once.
+/// How a subject ends, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Reversed,
@@ -69,7 +70,7 @@ pub(super) struct Subjects {
 }
 
 impl Subjects {
-    /// Keeps what a record stands for.
+    /// Keeps the subject that a record makes.
     pub(super) fn keep(&mut self, record: &Record) {
         let slot = if let Event::Charged(sold) = &record.event {
             Thing::charge(sold.seller, sold.phone, sold.amount).0

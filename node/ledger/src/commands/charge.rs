@@ -55,7 +55,7 @@ impl CommandKind for Charge {
 }
 
 impl Charge {
-    /// Credit must suffice, and what was sold to the phone must stay within the limit.
+    /// Credit must suffice, and the phone's balance must stay within the limit.
     pub(crate) fn judge(self, case: &Case<'_>) -> Result<Charged, NoEvent> {
         let Self { phone, amount } = self;
         let seller = case.acting_seller()?;

@@ -1,4 +1,4 @@
-//! What every kind of command and every kind of event says of itself, and what a command is decided on.
+//! The traits of every kind of command and event, and the context in which a command is decided.
 
 use crate::digest::Link;
 use crate::entry::Movement;
@@ -19,7 +19,7 @@ pub(crate) enum Role {
     Seller,
 }
 
-/// What a kind of command says of itself. Its checks are its own `judge`, which gives its event.
+/// What every kind of command provides. Its checks are its own `judge`, which gives its event.
 pub(crate) trait CommandKind {
     /// Who may have it decided.
     fn role(&self) -> Role;
@@ -39,7 +39,7 @@ pub(crate) trait CommandKind {
     fn write(&self, link: &mut Link);
 }
 
-/// What a kind of event says of itself.
+/// What every kind of event provides.
 pub(crate) trait EventKind {
     /// Who may have it decided. The command says so for the decision, the event for the audit: two statements of one rule,
     /// so that a mistake in one is noticed.
@@ -64,7 +64,7 @@ pub(crate) trait EventKind {
     fn api_key(&self, number: RecordNumber) -> Option<KeyNumber>;
 }
 
-/// What a command is decided on, besides what it names itself.
+/// The context of a decision, besides the command itself.
 pub(crate) struct Case<'a> {
     /// The ledger before it.
     pub(crate) state: &'a State,

@@ -1,5 +1,5 @@
 //! What is asked and what happened: each kind of command in a file of its own, with its fields, its checks, its event and
-//! what both say of themselves (`kind`). Here they meet, in two enums with their tables.
+//! the traits of both (`kind`). Here they meet, in two enums with their tables.
 //!
 //! Variants are encoded by position (bincode): add at the end, never remove or reorder. The byte that names a variant in a
 //! digest is assigned once and never reused.

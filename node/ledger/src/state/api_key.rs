@@ -39,7 +39,7 @@ pub struct ApiKey {
     pub number: KeyNumber,
     /// Its name.
     pub name: Name,
-    /// What is compared of its name, and the scope of an admin's idempotency keys.
+    /// The form of its name that is compared, and the scope of an admin's idempotency keys.
     pub folded: FoldedName,
     /// What it may do.
     pub grant: Grant,

@@ -146,7 +146,7 @@ impl State {
         self.totals.sellers = self.totals.sellers.saturating_add(i128::from(difference));
     }
 
-    /// Moves what was sold to a phone to what `moved` says.
+    /// Moves a phone's balance to what `moved` makes of it.
     pub(crate) fn move_phone(&mut self, phone: Phone, moved: impl FnOnce(&mut PhoneAccount) -> Option<Balance>) {
         let account = self.phones.get_or_default(phone.digits());
         let Some(account) = account else { panic!("every phone has a table") };

@@ -35,7 +35,7 @@ impl core::hash::Hash for KeyDigest {
 
 impl KeyDigest {
     /// The key's place in its scope: the seller for a seller's key, and for an admin's the admin's name as it is compared under
-    /// the rules of the ledger, so that a key that is made again under the name of a revoked one goes on in its scope.
+    /// the rules of the ledger, so that a key that is made again under the name of a revoked one keeps its scope.
     pub fn of(cluster: Uuid, grant: Grant, actor: &FoldedName, key: &IdempotencyKey) -> Self {
         match grant {
             Grant::Seller(seller) => Self::of_seller(cluster, seller, key),
@@ -43,7 +43,7 @@ impl KeyDigest {
         }
     }
 
-    /// The place of a seller's key. Every charge asks for it, so it is hashed in one piece.
+    /// The place of a seller's key. Every charge needs it, so it is hashed in one piece.
     pub fn of_seller(cluster: Uuid, seller: RecordNumber, key: &IdempotencyKey) -> Self {
         let mut bytes = [0_u8; 16 + 1 + 8 + 1 + KEY_BYTES];
         let mut end = 0_usize;
@@ -87,7 +87,7 @@ struct Remembered {
 
 type Shard = HashMap<KeyDigest, Remembered, BuildHasherDefault<FixedHasher>>;
 
-/// A key in the order in which keys are forgotten.
+/// A key in the order in which keys are dropped.
 #[derive(Debug, Clone, Copy)]
 struct Held {
     key: KeyDigest,
@@ -99,12 +99,12 @@ struct Held {
 /// The holder of an admin's keys, which count for no seller.
 const NO_SELLER: RecordNumber = 0;
 
-/// The keys that are remembered, and in which order they are forgotten.
+/// The keys that are remembered, and the order in which they are dropped.
 #[derive(Debug, Clone)]
 pub struct KeyTable {
     shards: alloc::vec::Vec<Shard>,
     order: VecDeque<Held>,
-    /// How many at the head of `order` are past their window and counted for nobody.
+    /// How many at the head of `order` are past their window and count for no holder.
     uncounted: usize,
     /// How many keys behind those each seller holds; absent where it holds none.
     holders: Sharded<u64>,
@@ -112,11 +112,11 @@ pub struct KeyTable {
     bound: u64,
 }
 
-/// Who holds how many of the keys that are within their window at one time.
+/// How many of the keys that are within their window at one time each seller holds.
 #[derive(Debug)]
 pub struct KeyShares<'a> {
     holders: &'a Sharded<u64>,
-    /// What `holders` counts though it is past its window.
+    /// Keys that `holders` counts though they are past their window.
     expired: BTreeMap<RecordNumber, u64>,
     sellers: u64,
 }
@@ -225,7 +225,7 @@ impl KeyTable {
         self.len().saturating_sub(self.expired(time) as u64)
     }
 
-    /// Who holds how many of them. Looks at each key that is past its window and still counted.
+    /// How many of them each seller holds. Looks at each key that is past its window and still counted.
     pub fn shares(&self, time: Time) -> KeyShares<'_> {
         let mut expired: BTreeMap<RecordNumber, u64> = BTreeMap::new();
         let until = self.expired(time).max(self.uncounted);

@@ -1,7 +1,7 @@
 //! The ledger as of one record: balances, API keys, pending requests and idempotency keys, with the indexes of reading.
 //!
 //! Changed by [`State::apply`] alone, through the functions of `change`, which assert what would corrupt the books.
-//! Invariant: a state is a function of the records applied; nothing else is ever put into it.
+//! Invariant: a state is a function of the records applied; it holds nothing else.
 
 pub mod api_key;
 mod change;
@@ -61,7 +61,7 @@ pub fn page_of(record: RecordNumber) -> u64 {
     record.saturating_sub(1) / PAGE_RECORDS
 }
 
-/// What was sold to a phone.
+/// A phone's account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PhoneAccount {
     /// Charges less reversals.
@@ -81,7 +81,7 @@ pub struct Reversal {
     pub entry: u64,
 }
 
-/// What holds just before the first record of a page.
+/// The state of the chains just before the first record of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageMark {
     /// When that first record was decided.
@@ -126,7 +126,7 @@ pub struct State {
     sellers: BTreeMap<RecordNumber, Seller>,
     api_keys: BTreeMap<KeyNumber, ApiKey>,
     api_key_by_hash: BTreeMap<KeyHash, KeyNumber>,
-    /// How many active keys have a name: one, but for what older rules let in.
+    /// How many active keys have a name: one, or more where older rules allowed it.
     active_key_names: BTreeMap<FoldedName, u32>,
     active_admin_keys: u64,
     nodes: BTreeMap<NodeNumber, Incarnation>,

@@ -102,7 +102,7 @@ impl State {
         self.active_key_names.contains_key(&self.folded(name))
     }
 
-    /// What is compared of a name under the rules of this ledger.
+    /// The form of a name that is compared under the rules of this ledger.
     pub(super) fn folded(&self, name: &Name) -> FoldedName {
         self.genesis.as_ref().map_or_else(|| FoldedName::exact(name), |genesis| FoldedName::under(genesis.rules, name))
     }
@@ -146,7 +146,7 @@ impl State {
         self.reversals.get(charge).copied()
     }
 
-    /// What was sold to a phone; `None` where nothing ever was.
+    /// A phone's account; `None` where nothing was sold to it.
     pub fn phone(&self, phone: Phone) -> Option<&PhoneAccount> {
         self.phones.get(phone.digits())
     }
@@ -185,7 +185,7 @@ impl State {
         self.keys.in_use(self.time_at(stamp))
     }
 
-    /// Which sellers hold how many of them.
+    /// How many of them each seller holds.
     pub fn key_shares(&self, stamp: Time) -> KeyShares<'_> {
         self.keys.shares(self.time_at(stamp))
     }
@@ -198,7 +198,7 @@ impl State {
         }
     }
 
-    /// What holds before a page (from 0); `None` past the end.
+    /// The mark before a page (from 0); `None` past the end.
     pub fn page_mark(&self, page: u64) -> Option<&PageMark> {
         self.pages.get(usize::try_from(page).ok()?)
     }

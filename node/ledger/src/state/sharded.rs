@@ -82,7 +82,7 @@ impl<V> Sharded<V> {
         self.shards.get_mut(shard_of(key)).and_then(|shard| shard.get_mut(&key))
     }
 
-    /// Puts `value` under `key`; what was there comes back.
+    /// Puts `value` under `key`; returns the value before.
     pub fn insert(&mut self, key: u64, value: V) -> Option<V> {
         let before = self.shards.get_mut(shard_of(key))?.insert(key, value);
         if before.is_none() {

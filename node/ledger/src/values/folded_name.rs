@@ -15,7 +15,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::rules::RULES_FOLDED_NAMES;
 use super::text::Name;
 
-/// What is compared of a name. Kept in memory alone, never in a record.
+/// The form of a name that is compared. Kept in memory alone, never in a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FoldedName(Box<str>);
 
@@ -45,7 +45,7 @@ impl FoldedName {
         Self(name.as_str().into())
     }
 
-    /// What is compared of a name in a ledger of these rules.
+    /// The form of a name that is compared in a ledger of these rules.
     pub fn under(rules: u32, name: &Name) -> Self {
         if rules >= RULES_FOLDED_NAMES { Self::of(name) } else { Self::exact(name) }
     }

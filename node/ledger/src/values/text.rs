@@ -6,7 +6,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a text is not taken. The message is for the caller of the API.
+/// Why a text is refused. The message is for the caller of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextError(pub &'static str);
 
@@ -71,7 +71,7 @@ text!(
 );
 
 impl Note {
-    /// The note of one who gave none.
+    /// The note where none was given.
     pub fn empty() -> Self {
         Self(Box::default())
     }

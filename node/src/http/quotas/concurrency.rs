@@ -1,7 +1,7 @@
 //! Long work: how much of one kind runs at once, of all API keys together and of each.
 //!
 //! A key's work waits for a permit of its key before it waits for one of all, so what one key has waiting delays no other
-//! key. What a key asks for beyond its bound is refused at once.
+//! key. Work of a key beyond its bound is refused at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,7 +73,7 @@ impl ConcurrencyLimit {
         Self { what, bounds, permits: Arc::new(Semaphore::new(bounds.running)), keys: Mutex::default() }
     }
 
-    /// Waits for a permit, until the deadline at most. Refuses at once what is beyond the key's own bound.
+    /// Waits for a permit, until the deadline at most. Refuses at once where the key's own bound is reached.
     pub async fn take(self: &Arc<Self>, key: KeyNumber, deadline: Instant) -> Result<Permit, Problem> {
         let (present, own) = self.enter(key)?;
         let permits = async {
@@ -138,14 +138,14 @@ mod tests {
         assert_eq!(now(&limit, 2).await.unwrap_err(), Code::Overloaded, "its second waits until the deadline");
         drop((held, other));
         for permit in waiting {
-            assert!(permit.await.unwrap(), "who waits gets a permit");
+            assert!(permit.await.unwrap(), "a waiting request gets a permit");
         }
         assert!(limit.keys().is_empty(), "nothing is kept of a key that has nothing");
         assert_eq!(limit.permits.available_permits(), 2);
     }
 
     #[tokio::test]
-    async fn who_stops_waiting_leaves_no_trace() {
+    async fn a_caller_that_stops_waiting_leaves_no_trace() {
         let limit = limit(1, 1, 2);
         let held = now(&limit, 1).await.unwrap();
         for _ in 0..10 {

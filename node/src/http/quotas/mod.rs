@@ -1,8 +1,8 @@
 //! What one API key may use of this node, so that enough is left for the others: commands a second, and large bodies and
 //! long work at the same time.
 //!
-//! Invariants: what is refused here was not begun. Only known keys come here, and what is kept of one is dropped with its last
-//! request, or once its rate has recovered, so memory is bounded by the keys that exist.
+//! Invariants: a request refused here was not started. Only known keys come here, and the state of one is dropped with
+//! its last request, or once its rate has recovered, so memory is bounded by the keys that exist.
 
 mod concurrency;
 mod rate;

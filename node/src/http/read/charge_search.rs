@@ -32,7 +32,7 @@ pub(crate) enum Source {
 }
 
 impl Filter {
-    /// What a query asks for, as this caller may see it.
+    /// The filter of a query, as this caller may see it.
     pub(crate) fn of(app: &App, caller: &Caller, query: &Query<'_>) -> Result<Self, Problem> {
         // A leading plus is the number's own; any other stands for a space.
         let phone = query.get("phone").map(|text| match text.strip_prefix('+') {
@@ -84,8 +84,8 @@ impl Filter {
 
     fn matches(&self, record: &Record) -> bool {
         let Event::Charged(Charged { seller, phone, .. }) = &record.event else { return false };
-        self.seller.is_none_or(|wanted| wanted == *seller)
-            && self.phone.is_none_or(|wanted| wanted == *phone)
+        self.seller.is_none_or(|filter| filter == *seller)
+            && self.phone.is_none_or(|filter| filter == *phone)
             && self.from.is_none_or(|from| record.time >= from)
     }
 

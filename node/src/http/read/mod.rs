@@ -52,7 +52,7 @@ pub(crate) fn seller_of(app: &App, head: &Head, caller: &Caller) -> Result<Recor
     Ok(number)
 }
 
-/// The seller that a list is filtered by: the caller itself for a seller, the one asked for otherwise.
+/// The seller that a list is filtered by: the caller itself for a seller, the one in the query otherwise.
 pub(crate) fn seller_filter(app: &App, caller: &Caller, query: &Query<'_>) -> Result<Option<RecordNumber>, Problem> {
     let asked = query.uuid("seller_id")?.map(|id| seller_number(app, id)).transpose()?;
     match caller.must_be_seller() {

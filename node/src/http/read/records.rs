@@ -32,7 +32,8 @@ where
     runtime::blocking(move || read(&reader)).await.map_err(Problem::internal)?
 }
 
-/// Runs a search under the caller's permit, which is held as long as the search runs, whether anybody waits for it or not.
+/// Runs a search under the caller's permit, which is held as long as the search runs, whether the caller still waits or
+/// not.
 pub(crate) async fn searching<T, F>(app: &App, permit: Permit, search: F) -> Result<T, Problem>
 where
     F: FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,

@@ -26,7 +26,7 @@ pub(crate) struct Caller {
 impl Caller {
     /// The caller whose key came with the request. Where this node does not know the key yet, it waits until it knows all
     /// that were made before. A position that the request names is waited for only once the key is known, so that
-    /// strangers cost nothing.
+    /// unauthenticated requests cost nothing.
     pub(crate) async fn of(head: &Head, app: &App) -> Result<Self, Problem> {
         let hash = secret::hash(bearer(head.headers())?);
         let caller = if let Some(caller) = Self::on_ring(app, &hash) {

@@ -1,4 +1,4 @@
-//! A request's head: what it must be, whatever is asked for (RFC 9110, RFC 9112), and what a handler reads from it.
+//! A request's head: the rules that hold for every resource (RFC 9110, RFC 9112), and the fields that handlers read.
 //!
 //! One `Host`, and no second value of a field that has one: two parties that read the same head differently, such as a
 //! proxy and a node, is how requests are smuggled. hyper has refused before what cannot be framed at all: a malformed
@@ -56,7 +56,7 @@ impl Head {
         self.parameter.as_deref().unwrap_or_default()
     }
 
-    /// The id in the path. What is no id names nothing.
+    /// The id in the path. A text that is no id names nothing.
     pub(crate) fn id(&self) -> Result<Uuid, Problem> {
         Uuid::try_parse(self.parameter()).map_err(|_| Problem::not_found())
     }
@@ -104,7 +104,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
     IdempotencyKey::new(bare).map(Some).map_err(|error| invalid(&error))
 }
 
-/// Fields with one value, of which a second one is refused whatever is asked for. `Authorization` is refused as 401 and
+/// Fields with one value, of which a second one is refused on every resource. `Authorization` is refused as 401 and
 /// `Idempotency-Key` where one is read; of two request ids neither is used.
 const ONCE: [(HeaderName, &str); 2] =
     [(header::CONTENT_TYPE, "/Content-Type"), (HeaderName::from_static(MIN_APPLIED), "/Etebar-Min-Applied")];

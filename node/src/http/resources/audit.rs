@@ -91,7 +91,7 @@ fn add_up(reader: &Reader, recount: &Recount, applied: u64, mut claims: Claims) 
     })
 }
 
-/// For the operator, whoever asked: the books are wrong on this node at least.
+/// Logged for the operator: the books are wrong on this node at least.
 fn log(broken: &Broken, applied: u64) {
     let Broken { promise, faults, record, entry, detail } = broken;
     error!(promise = promise.name(), faults, record, entry, %detail, applied, "audit found a broken promise");

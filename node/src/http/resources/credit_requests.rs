@@ -137,7 +137,7 @@ fn search(
             Some(Verdict::Approved) => api::RequestStatus::Approved,
             Some(Verdict::Rejected) => api::RequestStatus::Rejected,
         };
-        if status.is_none_or(|wanted| wanted == is) {
+        if status.is_none_or(|status_filter| status_filter == is) {
             if requests.len() == limit {
                 return FoundRequests { requests, next: last };
             }

@@ -161,25 +161,25 @@ async fn of_seller(State(app): State<App>, head: Head) -> Answer {
     reply::json(applied, &list.page(found.entries, found.next))
 }
 
-/// Records of one page of the history that are wanted, with what holds before it.
-struct WantedPage {
+/// The requested records of one page of the history, with the mark before it.
+struct RequestedPage {
     number: u64,
     mark: PageMark,
-    wanted: Vec<RecordNumber>,
+    requested: Vec<RecordNumber>,
 }
 
 fn by_page(
     numbers: impl Iterator<Item = RecordNumber>,
     mark_of: impl Fn(u64) -> Option<PageMark>,
-) -> Result<Vec<WantedPage>, Problem> {
-    let mut pages: Vec<WantedPage> = Vec::new();
+) -> Result<Vec<RequestedPage>, Problem> {
+    let mut pages: Vec<RequestedPage> = Vec::new();
     for number in numbers {
         match pages.last_mut() {
-            Some(page) if page.number == page_of(number) => page.wanted.push(number),
+            Some(page) if page.number == page_of(number) => page.requested.push(number),
             Some(_) | None => {
                 let missing = || Problem::internal(format_args!("record {number} is in no page"));
                 let mark = mark_of(page_of(number)).ok_or_else(missing)?;
-                pages.push(WantedPage { number: page_of(number), mark, wanted: vec![number] });
+                pages.push(RequestedPage { number: page_of(number), mark, requested: vec![number] });
             }
         }
     }
@@ -188,15 +188,15 @@ fn by_page(
 
 fn read_page(
     reader: &Reader,
-    page: &WantedPage,
+    page: &RequestedPage,
     found: &mut FoundEntries,
     limit: usize,
     span: Span,
 ) -> Result<Flow, Problem> {
-    let Some(last) = page.wanted.last() else { return Ok(Flow::On) };
+    let Some(last) = page.requested.last() else { return Ok(Flow::On) };
     let mut flow = Flow::On;
     reader.for_each_entry(page_start(page.number)..=*last, page.mark, |record, entry, digest| {
-        if page.wanted.binary_search(&record.number).is_err() || !span.has_begun(record.time) {
+        if page.requested.binary_search(&record.number).is_err() || !span.has_begun(record.time) {
             return Ok(Flow::On);
         }
         flow = if span.is_over(record.time) {

@@ -40,11 +40,11 @@ const BUFFER_FACTOR: usize = 2;
 pub(crate) enum Stage {
     /// All is served.
     Serving = 0,
-    /// All is served, and each answer is its connection's last, so that callers go elsewhere by themselves.
+    /// All is served, and each answer is its connection's last, so that callers move to other nodes by themselves.
     Closing = 1,
-    /// What is in flight is answered, and nothing more.
+    /// Requests in flight are answered, and no others.
     Stopping = 2,
-    /// What is still in flight is answered that the node is shutting down.
+    /// Requests still in flight are answered that the node is shutting down.
     Late = 3,
     /// Nothing is served.
     Ended = 4,

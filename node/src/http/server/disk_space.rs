@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Measures the free space until `ended`, and marks the disk as full where it is below the reserve.
 pub(crate) async fn watch(app: App, ended: CancellationToken) {
     let mut ticks = tokio::time::interval(INTERVAL);
-    let told = LogThrottle::default();
+    let throttle = LogThrottle::default();
     loop {
         tokio::select! {
             () = ended.cancelled() => return,
@@ -27,7 +27,7 @@ pub(crate) async fn watch(app: App, ended: CancellationToken) {
         let data_dir = app.data_dir.clone();
         match runtime::blocking(move || free_bytes(&data_dir)).await {
             Ok(Ok(free)) => app.cluster.set_disk_full(free < app.limits.disk_reserve_bytes),
-            Ok(Err(error)) if told.is_due("disk") => warn!(%error, "could not measure the disk's free space"),
+            Ok(Err(error)) if throttle.is_due("disk") => warn!(%error, "could not measure the disk's free space"),
             Ok(Err(error)) => debug!(%error, "could not measure the disk's free space"),
             Err(error) => debug!(%error, "could not measure the disk's free space"),
         }

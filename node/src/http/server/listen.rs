@@ -31,11 +31,11 @@ use crate::runtime::net::{TcpListener, TcpStream};
 
 /// Pause after a failed accept, as when the process has no file descriptor left, so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long before the end of the drain what is still in flight is answered that the node is shutting down.
+/// How long before the end of the drain requests still in flight are answered that the node is shutting down.
 const LATE: Duration = Duration::from_millis(250);
 
 /// Serves the API on `listener` until `stopping` is cancelled; then closes connections after their next answer for a
-/// while, accepts no more, answers what is in flight, and returns within [`crate::http::Limits::farewell`] and
+/// while, accepts no more, answers the requests in flight, and returns within [`crate::http::Limits::farewell`] and
 /// [`crate::http::Limits::drain`].
 pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken) {
     let acceptor = Acceptor::new(app);
@@ -79,8 +79,8 @@ struct Acceptor {
     addresses: Addresses,
     /// Slots for connections that are being turned away.
     turned_away: Arc<Semaphore>,
-    /// What was logged of connections lately: strangers must not be able to fill the log.
-    told: LogThrottle,
+    /// Limits what is logged of connections: unauthenticated callers must not be able to fill the log.
+    throttle: LogThrottle,
 }
 
 impl Acceptor {
@@ -91,7 +91,7 @@ impl Acceptor {
             slots: Arc::new(Semaphore::new(app.limits.connections)),
             addresses: Addresses::default(),
             turned_away: Arc::new(Semaphore::new(app.limits.turned_away)),
-            told: LogThrottle::default(),
+            throttle: LogThrottle::default(),
             app,
         }
     }
@@ -131,7 +131,7 @@ impl Acceptor {
 
     /// Answers that there is no slot for a connection; beyond [`crate::http::Limits::turned_away`] it is closed unanswered.
     fn turn_away(&self, stream: TcpStream, from: IpAddr, why: &'static str) {
-        if self.told.is_due(why) {
+        if self.throttle.is_due(why) {
             warn!(%from, why, "connections are turned away; this is not logged again for a minute");
         }
         if self.app.tls().is_some() {
@@ -148,7 +148,7 @@ impl Acceptor {
 
     /// Logs what is wrong with connections, at a bounded rate.
     fn warn_of(&self, what: &'static str, error: &io::Error) {
-        if self.told.is_due(what) {
+        if self.throttle.is_due(what) {
             warn!(%error, "{what}");
         }
     }
@@ -173,7 +173,7 @@ async fn refuse(app: App, stream: TcpStream, why: &'static str) {
     }
 }
 
-/// Waits until all connections are closed, for a bounded time, at whose end what is in flight is answered all the same.
+/// Waits until all connections are closed, for a bounded time, at whose end requests in flight are answered all the same.
 async fn drain(app: &App, slots: &Semaphore, shutdown: &Shutdown) {
     let all = u32::try_from(app.limits.connections).unwrap_or(u32::MAX);
     let parts = [(Stage::Stopping, app.limits.drain.saturating_sub(LATE)), (Stage::Late, LATE)];

@@ -1,6 +1,6 @@
 //! The API over TLS: a handshake before the first byte of HTTP, within the time of a head and the slot of its connection.
 //!
-//! TLS 1.2 and 1.3, HTTP/1.1 alone, no early data (it could be sent again by anybody who recorded it). A certificate that
+//! TLS 1.2 and 1.3, HTTP/1.1 alone, no early data (a recorded copy of it could be replayed). A certificate that
 //! changed serves the next handshake; connections that are open stay. Nothing of this is in a simulation.
 
 use std::io;
@@ -113,7 +113,8 @@ async fn peek(stream: &mut TcpStream, first: &mut [u8]) -> io::Result<usize> {
     stream.peek(first).await
 }
 
-/// Failed handshakes: strangers can cause any number of them, so they are counted, and reported at a bounded rate.
+/// Failed handshakes: unauthenticated callers can cause any number of them, so they are counted, and reported at a
+/// bounded rate.
 #[derive(Debug, Default)]
 struct Failures(Mutex<(u64, Option<Instant>)>);
 

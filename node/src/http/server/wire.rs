@@ -303,7 +303,7 @@ fn drop_incoming<S: AsyncRead + Unpin>(stream: &mut S, left: &mut usize, cx: &mu
             Ok(()) if !buffer.filled().is_empty() => {
                 *left = left.saturating_sub(buffer.filled().len());
             }
-            // The caller closed, or is gone: nobody is left to answer.
+            // The caller closed the connection, or is gone: no answer can reach it.
             Ok(()) | Err(_) => break,
         }
     }

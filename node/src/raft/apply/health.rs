@@ -14,7 +14,7 @@ pub(crate) struct Health {
     log_crowded: AtomicBool,
     /// The disk has no more room than is kept in reserve.
     disk_full: AtomicBool,
-    /// The log's disk has not come back for longer than an election takes.
+    /// The log's disk has not answered for longer than an election takes.
     disk_stalled: watch::Sender<bool>,
     /// No leader has been reachable for a while, and no election will change that.
     out_of_reach: watch::Sender<bool>,

@@ -47,7 +47,7 @@ impl Machine {
         let is_light = entry::is_light(&self.published, &entries);
         let (published, history) = (self.published.clone(), self.history.clone());
         let work = move || entry::apply(&published, &history, entries);
-        // A panic means books that do not add up. Openraft would go on without its state machine, so it gets an error.
+        // A panic means books that do not add up. Openraft would continue without its state machine, so it gets an error.
         let applied = if is_light {
             catch_unwind(AssertUnwindSafe(work)).map_err(|_panic| io::Error::other("it does not fit the state"))
         } else {
@@ -135,7 +135,7 @@ async fn install(published: &Published, history: &History, to: Checkpoint) -> Re
 /// # Errors
 /// Where a page is damaged, or the records are not those that `to` was made of.
 pub(crate) fn replay_into(state: &mut State, history: &History, to: &Checkpoint) -> Result<(), StorageError> {
-    history.fold(state.records() + 1..=to.records, |record| state.apply(record))?;
+    history.replay(state.records() + 1..=to.records, |record| state.apply(record))?;
     if (state.records(), state.digest()) == (to.records, to.digest) {
         return Ok(());
     }

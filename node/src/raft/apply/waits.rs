@@ -1,5 +1,5 @@
 //! Requests that wait for positions of this replica, ordered by position: one that is reached wakes its own waiters and
-//! nobody else.
+//! no others.
 //!
 //! Bound: [`WAITING`] requests. A request that is given up leaves the list with its future.
 
@@ -47,7 +47,7 @@ impl Waits {
         self.0.lock()
     }
 
-    /// The replica is at `position`: whoever waits for it, or for one before, goes on.
+    /// The replica is at `position`: wakes the waiters for it and for those before.
     pub(crate) fn reach(&self, position: u64) {
         let due = {
             let mut queue = self.lock();
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_wakes_those_who_wait_for_it_and_nobody_else() {
+    fn a_position_wakes_its_waiters_and_no_others() {
         let waits = Waits::default();
         let mut of: Vec<_> = [5, 3, 9, 5].map(|position| Box::pin(waits.reached(position))).into();
         assert!(of.iter_mut().all(|wait| wait.as_mut().now_or_never().is_none()));
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(of[0].as_mut().now_or_never(), Some(Ok(())));
         assert_eq!(of[3].as_mut().now_or_never(), Some(Ok(())));
         assert!(of[2].as_mut().now_or_never().is_none());
-        assert_eq!(waits.reached(5).now_or_never(), Some(Ok(())), "what is reached is not waited for");
+        assert_eq!(waits.reached(5).now_or_never(), Some(Ok(())), "a position that is reached is not waited for");
     }
 
     /// How many waiters a position takes off the list.

@@ -27,7 +27,7 @@ struct Inner {
     published: Arc<Published>,
     history: Arc<History>,
     log: LogStore,
-    /// Held by whoever changes what is durable of the history.
+    /// Held while the durable part of the history changes.
     turn: Mutex<()>,
 }
 

@@ -34,7 +34,7 @@ pub(crate) async fn end_raft(raft: &EtebarRaft) {
     let (done, ended) = oneshot::channel();
     runtime::spawn(async move {
         if let Err(error) = raft.shutdown().await {
-            tracing::warn!(%error, "raft did not stop well");
+            tracing::warn!(%error, "raft did not stop cleanly");
         }
         // A caller that stopped waiting, or ended with the runtime, needs no answer.
         done.send(()).ok();

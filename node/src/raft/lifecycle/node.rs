@@ -168,7 +168,7 @@ impl Node {
         if differing.len() * 2 >= self.members().len() {
             self.published.health.fail(format!(
                 "the digest here differs from those of nodes {differing:?}: this node's data is kept and has to be \
-                 examined; this node stays out, and the others go on while they are a majority"
+                 examined; this node stays stopped, and the others continue while they are a majority"
             ));
         }
     }
@@ -196,7 +196,7 @@ impl Serve for Node {
             return Response::Unavailable("the caller is no longer a member".to_owned());
         }
         if !is_its_own(from, &request) {
-            tracing::error!(peer = from.node, "a peer asked for something in another's name");
+            tracing::error!(peer = from.node, "a peer sent a request in another node's name");
             return Response::Unavailable("not in the caller's own name".to_owned());
         }
         match request {

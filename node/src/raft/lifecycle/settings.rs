@@ -58,7 +58,7 @@ impl ClusterSettings {
             snapshot_policy: SnapshotPolicy::Never,
             max_in_snapshot_log_to_keep: u64::MAX,
             // A leader that no majority answers sends nothing for this long after its lease, then tries for as long, and so on:
-            // a node that receives its heartbeats votes for nobody else, so a leader that reaches too few could prevent an
+            // a node that receives its heartbeats votes for no other, so a leader that reaches too few could prevent an
             // election permanently. Long enough for the last lease to end and for some rounds of votes.
             quorum_loss_probe_interval: Some(millis(self.election_max * 4)),
             enable_pre_vote: Some(true),

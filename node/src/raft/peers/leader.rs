@@ -34,8 +34,8 @@ pub(crate) struct LeaderView {
 impl LeaderView {
     /// The leader, perhaps this node itself.
     ///
-    /// While its disk stalls, Raft may be blocked and its view out of date: then the leader is whoever sends entries, and never
-    /// this node itself, which gives leadership up.
+    /// While its disk stalls, Raft may be blocked and its view out of date: then the leader is the node that sends
+    /// entries, and never this node itself, which gives leadership up.
     pub(crate) fn known(&self) -> Option<NodeNumber> {
         let (known, term) = {
             let metrics = self.raft.server_metrics();
@@ -58,7 +58,7 @@ impl LeaderView {
         self.has_majority().then_some(leader)
     }
 
-    /// Whether this node believes that it leads.
+    /// Whether this node takes itself for the leader.
     pub(crate) fn is_me(&self) -> bool {
         self.known() == Some(self.me)
     }

@@ -57,12 +57,12 @@ pub enum ChangeError {
     /// It may be under way, or done.
     #[error("no answer within {waited:?}: see the members' list")]
     OutcomeUnknown {
-        /// How long the caller was kept.
+        /// How long the caller waited.
         waited: Duration,
     },
 }
 
-/// Changes the members, where this node leads. What is as wanted already is a success.
+/// Changes the members, where this node leads. A change that is in effect already is a success.
 ///
 /// # Errors
 /// See [`ChangeError`]: only one of them may have changed anything.

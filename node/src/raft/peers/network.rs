@@ -43,7 +43,7 @@ pub(crate) struct PeerLinks {
     pub forward: Calls,
 }
 
-/// The links to all peers, opened when first asked for.
+/// The links to all peers, opened when first used.
 #[derive(Debug, Clone)]
 pub(crate) struct Links(Arc<LinksInner>);
 

@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::link::message::Heartbeat;
-use crate::raft::apply::clocks::line::NOBODY;
+use crate::raft::apply::clocks::line::NO_TERM;
 use crate::raft::apply::clocks::verdict::ClocksReceived;
 use crate::raft::apply::replica::Published;
 
@@ -30,7 +30,7 @@ struct PeerEntry {
     failure: Option<String>,
     /// Its clock, in milliseconds since the Unix epoch, and when it was read.
     clock: Option<(u64, Instant)>,
-    /// Where it carried ledger time to, where it knows of no leader, and when it said so.
+    /// Where it carried ledger time to, where it knows of no leader, and when it reported that.
     start: Option<(u64, Instant)>,
     differs: bool,
 }
@@ -90,7 +90,7 @@ impl PeerTable {
         if let Some(entry) = self.lock().get_mut(&said.node) {
             let now = Instant::now();
             entry.clock = Some((said.clock_ms, now));
-            let start = said.ledger_time.filter(|time| time.term == NOBODY);
+            let start = said.ledger_time.filter(|time| time.term == NO_TERM);
             entry.start = start.map(|time| (time.ms, now));
         }
     }

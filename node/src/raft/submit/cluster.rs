@@ -23,7 +23,7 @@ use crate::raft::lifecycle::node::Node;
 use crate::raft::lifecycle::settings::ClusterSettings;
 use crate::raft::lifecycle::start::{start, stop};
 use crate::raft::peers::membership::{ChangeError, MembershipChange, change_members};
-use crate::runtime::{Clock, Room};
+use crate::runtime::{Clock, RaftRuntime};
 use crate::storage::types::Decisions;
 use crate::storage::{NodeDisks, StorageError};
 
@@ -37,7 +37,7 @@ pub struct Cluster(Arc<Handle>);
 #[derive(Debug)]
 struct Handle {
     node: Arc<Node>,
-    room: Room,
+    runtime: RaftRuntime,
 }
 
 impl Cluster {
@@ -46,10 +46,11 @@ impl Cluster {
     /// # Errors
     /// Where a setting does not fit, the peer address is taken, or the data is damaged.
     pub async fn start(settings: ClusterSettings, disks: NodeDisks, clock: Clock) -> Result<Self, ClusterError> {
-        let room = Room::start().map_err(|error| ClusterError::Setting(format!("no threads for raft: {error}")))?;
-        let started = room.run(start(settings, disks, clock)).await;
+        let runtime =
+            RaftRuntime::start().map_err(|error| ClusterError::Setting(format!("no threads for raft: {error}")))?;
+        let started = runtime.run(start(settings, disks, clock)).await;
         let node = started.map_err(|unfinished| ClusterError::Raft(unfinished.to_string()))??;
-        Ok(Self(Arc::new(Handle { node, room })))
+        Ok(Self(Arc::new(Handle { node, runtime })))
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -76,8 +77,8 @@ impl Cluster {
         deadline: Instant,
     ) -> Result<(), ReadError> {
         let node = self.node();
-        if let Some(wanted) = min_applied.filter(|wanted| *wanted > position_within_reach(node)) {
-            return Err(ReadError::Behind { applied: self.applied(), wanted });
+        if let Some(requested) = min_applied.filter(|requested| *requested > position_within_reach(node)) {
+            return Err(ReadError::Behind { applied: self.applied(), requested });
         }
         let confirmed = match consistency {
             Consistency::Local => 0,
@@ -98,14 +99,14 @@ impl Cluster {
         self.reach(confirmed, deadline).await
     }
 
-    async fn reach(&self, wanted: u64, deadline: Instant) -> Result<(), ReadError> {
-        match timeout_at(deadline, self.node().published.waits.reached(wanted)).await {
+    async fn reach(&self, requested: u64, deadline: Instant) -> Result<(), ReadError> {
+        match timeout_at(deadline, self.node().published.waits.reached(requested)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(TooManyWait)) | Err(_) => Err(ReadError::Behind { applied: self.applied(), wanted }),
+            Ok(Err(TooManyWait)) | Err(_) => Err(ReadError::Behind { applied: self.applied(), requested }),
         }
     }
 
-    /// Changes the members, where this node leads. What is as wanted already is a success.
+    /// Changes the members, where this node leads. A change that is in effect already is a success.
     ///
     /// # Errors
     /// See [`ChangeError`]: only one of them may have changed anything.
@@ -241,10 +242,10 @@ impl Cluster {
     /// Hands leadership over, writes a checkpoint, and stops; within 5 s. Give it no more commands.
     pub async fn shutdown(&self) {
         let node = self.0.node.clone();
-        match self.0.room.run(timeout(SHUTDOWN, stop(node))).await {
+        match self.0.runtime.run(timeout(SHUTDOWN, stop(node))).await {
             Ok(Ok(())) => tracing::info!("node stopped"),
             Ok(Err(_elapsed)) => tracing::warn!("node did not stop in time; what it acknowledged is safe"),
-            Err(unfinished) => tracing::warn!(%unfinished, "node did not stop well; what it acknowledged is safe"),
+            Err(unfinished) => tracing::warn!(%unfinished, "node did not stop cleanly; what it acknowledged is safe"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Positions for linearizable reads: one quorum read for all reads that wait.
 //!
-//! Invariant: a position is asked for after its read came, and confirmed by a quorum after that. A read that comes while
+//! Invariant: a position is requested after its read came, and confirmed by a quorum after that. A read that comes while
 //! a question is under way waits for the next one. No clock is trusted.
 //!
 //! Three gates ask, each one question at a time: the leader asks a quorum, any other node asks the leader, and callers
@@ -17,7 +17,7 @@ const WAITING: usize = 65_536;
 /// leader answers.
 pub(crate) const UNKNOWN_KEYS_PAUSE: Duration = Duration::from_millis(10);
 
-/// A read that waits for its position; `None` where nobody could confirm one.
+/// A read that waits for its position; `None` where none could be confirmed.
 pub(crate) type Asker = oneshot::Sender<Option<u64>>;
 
 /// Gives positions to reads. Cheap to clone.
@@ -38,7 +38,7 @@ impl ReadGate {
     }
 }
 
-/// For whom a position is wanted.
+/// Which kind of caller needs a position.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reader {
     /// A caller whose API key is known.
@@ -118,14 +118,14 @@ mod tests {
     fn a_read_shares_no_question_that_was_asked_before_it_came() {
         block_on(async {
             let (gate, waiting) = ReadGate::new();
-            let (asked, go_on) = (Rc::new(Cell::new(0)), Rc::new(Notify::new()));
+            let (asked, proceed) = (Rc::new(Cell::new(0)), Rc::new(Notify::new()));
             let ask = {
-                let (asked, go_on) = (asked.clone(), go_on.clone());
+                let (asked, proceed) = (asked.clone(), proceed.clone());
                 move || {
                     asked.set(asked.get() + 1);
-                    let (position, go_on) = (asked.get(), go_on.clone());
+                    let (position, proceed) = (asked.get(), proceed.clone());
                     async move {
-                        go_on.notified().await;
+                        proceed.notified().await;
                         Some(position)
                     }
                 }
@@ -144,9 +144,9 @@ mod tests {
                 yield_now().await;
             }
             assert_eq!(asked.get(), 1, "one question at a time");
-            go_on.notify_one();
+            proceed.notify_one();
             assert_eq!(first.await.unwrap(), Some(1));
-            go_on.notify_one();
+            proceed.notify_one();
             for read in late {
                 assert_eq!(read.await.unwrap(), Some(2), "all that came meanwhile share the next one");
             }

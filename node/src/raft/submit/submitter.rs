@@ -51,7 +51,7 @@ pub(crate) async fn submit(node: &Node, commands: Vec<Command>, deadline: Instan
             Ok(decisions) => return Ok(decisions),
             Err(not_decided) => not_decided,
         };
-        tracing::debug!(?target, ?not_decided, "an attempt brought no decision");
+        tracing::debug!(?target, ?not_decided, "an attempt returned no decision");
         match not_decided {
             NotDecided::NotLeader(leader) => hint = leader,
             NotDecided::Overloaded(why) if !perhaps_done => return Err(SubmitError::Overloaded { why }),

@@ -1,7 +1,7 @@
 //! The data directory of each node that this one has connected to; beside the pages, and durable before it counts.
 //!
 //! The log binds numbers to directories too, but a node that is behind has not read that yet: without a memory of its
-//! own it would take a wiped node for the one that it knew, and give away what that one had promised.
+//! own it would accept a wiped node as the one that it knew, although that one's votes are lost.
 
 use ledger::{Incarnation, NodeNumber};
 
@@ -20,10 +20,10 @@ impl History {
     /// Where what was kept is damaged.
     pub fn known_peers(&self) -> Result<Vec<(NodeNumber, Incarnation)>, StorageError> {
         let pairs = self.disk.range(&keys::known_peer(0), &keys::after_known_peers(), NODES_MAX)?;
-        pairs.iter().map(|(key, sealed)| codec::unseal_value(key, sealed, "a node that was met")).collect()
+        pairs.iter().map(|(key, sealed)| codec::unseal_value(key, sealed, "a known peer")).collect()
     }
 
-    /// Keeps that a node was met; it survives a power cut before this returns.
+    /// Stores a known peer; durable before this returns.
     ///
     /// # Errors
     /// Where the disk fails.

@@ -39,7 +39,7 @@ const CHECKPOINT_PLACE: &str = "the checkpoint of the history";
 pub struct Checkpoint {
     /// The last log entry whose records are in.
     pub applied: Option<LogId>,
-    /// Who belonged to the cluster there.
+    /// The members of the cluster there.
     pub membership: StoredMembership,
     /// How many records there are: the number of the last one.
     pub records: u64,
@@ -54,7 +54,7 @@ pub struct History {
     tail: Mutex<Tail>,
     cache: Mutex<PageCache>,
     checkpoint: Mutex<Checkpoint>,
-    /// Held by whoever writes pages or the checkpoint.
+    /// Held while pages or the checkpoint are written.
     writing: tokio::sync::Mutex<()>,
 }
 
@@ -70,7 +70,7 @@ impl History {
         write_checkpoint(disk, &Checkpoint::default()).await
     }
 
-    /// Opens the history. Only the last page is read; [`History::fold`] reads and checks them all.
+    /// Opens the history. Only the last page is read; [`History::replay`] reads and checks them all.
     ///
     /// # Errors
     /// Where there is none, or what is read is damaged.
@@ -148,7 +148,7 @@ impl History {
     ///
     /// # Errors
     /// At the first page that is damaged or does not hold them.
-    pub fn fold(
+    pub fn replay(
         &self,
         numbers: RangeInclusive<RecordNumber>,
         mut with: impl FnMut(&Record),
@@ -164,7 +164,7 @@ impl History {
         Ok(())
     }
 
-    /// Makes the history durable up to `to`, whose records must have been pushed. Blocks; pushing and reading go on.
+    /// Makes the history durable up to `to`, whose records must have been pushed. Blocks; pushing and reading continue.
     ///
     /// # Errors
     /// Where `to` goes back or beyond what was pushed, or the disk fails, which is final.

@@ -11,7 +11,7 @@ use super::page::{self, PAGE_LEN};
 use crate::storage::disk::Disk;
 use crate::storage::error::StorageError;
 
-/// Durable records that stay in memory, for they are the ones asked for most: about 10 MB.
+/// Durable records that stay in memory, since they are read most: about 10 MB.
 const KEPT: usize = 256 * PAGE_LEN;
 
 /// See the head of this file.
@@ -53,7 +53,7 @@ impl Tail {
         numbers.filter_map(|number| self.get(number)).collect()
     }
 
-    /// Drops the oldest full pages of what is durable, but for some.
+    /// Drops the oldest full durable pages, but for some.
     pub(crate) fn trim(&mut self, durable: RecordNumber) {
         let pages = |records: usize| records / PAGE_LEN;
         let surplus = pages(self.records.len().saturating_sub(KEPT));

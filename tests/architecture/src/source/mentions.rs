@@ -114,10 +114,10 @@ impl Mentions {
         self.is_test = before;
     }
 
-    /// Takes each chain of names in tokens as a path; what is no path finds nothing later.
+    /// Takes each chain of names in tokens as a path; one that is no path resolves to nothing later.
     fn scan(&mut self, tokens: TokenStream, in_attribute: bool) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-        let is = |at: Option<usize>, wanted: char| matches!(at.and_then(|at| tokens.get(at)), Some(TokenTree::Punct(punct)) if punct.as_char() == wanted);
+        let is = |at: Option<usize>, expected: char| matches!(at.and_then(|at| tokens.get(at)), Some(TokenTree::Punct(punct)) if punct.as_char() == expected);
         let mut at = 0;
         while let Some(token) = tokens.get(at) {
             match token {

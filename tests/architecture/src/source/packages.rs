@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The root file of a crate.
 pub struct CrateRoot {
-    /// The name that others give it; none where nobody can name it (a program, a test).
+    /// The name that others give it; none where no other can name it (a program, a test).
     pub library: Option<String>,
     /// Its path.
     pub file: PathBuf,

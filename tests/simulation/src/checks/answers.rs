@@ -57,7 +57,7 @@ impl<'a> Checker<'a> {
         if let Some(position) = position {
             given.from = counts.range(..position).next_back().map_or(0, |(_, count)| *count);
             let Some(until) = counts.get(&position) else {
-                self.violation(Some(op), format!("operation {op} was decided at a position that nobody applied"));
+                self.violation(Some(op), format!("operation {op} was decided at a position that no node applied"));
                 return None;
             };
             given.until = *until;

@@ -38,7 +38,7 @@ pub struct Checker<'a> {
     pub records: &'a [Record],
     /// The same records as HTTP must show them.
     pub http: HttpModel<'a>,
-    /// The commands that were asked for under each key.
+    /// The commands that were submitted under each key.
     pub by_key: HashMap<(u64, &'a str), Vec<CommandOrigin>>,
     /// The commands without a key, by their content.
     pub keyless: HashMap<String, Vec<CommandOrigin>>,

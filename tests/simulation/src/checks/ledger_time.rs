@@ -1,5 +1,5 @@
-//! Ledger time against real time, from outside: no idempotency key is forgotten before its window of real time has passed, and
-//! ledger time is never far ahead, as long as at most one clock is wrong at a time.
+//! Ledger time against real time, from outside: no idempotency key is dropped before its window of real time has
+//! passed, and ledger time is never far ahead, as long as at most one clock is wrong at a time.
 
 use std::collections::HashMap;
 
@@ -48,7 +48,7 @@ impl LedgerTimeCheck<'_> {
             let key = (record.actor, key.as_str());
             let first = invoked.get(&key).copied();
             let Some(last) = decided.get(&key).copied() else {
-                // It was not decided before it was asked for.
+                // It was not decided before it was invoked.
                 let not_before_ms = first.map_or(0, |(invoked_ms, _)| invoked_ms);
                 decided.insert(key, LastDecision { not_before_ms, applied_ms: *applied_ms });
                 continue;
@@ -57,7 +57,7 @@ impl LedgerTimeCheck<'_> {
             decided.insert(key, LastDecision { not_before_ms: last.applied_ms, applied_ms: *applied_ms });
             let after_ms = applied_ms - last.not_before_ms;
             if after_ms < kept_ms {
-                let what = format!("a key was forgotten after {after_ms} ms of {}: {record:?}", self.window_ms);
+                let what = format!("a key was dropped after {after_ms} ms of {}: {record:?}", self.window_ms);
                 violations.push((what, first.map(|(_, op)| op)));
             }
         }

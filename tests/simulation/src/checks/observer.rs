@@ -38,7 +38,7 @@ pub struct Observer {
     keys_max: u64,
     /// Who led in each term.
     leaders: BTreeMap<u64, u64>,
-    /// The digest at each position, by whoever applied it first.
+    /// The digest at each position, as applied first by any node.
     pub positions: BTreeMap<u64, Digest>,
     keys_at: BTreeMap<u64, u64>,
     /// When each record was first applied anywhere, in milliseconds since the start.

@@ -1,4 +1,4 @@
-//! Where a record comes from: the command that a client asked for, found by its key or by its content.
+//! Where a record comes from: the command that a client submitted, found by its key or by its content.
 
 use ledger::{
     Action, Command, CreateKey, CreateSeller, CreditApproved, CreditRejected, DecideCredit, Event, KeyCreated,
@@ -16,7 +16,7 @@ pub fn content(command: &Command) -> String {
     format!("{} {:?}", command.actor, command.action)
 }
 
-/// Commands without a key are found again by what they ask for.
+/// Commands without a key are found again by their content.
 pub fn keyless_content(record: &Record) -> Option<String> {
     let action = match &record.event {
         Event::SellerCreated(SellerCreated { name }) => Action::CreateSeller(CreateSeller { name: name.clone() }),

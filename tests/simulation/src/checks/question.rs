@@ -25,7 +25,7 @@ pub enum Answer<'a> {
     Replay(RecordNumber),
     /// Refused without a record.
     Refused(Rejection),
-    /// Refused over HTTP, with one of these records: a key that was forgotten may stand for several.
+    /// Refused over HTTP, with one of these records: a key that was dropped may stand for several.
     AnyOf(Vec<RecordNumber>),
     /// Refused over HTTP, without a record.
     HttpRefusal(&'a CommandResult),

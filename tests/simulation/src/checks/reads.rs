@@ -31,7 +31,7 @@ impl<'a> Checker<'a> {
                 Some(count) => {
                     self.violation(None, format!("a read over HTTP is stale: it saw {count} records: {read:?}"));
                 }
-                None => self.violation(None, format!("a read over HTTP saw a position that nobody applied: {read:?}")),
+                None => self.violation(None, format!("a read over HTTP saw a position that no node applied: {read:?}")),
             }
         }
         http_reads

@@ -1,4 +1,5 @@
-//! Each record of the history: a client asked for it, the rules give it, it took effect once, and its number follows real time.
+//! Each record of the history: a client submitted it, the rules give it, it took effect once, and its number follows
+//! real time.
 
 use ledger::{Event, Outcome as Decision, Record, SYSTEM_ACTOR, State};
 
@@ -6,11 +7,11 @@ use crate::checks::checker::Checker;
 use crate::checks::origin::{CommandOrigin, keyless_content};
 
 impl Checker<'_> {
-    /// A client asked for it and was not answered that it was not done; the rules give it; its number follows real time.
+    /// A client submitted it and was not answered that it was not done; the rules give it; its number follows real time.
     pub fn check_record(&mut self, state: &State, record: &Record) {
         if record.actor == SYSTEM_ACTOR {
             if !matches!(record.event, Event::Genesis(_) | Event::NodeRegistered(_)) {
-                self.violation(None, format!("nobody asked for {record:?}"));
+                self.violation(None, format!("no client submitted {record:?}"));
             }
             return;
         }
@@ -27,7 +28,7 @@ impl Checker<'_> {
         let fitting: Vec<CommandOrigin> = origins.iter().filter(fits).copied().collect();
         let Some(first) = fitting.first() else {
             let op = origins.first().map(|origin| origin.op);
-            return self.violation(op, format!("nobody asked for it, or the rules do not give it: {record:?}"));
+            return self.violation(op, format!("no client submitted it, or the rules do not give it: {record:?}"));
         };
         let is_possible = |origin: &&CommandOrigin| {
             let attempts = &self.history.operations[origin.op].attempts;
@@ -55,12 +56,12 @@ impl Checker<'_> {
         match reported.or(undecided) {
             Some(op) if self.used.insert(op) => {}
             Some(op) => self.violation(Some(op), format!("operation {op} had two effects, the second is {record:?}")),
-            // A repeated verdict is answered with the record of the first one, whoever asked for it.
+            // A repeated verdict is answered with the record of the first one, whichever client submitted it.
             None if matches!(
                 record.event,
                 Event::CreditApproved(_) | Event::CreditRejected(_) | Event::KeyRevoked(_)
             ) => {}
-            None => self.violation(None, format!("nobody can have asked for {record:?}")),
+            None => self.violation(None, format!("no client can have submitted {record:?}")),
         }
     }
 

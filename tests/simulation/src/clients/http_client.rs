@@ -1,5 +1,5 @@
 //! A client that uses HTTP, as sellers' programs do: through the client library, with its retries, to the node's own
-//! server. What the library reports of a call is believed, and checked.
+//! server. The outcome that the library reports counts as true, and is checked.
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A client session: it submits operations to any node, retries under the same key where the outcome is unknown, and reads.
 //!
 //! Some use HTTP, through the client library, and some the command port. They run on a host of their own that never fails,
-//! so that no answer is forgotten.
+//! so that no answer is lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -239,7 +239,7 @@ impl Session {
         if result.applied < min_applied {
             let applied = result.applied;
             self.recorder
-                .violation(format!("a session went back: {reader} asked for position {min_applied}, got {applied}"));
+                .violation(format!("a session went back: {reader} required position {min_applied}, got {applied}"));
         }
         self.position = self.position.max(if mode == ReadMode::Linearizable { result.applied } else { 0 });
         self.recorder.port_read(PortRead { client: self.id, node, mode, seller, actor, result });

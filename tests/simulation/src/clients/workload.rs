@@ -41,7 +41,7 @@ pub struct WorkloadState {
     pub is_stopped: bool,
     /// The leader that was isolated last: half of all reads go there, and must not see an old state.
     pub isolated_leader: Option<u64>,
-    /// A new seller is wanted: all others may be without credit, suspended, or without a valid key.
+    /// A new seller is needed: all others may be without credit, suspended, or without a valid key.
     pub wants_seller: bool,
     requests: Vec<RecordNumber>,
     charges: Vec<RecordNumber>,

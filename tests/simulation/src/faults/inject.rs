@@ -37,15 +37,15 @@ impl World<'_> {
             FaultKind::PartitionClients => self.partition(&host_name(node), CLIENTS_HOST, while_ms),
             FaultKind::IsolateLeader => self.isolate_leader(while_ms),
             FaultKind::SlowDisk => {
-                self.slow_disks(node, while_ms, |disks, ms| disks.ail(|health| health.sync_ms = (ms / 2, ms)))
+                self.slow_disks(node, while_ms, |disks, ms| disks.set_health(|health| health.sync_ms = (ms / 2, ms)))
             }
             FaultKind::StallDisk => {
-                self.slow_disks(node, while_ms, |disks, _| disks.ail(|health| health.stalled = true))
+                self.slow_disks(node, while_ms, |disks, _| disks.set_health(|health| health.stalled = true))
             }
             FaultKind::StallLeaderDisk => self.stall_leader_disk(),
             FaultKind::FailSync => self.break_disk(node, "a sync fails", ModelDisks::fail_syncs),
             FaultKind::FullDisk => {
-                self.break_disk(node, "its disk is full", |disks| disks.ail(|health| health.full = true))
+                self.break_disk(node, "its disk is full", |disks| disks.set_health(|health| health.full = true))
             }
             FaultKind::BitRot => self.rot(node),
             FaultKind::WipeDisk => self.wipe_while_others_lag(),
@@ -92,7 +92,7 @@ impl World<'_> {
     }
 
     /// A minority is partitioned and falls behind; then one of the others is wiped and the rest lose power. If the wiped node
-    /// counted, it and the minority would be a majority that never had what was acknowledged.
+    /// counted, it and the minority would be a majority without the acknowledged entries.
     fn wipe_while_others_lag(&mut self) -> bool {
         let fewest_behind = self.plan.nodes as usize - self.plan.majority();
         if self.lost.len() >= fewest_behind || self.hosts.iter().any(|host| host.cluster().is_none()) {

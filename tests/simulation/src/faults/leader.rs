@@ -11,7 +11,7 @@ use crate::world::host::Instruction;
 const GIVE_UP: Duration = Duration::from_millis(2 * 400 + 10);
 
 impl World<'_> {
-    /// The others elect a new leader while the old one still believes that it leads, and clients send requests to it.
+    /// The others elect a new leader while the old one still takes itself for the leader, and clients send requests to it.
     pub fn isolate_leader(&mut self, while_ms: u64) -> bool {
         let Some(leader) = self.observer.leader() else { return false };
         // More than their election time-out, so that they vote at once.
@@ -40,7 +40,7 @@ impl World<'_> {
         };
         self.trace(format!("the disk of node {leader}, which leads, stalls while all else is healthy"));
         let host = self.host(leader);
-        host.log.ail(|health| health.stalled = true);
+        host.log.set_health(|health| health.stalled = true);
         let writes = |world: &mut Self| {
             world.host(leader).cluster().is_some_and(|cluster| {
                 let probe = cluster.probe();

@@ -25,7 +25,7 @@ pub struct RunHistory {
     pub http_reads: Vec<HttpRead>,
     /// The trace, with the simulated time of each event in milliseconds.
     pub trace: Vec<(u64, TraceEvent)>,
-    /// The largest record that any client was response.
+    /// The largest record that any client was shown.
     pub acknowledged: RecordNumber,
     /// The violations, in the order in which they were found.
     pub violations: Vec<Violation>,
@@ -45,7 +45,7 @@ impl Recorder {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same, where nobody else has locked it.
+    /// The same, where it is not locked already.
     pub fn try_history(&self) -> Option<MutexGuard<'_, RunHistory>> {
         self.history.try_lock().ok()
     }

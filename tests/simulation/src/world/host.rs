@@ -131,7 +131,7 @@ impl Host {
     /// Makes both disks healthy again.
     pub fn heal_disks(&self) {
         for disks in self.disks() {
-            disks.ail(|health| {
+            disks.set_health(|health| {
                 *health = etebar_node::storage::model::Health { sync_ms: (1, self.plan.sync_ms), ..Default::default() };
             });
         }
@@ -188,7 +188,7 @@ impl Host {
         let app = App::new(cluster.clone(), limits, entropy, PathBuf::from("/")).expect("there is entropy");
         match TcpListener::bind(("0.0.0.0", HTTP_PORT)).await {
             Ok(listener) => http::serve(app, listener, stopping).await,
-            Err(error) => panic!("nobody else has this port: {error}"),
+            Err(error) => panic!("no other host has this port: {error}"),
         }
     }
 

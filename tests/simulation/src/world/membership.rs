@@ -1,5 +1,5 @@
 //! How the operator works on a running cluster: it replaces nodes, and asks the current leader for one membership change at a
-//! time until the members are the wanted ones.
+//! time until the members are the target ones.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use crate::world::host::Instruction;
 const INTERVAL_MS: u64 = 200;
 
 impl World<'_> {
-    /// Wants a node with a new number as a member and, in most cases, one of the others no more: preferably a lost one.
+    /// Adds a node with a new number to the target members and, in most cases, removes another: preferably a lost one.
     pub fn replace_node(&mut self) -> bool {
         let Some(new) = (1..=self.plan.hosts()).find(|node| !self.known_nodes.contains(node)) else { return false };
         if self.recorder.now_ms() >= self.operator.until_ms {
             return false;
         }
         self.known_nodes.insert(new);
-        self.operator.wanted.insert(new);
-        let lost = self.operator.wanted.iter().copied().find(|node| self.lost.contains(node));
+        self.operator.target.insert(new);
+        let lost = self.operator.target.iter().copied().find(|node| self.lost.contains(node));
         let leaves = lost.or_else(|| {
-            let place = self.dice.below(self.operator.wanted.len() as u64) as usize;
-            self.operator.wanted.iter().copied().nth(place).filter(|node| *node != new)
+            let place = self.dice.below(self.operator.target.len() as u64) as usize;
+            self.operator.target.iter().copied().nth(place).filter(|node| *node != new)
         });
         self.trace(format!("node {new} is to be added to the members, and {leaves:?} to be removed"));
         if let Some(leaves) = leaves {
-            self.operator.wanted.remove(&leaves);
+            self.operator.target.remove(&leaves);
         }
         true
     }

@@ -1,4 +1,4 @@
-//! The operator: has members added, promoted and removed, one membership change at a time, until they are the wanted ones.
+//! The operator: has members added, promoted and removed, one membership change at a time, until they are the target ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::world::host::MEMBERSHIP_CHANGE;
 #[derive(Debug)]
 pub struct Operator {
     /// The nodes that are to be members.
-    pub wanted: BTreeSet<u64>,
+    pub target: BTreeSet<u64>,
     /// Every membership that was seen in a log, by its index: of several with one index the last one.
     lists: BTreeMap<u64, MembersSeen>,
     /// The index of the newest membership that a node applied.
@@ -24,10 +24,10 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// An operator that wants the first members as they are.
+    /// An operator whose target is the first members.
     pub fn new(nodes: u64) -> Self {
-        let wanted = (1..=nodes).collect();
-        Self { wanted, lists: BTreeMap::new(), settled: 0, until_ms: 0, next_ms: 0 }
+        let target = (1..=nodes).collect();
+        Self { target, lists: BTreeMap::new(), settled: 0, until_ms: 0, next_ms: 0 }
     }
 
     /// Lets changes be started so early that none can still be in progress at this time.
@@ -48,10 +48,10 @@ impl Operator {
         }
     }
 
-    /// Whether the members are the wanted ones, and no change is in progress.
+    /// Whether the members are the target ones, and no change is in progress.
     pub fn is_settled(&self) -> bool {
-        let is_wanted = |seen: &MembersSeen| seen.all == self.wanted && seen.voter_sets == [self.wanted.clone()];
-        self.lists.range(self.settled..).all(|(_, seen)| is_wanted(seen))
+        let is_target = |seen: &MembersSeen| seen.all == self.target && seen.voter_sets == [self.target.clone()];
+        self.lists.range(self.settled..).all(|(_, seen)| is_target(seen))
     }
 
     /// Every set of which a majority may be needed, now or once a node with an older log is back.
@@ -66,14 +66,14 @@ impl Operator {
 
     /// The members by the newest membership that was applied.
     pub fn members(&self) -> BTreeSet<u64> {
-        self.lists.get(&self.settled).map_or_else(|| self.wanted.clone(), |seen| seen.all.clone())
+        self.lists.get(&self.settled).map_or_else(|| self.target.clone(), |seen| seen.all.clone())
     }
 
     /// The changes that may come next; only a lost member is removed before another took its place.
     pub fn next_changes(&self, seen: &MembersSeen, lost: &BTreeSet<u64>) -> Vec<MembershipChange> {
         let voters = seen.voter_sets.last().cloned().unwrap_or_default();
         let mut changes = Vec::new();
-        for node in self.wanted.iter().copied() {
+        for node in self.target.iter().copied() {
             if !seen.all.contains(&node) {
                 changes.push(MembershipChange::Add { node, addresses: addresses(node) });
             } else if !voters.contains(&node) {
@@ -81,7 +81,7 @@ impl Operator {
             }
         }
         let are_all_there = changes.is_empty();
-        let leaving = seen.all.iter().filter(|node| !self.wanted.contains(node));
+        let leaving = seen.all.iter().filter(|node| !self.target.contains(node));
         changes.extend(
             leaving
                 .filter(|node| are_all_there || lost.contains(node))

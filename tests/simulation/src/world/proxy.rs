@@ -25,7 +25,7 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub async fn serve(hosts: u64) {
     let started = Instant::now();
     for node in 1..=hosts {
-        let listener = TcpListener::bind(("0.0.0.0", proxy_port(node))).await.expect("nobody else has this port");
+        let listener = TcpListener::bind(("0.0.0.0", proxy_port(node))).await.expect("no other host has this port");
         spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 // A client that disconnects, or a node that does, ends its connection and nothing else.

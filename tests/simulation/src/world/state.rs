@@ -53,7 +53,7 @@ pub struct World<'a> {
     pub recorder: Recorder,
     /// What clients know.
     pub workload: Workload,
-    /// The nodes that were ever wanted as members: the first ones, and those that were to be added.
+    /// The nodes that were target members at any time: the first ones, and those that were to be added.
     pub known_nodes: BTreeSet<u64>,
     /// The operator, who changes the membership.
     pub operator: Operator,
@@ -73,7 +73,7 @@ pub struct World<'a> {
     pub next_trigger_ms: u64,
     /// How often each kind was injected.
     pub injected: BTreeMap<FaultKind, u64>,
-    /// How far monotonic clocks ran ahead of time, all together: what no node can know.
+    /// How far monotonic clocks ran ahead of time, all together: no node can know that.
     pub skipped_ms: u64,
 }
 
@@ -179,7 +179,7 @@ impl World<'_> {
                     .map(|cluster| cluster.probe())
                     .is_some_and(|probe| probe.recovered && probe.applied + 2 >= furthest)
         };
-        let members = &self.operator.wanted;
+        let members = &self.operator.target;
         let are_members_healthy = members.iter().all(|node| is_healthy(&self.hosts[*node as usize - 1]));
         let is_nothing_wrong = self.scheduled.is_empty() && self.lost.is_empty();
         are_links_healthy && is_nothing_wrong && are_members_healthy && self.operator.is_settled()

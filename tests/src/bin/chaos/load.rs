@@ -21,7 +21,7 @@ const CONNECTIONS: u32 = 8;
 const SELLERS: u32 = 16;
 /// Credit of each. Source: more than any load spends in the longest run: else the later faults fall on sellers who can charge nothing.
 const CREDIT: &str = "1000000000000";
-/// The most that a last fault and its end may take beyond the time asked for, in seconds. Source: to take all nodes to an older
+/// The most that a last fault and its end may take beyond the given time, in seconds. Source: to take all nodes to an older
 /// build and back is six starts, each of which reads the whole history: 50 s with 3.4 million entries.
 const LAST_FAULT_SECONDS: u64 = 600;
 

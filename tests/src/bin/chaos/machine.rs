@@ -26,7 +26,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Builds what is missing, and goes on in network and mount namespaces of its own where that can be.
+    /// Builds what is missing, and continues in network and mount namespaces of its own where that can be.
     pub(crate) fn prepare(arguments: &Arguments, given: &[String]) -> Result<Machine, End> {
         // Before the network is gone.
         programs::programs();
@@ -80,7 +80,7 @@ impl Machine {
         self.has.contains(&needs)
     }
 
-    /// The faults to draw from: those that were asked for, or all that can be done here.
+    /// The faults to draw from: those in the arguments, or all that can be done here.
     pub(crate) fn faults(&self, arguments: &Arguments) -> Result<Vec<Fault>, End> {
         if arguments.faults.is_empty() {
             return Ok(Fault::ALL.into_iter().filter(|fault| self.has(fault.needs())).collect());

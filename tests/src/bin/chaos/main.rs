@@ -92,7 +92,7 @@ fn played(run: &mut Run, arguments: &Arguments, mut deck: Deck, given: &[String]
         let_pass(BETWEEN_FAULTS);
     }
     let_pass(AFTERMATH);
-    // A last fault may outlast the time that was asked for; the loads sell on until it is over, and end here.
+    // A last fault may outlast the given time; the loads continue until it is over, and end here.
     run.loads.end()?;
     report::report(run, arguments, &done, given)
 }

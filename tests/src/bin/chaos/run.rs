@@ -23,10 +23,10 @@ use crate::machine::Machine;
 
 /// The cluster's folder below the work's.
 pub(crate) const CLUSTER: &str = "cluster";
-/// How long charges may stay out after a fault is healed. Source: an election with two failed rounds takes 2 s; a start after a
+/// How long charges may fail after a fault is healed. Source: an election with two failed rounds takes 2 s; a start after a
 /// power cut recovers a file system and replays the history.
 const BACK: Duration = Duration::from_secs(30);
-/// Charges that show that they are back.
+/// Charges that show that they succeed again.
 const BACK_CHARGES: u64 = 20;
 /// Longest time until a node answers after its start. Source: a node replays its history first, a second for a million charges.
 pub(crate) const START: Duration = Duration::from_mins(1);
@@ -205,9 +205,9 @@ impl Run {
         within(START, || (ready() || !node.runs()).then(ready)).unwrap_or(false)
     }
 
-    /// Lets the proxy of this node keep back what it sends for so many milliseconds, at least and at most.
+    /// Lets the proxy of this node delay what it sends by so many milliseconds, at least and at most.
     pub(crate) fn delay(&self, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
-        tell_delay(&self.work, id, least_ms, most_ms)
+        set_delay(&self.work, id, least_ms, most_ms)
     }
 }
 
@@ -223,7 +223,7 @@ fn start_proxies(network: &Network, cluster: &Cluster, work: &Path) -> Result<()
     let ids = cluster.ids();
     let ports = (cluster.peer_port(ids[0]), cluster.peer_port(ids[ids.len() - 1]));
     for id in ids {
-        tell_delay(work, id, 0, 0)?;
+        set_delay(work, id, 0, 0)?;
         network.redirect(id, ports, PROXY_PORT, PROXY_MARK);
         let mut proxy = tests::faults::network::command(id);
         proxy.arg(&program).arg(PROXY_PORT.to_string()).arg(delay_file(work, id));
@@ -238,7 +238,7 @@ fn delay_file(work: &Path, id: u64) -> PathBuf {
     work.join(format!("delay-{id}"))
 }
 
-fn tell_delay(work: &Path, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
+fn set_delay(work: &Path, id: u64, least_ms: u64, most_ms: u64) -> Result<(), End> {
     let written = fs::write(delay_file(work, id), format!("{least_ms} {most_ms}\n"));
     written.map_err(|error| End::failed(format!("the delay of node {id}: {error}")))
 }

@@ -167,11 +167,11 @@ impl Columns {
     fn of(head: &csv::ByteRecord) -> Result<Columns, String> {
         let names: Vec<String> =
             head.iter().map(|cell| String::from_utf8_lossy(cell).trim().to_ascii_lowercase()).collect();
-        let at = |wanted: &str| {
-            let mut found = names.iter().enumerate().filter(|(_, name)| *name == wanted).map(|(at, _)| at);
+        let at = |expected: &str| {
+            let mut found = names.iter().enumerate().filter(|(_, name)| *name == expected).map(|(at, _)| at);
             match (found.next(), found.next()) {
                 (at, None) => Ok(at),
-                (_, Some(_)) => Err(format!("there are two columns {wanted}")),
+                (_, Some(_)) => Err(format!("there are two columns {expected}")),
             }
         };
         let (phone, amount, key) = (at("phone")?, at("amount")?, at("idempotency_key")?);

@@ -13,7 +13,7 @@ use crate::output::whole_file::{self, WholeFile};
 #[derive(Debug)]
 pub(crate) struct Paths {
     pub(crate) input: PathBuf,
-    /// `FILE.csv.resume`: what is known of each line. Without it, nobody knows what was charged.
+    /// `FILE.csv.resume`: what is known of each line. Without it, it is unknown which lines were charged.
     pub(crate) resume: PathBuf,
     /// `FILE.result.csv`: what became of each line.
     pub(crate) result: PathBuf,
@@ -76,7 +76,7 @@ impl Paths {
     }
 
     /// Where another name of the file (a hard link) in its folder was imported, that import's files; where none was, the
-    /// first name's. A file with names in other folders is refused: nobody knows whether it was imported under one of them.
+    /// first name's. A file with names in other folders is refused: it may have been imported under one of them.
     fn under_its_other_names(self) -> Result<Paths, CliError> {
         let own = std::fs::metadata(&self.input).map_err(failed(&self.input))?;
         if own.nlink() <= 1 {
@@ -126,7 +126,7 @@ pub(crate) fn shown(path: &Path) -> String {
     api::shown(&path.display().to_string(), SHOWN_CHARS).into_owned()
 }
 
-/// Writes a whole file in place of whatever is there, for its owner's eyes alone.
+/// Writes a whole file in place of any that is there, for its owner's eyes alone.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let written = WholeFile::private(path).and_then(|mut file| {
         file.write_all(bytes)?;

@@ -1,7 +1,7 @@
-//! The resume file: what is known of each line, on the disk before it matters.
+//! The resume file: the state of each line, written to the disk before it is acted on.
 //!
 //! A first record fixes every line's key; then a record before each batch is sent (synced) and one for each line that is
-//! answered. What is known is the replay of the records. The last one may be torn, since a process may end in the middle
+//! answered. The state is the replay of the records. The last one may be torn, since a process may end in the middle
 //! of it; any other damage is refused.
 
 use std::fs::{File, TryLockError};
@@ -22,7 +22,7 @@ pub(crate) struct Resume {
     file: File,
     path: PathBuf,
     pub(crate) header: Header,
-    /// The lines' numbers in the input; what is known of each stands at the same index.
+    /// The lines' numbers in the input; the state of each is at the same index.
     numbers: Vec<u64>,
     known: Vec<LineState>,
     closed: bool,
@@ -50,7 +50,7 @@ impl Resume {
             let applied = unframed::<Event>(record).and_then(|event| resume.apply(&event));
             applied.ok_or_else(|| damaged(paths, index + 2))?;
         }
-        // What is torn goes, so that the next record begins a line.
+        // A torn record is removed, so that the next one begins a line.
         resume.file.set_len(whole as u64).map_err(failed(path))?;
         resume.file.seek(SeekFrom::End(0)).map_err(failed(path))?;
         Ok(Some(resume))
@@ -87,7 +87,7 @@ impl Resume {
                 "this import was begun by seller {}, and the API key is of seller {}",
                 self.header.seller_id, seller.id
             ),
-            hint: "go on with a key of the seller that began it; another seller's charges go into another file"
+            hint: "continue with a key of the seller that began it; another seller's charges go into another file"
                 .to_owned(),
             code: WRONG_USAGE,
         })
@@ -146,12 +146,12 @@ impl Resume {
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data());
         written.map_err(failed(&self.path))?;
         for event in events {
-            self.apply(event).expect("an event that is recorded follows from what is known");
+            self.apply(event).expect("an event that is recorded fits the state");
         }
         Ok(())
     }
 
-    /// One step of the replay; `None` where the event cannot follow what is known.
+    /// One step of the replay; `None` where the event does not fit the state.
     fn apply(&mut self, event: &Event) -> Option<()> {
         match event {
             Event::Sending { sent_at, lines } => {
@@ -207,7 +207,7 @@ fn in_use(paths: &Paths) -> CliError {
     }
 }
 
-/// A result without a resume file: the file was imported, and nobody knows under which keys.
+/// A result without a resume file: the file was imported, and its keys are unknown.
 fn no_result(paths: &Paths) -> Result<(), CliError> {
     if !paths.result.exists() {
         return Ok(());
@@ -230,7 +230,7 @@ fn check_header(paths: &Paths, input: &Input, header: &Header) -> Result<(), Cli
     if header.etebar_import != VERSION {
         return Err(CliError::Advised {
             text: format!("{} is of format {}", paths::shown(&paths.resume), header.etebar_import),
-            hint: "go on with the version of etebar that began it".to_owned(),
+            hint: "continue with the version of etebar that began it".to_owned(),
             code: WRONG_USAGE,
         });
     }
@@ -242,8 +242,8 @@ fn check_header(paths: &Paths, input: &Input, header: &Header) -> Result<(), Cli
                 header.begun_at
             ),
             hint: format!(
-                "to go on, put its old content back; new charges go into a file of another name. Keep {}: without it \
-                 nobody knows which lines were charged",
+                "to continue, put its old content back; new charges go into a file of another name. Keep {}: without it \
+                 it is unknown which lines were charged",
                 paths::shown(&paths.resume)
             ),
             code: WRONG_USAGE,

@@ -72,17 +72,17 @@ pub(crate) async fn run(session: &Session, global: &Global, bench: Bench) -> Res
     }
 }
 
-/// The nodes to send to; where one fails, its workers go on to the others of the target, and then to the rest.
+/// The nodes to send to; where one fails, its workers use the others of the target, and then the rest.
 fn servers(client: &Client, cluster: &ClusterStatus, target: Target) -> Result<Vec<Vec<Endpoint>>, CliError> {
     let leads = |id: u64| cluster.leader == Some(id);
-    let wanted = |id: u64| match target {
+    let is_target = |id: u64| match target {
         Target::Leader => leads(id),
         Target::Follower => !leads(id),
         Target::Any => true,
     };
     let (mut first, mut rest) = (Vec::new(), Vec::new());
     for node in cluster.nodes.iter().filter(|node| node.healthy) {
-        let side = if wanted(node.id) { &mut first } else { &mut rest };
+        let side = if is_target(node.id) { &mut first } else { &mut rest };
         side.push(client.node_endpoint(&node.api)?);
     }
     if first.is_empty() {

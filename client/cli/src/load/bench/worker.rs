@@ -165,7 +165,7 @@ async fn drive(worker: &Worker, wire: &mut Option<Wire>, server: &mut usize, sel
                 Failure::TimedOut(ANSWER_TIMEOUT).to_string()
             }
         };
-        // What is still under way on this connection must not answer the next request.
+        // An answer still under way on this connection must not count for the next request.
         *wire = None;
         *server += 1;
         tally.wrong(failure);
@@ -260,6 +260,6 @@ mod tests {
         for statuses in open {
             assert_eq!(counted(statuses).await, (1, 1), "{statuses:?}");
         }
-        assert_eq!(counted(&[BROKEN, 409]).await, (0, 0), "what the ledger decided is about every attempt");
+        assert_eq!(counted(&[BROKEN, 409]).await, (0, 0), "a decision of the ledger settles every attempt");
     }
 }

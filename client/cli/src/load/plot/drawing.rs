@@ -48,7 +48,7 @@ pub(crate) fn draw(title: &str, steps: &[Step], first_ms: u64, marks: &[Mark]) -
         let across = f64::from(SIZE.0 - MARGINS.0 - LEFT - MARGINS.1);
         for (index, mark) in marks.iter().enumerate() {
             let x = f64::from(MARGINS.0 + LEFT) + across * seconds(mark.at_ms) / end;
-            // Names of neighbours stand on two lines, so that they do not run into each other.
+            // Adjacent names are drawn on two lines, so that they do not overlap.
             let y = 36 + 14 * i32::try_from(index % 2).unwrap_or(0);
             #[expect(clippy::cast_possible_truncation, reason = "a pixel of the drawing, which is 1,000 wide")]
             let x = x as i32 + 3;

@@ -50,7 +50,7 @@ impl Series {
         Some((self.charges.first()?.0, self.charges.last()?.0))
     }
 
-    /// Longest time without an acknowledgement that began or ended between the two moments.
+    /// Longest time without an acknowledgement that began or ended between the two times.
     pub(crate) fn longest_gap(&self, from_ms: u64, to_ms: u64) -> u64 {
         let begin = self.charges.partition_point(|(at, _)| *at < from_ms).saturating_sub(1);
         let pairs = self.charges[begin..].windows(2).take_while(|pair| pair[0].0 < to_ms);

@@ -4,7 +4,7 @@
 //! where one command fits, whatever it costs; the rest is a debt, which later requests wait for. So a batch of any size
 //! passes, and over time no key exceeds its rate.
 //!
-//! Decisions are what costs: a replay costs a tenth, and a request that brought no decision nothing. Two rules keep a
+//! Decisions are what costs: a replay costs a tenth, and a request without a decision costs nothing. Two rules keep a
 //! runaway program from blocking its own key. A refused batch has one command reserved for it until it may be sent again,
 //! which single commands do not take. And a request all of which is decided already passes once a second in any debt, so
 //! that an outcome can always be learned. Time is monotonic and this node's own; it depends on neither ledger
@@ -62,7 +62,7 @@ struct Bucket {
     full_at: Instant,
     /// Until then one command is reserved for a batch that was refused.
     reserved_until: Instant,
-    /// From then on what is decided already may be asked for, whatever is owed.
+    /// From then on a request all of which is decided already passes in any debt.
     ask_from: Instant,
 }
 

@@ -80,8 +80,8 @@ fn a_batch_passes_beside_single_commands_however_many_there_are() {
                     Ok(()) => (batches, come_again) = (batches + 1, now + ms(500)),
                     Err(wait) => {
                         let left = meter.left(now);
-                        assert_eq!(left.commands, 0, "what is reserved for the batch is not there for others");
-                        // As late as somebody comes who obeys `Retry-After`.
+                        assert_eq!(left.commands, 0, "the command reserved for the batch is not there for others");
+                        // As late as a caller returns that obeys `Retry-After`.
                         come_again = now + Duration::from_secs(retry_after(wait)) + ms(300);
                         assert_eq!(meter.lock().get(KEY, now).reserved_until, come_again + ms(700));
                     }
@@ -143,7 +143,7 @@ fn a_replay_costs_a_tenth_and_what_was_not_decided_nothing() {
     assert_eq!(sent(&[]), (ms(500), ms(0)), "no leader, no room");
     assert_eq!(sent(&vec![replay(); 50]), (ms(500), ms(50)));
     assert_eq!(sent(&[vec![replay(); 40], vec![NEW; 10]].concat()), (ms(550), ms(50 + 40 + 100)));
-    // What comes back long after the bucket was full again makes it no fuller than full.
+    // A cost that is returned long after the bucket was full again does not fill it further.
     let late = now + Duration::from_secs(9);
     let taken = meter.take_at(100, || false, now).unwrap();
     meter.settle_at(taken, &[], late);
@@ -162,12 +162,12 @@ fn an_outcome_can_be_learned_once_a_second_whatever_is_owed() {
         let taken = meter.take_at(8_000, || true, now).unwrap();
         assert_eq!(taken, Taken::Asked);
         meter.settle_at(taken, &vec![replay(); 8_000], now);
-        assert_eq!(meter.take_at(8_000, || true, now + ms(1)), Err(ms(999)), "and is told when it can again");
+        assert_eq!(meter.take_at(8_000, || true, now + ms(1)), Err(ms(999)), "and learns when it can again");
     }
     let later = meter.left(now + Duration::from_secs(4));
     assert_eq!(later.full_in, owed.full_in.saturating_sub(Duration::from_secs(4)), "it costs nothing");
     assert!(meter.take_at(1, || false, now).unwrap_err() > Duration::from_secs(7_990), "others wait");
-    // What was forgotten between the look and the log is decided anew, and paid.
+    // A key that expired between the lookup and the log is decided anew, and paid.
     let taken = meter.take_at(1, || true, now + Duration::from_secs(5)).unwrap();
     meter.settle_at(taken, &[NEW], now + Duration::from_secs(5));
     assert_eq!(meter.left(now).full_in, owed.full_in + Duration::from_secs(1));

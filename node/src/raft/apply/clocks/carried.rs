@@ -1,7 +1,7 @@
 //! Ledger time carried over a stop: where it would be now, by what this node kept of it.
 //!
 //! Unit: milliseconds since the Unix epoch. Within one boot of the machine its uptime says how much time passed, whatever was
-//! set meanwhile. Over a reboot its wall clock says so, which somebody may have set: that needs confirmation by the
+//! set meanwhile. Over a reboot its wall clock says so, which may have been set: that needs confirmation by the
 //! others' clocks. The clock's difference counts, so ledger time that was late stays late, rather than expire the keys of
 //! that time at once. It counts only from a clock that the others found right: one that was late and was set right
 //! meanwhile moved further than time did. So a node carries ledger time too far only where its clock is wrong now.
@@ -145,7 +145,7 @@ mod tests {
             LEDGER_MS - SPARE_MS,
             "a clock that was wrong then counts for nothing"
         );
-        assert_eq!(guess(None, &earlier), LEDGER_MS, "who kept nothing goes by the clock");
+        assert_eq!(guess(None, &earlier), LEDGER_MS, "without a mark the clock counts");
         assert_eq!(Carried::new(None, &earlier, now).alone(now), None);
     }
 

@@ -9,18 +9,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-/// The term in which nobody led: Raft's first leader has term 1.
-pub(crate) const NOBODY: u64 = 0;
+/// The term without a leader: Raft's first leader has term 1.
+pub(crate) const NO_TERM: u64 = 0;
 const NANOS_PER_MS: i128 = 1_000_000;
 /// The part of the time that passed by which the line gains at most, to catch up with a clock that is ahead.
 const GAIN: i128 = 100;
-/// The part by which it loses at most, to let a clock that is behind catch up: that only lets keys live longer.
+/// The part by which it loses at most, to let a clock that is behind catch up: that only keeps keys for longer.
 const LOSS: i128 = 10;
 
 /// Where a node takes ledger time to be, as it sends it to its peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerTime {
-    /// The term of the leader that it comes from; [`NOBODY`] for what the node makes of its own clocks after a start.
+    /// The term of the leader that it comes from; [`NO_TERM`] for the estimate from the node's own clocks after a start.
     pub term: u64,
     /// Milliseconds since the Unix epoch.
     pub ms: u64,
@@ -47,7 +47,7 @@ impl Line {
         Self { term, ..self }
     }
 
-    /// Where it is `now`, going on with the monotonic clock, in milliseconds.
+    /// Where it is `now`, advanced with the monotonic clock, in milliseconds.
     pub(crate) fn ms_at(&self, now: Instant) -> u64 {
         u64::try_from(self.free(now) / NANOS_PER_MS).unwrap_or(u64::MAX)
     }
@@ -56,7 +56,7 @@ impl Line {
         self.nanos.saturating_add(nanos(now.saturating_duration_since(self.at)))
     }
 
-    /// Goes on until `now`, towards `wanted_ms` as far as it may, or with the monotonic clock alone.
+    /// Advances until `now`, towards `wanted_ms` as far as it may, or with the monotonic clock alone.
     pub(crate) fn advance(&mut self, now: Instant, wanted_ms: Option<u64>) {
         let passed = nanos(now.saturating_duration_since(self.at));
         let free = self.free(now);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_clock_it_goes_on_with_time() {
+    fn without_a_clock_it_advances_with_time() {
         let start = Instant::now();
         let mut line = line(start);
         line.advance(after(start, 500), None);

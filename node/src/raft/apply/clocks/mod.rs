@@ -1,8 +1,8 @@
 //! Ledger time: what the leader stamps entries with, so that no wall clock can make it run.
 //!
-//! Read in this order: [`verdict`] (how the clocks received compare with this node's), [`mod@line`] (how ledger time goes
-//! on), [`carried`] (how it is carried over a stop), [`clock_guard`] (where it starts, what it follows), [`notices`] (what is
-//! logged).
+//! Read in this order: [`verdict`] (how the clocks received compare with this node's), [`mod@line`] (how ledger time
+//! advances), [`carried`] (how it is carried over a stop), [`clock_guard`] (where it starts, what it follows),
+//! [`notices`] (what is logged).
 
 pub(crate) mod carried;
 pub(crate) mod clock_guard;

@@ -8,7 +8,7 @@ pub(crate) fn log_clocks(state: ClockState, leads: bool, throttle: &LogThrottle)
     match state.clocks.verdict {
         ClockVerdict::Apart if throttle.is_due("apart") => tracing::warn!(
             "this node's clock and the only other one received differ, and there is no third to show which is wrong: ledger \
-             time goes on with the monotonic clock; correct the wrong one, or bring a third node back"
+             time advances with the monotonic clock; correct the wrong one, or bring a third node back"
         ),
         ClockVerdict::Alone if !state.is_followed && throttle.is_due("alone") => tracing::error!(
             ahead_ms = state.ahead_ms,

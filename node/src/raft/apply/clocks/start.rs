@@ -2,14 +2,14 @@
 
 use tokio::time::Instant;
 
-use super::line::{LedgerTime, Line, NOBODY};
+use super::line::{LedgerTime, Line, NO_TERM};
 use super::verdict::CLOCK_OFF_MS;
 
 /// Where ledger time is to start, where this node has to say so.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
-    /// Where the nodes received carried it to, once any was received. Goes on with the monotonic clock: what the clocks showed
-    /// counts as of when they were compared, whatever is set after that.
+    /// Where the nodes received carried it to, once any was received. Advances with the monotonic clock: the clocks
+    /// count as of when they were compared, whatever is set after that.
     pub agreed: Option<Line>,
     /// Whether enough are received not to wait for more.
     pub is_enough: bool,
@@ -33,7 +33,7 @@ impl Start {
         // Where two differ, a third one is waited for, where there is one.
         let is_apart = last == 1 && at(last).abs_diff(at(0)) > CLOCK_OFF_MS.unsigned_abs();
         let enough = if is_apart { voters } else { voters / 2 + 1 };
-        let agreed = Line::new(LedgerTime { term: NOBODY, ms: at(last / 2) }, now);
+        let agreed = Line::new(LedgerTime { term: NO_TERM, ms: at(last / 2) }, now);
         Self { agreed: Some(agreed), is_enough: all.len() >= enough }
     }
 }

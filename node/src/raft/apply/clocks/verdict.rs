@@ -67,7 +67,7 @@ impl ClocksReceived {
 pub(crate) struct ClockState {
     /// How the clocks received compare.
     pub clocks: ClocksReceived,
-    /// Whether ledger time follows a clock; else it goes on with the monotonic clock alone.
+    /// Whether ledger time follows a clock; else it advances with the monotonic clock alone.
     pub is_followed: bool,
     /// How far this node's clock is ahead of ledger time, in milliseconds (behind, where negative); 0 before it starts.
     pub ahead_ms: i64,

@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, timeout};
 
-use super::transfer::{FromReceiver, FromSender, SILENCE, TransferError};
+use super::transfer::{FromReceiver, FromSender, MESSAGE_TIMEOUT, TransferError};
 use crate::raft::apply::machine::{EtebarRaft, SnapshotData};
 use crate::raft::apply::replica::Published;
 use crate::raft::catch_up::checkpoint::Checkpointer;
@@ -24,7 +24,7 @@ use crate::storage::{Checkpoint, History, StorageError};
 /// Pause between two keep-alives of a receiver at work.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_millis(500);
 
-/// Sends keep-alives until `work` is done. The work goes on where the sender is gone: half of it is no use.
+/// Sends keep-alives until `work` is done. The work continues where the sender is gone: half of it is of no use.
 pub(super) async fn at_work<T>(link: &mut Connection, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     let mut signs = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
@@ -78,11 +78,11 @@ impl SnapshotReceiver {
             Ok(vote) => FromReceiver::Done { vote },
             Err(TransferError::Link(error)) => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, "snapshot not taken");
+                tracing::warn!(%error, "snapshot not installed");
                 FromReceiver::Refused { reason: error.to_string() }
             }
         };
-        timeout(SILENCE, link.sender.send(&answer)).await.map_err(|_elapsed| LinkError::TimedOut)?
+        timeout(MESSAGE_TIMEOUT, link.sender.send(&answer)).await.map_err(|_elapsed| LinkError::TimedOut)?
     }
 
     async fn receive_all(
@@ -103,7 +103,7 @@ impl SnapshotReceiver {
         let own = self.history.checkpoint();
         let staged = self.staged_beyond(own.records).upto;
         let have = FromReceiver::Have { records: own.records, digest: own.digest, staged };
-        timeout(SILENCE, link.sender.send(&have)).await.map_err(|_elapsed| LinkError::TimedOut)??;
+        timeout(MESSAGE_TIMEOUT, link.sender.send(&have)).await.map_err(|_elapsed| LinkError::TimedOut)??;
         self.receive_pages(link, &to, place).await?;
         let meta = SnapshotMeta { last_log_id: to.applied, last_membership: to.membership.clone() };
         let snapshot = Snapshot { meta, snapshot: SnapshotData(to) };
@@ -168,7 +168,7 @@ impl SnapshotReceiver {
                 FromSender::Diverged { records } => {
                     let reason = format!(
                         "the first {records} records here are not those of the leader: this node's data is kept \
-                         and has to be examined; this node stays out, and the others go on while they are a majority"
+                         and has to be examined; this node stays stopped, and the others continue while they are a majority"
                     );
                     self.published.health.fail(reason.clone());
                     return Err(TransferError::Refused(reason));
@@ -180,5 +180,5 @@ impl SnapshotReceiver {
 }
 
 async fn receive(link: &mut Connection) -> Result<FromSender, LinkError> {
-    timeout(SILENCE, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)?
+    timeout(MESSAGE_TIMEOUT, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)?
 }

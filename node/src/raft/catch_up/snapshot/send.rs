@@ -9,7 +9,7 @@ use openraft::raft::SnapshotResponse;
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::transfer::{FromReceiver, FromSender, SILENCE, TransferError};
+use super::transfer::{FromReceiver, FromSender, MESSAGE_TIMEOUT, TransferError};
 use crate::raft::apply::machine::SnapshotData;
 use crate::raft::apply::replica::Published;
 use crate::raft::peers::link::call::Peer;
@@ -114,7 +114,7 @@ where
 }
 
 async fn give(link: &mut Connection, what: &FromSender) -> Result<(), LinkError> {
-    timeout(SILENCE, link.sender.send(what)).await.map_err(|_elapsed| LinkError::TimedOut)?
+    timeout(MESSAGE_TIMEOUT, link.sender.send(what)).await.map_err(|_elapsed| LinkError::TimedOut)?
 }
 
 /// What a receiver answered after some work.

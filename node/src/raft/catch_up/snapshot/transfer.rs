@@ -13,7 +13,7 @@ use crate::storage::types::TypeConfig;
 use crate::storage::{Checkpoint, StorageError};
 
 /// Longest time without a message on a transfer while pages are sent.
-pub(super) const SILENCE: Duration = Duration::from_secs(10);
+pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the sender of a snapshot sends.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub(crate) enum FromReceiver {
     Done { vote: VoteOf<TypeConfig> },
     /// The receiver cannot take it.
     Refused { reason: String },
-    /// Keep-alive: an own checkpoint, the writing of a page or the installation goes on.
+    /// Keep-alive: an own checkpoint, the writing of a page or the installation is in progress.
     AtWork,
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn lead(node: Arc<Node>) {
             continue;
         }
         open_rounds = if is_change_open(&node) { open_rounds + 1 } else { 0 };
-        // Whoever began it usually ends it.
+        // The leader that began it usually ends it.
         if open_rounds > CHANGE_ROUNDS {
             end_change(&node).await;
         }
@@ -147,7 +147,7 @@ pub(crate) async fn watch_majority(node: Arc<Node>) {
         // A leader that was elected just now has no answers yet.
         let since = *without.get_or_insert_with(Instant::now);
         if !is_logged && since.elapsed() > node.leader.majority_within {
-            tracing::warn!("no majority answers: this node gives way to another leader");
+            tracing::warn!("no majority answers: this node stops leading, so that another can");
             is_logged = true;
         }
     }

@@ -52,7 +52,7 @@ impl AppendLink {
             let (peer, (done, dialling)) = (self.peer.clone(), oneshot::channel());
             runtime::spawn(async move {
                 let dialled = peer.dial(Purpose::Append, Instant::now() + DIAL).await;
-                // Whoever wanted it may be gone.
+                // The session that began it may be gone.
                 drop(done.send(dialled));
             });
             dialling
@@ -140,7 +140,8 @@ impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
                     }
                     self.owed -= 1;
                 }
-                // The peer may hang up while nothing of this session is on its way; the next request dials again.
+                // The peer may close the connection while nothing of this session is in flight; the next request dials
+                // again.
                 Event::Answer(Err(_)) if self.unanswered() == self.owed => {
                     self.link.kept = None;
                     self.owed = 0;

@@ -26,8 +26,8 @@ const QUEUE: usize = 1_024;
 const UNANSWERED: usize = 4_096;
 /// How often the peer is pinged while calls wait.
 const PING: Duration = Duration::from_millis(500);
-/// A connection on which nothing arrives for so long while calls wait is given up.
-const SILENCE: Duration = Duration::from_secs(2);
+/// A connection on which nothing arrives for so long while calls wait is closed.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest time for connecting and introducing oneself.
 pub(super) const DIAL: Duration = Duration::from_secs(1);
 /// Shortest and longest pause after a failed attempt to connect; it doubles.
@@ -56,7 +56,7 @@ struct Call {
 }
 
 impl Call {
-    /// Whether somebody still waits for it.
+    /// Whether its caller still waits for it.
     fn is_wanted(&self) -> bool {
         !self.answer.is_closed() && Instant::now() < self.deadline
     }
@@ -70,9 +70,9 @@ impl Call {
 /// How to reach a peer.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Who calls, and what it checks the peer by.
+    /// The calling node, and what it checks the peer by.
     pub trust: Trust,
-    /// Who is called.
+    /// The number of the peer.
     pub node: NodeNumber,
     /// Its peer address, `host:port`.
     pub address: Arc<str>,
@@ -259,13 +259,13 @@ async fn receive(mut receiver: Receiver, in_flight: &InFlight) -> LinkError {
     }
 }
 
-/// Returns once calls waited for [`SILENCE`] and nothing arrived.
+/// Returns once calls waited for [`RECEIVE_TIMEOUT`] and nothing arrived.
 async fn watch_silence(in_flight: &InFlight) {
     loop {
         let since = in_flight.pending().asked_since.unwrap_or_else(Instant::now);
-        if since.elapsed() >= SILENCE {
+        if since.elapsed() >= RECEIVE_TIMEOUT {
             return;
         }
-        sleep_until(since + SILENCE).await;
+        sleep_until(since + RECEIVE_TIMEOUT).await;
     }
 }

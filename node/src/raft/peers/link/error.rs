@@ -15,8 +15,8 @@ pub enum LinkError {
     /// The network failed.
     #[error("the connection failed: {0}")]
     Io(io::Error),
-    /// The other side hung up.
-    #[error("the peer hung up")]
+    /// The other side closed the connection.
+    #[error("the peer closed the connection")]
     Closed,
     /// Nothing came in time.
     #[error("the peer did not answer in time")]
@@ -42,7 +42,7 @@ pub struct Refused {
 }
 
 impl LinkError {
-    /// A refusal of a node that proved its number, or of somebody who did not.
+    /// A refusal of a node that proved its number, or of a caller that did not.
     pub fn refused(kind: &'static str, node: Option<NodeNumber>, reason: String) -> Self {
         Self::Refused(Refused { kind, node, reason })
     }
@@ -92,13 +92,13 @@ pub(crate) enum HelloRefusal {
     Version,
     /// Its certificate is not that of the number it says.
     Certificate,
-    /// It dialled an address where somebody else is.
+    /// It dialled the address of another node.
     Address,
     /// Its number is not a member's now.
     NoMember,
     /// Its number is known with another data directory.
     Directory,
-    /// It could not be remembered: a fault of this side's disk.
+    /// It could not be stored: a fault of this side's disk.
     Disk,
 }
 
@@ -130,14 +130,14 @@ impl HelloRefusal {
             Self::Version => {
                 format!("node {to} speaks another version of the peer link than {LINK_VERSION}: run the same build")
             }
-            Self::Certificate => format!("node {to} takes this certificate for another than that of node {me}"),
-            Self::Address => format!("at the address of node {to} is another one: the address is wrong"),
+            Self::Certificate => format!("node {to} does not accept this certificate as that of node {me}"),
+            Self::Address => format!("another node answers at the address of node {to}: the address is wrong"),
             Self::NoMember => format!("for node {to} this node {me} is no member of the cluster now: {NO_MEMBER}"),
             Self::Directory => format!(
                 "node {to} knows node {me} with another data directory: start node {me} with that one; if it is lost, so are \
-                 the votes that it gave, and node {me} stays out while the others go on with a majority"
+                 the votes that it gave, and node {me} stays stopped while the others continue with a majority"
             ),
-            Self::Disk => format!("node {to} has trouble with its disk"),
+            Self::Disk => format!("node {to} could not write to its disk"),
         }
     }
 }

@@ -59,8 +59,8 @@ pub enum PeerMembership {
     Member,
     /// Not a member, or no longer one: every request is refused, and nothing about it is stored.
     NotMember,
-    /// This node waits to be added and has no members' list yet: it accepts whoever has a certificate of the cluster, and
-    /// stores nothing about them.
+    /// This node waits to be added and has no members' list yet: it accepts every holder of a certificate of the
+    /// cluster, and stores nothing about them.
     Undecided,
 }
 
@@ -80,7 +80,7 @@ pub struct Caller {
     pub node: NodeNumber,
     /// Its data directory.
     pub incarnation: Incarnation,
-    /// What it wants.
+    /// What the connection is for.
     pub purpose: Purpose,
 }
 
@@ -98,7 +98,7 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Nobody is connected yet.
+    /// Without a connection yet.
     pub fn new(me: PeerIdentity, security: PeerSecurity, known_peers: KnownPeers) -> Self {
         Self { me, security, known_peers, open: OpenLinks::default() }
     }
@@ -176,8 +176,8 @@ pub async fn answer(
     timeout_at(deadline, introduce).await.map_err(|_elapsed| LinkError::TimedOut)?
 }
 
-/// Takes a connection in among those that may have to be closed, and looks at its certificate once more. In this order: what
-/// changed before is seen here, and who changes it afterwards finds the connection to close.
+/// Takes a connection in among those that may have to be closed, and looks at its certificate once more. In this order: an
+/// earlier change is seen here, and a later one finds the connection to close.
 fn admitted(trust: &Trust, mut sender: Sender, mut receiver: Receiver, facts: Facts) -> Result<Connection, LinkError> {
     let (node, certified) = (facts.node, facts.certified.clone());
     let held = trust.open.hold(facts);

@@ -30,7 +30,7 @@ const HELLO: Duration = Duration::from_secs(2);
 const CALLS: usize = 4_096;
 /// Longest time that an answer may take to be handed to the network.
 const ANSWER: Duration = Duration::from_secs(5);
-/// A session on which nothing came for so long is closed; the peer dials again when it has something to say.
+/// A session on which nothing came for so long is closed; the peer dials again when it has something to send.
 const IDLE: Duration = Duration::from_mins(5);
 
 /// What a node does for its peers.
@@ -93,7 +93,7 @@ async fn serve_one<M: Serve>(stream: TcpStream, place: Place, trust: &Trust, nod
     }
 }
 
-/// Requests until the peer hangs up, sends nothing for [`IDLE`], or sends what does not decode.
+/// Requests until the peer closes the connection, sends nothing for [`IDLE`], or sends what does not decode.
 fn requests(receiver: Receiver) -> impl Stream<Item = Append> + Send + 'static {
     stream::unfold(receiver, |mut receiver| async move {
         match timeout(IDLE, receiver.receive::<Append>()).await {
@@ -134,7 +134,7 @@ async fn serve_calls<M: Serve>(connection: Connection, from: Caller, node: &Arc<
             let (node, answers) = (node.clone(), answers.clone());
             runtime::spawn(async move {
                 let body = node.call(from, body).await;
-                // Where the connection is gone, nobody waits for the answer any more.
+                // Where the connection is gone, no caller waits for the answer any more.
                 drop(answers.send(Numbered { id, body }).await);
                 drop(permit);
             });

@@ -1,7 +1,7 @@
 //! Which new idempotency keys an entry may take: as many as can be remembered, and no seller's at the cost of the others.
 //!
 //! A seller's share is what each would have if all sellers that hold keys held equally many. It binds once three quarters of
-//! the keys that can be remembered are in use; before, whoever sends may use what is free. Keys of admins take part of the
+//! the keys that can be remembered are in use; before, any seller may use what is free. Keys of admins take part of the
 //! whole, and have no share of their own: an admin must be able to act. A known key is a replay and always fits: one that was
 //! decided before, and one that this entry takes already.
 
@@ -92,10 +92,10 @@ fn ceiling(bound: u64) -> u64 {
 }
 
 impl<'a> KeyBudget<'a> {
-    /// The budget of an entry with `most` keys at most; `None` where all of them fit without a doubt.
+    /// The budget of an entry with `most` keys at most; `None` where all of them certainly fit.
     pub(crate) fn where_scarce(state: &'a State, stamp: Time, most: u64) -> Option<Self> {
         let bound = state.genesis().map_or(0, |genesis| genesis.keys_max);
-        // What is held past its window counts here: this is asked for each entry, and has to be cheap.
+        // Keys held past their window count here: this runs for each entry, and has to be cheap.
         if state.keys_held().saturating_add(most) <= line(bound) {
             return None;
         }
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_greedy_seller_is_refused_at_three_quarters_and_the_other_goes_on() {
+    fn a_greedy_seller_is_refused_at_three_quarters_and_the_other_continues() {
         let mut shop = Shop::new(100);
         let (greedy, modest) = (shop.seller("greedy"), shop.seller("modest"));
         assert_eq!(shop.one(charges(modest, 0..5)), Ok(()));
@@ -268,7 +268,7 @@ mod tests {
         }
         let full = Full::Share { held: 70, bound: 100, new: 1, share: 50, sellers: 2 };
         assert_eq!(shop.one(charges(greedy, 70..71)), Err(full));
-        assert_eq!(shop.one(charges(greedy, 0..70)), Ok(()), "what is known is answered");
+        assert_eq!(shop.one(charges(greedy, 0..70)), Ok(()), "known keys are answered");
         assert_eq!(shop.one(charges(modest, 5..30)), Ok(()));
         assert_eq!(shop.one(charges(modest, 30..31)), Err(Full::Memory), "no key is forgotten early");
         assert_eq!(shop.one(charges(modest, 0..30)), Ok(()));
@@ -302,7 +302,7 @@ mod tests {
         assert_eq!(shop.one(charges(one, 0..51)), Err(full(1)));
         assert_eq!(shop.one([charges(one, 50..52), charges(one, 50..52)].concat()), Err(full(2)));
         assert_eq!(shop.one(charges(one, 0..50)), Ok(()));
-        // The room of all is counted in the same way, and one seller's key is not another's.
+        // The bound of all is counted in the same way, and one seller's key is not another's.
         let answers = shop.propose(&[charges(two, 36..50), charges(two, 0..50), charges(ADMIN, 0..1)]);
         assert_eq!(answers, [Ok(()), Ok(()), Err(Full::Memory)]);
     }

@@ -212,7 +212,7 @@ impl Proposing {
         }
     }
 
-    /// Waits a bounded while where the disk here is far behind: the others may do without it, but Raft stands still where
+    /// Waits a bounded while where the disk here is far behind: the others may do without it, but Raft stalls where
     /// the writer's queue is full, and then cannot give leadership up.
     async fn wait_for_disk(&self) {
         let until = Instant::now() + BEHIND_WAIT;
@@ -281,7 +281,7 @@ impl Proposing {
         }
     }
 
-    /// Refuses the groups whose new idempotency keys have no room, and drops those nobody waits for.
+    /// Refuses the groups whose new idempotency keys have no room, and drops those whose callers are gone.
     fn with_room_for_keys(&self, groups: Vec<Group>, stamp: Time) -> Vec<Group> {
         let replica = self.published.replica();
         let keyed = |group: &Group| group.commands.iter().filter(|command| command.idempotency_key.is_some()).count();

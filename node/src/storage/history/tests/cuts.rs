@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{History, checkpoint, created, expected, folded, model, push, record};
+use super::{History, checkpoint, created, expected, model, push, record, replayed};
 use crate::storage::format::keys;
 use crate::storage::history::TimeMark;
 use crate::storage::model::Dice;
@@ -26,7 +26,7 @@ async fn a_checkpoint_survives_any_cut_and_nothing_half_counts() {
             history = History::open(Arc::clone(&disk)).unwrap();
             assert_eq!(history.checkpoint(), if durable == 0 { history.checkpoint() } else { checkpoint(durable) });
             assert_eq!(history.records(), durable, "seed {seed}");
-            assert_eq!(folded(&history, durable), expected(durable), "seed {seed}");
+            assert_eq!(replayed(&history, durable), expected(durable), "seed {seed}");
         }
     }
 }
@@ -108,10 +108,10 @@ async fn a_damaged_page_is_refused_with_its_place() {
     push(&history, 200);
     history.write(checkpoint(200)).await.unwrap();
     disks.damage("history", &keys::page(1, 0), |value| value.as_mut().unwrap()[100] ^= 1);
-    let error = history.fold(1..=200, |_| ()).unwrap_err().to_string();
+    let error = history.replay(1..=200, |_| ()).unwrap_err().to_string();
     assert!(error.starts_with("page 1 of the history (records 65 to 128), part 0, is damaged"), "{error}");
     disks.damage("history", &keys::page(1, 0), |value| *value = None);
-    let error = history.fold(1..=200, |_| ()).unwrap_err().to_string();
+    let error = history.replay(1..=200, |_| ()).unwrap_err().to_string();
     assert!(error.starts_with("page 1 of the history (records 65 to 128) is damaged"), "{error}");
     assert_eq!(*history.record(1).unwrap(), record(1), "other pages are read");
 }
@@ -141,7 +141,7 @@ async fn an_older_checkpoint_than_the_one_noted_is_refused() {
 }
 
 #[tokio::test]
-async fn pushing_and_reading_go_on_during_a_checkpoint() {
+async fn pushing_and_reading_continue_during_a_checkpoint() {
     let (_disks, _disk, history) = created().await;
     push(&history, 20_000);
     let history = Arc::new(history);
@@ -156,5 +156,5 @@ async fn pushing_and_reading_go_on_during_a_checkpoint() {
     }
     writer.join().unwrap().unwrap();
     assert_eq!((history.checkpoint().records, history.records()), (20_000, 22_000));
-    assert_eq!(folded(&history, 20_000), expected(20_000));
+    assert_eq!(replayed(&history, 20_000), expected(20_000));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ledger::page_of;
 
-use super::{History, checkpoint, created, expected, folded, push, record};
+use super::{History, checkpoint, created, expected, push, record, replayed};
 
 /// Streams what `to` lacks of `from` up to record `last`.
 async fn stream(from: &History, to: &History, last: u64) {
@@ -26,7 +26,7 @@ async fn the_missing_pages_make_both_equal() {
 
         stream(&from, &to, 300).await;
         let mut lacked = Vec::new();
-        to.fold(own + 1..=300, |record| lacked.push(record.number)).unwrap();
+        to.replay(own + 1..=300, |record| lacked.push(record.number)).unwrap();
         assert_eq!(lacked, (own + 1..=300).collect::<Vec<_>>());
         to.install(checkpoint(300)).await.unwrap();
 
@@ -34,7 +34,7 @@ async fn the_missing_pages_make_both_equal() {
         push(&to, 50);
         to.write(checkpoint(350)).await.unwrap();
         let to = History::open(disk).unwrap();
-        assert_eq!(folded(&to, 350), expected(350));
+        assert_eq!(replayed(&to, 350), expected(350));
     }
 }
 
@@ -66,7 +66,7 @@ async fn another_history_is_never_overwritten() {
     to.write(checkpoint(20)).await.unwrap();
     let error = to.install_page(0, &from.page(0, 80).unwrap(), 80).await.unwrap_err().to_string();
     assert!(error.starts_with("refused to overwrite durable history: page 0"), "{error}");
-    assert_eq!(folded(&to, 20), expected(20));
+    assert_eq!(replayed(&to, 20), expected(20));
 }
 
 #[tokio::test]

@@ -50,9 +50,9 @@ fn checkpoint(records: u64) -> Checkpoint {
     }
 }
 
-fn folded(history: &History, last: u64) -> Vec<Record> {
+fn replayed(history: &History, last: u64) -> Vec<Record> {
     let mut records = Vec::new();
-    history.fold(1..=last, |record| records.push(record.clone())).unwrap();
+    history.replay(1..=last, |record| records.push(record.clone())).unwrap();
     records
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{History, checkpoint, expected, folded, push};
+use super::{History, checkpoint, expected, push, replayed};
 use crate::storage::disk::open_sled;
 use crate::storage::model::Dice;
 
@@ -23,7 +23,7 @@ async fn what_was_checkpointed_is_there_again() {
 
     let history = History::open(open_sled(folder.path(), CACHE).unwrap()).unwrap();
     assert_eq!((history.records(), history.checkpoint()), (12_340, checkpoint(12_340)));
-    assert_eq!(folded(&history, 12_340), expected(12_340));
+    assert_eq!(replayed(&history, 12_340), expected(12_340));
     assert_eq!(fs::read_dir(folder.path().join("blobs")).unwrap().count(), 0, "no value goes to a blob");
 }
 
@@ -81,6 +81,6 @@ type All = (super::Checkpoint, Vec<ledger::Record>);
 fn read_all(folder: &std::path::Path) -> Result<All, crate::storage::StorageError> {
     let history = History::open(open_sled(folder, CACHE)?)?;
     let mut records = Vec::new();
-    history.fold(1..=history.checkpoint().records, |record| records.push(record.clone()))?;
+    history.replay(1..=history.checkpoint().records, |record| records.push(record.clone()))?;
     Ok((history.checkpoint(), records))
 }

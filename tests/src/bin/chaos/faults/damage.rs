@@ -45,7 +45,7 @@ fn refused(run: &Run, id: u64, words: &str) -> Result<(), End> {
     }
     node.kill();
     if !node.log_tail(3).contains(words) {
-        return Err(run.broken(format!("node {id} was refused without a word on what to do: {}", node.log_tail(1))));
+        return Err(run.broken(format!("node {id} was refused without a remedy in its log: {}", node.log_tail(1))));
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ pub(crate) fn fill_disk(run: &mut Run) -> Result<(), End> {
     run.last();
     for folder in &disks {
         fs::remove_file(folder.join("filling")).map_err(|error| failed("a disk cannot be emptied", error))?;
-        // Else a power cut soon after brings the file back, and the disk is full for good.
+        // Else a power cut soon after brings the file back, and the disk stays full permanently.
         sync(folder)?;
     }
     Ok(())

@@ -74,13 +74,13 @@ struct Review<'a> {
     unsure: BTreeSet<Uuid>,
 }
 
-/// Whether the review goes on.
+/// Whether the review continues.
 enum Next {
     Request,
     Quit,
 }
 
-/// What a key asks for.
+/// The action of a key.
 enum Choice {
     Approve,
     Reject,

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn back_opens_the_last_skipped_and_then_goes_on_where_it_was() {
+    fn back_opens_the_last_skipped_and_then_continues_where_it_was() {
         let mut queue = queue(4);
         queue.settle(Decision::Skipped);
         queue.settle(Decision::Approved);

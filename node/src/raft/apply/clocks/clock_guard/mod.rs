@@ -1,13 +1,13 @@
 //! The stamps that ledger time is made of: where it starts, and which clock it follows.
 //!
-//! Ledger time starts, once for each time that all nodes were down, where most of a quorum carried it to over the stop (see
-//! [`super::carried`]); from then on it goes on with the monotonic clock, from leader to leader, and a wall clock only bends it
-//! (see [`super::line`]). So one clock that is wrong forgets no idempotency key early: of three it is outvoted, of two that
-//! differ the slower one counts at a start and none later, and a single one moves ledger time by no more than the bend until
-//! the operator confirms it.
+//! Ledger time starts, once for each time that all nodes were down, where most of a quorum carried it to over the stop
+//! (see [`super::carried`]); from then on it advances with the monotonic clock, from leader to leader, and a wall clock
+//! only bends it (see [`super::line`]). So one clock that is wrong forgets no idempotency key early: of three it is
+//! outvoted, of two that differ the slower one counts at a start and none later, and a single one moves ledger time by
+//! no more than the bend until the operator confirms it.
 //!
-//! A leader goes on exactly where the last one reported it, without compensating for the delay of that report: ledger time is
-//! late by that delay and never early, however short the key window is and however often the leader changes.
+//! A leader continues exactly where the last one reported it, without compensating for the delay of that report: ledger
+//! time is late by that delay and never early, however short the key window is and however often the leader changes.
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +17,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::carried::{self, Carried};
-use super::line::{LedgerTime, Line, NOBODY};
+use super::line::{LedgerTime, Line, NO_TERM};
 use super::start::Start;
 use super::verdict::{ClockState, ClockVerdict, ClocksReceived};
 use crate::runtime::Clock;
@@ -67,7 +67,7 @@ impl ClockGuard {
     /// Trusts no clock yet, unless the operator said so (`trust_clock`). `mark` is what this node kept before it stopped.
     pub(crate) fn new(clock: Clock, key_window_ms: u64, trust_clock: bool, mark: Option<TimeMark>) -> Self {
         let now = Instant::now();
-        let own = LedgerTime { term: NOBODY, ms: clock.now_ms() };
+        let own = LedgerTime { term: NO_TERM, ms: clock.now_ms() };
         let carried = Carried::new(mark, &clock, now);
         let inner = Inner {
             line: None,
@@ -123,7 +123,7 @@ impl ClockGuard {
     fn receive_at(&self, now: Instant, said: LedgerTime, leads: bool) {
         let mut inner = self.lock();
         let is_own = inner.led_in.is_some_and(|term| said.term <= term);
-        if said.term == NOBODY {
+        if said.term == NO_TERM {
             return;
         }
         let is_newer = inner.line.is_none_or(|line| said.term > line.term || (leads && said.term == line.term));
@@ -138,10 +138,10 @@ impl ClockGuard {
         Some(LedgerTime { term: line.term, ms: line.ms_at(Instant::now()) })
     }
 
-    /// The same for its peers, or else where it carried ledger time to, in nobody's term.
+    /// The same for its peers, or else where it carried ledger time to, in [`NO_TERM`].
     pub(crate) fn for_peers(&self) -> LedgerTime {
         let own_ms = self.clock.now_ms();
-        let guess = || LedgerTime { term: NOBODY, ms: self.carried.guess(Instant::now(), own_ms) };
+        let guess = || LedgerTime { term: NO_TERM, ms: self.carried.guess(Instant::now(), own_ms) };
         self.ledger_time().unwrap_or_else(guess)
     }
 
@@ -158,7 +158,7 @@ impl ClockGuard {
         is_news.then_some(TimeMark { wall_ms: new.wall_ms.filter(|_| is_right), ..new })
     }
 
-    /// Whether it is known where ledger time starts. Until then whoever leads waits a little for the others' clocks.
+    /// Whether it is known where ledger time starts. Until then a leader waits a little for the others' clocks.
     pub(crate) fn is_ready(&self) -> bool {
         let inner = self.lock();
         inner.line.is_some() || inner.start.is_enough || matches!(inner.confirmed, Confirmed::AtFirst(_))
@@ -222,7 +222,7 @@ impl ClockGuard {
         tracing::info!(
             start_ms,
             behind_clock_ms = inner.owed_ms,
-            "no other clock is received: ledger time goes on from where it was"
+            "no other clock is received: ledger time continues from where it was"
         );
         start_ms
     }

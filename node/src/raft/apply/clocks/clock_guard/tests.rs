@@ -77,14 +77,14 @@ impl Node {
         self.start + Duration::from_millis(self.passed_ms)
     }
 
-    /// Hears these clocks, each less its own, as one of so many.
+    /// Receives these clocks, each less its own, as one of so many nodes.
     fn compares(&self, others: &[i64], voters: usize) -> ClockState {
         let own_ms = self.wall_ms.load(Ordering::SeqCst);
         let starts = others.iter().map(|off_ms| own_ms.saturating_add_signed(*off_ms)).collect();
         self.clock_guard.judge_at(self.now(), ClocksReceived::of(others), starts, voters)
     }
 
-    /// Hears of others how far off they carried ledger time, as one of three that were all restarted.
+    /// Receives from the others how far off they carried ledger time, as one of three that were all restarted.
     fn compares_starts(&self, offs: &[i64]) {
         let starts = offs.iter().map(|off_ms| (START_MS + self.passed_ms).saturating_add_signed(*off_ms)).collect();
         self.clock_guard.judge_at(self.now(), ClocksReceived::of(&vec![0; offs.len()]), starts, 3);
@@ -116,7 +116,7 @@ fn a_clock_set_while_two_are_received_moves_ledger_time_no_faster_than_time_pass
         assert_eq!(node.stamp(1), 0);
         node.set_clock(own);
         let at_once = node.wait(200).stamp(1);
-        assert!(at_once.abs() <= 20, "{at_once} ms off, before anybody looked");
+        assert!(at_once.abs() <= 20, "{at_once} ms off, before the first update");
         assert!(!node.compares(&[other], 3).is_followed);
         for _ in 0..3_000 {
             let off = node.wait(60_000).stamp(1);
@@ -173,7 +173,7 @@ fn a_single_clock_that_jumps_is_not_followed_until_the_operator_confirms_it() {
     node.set_clock(TWO_DAYS_MS);
     let state = node.compares(&[], 1);
     assert!(!state.is_followed && state.ahead_ms == TWO_DAYS_MS);
-    assert_eq!(node.wait(100_000).stamp(1), 0, "it goes on with time");
+    assert_eq!(node.wait(100_000).stamp(1), 0, "it advances with time");
 
     let node = Node::with_clock(TWO_DAYS_MS, true, None);
     node.receives(1, 0, false);
@@ -192,7 +192,7 @@ fn the_operators_confirmation_is_for_the_clock_of_the_start_and_not_for_one_that
 }
 
 #[test]
-fn without_other_clocks_a_start_goes_on_from_the_last_record() {
+fn without_other_clocks_a_start_continues_from_the_last_record() {
     let node = Node::new(false);
     node.compares(&[], 3);
     assert!(!node.clock_guard.is_ready());
@@ -204,15 +204,15 @@ fn without_other_clocks_a_start_goes_on_from_the_last_record() {
 }
 
 #[test]
-fn a_new_leader_goes_on_where_the_last_one_was() {
+fn a_new_leader_continues_where_the_last_one_was() {
     let mut node = Node::new(false);
     node.set_clock(TWO_DAYS_MS);
     node.compares(&[-TWO_DAYS_MS], 3);
     node.receives(1, 0, true);
     node.receives(1, 9_000, false);
-    assert_eq!(node.wait(5_000).stamp(2), 0, "what the leader said counts, not what others make of it");
+    assert_eq!(node.wait(5_000).stamp(2), 0, "the leader's report counts, not the others' clocks");
     node.receives(1, 99_000, true);
-    assert_eq!(node.stamp(2), 0, "what an earlier leader says counts no more");
+    assert_eq!(node.stamp(2), 0, "an earlier leader's report counts no more");
     node.receives(3, -2_000, false);
     assert_eq!(node.stamp(4), -2_000);
     let later = Time(START_MS + 50_000);
@@ -280,7 +280,7 @@ fn a_node_alone_goes_by_its_uptime_and_over_a_reboot_from_where_it_was() {
         assert!(node.clock_guard.is_ready());
         assert!((-300..=0).contains(&node.stamp_after(9, last)), "with a clock that is {off_ms} ms off");
     }
-    // The machine was down: they are gained on its clock by a hundredth, and so are two days that nobody waited.
+    // The machine was down: they are gained on its clock by a hundredth, and so are two days that did not pass.
     for off_ms in [0, TWO_DAYS_MS] {
         let mut node = Node::restarted(0, 0, off_ms, OTHER_BOOT);
         node.compares(&[], 1);

@@ -7,7 +7,7 @@ use std::pin::pin;
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, HandshakeKind};
-use tests::api::certificates::Anybody;
+use tests::api::certificates::AnyServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -26,10 +26,10 @@ use crate::raft::peers::link::trust::pending::PLACES;
 use crate::storage::format::codec;
 use crate::tls;
 
-/// Somebody who speaks TLS and shows this certificate, if any.
-fn somebody(shows: Option<&Credentials>) -> TlsConnector {
+/// A TLS client that presents this certificate, if any.
+fn client_with(shows: Option<&Credentials>) -> TlsConnector {
     let config = ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions().unwrap();
-    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody::default()));
+    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer::default()));
     let config = match shows {
         Some(read) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(read.identity.clone()))),
         None => config.with_no_client_auth(),
@@ -54,24 +54,24 @@ fn hello_of(me: PeerIdentity) -> Vec<u8> {
     frame(&codec::encode(&hello).unwrap())
 }
 
-/// Everything that comes back for `said`, until the peer hangs up; whether that was with an alert.
+/// Everything that comes back for `said`, until the peer closes the connection; whether that was with an alert.
 async fn answer_to(said: &[u8], shows: Option<&Credentials>, peer: &Peer) -> (Vec<u8>, bool) {
     let talk = async {
-        let mut stream = match dial(&somebody(shows), peer).await {
+        let mut stream = match dial(&client_with(shows), peer).await {
             Ok(stream) => stream,
             Err(_refused) => return (Vec::new(), true),
         };
-        // The peer may have hung up already.
+        // The peer may have closed the connection already.
         drop(stream.write_all(said).await);
         drop(stream.flush().await);
         let mut received = Vec::new();
         let ended = stream.read_to_end(&mut received).await;
         (received, ended.is_err())
     };
-    timeout(SOON, talk).await.expect("whoever is refused is hung up on")
+    timeout(SOON, talk).await.expect("the node closes a refused connection")
 }
 
-/// What a node with that certificate reads from its files; it believes the authority of all.
+/// What a node with that certificate reads from its files; it trusts the authority of all.
 fn certificate(by: &Authority, cluster: u128, node: NodeNumber) -> Credentials {
     files(by, &[authority()], Uuid::from_u128(cluster), node, for_a_day())
 }
@@ -93,7 +93,7 @@ async fn a_caller_without_a_certificate_of_the_cluster_gets_no_answer() {
     for (place, shows) in unauthenticated.iter().enumerate() {
         assert_eq!(answer_to(&hello, shows.as_ref(), &peer).await, (Vec::new(), true), "caller {place}");
     }
-    let mut known = dial(&somebody(Some(&certificate(authority(), 1, 1))), &peer).await.unwrap();
+    let mut known = dial(&client_with(Some(&certificate(authority(), 1, 1))), &peer).await.unwrap();
     known.write_all(&hello).await.unwrap();
     assert!(known.read_u32().await.is_ok_and(|length| length > 0), "a node is answered");
 }
@@ -118,7 +118,7 @@ async fn a_connection_is_used_only_where_the_peer_proves_its_number() {
 }
 
 #[tokio::test]
-async fn a_certificate_is_good_for_its_own_number_alone() {
+async fn a_certificate_is_valid_for_its_own_number_alone() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
     let as_three = PeerIdentity { node: 3, ..identity(1) };
     let thief = Trust::new(as_three, security(Uuid::from_u128(1), 1), KnownPeers::default());
@@ -131,7 +131,7 @@ async fn nothing_is_stored_about_a_number_that_is_not_a_members() {
     History::create(&*disks.open("history").unwrap()).await.unwrap();
     let history = Arc::new(History::open(disks.open("history").unwrap()).unwrap());
     let (_serving, peer) = parrot(KnownPeers::kept_in(history.clone()).unwrap()).await;
-    assert!(refusal(&by(identity(STRANGER), &peer)).await.contains("cannot come back under its number"));
+    assert!(refusal(&by(identity(NON_MEMBER), &peer)).await.contains("cannot come back under its number"));
     assert!(history.known_peers().unwrap().is_empty());
     drop(by(identity(1), &peer).dial(Purpose::Control, Instant::now() + SOON).await.unwrap());
     disks.cut(&mut dice);
@@ -145,7 +145,7 @@ async fn a_refusal_names_nothing() {
     known.add(1, Uuid::from_u128(0x1234_5678_9abc));
     let (_serving, peer) = parrot(known).await;
     for me in
-        [identity(STRANGER), identity(1), identity(2), PeerIdentity { cluster: Uuid::from_u128(9), ..identity(3) }]
+        [identity(NON_MEMBER), identity(1), identity(2), PeerIdentity { cluster: Uuid::from_u128(9), ..identity(3) }]
     {
         let (received, _) = answer_to(&hello_of(me), Some(&certificate(authority(), 1, me.node)), &peer).await;
         assert!((1..=8).contains(&received.len()), "a length and a reason by number: {received:?}");
@@ -156,7 +156,7 @@ async fn a_refusal_names_nothing() {
 async fn before_its_hello_a_peer_sends_a_kilobyte_at_most() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
     let shows = certificate(authority(), 1, 1);
-    // The length alone is enough: nobody waits for what it announces.
+    // The length alone is enough: the node does not wait for the announced bytes.
     let long = u32::try_from(HELLO_BYTES + 1).unwrap().to_be_bytes();
     assert!(answer_to(&long, Some(&shows), &peer).await.0.is_empty());
     assert!(answer_to(&frame(&[1; HELLO_BYTES]), Some(&shows), &peer).await.0.is_empty(), "it is no hello");
@@ -165,7 +165,7 @@ async fn before_its_hello_a_peer_sends_a_kilobyte_at_most() {
 #[tokio::test]
 async fn no_session_is_resumed() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
-    let connector = somebody(Some(&certificate(authority(), 1, 1)));
+    let connector = client_with(Some(&certificate(authority(), 1, 1)));
     for _ in 0..2 {
         let mut stream = dial(&connector, &peer).await.unwrap();
         stream.write_all(&hello_of(identity(1))).await.unwrap();
@@ -177,7 +177,7 @@ async fn no_session_is_resumed() {
 }
 
 #[tokio::test]
-async fn callers_that_send_nothing_keep_no_node_out() {
+async fn callers_that_send_nothing_block_no_node() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
     let mut crowd = Vec::new();
     for _ in 0..3 {
@@ -264,7 +264,7 @@ fn with_list(own: &Credentials, revoked: &[&Credentials], until: u64) -> Credent
 }
 
 #[tokio::test]
-async fn who_is_revoked_loses_its_connections_and_gets_no_new_one() {
+async fn a_revoked_node_loses_its_connections_and_gets_no_new_one() {
     let cluster = Uuid::from_u128(1);
     let own = certificate(authority(), 1, 2);
     let me = Trust::new(identity(2), PeerSecurity::fixed(&own, cluster, 2).unwrap(), KnownPeers::default());
@@ -291,7 +291,7 @@ async fn who_is_revoked_loses_its_connections_and_gets_no_new_one() {
     kept.sender.send(&Numbered { id: 1, body: Request::Ping }).await.unwrap();
     assert!(matches!(kept.receiver.receive().await, Ok(Numbered { id: 1, body: Response::Pong })));
 
-    // A list that has ended, or a file that is gone, gives nobody back what was revoked.
+    // A list that has ended, or a file that is gone, does not make a revoked certificate valid again.
     let refused = me.security.replace(&with_list(&own, &[&stolen], over)).unwrap_err().to_string();
     assert!(refused.contains("--peer-crl") && refused.contains("ended at 1970-01-01T00:33:20Z"), "{refused}");
     assert!(refused.contains("pki revoke") && !refused.contains('\n'), "{refused}");
@@ -327,7 +327,7 @@ async fn what_changes_during_a_handshake_counts_for_its_connection() {
         let until = Instant::now() + SOON;
         let accepted = async {
             let (stream, _address) = listener.accept().await.unwrap();
-            // Asked between the handshake and the moment at which the connection can be found and closed.
+            // Sent between the handshake and the time from which the connection can be found and closed.
             let standing = |_| {
                 changed.security.replace(&files(&new, &[&new], cluster, node, for_a_day())).unwrap();
                 assert_eq!(close_unproven(changed), 0, "it is not there yet");

@@ -1,4 +1,4 @@
-//! The link over loopback, with a peer that answers as a test wants.
+//! The link over loopback, with a peer that answers as a test sets it.
 
 mod identity;
 
@@ -35,14 +35,14 @@ const SLOW: u64 = 99;
 const SOON: Duration = Duration::from_secs(20);
 
 /// A number that is not a member.
-pub(super) const STRANGER: NodeNumber = 9;
+pub(super) const NON_MEMBER: NodeNumber = 9;
 
 /// Answers positions with what it is asked to wait, never a wait of 0, and the third append with a higher vote.
 pub(super) struct Parrot;
 
 impl Serve for Parrot {
     fn membership_of(&self, node: NodeNumber) -> PeerMembership {
-        if node == STRANGER { PeerMembership::NotMember } else { PeerMembership::Member }
+        if node == NON_MEMBER { PeerMembership::NotMember } else { PeerMembership::Member }
     }
 
     async fn call(&self, _from: Caller, request: Request) -> Response {
@@ -91,15 +91,15 @@ pub(super) fn for_a_day() -> Lifetime {
     Lifetime::for_days(1, Clock::system().now_ms())
 }
 
-/// What a node of that cluster reads from its files: its certificate by one authority, beside the `believed` ones.
+/// What a node of that cluster reads from its files: its certificate by one authority, beside the `trusted` ones.
 pub(super) fn files(
     by: &Authority,
-    believed: &[&Authority],
+    trusted: &[&Authority],
     cluster: Uuid,
     node: NodeNumber,
     lifetime: Lifetime,
 ) -> Credentials {
-    in_memory(&by.issue(&Subject::Node { cluster, node, hosts: Vec::new() }, lifetime).unwrap(), believed)
+    in_memory(&by.issue(&Subject::Node { cluster, node, hosts: Vec::new() }, lifetime).unwrap(), trusted)
 }
 
 /// What a node of that cluster proves its number with.
@@ -156,7 +156,7 @@ async fn a_caller_is_refused_where_it_dials_another_node_or_is_no_member() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
     assert!(refusal(&Peer { node: 3, ..peer.clone() }).await.contains("the address is wrong"));
     assert!(refusal(&by(identity(2), &peer)).await.contains("the address is wrong"), "two nodes run as node 2");
-    assert!(refusal(&by(identity(STRANGER), &peer)).await.contains("cannot come back under its number"));
+    assert!(refusal(&by(identity(NON_MEMBER), &peer)).await.contains("cannot come back under its number"));
 }
 
 #[tokio::test]
@@ -179,14 +179,14 @@ async fn a_known_peer_survives_a_power_cut_before_the_log_binds_it() {
     let (disks, mut dice) = (ModelDisks::default(), Dice(1));
     let disk = disks.open("history").unwrap();
     History::create(&*disk).await.unwrap();
-    let met = || KnownPeers::kept_in(Arc::new(History::open(disks.open("history").unwrap()).unwrap())).unwrap();
+    let known = || KnownPeers::kept_in(Arc::new(History::open(disks.open("history").unwrap()).unwrap())).unwrap();
     let wiped = PeerIdentity { incarnation: Uuid::from_u128(77), ..identity(1) };
 
-    let (_serving, peer) = parrot(met()).await;
+    let (_serving, peer) = parrot(known()).await;
     assert!(peer.dial(Purpose::Control, Instant::now() + SOON).await.is_ok());
     assert!(refusal(&by(wiped, &peer)).await.contains("start node 1 with that one"));
     disks.cut(&mut dice);
-    let (_serving, peer) = parrot(met()).await;
+    let (_serving, peer) = parrot(known()).await;
     assert!(refusal(&by(wiped, &peer)).await.contains("start node 1 with that one"));
     assert!(peer.dial(Purpose::Control, Instant::now() + SOON).await.is_ok());
 }
@@ -208,7 +208,7 @@ async fn a_call_that_waits_does_not_stand_in_front_of_others() {
 }
 
 #[tokio::test]
-async fn a_call_to_nobody_is_certainly_not_sent() {
+async fn a_call_to_an_unreachable_peer_is_certainly_not_sent() {
     let (serving, peer) = parrot(KnownPeers::default()).await;
     serving.abort();
     serving.await.unwrap_err();
@@ -264,7 +264,7 @@ async fn a_session_dropped_early_leaves_no_answer_to_the_next() {
 }
 
 #[tokio::test]
-async fn a_session_with_nobody_takes_its_input_before_it_dials() {
+async fn a_session_with_an_unreachable_peer_takes_its_input_before_it_dials() {
     let (serving, peer) = parrot(KnownPeers::default()).await;
     serving.abort();
     serving.await.unwrap_err();

@@ -1,4 +1,5 @@
-//! The data directories of the nodes that this one knows, so that a wiped node is not taken for the one that had its number.
+//! The data directories of the nodes that this one knows, so that a wiped node is not accepted as the one that had its
+//! number.
 //!
 //! Invariant: a node is remembered durably before its connection counts.
 
@@ -85,7 +86,7 @@ impl KnownPeers {
         match self.known(node) {
             Some(bound) if bound != incarnation => Err(format!(
                 "node {node} is known with data directory {bound}, not {incarnation}: start it with the former; if that is lost, \
-                 so are the votes that it gave, and it stays out while the others go on with a majority"
+                 so are the votes that it gave, and it stays stopped while the others continue with a majority"
             )),
             Some(_) | None => Ok(()),
         }

@@ -2,7 +2,7 @@
 //! closed at once.
 //!
 //! Bounds: a node has [`PER_PURPOSE`] accepted connections of its own for each purpose, whatever others do; with one more its
-//! oldest is closed, since what a node left behind when its network failed is older than what it dials now.
+//! oldest is closed, since connections that a node left when its network failed are older than those that it dials now.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct Facts {
     pub incarnation: Incarnation,
     /// What it is for.
     pub purpose: Purpose,
-    /// Who dialled.
+    /// Which side dialled.
     pub side: Side,
     /// What the peer proved.
     pub certified: Certified,
@@ -120,7 +120,7 @@ impl OpenLinks {
         before - table.open.len()
     }
 
-    /// Those who are not remembered yet.
+    /// The peers that are not remembered yet.
     pub fn not_remembered(&self) -> Vec<(NodeNumber, Incarnation)> {
         let table = self.table();
         let waiting = table.open.values().filter(|(facts, _)| !facts.is_remembered);

@@ -1,7 +1,7 @@
 //! Connections before their welcome: few, for a short time, apart from those of authenticated nodes.
 //!
 //! Invariant: every connection gets a place; where all are taken, the oldest one of the address that holds most of them is
-//! closed. So callers that send nothing, however many, cannot keep out a node that dials again.
+//! closed. So callers that send nothing, however many, cannot block a node that dials again.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};

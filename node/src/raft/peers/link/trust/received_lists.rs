@@ -32,7 +32,8 @@ impl ReceivedLists {
         self.lists().retain(|node, _| is_kept(*node));
     }
 
-    /// Whether the newest list counts `node` among the members; `None` where nobody sent a newer one than that at `own_index`.
+    /// Whether the newest list counts `node` among the members; `None` where no peer sent a newer one than that at
+    /// `own_index`.
     pub fn counts(&self, node: NodeNumber, own_index: Option<u64>) -> Option<bool> {
         let lists = self.lists();
         let newest = lists.values().max_by_key(|list| list.index)?;

@@ -121,20 +121,20 @@ mod tls {
         /// The handshake with a peer that was dialled.
         ///
         /// # Errors
-        /// Where either side does not believe the other.
+        /// Where either side refuses the other.
         pub async fn connect(&self, stream: TcpStream) -> Result<(Stream, Certified), LinkError> {
             // No name goes out: the certificate is checked for the node's number, and an address is no name.
-            let nobody = ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            let unnamed = ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             let connector = TlsConnector::from(self.0.now().client.clone());
             let stream =
-                connector.connect_with(nobody, buffered(stream), |tls| tls.set_buffer_limit(Some(TLS_BUFFER))).await?;
+                connector.connect_with(unnamed, buffered(stream), |tls| tls.set_buffer_limit(Some(TLS_BUFFER))).await?;
             self.certified(TlsStream::from(stream))
         }
 
         /// The handshake with a peer that was accepted.
         ///
         /// # Errors
-        /// Where either side does not believe the other.
+        /// Where either side refuses the other.
         pub async fn accept(&self, stream: TcpStream) -> Result<(Stream, Certified), LinkError> {
             let acceptor = TlsAcceptor::from(self.0.now().server.clone());
             let stream = acceptor.accept_with(buffered(stream), |tls| tls.set_buffer_limit(Some(TLS_BUFFER))).await?;

@@ -1,6 +1,6 @@
 //! Verifies the certificates of nodes, on both ends of a connection alike.
 //!
-//! Invariant: a certificate counts only where it chains to a trusted authority, is valid now, good for both ends of a
+//! Invariant: a certificate counts only where it chains to a trusted authority, is valid now, allowed for both ends of a
 //! connection, not revoked, and names one node of this cluster.
 
 use std::sync::Arc;
@@ -103,7 +103,7 @@ impl PeerVerifier {
     pub fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<NodeNumber, CertificateRefused> {
         let lists = self.revoked.as_ref().map(|revoked| revoked.all()).unwrap_or_default();
         // An authority without a list has revoked nothing. A list that expires while it is in use still counts: without it the
-        // revoked would be admitted, and refusing everybody would stop the cluster. At a start it is an error.
+        // revoked would be admitted, and refusing all would stop the cluster. At a start it is an error.
         let options = RevocationOptionsBuilder::new(&lists).ok().map(|options| {
             options
                 .with_status_policy(UnknownStatusPolicy::Allow)

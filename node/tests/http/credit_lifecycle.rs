@@ -1,4 +1,4 @@
-//! The main story: credit is asked for, approved once, spent, given back, and adds up.
+//! The life of credit: it is requested, approved once, spent, given back, and adds up.
 
 use serde_json::json;
 
@@ -149,8 +149,8 @@ fn a_suspended_seller_cannot_charge_until_it_is_activated() {
     assert_eq!((suspended.status, &suspended.json()["status"]), (200, &json!("suspended")));
     let refused = node.charge(&key, "c-1", "1");
     assert_eq!((refused.status, refused.code().as_str()), (409, "seller_suspended"));
-    let wish = node.post(&key, "/v1/credit-requests", "r", &json!({ "amount": 1 }));
-    assert_eq!((wish.status, wish.code().as_str()), (409, "seller_suspended"));
+    let request = node.post(&key, "/v1/credit-requests", "r", &json!({ "amount": 1 }));
+    assert_eq!((request.status, request.code().as_str()), (409, "seller_suspended"));
     let more = json!({ "amount": 5, "reason": "still allowed" });
     assert_eq!(node.post(ADMIN, &format!("/v1/sellers/{seller}/adjustments"), "a", &more).status, 201);
     assert_eq!(node.post(ADMIN, &format!("/v1/sellers/{seller}/activate"), "", &json!({})).status, 200);
