@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use etebar_node::raft::link::error::LinkError;
 use etebar_node::raft::link::message::Purpose;
-use etebar_node::raft::link::message::{Heartbeat, MemberList, Numbered, Request, Response};
+use etebar_node::raft::link::message::{MemberList, Numbered, Request, Response, StatusMessage};
 use etebar_node::raft::{ChangeError, MembershipChange, PeerIdentity, Role};
 use etebar_node::runtime::Clock;
 use ledger::Digest;
@@ -235,8 +235,8 @@ async fn an_addition_that_is_not_committed_is_not_passed_on() {
 }
 
 /// The status of a node that knows nothing yet.
-fn heartbeat(me: &PeerIdentity) -> Heartbeat {
-    Heartbeat {
+fn heartbeat(me: &PeerIdentity) -> StatusMessage {
+    StatusMessage {
         node: me.node,
         incarnation: me.incarnation,
         clock_ms: Clock::system().now_ms(),

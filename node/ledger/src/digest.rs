@@ -46,7 +46,7 @@ impl fmt::Debug for Digest {
 
 /// The published chain, one entry further.
 pub fn chain_entry(previous: &Digest, entry: &Entry<'_>) -> Digest {
-    let mut link = Link::after(previous);
+    let mut link = ChainLink::after(previous);
     link.u64(entry.number);
     link.u64(entry.time.0);
     link.u8(entry.kind as u8);
@@ -62,11 +62,11 @@ pub fn chain_entry(previous: &Digest, entry: &Entry<'_>) -> Digest {
 }
 
 /// Collects the bytes of one link.
-pub(crate) struct Link {
+pub(crate) struct ChainLink {
     bytes: alloc::vec::Vec<u8>,
 }
 
-impl Link {
+impl ChainLink {
     pub(crate) fn after(previous: &Digest) -> Self {
         let mut bytes = alloc::vec::Vec::with_capacity(256);
         bytes.extend_from_slice(&previous.0);

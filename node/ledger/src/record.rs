@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::commands::Event;
-use crate::digest::{Digest, Link};
+use crate::digest::{ChainLink, Digest};
 use crate::entry::{Entry, Movement};
 use crate::values::ids::{At, IdSpace, KeyNumber, RecordNumber, Time};
 use crate::values::text::IdempotencyKey;
@@ -54,7 +54,7 @@ impl Record {
 
 /// The chain that replicas compare, one record further.
 pub fn chain_record(previous: &Digest, record: &Record) -> Digest {
-    let mut link = Link::after(previous);
+    let mut link = ChainLink::after(previous);
     link.u64(record.number);
     link.u64(record.time.0);
     link.u64(record.actor);

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::state::Verdict;
 use crate::values::amount::Balance;
 
@@ -35,7 +35,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// What a record's digest covers of it. The first byte names it; an assigned one is never reused.
-    pub(crate) fn write(self, link: &mut Link) {
+    pub(crate) fn write(self, link: &mut ChainLink) {
         match self {
             Self::InsufficientCredit { balance } => {
                 link.u8(1);

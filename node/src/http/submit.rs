@@ -20,7 +20,7 @@ const LOOK_UP: usize = 256;
 
 /// Has `commands` decided as one group, in order, within the key's rate; `answered` makes the answer of the decisions.
 /// While a rate is set, every answer shows what is left of it.
-pub(crate) async fn decide_all<A>(
+pub(crate) async fn run_group<A>(
     app: &App,
     caller: Caller,
     commands: Vec<Command>,
@@ -69,18 +69,18 @@ async fn submit(app: &App, commands: Vec<Command>, deadline: Instant) -> Result<
 }
 
 /// Has one command decided, and answers with the decision.
-pub(crate) async fn decide(
+pub(crate) async fn run(
     app: &App,
     caller: Caller,
     key: Option<IdempotencyKey>,
     action: Action,
     deadline: Instant,
 ) -> Answer {
-    decide_with_secret(app, caller, key, action, None, deadline).await
+    run_with_secret(app, caller, key, action, None, deadline).await
 }
 
 /// The same for a command that makes a key, whose first answer shows the secret.
-pub(crate) async fn decide_with_secret(
+pub(crate) async fn run_with_secret(
     app: &App,
     caller: Caller,
     key: Option<IdempotencyKey>,
@@ -90,7 +90,7 @@ pub(crate) async fn decide_with_secret(
 ) -> Answer {
     let info = app.ledger_info()?;
     let command = Command { actor: caller.key, idempotency_key: key, action };
-    decide_all(app, caller, vec![command], deadline, |decisions| answered(app, info, decisions, secret, deadline)).await
+    run_group(app, caller, vec![command], deadline, |decisions| answered(app, info, decisions, secret, deadline)).await
 }
 
 async fn answered(
@@ -106,7 +106,7 @@ async fn answered(
             // This node may have proposed the command twice itself: the answer is a first one where the secret is this one.
             let secret = secret.filter(|secret| is_secret_of(secret, &record));
             let replayed = replayed && secret.is_none();
-            accepted(app, &info, &record, replayed, secret, position, deadline).await
+            recorded(app, &info, &record, replayed, secret, position, deadline).await
         }
         Some(Decided::NotRecorded(why)) => Ok(not_recorded(info, why, position)),
         None => Err(Problem::internal("a command came back without a decision")),
@@ -125,7 +125,7 @@ fn not_recorded(info: LedgerInfo, why: Rejection, position: u64) -> Response {
     response
 }
 
-async fn accepted(
+async fn recorded(
     app: &App,
     info: &LedgerInfo,
     record: &Record,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -50,7 +50,7 @@ impl CommandKind for Adjust {
         self.reason.as_str().len()
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.seller);
         link.i64(self.amount.minor());
         link.text(self.reason.as_str());
@@ -81,7 +81,7 @@ impl EventKind for Adjusted {
         state.move_treasury(amount.minor().saturating_neg());
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.seller);
         link.i64(self.amount.minor());
         link.text(self.reason.as_str());

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -48,7 +48,7 @@ impl CommandKind for Charge {
         0
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.phone.digits());
         link.u64(self.amount.minor());
     }
@@ -80,7 +80,7 @@ impl EventKind for Charged {
         });
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.seller);
         link.u64(self.phone.digits());
         link.u64(self.amount.minor());

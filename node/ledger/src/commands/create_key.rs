@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
@@ -46,7 +46,7 @@ impl CommandKind for CreateKey {
         self.name.as_str().len()
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         write(link, &self.name, self.grant, self.hash);
     }
 }
@@ -82,7 +82,7 @@ impl EventKind for KeyCreated {
         state.add_api_key(at, self.name.clone(), self.grant, self.hash);
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         write(link, &self.name, self.grant, self.hash);
     }
 
@@ -106,7 +106,7 @@ impl KeyCreated {
     }
 }
 
-fn write(link: &mut Link, name: &Name, grant: Grant, hash: KeyHash) {
+fn write(link: &mut ChainLink, name: &Name, grant: Grant, hash: KeyHash) {
     link.text(name.as_str());
     grant.write(link);
     link.bytes(&hash.0);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, EventKind, Role};
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::state::State;
 use crate::values::ids::{At, KeyNumber, RecordNumber};
@@ -36,7 +36,7 @@ impl CommandKind for CreateSeller {
         self.name.as_str().len()
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.text(self.name.as_str());
     }
 }
@@ -57,7 +57,7 @@ impl EventKind for SellerCreated {
         state.add_seller(at, &self.name);
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.text(self.name.as_str());
     }
 

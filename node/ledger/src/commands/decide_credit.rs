@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
 use super::request_credit::CreditRequested;
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::{Refusal, Rejection};
 use crate::state::{State, Verdict};
@@ -61,7 +61,7 @@ pub struct RequestShown {
 }
 
 /// What a verdict makes.
-pub(crate) enum Decided {
+pub(crate) enum CreditDecision {
     Approved(CreditApproved),
     Rejected(CreditRejected),
 }
@@ -87,7 +87,7 @@ impl CommandKind for DecideCredit {
         self.reason.as_str().len()
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.request);
         self.verdict.write(link);
         link.text(self.reason.as_str());
@@ -97,7 +97,11 @@ impl CommandKind for DecideCredit {
 impl DecideCredit {
     /// The request must be pending. The same verdict once more is done already, the opposite one is refused. `filed` is the
     /// request's event with its place.
-    pub(crate) fn judge(&self, case: &Case<'_>, filed: Option<(At, &CreditRequested)>) -> Result<Decided, NoEvent> {
+    pub(crate) fn judge(
+        &self,
+        case: &Case<'_>,
+        filed: Option<(At, &CreditRequested)>,
+    ) -> Result<CreditDecision, NoEvent> {
         match case.state.verdict(self.request) {
             Some((record, verdict)) if verdict == self.verdict => return Err(NoEvent::Done(record)),
             Some((_, verdict)) => return Err(Refusal::RequestDecided { verdict }.into()),
@@ -114,11 +118,11 @@ impl DecideCredit {
         };
         let reason = self.reason.clone();
         match self.verdict {
-            Verdict::Rejected => Ok(Decided::Rejected(CreditRejected { request, reason })),
+            Verdict::Rejected => Ok(CreditDecision::Rejected(CreditRejected { request, reason })),
             Verdict::Approved => {
                 let before = case.seller(filed.seller)?.balance;
                 let balance = before.credited(filed.amount).ok_or(Refusal::LimitExceeded)?;
-                Ok(Decided::Approved(CreditApproved { request, reason, entry: case.next_entry(), balance }))
+                Ok(CreditDecision::Approved(CreditApproved { request, reason, entry: case.next_entry(), balance }))
             }
         }
     }
@@ -136,7 +140,7 @@ impl EventKind for CreditApproved {
         state.move_treasury(amount.minus());
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         self.request.write(link);
         link.text(self.reason.as_str());
         link.u64(self.entry);
@@ -173,7 +177,7 @@ impl EventKind for CreditRejected {
         state.decide_request(at, self.request.number, Verdict::Rejected);
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         self.request.write(link);
         link.text(self.reason.as_str());
     }
@@ -192,7 +196,7 @@ impl EventKind for CreditRejected {
 }
 
 impl RequestShown {
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.number);
         link.u64(self.seller);
         link.u64(self.amount.minor());

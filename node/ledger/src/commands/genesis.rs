@@ -1,7 +1,7 @@
 //! The genesis: the first command of a ledger, which is its own event. What it fixes is in [`Genesis`].
 
 use super::kind::{CommandKind, EventKind, NoEvent, Role};
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::State;
@@ -24,7 +24,7 @@ impl CommandKind for Genesis {
         self.currency.as_str().len().saturating_add(FIXED_BYTES)
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         self.write_fields(link);
     }
 }
@@ -45,7 +45,7 @@ impl EventKind for Genesis {
         state.start(at, self);
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         self.write_fields(link);
     }
 

@@ -1,6 +1,6 @@
 //! The traits of every kind of command and event, and the context in which a command is decided.
 
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
@@ -36,7 +36,7 @@ pub(crate) trait CommandKind {
     fn text_bytes(&self) -> usize;
 
     /// What the digest of a recorded refusal covers of it. Frozen per rules version.
-    fn write(&self, link: &mut Link);
+    fn write(&self, link: &mut ChainLink);
 }
 
 /// What every kind of event provides.
@@ -52,7 +52,7 @@ pub(crate) trait EventKind {
     fn apply(&self, at: At, state: &mut State);
 
     /// What a record's digest covers of it. Frozen per rules version.
-    fn write(&self, link: &mut Link);
+    fn write(&self, link: &mut ChainLink);
 
     /// The seller whose credit, request or status it is about. `number` is its record's.
     fn seller(&self, number: RecordNumber) -> Option<RecordNumber>;

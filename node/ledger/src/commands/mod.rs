@@ -24,7 +24,7 @@ pub use self::adjust::{Adjust, Adjusted};
 pub use self::charge::{Charge, Charged};
 pub use self::create_key::{CreateKey, KeyCreated};
 pub use self::create_seller::{CreateSeller, SellerCreated};
-use self::decide_credit::Decided;
+use self::decide_credit::CreditDecision;
 pub use self::decide_credit::{CreditApproved, CreditRejected, DecideCredit, RequestShown};
 use self::kind::{Case, CommandKind, EventKind, NoEvent, Role};
 pub use self::register_node::{NodeRegistered, RegisterNode};
@@ -32,7 +32,7 @@ pub use self::request_credit::{CreditRequested, RequestCredit};
 pub use self::reverse::{Reverse, Reversed};
 pub use self::revoke_key::{KeyRevoked, RevokeKey};
 pub use self::set_seller_status::{SellerStatusSet, SetSellerStatus};
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -163,8 +163,8 @@ impl Action {
             Self::RevokeKey(command) => command.judge(case).map(Event::KeyRevoked),
             Self::RequestCredit(command) => command.judge(case).map(Event::CreditRequested),
             Self::DecideCredit(command) => command.judge(case, subject.and_then(filed)).map(|decided| match decided {
-                Decided::Approved(event) => Event::CreditApproved(event),
-                Decided::Rejected(event) => Event::CreditRejected(event),
+                CreditDecision::Approved(event) => Event::CreditApproved(event),
+                CreditDecision::Rejected(event) => Event::CreditRejected(event),
             }),
             Self::Adjust(command) => command.judge(case).map(Event::Adjusted),
             Self::Charge(command) => command.judge(case).map(Event::Charged),
@@ -200,7 +200,7 @@ impl Action {
         }
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         let (byte, kind) = self.row();
         link.u8(byte);
         kind.write(link);
@@ -240,7 +240,7 @@ impl Event {
         }
     }
 
-    pub(crate) fn write(&self, link: &mut Link) {
+    pub(crate) fn write(&self, link: &mut ChainLink) {
         let (byte, kind) = self.row();
         link.u8(byte);
         kind.write(link);
@@ -263,7 +263,7 @@ impl EventKind for Refused {
 
     fn apply(&self, _at: At, _state: &mut State) {}
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         self.action.write(link);
         self.refusal.write(link);
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::{Incarnation, NodeNumber, State};
@@ -40,7 +40,7 @@ impl CommandKind for RegisterNode {
         0
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.node);
         link.uuid(self.incarnation);
     }
@@ -65,7 +65,7 @@ impl EventKind for NodeRegistered {
         state.register_node(self.node, self.incarnation);
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.node);
         link.uuid(self.incarnation);
     }

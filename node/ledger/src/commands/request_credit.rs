@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::state::State;
 use crate::values::amount::Amount;
@@ -43,7 +43,7 @@ impl CommandKind for RequestCredit {
         self.note.as_str().len()
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.amount.minor());
         link.text(self.note.as_str());
     }
@@ -66,7 +66,7 @@ impl EventKind for CreditRequested {
         state.add_request(at, self.seller);
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.seller);
         link.u64(self.amount.minor());
         link.text(self.note.as_str());

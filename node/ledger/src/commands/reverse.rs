@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::charge::Charged;
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::{Refusal, Rejection};
 use crate::state::{Reversal, State};
@@ -58,7 +58,7 @@ impl CommandKind for Reverse {
         self.reason.as_str().len()
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.charge);
         link.text(self.reason.as_str());
     }
@@ -91,7 +91,7 @@ impl EventKind for Reversed {
         state.move_phone(self.phone, |account| account.balance.charged(self.amount));
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.charge);
         link.u64(self.seller);
         link.u64(self.phone.digits());

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
@@ -41,7 +41,7 @@ impl CommandKind for RevokeKey {
         0
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.key);
     }
 }
@@ -69,7 +69,7 @@ impl EventKind for KeyRevoked {
         state.revoke_api_key(at, self.key);
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.key);
     }
 

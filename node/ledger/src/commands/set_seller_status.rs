@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::state::State;
 use crate::state::seller::SellerStatus;
@@ -48,7 +48,7 @@ impl CommandKind for SetSellerStatus {
         0
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.seller);
         self.status.write(link);
     }
@@ -77,7 +77,7 @@ impl EventKind for SellerStatusSet {
         state.set_seller_status(self.seller, self.status);
     }
 
-    fn write(&self, link: &mut Link) {
+    fn write(&self, link: &mut ChainLink) {
         link.u64(self.seller);
         self.status.write(link);
         link.text(self.name.as_str());

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{KeyHash, KeyNumber, RecordNumber, Time};
 use crate::values::text::Name;
@@ -20,7 +20,7 @@ pub enum Grant {
 
 impl Grant {
     /// What a record's digest covers of it.
-    pub(crate) fn write(self, link: &mut Link) {
+    pub(crate) fn write(self, link: &mut ChainLink) {
         match self {
             Self::Admin => link.u8(1),
             Self::Auditor => link.u8(2),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::values::ids::KeyHash;
 use crate::values::rules::RULES_VERSION;
 use crate::values::text::Name;
@@ -40,7 +40,7 @@ impl Genesis {
     }
 
     /// What a record's digest covers of it.
-    pub(crate) fn write_fields(&self, link: &mut Link) {
+    pub(crate) fn write_fields(&self, link: &mut ChainLink) {
         link.uuid(self.cluster);
         link.text(self.currency.as_str());
         link.u8(self.decimals);

@@ -23,7 +23,7 @@ use self::genesis::Genesis;
 use self::key_table::KeyTable;
 use self::seller::Seller;
 use self::sharded::Sharded;
-use crate::digest::{Digest, Link};
+use crate::digest::{ChainLink, Digest};
 use crate::values::amount::Balance;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{IdSpace, KeyHash, KeyNumber, RecordNumber, Time};
@@ -45,7 +45,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// What a record's digest covers of it.
-    pub(crate) fn write(self, link: &mut Link) {
+    pub(crate) fn write(self, link: &mut ChainLink) {
         link.u8(match self {
             Self::Approved => 1,
             Self::Rejected => 2,

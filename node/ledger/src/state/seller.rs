@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::digest::Link;
+use crate::digest::ChainLink;
 use crate::entry::EntryKind;
 use crate::values::amount::Balance;
 use crate::values::ids::{RecordNumber, Time};
@@ -22,7 +22,7 @@ pub enum SellerStatus {
 
 impl SellerStatus {
     /// What a record's digest covers of it.
-    pub(crate) fn write(self, link: &mut Link) {
+    pub(crate) fn write(self, link: &mut ChainLink) {
         link.u8(match self {
             Self::Active => 1,
             Self::Suspended => 2,

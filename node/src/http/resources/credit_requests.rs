@@ -40,7 +40,7 @@ async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, decimals));
     let note = faults.at(|| "/note".into(), field::note(asked.note.as_deref()));
     let (Some(amount), Some(note)) = (amount, note) else { return Err(faults.problem()) };
-    submit::decide(&app, caller, Some(key), Action::RequestCredit(RequestCredit { amount, note }), call.head.deadline)
+    submit::run(&app, caller, Some(key), Action::RequestCredit(RequestCredit { amount, note }), call.head.deadline)
         .await
 }
 
@@ -63,7 +63,7 @@ async fn decide(app: App, mut call: Call, verdict: Verdict) -> Answer {
     let reason = field::note(asked.reason.as_deref()).map_err(|error| Problem::invalid("/reason", error))?;
     let action = Action::DecideCredit(DecideCredit { request, verdict, reason });
     // No key: the request itself remembers its verdict, and gives it again.
-    submit::decide(&app, caller, None, action, call.head.deadline).await
+    submit::run(&app, caller, None, action, call.head.deadline).await
 }
 
 /// `GET /v1/credit-requests/{id}`

@@ -37,7 +37,7 @@ async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let grant = grant?;
     let text = secret::text(asked.role, &app.entropy.bytes().map_err(Problem::internal)?);
     let action = Action::CreateKey(CreateKey { name, grant, hash: secret::hash(&text) });
-    submit::decide_with_secret(&app, caller, key, action, Some(text), call.head.deadline).await
+    submit::run_with_secret(&app, caller, key, action, Some(text), call.head.deadline).await
 }
 
 /// What the new key may do. The outer error is a body that contradicts itself, the inner one a seller that is not there.
@@ -95,5 +95,5 @@ async fn revoke(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_be_admin()?;
     let key = app.ledger_info()?.ids.number(IdKind::Key, head.id()?).ok_or_else(Problem::not_found)?;
-    submit::decide(&app, caller, None, Action::RevokeKey(RevokeKey { key }), head.deadline).await
+    submit::run(&app, caller, None, Action::RevokeKey(RevokeKey { key }), head.deadline).await
 }

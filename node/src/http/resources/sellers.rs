@@ -35,7 +35,7 @@ async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let body = call.json(&app, caller.key).await?;
     let asked: NewSeller<'_> = body.parse()?;
     let name = field::name(&asked.name).map_err(|error| Problem::invalid("/name", error))?;
-    submit::decide(&app, caller, key, Action::CreateSeller(CreateSeller { name }), call.head.deadline).await
+    submit::run(&app, caller, key, Action::CreateSeller(CreateSeller { name }), call.head.deadline).await
 }
 
 /// `GET /v1/sellers`
@@ -88,7 +88,7 @@ async fn set_status(app: App, mut call: Call, status: SellerStatus) -> Answer {
     caller.must_be_admin()?;
     let seller = read::seller_number(&app, call.head.id()?)?;
     nothing_but_an_empty_object(&call.json_if_any(&app, caller.key).await?)?;
-    submit::decide(&app, caller, None, Action::SetSellerStatus(SetSellerStatus { seller, status }), call.head.deadline)
+    submit::run(&app, caller, None, Action::SetSellerStatus(SetSellerStatus { seller, status }), call.head.deadline)
         .await
 }
 
@@ -106,7 +106,7 @@ async fn adjust(State(app): State<App>, mut call: Call) -> Answer {
     let reason = faults.at(|| "/reason".into(), field::reason(&asked.reason));
     let (Some(amount), Some(reason)) = (amount, reason) else { return Err(faults.problem()) };
     let action = Action::Adjust(Adjust { seller, amount, reason });
-    submit::decide(&app, caller, Some(key), action, call.head.deadline).await
+    submit::run(&app, caller, Some(key), action, call.head.deadline).await
 }
 
 /// An empty body: absent, or `{}`.

@@ -237,7 +237,9 @@ mod tests {
         let disk = ModelDisks::default().open("history").unwrap();
         block_on(History::create(&*disk)).unwrap();
         let history = History::open(disk).unwrap();
-        records.into_iter().for_each(|record| drop::<Arc<Record>>(history.push(record)));
+        for record in records {
+            drop::<Arc<Record>>(history.push(record));
+        }
         history
     }
 

@@ -19,8 +19,8 @@ use crate::raft::catch_up::snapshot::receive::SnapshotReceiver;
 use crate::raft::peers::leader::LeaderView;
 use crate::raft::peers::link::append::{Append, Appended};
 use crate::raft::peers::link::error::LinkError;
-use crate::raft::peers::link::hello::{Caller, Connection, PeerIdentity, PeerMembership, Trust};
-use crate::raft::peers::link::message::{Heartbeat, MemberList, Request, Response};
+use crate::raft::peers::link::hello::{Connection, PeerCaller, PeerIdentity, PeerMembership, Trust};
+use crate::raft::peers::link::message::{MemberList, Request, Response, StatusMessage};
 use crate::raft::peers::link::serve::Serve;
 use crate::raft::peers::link::trust::received_lists::ReceivedLists;
 use crate::raft::peers::network::{Links, PeerLinks};
@@ -85,9 +85,9 @@ impl Node {
     }
 
     /// The status of this node.
-    pub(crate) fn heartbeat(&self) -> Heartbeat {
+    pub(crate) fn status_message(&self) -> StatusMessage {
         let (applied, digest) = self.published.latest();
-        Heartbeat {
+        StatusMessage {
             node: self.me.node,
             incarnation: self.me.incarnation,
             clock_ms: self.clock.now_ms(),
@@ -154,7 +154,7 @@ impl Node {
     }
 
     /// Stores the status of a peer. A node whose digest differs from at least half of the members stops.
-    pub(crate) fn receive_status(&self, said: &Heartbeat) {
+    pub(crate) fn receive_status(&self, said: &StatusMessage) {
         // The status of a node that is not a member counts for nothing.
         if !self.members().contains_key(&said.node) {
             return;
@@ -175,7 +175,7 @@ impl Node {
 }
 
 /// Whether a request is one that this caller may make: in its own name alone, and never in that of the cluster.
-fn is_its_own(from: Caller, request: &Request) -> bool {
+fn is_its_own(from: PeerCaller, request: &Request) -> bool {
     match request {
         Request::Ping | Request::ReadPosition { .. } => true,
         Request::Vote(rpc) | Request::PreVote(rpc) => rpc.vote.leader_id.node_id == from.node,
@@ -190,14 +190,14 @@ impl Serve for Node {
         self.membership_of(node)
     }
 
-    async fn call(&self, from: Caller, request: Request) -> Response {
-        let stopped = |error: &dyn std::fmt::Display| Response::Unavailable(error.to_string());
+    async fn call(&self, from: PeerCaller, request: Request) -> Response {
+        let stopped = |error: &dyn std::fmt::Display| Response::Declined(error.to_string());
         if self.membership_of(from.node) == PeerMembership::NotMember {
-            return Response::Unavailable("the caller is no longer a member".to_owned());
+            return Response::Declined("the caller is no longer a member".to_owned());
         }
         if !is_its_own(from, &request) {
             tracing::error!(peer = from.node, "a peer sent a request in another node's name");
-            return Response::Unavailable("not in the caller's own name".to_owned());
+            return Response::Declined("not in the caller's own name".to_owned());
         }
         match request {
             Request::Ping => Response::Pong,
@@ -214,7 +214,7 @@ impl Serve for Node {
             }
             Request::Status(said) => {
                 self.receive_status(&said);
-                Response::Status(self.heartbeat())
+                Response::Status(self.status_message())
             }
             Request::Forward { commands, wait_ms } => {
                 Response::Forward(self.proposer.propose(commands, after(wait_ms)).await)
@@ -222,7 +222,7 @@ impl Serve for Node {
         }
     }
 
-    fn append<S>(self: &Arc<Self>, from: Caller, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
+    fn append<S>(self: &Arc<Self>, from: PeerCaller, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
     where
         S: Stream<Item = Append> + Send + 'static,
     {
@@ -238,7 +238,7 @@ impl Serve for Node {
         self.raft.stream_append(requests).map(|answer| answer.map_err(|fatal| fatal.to_string()))
     }
 
-    async fn snapshot(&self, from: Caller, connection: Connection) -> Result<(), LinkError> {
+    async fn snapshot(&self, from: PeerCaller, connection: Connection) -> Result<(), LinkError> {
         self.receiver.receive(&self.raft, connection, from.node).await
     }
 }

@@ -138,7 +138,7 @@ impl Client {
     ) -> Result<Response, RPCError<TypeConfig>> {
         let within = option.soft_ttl();
         match self.links.control.call(request, Instant::now() + within).await {
-            Ok(Response::Unavailable(reason)) | Err(CallError::NotSent(reason)) => Err(unreachable_peer(&reason)),
+            Ok(Response::Declined(reason)) | Err(CallError::NotSent(reason)) => Err(unreachable_peer(&reason)),
             Ok(response) => Ok(response),
             Err(CallError::NoAnswer) => Err(self.timed_out(action, within)),
         }

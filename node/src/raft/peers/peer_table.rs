@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use super::link::message::Heartbeat;
+use super::link::message::StatusMessage;
 use crate::raft::apply::clocks::line::NO_TERM;
 use crate::raft::apply::clocks::verdict::ClocksReceived;
 use crate::raft::apply::replica::Published;
@@ -58,7 +58,7 @@ impl PeerTable {
     }
 
     /// Stores the status of a node, and compares its digest with ours where both have its position.
-    pub(crate) fn record(&self, said: &Heartbeat, published: &Published) {
+    pub(crate) fn record(&self, said: &StatusMessage, published: &Published) {
         let differs = published.digest_at(said.applied).is_some_and(|ours| ours != said.digest);
         let mut all = self.lock();
         let entry = all.entry(said.node).or_insert_with(|| PeerEntry {
@@ -83,7 +83,7 @@ impl PeerTable {
     }
 
     /// Stores a node's clocks, requested at `asked` and received now.
-    pub(crate) fn record_clock(&self, said: &Heartbeat, asked: Instant) {
+    pub(crate) fn record_clock(&self, said: &StatusMessage, asked: Instant) {
         if asked.elapsed() > CLOCK_ROUND_TRIP {
             return;
         }

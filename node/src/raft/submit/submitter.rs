@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::raft::answers::SubmitError;
 use crate::raft::lifecycle::node::Node;
 use crate::raft::peers::link::call::CallError;
-use crate::raft::peers::link::message::{Commands, NotDecided, Request, Response};
+use crate::raft::peers::link::message::{Commands, Request, Response, Unavailable};
 use crate::storage::types::{Decided, Decisions};
 
 /// Longest pause before another attempt; a change of leader ends it.
@@ -41,8 +41,8 @@ pub(crate) async fn submit(node: &Node, commands: Vec<Command>, deadline: Instan
             biased;
             decided = attempt => decided,
             // A paused or partitioned leader would keep its callers waiting; where another attempt is safe, it is made.
-            () = node.leader.replaced(target), if may_repeat => Err(NotDecided::Unknown),
-            () = node.published.health.falls_out_of_reach(), if may_repeat => Err(NotDecided::Unknown),
+            () = node.leader.replaced(target), if may_repeat => Err(Unavailable::Unknown),
+            () = node.published.health.falls_out_of_reach(), if may_repeat => Err(Unavailable::Unknown),
         };
         let not_decided = match decided {
             Ok(decisions) if perhaps_done && leaves_open(&decisions) => {
@@ -53,11 +53,11 @@ pub(crate) async fn submit(node: &Node, commands: Vec<Command>, deadline: Instan
         };
         tracing::debug!(?target, ?not_decided, "an attempt returned no decision");
         match not_decided {
-            NotDecided::NotLeader(leader) => hint = leader,
-            NotDecided::Overloaded(why) if !perhaps_done => return Err(SubmitError::Overloaded { why }),
-            NotDecided::DiskFull if !perhaps_done => return Err(SubmitError::DiskFull),
-            NotDecided::Overloaded(_) | NotDecided::DiskFull => {}
-            NotDecided::Unknown => perhaps_done = true,
+            Unavailable::NotLeader(leader) => hint = leader,
+            Unavailable::Overloaded(why) if !perhaps_done => return Err(SubmitError::Overloaded { why }),
+            Unavailable::DiskFull if !perhaps_done => return Err(SubmitError::DiskFull),
+            Unavailable::Overloaded(_) | Unavailable::DiskFull => {}
+            Unavailable::Unknown => perhaps_done = true,
         }
         let is_over = Instant::now() + PAUSE >= deadline || node.published.health.is_out_of_reach();
         if perhaps_done && (is_over || !may_repeat || begun.elapsed() >= repeat_within) {
@@ -76,24 +76,24 @@ async fn attempt(
     commands: &Commands,
     leader: Option<u64>,
     deadline: Instant,
-) -> Result<Decisions, NotDecided> {
+) -> Result<Decisions, Unavailable> {
     match leader {
-        None => Err(NotDecided::NotLeader(None)),
+        None => Err(Unavailable::NotLeader(None)),
         Some(leader) if leader == node.me.node => node.proposer.propose(commands.clone(), deadline).await,
         Some(leader) => forward(node, leader, commands.clone(), deadline).await,
     }
 }
 
 /// Gives the commands, not the request that they came with, to the leader.
-async fn forward(node: &Node, leader: u64, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
-    let Some(links) = node.links_to(leader) else { return Err(NotDecided::NotLeader(None)) };
+async fn forward(node: &Node, leader: u64, commands: Commands, deadline: Instant) -> Result<Decisions, Unavailable> {
+    let Some(links) = node.links_to(leader) else { return Err(Unavailable::NotLeader(None)) };
     let deadline = deadline.min(Instant::now() + ATTEMPT);
     // A little less for the leader, so that its "certainly not done" arrives before this node gives up.
     let wait_ms = millis_until(deadline).saturating_sub(ANSWER_TRAVELS_MS);
     match links.forward.call(Request::Forward { commands, wait_ms }, deadline).await {
         Ok(Response::Forward(outcome)) => outcome,
-        Ok(Response::Unavailable(_)) | Err(CallError::NotSent(_)) => Err(NotDecided::NotLeader(None)),
-        Ok(_) | Err(CallError::NoAnswer) => Err(NotDecided::Unknown),
+        Ok(Response::Declined(_)) | Err(CallError::NotSent(_)) => Err(Unavailable::NotLeader(None)),
+        Ok(_) | Err(CallError::NoAnswer) => Err(Unavailable::Unknown),
     }
 }
 

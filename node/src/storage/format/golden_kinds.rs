@@ -128,14 +128,16 @@ fn events() -> Vec<Event> {
 }
 
 fn records() -> Vec<Record> {
-    let key = |number: u64| IdempotencyKey::new(&format!("order-{number}")).ok().filter(|_| number % 2 == 0);
+    let key = |number: u64| IdempotencyKey::new(&format!("order-{number}")).ok().filter(|_| number.is_multiple_of(2));
     let record = |(number, event)| Record { number, time: Time(number), actor: 3, idempotency_key: key(number), event };
     (1..).zip(events()).map(record).collect()
 }
 
 fn hash_of<T: serde::Serialize>(values: &[T]) -> String {
     let mut hasher = blake3::Hasher::new();
-    values.iter().for_each(|value| drop(hasher.update(&encode(value).unwrap())));
+    for value in values {
+        hasher.update(&encode(value).unwrap());
+    }
     hasher.finalize().to_hex().to_string()
 }
 

@@ -29,7 +29,7 @@ pub(crate) async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let body = call.json(&app, caller.key).await?;
     let commands = commands(&body, caller.key, info.decimals)?;
     let answered = |decisions: Decisions| std::future::ready(results(&info, &decisions));
-    submit::decide_all(&app, caller, commands, call.head.deadline, answered).await
+    submit::run_group(&app, caller, commands, call.head.deadline, answered).await
 }
 
 /// [`etebar_api::BatchRequest`], whose items must be objects.

@@ -42,7 +42,7 @@ async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let phone = faults.at(|| "/phone".into(), field::phone(&asked.phone));
     let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, decimals));
     let (Some(phone), Some(amount)) = (phone, amount) else { return Err(faults.problem()) };
-    submit::decide(&app, caller, Some(key), Action::Charge(Charge { phone, amount }), call.head.deadline).await
+    submit::run(&app, caller, Some(key), Action::Charge(Charge { phone, amount }), call.head.deadline).await
 }
 
 /// `GET /v1/charges/{id}`
@@ -97,5 +97,5 @@ async fn reverse(State(app): State<App>, mut call: Call) -> Answer {
     let body = call.json(&app, caller.key).await?;
     let asked: NewReversal<'_> = body.parse()?;
     let reason = field::reason(&asked.reason).map_err(|error| Problem::invalid("/reason", error))?;
-    submit::decide(&app, caller, Some(key), Action::Reverse(Reverse { charge, reason }), call.head.deadline).await
+    submit::run(&app, caller, Some(key), Action::Reverse(Reverse { charge, reason }), call.head.deadline).await
 }

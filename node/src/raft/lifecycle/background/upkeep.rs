@@ -64,7 +64,7 @@ fn log_health(peer: u64, is_healthy: bool, was_healthy: Option<bool>) {
 
 async fn exchange(node: Arc<Node>, links: PeerLinks) {
     let asked = Instant::now();
-    let status = Request::Status(node.heartbeat());
+    let status = Request::Status(node.status_message());
     // A peer that does not answer becomes unhealthy in the table.
     if let Ok(Response::Status(said)) = links.control.call(status, asked + STATUS).await {
         if said.node != links.peer.node {

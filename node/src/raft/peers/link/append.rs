@@ -109,7 +109,7 @@ struct Session<'a, S> {
     answer_within: Duration,
 }
 
-enum Event {
+enum SessionEvent {
     Request(Option<Append>),
     Answer(Result<Appended, LinkError>),
     Late,
@@ -127,11 +127,11 @@ impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
                 return Ok(None);
             }
             match self.next_event().await {
-                Event::Request(None) => self.input_ended = true,
+                SessionEvent::Request(None) => self.input_ended = true,
                 // The input is taken before dialling: openraft's back-off sleeps inside it, and a dial that fails
                 // without having waited there would be tried again at once, without end.
-                Event::Request(Some(request)) => self.send(&request).await?,
-                Event::Answer(Ok(answer)) => {
+                SessionEvent::Request(Some(request)) => self.send(&request).await?,
+                SessionEvent::Answer(Ok(answer)) => {
                     if let Some(kept) = &mut self.link.kept {
                         kept.unanswered.pop_front();
                     }
@@ -142,17 +142,17 @@ impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
                 }
                 // The peer may close the connection while nothing of this session is in flight; the next request dials
                 // again.
-                Event::Answer(Err(_)) if self.unanswered() == self.owed => {
+                SessionEvent::Answer(Err(_)) if self.unanswered() == self.owed => {
                     self.link.kept = None;
                     self.owed = 0;
                 }
-                Event::Answer(Err(error)) => return Err(error),
-                Event::Late => return Err(LinkError::TimedOut),
+                SessionEvent::Answer(Err(error)) => return Err(error),
+                SessionEvent::Late => return Err(LinkError::TimedOut),
             }
         }
     }
 
-    async fn next_event(&mut self) -> Event {
+    async fn next_event(&mut self) -> SessionEvent {
         let takes_input = !self.input_ended && self.unanswered() < IN_FLIGHT;
         let kept = self.link.kept.as_mut();
         let oldest = kept.as_ref().and_then(|kept| kept.unanswered.front());
@@ -165,9 +165,9 @@ impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
         };
         tokio::select! {
             biased;
-            answer = answer => Event::Answer(answer),
-            request = self.input.next(), if takes_input => Event::Request(request),
-            () = sleep_until(late.unwrap_or_else(Instant::now)), if late.is_some() => Event::Late,
+            answer = answer => SessionEvent::Answer(answer),
+            request = self.input.next(), if takes_input => SessionEvent::Request(request),
+            () = sleep_until(late.unwrap_or_else(Instant::now)), if late.is_some() => SessionEvent::Late,
         }
     }
 

@@ -15,7 +15,7 @@ use super::error::{HelloRefusal, LinkError, NO_MEMBER};
 use super::frame::{self, Receiver, Sender};
 use super::message::{LINK_VERSION, Purpose};
 use super::trust::known_peers::KnownPeers;
-use super::trust::open::{Facts, OpenLinks, Side};
+use super::trust::open::{OpenLink, OpenLinks, Side};
 use super::trust::transport::{Certified, PeerSecurity};
 use crate::runtime::net::TcpStream;
 
@@ -75,7 +75,7 @@ pub struct Connection {
 
 /// A peer that was welcomed, on the accepting side.
 #[derive(Debug, Clone, Copy)]
-pub struct Caller {
+pub struct PeerCaller {
     /// Its number.
     pub node: NodeNumber,
     /// Its data directory.
@@ -135,8 +135,8 @@ pub async fn dial(
             Welcome::Welcome { node, incarnation } => {
                 trust.known_peers.remember(node, incarnation).await?;
                 let side = Side::Dialled;
-                let facts = Facts { node, incarnation, purpose, side, certified, is_remembered: true };
-                admitted(trust, sender, receiver, facts)
+                let link = OpenLink { node, incarnation, purpose, side, certified, is_remembered: true };
+                admitted(trust, sender, receiver, link)
             }
         }
     };
@@ -150,7 +150,7 @@ pub async fn answer(
     membership_of: impl Fn(NodeNumber) -> PeerMembership,
     stream: TcpStream,
     deadline: Instant,
-) -> Result<(Caller, Connection), LinkError> {
+) -> Result<(PeerCaller, Connection), LinkError> {
     let introduce = async {
         stream.set_nodelay(true)?;
         let (stream, certified) = trust.security.accept(stream).await?;
@@ -170,17 +170,22 @@ pub async fn answer(
         sender.send(&Welcome::Welcome { node: trust.me.node, incarnation: trust.me.incarnation }).await?;
         let Hello { node, incarnation, purpose, .. } = hello;
         let side = Side::Accepted;
-        let facts = Facts { node, incarnation, purpose, side, certified, is_remembered };
-        Ok((Caller { node, incarnation, purpose }, admitted(trust, sender, receiver, facts)?))
+        let link = OpenLink { node, incarnation, purpose, side, certified, is_remembered };
+        Ok((PeerCaller { node, incarnation, purpose }, admitted(trust, sender, receiver, link)?))
     };
     timeout_at(deadline, introduce).await.map_err(|_elapsed| LinkError::TimedOut)?
 }
 
 /// Takes a connection in among those that may have to be closed, and looks at its certificate once more. In this order: an
 /// earlier change is seen here, and a later one finds the connection to close.
-fn admitted(trust: &Trust, mut sender: Sender, mut receiver: Receiver, facts: Facts) -> Result<Connection, LinkError> {
-    let (node, certified) = (facts.node, facts.certified.clone());
-    let held = trust.open.hold(facts);
+fn admitted(
+    trust: &Trust,
+    mut sender: Sender,
+    mut receiver: Receiver,
+    link: OpenLink,
+) -> Result<Connection, LinkError> {
+    let (node, certified) = (link.node, link.certified.clone());
+    let held = trust.open.hold(link);
     trust.security.check(&certified).map_err(|refused| LinkError::certificate(Some(node), &refused))?;
     receiver.admit(&mut sender, held);
     Ok(Connection { sender, receiver })

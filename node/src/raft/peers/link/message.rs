@@ -43,7 +43,7 @@ pub enum Request {
         wait_ms: u64,
     },
     /// The caller's status; the answer is the other side's.
-    Status(Heartbeat),
+    Status(StatusMessage),
     /// Commands to be decided as one group; only the leader takes them.
     Forward {
         /// The commands, in order.
@@ -67,16 +67,16 @@ pub enum Response {
     /// The position; `None` where this node cannot lead a read now.
     ReadPosition(Option<u64>),
     /// The status of the answering node.
-    Status(Heartbeat),
+    Status(StatusMessage),
     /// What became of the commands.
-    Forward(Result<Decisions, NotDecided>),
+    Forward(Result<Decisions, Unavailable>),
     /// The node is stopping or cannot serve this.
-    Unavailable(String),
+    Declined(String),
 }
 
 /// Why forwarded commands got no decision.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum NotDecided {
+pub enum Unavailable {
     /// Nothing was written: not the leader; perhaps this one is.
     NotLeader(Option<NodeNumber>),
     /// Nothing was written: there is no room for it now, and this is why.
@@ -89,7 +89,7 @@ pub enum NotDecided {
 
 /// The status of a node; exchanged a few times a second.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Heartbeat {
+pub struct StatusMessage {
     /// Who says it.
     pub node: NodeNumber,
     /// Its data directory.

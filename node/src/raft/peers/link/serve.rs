@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::append::{Append, Appended};
 use super::error::LinkError;
 use super::frame::{Receiver, Sender};
-use super::hello::{Caller, Connection, PeerMembership, Trust, answer};
+use super::hello::{Connection, PeerCaller, PeerMembership, Trust, answer};
 use super::message::Purpose;
 use super::message::{Numbered, Request, Response};
 use super::trust::pending::{PendingConnections, Place};
@@ -39,16 +39,20 @@ pub trait Serve: Send + Sync + 'static {
     fn membership_of(&self, node: NodeNumber) -> PeerMembership;
 
     /// Answers one call.
-    fn call(&self, from: Caller, request: Request) -> impl Future<Output = Response> + Send;
+    fn call(&self, from: PeerCaller, request: Request) -> impl Future<Output = Response> + Send;
 
     /// Answers append requests in order; ends after a conflict or a higher vote, or with the first request that the caller
     /// may not make.
-    fn append<S>(self: &Arc<Self>, from: Caller, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
+    fn append<S>(
+        self: &Arc<Self>,
+        from: PeerCaller,
+        requests: S,
+    ) -> impl Stream<Item = Result<Appended, String>> + Send
     where
         S: Stream<Item = Append> + Send + 'static;
 
     /// Receives a snapshot.
-    fn snapshot(&self, from: Caller, connection: Connection) -> impl Future<Output = Result<(), LinkError>> + Send;
+    fn snapshot(&self, from: PeerCaller, connection: Connection) -> impl Future<Output = Result<(), LinkError>> + Send;
 }
 
 /// Accepts and serves peers for as long as the runtime lives.
@@ -107,7 +111,7 @@ fn requests(receiver: Receiver) -> impl Stream<Item = Append> + Send + 'static {
     })
 }
 
-async fn serve_append<M: Serve>(connection: Connection, from: Caller, node: &Arc<M>) -> Result<(), LinkError> {
+async fn serve_append<M: Serve>(connection: Connection, from: PeerCaller, node: &Arc<M>) -> Result<(), LinkError> {
     let Connection { mut sender, receiver } = connection;
     let mut answers = pin!(node.append(from, requests(receiver)));
     while let Some(answer) = answers.next().await {
@@ -122,7 +126,7 @@ async fn serve_append<M: Serve>(connection: Connection, from: Caller, node: &Arc
     Ok(())
 }
 
-async fn serve_calls<M: Serve>(connection: Connection, from: Caller, node: &Arc<M>) -> Result<(), LinkError> {
+async fn serve_calls<M: Serve>(connection: Connection, from: PeerCaller, node: &Arc<M>) -> Result<(), LinkError> {
     let Connection { sender, mut receiver } = connection;
     let (answers, queue) = mpsc::channel(CALLS);
     let room = Arc::new(Semaphore::new(CALLS));

@@ -21,7 +21,7 @@ use self::key_budget::KeyBudget;
 use crate::raft::apply::clocks::ClockGuard;
 use crate::raft::apply::machine::EtebarRaft;
 use crate::raft::apply::replica::Published;
-use crate::raft::peers::link::message::{Commands, NotDecided};
+use crate::raft::peers::link::message::{Commands, Unavailable};
 use crate::runtime;
 use crate::storage::LogStore;
 use crate::storage::format::codec;
@@ -69,7 +69,7 @@ struct Group {
     /// Room in the queue, given back when the group is taken.
     room: OwnedSemaphorePermit,
     stage: Arc<AtomicU8>,
-    answer: oneshot::Sender<Result<Decisions, NotDecided>>,
+    answer: oneshot::Sender<Result<Decisions, Unavailable>>,
 }
 
 impl Group {
@@ -82,7 +82,7 @@ impl Group {
 /// A group that is in an entry.
 struct Proposed {
     count: usize,
-    answer: oneshot::Sender<Result<Decisions, NotDecided>>,
+    answer: oneshot::Sender<Result<Decisions, Unavailable>>,
 }
 
 impl From<Group> for Proposed {
@@ -93,7 +93,7 @@ impl From<Group> for Proposed {
 }
 
 impl Proposed {
-    fn answer(self, outcome: Result<Decisions, NotDecided>) {
+    fn answer(self, outcome: Result<Decisions, Unavailable>) {
         // A caller that stopped waiting was answered that the outcome is unknown.
         drop(self.answer.send(outcome));
     }
@@ -117,15 +117,15 @@ impl Proposer {
     }
 
     /// Proposes `commands` on this node, which should lead, and waits for their decisions.
-    pub(crate) async fn propose(&self, commands: Commands, deadline: Instant) -> Result<Decisions, NotDecided> {
+    pub(crate) async fn propose(&self, commands: Commands, deadline: Instant) -> Result<Decisions, Unavailable> {
         if self.published.health.is_disk_full() {
-            return Err(NotDecided::DiskFull);
+            return Err(Unavailable::DiskFull);
         }
         let bytes = commands.iter().map(Command::weight).sum();
         if commands.len() > ENTRY_COMMANDS || bytes > GROUP_BYTES {
-            return Err(NotDecided::Overloaded("the commands do not fit one log entry".into()));
+            return Err(Unavailable::Overloaded("the commands do not fit one log entry".into()));
         }
-        let full = || NotDecided::Overloaded("the queue of commands is full".into());
+        let full = || Unavailable::Overloaded("the queue of commands is full".into());
         let count = u32::try_from(commands.len()).map_err(|_large| full())?;
         let room = self.room.clone().try_acquire_many_owned(count).map_err(|_full| full())?;
         let stage = Arc::new(AtomicU8::new(WAITING));
@@ -133,19 +133,19 @@ impl Proposer {
         let ended_before = self.ended.load(Ordering::Acquire);
         let group = Group { commands, bytes, room, stage: stage.clone(), answer };
         if self.queue.send(group).is_err() {
-            return Err(NotDecided::NotLeader(None));
+            return Err(Unavailable::NotLeader(None));
         }
         match timeout_at(deadline, answered).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_dropped)) => Err(NotDecided::Unknown),
+            Ok(Err(_dropped)) => Err(Unavailable::Unknown),
             Err(_elapsed) => {
                 let is_unproposed =
                     stage.compare_exchange(WAITING, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire).is_ok();
                 match is_unproposed {
                     // Not one entry came to an end while it waited: there is no quorum, not too much work.
-                    true if self.ended.load(Ordering::Acquire) == ended_before => Err(NotDecided::NotLeader(None)),
+                    true if self.ended.load(Ordering::Acquire) == ended_before => Err(Unavailable::NotLeader(None)),
                     true => Err(full()),
-                    false => Err(NotDecided::Unknown),
+                    false => Err(Unavailable::Unknown),
                 }
             }
         }
@@ -258,7 +258,7 @@ impl Proposing {
         let term = match self.leads_in() {
             Ok(term) => term,
             Err(leader) => {
-                let not_proposed = NotDecided::NotLeader(leader);
+                let not_proposed = Unavailable::NotLeader(leader);
                 return groups.into_iter().for_each(|group| drop(group.answer.send(Err(not_proposed.clone()))));
             }
         };
@@ -276,7 +276,7 @@ impl Proposing {
             Ok(bytes) => self.write(Payload(bytes.into()), proposed).await,
             Err(error) => {
                 tracing::error!(%error, "entry not encoded");
-                answer_all(proposed, &NotDecided::Overloaded("the commands do not fit one log entry".into()));
+                answer_all(proposed, &Unavailable::Overloaded("the commands do not fit one log entry".into()));
             }
         }
     }
@@ -292,7 +292,7 @@ impl Proposing {
         let mut fitting = Vec::with_capacity(groups.len());
         for group in groups {
             match budget.check(&group.commands) {
-                Err(full) => drop(group.answer.send(Err(NotDecided::Overloaded(full.to_string())))),
+                Err(full) => drop(group.answer.send(Err(Unavailable::Overloaded(full.to_string())))),
                 Ok(new) if group.take() => {
                     budget.spend(new);
                     fitting.push(group);
@@ -314,18 +314,18 @@ impl Proposing {
                 }
             }
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
-                answer_all(groups, &NotDecided::NotLeader(forward.leader_id));
+                answer_all(groups, &Unavailable::NotLeader(forward.leader_id));
             }
             // Discarded, stopped: it may be in the log of others.
             Err(error) => {
                 tracing::debug!(%error, "entry without an outcome");
-                answer_all(groups, &NotDecided::Unknown);
+                answer_all(groups, &Unavailable::Unknown);
             }
         }
     }
 }
 
-fn answer_all(groups: Vec<Proposed>, outcome: &NotDecided) {
+fn answer_all(groups: Vec<Proposed>, outcome: &Unavailable) {
     for group in groups {
         group.answer(Err(outcome.clone()));
     }

@@ -122,7 +122,7 @@ async fn a_certificate_is_valid_for_its_own_number_alone() {
     let (_serving, peer) = parrot(KnownPeers::default()).await;
     let as_three = PeerIdentity { node: 3, ..identity(1) };
     let thief = Trust::new(as_three, security(Uuid::from_u128(1), 1), KnownPeers::default());
-    assert!(refusal(&Peer { trust: thief, ..peer.clone() }).await.contains("another than that of node 3"));
+    assert!(refusal(&Peer { trust: thief, ..peer.clone() }).await.contains("as that of node 3"));
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::append::{Append, AppendLink, Appended};
 use super::call::{CallError, Calls, Peer};
 use super::error::LinkError;
-use super::hello::{Caller, Connection, PeerIdentity, PeerMembership, Trust, answer};
+use super::hello::{Connection, PeerCaller, PeerIdentity, PeerMembership, Trust, answer};
 use super::message::Purpose;
 use super::message::{Request, Response};
 use super::serve::{Serve, serve};
@@ -45,7 +45,7 @@ impl Serve for Parrot {
         if node == NON_MEMBER { PeerMembership::NotMember } else { PeerMembership::Member }
     }
 
-    async fn call(&self, _from: Caller, request: Request) -> Response {
+    async fn call(&self, _from: PeerCaller, request: Request) -> Response {
         match request {
             Request::ReadPosition { wait_ms: 0 } => std::future::pending().await,
             Request::ReadPosition { wait_ms } => Response::ReadPosition(Some(wait_ms)),
@@ -53,7 +53,11 @@ impl Serve for Parrot {
         }
     }
 
-    fn append<S>(self: &Arc<Self>, _from: Caller, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
+    fn append<S>(
+        self: &Arc<Self>,
+        _from: PeerCaller,
+        requests: S,
+    ) -> impl Stream<Item = Result<Appended, String>> + Send
     where
         S: Stream<Item = Append> + Send + 'static,
     {
@@ -68,7 +72,7 @@ impl Serve for Parrot {
         })
     }
 
-    async fn snapshot(&self, _from: Caller, _connection: Connection) -> Result<(), LinkError> {
+    async fn snapshot(&self, _from: PeerCaller, _connection: Connection) -> Result<(), LinkError> {
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ pub enum Side {
 
 /// What is known of an open connection.
 #[derive(Debug, Clone)]
-pub struct Facts {
+pub struct OpenLink {
     /// The peer's number.
     pub node: NodeNumber,
     /// Its data directory.
@@ -47,7 +47,7 @@ pub struct Facts {
 #[derive(Debug, Default)]
 struct Table {
     last: u64,
-    open: BTreeMap<u64, (Facts, CancellationToken)>,
+    open: BTreeMap<u64, (OpenLink, CancellationToken)>,
 }
 
 /// All open connections of this node. Cheap to clone.
@@ -86,10 +86,10 @@ impl OpenLinks {
     }
 
     /// Adds a connection.
-    pub fn hold(&self, facts: Facts) -> Held {
+    pub fn hold(&self, facts: OpenLink) -> Held {
         let mut table = self.table();
         if facts.side == Side::Accepted {
-            let is_alike = |other: &Facts| {
+            let is_alike = |other: &OpenLink| {
                 other.side == Side::Accepted && other.node == facts.node && other.purpose == facts.purpose
             };
             let alike: Vec<u64> =
@@ -107,7 +107,7 @@ impl OpenLinks {
     }
 
     /// Closes all connections but those to keep; returns how many.
-    pub fn keep(&self, is_kept: impl Fn(&Facts) -> bool) -> usize {
+    pub fn keep(&self, is_kept: impl Fn(&OpenLink) -> bool) -> usize {
         let mut table = self.table();
         let before = table.open.len();
         table.open.retain(|_, (facts, closing)| {
