@@ -1,12 +1,11 @@
 //! One server and its idle connections: HTTP/1.1, kept alive, used by one request at a time.
 
-use std::sync::{Mutex, PoisonError};
-
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::HeaderValue;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 
 use super::endpoint::{BadServer, Endpoint};
 #[cfg(not(feature = "simulation"))]
@@ -54,7 +53,7 @@ impl Server {
 
     /// An idle connection that is still open, the last used first.
     pub(crate) fn idle(&self) -> Option<Sender> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle.lock();
         while let Some(sender) = idle.pop() {
             if !sender.is_closed() {
                 return Some(sender);
@@ -65,7 +64,7 @@ impl Server {
 
     /// Keeps a connection whose last answer was read whole.
     pub(crate) fn keep(&self, sender: Sender) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle.lock();
         if idle.len() < IDLE_MAX && !sender.is_closed() {
             idle.push(sender);
         }

@@ -4,10 +4,11 @@
 //! key. Work of a key beyond its bound is refused at once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use etebar_api::Code;
 use ledger::KeyNumber;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -101,7 +102,7 @@ impl ConcurrencyLimit {
     }
 
     fn keys(&self) -> MutexGuard<'_, HashMap<KeyNumber, KeyLoad>> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+        self.keys.lock()
     }
 }
 

@@ -5,9 +5,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::sign::SingleCertAndKey;
 use tokio::sync::watch;
@@ -91,7 +92,7 @@ impl ApiTls {
     /// Made anew for each version of the credentials, so that no session of an earlier certificate is resumed with it.
     fn config(&self) -> io::Result<Arc<ServerConfig>> {
         let credentials = Arc::clone(&self.0.credentials.borrow());
-        let mut config = self.0.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut config = self.0.config.lock();
         if config.0 != credentials.version {
             *config = (credentials.version, configured(&credentials).map_err(io::Error::other)?);
         }
@@ -122,7 +123,7 @@ impl Failures {
     fn report(&self, from: Option<SocketAddr>, why: &str) {
         let from = from.map_or_else(|| "?".to_owned(), |from| from.to_string());
         debug!(%from, why, "TLS handshake failed");
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         let (count, last) = &mut *state;
         *count += 1;
         let now = Instant::now();

@@ -12,7 +12,6 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,6 +19,7 @@ use axum::http::{HeaderName, HeaderValue, Response, header};
 use axum::response::IntoResponse;
 use etebar_api::Code;
 use ledger::KeyNumber;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::http::response::problem::{Answer, Problem};
@@ -220,7 +220,7 @@ impl Meter<'_> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Buckets> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.buckets.lock()
     }
 }
 
