@@ -19,7 +19,7 @@ fix:
 test *ARGUMENTS:
     cluster-scripts/test.sh {{ ARGUMENTS }}
 
-# A demo of Etebar in a minute.
+# A demo of Etebar, half a minute after the build.
 demo *ARGUMENTS:
     cluster-scripts/demo.sh {{ ARGUMENTS }}
 

@@ -1,4 +1,9 @@
 //! How a command is done: submitted, decided, and its decision rendered for the caller.
+//!
+//! The whole way of one: `run` makes the command, `run_group` takes it from the caller's rate, `Cluster::submit` brings it to
+//! the leader, where it becomes part of a log entry; every node decides it (`ledger::decide`) when the entry is committed;
+//! here the decision, with its record, comes back and `recorded` renders it. What each of the handlers does before is in
+//! `resources`.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

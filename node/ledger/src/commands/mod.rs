@@ -131,6 +131,26 @@ pub enum Event {
 }
 
 impl Action {
+    /// The event that it makes, or why it makes none. `subject` is the record that [`CommandKind::subject`] named.
+    pub(crate) fn judge(&self, case: &Case<'_>, subject: Option<(At, &Event)>) -> Result<Event, NoEvent> {
+        match self {
+            Self::Genesis(command) => command.judge().map(Event::Genesis),
+            Self::CreateSeller(command) => Ok(Event::SellerCreated(command.judge())),
+            Self::SetSellerStatus(command) => command.judge(case).map(Event::SellerStatusSet),
+            Self::CreateKey(command) => command.judge(case).map(Event::KeyCreated),
+            Self::RevokeKey(command) => command.judge(case).map(Event::KeyRevoked),
+            Self::RequestCredit(command) => command.judge(case).map(Event::CreditRequested),
+            Self::DecideCredit(command) => command.judge(case, subject.and_then(filed)).map(|decided| match decided {
+                CreditDecision::Approved(event) => Event::CreditApproved(event),
+                CreditDecision::Rejected(event) => Event::CreditRejected(event),
+            }),
+            Self::Adjust(command) => command.judge(case).map(Event::Adjusted),
+            Self::Charge(command) => command.judge(case).map(Event::Charged),
+            Self::Reverse(command) => command.judge(case, subject.and_then(charged)).map(Event::Reversed),
+            Self::RegisterNode(command) => command.judge(case).map(Event::NodeRegistered),
+        }
+    }
+
     /// What it says of itself.
     pub(crate) fn kind(&self) -> &dyn CommandKind {
         self.row().1
@@ -150,26 +170,6 @@ impl Action {
             Self::Charge(command) => (9, command),
             Self::Reverse(command) => (10, command),
             Self::RegisterNode(command) => (11, command),
-        }
-    }
-
-    /// The event that it makes, or why it makes none. `subject` is the record that [`CommandKind::subject`] named.
-    pub(crate) fn judge(&self, case: &Case<'_>, subject: Option<(At, &Event)>) -> Result<Event, NoEvent> {
-        match self {
-            Self::Genesis(command) => command.judge().map(Event::Genesis),
-            Self::CreateSeller(command) => Ok(Event::SellerCreated(command.judge())),
-            Self::SetSellerStatus(command) => command.judge(case).map(Event::SellerStatusSet),
-            Self::CreateKey(command) => command.judge(case).map(Event::KeyCreated),
-            Self::RevokeKey(command) => command.judge(case).map(Event::KeyRevoked),
-            Self::RequestCredit(command) => command.judge(case).map(Event::CreditRequested),
-            Self::DecideCredit(command) => command.judge(case, subject.and_then(filed)).map(|decided| match decided {
-                CreditDecision::Approved(event) => Event::CreditApproved(event),
-                CreditDecision::Rejected(event) => Event::CreditRejected(event),
-            }),
-            Self::Adjust(command) => command.judge(case).map(Event::Adjusted),
-            Self::Charge(command) => command.judge(case).map(Event::Charged),
-            Self::Reverse(command) => command.judge(case, subject.and_then(charged)).map(Event::Reversed),
-            Self::RegisterNode(command) => command.judge(case).map(Event::NodeRegistered),
         }
     }
 

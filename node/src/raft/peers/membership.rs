@@ -1,5 +1,5 @@
 //! Changes of the members, one at a time and by the leader: a learner is added and follows, a learner becomes a voter, a
-//! member is removed.
+//! member is removed. Tests call it so far: no command of the program and no endpoint does yet.
 //!
 //! Invariant: a number belongs to one data directory permanently. A node becomes a voter only once the log has bound its
 //! number to its directory, so that a wiped one is refused wherever that is known.

@@ -66,7 +66,7 @@ pub(crate) struct Proposer {
 struct Group {
     commands: Commands,
     bytes: usize,
-    /// Room in the queue, given back when the group is taken.
+    /// Its place in the queue, one permit a command, given back when the group is taken. The permits bound the queue.
     room: OwnedSemaphorePermit,
     stage: Arc<AtomicU8>,
     answer: oneshot::Sender<Result<Decisions, Unavailable>>,
