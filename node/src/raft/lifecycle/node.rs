@@ -33,23 +33,39 @@ use crate::storage::{self, History, LogStore};
 /// What the parts of a running node share.
 #[derive(Debug)]
 pub(crate) struct Node {
+    /// Its number, its cluster and its data directory.
     pub(crate) me: PeerIdentity,
+    /// What it was started with.
     pub(crate) settings: ClusterSettings,
+    /// The wall clock; nothing is decided by it.
     pub(crate) clock: Clock,
+    /// Ledger time, and how far this clock is trusted.
     pub(crate) clock_guard: Arc<ClockGuard>,
+    /// The state, and what is published of it.
     pub(crate) published: Arc<Published>,
+    /// All records, in pages on the disk.
     pub(crate) history: Arc<History>,
+    /// Raft's log.
     pub(crate) log: LogStore,
+    /// Writes the pages and the position that they cover.
     pub(crate) checkpoints: Checkpointer,
+    /// openraft over the log and the state.
     pub(crate) raft: EtebarRaft,
+    /// Packs waiting commands into log entries, where this node leads.
     pub(crate) proposer: Proposer,
+    /// Where reads wait for a quorum.
     pub(crate) reads: ReadGates,
+    /// Connections to the peers.
     pub(crate) links: Links,
+    /// Which peers may connect, by their certificates and the membership.
     pub(crate) trust: Trust,
+    /// Memberships that peers sent, newer than the one in the log.
     pub(crate) received_lists: ReceivedLists,
+    /// What the peers reported last.
     pub(crate) peer_table: Arc<PeerTable>,
     /// What is known of the leader.
     pub(crate) leader: LeaderView,
+    /// Takes snapshots in.
     pub(crate) receiver: SnapshotReceiver,
     /// Everything committed before the start is applied.
     pub(crate) recovered: AtomicBool,
