@@ -18,6 +18,7 @@ NEEDED=(
   'cc gcc'
   '/usr/include/stdio.h libc6-dev'
   'flock util-linux'
+  'git git'
   'ip iproute2'
   'mkfs.ext4 e2fsprogs'
   'mount mount'

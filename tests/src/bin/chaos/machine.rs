@@ -131,8 +131,10 @@ fn go_inside(arguments: &Arguments, previous: Option<&Path>, given: &[String]) -
 /// The node of a commit, built into a folder of its own that later runs find.
 fn build_previous(commit: &str) -> Result<PathBuf, End> {
     let mut git = git(&["rev-parse", "--verify", "--quiet"]);
-    let found =
-        git.arg(format!("{commit}^{{commit}}")).output().map_err(|error| End::failed(format!("git: {error}")))?;
+    let found = git
+        .arg(format!("{commit}^{{commit}}"))
+        .output()
+        .map_err(|error| End::usage(format!("--previous-commit needs git: {error}")))?;
     let hash = String::from_utf8_lossy(&found.stdout).trim().to_owned();
     if !found.status.success() || hash.is_empty() {
         return Err(End::usage(format!("--previous-commit: there is no commit {commit}")));

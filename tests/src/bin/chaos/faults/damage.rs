@@ -12,8 +12,9 @@ use super::disk::sync;
 use crate::end::End;
 use crate::run::{Run, START};
 
-/// One byte of so many is turned over, the first in the middle of the first.
-const DAMAGED_EVERY: u64 = 1024;
+/// Of so many bytes the last one that is not zero is turned over. A new database is mostly zeros, which nobody reads, and of
+/// a few records: so close that each is hit, since a last one alone may be lost as in a power cut (a note of the clocks).
+const DAMAGED_EVERY: u64 = 64;
 
 pub(crate) fn damage_log(run: &mut Run) -> Result<(), End> {
     damage(run, "log")
@@ -105,12 +106,15 @@ fn turn_over_below(folder: &Path) -> io::Result<()> {
 fn turn_over(file: &Path) -> io::Result<()> {
     let file = OpenOptions::new().read(true).write(true).open(file)?;
     let length = file.metadata()?.len();
-    let mut at = DAMAGED_EVERY / 2;
-    while at < length {
-        let mut byte = [0];
-        file.read_exact_at(&mut byte, at)?;
-        file.write_all_at(&[!byte[0]], at)?;
-        at += DAMAGED_EVERY;
+    let mut start = 0;
+    while start < length {
+        let end = length.min(start + DAMAGED_EVERY);
+        let mut bytes = vec![0; usize::try_from(end - start).expect("a few bytes")];
+        file.read_exact_at(&mut bytes, start)?;
+        if let Some((at, byte)) = (start..).zip(&bytes).filter(|(_, byte)| **byte != 0).last() {
+            file.write_all_at(&[!byte], at)?;
+        }
+        start = end;
     }
     Ok(())
 }
