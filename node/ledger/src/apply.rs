@@ -14,12 +14,13 @@ impl State {
         let before = self.totals();
         record.event.kind().apply(record.at(), self);
         assert_eq!(self.totals().sum(), 0, "all accounts add up to zero");
-        let is_moved = self.totals() != before;
-        assert_eq!(is_moved, record.movement().is_some(), "credit moves exactly where there is a journal entry");
+        let movement = record.movement();
+        assert_eq!(self.totals() != before, movement.is_some(), "credit moves exactly where there is a journal entry");
         if let Some(key) = &record.idempotency_key {
             self.remember(record.at(), record.actor, key);
         }
-        if let Some(entry) = record.entry(&self.ids(), self.actor_name(record.actor)) {
+        if let Some(movement) = movement {
+            let entry = movement.entry(&self.ids(), record.time, self.actor_name(record.actor));
             let digest = chain_entry(&self.entry_digest(), &entry);
             self.advance_journal(entry.number, digest);
         }
