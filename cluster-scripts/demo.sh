@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # demo.sh [--keep] [--svg FILE]
 #
-# A demo of Etebar in a minute, after the first build: three nodes on this machine, a seller's credit used up exactly, two
+# A demo of Etebar in half a minute, after the first build: three nodes on this machine, a seller's credit used up exactly, two
 # sellers in parallel, then heavy load from four processes over all nodes while the leader is killed twice and comes back. It
 # ends with the proof that every record adds up and a drawing of the load, exits non-zero where a proof fails, and leaves
 # nothing running.

@@ -295,7 +295,7 @@ proptest! {
     #![proptest_config(config(50))]
 
     #[test]
-    fn the_fold_of_the_records_is_the_state(steps in steps()) {
+    fn the_replay_of_the_records_is_the_state(steps in steps()) {
         let (book, _) = run(&steps);
         let mut replayed = State::new();
         book.history.iter().for_each(|record| replayed.apply(record));

@@ -17,7 +17,7 @@ mod submit;
 pub use app::App;
 pub use limits::Limits;
 pub use quotas::ConcurrencyBounds;
-pub use request::auth::secret;
+pub use request::secret;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use server::embedded::EmbeddedServer;
 pub use server::listen::serve;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::app::App;
 use super::read::records;
-use super::request::auth::Caller;
+use super::request::head::Caller;
 use super::response::problem::{Answer, Problem, rejection};
 use super::response::render::{self, LedgerInfo, Rendered};
 use super::response::reply;
@@ -119,7 +119,7 @@ async fn answered(
 }
 
 fn is_secret_of(secret: &str, record: &Record) -> bool {
-    matches!(&record.event, Event::KeyCreated(KeyCreated { hash, .. }) if *hash == super::request::auth::secret::hash(secret))
+    matches!(&record.event, Event::KeyCreated(KeyCreated { hash, .. }) if *hash == super::request::secret::hash(secret))
 }
 
 /// A decision that left no record, as of the position where it was made.

@@ -1,4 +1,4 @@
-//! All that knows openraft (published with storage): one node of the cluster.
+//! All that knows openraft (shared with storage): one node of the cluster.
 //!
 //! Read in this order: [`submit`] (from the server into the log), [`apply`] (from the log into the state), [`catch_up`] (how a
 //! replica that is behind gets there), [`peers`] (the other nodes), [`lifecycle`] (start, stop, and background tasks).

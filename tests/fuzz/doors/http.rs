@@ -60,7 +60,7 @@ pub(crate) fn http(bytes: &[u8]) {
 
 /// Runs `test` on the runtime of the node that [`http`] asks.
 #[cfg(test)]
-pub(crate) fn at_the_member<T, F: Future<Output = T>>(test: impl FnOnce(EmbeddedServer) -> F) -> T {
+pub(crate) fn at_the_node<T, F: Future<Output = T>>(test: impl FnOnce(EmbeddedServer) -> F) -> T {
     let server = server();
     server.runtime.block_on(test(server.gate.clone()))
 }
@@ -88,7 +88,7 @@ fn server() -> &'static Server {
     })
 }
 
-/// Waits, entry by entry, until the ledger is founded: its first leader proposes that.
+/// Waits, entry by entry, until the ledger is bootstrapped: its first leader proposes the genesis.
 async fn wait_for_genesis(cluster: &Cluster) {
     loop {
         let applied = cluster.applied();
@@ -96,7 +96,7 @@ async fn wait_for_genesis(cluster: &Cluster) {
             return;
         }
         let next = cluster.read(Consistency::Local, Some(applied + 1), Instant::now() + START).await;
-        next.expect("a cluster of one elects itself and founds its ledger");
+        next.expect("a cluster of one elects itself and bootstraps its ledger");
     }
 }
 

@@ -63,7 +63,7 @@ pub fn admin_key() -> String {
     secret::text(Role::Admin, &[7; 32])
 }
 
-/// What the ledger of the doors was founded on.
+/// The genesis of the doors' ledger.
 pub(crate) fn genesis() -> Genesis {
     Genesis {
         cluster: Uuid::from_u128(7),

@@ -14,7 +14,7 @@ mod snapshot;
 mod texts;
 
 #[cfg(test)]
-pub(crate) use http::at_the_member;
+pub(crate) use http::at_the_node;
 pub use ledger_of_a_few::admin_key;
 pub use seeds::write_seeds;
 

@@ -146,6 +146,9 @@ fn a_verdict_counts_as_ours_where_only_its_first_answer_was_lost() {
 
 #[test]
 fn a_verdict_without_an_answer_ends_it_with_3_and_names_the_request() {
+    if lacks(Need::Tmux, "review on a terminal") {
+        return;
+    }
     let fake = reacting(request("pending", None, None), |_| Reaction::Break);
     let terminal = reviewing_with(&fake, "--timeout 500ms");
     terminal.keys(&["a"]);

@@ -51,7 +51,7 @@ pub struct Command {
     pub action: Action,
 }
 
-/// What every command takes in a log entry, its texts and its key apart: at least, in bytes.
+/// At least as many bytes as any command takes in a log entry, its texts and its key apart.
 const COMMAND_BYTES: usize = 64;
 
 impl Command {

@@ -1,6 +1,6 @@
 //! How a state changes: one function for each thing that an event can do to it.
 //!
-//! Every function asserts what must hold before or after it. A record that breaks one does not fit the history: the node
+//! What would corrupt the books is asserted where it changes. A record that breaks one does not fit the history: the node
 //! stops, since continuing would corrupt the books.
 
 use alloc::boxed::Box;

@@ -1,14 +1,14 @@
 //! The search of charges: by phone, seller, key and time, in the narrowest index that has them all.
 
 use etebar_api as api;
+use etebar_api::read_phone;
 use ledger::{Charged, Event, IdempotencyKey, Phone, Record, RecordNumber, Time};
 
 use super::records::{PIECE, Reader, SCAN_RECORDS};
 use crate::http::app::App;
 use crate::http::read;
-use crate::http::request::auth::Caller;
 use crate::http::request::cursor::List;
-use crate::http::request::field;
+use crate::http::request::head::Caller;
 use crate::http::request::query::Query;
 use crate::http::response::problem::Problem;
 use crate::raft::Replica;
@@ -36,11 +36,11 @@ impl Filter {
     pub(crate) fn of(app: &App, caller: &Caller, query: &Query<'_>) -> Result<Self, Problem> {
         // A leading plus is the number's own; any other stands for a space.
         let phone = query.get("phone").map(|text| match text.strip_prefix('+') {
-            Some(rest) => field::phone(&format!("+{}", rest.replace('+', " "))),
-            None => field::phone(&text.replace('+', " ")),
+            Some(rest) => read_phone(&format!("+{}", rest.replace('+', " "))),
+            None => read_phone(&text.replace('+', " ")),
         });
         let phone = phone.transpose().map_err(|error| Problem::invalid("/phone", error))?;
-        let key = query.get("idempotency_key").map(field::idempotency_key).transpose();
+        let key = query.get("idempotency_key").map(IdempotencyKey::new).transpose();
         let key = key.map_err(|error| Problem::invalid("/idempotency_key", error))?;
         let seller = read::seller_filter(app, caller, query)?;
         if key.is_some() && seller.is_none() {

@@ -9,7 +9,7 @@ use parking_lot::RwLockReadGuard;
 use uuid::Uuid;
 
 use super::app::App;
-use super::request::auth::Caller;
+use super::request::head::Caller;
 use super::request::head::Head;
 use super::request::query::Query;
 use super::response::problem::Problem;

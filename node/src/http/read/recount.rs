@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::http::app::App;
 use crate::http::quotas::Permit;
-use crate::http::request::auth::Caller;
+use crate::http::request::head::Caller;
 use crate::http::response::problem::Problem;
 
 /// The right to recompute, until the request's deadline.

@@ -1,23 +1,19 @@
-//! A request with its body: read within its bound, and parsed as JSON once; where that fails, parsed again to say where.
-
-use std::fmt;
-use std::marker::PhantomData;
+//! A request with its body: read within its bound, parsed as JSON once, and its values checked one by one, so that one
+//! answer lists all that is wrong with it.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use etebar_api::{Code, FieldError, SHOWN_CHARS, shown};
+use etebar_api::{AmountIn, Code, FieldError, check_name};
 use futures::StreamExt;
-use ledger::KeyNumber;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_path_to_error::Segment;
+use ledger::{Amount, KeyNumber, Name, Note, SignedAmount};
+use serde::Deserialize;
 
 use super::head::Head;
+use super::json::{Object, explain};
 use crate::http::app::App;
 use crate::http::limits::LARGE_BODY_BYTES;
-use crate::http::response::problem::Problem;
+use crate::http::response::problem::{ERRORS_MAX, Problem};
 
 /// A request with its body, which is not read yet.
 pub(crate) struct Call {
@@ -139,78 +135,61 @@ fn too_large(most: usize) -> Problem {
     Problem::new(Code::TooLarge, format!("a body has at most {most} bytes"))
 }
 
-/// A `T` that is written as a JSON object. serde's derived structs would take an array of their values as well.
-#[derive(Debug)]
-pub(crate) struct Object<T>(pub T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
-    }
-}
-
-struct ObjectVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map))
-    }
-}
-
 fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map(|Object(body)| body).map_err(|_| explain::<T>(bytes))
 }
 
-/// Parses a body again, to find what is wrong with it and where.
-fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Problem {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let mut error = match serde_path_to_error::deserialize::<_, Object<T>>(&mut reader) {
-        Ok(_) => {
-            let detail = reader.end().map_or_else(|error| error.to_string(), |()| "not a valid body".into());
-            return Problem::invalid("", shown(&detail, SHOWN_CHARS));
-        }
-        Err(error) => FieldError { pointer: pointer(error.path()), detail: error.inner().to_string() },
-    };
-    let named =
-        named_field(&error.detail, "missing field `").or_else(|| named_field(&error.detail, "duplicate field `"));
-    if let Some(field) = named {
-        error.pointer = format!("{}/{}", error.pointer, escaped(field));
+/// Collects what is wrong with one request.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<FieldError>);
+
+impl Faults {
+    /// Collects where a value is wrong; returns it where it is right.
+    pub(crate) fn at<T, E: ToString>(&mut self, pointer: impl FnOnce() -> String, value: Result<T, E>) -> Option<T> {
+        value
+            .map_err(|error| {
+                if self.0.len() < ERRORS_MAX {
+                    self.0.push(FieldError { pointer: pointer(), detail: error.to_string() });
+                }
+            })
+            .ok()
     }
-    // Both may repeat a part of the body, a name or a text of any length.
-    error.pointer = shown(&error.pointer, SHOWN_CHARS).into_owned();
-    error.detail = shown(&error.detail, SHOWN_CHARS).into_owned();
-    Problem::invalid_all(vec![error])
-}
 
-/// A JSON pointer (RFC 6901).
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    let mut pointer = String::new();
-    for segment in path {
-        let token = match segment {
-            Segment::Seq { index } => index.to_string(),
-            Segment::Map { key } => escaped(key),
-            Segment::Enum { variant } => escaped(variant),
-            Segment::Unknown => break,
-        };
-        pointer.push('/');
-        pointer.push_str(&token);
+    /// The answer that lists them.
+    pub(crate) fn problem(self) -> Problem {
+        Problem::invalid_all(self.0)
     }
-    pointer
 }
 
-fn escaped(token: &str) -> String {
-    token.replace('~', "~0").replace('/', "~1")
+/// A positive amount.
+pub(crate) fn amount(amount: AmountIn, decimals: u32) -> Result<Amount, String> {
+    let minor = amount.positive(decimals).map_err(|error| error.to_string())?;
+    u64::try_from(minor).ok().and_then(Amount::new).ok_or_else(|| "an amount is at most 10^15 minor units".into())
 }
 
-/// The field that serde's message names behind `opening`.
-fn named_field<'a>(message: &'a str, opening: &str) -> Option<&'a str> {
-    message.strip_prefix(opening)?.split('`').next()
+/// A signed amount that is not zero.
+pub(crate) fn change(amount: AmountIn, decimals: u32) -> Result<SignedAmount, String> {
+    let minor = amount.nonzero(decimals).map_err(|error| error.to_string())?;
+    SignedAmount::new(minor).ok_or_else(|| "an amount is at most 10^15 minor units".into())
+}
+
+/// A name without invisible characters. The ledger takes more, since old records hold more.
+pub(crate) fn name(text: &str) -> Result<Name, String> {
+    check_name(text).map_err(|error| error.to_string())?;
+    Name::new(text).map_err(|error| error.to_string())
+}
+
+/// A note that may be missing.
+pub(crate) fn note(text: Option<&str>) -> Result<Note, ledger::TextError> {
+    text.map_or_else(|| Ok(Note::empty()), Note::new)
+}
+
+/// A reason that must be given.
+pub(crate) fn reason(text: &str) -> Result<Note, String> {
+    if text.trim().is_empty() {
+        return Err("a reason must be given".into());
+    }
+    Note::new(text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

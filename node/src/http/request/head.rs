@@ -1,23 +1,23 @@
-//! A request's head: the rules that hold for every resource (RFC 9110, RFC 9112), and the fields that handlers read.
+//! A request's head: the fields that handlers read, and who calls: a bearer key, hashed, looked up, turned into a [`Caller`].
 //!
-//! One `Host`, and no second value of a field that has one: two parties that read the same head differently, such as a
-//! proxy and a node, is how requests are smuggled. hyper has refused before what cannot be framed at all: a malformed
-//! request line, two lengths that differ, a transfer coding without chunks.
+//! What a command may do is decided in the ledger, at its position; the checks here only refuse early what it would.
+//! Reads are checked twice: on the key ring before the wait, and on the state that is shown.
 
 use std::fmt::Display;
-use std::net::Ipv6Addr;
 
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, Version, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use etebar_api::{Code, IDEMPOTENCY_KEY, MIN_APPLIED};
-use ledger::IdempotencyKey;
+use ledger::{Grant, IdempotencyKey, KeyHash, KeyNumber, RecordNumber, State};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::query::{Query, whole_number};
+use super::secret;
 use crate::http::app::App;
 use crate::http::response::problem::Problem;
+use crate::raft::{Consistency, KnownKey};
 
 /// A request without its body.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Head {
         Query::parse(self.parts.uri.query(), known)
     }
 
-    /// The position that this node must have reached before it answers; [`check`] has refused a second value.
+    /// The position that this node must have reached before it answers; a second value was refused before.
     pub(crate) fn min_applied(&self) -> Result<Option<u64>, Problem> {
         let Some(value) = self.headers().get(MIN_APPLIED) else { return Ok(None) };
         let position = value.to_str().ok().filter(|text| !text.is_empty()).and_then(whole_number);
@@ -104,77 +104,101 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
     IdempotencyKey::new(bare).map(Some).map_err(|error| invalid(&error))
 }
 
-/// Fields with one value, of which a second one is refused on every resource. `Authorization` is refused as 401 and
-/// `Idempotency-Key` where one is read; of two request ids neither is used.
-const ONCE: [(HeaderName, &str); 2] =
-    [(header::CONTENT_TYPE, "/Content-Type"), (HeaderName::from_static(MIN_APPLIED), "/Etebar-Min-Applied")];
+/// Longest key that is looked up, in bytes.
+const KEY_BYTES_MAX: usize = 256;
 
-/// Refuses a head that no handler may see.
-pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
-    let headers = request.headers();
-    host(headers, request.version())?;
-    if request.uri().authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err(Problem::invalid("", "the address in the request line names a user"));
-    }
-    for (name, pointer) in &ONCE {
-        if headers.get_all(name).iter().nth(1).is_some() {
-            return Err(Problem::invalid(*pointer, "the header is given more than once"));
-        }
-    }
-    transfer_coding(headers)
+/// Who calls, as far as this node knows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    /// The key's record number.
+    pub key: KeyNumber,
+    /// What it may do.
+    pub grant: Grant,
 }
 
-/// RFC 9112, section 3.2. Where the request line names an authority, that counts and `Host` is not compared with it
-/// (section 3.2.2); it must be there and well-formed all the same.
-fn host(headers: &HeaderMap, version: Version) -> Result<(), Problem> {
-    let mut values = headers.get_all(header::HOST).iter();
-    let refused = |detail: &str| Err(Problem::invalid("/Host", detail));
-    match (values.next(), values.next()) {
-        (None, _) if version < Version::HTTP_11 => Ok(()),
-        (None, _) => refused("the header is missing"),
-        (Some(_), Some(_)) => refused("the header is given more than once"),
-        (Some(value), None) if value.to_str().is_ok_and(is_authority) => Ok(()),
-        (Some(_), None) => refused("neither a host nor a host with a port"),
-    }
-}
-
-/// `uri-host [ ":" port ]` of RFC 3986, with a host that is not empty.
-fn is_authority(text: &str) -> bool {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, port),
-        Some(_) | None => (text, ""),
-    };
-    let port_fits = port.is_empty() || (port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok());
-    let host_fits = match host.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
-        None => is_name(host),
-    };
-    port_fits && host_fits
-}
-
-/// A `reg-name` with something in it; an IPv4 address is one too.
-fn is_name(host: &str) -> bool {
-    let mut bytes = host.bytes();
-    while let Some(byte) = bytes.next() {
-        let fits = match byte {
-            b'%' => (0..2).all(|_| bytes.next().is_some_and(|digit| digit.is_ascii_hexdigit())),
-            byte => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte),
+impl Caller {
+    /// The caller whose key came with the request. Where this node does not know the key yet, it waits until it knows all
+    /// that were made before. A position that the request names is waited for only once the key is known, so that
+    /// unauthenticated requests cost nothing.
+    pub(crate) async fn of(head: &Head, app: &App) -> Result<Self, Problem> {
+        let hash = secret::hash(bearer(head.headers())?);
+        let caller = if let Some(caller) = Self::on_ring(app, &hash) {
+            caller?
+        } else {
+            app.cluster.know_keys(head.deadline).await?;
+            Self::on_ring(app, &hash).unwrap_or_else(|| Err(Problem::unauthenticated("the key is not known")))?
         };
-        if !fits {
-            return false;
+        let Some(position) = head.min_applied()? else { return Ok(caller) };
+        app.cluster.read(Consistency::Local, Some(position), head.deadline).await?;
+        // The key as of that position: it may have been revoked before it.
+        Self::on_ring(app, &hash).unwrap_or(Ok(caller))
+    }
+
+    fn on_ring(app: &App, hash: &KeyHash) -> Option<Result<Self, Problem>> {
+        app.cluster.key_ring().by_hash(hash).map(Self::known)
+    }
+
+    fn known(key: &KnownKey) -> Result<Self, Problem> {
+        if key.revoked {
+            return Err(Problem::unauthenticated("the key is revoked"));
+        }
+        Ok(Self { key: key.number, grant: key.grant })
+    }
+
+    /// Refuses all but admins.
+    pub(crate) fn must_be_admin(&self) -> Result<(), Problem> {
+        match self.grant {
+            Grant::Admin => Ok(()),
+            Grant::Auditor | Grant::Seller(_) => Err(Problem::forbidden()),
         }
     }
-    !host.is_empty()
+
+    /// Refuses all but admins and auditors.
+    pub(crate) fn must_see_all(&self) -> Result<(), Problem> {
+        match self.grant {
+            Grant::Admin | Grant::Auditor => Ok(()),
+            Grant::Seller(_) => Err(Problem::forbidden()),
+        }
+    }
+
+    /// The seller that acts; refuses all but sellers.
+    pub(crate) fn must_be_seller(&self) -> Result<RecordNumber, Problem> {
+        match self.grant {
+            Grant::Seller(seller) => Ok(seller),
+            Grant::Admin | Grant::Auditor => Err(Problem::forbidden()),
+        }
+    }
+
+    /// Refuses to show another seller's resources: they are not found, so that nothing shows that they exist.
+    pub(crate) fn must_see(&self, seller: RecordNumber) -> Result<(), Problem> {
+        match self.grant {
+            Grant::Admin | Grant::Auditor => Ok(()),
+            Grant::Seller(own) if own == seller => Ok(()),
+            Grant::Seller(_) => Err(Problem::not_found()),
+        }
+    }
+
+    /// Refuses a key that is revoked in the state that is shown.
+    pub(crate) fn must_hold_in(&self, state: &State) -> Result<(), Problem> {
+        match state.api_key(self.key) {
+            Some(key) if key.revoked_by.is_none() => Ok(()),
+            Some(_) | None => Err(Problem::unauthenticated("the key is revoked")),
+        }
+    }
 }
 
-/// A body is sent whole or in chunks; no other transfer coding is decoded here.
-fn transfer_coding(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut values = headers.get_all(header::TRANSFER_ENCODING).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(()),
-        (Some(value), None) if value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        (Some(_), _) => Err(Problem::invalid("/Transfer-Encoding", "either chunked, once, or none")),
-    }
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Problem::unauthenticated("give one key as Authorization: Bearer KEY"));
+    };
+    bearer_of(value).ok_or_else(|| Problem::unauthenticated("give the key as Authorization: Bearer KEY"))
+}
+
+fn bearer_of(value: &HeaderValue) -> Option<&str> {
+    let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
+    let key = key.trim_matches(' ');
+    (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty() && key.len() <= KEY_BYTES_MAX).then_some(key)
 }
 
 #[cfg(test)]
@@ -215,56 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
-        for good in [
-            "a",
-            "etebar.example",
-            "etebar.example:443",
-            "127.0.0.1",
-            "127.0.0.1:7101",
-            "[::1]",
-            "[::1]:7101",
-            "[2001:db8::1]:",
-            "under_score",
-            "xn--mgba3a4f16a",
-            "a%20b",
-            "n1:0",
-            "host.",
-            "a:",
-        ] {
-            assert!(is_authority(good), "{good}");
+    fn a_bearer_key_is_read_whatever_the_scheme_is_spelled_like() {
+        for value in ["Bearer etb_x", "bearer etb_x", "BEARER  etb_x"] {
+            assert_eq!(bearer_of(&HeaderValue::from_static(value)), Some("etb_x"), "{value}");
         }
-        for bad in [
-            "",
-            ":80",
-            "a b",
-            "a:b",
-            "a:80:80",
-            "a:65536",
-            "a:-1",
-            "a:+1",
-            "user@a",
-            "a/b",
-            "http://a",
-            "a?b",
-            "a#b",
-            "[::1",
-            "[::g]",
-            "[127.0.0.1]",
-            "[fe80::1%25eth0]",
-            "[]",
-            "a,b:80,c:80",
-            "::1",
-            "a\\b",
-            "<a>",
-            "a%2",
-            "a%zz",
-            "\"a\"",
-            "a\tb",
-            "[::1]x",
-            "[::1]:x",
-        ] {
-            assert!(!is_authority(bad), "{bad}");
+        for value in ["etb_x", "Bearer", "Bearer ", "Basic etb_x", ""] {
+            assert_eq!(bearer_of(&HeaderValue::from_static(value)), None, "{value}");
         }
     }
 }

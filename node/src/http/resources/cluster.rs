@@ -8,8 +8,7 @@ use etebar_api::Code;
 
 use crate::http::app::App;
 use crate::http::read;
-use crate::http::request::auth::Caller;
-use crate::http::request::head::Head;
+use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 use crate::raft::{ClockHealth, Consistency, MemberStatus, Role};

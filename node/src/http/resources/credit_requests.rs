@@ -9,12 +9,9 @@ use ledger::{Action, DecideCredit, IdKind, RecordNumber, RequestCredit, Verdict}
 
 use crate::http::app::App;
 use crate::http::read::records::{self, PIECE, Reader};
-use crate::http::request::auth::Caller;
-use crate::http::request::body::Call;
+use crate::http::request::body::{self, Call, Faults};
 use crate::http::request::cursor::List;
-use crate::http::request::field;
-use crate::http::request::field::Faults;
-use crate::http::request::head::Head;
+use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::{render, reply};
 use crate::http::{read, submit};
@@ -37,8 +34,8 @@ async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let body = call.json(&app, caller.key).await?;
     let asked: NewCreditRequest<'_> = body.parse()?;
     let mut faults = Faults::default();
-    let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, decimals));
-    let note = faults.at(|| "/note".into(), field::note(asked.note.as_deref()));
+    let amount = faults.at(|| "/amount".into(), body::amount(asked.amount, decimals));
+    let note = faults.at(|| "/note".into(), body::note(asked.note.as_deref()));
     let (Some(amount), Some(note)) = (amount, note) else { return Err(faults.problem()) };
     submit::run(&app, caller, Some(key), Action::RequestCredit(RequestCredit { amount, note }), call.head.deadline)
         .await
@@ -60,7 +57,7 @@ async fn decide(app: App, mut call: Call, verdict: Verdict) -> Answer {
     let request = number(&app, &call.head)?;
     let body = call.json_if_any(&app, caller.key).await?;
     let asked: api::NewDecision<'_> = body.parse_or_default()?;
-    let reason = field::note(asked.reason.as_deref()).map_err(|error| Problem::invalid("/reason", error))?;
+    let reason = body::note(asked.reason.as_deref()).map_err(|error| Problem::invalid("/reason", error))?;
     let action = Action::DecideCredit(DecideCredit { request, verdict, reason });
     // No key: the request itself remembers its verdict, and gives it again.
     submit::run(&app, caller, None, action, call.head.deadline).await

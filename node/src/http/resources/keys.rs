@@ -8,12 +8,10 @@ use ledger::{Action, ApiKey, CreateKey, Grant, IdKind, KeyNumber, RevokeKey};
 
 use crate::http::app::App;
 use crate::http::read::records::PIECE;
-use crate::http::request::auth::{Caller, secret};
-use crate::http::request::body::Call;
+use crate::http::request::body::{self, Call, Faults};
 use crate::http::request::cursor::List;
-use crate::http::request::field;
-use crate::http::request::field::Faults;
-use crate::http::request::head::Head;
+use crate::http::request::head::{Caller, Head};
+use crate::http::request::secret;
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 use crate::http::{read, submit};
@@ -31,7 +29,7 @@ async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let body = call.json(&app, caller.key).await?;
     let asked: NewKey<'_> = body.parse()?;
     let mut faults = Faults::default();
-    let name = faults.at(|| "/name".into(), field::name(&asked.name));
+    let name = faults.at(|| "/name".into(), body::name(&asked.name));
     let grant = faults.at(|| "/seller_id".into(), grant_of(&app, &asked));
     let (Some(name), Some(grant)) = (name, grant) else { return Err(faults.problem()) };
     let grant = grant?;

@@ -4,12 +4,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use etebar_api as api;
+use etebar_api::read_phone;
 
 use crate::http::app::App;
 use crate::http::read;
-use crate::http::request::auth::Caller;
-use crate::http::request::field;
-use crate::http::request::head::Head;
+use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::render::timestamp;
 use crate::http::response::reply;
@@ -24,7 +23,7 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
     let query = head.query(&[])?;
-    let phone = field::phone(head.parameter()).map_err(|error| Problem::invalid("/number", error))?;
+    let phone = read_phone(head.parameter()).map_err(|error| Problem::invalid("/number", error))?;
     read::fresh(&app, &head, &query).await?;
     let info = app.ledger_info()?;
     let (applied, shown) = {

@@ -11,8 +11,7 @@ use crate::http::app::App;
 use crate::http::read;
 use crate::http::read::records::{self, Reader};
 use crate::http::read::recount::Recount;
-use crate::http::request::auth::Caller;
-use crate::http::request::head::Head;
+use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 

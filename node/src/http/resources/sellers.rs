@@ -7,12 +7,9 @@ use etebar_api::{NewAdjustment, NewSeller};
 use ledger::{Action, Adjust, CreateSeller, SellerStatus, SetSellerStatus};
 
 use crate::http::app::App;
-use crate::http::request::auth::Caller;
-use crate::http::request::body::{Call, JsonBody};
+use crate::http::request::body::{self, Call, Faults, JsonBody};
 use crate::http::request::cursor::List;
-use crate::http::request::field;
-use crate::http::request::field::Faults;
-use crate::http::request::head::Head;
+use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 use crate::http::{read, submit};
@@ -34,7 +31,7 @@ async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let key = call.head.idempotency_key_if_any()?;
     let body = call.json(&app, caller.key).await?;
     let asked: NewSeller<'_> = body.parse()?;
-    let name = field::name(&asked.name).map_err(|error| Problem::invalid("/name", error))?;
+    let name = body::name(&asked.name).map_err(|error| Problem::invalid("/name", error))?;
     submit::run(&app, caller, key, Action::CreateSeller(CreateSeller { name }), call.head.deadline).await
 }
 
@@ -102,8 +99,8 @@ async fn adjust(State(app): State<App>, mut call: Call) -> Answer {
     let body = call.json(&app, caller.key).await?;
     let asked: NewAdjustment<'_> = body.parse()?;
     let mut faults = Faults::default();
-    let amount = faults.at(|| "/amount".into(), field::change(asked.amount, decimals));
-    let reason = faults.at(|| "/reason".into(), field::reason(&asked.reason));
+    let amount = faults.at(|| "/amount".into(), body::change(asked.amount, decimals));
+    let reason = faults.at(|| "/reason".into(), body::reason(&asked.reason));
     let (Some(amount), Some(reason)) = (amount, reason) else { return Err(faults.problem()) };
     let action = Action::Adjust(Adjust { seller, amount, reason });
     submit::run(&app, caller, Some(key), action, call.head.deadline).await

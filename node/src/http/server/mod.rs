@@ -1,8 +1,10 @@
 //! Connections: accepted, secured, read and written within their time-outs, and closed in order at a shutdown.
 //!
 //! Read in this order: [`listen`] (accepts, within the slots of all clients and of each), [`tls`], [`connection`] (one
-//! from its first byte to its last), [`wire`] (its bytes), [`service`] (what every answer has).
+//! from its first byte to its last), [`wire`] (its bytes),
+//! [`service`] with [`authority`] (what every request must have, and every answer has).
 
+mod authority;
 pub(crate) mod connection;
 mod disk_space;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -1,5 +1,10 @@
 //! The API as a service: a request's head is checked, it is routed, and every answer gets a request id, the node, the
 //! leader and a position. A panic becomes a 500.
+//!
+//! The rules for a head hold for every resource (RFC 9110, RFC 9112): one `Host`, and no second value of a field that has
+//! one. Two parties that read the same head differently, such as a proxy and a node, is how requests are smuggled. hyper has
+//! refused before what cannot be framed at all: a malformed request line, two lengths that differ, a transfer coding without
+//! chunks.
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -9,18 +14,18 @@ use std::task::Poll;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header};
 use axum::response::IntoResponse;
-use etebar_api::{Code, REQUEST_ID};
+use etebar_api::{Code, MIN_APPLIED, REQUEST_ID};
 use futures::FutureExt;
 use hyper::body::Incoming;
 use tower::Service;
 use tracing::debug;
 
+use super::authority::is_authority;
 use super::connection::{Shutdown, Stage};
 use super::wire::{Inbound, Progress};
 use crate::http::app::App;
-use crate::http::request::head;
 use crate::http::resources::router;
 use crate::http::response::problem::Problem;
 
@@ -75,7 +80,7 @@ impl ApiService {
     async fn respond(mut self, request: Request<Body>, shutdown: &Shutdown) -> Response<Body> {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
         let is_read = request.method().is_safe();
-        let invalid = head::check(&request).err();
+        let invalid = check(&request).err();
         let answering = async {
             match invalid {
                 Some(problem) => problem.into_response(),
@@ -116,6 +121,50 @@ fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
     is_valid.then(|| value.clone())
 }
 
+/// Fields with one value, of which a second one is refused on every resource. `Authorization` is refused as 401 and
+/// `Idempotency-Key` where one is read; of two request ids neither is used.
+const ONCE: [(HeaderName, &str); 2] =
+    [(header::CONTENT_TYPE, "/Content-Type"), (HeaderName::from_static(MIN_APPLIED), "/Etebar-Min-Applied")];
+
+/// Refuses a head that no handler may see.
+fn check<B>(request: &Request<B>) -> Result<(), Problem> {
+    let headers = request.headers();
+    host(headers, request.version())?;
+    if request.uri().authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(Problem::invalid("", "the address in the request line names a user"));
+    }
+    for (name, pointer) in &ONCE {
+        if headers.get_all(name).iter().nth(1).is_some() {
+            return Err(Problem::invalid(*pointer, "the header is given more than once"));
+        }
+    }
+    transfer_coding(headers)
+}
+
+/// RFC 9112, section 3.2. Where the request line names an authority, that counts and `Host` is not compared with it
+/// (section 3.2.2); it must be there and well-formed all the same.
+fn host(headers: &HeaderMap, version: Version) -> Result<(), Problem> {
+    let mut values = headers.get_all(header::HOST).iter();
+    let refused = |detail: &str| Err(Problem::invalid("/Host", detail));
+    match (values.next(), values.next()) {
+        (None, _) if version < Version::HTTP_11 => Ok(()),
+        (None, _) => refused("the header is missing"),
+        (Some(_), Some(_)) => refused("the header is given more than once"),
+        (Some(value), None) if value.to_str().is_ok_and(is_authority) => Ok(()),
+        (Some(_), None) => refused("neither a host nor a host with a port"),
+    }
+}
+
+/// A body is sent whole or in chunks; no other transfer coding is decoded here.
+fn transfer_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut values = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(()),
+        (Some(value), None) if value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        (Some(_), _) => Err(Problem::invalid("/Transfer-Encoding", "either chunked, once, or none")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use axum::routing::post;
@@ -125,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_a_signed_500_that_calls_nothing_certain() {
-        crate::fuzzing::at_the_member(async |server| {
+        crate::fuzzing::at_the_node(async |server| {
             let panics = async || -> Response<Body> { panic!("a defect of a handler, for a test") };
             let front = ApiService { app: server.app(), router: Router::new().route("/", post(panics)) };
             let request = Request::post("/").header(header::HOST, "kit").body(Body::empty()).unwrap();

@@ -1,31 +1,43 @@
-//! The state machine that openraft drives: one entry after the other, off the threads of Raft.
+//! The state machine that openraft drives: one committed entry after the other is decided and applied.
+//!
+//! An entry runs on a blocking thread unless it is short and in memory. What it needs of old records is read before the
+//! state is locked against readers; where commands of one entry depend on each other, the rest is read under that lock. What
+//! cannot be read or does not fit stops the node: a replica that skipped a decision would never be right again.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
-use ledger::State;
-use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine, Snapshot, SnapshotMeta};
+use ledger::{Command, Facts, Missing, NodeNumber, Outcome, Rejection, State, Time, decide, missing};
+use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
-use openraft::{OptionalSend, Raft};
+use openraft::{EntryPayload, Membership, OptionalSend, Raft};
+use serde::{Deserialize, Serialize};
 
-use super::entry;
-use super::replica::Published;
+use super::replica::{Published, Replica};
 use crate::raft::catch_up::checkpoint::Checkpointer;
+use crate::raft::catch_up::install::{Builder, SnapshotData, install, snapshot_of};
 use crate::runtime;
-use crate::storage::types::TypeConfig;
-use crate::storage::{Checkpoint, History, StorageError};
+use crate::storage::StorageError;
+use crate::storage::format::codec;
+use crate::storage::history::History;
+use crate::storage::types::{Decided, Decisions, NodeAddresses, Payload, TypeConfig};
+
+/// What one log entry holds: commands in order, and the time that the leader gives them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CommandBatch {
+    /// The leader's clock when it proposed; ledger time is the larger of this and the state's.
+    pub stamp: Time,
+    /// The commands.
+    pub commands: Vec<Command>,
+}
 
 /// Raft over our state machine.
 pub(crate) type EtebarRaft = Raft<TypeConfig, Machine>;
 
 /// Entries handed to the applying thread at a time, at most.
 const ENTRIES: usize = 64;
-
-/// What a snapshot carries within a process: which checkpoint it is. The pages are sent separately (see snapshot).
-#[derive(Debug, Clone)]
-pub(crate) struct SnapshotData(pub Checkpoint);
 
 /// See the head of this file.
 #[derive(Debug)]
@@ -43,26 +55,28 @@ impl Machine {
 
     /// Applies a bounded piece of what is committed.
     async fn apply_some(&self, entries: Vec<EntryResponder<TypeConfig>>) -> Result<(), io::Error> {
-        let entries = entry::decode(entries)?;
-        let is_light = entry::is_light(&self.published, &entries);
-        let (published, history) = (self.published.clone(), self.history.clone());
-        let work = move || entry::apply(&published, &history, entries);
-        // A panic means books that do not add up. Openraft would continue without its state machine, so it gets an error.
-        let applied = if is_light {
-            catch_unwind(AssertUnwindSafe(work)).map_err(|_panic| io::Error::other("it does not fit the state"))
-        } else {
-            runtime::blocking(work).await.map_err(io::Error::other)
-        };
-        let applied = applied.and_then(|applied| applied);
+        let applied = self.apply_where_it_suits(entries).await;
         applied
             .inspect_err(|error| self.published.health.fail(format!("a committed entry could not be applied: {error}")))
     }
-}
 
-/// A checkpoint as openraft names it.
-fn snapshot_of(checkpoint: Checkpoint) -> SnapshotOf<TypeConfig, SnapshotData> {
-    let meta = SnapshotMeta { last_log_id: checkpoint.applied, last_membership: checkpoint.membership.clone() };
-    Snapshot { meta, snapshot: SnapshotData(checkpoint) }
+    /// Decodes and applies, on a blocking thread unless both are short.
+    async fn apply_where_it_suits(&self, entries: Vec<EntryResponder<TypeConfig>>) -> Result<(), io::Error> {
+        let (published, history) = (self.published.clone(), self.history.clone());
+        if !is_short(&entries) {
+            let work = move || apply(&published, &history, decode(entries)?);
+            return runtime::blocking(work).await.map_err(io::Error::other)?;
+        }
+        let entries = decode(entries)?;
+        let is_light = is_light(&published, &entries);
+        let work = move || apply(&published, &history, entries);
+        // A panic means books that do not add up. Openraft would continue without its state machine, so it gets an error.
+        if is_light {
+            catch_unwind(AssertUnwindSafe(work)).map_err(|_panic| io::Error::other("it does not fit the state"))?
+        } else {
+            runtime::blocking(work).await.map_err(io::Error::other)?
+        }
+    }
 }
 
 impl RaftStateMachine<TypeConfig> for Machine {
@@ -115,44 +129,241 @@ impl RaftStateMachine<TypeConfig> for Machine {
     }
 }
 
-/// Replays the pages that were received into a copy of the state, and installs both only where the digest is right.
-async fn install(published: &Published, history: &History, to: Checkpoint) -> Result<(), StorageError> {
-    let mut state = published.replica().state.clone();
-    replay_into(&mut state, history, &to)?;
-    if to.records > history.records() {
-        history.install(to.clone()).await?;
-    } else {
-        history.write(to.clone()).await?;
+/// Entries of so many bytes and fewer may be applied where they arrive, if they need nothing from the disk.
+const SHORT_BYTES: usize = 4 * 1024;
+
+/// A committed entry with its commands decoded, and whoever waits for its outcomes.
+pub(crate) struct Committed {
+    log_id: LogIdOf<TypeConfig>,
+    content: Content,
+    responder: Option<ApplyResponder<TypeConfig>>,
+}
+
+enum Content {
+    Commands(CommandBatch),
+    Membership(Membership<NodeNumber, NodeAddresses>),
+    Blank,
+}
+
+/// Decodes what is committed.
+///
+/// # Errors
+/// Where a payload is no batch of commands.
+pub(crate) fn decode(entries: Vec<EntryResponder<TypeConfig>>) -> Result<Vec<Committed>, io::Error> {
+    let decoded = entries.into_iter().map(|(entry, responder)| {
+        let content = match entry.payload {
+            EntryPayload::Normal(Payload(bytes)) => Content::Commands(codec::decode(&bytes).map_err(io::Error::other)?),
+            EntryPayload::Membership(membership) => Content::Membership(membership),
+            EntryPayload::Blank => Content::Blank,
+        };
+        Ok(Committed { log_id: entry.log_id, content, responder })
+    });
+    decoded.collect()
+}
+
+/// Whether the entries are so short that decoding them where they arrive costs less than another thread.
+fn is_short(entries: &[EntryResponder<TypeConfig>]) -> bool {
+    let bytes = |(entry, _): &EntryResponder<TypeConfig>| match &entry.payload {
+        EntryPayload::Normal(Payload(bytes)) => bytes.len(),
+        EntryPayload::Membership(_) | EntryPayload::Blank => 0,
+    };
+    entries.iter().map(bytes).sum::<usize>() <= SHORT_BYTES
+}
+
+/// Whether applying what is short reads no disk either. A record that an earlier command of these entries makes necessary is
+/// nearly always still in memory; otherwise it is read here.
+pub(crate) fn is_light(published: &Published, entries: &[Committed]) -> bool {
+    let batches = || {
+        entries.iter().filter_map(|entry| match &entry.content {
+            Content::Commands(batch) => Some(batch),
+            Content::Membership(_) | Content::Blank => None,
+        })
+    };
+    let replica = published.replica();
+    let (state, facts) = (&replica.state, Facts::default());
+    batches().all(|batch| batch.commands.iter().all(|command| missing(state, &facts, command, batch.stamp).is_none()))
+}
+
+/// Applies `entries` in order and answers those that somebody waits for.
+pub(crate) fn apply(published: &Published, history: &History, entries: Vec<Committed>) -> Result<(), io::Error> {
+    for Committed { log_id, content, responder } in entries {
+        let outcomes = match content {
+            Content::Commands(batch) => {
+                let facts = fetch(&published.replica().state, history, &batch).map_err(io::Error::other)?;
+                let mut replica = published.replica_mut();
+                let outcomes = decide_all(published, history, &mut replica, facts, &batch, responder.is_some());
+                let outcomes = outcomes.map_err(io::Error::other)?;
+                advance(&mut replica, log_id);
+                outcomes
+            }
+            Content::Membership(membership) => {
+                let mut replica = published.replica_mut();
+                replica.membership = openraft::StoredMembership::new(Some(log_id), membership);
+                advance(&mut replica, log_id);
+                Vec::new()
+            }
+            Content::Blank => {
+                advance(&mut published.replica_mut(), log_id);
+                Vec::new()
+            }
+        };
+        let digest = published.replica().state.digest();
+        published.publish(log_id.index, digest);
+        if let Some(responder) = responder {
+            responder.send(Decisions { position: log_id.index, outcomes });
+        }
     }
-    let before = published.replace(state, to.membership, to.applied);
-    // Memory of millions of records: freed with no lock held.
-    drop(before);
     Ok(())
 }
 
-/// The state that `history` holds on disk up to `to`, checked against its digest.
-///
-/// # Errors
-/// Where a page is damaged, or the records are not those that `to` was made of.
-pub(crate) fn replay_into(state: &mut State, history: &History, to: &Checkpoint) -> Result<(), StorageError> {
-    history.replay(state.records() + 1..=to.records, |record| state.apply(record))?;
-    if (state.records(), state.digest()) == (to.records, to.digest) {
-        return Ok(());
-    }
-    Err(StorageError::Damaged {
-        place: "the history".to_owned(),
-        reason: format!("its {} records do not have the digest of their checkpoint", to.records),
-    })
+fn advance(replica: &mut Replica, log_id: LogIdOf<TypeConfig>) {
+    assert!(log_id.index == 0 || log_id.index > replica.applied, "entries are applied in order, once");
+    replica.reach(Some(log_id));
 }
 
-/// Builds a snapshot: writes a checkpoint and names it.
-#[derive(Debug)]
-pub(crate) struct Builder(Checkpointer);
+/// Reads, before the state is locked against readers, what the whole entry needs of old records.
+fn fetch(state: &State, history: &History, batch: &CommandBatch) -> Result<Facts, StorageError> {
+    let mut facts = Facts::default();
+    for command in &batch.commands {
+        if let Some(Missing(number)) = missing(state, &facts, command, batch.stamp) {
+            facts.add(history.record(number)?);
+        }
+    }
+    Ok(facts)
+}
 
-impl RaftSnapshotBuilder<TypeConfig> for Builder {
-    type SnapshotData = SnapshotData;
+fn decide_all(
+    published: &Published,
+    history: &History,
+    replica: &mut Replica,
+    mut facts: Facts,
+    batch: &CommandBatch,
+    is_awaited: bool,
+) -> Result<Vec<Decided>, StorageError> {
+    let mut outcomes = Vec::with_capacity(if is_awaited { batch.commands.len() } else { 0 });
+    for command in &batch.commands {
+        let decided = match decide_one(history, &replica.state, &mut facts, command, batch.stamp)? {
+            Outcome::New(record) => {
+                replica.state.apply(&record);
+                published.note(&replica.state, &record);
+                let record = history.push(record);
+                is_awaited.then(|| Decided::Recorded { record: (*record).clone(), replayed: false })
+            }
+            Outcome::Replay(number) if is_awaited => {
+                let Some(record) = facts.get(number) else { unreachable!("the record of a replay is among the facts") };
+                Some(Decided::Recorded { record: (**record).clone(), replayed: true })
+            }
+            Outcome::Replay(_) => None,
+            Outcome::Rejected(rejection) => Some(Decided::NotRecorded(rejection)),
+        };
+        if is_awaited {
+            outcomes.extend(decided);
+        }
+    }
+    Ok(outcomes)
+}
 
-    async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
-        Ok(snapshot_of(self.0.write().await?))
+/// Decides on what was fetched; where an earlier command of the same entry made a record necessary, reads that too.
+///
+/// # Panics
+/// Where a record that was read contradicts the state: the node stops, since a replica that skipped a decision would
+/// never be right again.
+fn decide_one(
+    history: &History,
+    state: &State,
+    facts: &mut Facts,
+    command: &Command,
+    stamp: Time,
+) -> Result<Outcome, StorageError> {
+    let mut decided = decide(state, facts, command, stamp);
+    if let Err(Missing(number)) = decided {
+        facts.add(history.record(number)?);
+        decided = decide(state, facts, command, stamp);
+    }
+    let outcome = decided.expect("on one state a command needs one record");
+    assert_ne!(outcome, Outcome::Rejected(Rejection::Inconsistent), "a record that was read fits the state");
+    Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::executor::block_on;
+    use ledger::{
+        Action, Amount, CreateKey, CreateSeller, DecideCredit, Event, Genesis, Grant, KeyHash, KeyNumber, Name, Note,
+        RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, SellerCreated, Verdict,
+    };
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::storage::disk::Disks;
+    use crate::storage::model::ModelDisks;
+
+    const NOW: Time = Time(1);
+
+    fn by(actor: KeyNumber, action: Action) -> Command {
+        Command { actor, idempotency_key: None, action }
+    }
+
+    /// A ledger whose record 4 is a pending credit request, and its records.
+    fn with_a_request() -> (State, Vec<Record>) {
+        let name = |text| Name::new(text).unwrap();
+        let genesis = Genesis {
+            cluster: Uuid::from_u128(7),
+            currency: name("IRT"),
+            decimals: 0,
+            key_window_ms: 1_000,
+            keys_max: 10,
+            rules: RULES_VERSION,
+            admin_key: KeyHash([1; 32]),
+        };
+        let key = CreateKey { name: name("till"), grant: Grant::Seller(2), hash: KeyHash([2; 32]) };
+        let request = RequestCredit { amount: Amount::new(5).unwrap(), note: Note::empty() };
+        let mut state = State::new();
+        let mut records = Vec::new();
+        for command in [
+            by(SYSTEM_ACTOR, Action::Genesis(genesis)),
+            by(1, Action::CreateSeller(CreateSeller { name: name("shop") })),
+            by(1, Action::CreateKey(key)),
+            by(3, Action::RequestCredit(request)),
+        ] {
+            let decided = decide(&state, &Facts::default(), &command, NOW);
+            let Ok(Outcome::New(record)) = decided else { panic!("{command:?}: {decided:?}") };
+            state.apply(&record);
+            records.push(record);
+        }
+        (state, records)
+    }
+
+    fn history_of(records: Vec<Record>) -> History {
+        let disk = ModelDisks::default().open("history").unwrap();
+        block_on(History::create(&*disk)).unwrap();
+        let history = History::open(disk).unwrap();
+        for record in records {
+            drop::<Arc<Record>>(history.push(record));
+        }
+        history
+    }
+
+    fn approve_on(state: &State, history: &History) -> Outcome {
+        let approval = DecideCredit { request: 4, verdict: Verdict::Approved, reason: Note::empty() };
+        decide_one(history, state, &mut Facts::default(), &by(1, Action::DecideCredit(approval)), NOW).unwrap()
+    }
+
+    #[test]
+    fn a_record_that_memory_does_not_hold_is_read() {
+        let (state, records) = with_a_request();
+        let outcome = approve_on(&state, &history_of(records));
+        assert!(matches!(&outcome, Outcome::New(Record { event: Event::CreditApproved(_), .. })), "{outcome:?}");
+    }
+
+    /// It would record nothing where the other replicas record a decision.
+    #[test]
+    #[should_panic(expected = "a record that was read fits the state")]
+    fn a_record_that_contradicts_the_state_stops_the_replica() {
+        let (state, mut records) = with_a_request();
+        records[3].event = Event::SellerCreated(SellerCreated { name: Name::new("other").unwrap() });
+        approve_on(&state, &history_of(records));
     }
 }

@@ -1,10 +1,9 @@
 //! From the log into the state: each committed entry is applied in order, once, and published to those who wait for it.
 //!
-//! Read in this order: [`machine`] (openraft's state machine), [`entry`] (one entry of many commands), [`replica`] (what is
+//! Read in this order: [`machine`] (one committed entry after the other), [`replica`] (what is
 //! published), [`health`], [`waits`], [`key_ring`], [`clocks`] (ledger time).
 
 pub(crate) mod clocks;
-pub(crate) mod entry;
 pub(crate) mod health;
 pub(crate) mod key_ring;
 pub(crate) mod machine;

@@ -121,7 +121,7 @@ impl Published {
         before
     }
 
-    /// Publishes everything anew after the state was replaced.
+    /// Publishes everything of a state that was replayed from pages: at the start, and after it was replaced.
     fn publish_all(&self) {
         let replica = self.replica();
         self.publish_keys(KeyRing::of(&replica.state));

@@ -1,4 +1,5 @@
 //! How a replica that is behind catches up: from its own checkpoint after a start, from a peer's pages otherwise.
 
 pub(crate) mod checkpoint;
+pub(crate) mod install;
 pub(crate) mod snapshot;

@@ -37,7 +37,7 @@ pub(crate) struct Node {
     pub(crate) me: PeerIdentity,
     /// What it was started with.
     pub(crate) settings: ClusterSettings,
-    /// The wall clock; nothing is decided by it.
+    /// The wall clock: compared with the peers', and ledger time may follow it. No command is decided by it.
     pub(crate) clock: Clock,
     /// Ledger time, and how far this clock is trusted.
     pub(crate) clock_guard: Arc<ClockGuard>,
@@ -59,7 +59,7 @@ pub(crate) struct Node {
     pub(crate) links: Links,
     /// Which peers may connect, by their certificates and the membership.
     pub(crate) trust: Trust,
-    /// Memberships that peers sent, newer than the one in the log.
+    /// The members' lists that peers sent last; one counts only where it is newer than the applied one.
     pub(crate) received_lists: ReceivedLists,
     /// What the peers reported last.
     pub(crate) peer_table: Arc<PeerTable>,

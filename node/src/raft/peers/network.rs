@@ -28,7 +28,7 @@ use super::link::error::LinkError;
 use super::link::hello::Trust;
 use super::link::message::Purpose;
 use super::link::message::{Request, Response};
-use crate::raft::apply::machine::SnapshotData;
+use crate::raft::catch_up::install::SnapshotData;
 use crate::raft::catch_up::snapshot::send::{SnapshotSender, send_snapshot};
 use crate::storage::types::{NodeAddresses, TypeConfig};
 

@@ -38,7 +38,7 @@ struct PeerEntry {
 /// What a node last reported of itself.
 #[derive(Debug, Clone)]
 pub(crate) struct PeerStatus {
-    /// The leader whose heartbeats it receives.
+    /// The leader that it knows, while that one's status arrives; for itself, while a quorum answers.
     pub leader: Option<u64>,
     /// Its position.
     pub applied: u64,

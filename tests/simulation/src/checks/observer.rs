@@ -147,13 +147,13 @@ impl Observer {
     fn check_keys(&mut self, node: u64, now: &Probe) {
         let held = now.keys_held;
         if held > self.keys_max {
-            self.recorder.violation(format!("node {node} renodes {held} keys, more than {}", self.keys_max));
+            self.recorder.violation(format!("node {node} remembers {held} keys, more than {}", self.keys_max));
         }
         let first = *self.keys_at.entry(now.applied).or_insert(held);
         if first != held {
             let position = now.applied;
             self.recorder
-                .violation(format!("node {node} renodes {held} keys at position {position}, another one {first}"));
+                .violation(format!("node {node} remembers {held} keys at position {position}, another one {first}"));
         }
     }
 }

@@ -3,15 +3,15 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Response, StatusCode};
-use etebar_api::{BatchItem, Code, MAX_BATCH};
-use ledger::{Action, Charge, Command, Event, KeyNumber, Refused, Rejection};
+use etebar_api::{BatchItem, Code, MAX_BATCH, read_phone};
+use ledger::{Action, Charge, Command, Event, IdempotencyKey, KeyNumber, Refused, Rejection};
 
 use serde::Deserialize;
 
 use crate::http::app::App;
-use crate::http::request::auth::Caller;
-use crate::http::request::body::{Call, JsonBody, Object};
-use crate::http::request::field::{self, Faults};
+use crate::http::request::body::{self, Call, Faults, JsonBody};
+use crate::http::request::head::Caller;
+use crate::http::request::json::Object;
 use crate::http::response::problem::{Answer, Problem, rejection};
 use crate::http::response::render::{self, ChargeWriter, LedgerInfo};
 use crate::http::response::reply;
@@ -58,9 +58,9 @@ fn commands(body: &JsonBody, actor: KeyNumber, decimals: u32) -> Result<Vec<Comm
 }
 
 fn command(faults: &mut Faults, at: usize, item: &BatchItem<'_>, actor: KeyNumber, decimals: u32) -> Option<Command> {
-    let phone = faults.at(|| format!("/charges/{at}/phone"), field::phone(&item.phone));
-    let amount = faults.at(|| format!("/charges/{at}/amount"), field::amount(item.amount, decimals));
-    let key = field::idempotency_key(&item.idempotency_key);
+    let phone = faults.at(|| format!("/charges/{at}/phone"), read_phone(&item.phone));
+    let amount = faults.at(|| format!("/charges/{at}/amount"), body::amount(item.amount, decimals));
+    let key = IdempotencyKey::new(&item.idempotency_key);
     let key = faults.at(|| format!("/charges/{at}/idempotency_key"), key);
     let action = Action::Charge(Charge { phone: phone?, amount: amount? });
     Some(Command { actor, idempotency_key: Some(key?), action })

@@ -6,17 +6,14 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
 use etebar_api as api;
-use etebar_api::{NewCharge, NewReversal};
+use etebar_api::{NewCharge, NewReversal, read_phone};
 use ledger::{Action, Charge, IdKind, Reverse};
 
 use crate::http::app::App;
 use crate::http::read::charge_search::{Filter, FoundCharges, search, with_reversals};
 use crate::http::read::records::{self, Reader};
-use crate::http::request::auth::Caller;
-use crate::http::request::body::Call;
-use crate::http::request::field;
-use crate::http::request::field::Faults;
-use crate::http::request::head::Head;
+use crate::http::request::body::{self, Call, Faults};
+use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
 use crate::http::{read, submit};
@@ -39,8 +36,8 @@ async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let body = call.json(&app, caller.key).await?;
     let asked: NewCharge<'_> = body.parse()?;
     let mut faults = Faults::default();
-    let phone = faults.at(|| "/phone".into(), field::phone(&asked.phone));
-    let amount = faults.at(|| "/amount".into(), field::amount(asked.amount, decimals));
+    let phone = faults.at(|| "/phone".into(), read_phone(&asked.phone));
+    let amount = faults.at(|| "/amount".into(), body::amount(asked.amount, decimals));
     let (Some(phone), Some(amount)) = (phone, amount) else { return Err(faults.problem()) };
     submit::run(&app, caller, Some(key), Action::Charge(Charge { phone, amount }), call.head.deadline).await
 }
@@ -96,6 +93,6 @@ async fn reverse(State(app): State<App>, mut call: Call) -> Answer {
     let key = call.head.idempotency_key()?;
     let body = call.json(&app, caller.key).await?;
     let asked: NewReversal<'_> = body.parse()?;
-    let reason = field::reason(&asked.reason).map_err(|error| Problem::invalid("/reason", error))?;
+    let reason = body::reason(&asked.reason).map_err(|error| Problem::invalid("/reason", error))?;
     submit::run(&app, caller, Some(key), Action::Reverse(Reverse { charge, reason }), call.head.deadline).await
 }

@@ -12,9 +12,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, timeout};
 
 use super::transfer::{FromReceiver, FromSender, MESSAGE_TIMEOUT, TransferError};
-use crate::raft::apply::machine::{EtebarRaft, SnapshotData};
+use crate::raft::apply::machine::EtebarRaft;
 use crate::raft::apply::replica::Published;
 use crate::raft::catch_up::checkpoint::Checkpointer;
+use crate::raft::catch_up::install::SnapshotData;
 use crate::raft::peers::link::error::LinkError;
 use crate::raft::peers::link::hello::Connection;
 use crate::runtime;

@@ -10,8 +10,8 @@ use openraft::type_config::alias::{SnapshotOf, VoteOf};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::transfer::{FromReceiver, FromSender, MESSAGE_TIMEOUT, TransferError};
-use crate::raft::apply::machine::SnapshotData;
 use crate::raft::apply::replica::Published;
+use crate::raft::catch_up::install::SnapshotData;
 use crate::raft::peers::link::call::Peer;
 use crate::raft::peers::link::error::LinkError;
 use crate::raft::peers::link::hello::Connection;

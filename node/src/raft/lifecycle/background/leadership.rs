@@ -68,7 +68,7 @@ fn due(node: &Node) -> Vec<Action> {
 }
 
 /// Compares the clocks, and lets ledger time follow those that can be trusted. A node whose clock is far from the others' does
-/// not lead: as a leader it would only hold ledger time back.
+/// not lead: ledger time would follow theirs by the last comparison alone.
 pub(crate) async fn watch_clock(node: Arc<Node>) {
     let mut ticks = runtime::every(ROUND);
     let mut before = ClockVerdict::Alone;

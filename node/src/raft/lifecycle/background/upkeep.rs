@@ -194,7 +194,8 @@ async fn raft_ended(metrics: &mut WatchReceiverOf<TypeConfig, RaftMetrics<TypeCo
     }
 }
 
-/// Marks the node recovered once everything committed before its start is applied and the ledger has its genesis.
+/// Marks the node recovered once everything committed before its start is applied, and the ledger has its genesis and
+/// knows this node's data directory.
 pub(crate) async fn recover(node: Arc<Node>) {
     while let Err(error) = node.raft.wait_for_recovery(Some(Duration::from_hours(1))).await {
         tracing::debug!(%error, "not recovered yet");

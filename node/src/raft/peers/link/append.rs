@@ -172,11 +172,12 @@ impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
     }
 
     async fn send(&mut self, request: &Append) -> Result<(), LinkError> {
-        if self.link.kept.is_none() {
+        let kept = if let Some(kept) = &mut self.link.kept {
+            kept
+        } else {
             let connection = self.link.connect(Instant::now() + self.dial_within).await?;
-            self.link.kept = Some(Kept { connection, unanswered: VecDeque::new() });
-        }
-        let Some(kept) = &mut self.link.kept else { return Err(LinkError::Closed) };
+            self.link.kept.insert(Kept { connection, unanswered: VecDeque::new() })
+        };
         let deadline = Instant::now() + self.answer_within;
         let sender = &mut kept.connection.sender;
         timeout_at(deadline, sender.feed(request)).await.map_err(|_elapsed| LinkError::TimedOut)??;

@@ -191,7 +191,7 @@ fn admitted(
     Ok(Connection { sender, receiver })
 }
 
-/// Remembers a caller that is a node; whether it did.
+/// Remembers a caller that is a member; returns whether it did.
 async fn take_in(
     trust: &Trust,
     membership_of: &impl Fn(NodeNumber) -> PeerMembership,

@@ -96,7 +96,7 @@ pub struct StatusMessage {
     pub incarnation: ledger::Incarnation,
     /// Its wall clock, in milliseconds since the Unix epoch.
     pub clock_ms: u64,
-    /// The leader whose heartbeats it receives, perhaps itself.
+    /// The leader that it knows, while that one's status arrives; for itself, while a quorum answers.
     pub leader: Option<NodeNumber>,
     /// Its position.
     pub applied: u64,

@@ -196,7 +196,7 @@ fn collect(first: Group, queue: &mut mpsc::UnboundedReceiver<Group>, held: &mut 
     groups
 }
 
-/// A [`crate::raft::apply::entry::CommandBatch`] made of borrowed commands; the same bytes.
+/// A [`crate::raft::apply::machine::CommandBatch`] made of borrowed commands; the same bytes.
 #[derive(Serialize)]
 struct CommandBatchRef<'a> {
     stamp: Time,

@@ -1,8 +1,9 @@
 //! Who may speak on the peer link, with what proof, and for how long.
 //!
-//! Read in this order: [`credentials`] (what proves a number), [`verifier`] (what is checked of it), [`transport`] (TLS, and the seam to the simulation), [`follow`]
-//! (files that change), [`pending`] and [`open`] (who has a place, before and after the proof), [`received_lists`] (members
-//! that this one does not know yet).
+//! Read in this order: [`credentials`] (what proves a number), [`verifier`] (what is checked of it), [`transport`] (TLS, and
+//! the seam to the simulation), [`follow`] (files that change), [`pending`] and [`open`] (who has a place, before and after
+//! the proof), [`known_peers`] (whose data directory is known), [`received_lists`] (members that this one does not know
+//! yet).
 
 pub mod credentials;
 pub mod follow;

@@ -10,7 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::raft::peers::link::message::MemberList;
 
-/// The newest list that each peer sent.
+/// The last list that each peer sent.
 #[derive(Debug, Default)]
 pub struct ReceivedLists(Mutex<BTreeMap<NodeNumber, MemberList>>);
 
