@@ -1,9 +1,11 @@
 //! Driving one process's share of a run: connections first, then, when all processes are ready, requests.
 
+pub(crate) mod kind;
 mod pacer;
 mod share;
 pub(crate) mod tally;
 mod template;
+pub(crate) mod timeline;
 mod wire;
 mod worker;
 

@@ -5,13 +5,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
 /// Shortest wait between two looks at the clock: requests that fall into it start together.
 const SHORTEST: Duration = Duration::from_micros(100);
+
+/// How long after the end requests that were due before it may still start. Source: several time slices of a busy machine.
+const LATE: Duration = Duration::from_millis(100);
 
 /// Equal distances, for one process of several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,27 +55,15 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
-    /// Starts the thread. It ends `length` after `start`.
+    /// Starts the thread. It ends when all is taken that is due within `length` after `start`, or soon after that time.
     pub(crate) fn start(schedule: Schedule, start: Instant, length: Duration) -> std::io::Result<Pacer> {
         let due = Arc::new(Semaphore::new(0));
         let (ends, ended) = channel::<()>();
         let permits = Arc::clone(&due);
-        std::thread::Builder::new().name("pacer".to_owned()).spawn(move || {
-            let mut given = 0;
-            loop {
-                let elapsed = start.elapsed();
-                if elapsed >= length {
-                    return permits.close();
-                }
-                let now_due = schedule.due(elapsed);
-                permits.add_permits(usize::try_from(now_due - given).unwrap_or(usize::MAX));
-                given = now_due;
-                let wait = schedule.start_of(given).min(length).saturating_sub(start.elapsed()).max(SHORTEST);
-                match ended.recv_timeout(wait) {
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Ok(()) | Err(RecvTimeoutError::Disconnected) => return permits.close(),
-                }
-            }
+        let thread = std::thread::Builder::new().name("pacer".to_owned());
+        thread.spawn(move || {
+            count_out(schedule, start, length, &permits, &ended);
+            permits.close();
         })?;
         Ok(Pacer { schedule, due, taken: AtomicU64::new(0), _ends: ends })
     }
@@ -96,6 +87,26 @@ impl Pacer {
             next += count;
         }
         groups
+    }
+}
+
+/// Gives a permit for each request that is due, until the end of the schedule or of the pacer.
+fn count_out(schedule: Schedule, start: Instant, length: Duration, permits: &Semaphore, ended: &Receiver<()>) {
+    let mut given = 0;
+    loop {
+        let elapsed = start.elapsed();
+        let now_due = schedule.due(elapsed.min(length));
+        permits.add_permits(usize::try_from(now_due - given).unwrap_or(usize::MAX));
+        given = now_due;
+        // The last ones are sent late rather than not at all, where this thread or a free worker was late.
+        if elapsed >= length && (permits.available_permits() == 0 || elapsed > length + LATE) {
+            return;
+        }
+        let next = schedule.start_of(given).min(length);
+        match ended.recv_timeout(next.saturating_sub(start.elapsed()).max(SHORTEST)) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }
 

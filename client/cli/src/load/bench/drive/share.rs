@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::kind::Kind;
 use super::pacer::Pacer;
-use super::tally::{Ended, Kind, Tally, Times};
+use super::tally::{Ended, Tally, Times};
 use crate::load::provision::Provisioned;
 
 /// A share of a run, of one process.
@@ -120,14 +121,14 @@ mod tests {
         let answered = Ended { is_answered: true, accepted: 1, ..Ended::default() };
         // One connection that is busy for the whole time with the first request.
         let intended = share.next_start().await.unwrap();
-        tokio::time::sleep_until(share.end + Duration::from_millis(20)).await;
+        tokio::time::sleep_until(share.end + Duration::from_millis(200)).await;
         share.count(Kind::Charge, 0, intended, &answered);
         assert_eq!(share.next_start().await, None);
         let tally = share.finish();
         assert_eq!((tally.accepted, tally.unsent()), (1, 9));
         let all = tally.all_latencies();
         assert!((40_000..=51_000).contains(&all.quantile(0.5)), "{}", all.quantile(0.5));
-        assert!(all.max() >= 120_000, "{}", all.max());
+        assert!(all.max() >= 300_000, "{}", all.max());
     }
 
     #[test]

@@ -7,22 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::kind::Kind;
+use super::timeline::Timeline;
 use crate::load::latencies::Latencies;
-
-/// Length of a step of the timeline, in microseconds.
-const STEP_US: u64 = 100_000;
-
-/// What a request is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
-    /// One charge, or a batch of them.
-    Charge,
-    /// A seller's balance, linearizable.
-    Read,
-    /// `GET /livez`.
-    NoOp,
-}
 
 /// What a run counted.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -94,7 +81,7 @@ impl Tally {
         if let Some(at) = times.ended {
             self.last_us = self.last_us.max(micros(at));
             if ended.is_answered {
-                self.timeline.count(micros(at), kind, ended.accepted, took_us);
+                self.timeline.count(at, kind, ended.accepted, took_us);
             }
         }
         if times.intended.is_none() {
@@ -181,85 +168,6 @@ fn add_all<K: Ord + Clone>(mine: &mut BTreeMap<K, u64>, theirs: &BTreeMap<K, u64
     }
 }
 
-/// What was answered, in steps of 100 ms since the warm-up.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Timeline {
-    steps: Vec<Step>,
-}
-
-/// A step: what ended in it.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Step {
-    pub(crate) requests: u64,
-    pub(crate) charges: u64,
-    pub(crate) reads: u64,
-    pub(crate) slowest_us: u64,
-}
-
-impl Timeline {
-    fn count(&mut self, at_us: u64, kind: Kind, charges: u64, took_us: u64) {
-        let index = usize::try_from(at_us / STEP_US).unwrap_or(usize::MAX);
-        if index >= self.steps.len() {
-            // What is repeated after the end is at most some seconds late, so this stays small.
-            self.steps.resize(index + 1, Step::default());
-        }
-        let step = &mut self.steps[index];
-        step.requests += 1;
-        step.charges += charges;
-        step.reads += u64::from(kind == Kind::Read);
-        step.slowest_us = step.slowest_us.max(took_us);
-    }
-
-    fn merge(&mut self, other: &Timeline) {
-        if other.steps.len() > self.steps.len() {
-            self.steps.resize(other.steps.len(), Step::default());
-        }
-        for (mine, theirs) in self.steps.iter_mut().zip(&other.steps) {
-            mine.add(theirs);
-        }
-    }
-
-    /// All of it in one step.
-    pub(crate) fn sum(&self) -> Step {
-        Step::sum(&self.steps)
-    }
-
-    /// Steps of equal length, `most` of them at most: when each begins, how long it is, and what ended in it.
-    pub(crate) fn coarse(&self, most: usize) -> Vec<(Duration, Duration, Step)> {
-        let each = self.steps.len().div_ceil(most.max(1)).max(1);
-        let length = Duration::from_micros(STEP_US * each as u64);
-        let merged = self
-            .steps
-            .chunks(each)
-            .enumerate()
-            .map(|(index, steps)| (length * u32::try_from(index).unwrap_or(u32::MAX), length, Step::sum(steps)));
-        merged.collect()
-    }
-
-    /// Without what ended later than this; whole steps.
-    fn until(&self, end: Duration) -> Timeline {
-        let steps = usize::try_from(end.as_micros() / u128::from(STEP_US)).unwrap_or(usize::MAX);
-        Timeline { steps: self.steps.iter().take(steps).copied().collect() }
-    }
-}
-
-impl Step {
-    fn sum(steps: &[Step]) -> Step {
-        steps.iter().fold(Step::default(), |mut sum, step| {
-            sum.add(step);
-            sum
-        })
-    }
-
-    fn add(&mut self, other: &Step) {
-        self.requests = self.requests.saturating_add(other.requests);
-        self.charges = self.charges.saturating_add(other.charges);
-        self.reads = self.reads.saturating_add(other.reads);
-        self.slowest_us = self.slowest_us.max(other.slowest_us);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -309,7 +217,5 @@ mod tests {
         assert_eq!(counted(&tally, 9), (9_000, 4));
         tally.is_cut_short = true;
         assert_eq!((counted(&tally, 1), counted(&tally, 9)), ((1_000, 2), (2_500, 4)));
-        let coarse = tally.timeline.coarse(2);
-        assert_eq!(coarse.iter().map(|(_, _, step)| step.charges).collect::<Vec<_>>(), [3, 1]);
     }
 }

@@ -8,8 +8,9 @@ use tokio::time::{Instant, timeout};
 
 use etebar::{Endpoint, Failure, Stopwatch};
 
+use super::kind::Kind;
 use super::share::Share;
-use super::tally::{Ended, Kind};
+use super::tally::Ended;
 use super::template::Template;
 use super::wire::Wire;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plotters::prelude::*;
 
-use super::super::drive::tally::{Step, Timeline};
+use super::super::drive::timeline::{Step, Timeline};
 use super::super::plan::{Plan, Requests};
 use super::saved::Saved;
 use crate::load::latencies::Latencies;
@@ -98,7 +98,8 @@ fn rate(area: &Area<'_>, lines: &[Line<'_>], requests: Requests) -> Result<(), S
         Requests::Ledger => "charges or reads a second",
         Requests::NoOp => "requests a second",
     };
-    let (x, y) = (|value: &f64| format!("{value:.0}"), |value: &f64| rounded(value.trunc()));
+    let x = |value: &f64| format!("{value:.1}").trim_end_matches(".0").to_owned();
+    let y = |value: &f64| rounded(value.trunc());
     Axes { upwards, right: "seconds", values: 12, x: &x, y: &y }.draw(&mut chart)?;
     for (line, points) in lines.iter().zip(drawn) {
         let area = AreaSeries::new(points, 0.0, line.colour.mix(0.15));
@@ -111,7 +112,7 @@ fn percentiles(area: &Area<'_>, lines: &[Line<'_>]) -> Result<(), String> {
     let drawn: Vec<Vec<(f64, f64)>> = lines.iter().map(|line| curve(line.latency)).collect();
     let nines = drawn.iter().flatten().map(|(nines, _)| *nines).fold(2.0, f64::max);
     let latencies = || drawn.iter().flatten().map(|(_, latency)| *latency);
-    let (low, high) = (latencies().fold(1.0, f64::min) * 0.8, latencies().fold(1.0, f64::max) * 1.3);
+    let (low, high) = (latencies().fold(f64::MAX, f64::min) * 0.8, latencies().fold(0.0, f64::max) * 1.3);
     let mut chart = builder(area).build_cartesian_2d(0.0..nines, (low..high).log_scale()).map_err(failed)?;
     let x = |nines: &f64| percentile(*nines);
     let y = |value: &f64| if *value < 10.0 { format!("{value}") } else { rounded(*value) };

@@ -12,15 +12,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::books::Books;
-use super::drive::tally::{Kind, Tally, Timeline};
+use super::drive::kind::Kind;
+use super::drive::tally::Tally;
+use super::drive::timeline::Timeline;
 use super::plan::Plan;
 use crate::load::latencies::Latencies;
 use crate::output::{count, rounded, sheet, table};
 
 /// A generator that takes this share of a core may be what limits the result.
 const BUSY: f64 = 0.9;
-/// A generator that starts requests later than this, in milliseconds, distorts an open loop.
-const LATE_MS: f64 = 5.0;
+/// A generator whose own delay is more than this share of what it measures distorts an open loop.
+const LATE: f64 = 0.25;
 
 /// What `bench --json` prints, and what a saved run holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -206,8 +208,8 @@ impl Report {
                 count(self.unsent)
             ));
         }
-        if self.start_lag_p99_ms.is_some_and(|lag| lag > LATE_MS) {
-            doubts.push("the generator started requests late: latencies contain its own delay".to_owned());
+        if self.start_lag_p99_ms.is_some_and(|lag| lag > self.latency.p99_ms * LATE) {
+            doubts.push("the generator started requests late, so its own delay is much of the latency: fewer requests, or --processes".to_owned());
         }
         if self.generator_cpu.is_some_and(|share| share > BUSY) {
             doubts.push("the generator used a whole core and may be the limit: --processes".to_owned());

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::drive::tally::Timeline;
+use super::super::drive::timeline::Timeline;
 use super::super::plan::Plan;
 use super::{Measured, Report};
 use crate::load::latencies::Latencies;
@@ -84,7 +84,8 @@ mod tests {
     use std::time::Duration;
 
     use super::super::super::books::Books;
-    use super::super::super::drive::tally::{Ended, Kind, Tally, Times};
+    use super::super::super::drive::kind::Kind;
+    use super::super::super::drive::tally::{Ended, Tally, Times};
     use super::super::super::plan::tests::plan;
     use super::*;
 
