@@ -41,7 +41,11 @@ impl Books {
     pub(crate) fn verdict(self) -> Result<(), CliError> {
         match self {
             Books::Exact | Books::Nothing => Ok(()),
-            Books::NotChecked(why) => Err(CliError::Unproven(format!("the books were not checked: {why}"))),
+            Books::NotChecked(why) => Err(CliError::Advised {
+                text: format!("the books were not checked: {why}"),
+                hint: "what was measured stands; `etebar verify` checks the whole journal".to_owned(),
+                code: 3,
+            }),
             Books::Wrong(wrong) => Err(CliError::Broken(wrong)),
         }
     }

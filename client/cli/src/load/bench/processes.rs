@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::drive::tally::Tally;
@@ -49,9 +50,15 @@ pub(crate) async fn drive(session: &Session, global: &Global, job: Job) -> Resul
     for part in &mut parts {
         part.say(GO).await?;
     }
-    let mut tally = ready.run().await?;
-    for mut part in parts {
-        tally.merge(&part.tally(length + GRACE + TALLY_WITHIN).await?);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(ready.run());
+    for part in parts {
+        tasks.spawn(part.tally(length + GRACE + TALLY_WITHIN));
+    }
+    let mut tally = Tally::default();
+    // Where one fails, all others are stopped: what they measured would not be what was asked for.
+    while let Some(joined) = tasks.join_next().await {
+        tally.merge(&joined.map_err(|error| CliError::local(error.to_string()))??);
     }
     Ok(tally)
 }
@@ -107,7 +114,7 @@ impl Part {
         if said.trim_end() == READY { Ok(()) } else { Err(self.ended("it is another program")) }
     }
 
-    async fn tally(&mut self, within: Duration) -> Result<Tally, CliError> {
+    async fn tally(mut self, within: Duration) -> Result<Tally, CliError> {
         let said = self.hear(within).await?;
         serde_json::from_str(&said).map_err(|error| self.ended(&format!("its tally: {error}")))
     }

@@ -9,7 +9,7 @@ use super::super::plan::{Plan, Requests};
 use super::saved::Saved;
 use crate::load::latencies::Latencies;
 use crate::load::panels::{Area, Axes, FONT, INK, LEFT, MARGINS, RATE, SLOWEST, builder, failed};
-use crate::output::rounded;
+use crate::output::{count, rounded};
 
 const SIZE: (u32, u32) = (1_000, 660);
 /// Pixels of the heading, and of the upper panel under it.
@@ -25,22 +25,23 @@ const SAVED: RGBColor = RGBColor(0x8a, 0x8a, 0x8a);
 
 /// A line of the drawing: what it is called, its colour, and what was measured.
 struct Line<'a> {
-    name: &'static str,
+    name: String,
     colour: RGBColor,
     latency: &'a Latencies,
     timeline: &'a Timeline,
 }
 
 impl<'a> Line<'a> {
-    fn of(name: &'static str, colour: RGBColor, run: &'a Saved) -> Line<'a> {
+    fn of(name: String, colour: RGBColor, run: &'a Saved) -> Line<'a> {
         Line { name, colour, latency: &run.latency_us, timeline: &run.timeline }
     }
 }
 
 /// The whole drawing as SVG, with the `other` run in grey. Fails where the library cannot draw it, and says why.
 pub(crate) fn draw(run: &Saved, other: Option<&Saved>) -> Result<String, String> {
-    let mut lines: Vec<Line<'_>> = other.map(|other| Line::of("saved", SAVED, other)).into_iter().collect();
-    lines.push(Line::of("this run", RATE, run));
+    let mut lines: Vec<Line<'_>> =
+        other.map(|other| Line::of(format!("saved: {}", title(&other.plan)), SAVED, other)).into_iter().collect();
+    lines.push(Line::of("this run".to_owned(), RATE, run));
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -61,7 +62,7 @@ fn heading(area: &Area<'_>, run: &Saved, lines: &[Line<'_>]) -> Result<(), Strin
     let left = i32::try_from(MARGINS.0 + LEFT).unwrap_or(0);
     for (index, line) in lines.iter().rev().enumerate() {
         let at = (left + 90 * i32::try_from(index).unwrap_or(0), 42);
-        let name = Text::new(line.name, at, (FONT, 14).into_font().color(&line.colour));
+        let name = Text::new(line.name.clone(), at, (FONT, 14).into_font().color(&line.colour));
         area.draw(&name).map_err(failed)?;
     }
     Ok(())
@@ -74,21 +75,24 @@ fn title(plan: &Plan) -> String {
         (Requests::Ledger, 100, _) => "balance reads".to_owned(),
         (Requests::Ledger, 0, 1) => "single charges".to_owned(),
         (Requests::Ledger, 0, batch) => format!("batches of {batch}"),
+        (Requests::Ledger, reads, 1) => format!("single charges, {reads} % reads"),
         (Requests::Ledger, reads, batch) => format!("batches of {batch}, {reads} % reads"),
     };
-    let rate = plan.rate.map_or_else(|| "closed loop".to_owned(), |rate| format!("{rate} requests a second"));
-    format!("{what}, {} connections, {rate}", plan.connections)
+    let rate = plan
+        .rate
+        .map_or_else(|| "closed loop".to_owned(), |rate| format!("{} requests a second", count(u64::from(rate))));
+    format!("{what}, {} connections, {rate}", count(u64::from(plan.connections)))
 }
 
 fn rate(area: &Area<'_>, lines: &[Line<'_>], requests: Requests) -> Result<(), String> {
     // Batches count by their charges, since that is what they are for.
-    let count = |step: &Step| step.charges.max(step.requests);
+    let done = |step: &Step| step.requests.max(step.charges.saturating_add(step.reads));
     let drawn: Vec<Vec<(f64, f64)>> = lines
         .iter()
         .map(|line| {
             let steps = line.timeline.coarse(STEPS_MAX).into_iter();
             let middle = |at: Duration, length: Duration| (at + length / 2).as_secs_f64();
-            steps.map(|(at, length, step)| (middle(at, length), count(&step) as f64 / length.as_secs_f64())).collect()
+            steps.map(|(at, length, step)| (middle(at, length), done(&step) as f64 / length.as_secs_f64())).collect()
         })
         .collect();
     let end = drawn.iter().flatten().map(|(at, _)| *at).fold(1.0, f64::max);
@@ -131,8 +135,9 @@ fn percentiles(area: &Area<'_>, lines: &[Line<'_>]) -> Result<(), String> {
 fn curve(latency: &Latencies) -> Vec<(f64, f64)> {
     let known = (latency.count().max(1) as f64).log10().min(NINES_MAX);
     let mut points = Vec::new();
-    let mut nines = 0.0;
-    while nines <= known {
+    // Not from the least one: one quick answer would take half of the drawing's height.
+    let mut nines = NINES_STEP;
+    while nines <= known.max(NINES_STEP) {
         let quantile = 1.0 - 10.0_f64.powf(-nines);
         // The log scale has no zero.
         points.push((nines, (latency.quantile(quantile).max(1)) as f64 / 1_000.0));
@@ -161,10 +166,11 @@ mod tests {
         let mut latency = Latencies::default();
         (1..=1_000).for_each(|value| latency.record(value * 1_000));
         let points = curve(&latency);
-        assert_eq!(points.first(), Some(&(0.0, 1.0)));
+        let first = points.first().unwrap().1;
+        assert!((109.0..111.0).contains(&first), "{first}");
         let (nines, last) = *points.last().unwrap();
         assert!((2.9..=3.0).contains(&nines) && (990.0..=1_001.0).contains(&last), "{nines} {last}");
-        assert_eq!(curve(&Latencies::default()), [(0.0, 0.001)]);
+        assert_eq!(curve(&Latencies::default()), [(NINES_STEP, 0.001)], "never nothing");
     }
 
     #[test]
