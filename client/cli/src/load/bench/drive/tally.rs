@@ -11,6 +11,10 @@ use super::kind::Kind;
 use super::timeline::Timeline;
 use crate::load::latencies::Latencies;
 
+/// Kinds of failure that are told apart, since servers write part of their texts.
+const FAILURES_MAX: usize = 64;
+const OTHERS: &str = "another failure";
+
 /// What a run counted.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tally {
@@ -106,7 +110,8 @@ impl Tally {
     }
 
     pub(crate) fn failed(&mut self, what: String) {
-        *self.failures.entry(what).or_default() += 1;
+        let is_kept = self.failures.len() < FAILURES_MAX || self.failures.contains_key(&what);
+        *self.failures.entry(if is_kept { what } else { OTHERS.to_owned() }).or_default() += 1;
     }
 
     pub(crate) fn merge(&mut self, other: &Tally) {
@@ -187,6 +192,15 @@ mod tests {
         tally.count(Kind::Charge, 3, times(Some(10), Some(60)), &CHARGED);
         assert_eq!((tally.accepted, tally.requests, tally.by_seller[&3]), (1, 1, 2));
         assert_eq!(tally.timeline.sum().charges, 1);
+    }
+
+    #[test]
+    fn failures_of_many_kinds_are_all_counted() {
+        let mut tally = Tally::default();
+        (0..1_000).for_each(|number| tally.failed(format!("status 503 {number}")));
+        tally.failed("status 503 0".to_owned());
+        assert_eq!(tally.failures.len(), FAILURES_MAX + 1);
+        assert_eq!((tally.failures["status 503 0"], tally.failures.values().sum::<u64>()), (2, 1_001));
     }
 
     #[test]

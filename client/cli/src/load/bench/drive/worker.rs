@@ -22,6 +22,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) const GRACE: Duration = Duration::from_secs(12);
 /// What stands before an entry's number in an answer.
 const ENTRY: &[u8] = b"\"entry\":";
+/// What stands before a problem's code, and how long that is at most.
+const CODE: &[u8] = b"\"code\":\"";
+const CODE_BYTES: usize = 40;
 
 /// What a worker works with.
 pub(crate) struct Worker {
@@ -88,13 +91,22 @@ enum Next {
 }
 
 /// An answer, as far as the loop looks at it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Reply {
     status: u16,
     /// Charges of a batch that were done.
     done: u64,
     /// The newest entry that it names, or 0.
     entry: u64,
+    /// The code of a problem.
+    code: Option<String>,
+}
+
+impl Reply {
+    fn failure(&self) -> String {
+        let code = self.code.as_deref().map_or_else(String::new, |code| format!(" {code}"));
+        format!("status {}{code}", self.status)
+    }
 }
 
 impl Worker {
@@ -128,13 +140,13 @@ impl Worker {
                     }
                     Next::Refused => return Ended { is_answered: true, refused: charges.max(1), ..Ended::default() },
                     Next::Wrong => {
-                        share.failed(format!("status {}", reply.status));
+                        share.failed(reply.failure());
                         return without(may_be_done);
                     }
-                    Next::NotYet => format!("status {}", reply.status),
+                    Next::NotYet => reply.failure(),
                     Next::Unknown => {
                         may_be_done = true;
-                        format!("status {}", reply.status)
+                        reply.failure()
                     }
                 },
                 Ok(Err(failure)) => {
@@ -170,11 +182,12 @@ impl Worker {
         let is_batch = kind == Kind::Charge && reply.status == 200;
         let done = if is_batch { memmem::find_iter(reply.body, b"\"charge\":{").count() as u64 } else { 0 };
         let entry = if kind == Kind::Charge { newest_entry(reply.body) } else { 0 };
+        let code = if reply.status < 400 { None } else { code(reply.body) };
         let (status, closes) = (reply.status, reply.closes);
         if !closes {
             self.wire = Some(connection);
         }
-        Ok(Reply { status, done, entry })
+        Ok(Reply { status, done, entry, code })
     }
 }
 
@@ -183,6 +196,13 @@ fn newest_entry(body: &[u8]) -> u64 {
     let Some(at) = memmem::rfind(body, ENTRY) else { return 0 };
     let digits = body[at + ENTRY.len()..].iter().take(20).take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |number: u64, digit| number.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
+}
+
+/// The code of a problem, where it is one of ours by its look.
+fn code(body: &[u8]) -> Option<String> {
+    let at = memmem::find(body, CODE)? + CODE.len();
+    let length = body[at..].iter().take(CODE_BYTES).position(|byte| !(byte.is_ascii_lowercase() || *byte == b'_'))?;
+    (length > 0).then(|| body[at..at + length].iter().map(|byte| char::from(*byte)).collect())
 }
 
 fn next(reply: &Reply, charges: u64) -> Next {
@@ -256,6 +276,14 @@ mod tests {
             assert_eq!(counted(statuses).await, (1, 1), "{statuses:?}");
         }
         assert_eq!(counted(&[BROKEN, 409]).await, (0, 0), "a decision of the ledger settles every attempt");
+    }
+
+    #[test]
+    fn the_code_of_a_problem_is_named_and_nothing_else_of_it() {
+        assert_eq!(code(br#"{"type":"/p","code":"no_leader","title":"T"}"#).as_deref(), Some("no_leader"));
+        assert_eq!(code(br#"{"code":"No\u001b"}"#), None);
+        assert_eq!(code(format!(r#"{{"code":"{}"}}"#, "x".repeat(99)).as_bytes()), None);
+        assert_eq!(code(b"<html>"), None);
     }
 
     #[test]
