@@ -134,6 +134,16 @@ fn bench_reports_all_that_the_contract_names_and_leaves_exact_books() {
         assert_eq!(report["errors"], 0, "{report}");
         assert!(report["accepted"].as_u64().is_some_and(|count| count > 100), "{report}");
     }
+    let open = ["--json", "bench", "--seconds", "2", "--connections", "16", "--sellers", "10", "--warm-up", "1"];
+    let open = open.into_iter().chain(["--rate", "200", "--reads", "50", "--processes", "2", "--target", "any"]);
+    let report = json(run(etebar(&cluster).args(open)));
+    let counted = |name: &str| report[name].as_u64().expect("a count");
+    assert_eq!(counted("accepted") + counted("reads") + counted("unsent"), 400, "{report}");
+    assert!(counted("reads") > 0 && report["books_exact"] == true, "{report}");
+    let reads = ["--json", "bench", "--seconds", "1", "--connections", "8", "--sellers", "2", "--reads", "100"];
+    let report = json(run(etebar(&cluster).args(reads)));
+    assert!(report["reads_per_second"].as_f64().is_some_and(|rate| rate > 100.0), "{report}");
+    assert_eq!((&report["accepted"], &report["books_exact"]), (&Value::from(0), &Value::from(true)), "{report}");
     books::check(&cluster);
 }
 

@@ -138,8 +138,12 @@ digests need an admin's or auditor's. It exits with 4 where two nodes had differ
         #[arg(long)]
         applied: Option<u64>,
     },
-    /// Drive charges as a closed loop with sellers of its own, then check the books
-    #[command(after_help = "Example: etebar bench --connections 256 --seconds 10 --target leader --json")]
+    /// Drive charges or reads with sellers of its own, measure them, then check the books
+    #[command(after_help = "\
+Example: etebar bench --connections 256 --seconds 10 --target leader --json
+         etebar bench --rate 5000 --warm-up 5 --svg bench.svg
+         etebar bench --no-op --save no-op.json && etebar bench --compare no-op.json
+Where the books cannot be checked afterwards it says why, and exits with 3.")]
     Bench(Bench),
     /// Check every promise against the journal; charges may continue meanwhile
     #[command(after_help = "Example: etebar verify")]

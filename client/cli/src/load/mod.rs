@@ -4,6 +4,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod latencies;
+mod panels;
 pub(crate) mod plot;
 pub(crate) mod provision;
 pub(crate) mod record;

@@ -3,6 +3,7 @@
 
 use std::io::BufRead;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -40,4 +41,11 @@ pub(crate) fn read(path: &Path, mut take: impl FnMut(Line)) -> Result<(), CliErr
         take(read.map_err(|error| CliError::local(format!("{} line {}: {error}", path.display(), index + 1)))?);
     }
     Ok(())
+}
+
+/// The time by this machine's clock, since the Unix epoch.
+#[expect(clippy::disallowed_methods, reason = "records and saved runs say when, for people")]
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

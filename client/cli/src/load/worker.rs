@@ -1,7 +1,7 @@
 //! One worker of `etebar load`: a charge, repeated under its key until it is answered, then the next one.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::sync::mpsc;
@@ -11,7 +11,7 @@ use etebar::api::{AmountIn, NewCharge};
 use etebar::{Client, Error, IdempotencyKey, Stopwatch};
 
 use super::provision::Provisioned;
-use super::record::Line;
+use super::record::{Line, now_ms};
 use crate::output::error::CliError;
 
 /// Time-out of one call; a charge without an answer is called again, until [`GRACE`] after the end.
@@ -111,10 +111,4 @@ impl Worker {
         self.lines.send(line).await.map_err(|_| CliError::local("the record cannot be written"))?;
         Ok(charged)
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the record says when, for people")]
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

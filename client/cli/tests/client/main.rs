@@ -1,5 +1,6 @@
 //! The client from outside: its library and its program, against servers that tests control.
 
+mod bench;
 mod fake;
 mod foreign;
 mod formats;

@@ -5,27 +5,14 @@ use plotters::prelude::*;
 
 use super::mark::Mark;
 use super::series::Step;
+use crate::load::panels::{Area, Axes, FONT, INK, LEFT, MARGINS, MEDIAN, Panel, RATE, SLOWEST, builder, failed};
 use crate::output::rounded;
 
 const SIZE: (u32, u32) = (1_000, 620);
 /// Pixels of the heading with the marks' names, and of the upper panel under it.
 const HEAD: i32 = 64;
 const UPPER: i32 = 300;
-/// Pixels of the axes' labels, the same in both panels so that the times stand under each other.
-const LEFT: u32 = 76;
-/// Pixels beside the panels: for the axes' names, and for those of the lines.
-const MARGINS: (u32, u32) = (12, 64);
-const FONT: &str = "sans-serif";
-
-const RATE: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
-const MEDIAN: RGBColor = RGBColor(0x2a, 0x8f, 0x5a);
-const SLOWEST: RGBColor = RGBColor(0xd0, 0x7a, 0x1b);
 const MARKED: RGBColor = RGBColor(0xb0, 0x2a, 0x37);
-const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-/// A panel: seconds to the right, some measure upwards.
-type Panel<'a, 'b, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<plotters::coord::types::RangedCoordf64, Y>>;
 
 /// The whole drawing as SVG. `first_ms` is where time begins. Fails where the library cannot draw it, and says why.
 pub(crate) fn draw(title: &str, steps: &[Step], first_ms: u64, marks: &[Mark]) -> Result<String, String> {
@@ -103,31 +90,12 @@ fn latency(
     Ok(())
 }
 
-fn builder<'a, 'b>(area: &'a Area<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
-    let mut builder = ChartBuilder::on(area);
-    builder.margin_left(MARGINS.0).margin_right(MARGINS.1).margin_top(6).x_label_area_size(34).y_label_area_size(LEFT);
-    builder
-}
-
 fn axes<Y>(chart: &mut Panel<'_, '_, Y>, upwards: &str, right: &str) -> Result<(), String>
 where
     Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
 {
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(INK.mix(0.12))
-        .axis_style(INK.mix(0.5))
-        .label_style((FONT, 13).into_font().color(&INK))
-        .y_label_formatter(&|value| rounded(value.trunc()))
-        .x_label_formatter(&|value| format!("{value:.0}"))
-        .x_labels(12)
-        .y_labels(6)
-        .y_desc(upwards)
-        .x_desc(right)
-        .draw()
-        .map_err(failed)
+    let (x, y) = (|value: &f64| format!("{value:.0}"), |value: &f64| rounded(value.trunc()));
+    Axes { upwards, right, values: 12, x: &x, y: &y }.draw(chart)
 }
 
 /// A line where a mark begins, and a shade until it ends.
@@ -143,8 +111,4 @@ where
         chart.draw_series([PathElement::new([(*from, low), (*from, high)], MARKED.stroke_width(1))]).map_err(failed)?;
     }
     Ok(())
-}
-
-fn failed(error: impl std::fmt::Display) -> String {
-    format!("the drawing failed: {error}")
 }

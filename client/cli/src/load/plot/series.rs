@@ -77,7 +77,7 @@ fn percentiles(charges: &[(u64, u64)]) -> Option<(u64, u64)> {
     if charges.is_empty() {
         return None;
     }
-    let mut latencies = Latencies::new();
+    let mut latencies = Latencies::default();
     for (_, took) in charges {
         latencies.record(*took);
     }

@@ -82,6 +82,20 @@ impl Template {
         Template { bytes, secret, charges: slots, counter: 0, random: Rng::with_seed(shape.seed) }
     }
 
+    /// A read of the seller's balance, `GET /v1/sellers/me`.
+    pub(crate) fn read(secret: &str) -> Template {
+        let mut bytes = Vec::new();
+        let secret = push_request_line(&mut bytes, "GET /v1/sellers/me", secret);
+        bytes.extend_from_slice(b"\r\n\r\n");
+        Template { bytes, secret, charges: Vec::new(), counter: 0, random: Rng::with_seed(0) }
+    }
+
+    /// What costs a node nothing but HTTP, `GET /livez`: it has no secret.
+    pub(crate) fn no_op() -> Template {
+        let bytes = b"GET /livez HTTP/1.1\r\nhost: etebar\r\n\r\n".to_vec();
+        Template { bytes, secret: 0..0, charges: Vec::new(), counter: 0, random: Rng::with_seed(0) }
+    }
+
     /// The next request, under another secret, with new keys and other phones.
     pub(crate) fn next(&mut self, secret: &str) -> &[u8] {
         self.bytes[self.secret.clone()].copy_from_slice(secret.as_bytes());
@@ -99,21 +113,27 @@ impl Template {
         &self.bytes
     }
 
-    /// Charges in a request.
+    /// Charges in a request; none in a read.
     pub(crate) fn charges(&self) -> u64 {
         self.charges.len() as u64
     }
 }
 
-/// Writes the head but for its last line; gives where the secret lies.
+/// Writes the head of a request with a body, but for its last line; gives where the secret lies.
 fn push_head(bytes: &mut Vec<u8>, path: &str, secret: &str, body_bytes: usize) -> Range<usize> {
-    bytes.extend_from_slice(format!("POST {path} HTTP/1.1\r\nhost: etebar\r\nauthorization: Bearer ").as_bytes());
-    let start = bytes.len();
-    bytes.extend_from_slice(secret.as_bytes());
-    let end = bytes.len();
+    let secret = push_request_line(bytes, &format!("POST {path}"), secret);
     let rest = format!("\r\ncontent-type: application/json\r\ncontent-length: {body_bytes}\r\n");
     bytes.extend_from_slice(rest.as_bytes());
-    start..end
+    secret
+}
+
+/// Writes what every request begins with, up to the secret; gives where that lies.
+fn push_request_line(bytes: &mut Vec<u8>, method_and_path: &str, secret: &str) -> Range<usize> {
+    let before = format!("{method_and_path} HTTP/1.1\r\nhost: etebar\r\nauthorization: Bearer ");
+    bytes.extend_from_slice(before.as_bytes());
+    let start = bytes.len();
+    bytes.extend_from_slice(secret.as_bytes());
+    start..bytes.len()
 }
 
 /// Writes a key; gives where its digits begin.
@@ -163,6 +183,16 @@ mod tests {
         assert!(charge.phone.starts_with("+9891200") && charge.phone.len() == 13);
         assert!(split(template.next("secret")).0.contains("idempotency-key: b-1-0000000002\r\n"));
         assert!(split(template.again()).0.contains("idempotency-key: b-1-0000000002\r\n"));
+    }
+
+    #[test]
+    fn a_read_has_the_secret_and_a_no_op_has_none() {
+        let (head, body) = split(Template::read("secret").next("terces"));
+        assert_eq!(head, "GET /v1/sellers/me HTTP/1.1\r\nhost: etebar\r\nauthorization: Bearer terces\r\n\r\n");
+        assert!(body.is_empty());
+        let mut no_op = Template::no_op();
+        assert_eq!(split(no_op.next("")).0, "GET /livez HTTP/1.1\r\nhost: etebar\r\n\r\n");
+        assert_eq!(no_op.charges(), 0);
     }
 
     #[test]
