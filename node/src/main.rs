@@ -15,7 +15,7 @@ use etebar_node::runtime::{Clock, Entropy};
 use etebar_node::storage::NodeAddresses;
 use etebar_node::storage::NodeDisks;
 use etebar_node::tls::CredentialWatch;
-use ledger::{Digest, Genesis, KeyHash, Name};
+use ledger::{Digest, Genesis, KeyHash, Name, TableSeed};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
@@ -337,6 +337,7 @@ fn cluster_settings(
         election_max: settings.election_max,
         log_bytes: settings.log_bytes,
         waiting_max: settings.waiting_max,
+        table_seed: TableSeed::from_bytes(Entropy::system().bytes().map_err(failed)?),
         trust_clock: settings.trust_clock,
     })
 }

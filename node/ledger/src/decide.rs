@@ -52,7 +52,8 @@ pub enum Outcome {
 }
 
 /// Decides `command` at the larger of the state's time and `stamp`. Where it says [`Missing`], add that record to the
-/// facts and decide again: on one state, at one stamp, a command needs one record at most.
+/// facts and decide again: on one state, at one stamp, a command needs one record, and rarely one or two more, which only
+/// seemed to hold its key.
 ///
 /// [`Rejection::Inconsistent`] is for the node alone, which must not go on: what it read contradicts its state.
 pub fn decide(state: &State, facts: &Facts, command: &Command, stamp: Time) -> Result<Outcome, Missing> {
@@ -85,7 +86,7 @@ pub fn decide(state: &State, facts: &Facts, command: &Command, stamp: Time) -> R
     }))
 }
 
-/// The first record that [`decide`] would say is missing, found without deciding: to read, before the state is locked, what
+/// The next record that [`decide`] would say is missing, found without deciding: to read, before the state is locked, what
 /// many commands need. For a command that is rejected for its actor it may name one that is not needed.
 pub fn missing(state: &State, facts: &Facts, command: &Command, stamp: Time) -> Option<Missing> {
     look_up(state, facts, command, stamp).err()
@@ -100,8 +101,13 @@ enum Found<'a> {
 }
 
 fn look_up<'a>(state: &State, facts: &'a Facts, command: &Command, stamp: Time) -> Result<Found<'a>, Missing> {
-    if let Some(number) = command.decision_in(state, stamp) {
-        return facts.require(number).map(Found::Decided);
+    if let (Some(key), Some(actor)) = (&command.idempotency_key, state.api_key(command.actor)) {
+        for number in state.candidates(actor.scope(), key, stamp) {
+            let record = facts.require(number)?;
+            if state.is_decision(record, actor.scope(), key, stamp) {
+                return Ok(Found::Decided(record));
+            }
+        }
     }
     let subject = command.action.kind().subject(state).map(|number| facts.require(number)).transpose()?;
     Ok(Found::Open { subject })

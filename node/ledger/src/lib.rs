@@ -40,6 +40,7 @@ pub use state::api_key::{ApiKey, Grant};
 pub use state::genesis::{Genesis, MAX_DECIMALS};
 pub use state::key_table::KeyShares;
 pub use state::seller::{EntryRef, Seller, SellerStatus};
+pub use state::sharded::TableSeed;
 pub use state::{
     Incarnation, NodeNumber, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, State, Totals, Verdict, page_of,
 };

@@ -132,7 +132,7 @@ fn claims(history: &[Record]) -> Claims {
 }
 
 fn found(history: &[Record], claims: &Claims) -> Vec<Broken> {
-    let mut audit = Audit::new();
+    let mut audit = Audit::new(ledger::TableSeed([1, 2]));
     for record in history {
         audit.feed(record);
     }
@@ -150,7 +150,7 @@ fn an_honest_history_breaks_nothing() {
     let shown = forger.shown(seller, 50);
     let forger = forger.approve(shown).reverse(charge, seller, 0, 400);
     forger.finds(&[]);
-    let mut state = ledger::State::new();
+    let mut state = ledger::State::new(ledger::TableSeed([1, 2]));
     forger.history.iter().for_each(|record| state.apply(record));
     assert_eq!(Claims::of(&state), claims(&forger.history));
 }
@@ -388,7 +388,7 @@ fn a_page_whose_published_digests_are_not_its_entries_is_named() {
         made(book.charge(key, &format!("k{i}"), 1));
     }
     let broken = |change: &dyn Fn(&mut ledger::PageMark)| {
-        let mut audit = Audit::new();
+        let mut audit = Audit::new(ledger::TableSeed([1, 2]));
         for record in &book.history {
             if record.number % ledger::PAGE_RECORDS == 1 {
                 let page = ledger::page_of(record.number);

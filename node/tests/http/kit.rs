@@ -187,6 +187,7 @@ async fn cluster(folder: &Path, decimals: u8) -> Cluster {
         election_max: Duration::from_millis(200),
         log_bytes: 64 * 1024 * 1024,
         waiting_max: 16_384,
+        table_seed: ledger::TableSeed([1, 2]),
         trust_clock: false,
     };
     let disks = NodeDisks::open(folder).unwrap();

@@ -107,6 +107,7 @@ impl Trio {
             election_max: Duration::from_millis(600),
             log_bytes: self.log_bytes,
             waiting_max: 16_384,
+            table_seed: ledger::TableSeed([node, 2]),
             trust_clock: false,
         }
     }

@@ -113,6 +113,7 @@ fn settings() -> ClusterSettings {
         election_max: Duration::from_millis(400),
         log_bytes: 64 << 20,
         waiting_max: 16_384,
+        table_seed: ledger::TableSeed([1, 2]),
         trust_clock: false,
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Small {
 
 impl Small {
     pub(crate) fn new() -> Self {
-        let mut ledger = Self { state: State::new(), history: Vec::new() };
+        let mut ledger = Self { state: State::new(ledger::TableSeed([1, 2])), history: Vec::new() };
         let (amount, note) = (Amount::new(100).expect("it is small"), Note::empty());
         let name = |text| Name::new(text).expect("a short name");
         let request = || Action::RequestCredit(RequestCredit { amount, note: note.clone() });

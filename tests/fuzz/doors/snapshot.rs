@@ -43,7 +43,7 @@ pub(crate) async fn history_of_one(disks: &ModelDisks) -> Checkpoint {
     History::create(&*disk).await.expect("a new history");
     let history = History::open(disk).expect("it is sound");
     let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, action: Action::Genesis(genesis()) };
-    let mut state = State::new();
+    let mut state = State::new(ledger::TableSeed([1, 2]));
     let Ok(Outcome::New(record)) = decide(&state, &Facts::default(), &command, Time(1)) else {
         panic!("a ledger begins with its genesis");
     };

@@ -3,7 +3,6 @@
 //! Kept apart from the ledger's own table, by generations of a window each, of which the older one is dropped whole.
 
 use alloc::format;
-use core::hash::BuildHasherDefault;
 use core::mem;
 
 use hashbrown::HashMap;
@@ -12,15 +11,73 @@ use uuid::Uuid;
 use super::actors::Actors;
 use super::promise::{Findings, Place, Promise};
 use crate::record::Record;
+use crate::state::api_key::Grant;
 use crate::state::genesis::Genesis;
-use crate::state::key_table::KeyDigest;
-use crate::state::sharded::FixedHasher;
+use crate::state::sharded::TableSeed;
+use crate::values::folded_name::FoldedName;
+use crate::values::ids::RecordNumber;
 use crate::values::ids::Time;
+use crate::values::text::{IdempotencyKey, KEY_BYTES};
 
-type Generation = HashMap<KeyDigest, Time, BuildHasherDefault<FixedHasher>>;
+/// BLAKE3 of cluster, scope and key, cut to 128 bits: with 10^7 keys the probability of a collision is 10^-25.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct KeyDigest([u64; 2]);
+
+impl core::hash::Hash for KeyDigest {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0[0]);
+    }
+}
+
+impl KeyDigest {
+    /// The key's place in its scope: the seller for a seller's key, and for an admin's the admin's name as it is compared under
+    /// the rules of the ledger, so that a key that is made again under the name of a revoked one keeps its scope.
+    fn of(cluster: Uuid, grant: Grant, actor: &FoldedName, key: &IdempotencyKey) -> Self {
+        match grant {
+            Grant::Seller(seller) => Self::of_seller(cluster, seller, key),
+            Grant::Admin | Grant::Auditor => Self::of_admin(cluster, actor, key),
+        }
+    }
+
+    /// The place of a seller's key. Every charge needs it, so it is hashed in one piece.
+    fn of_seller(cluster: Uuid, seller: RecordNumber, key: &IdempotencyKey) -> Self {
+        let mut bytes = [0_u8; 16 + 1 + 8 + 1 + KEY_BYTES];
+        let mut end = 0_usize;
+        let mut put = |part: &[u8]| {
+            if let Some(free) = bytes.get_mut(end..end.saturating_add(part.len())) {
+                free.copy_from_slice(part);
+                end = end.saturating_add(part.len());
+            }
+        };
+        put(cluster.as_bytes());
+        put(b"s");
+        put(&seller.to_be_bytes());
+        put(&[0]);
+        put(key.as_str().as_bytes());
+        Self::from_hash(blake3::hash(bytes.get(..end).unwrap_or_default()))
+    }
+
+    /// Fed piece by piece: a folded name may have several times the bytes of the name.
+    fn of_admin(cluster: Uuid, actor: &FoldedName, key: &IdempotencyKey) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(cluster.as_bytes());
+        hasher.update(b"a");
+        hasher.update(actor.as_str().as_bytes());
+        hasher.update(&[0]);
+        hasher.update(key.as_str().as_bytes());
+        Self::from_hash(hasher.finalize())
+    }
+
+    fn from_hash(hash: blake3::Hash) -> Self {
+        let (words, _) = hash.as_bytes().as_chunks::<8>();
+        Self([u64::from_be_bytes(words[0]), u64::from_be_bytes(words[1])])
+    }
+}
+
+type Generation = HashMap<KeyDigest, Time, TableSeed>;
 
 /// See the head of this file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Keys {
     cluster: Uuid,
     window_ms: u64,
@@ -30,6 +87,12 @@ pub(super) struct Keys {
 }
 
 impl Keys {
+    /// None seen yet.
+    pub(super) fn new(seed: TableSeed) -> Self {
+        let none = || Generation::with_hasher(seed);
+        Self { cluster: Uuid::default(), window_ms: 0, since: Time::default(), recent: none(), before: none() }
+    }
+
     /// Takes the scope of ids and the window from the genesis.
     pub(super) fn begin(&mut self, genesis: &Genesis) {
         self.cluster = genesis.cluster;
@@ -46,7 +109,8 @@ impl Keys {
             return;
         };
         if record.time >= self.since.after(self.window_ms) {
-            self.before = mem::take(&mut self.recent);
+            let none = Generation::with_hasher(*self.recent.hasher());
+            self.before = mem::replace(&mut self.recent, none);
             self.since = record.time;
         }
         let digest = KeyDigest::of(self.cluster, grant, name, key);

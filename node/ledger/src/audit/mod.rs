@@ -19,7 +19,7 @@ use crate::commands::{Event, RequestShown, Reversed};
 use crate::digest::{Digest, chain_entry};
 use crate::entry::Movement;
 use crate::record::{Record, chain_record};
-use crate::state::sharded::Sharded;
+use crate::state::sharded::{Sharded, TableSeed};
 use crate::state::{PageMark, Totals};
 use crate::values::ids::{IdKind, IdSpace, RecordNumber, Time};
 use crate::values::phone::Phone;
@@ -33,7 +33,7 @@ use self::subjects::{End, Subjects, Taken, Thing};
 pub use self::sums::Sums;
 
 /// Adds up a whole history.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Audit {
     ids: IdSpace,
     sums: Sums,
@@ -86,9 +86,23 @@ impl AuditReport {
 }
 
 impl Audit {
-    /// Nothing fed yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing fed yet. Its tables are hashed under `seed`, which no caller may know.
+    pub fn new(seed: TableSeed) -> Self {
+        Self {
+            ids: IdSpace::default(),
+            sums: Sums::default(),
+            sellers: BTreeMap::new(),
+            phones: Sharded::new(seed),
+            phone_total: 0,
+            records: 0,
+            time: Time::default(),
+            digest: Digest::ZERO,
+            entry_digest: Digest::ZERO,
+            actors: Actors::default(),
+            keys: Keys::new(seed),
+            subjects: Subjects::default(),
+            findings: Findings::default(),
+        }
     }
 
     /// Compares the records fed with the mark of the page that comes next in a state: there the published digests begin.

@@ -32,6 +32,16 @@ impl Grant {
     }
 }
 
+/// Whose an idempotency key is: two keys of one scope that are spelled alike are one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyScope<'a> {
+    /// A seller, whichever of its API keys is used.
+    Seller(RecordNumber),
+    /// All others, by name as it is compared under the rules of the ledger, so that a key that is made again under the name
+    /// of a revoked one keeps its scope.
+    Admin(&'a FoldedName),
+}
+
 /// A key of the API. Revoked ones stay, for their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
@@ -49,4 +59,14 @@ pub struct ApiKey {
     pub created_at: Time,
     /// The record that revoked it.
     pub revoked_by: Option<RecordNumber>,
+}
+
+impl ApiKey {
+    /// The scope of its idempotency keys.
+    pub(crate) fn scope(&self) -> KeyScope<'_> {
+        match self.grant {
+            Grant::Seller(seller) => KeyScope::Seller(seller),
+            Grant::Admin | Grant::Auditor => KeyScope::Admin(&self.folded),
+        }
+    }
 }

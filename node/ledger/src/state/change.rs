@@ -48,7 +48,7 @@ impl State {
     pub(crate) fn start(&mut self, at: At, genesis: &Genesis) {
         assert!(self.genesis.is_none(), "a ledger has one genesis");
         self.ids = IdSpace::new(genesis.cluster);
-        self.keys = KeyTable::new(genesis.key_window_ms, genesis.keys_max);
+        self.keys = KeyTable::new(self.keys.seed(), genesis.key_window_ms, genesis.keys_max);
         self.genesis = Some(Box::new(genesis.clone()));
         if let Ok(name) = Name::new("admin") {
             self.add_api_key(at, name, Grant::Admin, genesis.admin_key);
@@ -169,10 +169,10 @@ impl State {
 
     /// Remembers the idempotency key of a record.
     pub(crate) fn remember(&mut self, at: At, actor: KeyNumber, key: &IdempotencyKey) {
-        let Some(digest) = self.key_digest(actor, key) else {
+        let Some(hash) = self.api_keys.get(&actor).map(|acting| self.key_hash(acting.scope(), key)) else {
             panic!("only an API key's command has an idempotency key")
         };
-        self.keys.insert(digest, self.seller_of_key(actor), at.number, at.time);
+        self.keys.insert(hash, self.seller_of_key(actor), at.number, at.time);
     }
 
     fn seller_mut(&mut self, number: RecordNumber) -> &mut Seller {

@@ -1,113 +1,138 @@
-//! Which idempotency keys are remembered: scope and key to record, for a window of ledger time.
+//! Which idempotency keys are remembered: a fingerprint and a record number for each, for a window of ledger time.
 //!
-//! Invariants: a key is found exactly while ledger time is before its decision plus the window, on every replica alike;
-//! each insert drops at most two that are past it, so no command pays for many. How many keys a seller holds is exact at
-//! any time that is asked about, whatever was dropped so far.
+//! The record is the truth: it holds its key, its actor and its time. So a key takes 8 bytes here, with the free slots about
+//! 11, and what the table names for a key is a candidate that its record confirms. Two keys share a fingerprint and a shard
+//! with a probability of 2^-42; then one record more is read.
+//!
+//! Invariants: no key is dropped before its window is over; a slot that names an expired record is free. Counts are those of
+//! whole buckets of time: a key counts until its bucket is past the window, so it may count too long and never too short.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
-use core::hash::BuildHasherDefault;
+use alloc::vec;
+use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-use uuid::Uuid;
-
-use super::api_key::Grant;
-use super::sharded::{FixedHasher, Sharded};
-use crate::values::folded_name::FoldedName;
+use super::sharded::{Sharded, TableSeed};
 use crate::values::ids::{RecordNumber, Time};
-use crate::values::text::{IdempotencyKey, KEY_BYTES};
 
-/// Number of tables, against pauses while one grows.
-const SHARDS: usize = 256;
+/// Number of tables, of which one at a time is rebuilt: with 40 million keys that moves 40,000 slots.
+const SHARDS: usize = 1_024;
 
-/// How many keys past their window an insert takes off their sellers' counts: more than it adds, so that few are left
-/// for [`KeyTable::shares`] to look at, and few enough that no command pays for many.
-const UNCOUNTED_AN_INSERT: usize = 64;
+/// How far the hash is shifted to pick a table: its upper 10 bits, which no fingerprint has.
+const SHARD_SHIFT: u32 = 54;
 
-/// BLAKE3 of cluster, scope and key, cut to 128 bits: with 10^7 keys the probability of a collision is 10^-25.
+/// Buckets of time in a window for the count of all keys, and for the counts of each seller.
+const COUNT_BUCKETS: u64 = 65_536;
+const SHARE_BUCKETS: u64 = 64;
+
+/// How many buckets an insert drops at most: more than it adds, so that few are left.
+const DROPPED_AN_INSERT: usize = 4;
+
+/// Slots of the smallest table.
+const SLOTS_MIN: usize = 8;
+
+const FREE: u64 = 0;
+
+/// The hash of a key in its scope; see [`TableSeed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyDigest([u64; 2]);
+pub struct KeyHashed(pub u64);
 
-impl core::hash::Hash for KeyDigest {
-    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0[0]);
+impl KeyHashed {
+    fn shard(self) -> usize {
+        usize::try_from(self.0 >> SHARD_SHIFT).unwrap_or(0)
+    }
+
+    /// Never zero, since a slot without anything is.
+    fn fingerprint(self) -> u64 {
+        (self.0 & 0xffff_ffff).max(1)
     }
 }
 
-impl KeyDigest {
-    /// The key's place in its scope: the seller for a seller's key, and for an admin's the admin's name as it is compared under
-    /// the rules of the ledger, so that a key that is made again under the name of a revoked one keeps its scope.
-    pub fn of(cluster: Uuid, grant: Grant, actor: &FoldedName, key: &IdempotencyKey) -> Self {
-        match grant {
-            Grant::Seller(seller) => Self::of_seller(cluster, seller, key),
-            Grant::Admin | Grant::Auditor => Self::of_admin(cluster, actor, key),
+/// Open addressing with linear probing. A slot is the low 32 bits of a record number and 32 bits of the hash, or [`FREE`].
+#[derive(Debug, Clone, Default)]
+struct Shard {
+    slots: Box<[u64]>,
+    /// How many are not [`FREE`].
+    used: usize,
+}
+
+impl Shard {
+    /// Where the probe for a fingerprint begins: as far into the table as the fingerprint is into its range.
+    fn home(&self, fingerprint: u64) -> usize {
+        let at = fingerprint.saturating_mul(self.slots.len() as u64) >> 32;
+        usize::try_from(at).unwrap_or(0)
+    }
+
+    /// The slots from the home of a fingerprint on, each once.
+    fn probe(&self, fingerprint: u64) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let (before, behind) = self.slots.split_at_checked(self.home(fingerprint)).unwrap_or_default();
+        let offset = before.len();
+        let behind = behind.iter().enumerate().map(move |(at, slot)| (at.saturating_add(offset), *slot));
+        behind.chain(before.iter().enumerate().map(|(at, slot)| (at, *slot)))
+    }
+
+    /// Puts a slot where there is room; `is_live` tells of a used one whether it has to stay.
+    fn put(&mut self, slot: u64, is_live: impl Fn(u64) -> bool) {
+        let Some((at, before)) = self.probe(slot & 0xffff_ffff).find(|(_, found)| *found == FREE || !is_live(*found))
+        else {
+            unreachable!("a table has free slots")
+        };
+        self.used = self.used.saturating_add(usize::from(before == FREE));
+        if let Some(place) = self.slots.get_mut(at) {
+            *place = slot;
         }
     }
 
-    /// The place of a seller's key. Every charge needs it, so it is hashed in one piece.
-    pub fn of_seller(cluster: Uuid, seller: RecordNumber, key: &IdempotencyKey) -> Self {
-        let mut bytes = [0_u8; 16 + 1 + 8 + 1 + KEY_BYTES];
-        let mut end = 0_usize;
-        let mut put = |part: &[u8]| {
-            if let Some(free) = bytes.get_mut(end..end.saturating_add(part.len())) {
-                free.copy_from_slice(part);
-                end = end.saturating_add(part.len());
-            }
-        };
-        put(cluster.as_bytes());
-        put(b"s");
-        put(&seller.to_be_bytes());
-        put(&[0]);
-        put(key.as_str().as_bytes());
-        Self::from_hash(blake3::hash(bytes.get(..end).unwrap_or_default()))
-    }
-
-    /// Fed piece by piece: a folded name may have several times the bytes of the name.
-    fn of_admin(cluster: Uuid, actor: &FoldedName, key: &IdempotencyKey) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(cluster.as_bytes());
-        hasher.update(b"a");
-        hasher.update(actor.as_str().as_bytes());
-        hasher.update(&[0]);
-        hasher.update(key.as_str().as_bytes());
-        Self::from_hash(hasher.finalize())
-    }
-
-    fn from_hash(hash: blake3::Hash) -> Self {
-        let (words, _) = hash.as_bytes().as_chunks::<8>();
-        Self([u64::from_be_bytes(words[0]), u64::from_be_bytes(words[1])])
+    /// Makes room for one more: where four fifths are used, a table of one and a half times what is live.
+    fn make_room(&mut self, is_live: impl Fn(u64) -> bool + Copy) {
+        if self.used.saturating_mul(5) < self.slots.len().saturating_mul(4) {
+            return;
+        }
+        let live = self.slots.iter().filter(|slot| **slot != FREE && is_live(**slot)).count();
+        let slots = vec![FREE; live.saturating_add(live / 2).saturating_add(SLOTS_MIN)].into_boxed_slice();
+        let before = core::mem::replace(self, Self { slots, used: 0 });
+        for slot in before.slots.iter().filter(|slot| **slot != FREE && is_live(**slot)) {
+            self.put(*slot, is_live);
+        }
     }
 }
 
-/// Where a key's decision is, and since when.
+/// The keys of one bucket of time.
 #[derive(Debug, Clone, Copy)]
-struct Remembered {
-    record: RecordNumber,
-    since: Time,
+struct Counted {
+    /// The bucket's time, in units of the bucket's width.
+    bucket: u64,
+    /// The first record with a key in it.
+    first: RecordNumber,
+    /// How many keys were inserted, ever, up to its end.
+    until: u64,
 }
 
-type Shard = HashMap<KeyDigest, Remembered, BuildHasherDefault<FixedHasher>>;
-
-/// A key in the order in which keys are dropped.
-#[derive(Debug, Clone, Copy)]
-struct Held {
-    key: KeyDigest,
-    /// Whose it is: a seller's number, or [`NO_SELLER`].
-    holder: RecordNumber,
-    since: Time,
+/// How many keys each seller inserted in one bucket of time.
+#[derive(Debug, Clone)]
+struct Shares {
+    bucket: u64,
+    sellers: Sharded<u64>,
+    /// The sellers in `sellers`, each once.
+    order: Vec<RecordNumber>,
 }
 
-/// The holder of an admin's keys, which count for no seller.
-const NO_SELLER: RecordNumber = 0;
-
-/// The keys that are remembered, and the order in which they are dropped.
+/// The keys that are remembered.
 #[derive(Debug, Clone)]
 pub struct KeyTable {
-    shards: alloc::vec::Vec<Shard>,
-    order: VecDeque<Held>,
-    /// How many at the head of `order` are past their window and count for no holder.
-    uncounted: usize,
-    /// How many keys behind those each seller holds; absent where it holds none.
+    seed: TableSeed,
+    shards: Vec<Shard>,
+    /// How many keys were inserted, ever, and how many of them `counted` does not cover any more.
+    inserted: u64,
+    dropped: u64,
+    counted: VecDeque<Counted>,
+    shares: VecDeque<Shares>,
+    /// How many keys of `shares` each seller holds; zero where it holds none.
     holders: Sharded<u64>,
+    /// How many sellers hold any.
+    holding: u64,
+    /// The last record that was inserted.
+    head: RecordNumber,
     window_ms: u64,
     bound: u64,
 }
@@ -136,113 +161,248 @@ impl KeyShares<'_> {
 
 impl KeyTable {
     /// An empty table that remembers for `window_ms`, and `bound` keys at most (which the leader sees to).
-    pub fn new(window_ms: u64, bound: u64) -> Self {
-        let mut shards = alloc::vec::Vec::new();
-        shards.resize_with(SHARDS, Shard::default);
-        Self { shards, order: VecDeque::new(), uncounted: 0, holders: Sharded::default(), window_ms, bound }
+    pub fn new(seed: TableSeed, window_ms: u64, bound: u64) -> Self {
+        Self {
+            seed,
+            shards: vec![Shard::default(); SHARDS],
+            inserted: 0,
+            dropped: 0,
+            counted: VecDeque::new(),
+            shares: VecDeque::new(),
+            holders: Sharded::new(seed),
+            holding: 0,
+            head: 0,
+            window_ms,
+            bound,
+        }
     }
 
-    /// The record of the decision under this key, where it is remembered at `time`.
-    pub fn find(&self, key: KeyDigest, time: Time) -> Option<RecordNumber> {
-        let found = self.shards.get(shard_of(key))?.get(&key)?;
-        (time < found.since.after(self.window_ms)).then_some(found.record)
+    /// The seed of its hashes.
+    pub fn seed(&self) -> TableSeed {
+        self.seed
     }
 
-    /// Remembers a decision for a seller, or for an admin where that is `None`, and drops up to two that `time` is past.
-    pub fn insert(&mut self, key: KeyDigest, seller: Option<RecordNumber>, record: RecordNumber, time: Time) {
-        if let Some(shard) = self.shards.get_mut(shard_of(key)) {
-            shard.insert(key, Remembered { record, since: time });
-        }
-        let holder = seller.unwrap_or(NO_SELLER);
-        self.order.push_back(Held { key, holder, since: time });
-        if holder != NO_SELLER
-            && let Some(count) = self.holders.get_or_default(holder)
-        {
-            *count = count.saturating_add(1);
-        }
-        for _ in 0..UNCOUNTED_AN_INSERT {
-            if !self.uncount_expired(time) {
-                break;
-            }
-        }
-        self.drop_expired();
-        self.drop_expired();
+    /// The records that may have been decided under this key within the window before `time`, in no order; all but one of
+    /// them by chance.
+    pub fn candidates(&self, key: KeyHashed, time: Time) -> impl Iterator<Item = RecordNumber> + '_ {
+        let first = self.first_live(time);
+        let fingerprint = key.fingerprint();
+        let slots = self.shards.get(key.shard()).into_iter().flat_map(move |shard| shard.probe(fingerprint));
+        let slots = slots.map(|(_, slot)| slot).take_while(|slot| *slot != FREE);
+        let alike = slots.filter(move |slot| slot & 0xffff_ffff == fingerprint);
+        alike.filter_map(|slot| number_of(slot, self.head)).filter(move |number| *number >= first)
     }
 
-    /// Takes the next key that `time` is past off its seller's count; whether there was one.
-    fn uncount_expired(&mut self, time: Time) -> bool {
-        let Some(&Held { holder, since, .. }) = self.order.get(self.uncounted) else { return false };
-        if time < since.after(self.window_ms) {
-            return false;
-        }
-        self.uncounted = self.uncounted.saturating_add(1);
-        if let Some(count) = self.holders.get_mut(holder) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.holders.remove(holder);
-            }
-        }
-        true
+    /// The earliest decision that is remembered at `now`: all later than the window before.
+    pub fn remembered_since(&self, now: Time) -> Time {
+        Time(now.0.checked_sub(self.window_ms).map_or(0, |end| end.saturating_add(1)))
     }
 
-    /// Drops the oldest key, where it is past its window.
-    fn drop_expired(&mut self) {
-        if self.uncounted == 0 {
+    /// Remembers a decision for a seller, or for an admin where that is `None`.
+    pub fn insert(&mut self, key: KeyHashed, seller: Option<RecordNumber>, record: RecordNumber, time: Time) {
+        self.head = record;
+        self.drop_expired(time);
+        let (first, head) = (self.first_live(time), self.head);
+        let is_live = |slot: u64| number_of(slot, head).is_some_and(|number| number >= first);
+        if let Some(shard) = self.shards.get_mut(key.shard()) {
+            shard.make_room(is_live);
+            shard.put((record & 0xffff_ffff) << 32 | key.fingerprint(), is_live);
+        }
+        self.inserted = self.inserted.saturating_add(1);
+        let bucket = bucket_of(time, self.count_width());
+        match self.counted.back_mut() {
+            Some(last) if last.bucket == bucket => last.until = self.inserted,
+            Some(_) | None => self.counted.push_back(Counted { bucket, first: record, until: self.inserted }),
+        }
+        if let Some(seller) = seller {
+            self.count_share(seller, time);
+        }
+    }
+
+    fn count_share(&mut self, seller: RecordNumber, time: Time) {
+        let bucket = bucket_of(time, self.share_width());
+        if self.shares.back().is_none_or(|last| last.bucket != bucket) {
+            self.shares.push_back(Shares { bucket, sellers: Sharded::new(self.seed), order: Vec::new() });
+        }
+        let Some(last) = self.shares.back_mut() else { return };
+        let (Some(in_bucket), Some(held)) = (last.sellers.get_or_default(seller), self.holders.get_or_default(seller))
+        else {
             return;
+        };
+        if *in_bucket == 0 {
+            last.order.push(seller);
         }
-        let Some(Held { key, since, .. }) = self.order.pop_front() else { return };
-        self.uncounted = self.uncounted.saturating_sub(1);
-        let Some(shard) = self.shards.get_mut(shard_of(key)) else { return };
-        // A key that was used again after its window has a newer decision, which stays.
-        if shard.get(&key).is_some_and(|found| found.since == since) {
-            shard.remove(&key);
+        self.holding = self.holding.saturating_add(u64::from(*held == 0));
+        *in_bucket = in_bucket.saturating_add(1);
+        *held = held.saturating_add(1);
+    }
+
+    /// Drops buckets that `time` is past.
+    fn drop_expired(&mut self, time: Time) {
+        let (width, window_ms) = (self.count_width(), self.window_ms);
+        for _ in 0..DROPPED_AN_INSERT {
+            let Some(oldest) = self.counted.pop_front_if(|oldest| is_past(oldest.bucket, width, window_ms, time))
+            else {
+                break;
+            };
+            self.dropped = oldest.until;
+        }
+        let width = self.share_width();
+        let Some(oldest) = self.shares.pop_front_if(|oldest| is_past(oldest.bucket, width, window_ms, time)) else {
+            return;
+        };
+        for seller in oldest.order {
+            let Some(held) = self.holders.get_or_default(seller) else { continue };
+            *held = held.saturating_sub(oldest.sellers.get(seller).copied().unwrap_or(0));
+            self.holding = self.holding.saturating_sub(u64::from(*held == 0));
         }
     }
 
-    /// How many decisions are held, those past their window included until an insert drops them.
-    pub fn len(&self) -> u64 {
-        self.order.len() as u64
-    }
-
-    /// Whether none is held.
-    pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
-    }
-
-    /// How many inserts at `time` keep the number held within the bound, `most` at most.
-    ///
-    /// An insert adds one and drops up to two, so the number held never rises while expired ones remain.
+    /// How many inserts at `time` keep the number of keys within the bound, `most` at most.
     pub fn capacity(&self, time: Time, most: u64) -> u64 {
-        let free = self.bound.saturating_sub(self.len());
-        if free >= most {
-            return most;
-        }
-        free.saturating_add(self.expired(time) as u64).min(most)
+        self.bound.saturating_sub(self.in_use(time)).min(most)
     }
 
     /// How many keys are within their window at `time`.
     pub fn in_use(&self, time: Time) -> u64 {
-        self.len().saturating_sub(self.expired(time) as u64)
+        let expired = self.expired(time);
+        let gone =
+            expired.checked_sub(1).and_then(|last| self.counted.get(last)).map_or(self.dropped, |last| last.until);
+        self.inserted.saturating_sub(gone)
     }
 
-    /// How many of them each seller holds. Looks at each key that is past its window and still counted.
+    /// How many of them each seller holds.
     pub fn shares(&self, time: Time) -> KeyShares<'_> {
         let mut expired: BTreeMap<RecordNumber, u64> = BTreeMap::new();
-        let until = self.expired(time).max(self.uncounted);
-        for held in self.order.range(self.uncounted..until).filter(|held| held.holder != NO_SELLER) {
-            let count = expired.entry(held.holder).or_default();
-            *count = count.saturating_add(1);
+        let width = self.share_width();
+        for past in self.shares.iter().take_while(|shares| is_past(shares.bucket, width, self.window_ms, time)) {
+            for seller in &past.order {
+                let count = expired.entry(*seller).or_default();
+                *count = count.saturating_add(past.sellers.get(*seller).copied().unwrap_or(0));
+            }
         }
         let gone = expired.iter().filter(|(seller, count)| self.holders.get(**seller) == Some(*count)).count() as u64;
-        KeyShares { holders: &self.holders, sellers: self.holders.len().saturating_sub(gone), expired }
+        KeyShares { holders: &self.holders, sellers: self.holding.saturating_sub(gone), expired }
     }
 
-    /// How many at the head of the order are past their window at `time`.
+    /// The first record that may hold a key which is within its window at `time`.
+    fn first_live(&self, time: Time) -> RecordNumber {
+        self.counted.get(self.expired(time)).map_or(RecordNumber::MAX, |oldest| oldest.first)
+    }
+
+    /// How many buckets, from the oldest on, are past the window at `time`. The first ones are looked at first, since
+    /// mostly there is none.
     fn expired(&self, time: Time) -> usize {
-        self.order.partition_point(|held| time >= held.since.after(self.window_ms))
+        let (width, window_ms) = (self.count_width(), self.window_ms);
+        let is_past = |counted: &Counted| is_past(counted.bucket, width, window_ms, time);
+        if self.counted.front().is_none_or(|oldest| !is_past(oldest)) {
+            return 0;
+        }
+        self.counted.partition_point(is_past)
+    }
+
+    fn count_width(&self) -> u64 {
+        self.window_ms.div_ceil(COUNT_BUCKETS).max(1)
+    }
+
+    fn share_width(&self) -> u64 {
+        self.window_ms.div_ceil(SHARE_BUCKETS).max(1)
     }
 }
 
-fn shard_of(key: KeyDigest) -> usize {
-    usize::from(key.0[1].to_be_bytes()[0])
+fn bucket_of(time: Time, width: u64) -> u64 {
+    time.0.checked_div(width).unwrap_or(0)
+}
+
+/// Whether a bucket's last millisecond is past the window at `time`.
+fn is_past(bucket: u64, width: u64, window_ms: u64, time: Time) -> bool {
+    let last = bucket.saturating_mul(width).saturating_add(width.saturating_sub(1));
+    time >= Time(last).after(window_ms)
+}
+
+/// The record number of a slot: the last one up to `head` that ends in its 32 bits.
+fn number_of(slot: u64, head: RecordNumber) -> Option<RecordNumber> {
+    let (low, high) = (slot >> 32, head & !0xffff_ffff);
+    let number = high | low;
+    if number <= head { Some(number) } else { number.checked_sub(1 << 32) }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+    use core::hash::BuildHasher;
+
+    use super::*;
+
+    const WINDOW_MS: u64 = 1_000;
+
+    fn table() -> KeyTable {
+        KeyTable::new(TableSeed([1, 2]), WINDOW_MS, 1_000_000)
+    }
+
+    /// All in one table, with few fingerprints, so that probes are long and fingerprints collide.
+    fn colliding(number: u64) -> KeyHashed {
+        KeyHashed((number % 97).wrapping_mul(0x0101_0101) & 0xffff_ffff)
+    }
+
+    #[test]
+    fn a_key_is_a_candidate_exactly_within_its_window_however_many_collide() {
+        let mut table = table();
+        let mut decided: Vec<(u64, u64)> = Vec::new();
+        let mut now = 0;
+        for number in 1..=5_000_u64 {
+            now += number % 3;
+            table.insert(colliding(number), Some(number % 5), number, Time(now));
+            decided.push((number, now));
+        }
+        for at in [now, now + 1, now + 300, now + WINDOW_MS - 1, now + WINDOW_MS] {
+            for class in 0..97 {
+                let mut found: Vec<_> = table.candidates(colliding(class), Time(at)).collect();
+                found.sort_unstable();
+                let expected: Vec<_> = decided
+                    .iter()
+                    .filter(|(number, since)| number % 97 == class && at < since + WINDOW_MS)
+                    .map(|(number, _)| *number)
+                    .collect();
+                assert_eq!(found, expected, "class {class} at {at}");
+            }
+            let live = decided.iter().filter(|(_, since)| at < since + WINDOW_MS).count() as u64;
+            assert_eq!(table.in_use(Time(at)), live);
+        }
+    }
+
+    #[test]
+    fn a_steady_rate_takes_a_steady_memory() {
+        let mut table = table();
+        let slots = |table: &KeyTable| table.shards.iter().map(|shard| shard.slots.len()).sum::<usize>();
+        let mut most = 0;
+        for number in 1..=400_000_u64 {
+            let hash = TableSeed([3, 4]).hash_one(number);
+            table.insert(KeyHashed(hash), None, number, Time(number / 100));
+            if number == 200_000 {
+                most = slots(&table);
+            }
+        }
+        let live = table.in_use(Time(4_000));
+        assert_eq!(live, 99_901, "those later than 3,000");
+        assert!(slots(&table) <= most + most / 10, "{} slots, {most} before", slots(&table));
+        assert!((slots(&table) as u64) < live * 2, "{} slots for {live} keys", slots(&table));
+    }
+
+    #[test]
+    fn record_numbers_beyond_32_bits_are_whole() {
+        let mut table = table();
+        let numbers = [u64::from(u32::MAX) - 1, u64::from(u32::MAX) + 1, (7 << 32) + 3, (8 << 32) + 2];
+        for pair in numbers.windows(2) {
+            table = self::table();
+            for number in pair {
+                table.insert(KeyHashed(5), None, *number, Time(1));
+            }
+            // The first is 2^32 or more behind the second in the last two pairs: it cannot be told apart, and is not itself.
+            let found: Vec<_> = table.candidates(KeyHashed(5), Time(1)).collect();
+            assert!(found.contains(&pair[1]), "{found:?}");
+            assert_eq!(found.contains(&pair[0]), pair[1] - pair[0] < 1 << 32, "{found:?}");
+        }
+        assert!(!table.candidates(KeyHashed(6), Time(1)).any(|_| true));
+    }
 }

@@ -1,7 +1,7 @@
 //! The ledger as of one record: balances, API keys, pending requests and idempotency keys, with the indexes of reading.
 //!
 //! Changed by [`State::apply`] alone, through the functions of `change`, which assert what would corrupt the books.
-//! Invariant: a state is a function of the records applied; it holds nothing else.
+//! Invariant: a state is a function of the records applied; it holds nothing else but the seed of its tables.
 
 pub mod api_key;
 mod change;
@@ -22,7 +22,7 @@ use self::api_key::ApiKey;
 use self::genesis::Genesis;
 use self::key_table::KeyTable;
 use self::seller::Seller;
-use self::sharded::Sharded;
+use self::sharded::{Sharded, TableSeed};
 use crate::digest::{ChainLink, Digest};
 use crate::values::amount::Balance;
 use crate::values::folded_name::FoldedName;
@@ -139,15 +139,9 @@ pub struct State {
     pages: Vec<PageMark>,
 }
 
-impl Default for State {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl State {
-    /// Before the first record.
-    pub fn new() -> Self {
+    /// Before the first record. Its tables are hashed under `seed`, which no caller may know.
+    pub fn new(seed: TableSeed) -> Self {
         Self {
             genesis: None,
             ids: IdSpace::default(),
@@ -165,10 +159,10 @@ impl State {
             nodes: BTreeMap::new(),
             requests: Vec::new(),
             pending: BTreeSet::new(),
-            verdicts: Sharded::default(),
-            reversals: Sharded::default(),
-            phones: Sharded::default(),
-            keys: KeyTable::new(0, 0),
+            verdicts: Sharded::new(seed),
+            reversals: Sharded::new(seed),
+            phones: Sharded::new(seed),
+            keys: KeyTable::new(seed, 0, 0),
             pages: Vec::new(),
         }
     }

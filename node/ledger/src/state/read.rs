@@ -1,14 +1,16 @@
 //! What can be read of a state. Look-ups by number; lists in order of their numbers, oldest first.
 
 use alloc::collections::btree_map;
+use core::hash::{BuildHasher, Hasher};
 use core::ops::Bound;
 
-use super::api_key::{ApiKey, Grant};
+use super::api_key::{ApiKey, Grant, KeyScope};
 use super::genesis::Genesis;
-use super::key_table::{KeyDigest, KeyShares};
+use super::key_table::{KeyHashed, KeyShares};
 use super::seller::Seller;
 use super::{Incarnation, NodeNumber, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, State, Totals, Verdict, page_of};
 use crate::digest::Digest;
+use crate::record::Record;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{IdSpace, KeyHash, KeyNumber, RecordNumber, SYSTEM_ACTOR, Time};
 use crate::values::phone::Phone;
@@ -151,28 +153,60 @@ impl State {
         self.phones.get(phone.digits())
     }
 
-    /// How many idempotency keys are held.
+    /// How many idempotency keys are within their window as of the last record.
     pub fn keys_held(&self) -> u64 {
-        self.keys.len()
+        self.keys.in_use(self.time)
     }
 
-    /// The record of the decision that a seller's key stands for, within the window as of the last record.
-    pub fn seller_decision(&self, seller: RecordNumber, key: &IdempotencyKey, now: Time) -> Option<RecordNumber> {
-        let cluster = self.genesis.as_ref()?.cluster;
-        let digest = KeyDigest::of_seller(cluster, seller, key);
-        self.keys.find(digest, self.time_at(now))
+    /// The records that may be the decision under a seller's key, within the window at `now`. It is the one that holds the
+    /// key and is not older than [`State::remembered_since`].
+    pub fn seller_candidates(
+        &self,
+        seller: RecordNumber,
+        key: &IdempotencyKey,
+        now: Time,
+    ) -> impl Iterator<Item = RecordNumber> {
+        self.candidates(KeyScope::Seller(seller), key, now)
     }
 
-    /// The record that was decided under this key of this actor, where it is remembered at `stamp`.
-    pub fn decision_of(&self, actor: KeyNumber, key: &IdempotencyKey, stamp: Time) -> Option<RecordNumber> {
-        self.keys.find(self.key_digest(actor, key)?, self.time_at(stamp))
+    /// The earliest decision that is remembered at `now`.
+    pub fn remembered_since(&self, now: Time) -> Time {
+        self.keys.remembered_since(self.time_at(now))
     }
 
-    /// Where a key of this actor is remembered; `None` for an actor without an API key.
-    pub(super) fn key_digest(&self, actor: KeyNumber, key: &IdempotencyKey) -> Option<KeyDigest> {
-        let cluster = self.genesis.as_ref()?.cluster;
-        let acting = self.api_keys.get(&actor)?;
-        Some(KeyDigest::of(cluster, acting.grant, &acting.folded, key))
+    /// The records that may be the decision under a key in its scope, at `stamp`.
+    pub(crate) fn candidates<'a>(
+        &'a self,
+        scope: KeyScope<'_>,
+        key: &IdempotencyKey,
+        stamp: Time,
+    ) -> impl Iterator<Item = RecordNumber> + use<'a> {
+        self.keys.candidates(self.key_hash(scope, key), self.time_at(stamp))
+    }
+
+    /// Whether a record was decided under this key in this scope, and is remembered at `stamp`.
+    pub(crate) fn is_decision(&self, record: &Record, scope: KeyScope<'_>, key: &IdempotencyKey, stamp: Time) -> bool {
+        record.idempotency_key.as_ref() == Some(key)
+            && self.api_keys.get(&record.actor).is_some_and(|actor| actor.scope() == scope)
+            && record.time >= self.remembered_since(stamp)
+    }
+
+    /// The hash of a key in its scope.
+    pub(super) fn key_hash(&self, scope: KeyScope<'_>, key: &IdempotencyKey) -> KeyHashed {
+        let mut hasher = self.keys.seed().build_hasher();
+        match scope {
+            KeyScope::Seller(seller) => {
+                hasher.write_u8(b's');
+                hasher.write_u64(seller);
+            }
+            KeyScope::Admin(name) => {
+                hasher.write_u8(b'a');
+                hasher.write(name.as_str().as_bytes());
+                hasher.write_u8(0);
+            }
+        }
+        hasher.write(key.as_str().as_bytes());
+        KeyHashed(hasher.finish())
     }
 
     /// How many new keys may be decided at `stamp` without passing the operator's bound, `most` at most.

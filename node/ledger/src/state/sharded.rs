@@ -1,55 +1,60 @@
-//! Look-up tables that grow without a pause: many small hash tables instead of one, hashed the same on every node.
+//! Look-up tables that grow without a pause: many small hash tables instead of one, under a secret hash.
 //!
-//! Invariant: never iterated into a result, so their order cannot reach a decision or a digest.
+//! Callers choose phones and idempotency keys, so the hash is keyed by a seed that they cannot know: without it they could
+//! choose many that collide. Invariant: never iterated into a result, so neither the order nor the seed can reach a decision
+//! or a digest; each node draws a seed of its own.
 
 use alloc::vec::Vec;
-use core::hash::{BuildHasherDefault, Hasher};
+use core::hash::{BuildHasher, Hasher};
 
-use hashbrown::HashMap;
-
-use crate::values::ids::mix;
+use hashbrown::HashTable;
+use siphasher::sip::SipHasher13;
 
 /// Number of tables: a rehash then moves a 256th of the keys (in one table of millions it takes a second).
 const SHARDS: usize = 256;
 
-/// A fixed hasher for keys that are integers or begin with uniform bytes.
-#[derive(Default, Clone, Copy)]
-pub struct FixedHasher(u64);
+/// What the tables of a state are hashed under: random bits, drawn once for each state and kept by no disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableSeed(pub [u64; 2]);
 
-impl Hasher for FixedHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = mix(self.0 ^ u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = mix(self.0 ^ value);
+impl TableSeed {
+    /// From 16 random bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        let [high, low] = [&bytes[..8], &bytes[8..]].map(|half| {
+            let mut word = [0; 8];
+            word.copy_from_slice(half);
+            u64::from_le_bytes(word)
+        });
+        Self([high, low])
     }
 }
 
-type Shard<V> = HashMap<u64, V, BuildHasherDefault<FixedHasher>>;
+impl BuildHasher for TableSeed {
+    type Hasher = SipHasher13;
+
+    fn build_hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_keys(self.0[0], self.0[1])
+    }
+}
+
+type Shard<V> = HashTable<(u64, V)>;
 
 /// A map from integers, for look-ups only.
 #[derive(Debug, Clone)]
 pub struct Sharded<V> {
+    seed: TableSeed,
     shards: Vec<Shard<V>>,
     len: u64,
 }
 
-impl<V> Default for Sharded<V> {
-    fn default() -> Self {
+impl<V> Sharded<V> {
+    /// Without any key.
+    pub fn new(seed: TableSeed) -> Self {
         let mut shards = Vec::new();
         shards.resize_with(SHARDS, Shard::default);
-        Self { shards, len: 0 }
+        Self { seed, shards, len: 0 }
     }
-}
 
-impl<V> Sharded<V> {
     /// How many keys it has.
     pub fn len(&self) -> u64 {
         self.len
@@ -62,7 +67,8 @@ impl<V> Sharded<V> {
 
     /// The value under `key`.
     pub fn get(&self, key: u64) -> Option<&V> {
-        self.shards.get(shard_of(key)).and_then(|shard| shard.get(&key))
+        let hash = hash(self.seed, key);
+        self.shards.get(shard_of(hash))?.find(hash, |(found, _)| *found == key).map(|(_, value)| value)
     }
 
     /// The value under `key`, made where there is none.
@@ -70,38 +76,41 @@ impl<V> Sharded<V> {
     where
         V: Default,
     {
-        let shard = self.shards.get_mut(shard_of(key))?;
-        if !shard.contains_key(&key) {
-            self.len = self.len.saturating_add(1);
-        }
-        Some(shard.entry(key).or_default())
-    }
-
-    /// The value under `key`, to change.
-    pub fn get_mut(&mut self, key: u64) -> Option<&mut V> {
-        self.shards.get_mut(shard_of(key)).and_then(|shard| shard.get_mut(&key))
+        let seed = self.seed;
+        let hash = hash(seed, key);
+        let shard = self.shards.get_mut(shard_of(hash))?;
+        let entry = shard.entry(hash, |(found, _)| *found == key, |(key, _)| self::hash(seed, *key));
+        let entry = match entry {
+            hashbrown::hash_table::Entry::Occupied(entry) => entry,
+            hashbrown::hash_table::Entry::Vacant(entry) => {
+                self.len = self.len.saturating_add(1);
+                entry.insert((key, V::default()))
+            }
+        };
+        Some(&mut entry.into_mut().1)
     }
 
     /// Puts `value` under `key`; returns the value before.
     pub fn insert(&mut self, key: u64, value: V) -> Option<V> {
-        let before = self.shards.get_mut(shard_of(key))?.insert(key, value);
-        if before.is_none() {
-            self.len = self.len.saturating_add(1);
+        let seed = self.seed;
+        let hash = hash(seed, key);
+        let shard = self.shards.get_mut(shard_of(hash))?;
+        if let Some((_, before)) = shard.find_mut(hash, |(found, _)| *found == key) {
+            return Some(core::mem::replace(before, value));
         }
-        before
-    }
-
-    /// Takes the value under `key` out.
-    pub fn remove(&mut self, key: u64) -> Option<V> {
-        let value = self.shards.get_mut(shard_of(key))?.remove(&key);
-        if value.is_some() {
-            self.len = self.len.saturating_sub(1);
-        }
-        value
+        shard.insert_unique(hash, (key, value), |(key, _)| self::hash(seed, *key));
+        self.len = self.len.saturating_add(1);
+        None
     }
 }
 
-/// Picked by bits that the tables themselves do not use.
-fn shard_of(key: u64) -> usize {
-    usize::from(mix(key).to_be_bytes()[2])
+fn hash(seed: TableSeed, key: u64) -> u64 {
+    let mut hasher = seed.build_hasher();
+    hasher.write_u64(key);
+    hasher.finish()
+}
+
+/// Picked by bits that the tables themselves do not use: those use the highest and the lowest.
+fn shard_of(hash: u64) -> usize {
+    usize::from(hash.to_be_bytes()[2])
 }

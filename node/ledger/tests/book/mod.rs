@@ -40,7 +40,8 @@ impl Book {
     }
 
     pub(crate) fn beginning(genesis: Genesis) -> Self {
-        let mut book = Self { state: State::new(), history: Vec::new(), now: Time(1_000), secrets: 0 };
+        let mut book =
+            Self { state: State::new(ledger::TableSeed([1, 2])), history: Vec::new(), now: Time(1_000), secrets: 0 };
         let outcome =
             book.submit(&Command { actor: SYSTEM_ACTOR, idempotency_key: None, action: Action::Genesis(genesis) });
         assert!(matches!(outcome, Outcome::New(_)));

@@ -25,6 +25,8 @@ pub(crate) struct Filter {
 
 /// Where charges that may match are looked for.
 pub(crate) enum Source {
+    /// In those of these records that are not older than `since`: one of them may have been decided under the filter's key.
+    Decision { numbers: Vec<RecordNumber>, since: Time },
     /// In these records, and after the last of them where `more` is set.
     Numbers { numbers: Vec<RecordNumber>, more: bool },
     /// In all records of this range.
@@ -66,8 +68,10 @@ impl Filter {
         let first = self.from.map_or(1, |from| state.record_from(from)).max(after.saturating_add(1));
         let seller = self.seller.map(|number| state.seller(number).ok_or_else(Problem::not_found)).transpose()?;
         if let (Some(key), Some(seller)) = (&self.key, self.seller) {
-            let number = state.seller_decision(seller, key, now).filter(|number| *number >= first);
-            return Ok(Source::Numbers { numbers: number.into_iter().collect(), more: false });
+            let candidates = state.seller_candidates(seller, key, now).filter(|number| *number >= first);
+            let mut numbers: Vec<_> = candidates.collect();
+            numbers.sort_unstable();
+            return Ok(Source::Decision { numbers, since: state.remembered_since(now) });
         }
         if let Some(phone) = self.phone {
             let charges = state.phone(phone).map_or(&[][..], |account| &account.charges);
@@ -86,6 +90,7 @@ impl Filter {
         let Event::Charged(Charged { seller, phone, .. }) = &record.event else { return false };
         self.seller.is_none_or(|filter| filter == *seller)
             && self.phone.is_none_or(|filter| filter == *phone)
+            && self.key.as_ref().is_none_or(|filter| record.idempotency_key.as_ref() == Some(filter))
             && self.from.is_none_or(|from| record.time >= from)
     }
 
@@ -111,6 +116,10 @@ pub(crate) struct FoundCharges {
 /// Looks for at most `limit` charges.
 pub(crate) fn search(reader: &Reader, filter: &Filter, source: Source, limit: usize) -> Result<FoundCharges, Problem> {
     match source {
+        Source::Decision { numbers, since } => {
+            let filter = Filter { from: filter.from.max(Some(since)), ..filter.clone() };
+            search_in(reader, &filter, numbers.into_iter(), false, limit)
+        }
         Source::Numbers { numbers, more } => search_in(reader, filter, numbers.into_iter(), more, limit),
         Source::Range { first, last } => {
             let more = last.saturating_sub(first) >= SCAN_RECORDS as u64;

@@ -6,8 +6,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use etebar_api as api;
-use ledger::{Audit, Broken, PAGE_RECORDS, RecordNumber, page_of};
-use ledger::{Claims, Sums};
+use ledger::{Audit, Broken, Claims, PAGE_RECORDS, RecordNumber, Sums, TableSeed, page_of};
 use tracing::error;
 
 use crate::http::app::App;
@@ -34,7 +33,8 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
         let replica = read::state(&app, &caller)?;
         (replica.applied, Claims::without_balances(&replica.state))
     };
-    let shown = records::reading(&app, move |reader| add_up(reader, &recount, applied, claims)).await?;
+    let seed = TableSeed::from_bytes(app.entropy.bytes().map_err(Problem::internal)?);
+    let shown = records::reading(&app, move |reader| add_up(reader, &recount, applied, claims, seed)).await?;
     reply::json(applied, &shown)
 }
 
@@ -58,9 +58,15 @@ fn balances(reader: &Reader, recount: &Recount, at: RecordNumber) -> Result<BTre
     }
 }
 
-fn add_up(reader: &Reader, recount: &Recount, applied: u64, mut claims: Claims) -> Result<api::Audit, Problem> {
+fn add_up(
+    reader: &Reader,
+    recount: &Recount,
+    applied: u64,
+    mut claims: Claims,
+    seed: TableSeed,
+) -> Result<api::Audit, Problem> {
     claims.balances = balances(reader, recount, claims.records)?;
-    let mut audit = Audit::new();
+    let mut audit = Audit::new(seed);
     for number in 1..=claims.records {
         recount.check_deadline(number)?;
         if number % PAGE_RECORDS == 1

@@ -225,7 +225,7 @@ fn advance(replica: &mut Replica, log_id: LogIdOf<TypeConfig>) {
 fn fetch(state: &State, history: &History, batch: &CommandBatch) -> Result<Facts, StorageError> {
     let mut facts = Facts::default();
     for command in &batch.commands {
-        if let Some(Missing(number)) = missing(state, &facts, command, batch.stamp) {
+        while let Some(Missing(number)) = missing(state, &facts, command, batch.stamp) {
             facts.add(history.record(number)?);
         }
     }
@@ -275,12 +275,13 @@ fn decide_one(
     command: &Command,
     stamp: Time,
 ) -> Result<Outcome, StorageError> {
-    let mut decided = decide(state, facts, command, stamp);
-    if let Err(Missing(number)) = decided {
-        facts.add(history.record(number)?);
-        decided = decide(state, facts, command, stamp);
-    }
-    let outcome = decided.expect("on one state a command needs one record");
+    let outcome = loop {
+        match decide(state, facts, command, stamp) {
+            Ok(outcome) => break outcome,
+            // Each time another one: those that its key seems to be decided by, and its subject.
+            Err(Missing(number)) => facts.add(history.record(number)?),
+        }
+    };
     assert_ne!(outcome, Outcome::Rejected(Rejection::Inconsistent), "a record that was read fits the state");
     Ok(outcome)
 }
@@ -292,7 +293,7 @@ mod tests {
     use futures::executor::block_on;
     use ledger::{
         Action, Amount, CreateKey, CreateSeller, DecideCredit, Event, Genesis, Grant, KeyHash, KeyNumber, Name, Note,
-        RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, SellerCreated, Verdict,
+        RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, SellerCreated, TableSeed, Verdict,
     };
     use uuid::Uuid;
 
@@ -320,7 +321,7 @@ mod tests {
         };
         let key = CreateKey { name: name("till"), grant: Grant::Seller(2), hash: KeyHash([2; 32]) };
         let request = RequestCredit { amount: Amount::new(5).unwrap(), note: Note::empty() };
-        let mut state = State::new();
+        let mut state = State::new(TableSeed([1, 2]));
         let mut records = Vec::new();
         for command in [
             by(SYSTEM_ACTOR, Action::Genesis(genesis)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ledger::Genesis;
+use ledger::{Genesis, TableSeed};
 use openraft::{Config, SnapshotPolicy};
 
 use crate::raft::answers::ClusterError;
@@ -34,6 +34,9 @@ pub struct ClusterSettings {
     pub log_bytes: u64,
     /// Most commands that wait to be proposed.
     pub waiting_max: usize,
+    /// What this node's look-up tables are hashed under: drawn at each start, known to no caller, without effect on any
+    /// decision.
+    pub table_seed: TableSeed,
     /// The operator says that this node's clock is right: see [`crate::raft::apply::clocks::clock_guard`].
     pub trust_clock: bool,
 }
@@ -110,6 +113,7 @@ mod tests {
             election_max: Duration::from_millis(400),
             log_bytes: 268_435_456,
             waiting_max: 16_384,
+            table_seed: TableSeed([1, 2]),
             trust_clock: false,
         }
     }

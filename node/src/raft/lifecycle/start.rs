@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ledger::State;
+use ledger::{State, TableSeed};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 use openraft::{Raft, ServerState};
@@ -49,8 +49,8 @@ pub(crate) async fn start(
 ) -> Result<Arc<Node>, ClusterError> {
     let config = Arc::new(settings.raft_config()?);
     let listener = listen(&settings).await?;
-    let log_settings = LogSettings::for_log_bytes(settings.log_bytes);
-    let opened = runtime::blocking(move || open(&disks, log_settings)).await;
+    let (log_settings, seed) = (LogSettings::for_log_bytes(settings.log_bytes), settings.table_seed);
+    let opened = runtime::blocking(move || open(&disks, log_settings, seed)).await;
     let Opened { log, writer, history, state } = opened.map_err(damaged)??;
     let me = settings.identity;
     let known_peers = KnownPeers::kept_in(history.clone())?;
@@ -66,9 +66,8 @@ pub(crate) async fn start(
     let raft = Raft::new(me.node, config, network, log.clone(), machine)
         .await
         .map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
-
-    let window_ms = settings.genesis.key_window_ms;
-    let clock_guard = Arc::new(ClockGuard::new(clock.clone(), window_ms, settings.trust_clock, time_mark));
+    let window = settings.genesis.key_window_ms;
+    let clock_guard = Arc::new(ClockGuard::new(clock.clone(), window, settings.trust_clock, time_mark));
     let (reads, waiting_reads) = ReadGates::new();
     let peer_table = Arc::new(PeerTable::default());
     let leader = LeaderView {
@@ -123,11 +122,11 @@ struct Opened {
 }
 
 /// Blocks: reads the whole log and replays the whole history.
-fn open(disks: &NodeDisks, settings: LogSettings) -> Result<Opened, StorageError> {
+fn open(disks: &NodeDisks, settings: LogSettings, table_seed: TableSeed) -> Result<Opened, StorageError> {
     let (log, writer) = LogStore::open(disks.log.clone(), settings)?;
     let history = Arc::new(History::open(disks.history.clone())?);
     log.check_joins(&history.checkpoint())?;
-    let mut state = State::new();
+    let mut state = State::new(table_seed);
     replay_into(&mut state, &history, &history.checkpoint())?;
     Ok(Opened { log, writer, history, state })
 }

@@ -124,7 +124,8 @@ impl<'a> Checker<'a> {
             port_reads.entry(read.result.records).or_default().push(read);
         }
         let mut http_reads = self.http_reads(&counts);
-        let (mut state, mut audit, mut accounts) = (State::new(), Audit::new(), Accounts::default());
+        let (mut state, mut audit, mut accounts) =
+            (State::new(ledger::TableSeed([1, 2])), Audit::new(ledger::TableSeed([1, 2])), Accounts::default());
         let mut open: Vec<Question<'a>> = Vec::new();
         for count in 0..=self.records.len() as u64 {
             open.extend(questions.remove(&count).unwrap_or_default());

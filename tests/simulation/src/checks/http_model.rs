@@ -23,7 +23,7 @@ pub struct HttpModel<'a> {
 impl<'a> HttpModel<'a> {
     /// All of a history, in order.
     pub fn new(records: &'a [Record]) -> Self {
-        let mut state = State::new();
+        let mut state = State::new(ledger::TableSeed([1, 2]));
         for record in records {
             state.apply(record);
         }

@@ -245,6 +245,7 @@ impl Host {
             election_max: Duration::from_millis(400),
             log_bytes: plan.log_bytes,
             waiting_max: 16_384,
+            table_seed: ledger::TableSeed([self.plan.seed, self.node]),
             trust_clock: false,
         }
     }
