@@ -9,9 +9,6 @@
 #
 # DIR (./data) gets compare.md, the rates as a table with their ratios, and compare.svg. Read the ratios, not the rates.
 # Run it on an otherwise idle machine. Exit 0, 1 where Etebar could not be measured, 2 for wrong usage.
-
-# Backticks in single quotes are Markdown's; lib.sh exports ETEBAR_KEY in a subshell of its own.
-# shellcheck disable=SC2016,SC2031
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 LENGTH=4 PORT=27400 OUT=./data ETCD_PERF=yes
@@ -60,6 +57,7 @@ start_etebar() {
   local id
   SERVERS=
   for id in "${IDS[@]}"; do SERVERS+=${SERVERS:+,}${API[$id]}; done
+  # shellcheck disable=SC2031 # that subshell is start_load's, which is not called here
   export ETEBAR_SERVER=$SERVERS ETEBAR_KEY=$ADMIN_KEY
 }
 
@@ -109,8 +107,8 @@ measure_etebar() {
   if need wrk wrk; then
     leader=$(leader_now) || fail 'the cluster has no leader'
     "$CLIENT_PROGRAM" load --prepare 100 --sellers-file "$WORK/sellers" >/dev/null
-    judge 'no-op requests, by wrk' '`wrk -c 256` on `/livez`' "${API[$leader]}/livez"
-    SELLERS=$WORK/sellers RUN=wrk-$$ judge 'Etebar, single charges, by wrk' '`wrk -c 256` with `charges.lua`' -s "$FILES/charges.lua" "${API[$leader]}"
+    judge 'no-op requests, by wrk' "\`wrk -c 256\` on \`/livez\`" "${API[$leader]}/livez"
+    SELLERS=$WORK/sellers RUN=wrk-$$ judge 'Etebar, single charges, by wrk' "\`wrk -c 256\` with \`charges.lua\`" -s "$FILES/charges.lua" "${API[$leader]}"
   else
     left_out 'wrk: it is not installed'
   fi
@@ -127,7 +125,7 @@ measure_disk() {
     left_out "the disk's syncs: $count of them take longer than $((LENGTH * 2)) s: ${text##*$'\n'}"
     return 0
   }
-  note "the disk, syncs of 4 KiB one by one" "$(awk -v n="$count" -v ms="$(($(now_ms) - began))" 'BEGIN { print n * 1000 / ms }')" - - '`dd bs=4096 oflag=dsync`'
+  note "the disk, syncs of 4 KiB one by one" "$(awk -v n="$count" -v ms="$(($(now_ms) - began))" 'BEGIN { print n * 1000 / ms }')" - - "\`dd bs=4096 oflag=dsync\`"
   rm -f "$WORK/syncs"
 }
 
@@ -224,11 +222,11 @@ measure_etcd() {
   start_etcd || { left_out "etcd does not start: $(tail -n 1 "$WORK/etcd-1.log")"; stop_etcd; return 0; }
   # IS LEADER is the fifth field.
   leader=$(ETCDCTL_API=3 etcdctl --endpoints "$ETCD" endpoint status | awk -F ', ' '$5 == "true" { print $1 }')
-  if has_tool wrk; then judge 'etcd, puts over its JSON gateway' '`wrk -c 256` with `puts.lua`' -s "$FILES/puts.lua" "${leader:-${ETCD%%,*}}"; fi
+  if has_tool wrk; then judge 'etcd, puts over its JSON gateway' "\`wrk -c 256\` with \`puts.lua\`" -s "$FILES/puts.lua" "${leader:-${ETCD%%,*}}"; fi
   if [[ -n $ETCD_PERF ]]; then
     text=$(ETCDCTL_API=3 timeout 90 etcdctl --endpoints "$ETCD" check perf --load xl 2>&1) || true
     if [[ $text =~ hroughput[^0-9]*([0-9]+)\ writes/s ]]; then
-      note 'etcd, puts over gRPC' "${BASH_REMATCH[1]}" - - '`etcdctl check perf --load xl`'
+      note 'etcd, puts over gRPC' "${BASH_REMATCH[1]}" - - "\`etcdctl check perf --load xl\`"
     else
       left_out "etcd over gRPC: etcdctl check perf printed no throughput: $(tail -n 1 <<<"$text")"
     fi
