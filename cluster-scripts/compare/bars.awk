@@ -1,6 +1,6 @@
 # Draws bars as an SVG: from lines of a name, a value and its text, set apart by tabs. -v title=TEXT.
 # The scale is logarithmic from one thousandth of the largest value on, since the values differ by as much.
-BEGIN { FS = "\t"; row = 24; left = 330; wide = 420 }
+BEGIN { FS = "\t"; row = 24; left = 370; wide = 420 }
 {
   gsub(/&/, "\\&amp;"); gsub(/</, "\\&lt;")
   name[NR] = $1; value[NR] = $2; text[NR] = $3
