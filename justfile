@@ -23,6 +23,14 @@ test *ARGUMENTS:
 demo *ARGUMENTS:
     cluster-scripts/demo.sh {{ ARGUMENTS }}
 
+# Compares Etebar with the disk, PostgreSQL and etcd in one run, as ratios.
+compare *ARGUMENTS:
+    cluster-scripts/compare.sh {{ ARGUMENTS }}
+
+# Measures how the cost of a ledger grows with its charges.
+grow *ARGUMENTS:
+    cluster-scripts/grow.sh {{ ARGUMENTS }}
+
 # Checks the documents, and builds the documentation of the code with its links checked.
 docs:
     .ci/documents
