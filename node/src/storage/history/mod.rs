@@ -18,6 +18,7 @@ mod tests;
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use ledger::{Digest, PAGE_RECORDS, Record, RecordNumber, page_of};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use self::cache::PageCache;
 use self::tail::Tail;
 pub use self::time_mark::TimeMark;
+use super::disk::watch::{StallWatch, Watched};
 use super::disk::{Batch, Disk};
 use super::error::StorageError;
 use super::format::codec;
@@ -51,6 +53,8 @@ pub struct Checkpoint {
 #[derive(Debug)]
 pub struct History {
     disk: Arc<dyn Disk>,
+    /// The calls of `disk` under way.
+    watch: Arc<StallWatch>,
     tail: Mutex<Tail>,
     cache: Mutex<PageCache>,
     checkpoint: Mutex<Checkpoint>,
@@ -82,8 +86,10 @@ impl History {
         let checkpoint: Checkpoint = codec::unseal_value(&key, &sealed, CHECKPOINT_PLACE)?;
         check_reached(&*disk, &checkpoint)?;
         let tail = Tail::after(&*disk, checkpoint.records)?;
+        let watch = Arc::new(StallWatch::default());
         Ok(Self {
-            disk,
+            disk: Arc::new(Watched::new(disk, Arc::clone(&watch))),
+            watch,
             tail: Mutex::new(tail),
             cache: Mutex::new(PageCache::default()),
             checkpoint: Mutex::new(checkpoint),
@@ -188,6 +194,11 @@ impl History {
         self.tail_lock().trim(to.records);
         *self.checkpoint_lock() = to;
         Ok(())
+    }
+
+    /// How long the disk has been at one call; zero where there is none. Long means that it stalls.
+    pub fn at_work_for(&self) -> Duration {
+        self.watch.at_work_for()
     }
 
     /// Bytes that the history takes on the file system.

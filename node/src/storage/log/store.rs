@@ -66,7 +66,7 @@ impl LogStore {
 
     /// How long the writer has been at what it does now; zero while it waits for work. Long means that the disk stalls.
     pub fn at_work_for(&self) -> Duration {
-        self.shared.view().at_work_since.map_or(Duration::ZERO, |since| since.elapsed())
+        self.shared.watch.at_work_for()
     }
 
     /// Whether half as much work waits for the writer as may.
