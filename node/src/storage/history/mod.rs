@@ -71,7 +71,7 @@ impl History {
         if disk.get(&keys::checkpoint())?.is_some() {
             return Err(StorageError::Present { what: "history", place: CHECKPOINT_PLACE.to_owned() });
         }
-        write_checkpoint(disk, &Checkpoint::default()).await
+        write_checkpoint(disk, &Checkpoint::default(), Batch::default()).await
     }
 
     /// Opens the history. Only the last page is read; [`History::replay`] reads and checks them all.
@@ -176,6 +176,15 @@ impl History {
     /// Where `to` goes back or beyond what was pushed, or the disk fails, which is final.
     pub async fn write(&self, to: Checkpoint) -> Result<(), StorageError> {
         let _writing = self.writing.lock().await;
+        self.write_pages(&to).await?;
+        write_checkpoint(&*self.disk, &to, Batch::default()).await?;
+        self.tail_lock().trim(to.records);
+        *self.checkpoint_lock() = to;
+        Ok(())
+    }
+
+    /// Makes the pages up to `to` durable, from what was pushed.
+    async fn write_pages(&self, to: &Checkpoint) -> Result<(), StorageError> {
         let before = self.checkpoint_lock().records;
         let pushed = self.records();
         if to.records < before || to.records > pushed {
@@ -190,9 +199,6 @@ impl History {
             // Pages first: of what was not synced a power cut may leave any part, and the checkpoint answers for them.
             self.disk.sync().await?;
         }
-        write_checkpoint(&*self.disk, &to).await?;
-        self.tail_lock().trim(to.records);
-        *self.checkpoint_lock() = to;
         Ok(())
     }
 
@@ -219,10 +225,10 @@ impl History {
     }
 }
 
-async fn write_checkpoint(disk: &dyn Disk, checkpoint: &Checkpoint) -> Result<(), StorageError> {
+/// Writes the checkpoint, and what is in `batch` in the same instant.
+async fn write_checkpoint(disk: &dyn Disk, checkpoint: &Checkpoint, mut batch: Batch) -> Result<(), StorageError> {
     let key = keys::checkpoint();
     let sealed = codec::seal_value(&key, checkpoint)?;
-    let mut batch = Batch::default();
     batch.insert(key, sealed);
     disk.apply(batch)?;
     disk.sync().await?;
