@@ -107,6 +107,11 @@ impl History {
         self.checkpoint_lock().records
     }
 
+    /// Bytes that the records that are not durable yet will take on the disk, about: as many as charges do.
+    pub fn unwritten_bytes(&self) -> u64 {
+        self.records().saturating_sub(self.durable_records()) * page::RECORD_BYTES
+    }
+
     /// The number of the last record pushed, durable or not; 0 before the first.
     pub fn records(&self) -> u64 {
         self.tail_lock().last()
