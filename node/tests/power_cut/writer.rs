@@ -62,7 +62,8 @@ pub(crate) fn record(number: u64) -> Record {
     }
 }
 
-fn log_id(term: u64, index: u64) -> LogId {
+/// The position `index` of `term`.
+pub(crate) fn log_id(term: u64, index: u64) -> LogId {
     LogId::new(<openraft::alias::LeaderIdOf<TypeConfig>>::new_committed(term, 1), index)
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Health {
     log_crowded: AtomicBool,
     /// The disk has no more room than is kept in reserve.
     disk_full: AtomicBool,
-    /// The log's disk has not answered for longer than an election takes.
+    /// The disk of the log or of the history has not answered for longer than an election takes.
     disk_stalled: watch::Sender<bool>,
     /// No leader has been reachable for a while, and no election will change that.
     out_of_reach: watch::Sender<bool>,
@@ -41,12 +41,12 @@ impl Health {
         self.disk_full.load(Ordering::Relaxed)
     }
 
-    /// Stores whether the log's disk stalls; returns whether that changed.
+    /// Stores whether a disk stalls; returns whether that changed.
     pub(crate) fn set_disk_stalled(&self, stalled: bool) -> bool {
         self.disk_stalled.send_if_modified(|was| std::mem::replace(was, stalled) != stalled)
     }
 
-    /// Whether the log's disk stalls. Meanwhile Raft may be blocked on it, and its view out of date.
+    /// Whether a disk stalls. Meanwhile Raft may be blocked on it, and its view out of date.
     pub(crate) fn is_disk_stalled(&self) -> bool {
         *self.disk_stalled.borrow()
     }

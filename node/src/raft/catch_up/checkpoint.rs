@@ -13,6 +13,16 @@ use crate::raft::apply::replica::Published;
 use crate::runtime;
 use crate::storage::{Checkpoint, History, LogStore, StorageError};
 
+/// Longest pause between two checkpoints where something changed. Source: a restart applies the log from the last one on,
+/// which takes less time than it took to be written.
+#[cfg(not(feature = "simulation"))]
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Longest pause between two checkpoints where something changed; a simulated run is short.
+#[cfg(feature = "simulation")]
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Bytes of new pages that are not left to wait for that. Source: their records are in memory until then, at several times
+/// their size, and a restart applies about so much in a second.
+const NEW_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Longest wait for the own log to hold what is applied already.
 const SYNC_WAIT: Duration = Duration::from_secs(5);
 /// How often that is checked.
@@ -45,6 +55,11 @@ impl Checkpointer {
     /// The last durable checkpoint.
     pub(crate) fn last(&self) -> Checkpoint {
         self.0.history.checkpoint()
+    }
+
+    /// Whether enough is new, or was new for long enough, for another checkpoint. `last` is when one was tried last.
+    pub(crate) fn is_due(&self, last: Instant) -> bool {
+        is_due(self.0.history.unwritten_bytes(), last.elapsed())
     }
 
     /// Brings the history up to the present state, where something changed; the last checkpoint otherwise, and also
@@ -87,5 +102,22 @@ impl Checkpointer {
             sleep(SYNC_POLL).await;
         }
         true
+    }
+}
+
+fn is_due(new_bytes: u64, passed: Duration) -> bool {
+    new_bytes >= NEW_BYTES_MAX || passed >= PAUSE_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_due_by_bytes_or_by_time() {
+        let seconds = Duration::from_secs;
+        assert!(!is_due(NEW_BYTES_MAX - 1, seconds(4)), "not every second");
+        assert!(is_due(NEW_BYTES_MAX, Duration::ZERO), "memory is bounded");
+        assert!(is_due(0, seconds(5)), "and so is the time to apply the log at a start");
     }
 }

@@ -25,11 +25,7 @@ pub(crate) fn snapshot_of(checkpoint: Checkpoint) -> SnapshotOf<TypeConfig, Snap
 pub(crate) async fn install(published: &Published, history: &History, to: Checkpoint) -> Result<(), StorageError> {
     let mut state = published.replica().state.clone();
     replay_into(&mut state, history, &to)?;
-    if to.records > history.records() {
-        history.install(to.clone()).await?;
-    } else {
-        history.write(to.clone()).await?;
-    }
+    history.install(to.clone()).await?;
     let before = published.replace(state, to.membership, to.applied);
     // Memory of millions of records: freed with no lock held.
     drop(before);

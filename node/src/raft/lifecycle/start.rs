@@ -125,7 +125,7 @@ struct Opened {
 fn open(disks: &NodeDisks, settings: LogSettings, table_seed: TableSeed) -> Result<Opened, StorageError> {
     let (log, writer) = LogStore::open(disks.log.clone(), settings)?;
     let history = Arc::new(History::open(disks.history.clone())?);
-    log.check_joins(&history.checkpoint())?;
+    log.check_joins(&history)?;
     let mut state = State::new(table_seed);
     replay_into(&mut state, &history, &history.checkpoint())?;
     Ok(Opened { log, writer, history, state })

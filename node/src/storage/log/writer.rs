@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::generation::{Bounds, Generation, LogNote, name_of};
 use super::next_index;
@@ -73,8 +72,9 @@ impl LogWriter {
     }
 
     async fn serve(&mut self) -> Result<(), StorageError> {
+        let shared = Arc::clone(&self.shared);
         while let Some(work) = self.queue.recv().await {
-            self.shared.view().at_work_since = Some(Instant::now());
+            let _at_work = shared.watch.begin();
             let mut round = Round::default();
             let alone = self.collect(work, &mut round)?;
             self.write(round).await?;
@@ -85,7 +85,6 @@ impl LogWriter {
                 Some(Work::Purge) => self.purge().await?,
                 Some(Work::Append { .. } | Work::Vote { .. }) => unreachable!("these are written in rounds"),
             }
-            self.shared.view().at_work_since = None;
         }
         self.close().await
     }

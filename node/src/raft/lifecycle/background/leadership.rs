@@ -21,6 +21,9 @@ const ROUND: Duration = Duration::from_millis(200);
 /// How long a node has reached no leader that others may follow before its callers fail fast. Source: after a leader's death
 /// others may name it for a round longer than this node does.
 const OUT_OF_REACH: Duration = Duration::from_millis(500);
+/// How many times longer a call of the history's disk may take than one of the log's. Source: no answer waits for a checkpoint,
+/// but applying waits for a record that it has to read.
+const HISTORY_PATIENCE: u32 = 5;
 /// Rounds after which a leader ends a change of the members that was left open.
 const CHANGE_ROUNDS: u32 = 5;
 
@@ -101,7 +104,7 @@ pub(crate) async fn watch_clock(node: Arc<Node>) {
     }
 }
 
-/// Gives leadership up where the log's disk stalls for longer than an election time-out, and is no candidate until it answers.
+/// Gives leadership up where a disk stalls for longer than an election time-out, and is no candidate until it answers.
 /// A leader's heartbeats need no disk, and the others commit without it, so it would otherwise lead until Raft blocks on a
 /// write.
 pub(crate) async fn watch_disk(node: Arc<Node>) {
@@ -110,15 +113,15 @@ pub(crate) async fn watch_disk(node: Arc<Node>) {
     let mut given_up: Option<Instant> = None;
     loop {
         ticks.tick().await;
-        let stalled = node.log.at_work_for() > patience;
-        if node.published.health.set_disk_stalled(stalled) {
-            if stalled {
-                tracing::error!(?patience, "the log's disk does not answer: this node does not lead until it does");
+        let stalled = stalled_disk(patience, node.log.at_work_for(), node.history.at_work_for());
+        if node.published.health.set_disk_stalled(stalled.is_some()) {
+            if let Some(disk) = stalled {
+                tracing::error!(disk, ?patience, "a disk does not answer: this node does not lead until it does");
             } else {
-                tracing::info!("the log's disk answers again");
+                tracing::info!("the disk answers again");
             }
         }
-        if !stalled {
+        if stalled.is_none() {
             given_up = None;
             continue;
         }
@@ -130,6 +133,14 @@ pub(crate) async fn watch_disk(node: Arc<Node>) {
             runtime::spawn(async move { hand_over(&node).await });
         }
     }
+}
+
+/// The disk that stalls, if one does: of which one piece of work has taken too long.
+fn stalled_disk(patience: Duration, log: Duration, history: Duration) -> Option<&'static str> {
+    if log > patience {
+        return Some("log");
+    }
+    (history > patience * HISTORY_PATIENCE).then_some("history")
 }
 
 /// Logs once that no majority answers this leader. By its settings openraft then refuses proposals and sends no heartbeats, so
@@ -161,5 +172,19 @@ pub(crate) async fn watch_reach(node: Arc<Node>) {
         ticks.tick().await;
         since = node.leader.is_out_of_reach().then(|| since.unwrap_or_else(Instant::now));
         node.published.health.set_out_of_reach(since.is_some_and(|since| since.elapsed() >= OUT_OF_REACH));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_disk_that_hangs_is_reported() {
+        let ms = Duration::from_millis;
+        let stalled = |log, history| stalled_disk(ms(400), ms(log), ms(history));
+        assert_eq!(stalled(400, 2_000), None);
+        assert_eq!(stalled(401, 0), Some("log"));
+        assert_eq!(stalled(0, 2_001), Some("history"));
     }
 }

@@ -1,9 +1,13 @@
 //! Cuts, damage, and reading while writing.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::{History, checkpoint, created, expected, model, push, record, replayed};
-use crate::storage::format::keys;
+use crate::storage::format::{codec, keys};
 use crate::storage::history::TimeMark;
 use crate::storage::model::Dice;
 
@@ -81,6 +85,32 @@ async fn a_failed_sync_leaves_the_checkpoint_where_it_was() {
     disks.fail_syncs();
     assert!(history.write(checkpoint(100)).await.is_err());
     assert_eq!(history.checkpoint(), checkpoint(70));
+}
+
+#[tokio::test]
+async fn what_is_new_since_the_checkpoint_is_measured_in_bytes() {
+    let (_disks, _disk, history) = created().await;
+    push(&history, 1_000);
+    let encoded: usize = (1..=1_000).map(|number| codec::encode(&record(number)).unwrap().len()).sum();
+    let about = history.unwritten_bytes();
+    assert!(about > encoded as u64 && about < 4 * encoded as u64, "{about} for {encoded}");
+    history.write(checkpoint(900)).await.unwrap();
+    assert_eq!(history.unwritten_bytes(), about / 10);
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_is_noticed_while_it_does() {
+    let (disks, _disk, history) = created().await;
+    push(&history, 100);
+    assert_eq!(history.at_work_for(), Duration::ZERO);
+    disks.set_health(|health| health.stalled = true);
+    let mut write = pin!(history.write(checkpoint(100)));
+    while history.at_work_for() < Duration::from_millis(50) {
+        assert!(timeout(Duration::from_millis(10), &mut write).await.is_err(), "it hangs");
+    }
+    disks.set_health(|health| health.stalled = false);
+    write.await.unwrap();
+    assert_eq!(history.at_work_for(), Duration::ZERO);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ledger::page_of;
 
 use super::{History, checkpoint, created, expected, push, record, replayed};
+use crate::storage::model::Dice;
 
 /// Streams what `to` lacks of `from` up to record `last`.
 async fn stream(from: &History, to: &History, last: u64) {
@@ -88,4 +89,24 @@ async fn a_checkpoint_behind_what_is_known_is_not_installed() {
     push(&to, 20);
     assert!(to.install(checkpoint(19)).await.is_err());
     assert!(to.install(checkpoint(21)).await.is_err(), "its last record is not there");
+}
+
+#[tokio::test]
+async fn an_install_is_marked_in_the_same_instant() {
+    for seed in 0..20 {
+        let (_from_disks, _from_disk, from) = created().await;
+        push(&from, 300);
+        from.write(checkpoint(300)).await.unwrap();
+        let (disks, disk, to) = created().await;
+        // Also where the node has all records already, and only the position is new.
+        push(&to, if seed % 2 == 0 { 70 } else { 300 });
+        to.write(checkpoint(70)).await.unwrap();
+        assert_eq!(to.installed().unwrap(), None);
+        stream(&from, &to, 300).await;
+        to.install(checkpoint(300)).await.unwrap();
+        disks.cut(&mut Dice(seed));
+        let to = History::open(disk).unwrap();
+        assert_eq!((to.checkpoint(), to.installed().unwrap()), (checkpoint(300), checkpoint(300).applied));
+        assert_eq!(replayed(&to, 300), expected(300));
+    }
 }

@@ -9,7 +9,7 @@ use openraft::{RaftLogReader, Vote};
 use super::{Running, refusal, small};
 use crate::storage::disk::Disks;
 use crate::storage::format::keys;
-use crate::storage::history::Checkpoint;
+use crate::storage::history::{Checkpoint, History};
 use crate::storage::log::generation::name_of;
 use crate::storage::log::{LogSettings, LogStore};
 use crate::storage::model::{Dice, ModelDisks, entry, log_id};
@@ -251,9 +251,41 @@ async fn a_history_that_ends_before_the_log_begins_is_refused() {
     let mut running = Running::create(&disks, small(u64::MAX)).await;
     running.fill(1, 0..10, 100).await;
     running.log.purge(log_id(1, 5)).await.unwrap();
-    let ending = |index| Checkpoint { applied: Some(log_id(1, index)), ..Checkpoint::default() };
-    running.log.check_joins(&ending(5)).unwrap();
-    let error = running.log.check_joins(&ending(4)).unwrap_err().to_string();
+    running.log.check_joins(&history_to(5).await).unwrap();
+    let error = running.log.check_joins(&history_to(4).await).unwrap_err().to_string();
     assert!(error.starts_with("the history is damaged: it ends at"), "{error}");
+    running.close().await;
+}
+
+fn ending(index: u64) -> Checkpoint {
+    Checkpoint { applied: Some(log_id(1, index)), ..Checkpoint::default() }
+}
+
+/// A history whose last checkpoint is at entry `index`.
+async fn history_to(index: u64) -> History {
+    let disk = ModelDisks::default().open("history").unwrap();
+    History::create(&*disk).await.unwrap();
+    let history = History::open(disk).unwrap();
+    history.write(ending(index)).await.unwrap();
+    history
+}
+
+#[tokio::test]
+async fn a_log_that_ends_before_the_history_is_refused_unless_a_snapshot_was_installed_there() {
+    let (_model, disks) = model();
+    let mut running = Running::create(&disks, small(u64::MAX)).await;
+    running.fill(1, 0..10, 100).await;
+    running.log.check_joins(&history_to(9).await).unwrap();
+    let history = history_to(10).await;
+    let error = running.log.check_joins(&history).unwrap_err().to_string();
+    assert!(error.starts_with("the log is damaged: it ends before entry 10, but the history holds"), "{error}");
+    assert!(error.contains("add a new one") && !error.contains('\n'), "{error}");
+
+    history.install(ending(20)).await.unwrap();
+    running.log.check_joins(&history).unwrap();
+    history.write(ending(21)).await.unwrap();
+    assert!(running.log.check_joins(&history).is_err(), "the mark excuses no later checkpoint");
+    running.log.purge(log_id(1, 21)).await.unwrap();
+    running.log.check_joins(&history).unwrap();
     running.close().await;
 }
