@@ -211,8 +211,8 @@ mod tests {
         }
         let unknown = r#"{"type":"/problems/new","code":"new","title":"T","status":503,"detail":"d","retryable":true}"#;
         assert_eq!(said(&given(503, &[NODE, PROBLEM], unknown)), "unknown");
-        let duration_text = ("content-type", "Application/Problem+JSON; charset=utf-8");
-        assert_eq!(said(&given(503, &[NODE, duration_text], problem(Code::NoLeader))), "not yet");
+        let other_case = ("content-type", "Application/Problem+JSON; charset=utf-8");
+        assert_eq!(said(&given(503, &[NODE, other_case], problem(Code::NoLeader))), "not yet");
     }
 
     #[test]

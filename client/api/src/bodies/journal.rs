@@ -81,7 +81,7 @@ pub struct Reconciliation {
     pub balance: AmountOut,
     /// How many entries the seller has.
     pub entries: u64,
-    /// Whether `sum` and `balance` are equal.
+    /// Whether `sum` and `balance` are equal, and every entry holds the balance after it, never below zero.
     pub consistent: bool,
 }
 

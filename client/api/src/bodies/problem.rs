@@ -41,13 +41,13 @@ pub enum Code {
     TooLarge,
     /// 415: the body is not `application/json`.
     UnsupportedMediaType,
-    /// 429: the API key has used up its rate; `Retry-After` says until when.
+    /// 429: the API key has used up its rate, or has too much long work on this node; `Retry-After` says when to try again.
     RateLimited,
     /// 422: the idempotency key stands for another command.
     IdempotencyKeyReused,
     /// 503: no leader is reachable now.
     NoLeader,
-    /// 503: a queue or the table of idempotency keys is full.
+    /// 503: the node has no capacity for it now: a queue, the key table, connections, or time for long work.
     Overloaded,
     /// 503: the node did not reach the requested position in time.
     Behind,

@@ -279,7 +279,7 @@ async fn a_log_that_ends_before_the_history_is_refused_unless_a_snapshot_was_ins
     let history = history_to(10).await;
     let error = running.log.check_joins(&history).unwrap_err().to_string();
     assert!(error.starts_with("the log is damaged: it ends before entry 10, but the history holds"), "{error}");
-    assert!(error.contains("add a new one") && !error.contains('\n'), "{error}");
+    assert!(error.contains("keep the data directory and do not run `init` again") && !error.contains('\n'), "{error}");
 
     history.install(ending(20)).await.unwrap();
     running.log.check_joins(&history).unwrap();
