@@ -136,3 +136,83 @@ fn authorise<'a>(state: &'a State, command: &Command) -> Result<Option<&'a ApiKe
     };
     if is_allowed { Ok(Some(key)) } else { Err(Rejection::Forbidden) }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::commands::{CreateKey, CreateSeller, RequestCredit};
+    use crate::state::genesis::Genesis;
+    use crate::state::sharded::TableSeed;
+    use crate::values::amount::Amount;
+    use crate::values::ids::KeyHash;
+    use crate::values::rules::RULES_VERSION;
+    use crate::values::text::{IdempotencyKey, Name, Note};
+
+    const WINDOW_MS: u64 = 1_000_000;
+    const NOW: Time = Time(1);
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    /// The seller's request for credit under a key.
+    fn request(key: &str) -> Command {
+        let action = Action::RequestCredit(RequestCredit { amount: Amount::new(5).unwrap(), note: Note::empty() });
+        Command { actor: 3, idempotency_key: Some(IdempotencyKey::new(key).unwrap()), action }
+    }
+
+    /// A ledger whose record 4 is the request under the key `a`.
+    fn with_a_request() -> (State, Facts) {
+        let genesis = Genesis {
+            cluster: Uuid::from_u128(7),
+            currency: name("IRT"),
+            decimals: 0,
+            key_window_ms: WINDOW_MS,
+            keys_max: 10,
+            rules: RULES_VERSION,
+            admin_key: KeyHash([1; 32]),
+        };
+        let by = |actor, action| Command { actor, idempotency_key: None, action };
+        let key = CreateKey { name: name("till"), grant: Grant::Seller(2), hash: KeyHash([2; 32]) };
+        let (mut state, mut facts) = (State::new(TableSeed([1, 2])), Facts::default());
+        for command in [
+            by(SYSTEM_ACTOR, Action::Genesis(genesis)),
+            by(1, Action::CreateSeller(CreateSeller { name: name("shop") })),
+            by(1, Action::CreateKey(key)),
+            request("a"),
+        ] {
+            let Ok(Outcome::New(record)) = decide(&state, &facts, &command, NOW) else { panic!("{command:?}") };
+            state.apply(&record);
+            facts.add(Arc::new(record));
+        }
+        (state, facts)
+    }
+
+    #[test]
+    fn a_record_that_only_seems_to_hold_the_key_replays_nothing() {
+        let (mut state, facts) = with_a_request();
+        assert_eq!(decide(&state, &facts, &request("a"), NOW), Ok(Outcome::Replay(4)));
+        // As if the two keys had the same fingerprint.
+        let at = facts.get(4).unwrap().at();
+        state.remember(at, 3, request("b").idempotency_key.as_ref().unwrap());
+        assert!(request("b").seems_decided(&state, NOW));
+        assert_eq!(decide(&state, &Facts::default(), &request("b"), NOW), Err(Missing(4)));
+        assert!(matches!(decide(&state, &facts, &request("b"), NOW), Ok(Outcome::New(_))));
+        // As if an admin's key that is spelled alike had it too.
+        let admins =
+            Command { actor: 1, action: Action::CreateSeller(CreateSeller { name: name("other") }), ..request("a") };
+        state.remember(at, 1, admins.idempotency_key.as_ref().unwrap());
+        assert!(matches!(decide(&state, &facts, &admins, NOW), Ok(Outcome::New(_))));
+    }
+
+    /// The counts of keys go by buckets, and this window's are 16 ms wide; what is remembered does not.
+    #[test]
+    fn a_key_is_forgotten_to_the_millisecond() {
+        let (state, facts) = with_a_request();
+        let last = Time(NOW.0 + WINDOW_MS - 1);
+        assert_eq!(decide(&state, &facts, &request("a"), last), Ok(Outcome::Replay(4)));
+        assert!(matches!(decide(&state, &facts, &request("a"), Time(last.0 + 1)), Ok(Outcome::New(_))));
+    }
+}

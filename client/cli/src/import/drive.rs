@@ -196,9 +196,9 @@ fn asked_wait(failure: &CliError) -> Option<Duration> {
 }
 
 /// Ends then, or never.
-async fn until(sent_at: Option<Instant>) {
-    match sent_at {
-        Some(sent_at) => sleep_until(sent_at).await,
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
         None => std::future::pending().await,
     }
 }

@@ -15,8 +15,7 @@ use crate::state::api_key::Grant;
 use crate::state::genesis::Genesis;
 use crate::state::sharded::TableSeed;
 use crate::values::folded_name::FoldedName;
-use crate::values::ids::RecordNumber;
-use crate::values::ids::Time;
+use crate::values::ids::{RecordNumber, Time};
 use crate::values::text::{IdempotencyKey, KEY_BYTES};
 
 /// BLAKE3 of cluster, scope and key, cut to 128 bits: with 10^7 keys the probability of a collision is 10^-25.

@@ -6,7 +6,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::api_key::{ApiKey, Grant};
+use super::api_key::{ApiKey, Grant, KeyScope};
 use super::genesis::Genesis;
 use super::key_table::KeyTable;
 use super::seller::{EntryRef, Seller, SellerStatus};
@@ -169,10 +169,15 @@ impl State {
 
     /// Remembers the idempotency key of a record.
     pub(crate) fn remember(&mut self, at: At, actor: KeyNumber, key: &IdempotencyKey) {
-        let Some(hash) = self.api_keys.get(&actor).map(|acting| self.key_hash(acting.scope(), key)) else {
+        let Some(scope) = self.api_keys.get(&actor).map(ApiKey::scope) else {
             panic!("only an API key's command has an idempotency key")
         };
-        self.keys.insert(hash, self.seller_of_key(actor), at.number, at.time);
+        let hash = self.key_hash(scope, key);
+        let seller = match scope {
+            KeyScope::Seller(seller) => Some(seller),
+            KeyScope::Admin(_) => None,
+        };
+        self.keys.insert(hash, seller, at.number, at.time);
     }
 
     fn seller_mut(&mut self, number: RecordNumber) -> &mut Seller {

@@ -23,7 +23,7 @@ pub(crate) struct Query<'a> {
 
 impl<'a> Query<'a> {
     /// Parses the part after the question mark. Refuses a name that is not in `known` (`consistency` always is), one
-    /// given twice, and one that is no UTF-8.
+    /// given twice, and a value that is no UTF-8.
     pub(crate) fn parse(raw: Option<&'a str>, known: &[&str]) -> Result<Self, Problem> {
         let mut values: Vec<(&str, Cow<'_, str>)> = Vec::new();
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {

@@ -25,7 +25,7 @@ const LOG_ROUND: Duration = Duration::from_millis(50);
 /// Pause between two looks at whether a checkpoint is due. Source: in that time 130,000 charges a second make 4 MB.
 const HISTORY_ROUND: Duration = Duration::from_millis(200);
 /// Looks after which the mark of ledger time is compared: once a second, which [`crate::raft::apply::clocks`] counts on.
-const MARK_ROUNDS: u32 = 5;
+const MARK_ROUNDS: u64 = 5;
 /// Longest wait for a peer's status.
 const STATUS: Duration = Duration::from_secs(1);
 /// How long after a start a peer is not reported unreachable.
@@ -83,7 +83,7 @@ pub(crate) async fn keep_history(node: Arc<Node>) {
     let mut ticks = runtime::every(HISTORY_ROUND);
     let mut kept = None;
     let mut last = Instant::now();
-    for round in 0_u32.. {
+    for round in 0_u64.. {
         ticks.tick().await;
         if is_over(&node) {
             return;

@@ -65,10 +65,6 @@ impl Share {
         self.tally().failed(what);
     }
 
-    pub(crate) fn retried(&self) {
-        self.tally().retried += 1;
-    }
-
     /// The tally, once all workers have ended. A request of the schedule that was never sent counts as what it had waited at
     /// the end: without it the percentiles would leave out the worst.
     pub(crate) fn finish(self) -> Tally {

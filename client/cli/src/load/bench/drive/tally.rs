@@ -1,6 +1,6 @@
 //! What a run counted: in one process by all of its workers, and then of all processes together.
 //!
-//! Units: microseconds, charges, requests. What began in the warm-up counts for the books alone.
+//! Units: microseconds, charges, requests. What began in the warm-up counts for the books, and its failures are told.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -61,6 +61,8 @@ pub(crate) struct Ended {
     pub(crate) open: u64,
     /// The newest entry that its answer named; 0 where it named none.
     pub(crate) entry: u64,
+    /// Attempts after the first one.
+    pub(crate) retried: u64,
 }
 
 /// When a request began and ended, since the warm-up; `None` before.
@@ -96,6 +98,7 @@ impl Tally {
         self.accepted += ended.accepted;
         self.refused += ended.refused;
         self.errors += ended.errors;
+        self.retried += ended.retried;
         self.reads += u64::from(ended.is_answered && kind == Kind::Read);
     }
 
@@ -177,7 +180,8 @@ fn add_all<K: Ord + Clone>(mine: &mut BTreeMap<K, u64>, theirs: &BTreeMap<K, u64
 mod tests {
     use super::*;
 
-    const CHARGED: Ended = Ended { is_answered: true, accepted: 1, refused: 0, errors: 0, open: 0, entry: 7 };
+    const CHARGED: Ended =
+        Ended { is_answered: true, accepted: 1, refused: 0, errors: 0, open: 0, entry: 7, retried: 2 };
 
     /// A request's start and end, in microseconds.
     fn times(intended: Option<u64>, ended: Option<u64>) -> Times {
@@ -190,7 +194,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.count(Kind::Charge, 3, times(None, None), &CHARGED);
         tally.count(Kind::Charge, 3, times(Some(10), Some(60)), &CHARGED);
-        assert_eq!((tally.accepted, tally.requests, tally.by_seller[&3]), (1, 1, 2));
+        assert_eq!((tally.accepted, tally.requests, tally.retried, tally.by_seller[&3]), (1, 1, 2, 2));
         assert_eq!(tally.timeline.sum().charges, 1);
     }
 

@@ -125,10 +125,11 @@ impl Worker {
     /// One request, until it is answered or its time is up.
     async fn drive(&mut self, share: &Share, kind: Kind) -> Ended {
         let charges = self.mix.template(kind).charges();
-        let (began, mut may_be_done) = (Stopwatch::start(), false);
-        let without = |may_be_done: bool| Ended {
+        let (began, mut may_be_done, mut retried) = (Stopwatch::start(), false, 0);
+        let without = |may_be_done: bool, retried: u64| Ended {
             errors: charges.max(1),
             open: if may_be_done { charges } else { 0 },
+            retried,
             ..Ended::default()
         };
         loop {
@@ -136,12 +137,15 @@ impl Worker {
                 Ok(Ok(reply)) => match next(&reply, charges) {
                     Next::Answered(accepted) => {
                         let refused = charges - accepted;
-                        return Ended { is_answered: true, accepted, refused, entry: reply.entry, ..Ended::default() };
+                        let entry = reply.entry;
+                        return Ended { is_answered: true, accepted, refused, entry, retried, ..Ended::default() };
                     }
-                    Next::Refused => return Ended { is_answered: true, refused: charges.max(1), ..Ended::default() },
+                    Next::Refused => {
+                        return Ended { is_answered: true, refused: charges.max(1), retried, ..Ended::default() };
+                    }
                     Next::Wrong => {
                         share.failed(reply.failure());
-                        return without(may_be_done);
+                        return without(may_be_done, retried);
                     }
                     Next::NotYet => reply.failure(),
                     Next::Unknown => {
@@ -163,9 +167,9 @@ impl Worker {
             self.server += 1;
             share.failed(failure);
             if Instant::now() > share.end + GRACE || began.elapsed() > share.retry_for {
-                return without(may_be_done);
+                return without(may_be_done, retried);
             }
-            share.retried();
+            retried += 1;
             tokio::time::sleep(PAUSE).await;
         }
     }
