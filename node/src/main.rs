@@ -15,7 +15,7 @@ use etebar_node::runtime::{Clock, Entropy};
 use etebar_node::storage::NodeAddresses;
 use etebar_node::storage::NodeDisks;
 use etebar_node::tls::CredentialWatch;
-use ledger::{Digest, Genesis, KeyHash, Name, TableSeed};
+use ledger::{ApiKeyHash, Digest, Genesis, Name, TableSeed};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
@@ -319,7 +319,7 @@ fn cluster_settings(
         key_window_ms: identity.genesis.key_window_ms,
         keys_max: identity.genesis.keys_max,
         rules: ledger::RULES_VERSION,
-        admin_key: KeyHash(admin_key.ok_or_else(|| failed("identity.json holds no key hash"))?.0),
+        admin_key: ApiKeyHash(admin_key.ok_or_else(|| failed("identity.json holds no key hash"))?.0),
     };
     let addresses = |address: &MemberAddress| NodeAddresses { api: address.api.clone(), peer: address.peer.clone() };
     Ok(ClusterSettings {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use etebar_node::raft::link::error::LinkError;
 use etebar_node::raft::link::message::Purpose;
 use etebar_node::raft::link::message::{MemberList, Numbered, Request, Response, StatusMessage};
-use etebar_node::raft::{ChangeError, MembershipChange, PeerIdentity, Role};
+use etebar_node::raft::{ChangeError, MembershipChange, PeerIdentity, VotingRole};
 use etebar_node::runtime::Clock;
 use ledger::Digest;
 use tokio::time::{Instant, timeout};
@@ -32,7 +32,7 @@ async fn refusal(trio: &Trio, change: MembershipChange) -> String {
 /// The numbers of the voters, as a node sees them.
 fn voters(trio: &Trio, node: u64) -> Vec<u64> {
     let members = trio.node(node).status().members;
-    members.iter().filter(|member| member.role == Role::Voter).map(|member| member.id).collect()
+    members.iter().filter(|member| member.role == VotingRole::Voter).map(|member| member.id).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
-use crate::commands::kind::{Case, NoEvent, Role};
+use crate::commands::kind::{Context, Denial, RequiredRole};
 use crate::commands::{Action, Command, Event, Refused};
 use crate::record::Record;
 use crate::refusal::Rejection;
@@ -68,14 +68,14 @@ pub fn decide(state: &State, facts: &Facts, command: &Command, stamp: Time) -> R
         Found::Decided(_) => return Ok(Outcome::Rejected(Rejection::KeyReused)),
         Found::Open { subject } => subject.map(|record| (record.at(), &record.event)),
     };
-    let event = match command.action.judge(&Case { state, key }, subject) {
+    let event = match command.action.evaluate(&Context { state, key }, subject) {
         Ok(event) => event,
-        Err(NoEvent::Done(number)) => return facts.require(number).map(|record| Outcome::Replay(record.number)),
-        Err(NoEvent::Rejected(rejection)) => return Ok(Outcome::Rejected(rejection)),
-        Err(NoEvent::Refused(refusal)) if command.idempotency_key.is_none() => {
+        Err(Denial::Done(number)) => return facts.require(number).map(|record| Outcome::Replay(record.number)),
+        Err(Denial::Rejected(rejection)) => return Ok(Outcome::Rejected(rejection)),
+        Err(Denial::Refused(refusal)) if command.idempotency_key.is_none() => {
             return Ok(Outcome::Rejected(Rejection::Conflict(refusal)));
         }
-        Err(NoEvent::Refused(refusal)) => Event::Refused(Refused { action: command.action.clone(), refusal }),
+        Err(Denial::Refused(refusal)) => Event::Refused(Refused { action: command.action.clone(), refusal }),
     };
     Ok(Outcome::New(Record {
         number: state.records().saturating_add(1),
@@ -123,16 +123,16 @@ fn authorise<'a>(state: &'a State, command: &Command) -> Result<Option<&'a ApiKe
         return match role {
             // An idempotency key is remembered in the scope of an API key, and here is none.
             _ if command.idempotency_key.is_some() => Err(Rejection::Malformed),
-            Role::System => Ok(None),
-            Role::Admin | Role::Seller => Err(Rejection::Forbidden),
+            RequiredRole::System => Ok(None),
+            RequiredRole::Admin | RequiredRole::Seller => Err(Rejection::Forbidden),
         };
     }
     let is_active = |key: &&ApiKey| key.revoked_by.is_none();
     let key = state.api_key(command.actor).filter(is_active).ok_or(Rejection::KeyRevoked)?;
     let is_allowed = match role {
-        Role::System => false,
-        Role::Admin => key.grant == Grant::Admin,
-        Role::Seller => matches!(key.grant, Grant::Seller(_)),
+        RequiredRole::System => false,
+        RequiredRole::Admin => key.grant == Grant::Admin,
+        RequiredRole::Seller => matches!(key.grant, Grant::Seller(_)),
     };
     if is_allowed { Ok(Some(key)) } else { Err(Rejection::Forbidden) }
 }
@@ -146,7 +146,7 @@ mod tests {
     use crate::state::genesis::Genesis;
     use crate::state::sharded::TableSeed;
     use crate::values::amount::Amount;
-    use crate::values::ids::KeyHash;
+    use crate::values::ids::ApiKeyHash;
     use crate::values::rules::RULES_VERSION;
     use crate::values::text::{IdempotencyKey, Name, Note};
 
@@ -172,10 +172,10 @@ mod tests {
             key_window_ms: WINDOW_MS,
             keys_max: 10,
             rules: RULES_VERSION,
-            admin_key: KeyHash([1; 32]),
+            admin_key: ApiKeyHash([1; 32]),
         };
         let by = |actor, action| Command { actor, idempotency_key: None, action };
-        let key = CreateKey { name: name("till"), grant: Grant::Seller(2), hash: KeyHash([2; 32]) };
+        let key = CreateKey { name: name("till"), grant: Grant::Seller(2), hash: ApiKeyHash([2; 32]) };
         let (mut state, mut facts) = (State::new(TableSeed([1, 2])), Facts::default());
         for command in [
             by(SYSTEM_ACTOR, Action::Genesis(genesis)),

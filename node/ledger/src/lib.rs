@@ -38,7 +38,7 @@ pub use record::{Record, chain_record};
 pub use refusal::{Refusal, Rejection};
 pub use state::api_key::{ApiKey, Grant};
 pub use state::genesis::{Genesis, MAX_DECIMALS};
-pub use state::key_table::KeyShares;
+pub use state::idempotency_table::IdempotencyShares;
 pub use state::seller::{EntryRef, Seller, SellerStatus};
 pub use state::sharded::TableSeed;
 pub use state::{
@@ -46,7 +46,7 @@ pub use state::{
 };
 pub use values::amount::{Amount, Balance, MAX_MINOR, SignedAmount};
 pub use values::folded_name::FoldedName;
-pub use values::ids::{At, IdKind, IdSpace, KeyHash, KeyNumber, RecordNumber, SYSTEM_ACTOR, Time};
+pub use values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber, SYSTEM_ACTOR, Time};
 pub use values::phone::Phone;
 pub use values::rules::{RULES_FOLDED_NAMES, RULES_VERSION};
 pub use values::text::{IdempotencyKey, KEY_BYTES, NAME_CHARS, NOTE_CHARS, Name, Note, TextError};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::commands::Event;
 use crate::digest::{ChainLink, Digest};
 use crate::entry::{Entry, Movement};
-use crate::values::ids::{At, IdSpace, KeyNumber, RecordNumber, Time};
+use crate::values::ids::{ApiKeyNumber, At, IdSpace, RecordNumber, Time};
 use crate::values::text::IdempotencyKey;
 
 /// One decision.
@@ -18,7 +18,7 @@ pub struct Record {
     /// When it was decided, in ledger time.
     pub time: Time,
     /// The API key that acted, or [`crate::SYSTEM_ACTOR`].
-    pub actor: KeyNumber,
+    pub actor: ApiKeyNumber,
     /// The key under which it is found again.
     pub idempotency_key: Option<IdempotencyKey>,
     /// What happened.
@@ -42,7 +42,7 @@ impl Record {
     }
 
     /// The API key that it made or revoked.
-    pub fn api_key(&self) -> Option<KeyNumber> {
+    pub fn api_key(&self) -> Option<ApiKeyNumber> {
         self.event.kind().api_key(self.number)
     }
 

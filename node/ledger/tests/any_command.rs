@@ -13,8 +13,8 @@ use std::sync::Arc;
 use book::{amount, idempotency_key, name, phone};
 use fastrand::Rng;
 use ledger::{
-    Action, Adjust, Audit, Charge, Claims, Command, CreateKey, CreateSeller, DecideCredit, Event, Facts, Genesis,
-    Grant, KeyHash, MAX_MINOR, Missing, Note, Outcome, Record, RecordNumber, Refused, RegisterNode, Rejection,
+    Action, Adjust, ApiKeyHash, Audit, Charge, Claims, Command, CreateKey, CreateSeller, DecideCredit, Event, Facts,
+    Genesis, Grant, MAX_MINOR, Missing, Note, Outcome, Record, RecordNumber, Refused, RegisterNode, Rejection,
     RequestCredit, Reverse, RevokeKey, SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State, Time, Verdict,
     decide, missing,
 };
@@ -231,8 +231,8 @@ impl Run {
     }
 
     /// One of few, so that they collide.
-    fn hash(&mut self) -> KeyHash {
-        KeyHash([self.rng.u8(..24); 32])
+    fn hash(&mut self) -> ApiKeyHash {
+        ApiKeyHash([self.rng.u8(..24); 32])
     }
 
     /// One of some, so that they collide, also as people see them.

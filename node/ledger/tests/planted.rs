@@ -311,7 +311,7 @@ fn a_second_decision_under_a_key_of_an_admin_whose_name_was_spelled_anew_is_name
             Event::KeyCreated(KeyCreated {
                 name: name(called),
                 grant: Grant::Admin,
-                hash: ledger::KeyHash([secret; 32]),
+                hash: ledger::ApiKeyHash([secret; 32]),
             })
         };
         let take_in = |called: &str| Event::SellerCreated(SellerCreated { name: name(called) });
@@ -350,7 +350,7 @@ fn a_decision_for_an_actor_without_the_right_is_named() {
         Forger::new().add(actor, "", refused(action)).finds(&[(Promise::Authorised, None)]);
     }
     let made =
-        Event::KeyCreated(KeyCreated { name: name("thief"), grant: Grant::Admin, hash: ledger::KeyHash([9; 32]) });
+        Event::KeyCreated(KeyCreated { name: name("thief"), grant: Grant::Admin, hash: ledger::ApiKeyHash([9; 32]) });
     for actor in [key, SYSTEM_ACTOR] {
         Forger::new().add(actor, "", made.clone()).finds(&[(Promise::Authorised, None)]);
     }

@@ -167,11 +167,11 @@ async fn recorded(
 
 /// The name of the key that acted.
 async fn actor_name(app: &App, record: &Record, position: u64, deadline: Instant) -> Result<String, Problem> {
-    if let Some(key) = app.cluster.key_ring().by_number(record.actor) {
+    if let Some(key) = app.cluster.api_keys().by_number(record.actor) {
         return Ok(key.name.as_str().to_owned());
     }
     caught_up(app, position, deadline).await?;
-    match app.cluster.key_ring().by_number(record.actor) {
+    match app.cluster.api_keys().by_number(record.actor) {
         Some(key) => Ok(key.name.as_str().to_owned()),
         None => Err(Problem::internal(format_args!("the actor of record {} has no key", record.number))),
     }

@@ -114,7 +114,7 @@ pub enum ClockHealth {
 
 /// A node's part in votes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum VotingRole {
     /// It votes.
     Voter,
     /// It only listens.
@@ -131,7 +131,7 @@ pub struct MemberStatus {
     /// Where it serves its peers, `host:port`.
     pub peer: String,
     /// Its part in votes.
-    pub role: Role,
+    pub role: VotingRole,
     /// Whether its status arrived within the last second and reports no failure.
     pub healthy: bool,
     /// Its position, where its status was ever received.
@@ -150,7 +150,7 @@ pub struct Readiness {
     /// Positions behind the furthest node.
     pub lag: u64,
     /// Whether this node votes.
-    pub role: Role,
+    pub role: VotingRole,
     /// This node's clock.
     pub clock: ClockHealth,
     /// Why the node stopped itself, if it did.

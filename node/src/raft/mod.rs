@@ -1,21 +1,24 @@
 //! All that knows openraft (shared with storage): one node of the cluster.
 //!
-//! Read in this order: [`submit`] (from the server into the log), [`apply`] (from the log into the state), [`catch_up`] (how a
-//! replica that is behind gets there), [`peers`] (the other nodes), [`lifecycle`] (start, stop, and background tasks).
+//! Read in this order: [`submit`] (from the server into the log), [`apply`] (from the log into the state), [`ledger_time`]
+//! (what stamps it), [`reads`] (which position a read waits for), [`catch_up`] (how a replica that is behind gets there),
+//! [`peers`] (the other nodes), [`lifecycle`] (start, stop, and background tasks).
 
 pub mod answers;
 mod apply;
 pub(crate) mod catch_up;
+mod ledger_time;
 mod lifecycle;
 mod peers;
+mod reads;
 mod submit;
 #[cfg(feature = "simulation")]
 pub mod test_probe;
 
 pub use answers::{
-    ClockHealth, ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError,
+    ClockHealth, ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, SubmitError, VotingRole,
 };
-pub use apply::key_ring::{KeyRing, KnownKey};
+pub use apply::api_keys::{ApiKeys, KnownKey};
 pub use apply::replica::Replica;
 pub use lifecycle::settings::ClusterSettings;
 pub use peers::link;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::disk::{Batch, Disk, Disks, NOTE_BYTES_MAX, Pair};
+use super::disk::{Batch, Disk, Disks, HIGH_WATER_BYTES_MAX, Pair};
 use super::error::StorageError;
 
 /// How often a stalled sync checks whether it may continue.
@@ -84,8 +84,8 @@ struct Content {
     durable: usize,
     /// Bytes of `now`.
     bytes: u64,
-    note: Option<Vec<u8>>,
-    durable_note: Option<Vec<u8>>,
+    high_water: Option<Vec<u8>>,
+    durable_high_water: Option<Vec<u8>>,
     ever_synced: bool,
 }
 
@@ -155,9 +155,9 @@ impl ModelDisks {
         folder.disks.retain(|_, content| content.ever_synced || dice.once_in(2));
         for content in folder.disks.values_mut() {
             if dice.once_in(2) {
-                content.note = content.durable_note.clone();
+                content.high_water = content.durable_high_water.clone();
             }
-            content.durable_note = content.note.clone();
+            content.durable_high_water = content.high_water.clone();
             let mut unsynced = std::mem::take(&mut content.unsynced);
             if dice.once_in(2) {
                 unsynced.truncate(dice.index(unsynced.len() + 1));
@@ -305,18 +305,18 @@ impl Disk for ModelDisk {
         })
     }
 
-    fn note(&self) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.with(|content| content.note.clone()))
+    fn high_water(&self) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(self.with(|content| content.high_water.clone()))
     }
 
-    fn write_note(&self, note: &[u8]) -> Result<(), StorageError> {
-        assert!(note.len() <= NOTE_BYTES_MAX, "{} bytes", note.len());
-        self.with(|content| content.note = Some(note.to_owned()));
+    fn write_high_water(&self, high_water: &[u8]) -> Result<(), StorageError> {
+        assert!(high_water.len() <= HIGH_WATER_BYTES_MAX, "{} bytes", high_water.len());
+        self.with(|content| content.high_water = Some(high_water.to_owned()));
         Ok(())
     }
 
-    fn sync_note(&self) -> Result<(), StorageError> {
-        self.with(|content| content.durable_note = content.note.clone());
+    fn sync_high_water(&self) -> Result<(), StorageError> {
+        self.with(|content| content.durable_high_water = content.high_water.clone());
         Ok(())
     }
 

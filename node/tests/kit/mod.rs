@@ -22,8 +22,8 @@ use etebar_node::raft::{
 use etebar_node::runtime::Clock;
 use etebar_node::storage::{Decided, Decisions, NodeAddresses, NodeDisks};
 use ledger::{
-    Action, Adjust, Amount, Charge, Command, CreateKey, CreateSeller, Event, Genesis, Grant, IdempotencyKey, KeyHash,
-    KeyNumber, Name, Note, Phone, RULES_VERSION, RecordNumber, SignedAmount,
+    Action, Adjust, Amount, ApiKeyHash, ApiKeyNumber, Charge, Command, CreateKey, CreateSeller, Event, Genesis, Grant,
+    IdempotencyKey, Name, Note, Phone, RULES_VERSION, RecordNumber, SignedAmount,
 };
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
@@ -32,7 +32,7 @@ use uuid::Uuid;
 use self::pki::Pki;
 
 /// The record of the genesis, and so the number of the first admin's key.
-pub(crate) const ADMIN: KeyNumber = 1;
+pub(crate) const ADMIN: ApiKeyNumber = 1;
 /// Longest wait for anything that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at what must happen.
@@ -98,7 +98,7 @@ impl Trio {
                 key_window_ms: 86_400_000,
                 keys_max: 10_000_000,
                 rules: RULES_VERSION,
-                admin_key: KeyHash([7; 32]),
+                admin_key: ApiKeyHash([7; 32]),
             },
             peer_listen: self.addresses[&node].peer.clone(),
             peer_security: self.pki.security(self.cluster, node),
@@ -236,7 +236,7 @@ impl Trio {
     }
 
     /// A seller with a key and this much credit: its record number and its key's.
-    pub(crate) async fn seller(&self, node: u64, name: &str, credit: i64) -> (RecordNumber, KeyNumber) {
+    pub(crate) async fn seller(&self, node: u64, name: &str, credit: i64) -> (RecordNumber, ApiKeyNumber) {
         let seller =
             self.submit(node, vec![admin(Action::CreateSeller(CreateSeller { name: Name::new(name).unwrap() }))]).await;
         let seller = number(&seller.outcomes[0]);
@@ -245,7 +245,7 @@ impl Trio {
         let key = Action::CreateKey(CreateKey {
             name: Name::new(name).unwrap(),
             grant: Grant::Seller(seller),
-            hash: KeyHash(hash),
+            hash: ApiKeyHash(hash),
         });
         let key = number(&self.submit(node, vec![admin(key)]).await.outcomes[0]);
         if let Some(amount) = SignedAmount::new(credit) {
@@ -283,7 +283,7 @@ pub(crate) fn admin(action: Action) -> Command {
 }
 
 /// A charge of one unit under a key.
-pub(crate) fn charge(actor: KeyNumber, key: &str) -> Command {
+pub(crate) fn charge(actor: ApiKeyNumber, key: &str) -> Command {
     Command {
         actor,
         idempotency_key: Some(IdempotencyKey::new(key).unwrap()),

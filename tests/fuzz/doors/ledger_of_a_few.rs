@@ -2,7 +2,7 @@
 
 use etebar_api::Role;
 use ledger::{
-    Action, Amount, Charge, Command, CreateKey, CreateSeller, DecideCredit, Facts, Genesis, Grant, KeyHash, Missing,
+    Action, Amount, ApiKeyHash, Charge, Command, CreateKey, CreateSeller, DecideCredit, Facts, Genesis, Grant, Missing,
     Name, Note, Outcome, Phone, RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, State, Time, Verdict, decide,
 };
 use uuid::Uuid;
@@ -22,7 +22,7 @@ impl Small {
         let (amount, note) = (Amount::new(100).expect("it is small"), Note::empty());
         let name = |text| Name::new(text).expect("a short name");
         let request = || Action::RequestCredit(RequestCredit { amount, note: note.clone() });
-        let (phone, hash) = (Phone::new(989_123_456_789).expect("a mobile number"), KeyHash([9; 32]));
+        let (phone, hash) = (Phone::new(989_123_456_789).expect("a mobile number"), ApiKeyHash([9; 32]));
         let verdict =
             Action::DecideCredit(DecideCredit { request: 4, verdict: Verdict::Approved, reason: note.clone() });
         for (actor, action) in [

@@ -11,7 +11,7 @@ use etebar_node::raft::link::frame::split;
 use etebar_node::raft::{Cluster, Consistency, Decisions, SubmitError};
 use etebar_node::runtime::net::{TcpListener, TcpStream};
 use etebar_node::runtime::spawn;
-use ledger::{Command, Digest, KeyNumber, RecordNumber};
+use ledger::{ApiKeyNumber, Command, Digest, RecordNumber};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ pub enum PortRequest {
     /// Decide these as one group.
     Decide { commands: Vec<Command>, wait_ms: u64 },
     /// Read a seller's balance, and whether the API key of the reader is valid.
-    Read { actor: KeyNumber, seller: RecordNumber, mode: ReadMode, min_applied: u64, wait_ms: u64 },
+    Read { actor: ApiKeyNumber, seller: RecordNumber, mode: ReadMode, min_applied: u64, wait_ms: u64 },
 }
 
 /// The consistency of a read.
@@ -110,7 +110,7 @@ async fn answer(cluster: &Cluster, request: PortRequest) -> PortReply {
     }
 }
 
-fn read_result(cluster: &Cluster, actor: KeyNumber, seller: RecordNumber) -> ReadResult {
+fn read_result(cluster: &Cluster, actor: ApiKeyNumber, seller: RecordNumber) -> ReadResult {
     let replica = cluster.replica();
     let state = &replica.state;
     ReadResult {

@@ -3,21 +3,21 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 
-use super::promise::{Findings, Place, Promise};
+use super::promise::{FaultAt, Findings, Promise};
 use crate::commands::Event;
-use crate::commands::kind::Role;
+use crate::commands::kind::RequiredRole;
 use crate::record::Record;
 use crate::state::api_key::Grant;
 use crate::state::seller::SellerStatus;
 use crate::values::folded_name::FoldedName;
-use crate::values::ids::{KeyNumber, RecordNumber, SYSTEM_ACTOR};
+use crate::values::ids::{ApiKeyNumber, RecordNumber, SYSTEM_ACTOR};
 use crate::values::text::Name;
 
 /// See the head of this file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Actors {
     rules: u32,
-    keys: BTreeMap<KeyNumber, Key>,
+    keys: BTreeMap<ApiKeyNumber, Key>,
     suspended: BTreeSet<RecordNumber>,
 }
 
@@ -32,7 +32,7 @@ struct Key {
 
 impl Actors {
     /// Whether the record's actor could have it decided there.
-    pub(super) fn check(&self, record: &Record, place: Place, findings: &mut Findings) {
+    pub(super) fn check(&self, record: &Record, place: FaultAt, findings: &mut Findings) {
         let Some(fault) = self.fault(record) else { return };
         findings.broken(Promise::Authorised, place, || {
             format!("record {} was decided for actor {}, which {fault}", record.number, record.actor)
@@ -41,7 +41,7 @@ impl Actors {
 
     fn fault(&self, record: &Record) -> Option<&'static str> {
         let role = record.event.kind().role();
-        if role == Role::System {
+        if role == RequiredRole::System {
             return (record.actor != SYSTEM_ACTOR).then_some("is not the cluster itself");
         }
         let Some(key) = self.keys.get(&record.actor) else { return Some("is no API key") };
@@ -49,16 +49,17 @@ impl Actors {
             return Some("is revoked");
         }
         match (role, key.grant) {
-            (Role::Admin, Grant::Admin) => None,
-            (Role::Seller, Grant::Seller(acting)) => match record.seller() {
+            (RequiredRole::Admin, Grant::Admin) => None,
+            (RequiredRole::Seller, Grant::Seller(acting)) => match record.seller() {
                 Some(seller) if seller != acting => Some("may not do this"),
                 Some(seller) => self.suspended.contains(&seller).then_some("is of a suspended seller"),
                 // A refusal does not say of which seller it was.
                 None => None,
             },
-            (Role::System | Role::Admin | Role::Seller, Grant::Admin | Grant::Auditor | Grant::Seller(_)) => {
-                Some("may not do this")
-            }
+            (
+                RequiredRole::System | RequiredRole::Admin | RequiredRole::Seller,
+                Grant::Admin | Grant::Auditor | Grant::Seller(_),
+            ) => Some("may not do this"),
         }
     }
 
@@ -83,13 +84,13 @@ impl Actors {
         }
     }
 
-    fn add(&mut self, number: KeyNumber, name: &Name, grant: Grant) {
+    fn add(&mut self, number: ApiKeyNumber, name: &Name, grant: Grant) {
         let folded = FoldedName::under(self.rules, name);
         self.keys.insert(number, Key { name: name.clone(), folded, grant, revoked: false });
     }
 
     /// The name under which an actor stands in the journal.
-    pub(super) fn name(&self, actor: KeyNumber) -> &str {
+    pub(super) fn name(&self, actor: ApiKeyNumber) -> &str {
         if actor == SYSTEM_ACTOR {
             return "etebar";
         }
@@ -97,7 +98,7 @@ impl Actors {
     }
 
     /// Whose idempotency keys this actor's are; `None` for the cluster itself.
-    pub(super) fn scope(&self, actor: KeyNumber) -> Option<(Grant, &FoldedName)> {
+    pub(super) fn scope(&self, actor: ApiKeyNumber) -> Option<(Grant, &FoldedName)> {
         self.keys.get(&actor).map(|key| (key.grant, &key.folded))
     }
 }

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 
-use super::promise::{Findings, Place, Promise};
+use super::promise::{FaultAt, Findings, Promise};
 use crate::digest::Digest;
 use crate::state::{State, Totals};
 use crate::values::ids::RecordNumber;
@@ -47,7 +47,7 @@ impl Claims {
 
     /// Compares these, which were recomputed from records, with what the state claims.
     pub(super) fn compare(&self, claimed: &Self, findings: &mut Findings) {
-        let place = Place { record: claimed.records, entry: None };
+        let place = FaultAt { record: claimed.records, entry: None };
         for (what, own, claimed) in
             [("records", self.records, claimed.records), ("entries", self.entries, claimed.entries)]
         {

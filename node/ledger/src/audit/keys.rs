@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use uuid::Uuid;
 
 use super::actors::Actors;
-use super::promise::{Findings, Place, Promise};
+use super::promise::{FaultAt, Findings, Promise};
 use crate::record::Record;
 use crate::state::api_key::Grant;
 use crate::state::genesis::Genesis;
@@ -99,7 +99,7 @@ impl Keys {
     }
 
     /// Whether the record's key, if it has one, had no decision within the window before it.
-    pub(super) fn check(&mut self, record: &Record, actors: &Actors, place: Place, findings: &mut Findings) {
+    pub(super) fn check(&mut self, record: &Record, actors: &Actors, place: FaultAt, findings: &mut Findings) {
         let Some(key) = &record.idempotency_key else { return };
         let Some((grant, name)) = actors.scope(record.actor) else {
             findings.broken(Promise::Authorised, place, || {

@@ -28,8 +28,8 @@ use self::actors::Actors;
 pub use self::claims::Claims;
 use self::keys::Keys;
 pub use self::promise::{Broken, Promise};
-use self::promise::{Findings, Place};
-use self::subjects::{End, Subjects, Taken, Thing};
+use self::promise::{FaultAt, Findings};
+use self::subjects::{End, MarkOutcome, Subjects, Thing};
 pub use self::sums::Sums;
 
 /// Adds up a whole history.
@@ -107,7 +107,7 @@ impl Audit {
 
     /// Compares the records fed with the mark of the page that comes next in a state: there the published digests begin.
     pub fn compare_mark(&mut self, mark: &PageMark) {
-        let place = Place { record: self.records.saturating_add(1), entry: None };
+        let place = FaultAt { record: self.records.saturating_add(1), entry: None };
         let before = (mark.entries, mark.record_digest) == (self.sums.entries, self.digest);
         self.findings.check(Promise::RecordChain, before, place, || {
             format!("the chain of records differs before record {}, in the page before it", place.record)
@@ -120,7 +120,7 @@ impl Audit {
     /// Takes the next record.
     pub fn feed(&mut self, record: &Record) {
         let entry = if self.sums.add(record) { Some(self.sums.entries) } else { None };
-        let place = Place { record: record.number, entry };
+        let place = FaultAt { record: record.number, entry };
         self.order(record, place);
         self.digest = chain_record(&self.digest, record);
         self.actors.check(record, place, &mut self.findings);
@@ -130,7 +130,7 @@ impl Audit {
         self.chain_entry(record);
     }
 
-    fn order(&mut self, record: &Record, place: Place) {
+    fn order(&mut self, record: &Record, place: FaultAt) {
         let due = self.records.saturating_add(1);
         self.findings.check(Promise::Numbered, record.number == due, place, || {
             format!("record {} stands where record {due} was due", record.number)
@@ -146,7 +146,7 @@ impl Audit {
         self.time = self.time.max(record.time);
     }
 
-    fn take(&mut self, record: &Record, place: Place) {
+    fn take(&mut self, record: &Record, place: FaultAt) {
         self.subjects.keep(record);
         if let Event::Genesis(genesis) = &record.event {
             self.ids = IdSpace::new(genesis.cluster);
@@ -169,7 +169,7 @@ impl Audit {
     }
 
     /// One movement of a seller's credit.
-    fn moved(&mut self, movement: &Movement, place: Place) {
+    fn moved(&mut self, movement: &Movement, place: FaultAt) {
         let &Movement { seller, amount, entry_number: entry, balance, .. } = movement;
         let due = self.sums.entries;
         self.findings.check(Promise::Numbered, entry == due, place, || {
@@ -189,7 +189,7 @@ impl Audit {
         self.findings.check(Promise::NeverNegative, sum >= 0, place, || format!("seller {id} is at {sum}"));
     }
 
-    fn moved_phone(&mut self, phone: Phone, amount: i64, place: Place) {
+    fn moved_phone(&mut self, phone: Phone, amount: i64, place: FaultAt) {
         self.phone_total = self.phone_total.saturating_add(i128::from(amount));
         let Some(sum) = self.phones.get_or_default(phone.digits()) else { return };
         *sum = sum.saturating_add(i128::from(amount));
@@ -200,27 +200,29 @@ impl Audit {
     }
 
     /// A verdict: on a request that is there, as it was asked, and the first one.
-    fn conclude(&mut self, request: &RequestShown, end: End, place: Place) {
+    fn conclude(&mut self, request: &RequestShown, end: End, place: FaultAt) {
         let id = self.ids.uuid(IdKind::CreditRequest, request.number);
         let thing = Thing::request(request.seller, request.amount, request.created_at);
         let fault = match self.subjects.take(request.number, thing, end) {
-            Taken::Fits => return,
-            Taken::Again(before) => format!("credit request {id} has a second verdict ({end:?} after {before:?})"),
-            Taken::Different => format!("credit request {id} was of another seller, amount or time"),
-            Taken::Absent => format!("there is no credit request {id}"),
+            MarkOutcome::Fits => return,
+            MarkOutcome::Again(before) => {
+                format!("credit request {id} has a second verdict ({end:?} after {before:?})")
+            }
+            MarkOutcome::Different => format!("credit request {id} was of another seller, amount or time"),
+            MarkOutcome::Absent => format!("there is no credit request {id}"),
         };
         self.findings.broken(Promise::RequestsOnce, place, || fault);
     }
 
     /// A reversal: of a charge that is there, as it was sold, and the first one.
-    fn undo(&mut self, reversed: &Reversed, place: Place) {
+    fn undo(&mut self, reversed: &Reversed, place: FaultAt) {
         let &Reversed { charge, seller, phone, amount, .. } = reversed;
         let id = self.ids.uuid(IdKind::Charge, charge);
         let fault = match self.subjects.take(charge, Thing::charge(seller, phone, amount), End::Reversed) {
-            Taken::Fits => return,
-            Taken::Again(_) => format!("charge {id} is reversed again"),
-            Taken::Different => format!("charge {id} was of another seller, phone or amount"),
-            Taken::Absent => format!("there is no charge {id}"),
+            MarkOutcome::Fits => return,
+            MarkOutcome::Again(_) => format!("charge {id} is reversed again"),
+            MarkOutcome::Different => format!("charge {id} was of another seller, phone or amount"),
+            MarkOutcome::Absent => format!("there is no charge {id}"),
         };
         self.findings.broken(Promise::ReversalsOnce, place, || fault);
     }

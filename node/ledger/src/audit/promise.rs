@@ -59,7 +59,7 @@ impl Promise {
 
 /// Where a promise is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct FaultAt {
     pub(super) record: RecordNumber,
     pub(super) entry: Option<u64>,
 }
@@ -85,15 +85,15 @@ pub(super) struct Findings(BTreeMap<Promise, Broken>);
 
 impl Findings {
     /// Looks at one thing; where it does not hold, `detail` says what is wrong.
-    pub(super) fn check(&mut self, promise: Promise, holds: bool, place: Place, detail: impl FnOnce() -> String) {
+    pub(super) fn check(&mut self, promise: Promise, holds: bool, place: FaultAt, detail: impl FnOnce() -> String) {
         if !holds {
             self.broken(promise, place, detail);
         }
     }
 
     /// A promise does not hold.
-    pub(super) fn broken(&mut self, promise: Promise, place: Place, detail: impl FnOnce() -> String) {
-        let Place { record, entry } = place;
+    pub(super) fn broken(&mut self, promise: Promise, place: FaultAt, detail: impl FnOnce() -> String) {
+        let FaultAt { record, entry } = place;
         let first = || Broken { promise, faults: 0, record, entry, detail: detail() };
         let broken = self.0.entry(promise).or_insert_with(first);
         broken.faults = broken.faults.saturating_add(1);

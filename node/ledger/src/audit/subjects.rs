@@ -52,7 +52,7 @@ pub(super) enum End {
 
 /// What was found where a record refers to a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum MarkOutcome {
     /// It is there, as it was, and had not ended.
     Fits,
     /// It had ended so.
@@ -91,17 +91,17 @@ impl Subjects {
     }
 
     /// Ends `thing`, which a later record refers to by `number`.
-    pub(super) fn take(&mut self, number: RecordNumber, thing: Thing, end: End) -> Taken {
-        let Some(slot) = place(number).and_then(|at| self.slots.get_mut(at)) else { return Taken::Absent };
+    pub(super) fn take(&mut self, number: RecordNumber, thing: Thing, end: End) -> MarkOutcome {
+        let Some(slot) = place(number).and_then(|at| self.slots.get_mut(at)) else { return MarkOutcome::Absent };
         let before = *slot;
         let is_kind = |slot: u64| slot & IS_THING != 0 && slot & IS_REQUEST == thing.0 & IS_REQUEST;
         let taken = match before {
-            REVERSED if end == End::Reversed => return Taken::Again(End::Reversed),
-            APPROVED if end != End::Reversed => return Taken::Again(End::Approved),
-            REJECTED if end != End::Reversed => return Taken::Again(End::Rejected),
-            slot if slot == thing.0 => Taken::Fits,
-            slot if is_kind(slot) => Taken::Different,
-            _ => return Taken::Absent,
+            REVERSED if end == End::Reversed => return MarkOutcome::Again(End::Reversed),
+            APPROVED if end != End::Reversed => return MarkOutcome::Again(End::Approved),
+            REJECTED if end != End::Reversed => return MarkOutcome::Again(End::Rejected),
+            slot if slot == thing.0 => MarkOutcome::Fits,
+            slot if is_kind(slot) => MarkOutcome::Different,
+            _ => return MarkOutcome::Absent,
         };
         *slot = match end {
             End::Reversed => REVERSED,

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ChainLink;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::values::amount::{Balance, Immovable, SignedAmount};
-use crate::values::ids::{At, IdKind, KeyNumber, RecordNumber};
+use crate::values::ids::{ApiKeyNumber, At, IdKind, RecordNumber};
 use crate::values::text::Note;
 
 /// Corrects a seller's credit.
@@ -38,8 +38,8 @@ pub struct Adjusted {
 }
 
 impl CommandKind for Adjust {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn is_repeatable(&self) -> bool {
@@ -59,20 +59,20 @@ impl CommandKind for Adjust {
 
 impl Adjust {
     /// The seller must exist, and its credit must stay within 0 and the limit.
-    pub(crate) fn judge(&self, case: &Case<'_>) -> Result<Adjusted, NoEvent> {
-        let before = case.seller(self.seller)?.balance;
+    pub(crate) fn evaluate(&self, context: &Context<'_>) -> Result<Adjusted, Denial> {
+        let before = context.seller(self.seller)?.balance;
         let balance = before.adjusted(self.amount).map_err(|immovable| match immovable {
             Immovable::BelowZero => Refusal::InsufficientCredit { balance: before },
             Immovable::OverLimit => Refusal::LimitExceeded,
         })?;
         let (seller, amount, reason) = (self.seller, self.amount, self.reason.clone());
-        Ok(Adjusted { seller, amount, reason, entry: case.next_entry(), balance })
+        Ok(Adjusted { seller, amount, reason, entry: context.next_entry(), balance })
     }
 }
 
 impl EventKind for Adjusted {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn apply(&self, at: At, state: &mut State) {
@@ -105,7 +105,7 @@ impl EventKind for Adjusted {
         })
     }
 
-    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
         None
     }
 }

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ChainLink;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::values::amount::{Amount, Balance};
-use crate::values::ids::{At, IdKind, KeyNumber, RecordNumber};
+use crate::values::ids::{ApiKeyNumber, At, IdKind, RecordNumber};
 use crate::values::phone::Phone;
 
 /// Sells airtime, for the seller whose key acts.
@@ -36,8 +36,8 @@ pub struct Charged {
 }
 
 impl CommandKind for Charge {
-    fn role(&self) -> Role {
-        Role::Seller
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Seller
     }
 
     fn is_repeatable(&self) -> bool {
@@ -56,19 +56,19 @@ impl CommandKind for Charge {
 
 impl Charge {
     /// Credit must suffice, and the phone's balance must stay within the limit.
-    pub(crate) fn judge(self, case: &Case<'_>) -> Result<Charged, NoEvent> {
+    pub(crate) fn evaluate(self, context: &Context<'_>) -> Result<Charged, Denial> {
         let Self { phone, amount } = self;
-        let seller = case.acting_seller()?;
-        let sold = case.state.phone(phone).map_or(Balance::ZERO, |account| account.balance);
+        let seller = context.acting_seller()?;
+        let sold = context.state.phone(phone).map_or(Balance::ZERO, |account| account.balance);
         sold.credited(amount).ok_or(Refusal::LimitExceeded)?;
         let balance = seller.balance.charged(amount).ok_or(Refusal::InsufficientCredit { balance: seller.balance })?;
-        Ok(Charged { seller: seller.number, phone, amount, entry: case.next_entry(), balance })
+        Ok(Charged { seller: seller.number, phone, amount, entry: context.next_entry(), balance })
     }
 }
 
 impl EventKind for Charged {
-    fn role(&self) -> Role {
-        Role::Seller
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Seller
     }
 
     fn apply(&self, at: At, state: &mut State) {
@@ -104,7 +104,7 @@ impl EventKind for Charged {
         })
     }
 
-    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
         None
     }
 }

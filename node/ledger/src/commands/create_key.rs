@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
 use crate::state::api_key::Grant;
-use crate::values::ids::{At, KeyHash, KeyNumber, RecordNumber};
+use crate::values::ids::{ApiKeyHash, ApiKeyNumber, At, RecordNumber};
 use crate::values::text::Name;
 
 /// Makes an API key.
@@ -19,7 +19,7 @@ pub struct CreateKey {
     /// What it may do.
     pub grant: Grant,
     /// The hash of the secret. It is drawn anew at each attempt, so it is no part of the content that is compared.
-    pub hash: KeyHash,
+    pub hash: ApiKeyHash,
 }
 
 /// A key was made; its record number is the key's.
@@ -30,12 +30,12 @@ pub struct KeyCreated {
     /// What it may do.
     pub grant: Grant,
     /// The hash of its secret.
-    pub hash: KeyHash,
+    pub hash: ApiKeyHash,
 }
 
 impl CommandKind for CreateKey {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn is_repeatable(&self) -> bool {
@@ -53,15 +53,15 @@ impl CommandKind for CreateKey {
 
 impl CreateKey {
     /// The seller must exist, the name must be free, and the secret must be new.
-    pub(crate) fn judge(&self, case: &Case<'_>) -> Result<KeyCreated, NoEvent> {
+    pub(crate) fn evaluate(&self, context: &Context<'_>) -> Result<KeyCreated, Denial> {
         if let Grant::Seller(seller) = self.grant {
-            case.seller(seller)?;
+            context.seller(seller)?;
         }
-        if case.state.is_name_active(&self.name) {
+        if context.state.is_name_active(&self.name) {
             return Err(Refusal::NameTaken.into());
         }
         // Those of revoked keys too: a secret that was withdrawn must not come back under another grant.
-        if case.state.api_key_by_hash(&self.hash).is_some() {
+        if context.state.api_key_by_hash(&self.hash).is_some() {
             return Err(Rejection::SecretTaken.into());
         }
         Ok(KeyCreated { name: self.name.clone(), grant: self.grant, hash: self.hash })
@@ -74,8 +74,8 @@ impl CreateKey {
 }
 
 impl EventKind for KeyCreated {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn apply(&self, at: At, state: &mut State) {
@@ -86,7 +86,7 @@ impl EventKind for KeyCreated {
         write(link, &self.name, self.grant, self.hash);
     }
 
-    fn api_key(&self, number: RecordNumber) -> Option<KeyNumber> {
+    fn api_key(&self, number: RecordNumber) -> Option<ApiKeyNumber> {
         Some(number)
     }
 
@@ -106,7 +106,7 @@ impl KeyCreated {
     }
 }
 
-fn write(link: &mut ChainLink, name: &Name, grant: Grant, hash: KeyHash) {
+fn write(link: &mut ChainLink, name: &Name, grant: Grant, hash: ApiKeyHash) {
     link.text(name.as_str());
     grant.write(link);
     link.bytes(&hash.0);

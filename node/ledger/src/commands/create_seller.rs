@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{CommandKind, EventKind, Role};
+use super::kind::{CommandKind, EventKind, RequiredRole};
 use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::state::State;
-use crate::values::ids::{At, KeyNumber, RecordNumber};
+use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
 use crate::values::text::Name;
 
 /// Creates a seller.
@@ -24,8 +24,8 @@ pub struct SellerCreated {
 }
 
 impl CommandKind for CreateSeller {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn is_repeatable(&self) -> bool {
@@ -43,14 +43,14 @@ impl CommandKind for CreateSeller {
 
 impl CreateSeller {
     /// Nothing is checked: an admin may create any seller.
-    pub(crate) fn judge(&self) -> SellerCreated {
+    pub(crate) fn evaluate(&self) -> SellerCreated {
         SellerCreated { name: self.name.clone() }
     }
 }
 
 impl EventKind for SellerCreated {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn apply(&self, at: At, state: &mut State) {
@@ -69,7 +69,7 @@ impl EventKind for SellerCreated {
         None
     }
 
-    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
         None
     }
 }

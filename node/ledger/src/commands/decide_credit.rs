@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use super::request_credit::CreditRequested;
 use crate::digest::ChainLink;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::{Refusal, Rejection};
 use crate::state::{State, Verdict};
 use crate::values::amount::{Amount, Balance};
-use crate::values::ids::{At, IdKind, KeyNumber, RecordNumber, Time};
+use crate::values::ids::{ApiKeyNumber, At, IdKind, RecordNumber, Time};
 use crate::values::text::Note;
 
 /// Approves or rejects a credit request.
@@ -67,8 +67,8 @@ pub(crate) enum CreditDecision {
 }
 
 impl CommandKind for DecideCredit {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     /// The request while it is pending, and then the same verdict.
@@ -97,15 +97,15 @@ impl CommandKind for DecideCredit {
 impl DecideCredit {
     /// The request must be pending. The same verdict once more is done already, the opposite one is refused. `filed` is the
     /// request's event with its place.
-    pub(crate) fn judge(
+    pub(crate) fn evaluate(
         &self,
-        case: &Case<'_>,
+        context: &Context<'_>,
         filed: Option<(At, &CreditRequested)>,
-    ) -> Result<CreditDecision, NoEvent> {
-        match case.state.verdict(self.request) {
-            Some((record, verdict)) if verdict == self.verdict => return Err(NoEvent::Done(record)),
+    ) -> Result<CreditDecision, Denial> {
+        match context.state.verdict(self.request) {
+            Some((record, verdict)) if verdict == self.verdict => return Err(Denial::Done(record)),
             Some((_, verdict)) => return Err(Refusal::RequestDecided { verdict }.into()),
-            None if !case.state.is_pending(self.request) => return Err(Rejection::UnknownRequest.into()),
+            None if !context.state.is_pending(self.request) => return Err(Rejection::UnknownRequest.into()),
             None => {}
         }
         let (at, filed) = filed.ok_or(Rejection::Inconsistent)?;
@@ -120,17 +120,17 @@ impl DecideCredit {
         match self.verdict {
             Verdict::Rejected => Ok(CreditDecision::Rejected(CreditRejected { request, reason })),
             Verdict::Approved => {
-                let before = case.seller(filed.seller)?.balance;
+                let before = context.seller(filed.seller)?.balance;
                 let balance = before.credited(filed.amount).ok_or(Refusal::LimitExceeded)?;
-                Ok(CreditDecision::Approved(CreditApproved { request, reason, entry: case.next_entry(), balance }))
+                Ok(CreditDecision::Approved(CreditApproved { request, reason, entry: context.next_entry(), balance }))
             }
         }
     }
 }
 
 impl EventKind for CreditApproved {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn apply(&self, at: At, state: &mut State) {
@@ -163,14 +163,14 @@ impl EventKind for CreditApproved {
         })
     }
 
-    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
         None
     }
 }
 
 impl EventKind for CreditRejected {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn apply(&self, at: At, state: &mut State) {
@@ -190,7 +190,7 @@ impl EventKind for CreditRejected {
         None
     }
 
-    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
         None
     }
 }

@@ -1,19 +1,19 @@
 //! The genesis: the first command of a ledger, which is its own event. What it fixes is in [`Genesis`].
 
-use super::kind::{CommandKind, EventKind, NoEvent, Role};
+use super::kind::{CommandKind, Denial, EventKind, RequiredRole};
 use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::State;
 use crate::state::genesis::Genesis;
-use crate::values::ids::{At, KeyNumber, RecordNumber};
+use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
 
 /// Bytes of a genesis in a log entry beyond those of every command, its currency apart.
 const FIXED_BYTES: usize = 96;
 
 impl CommandKind for Genesis {
-    fn role(&self) -> Role {
-        Role::System
+    fn role(&self) -> RequiredRole {
+        RequiredRole::System
     }
 
     fn is_repeatable(&self) -> bool {
@@ -31,14 +31,14 @@ impl CommandKind for Genesis {
 
 impl Genesis {
     /// Answers must be possible by it. That there is none yet was checked with the authorisation.
-    pub(crate) fn judge(&self) -> Result<Self, NoEvent> {
+    pub(crate) fn evaluate(&self) -> Result<Self, Denial> {
         if self.is_sound() { Ok(self.clone()) } else { Err(Rejection::Malformed.into()) }
     }
 }
 
 impl EventKind for Genesis {
-    fn role(&self) -> Role {
-        Role::System
+    fn role(&self) -> RequiredRole {
+        RequiredRole::System
     }
 
     fn apply(&self, at: At, state: &mut State) {
@@ -50,7 +50,7 @@ impl EventKind for Genesis {
     }
 
     /// The first admin key.
-    fn api_key(&self, number: RecordNumber) -> Option<KeyNumber> {
+    fn api_key(&self, number: RecordNumber) -> Option<ApiKeyNumber> {
         Some(number)
     }
 

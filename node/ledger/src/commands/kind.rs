@@ -6,11 +6,11 @@ use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
 use crate::state::api_key::{ApiKey, Grant};
 use crate::state::seller::{Seller, SellerStatus};
-use crate::values::ids::{At, KeyNumber, RecordNumber};
+use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
 
 /// Who may have a command decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum RequiredRole {
     /// The cluster itself, under [`crate::SYSTEM_ACTOR`].
     System,
     /// An admin's API key.
@@ -19,12 +19,12 @@ pub(crate) enum Role {
     Seller,
 }
 
-/// What every kind of command provides. Its checks are its own `judge`, which gives its event.
+/// What every kind of command provides. Its checks are its own `evaluate`, which gives its event.
 pub(crate) trait CommandKind {
     /// Who may have it decided.
-    fn role(&self) -> Role;
+    fn role(&self) -> RequiredRole;
 
-    /// The old record that its `judge` reads, or by which it was done before.
+    /// The old record that its `evaluate` reads, or by which it was done before.
     fn subject(&self, _state: &State) -> Option<RecordNumber> {
         None
     }
@@ -43,7 +43,7 @@ pub(crate) trait CommandKind {
 pub(crate) trait EventKind {
     /// Who may have it decided. The command says so for the decision, the event for the audit: two statements of one rule,
     /// so that a mistake in one is noticed.
-    fn role(&self) -> Role;
+    fn role(&self) -> RequiredRole;
 
     /// Changes the state by it.
     ///
@@ -61,20 +61,20 @@ pub(crate) trait EventKind {
     fn movement(&self, number: RecordNumber) -> Option<Movement>;
 
     /// The API key that it made or revoked. `number` is its record's.
-    fn api_key(&self, number: RecordNumber) -> Option<KeyNumber>;
+    fn api_key(&self, number: RecordNumber) -> Option<ApiKeyNumber>;
 }
 
 /// The context of a decision, besides the command itself.
-pub(crate) struct Case<'a> {
+pub(crate) struct Context<'a> {
     /// The ledger before it.
     pub(crate) state: &'a State,
     /// The API key that acts; `None` for the cluster itself.
     pub(crate) key: Option<&'a ApiKey>,
 }
 
-impl<'a> Case<'a> {
+impl<'a> Context<'a> {
     /// The seller whose key acts, where it is not suspended.
-    pub(crate) fn acting_seller(&self) -> Result<&'a Seller, NoEvent> {
+    pub(crate) fn acting_seller(&self) -> Result<&'a Seller, Denial> {
         let Some(Grant::Seller(number)) = self.key.map(|key| key.grant) else {
             return Err(Rejection::Forbidden.into());
         };
@@ -86,7 +86,7 @@ impl<'a> Case<'a> {
     }
 
     /// The seller of this number.
-    pub(crate) fn seller(&self, number: RecordNumber) -> Result<&'a Seller, NoEvent> {
+    pub(crate) fn seller(&self, number: RecordNumber) -> Result<&'a Seller, Denial> {
         self.state.seller(number).ok_or(Rejection::UnknownSeller.into())
     }
 
@@ -97,7 +97,7 @@ impl<'a> Case<'a> {
 }
 
 /// Why a command makes no event.
-pub(crate) enum NoEvent {
+pub(crate) enum Denial {
     /// It was done before, by this record.
     Done(RecordNumber),
     /// Nothing is recorded.
@@ -106,13 +106,13 @@ pub(crate) enum NoEvent {
     Refused(Refusal),
 }
 
-impl From<Refusal> for NoEvent {
+impl From<Refusal> for Denial {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
 }
 
-impl From<Rejection> for NoEvent {
+impl From<Rejection> for Denial {
     fn from(rejection: Rejection) -> Self {
         Self::Rejected(rejection)
     }

@@ -26,7 +26,7 @@ pub use self::create_key::{CreateKey, KeyCreated};
 pub use self::create_seller::{CreateSeller, SellerCreated};
 use self::decide_credit::CreditDecision;
 pub use self::decide_credit::{CreditApproved, CreditRejected, DecideCredit, RequestShown};
-use self::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use self::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 pub use self::register_node::{NodeRegistered, RegisterNode};
 pub use self::request_credit::{CreditRequested, RequestCredit};
 pub use self::reverse::{Reverse, Reversed};
@@ -37,14 +37,14 @@ use crate::entry::Movement;
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::state::genesis::Genesis;
-use crate::values::ids::{At, KeyNumber, RecordNumber, Time};
+use crate::values::ids::{ApiKeyNumber, At, RecordNumber, Time};
 use crate::values::text::IdempotencyKey;
 
 /// One command: what to do, who asks, and under which key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     /// The API key that acts, or [`crate::SYSTEM_ACTOR`].
-    pub actor: KeyNumber,
+    pub actor: ApiKeyNumber,
     /// Names this command among those of its scope; a second one under it moves nothing.
     pub idempotency_key: Option<IdempotencyKey>,
     /// What to do.
@@ -134,22 +134,24 @@ pub enum Event {
 
 impl Action {
     /// The event that it makes, or why it makes none. `subject` is the record that [`CommandKind::subject`] named.
-    pub(crate) fn judge(&self, case: &Case<'_>, subject: Option<(At, &Event)>) -> Result<Event, NoEvent> {
+    pub(crate) fn evaluate(&self, context: &Context<'_>, subject: Option<(At, &Event)>) -> Result<Event, Denial> {
         match self {
-            Self::Genesis(command) => command.judge().map(Event::Genesis),
-            Self::CreateSeller(command) => Ok(Event::SellerCreated(command.judge())),
-            Self::SetSellerStatus(command) => command.judge(case).map(Event::SellerStatusSet),
-            Self::CreateKey(command) => command.judge(case).map(Event::KeyCreated),
-            Self::RevokeKey(command) => command.judge(case).map(Event::KeyRevoked),
-            Self::RequestCredit(command) => command.judge(case).map(Event::CreditRequested),
-            Self::DecideCredit(command) => command.judge(case, subject.and_then(filed)).map(|decided| match decided {
-                CreditDecision::Approved(event) => Event::CreditApproved(event),
-                CreditDecision::Rejected(event) => Event::CreditRejected(event),
-            }),
-            Self::Adjust(command) => command.judge(case).map(Event::Adjusted),
-            Self::Charge(command) => command.judge(case).map(Event::Charged),
-            Self::Reverse(command) => command.judge(case, subject.and_then(charged)).map(Event::Reversed),
-            Self::RegisterNode(command) => command.judge(case).map(Event::NodeRegistered),
+            Self::Genesis(command) => command.evaluate().map(Event::Genesis),
+            Self::CreateSeller(command) => Ok(Event::SellerCreated(command.evaluate())),
+            Self::SetSellerStatus(command) => command.evaluate(context).map(Event::SellerStatusSet),
+            Self::CreateKey(command) => command.evaluate(context).map(Event::KeyCreated),
+            Self::RevokeKey(command) => command.evaluate(context).map(Event::KeyRevoked),
+            Self::RequestCredit(command) => command.evaluate(context).map(Event::CreditRequested),
+            Self::DecideCredit(command) => {
+                command.evaluate(context, subject.and_then(filed)).map(|decided| match decided {
+                    CreditDecision::Approved(event) => Event::CreditApproved(event),
+                    CreditDecision::Rejected(event) => Event::CreditRejected(event),
+                })
+            }
+            Self::Adjust(command) => command.evaluate(context).map(Event::Adjusted),
+            Self::Charge(command) => command.evaluate(context).map(Event::Charged),
+            Self::Reverse(command) => command.evaluate(context, subject.and_then(charged)).map(Event::Reversed),
+            Self::RegisterNode(command) => command.evaluate(context).map(Event::NodeRegistered),
         }
     }
 
@@ -259,7 +261,7 @@ pub struct Refused {
 }
 
 impl EventKind for Refused {
-    fn role(&self) -> Role {
+    fn role(&self) -> RequiredRole {
         self.action.kind().role()
     }
 
@@ -278,7 +280,7 @@ impl EventKind for Refused {
         None
     }
 
-    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
         None
     }
 }

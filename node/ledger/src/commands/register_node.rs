@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::{Incarnation, NodeNumber, State};
-use crate::values::ids::{At, KeyNumber, RecordNumber};
+use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
 
 /// Binds a node's number to its data directory, at first contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +28,8 @@ pub struct NodeRegistered {
 }
 
 impl CommandKind for RegisterNode {
-    fn role(&self) -> Role {
-        Role::System
+    fn role(&self) -> RequiredRole {
+        RequiredRole::System
     }
 
     fn is_repeatable(&self) -> bool {
@@ -48,8 +48,8 @@ impl CommandKind for RegisterNode {
 
 impl RegisterNode {
     /// The number must not be bound yet.
-    pub(crate) fn judge(self, case: &Case<'_>) -> Result<NodeRegistered, NoEvent> {
-        if case.state.incarnation(self.node).is_some() {
+    pub(crate) fn evaluate(self, context: &Context<'_>) -> Result<NodeRegistered, Denial> {
+        if context.state.incarnation(self.node).is_some() {
             return Err(Rejection::OutOfPlace.into());
         }
         Ok(NodeRegistered { node: self.node, incarnation: self.incarnation })
@@ -57,8 +57,8 @@ impl RegisterNode {
 }
 
 impl EventKind for NodeRegistered {
-    fn role(&self) -> Role {
-        Role::System
+    fn role(&self) -> RequiredRole {
+        RequiredRole::System
     }
 
     fn apply(&self, _at: At, state: &mut State) {
@@ -78,7 +78,7 @@ impl EventKind for NodeRegistered {
         None
     }
 
-    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
         None
     }
 }

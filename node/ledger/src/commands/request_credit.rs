@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::state::State;
 use crate::values::amount::Amount;
-use crate::values::ids::{At, KeyNumber, RecordNumber};
+use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
 use crate::values::text::Note;
 
 /// Asks for more credit, for the seller whose key acts.
@@ -31,8 +31,8 @@ pub struct CreditRequested {
 }
 
 impl CommandKind for RequestCredit {
-    fn role(&self) -> Role {
-        Role::Seller
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Seller
     }
 
     fn is_repeatable(&self) -> bool {
@@ -51,15 +51,15 @@ impl CommandKind for RequestCredit {
 
 impl RequestCredit {
     /// The seller must not be suspended.
-    pub(crate) fn judge(&self, case: &Case<'_>) -> Result<CreditRequested, NoEvent> {
-        let seller = case.acting_seller()?.number;
+    pub(crate) fn evaluate(&self, context: &Context<'_>) -> Result<CreditRequested, Denial> {
+        let seller = context.acting_seller()?.number;
         Ok(CreditRequested { seller, amount: self.amount, note: self.note.clone() })
     }
 }
 
 impl EventKind for CreditRequested {
-    fn role(&self) -> Role {
-        Role::Seller
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Seller
     }
 
     fn apply(&self, at: At, state: &mut State) {
@@ -80,7 +80,7 @@ impl EventKind for CreditRequested {
         None
     }
 
-    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
         None
     }
 }

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::charge::Charged;
-use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ChainLink;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::{Refusal, Rejection};
 use crate::state::{Reversal, State};
 use crate::values::amount::{Amount, Balance};
-use crate::values::ids::{At, IdKind, KeyNumber, RecordNumber};
+use crate::values::ids::{ApiKeyNumber, At, IdKind, RecordNumber};
 use crate::values::phone::Phone;
 use crate::values::text::Note;
 
@@ -42,8 +42,8 @@ pub struct Reversed {
 }
 
 impl CommandKind for Reverse {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn subject(&self, state: &State) -> Option<RecordNumber> {
@@ -66,23 +66,23 @@ impl CommandKind for Reverse {
 
 impl Reverse {
     /// The charge must exist and must not be reversed yet. `charged` is the event of its record.
-    pub(crate) fn judge(&self, case: &Case<'_>, charged: Option<&Charged>) -> Result<Reversed, NoEvent> {
+    pub(crate) fn evaluate(&self, context: &Context<'_>, charged: Option<&Charged>) -> Result<Reversed, Denial> {
         let &Charged { seller, phone, amount, .. } = charged.ok_or(Rejection::UnknownCharge)?;
-        if case.state.reversal(self.charge).is_some() {
+        if context.state.reversal(self.charge).is_some() {
             return Err(Refusal::ChargeReversed.into());
         }
         // Charges that are not reversed add up to what the phone holds, so where it holds less this was no such charge.
-        let sold = case.state.phone(phone).and_then(|account| account.balance.charged(amount));
+        let sold = context.state.phone(phone).and_then(|account| account.balance.charged(amount));
         sold.ok_or(Rejection::Inconsistent)?;
-        let balance = case.seller(seller)?.balance.credited(amount).ok_or(Refusal::LimitExceeded)?;
-        let (charge, reason, entry) = (self.charge, self.reason.clone(), case.next_entry());
+        let balance = context.seller(seller)?.balance.credited(amount).ok_or(Refusal::LimitExceeded)?;
+        let (charge, reason, entry) = (self.charge, self.reason.clone(), context.next_entry());
         Ok(Reversed { charge, seller, phone, amount, reason, entry, balance })
     }
 }
 
 impl EventKind for Reversed {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn apply(&self, at: At, state: &mut State) {
@@ -117,7 +117,7 @@ impl EventKind for Reversed {
         })
     }
 
-    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
         None
     }
 }

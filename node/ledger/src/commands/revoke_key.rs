@@ -2,31 +2,31 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
 use crate::state::api_key::Grant;
-use crate::values::ids::{At, KeyNumber, RecordNumber};
+use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
 
 /// Revokes an API key permanently.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevokeKey {
     /// Which key.
-    pub key: KeyNumber,
+    pub key: ApiKeyNumber,
 }
 
 /// A key was revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRevoked {
     /// Which key.
-    pub key: KeyNumber,
+    pub key: ApiKeyNumber,
 }
 
 impl CommandKind for RevokeKey {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn subject(&self, state: &State) -> Option<RecordNumber> {
@@ -48,12 +48,12 @@ impl CommandKind for RevokeKey {
 
 impl RevokeKey {
     /// The key must exist and must not be the last active admin key. A key that is revoked already is done.
-    pub(crate) fn judge(&self, case: &Case<'_>) -> Result<KeyRevoked, NoEvent> {
-        let key = case.state.api_key(self.key).ok_or(Rejection::UnknownKey)?;
+    pub(crate) fn evaluate(&self, context: &Context<'_>) -> Result<KeyRevoked, Denial> {
+        let key = context.state.api_key(self.key).ok_or(Rejection::UnknownKey)?;
         if let Some(record) = key.revoked_by {
-            return Err(NoEvent::Done(record));
+            return Err(Denial::Done(record));
         }
-        if key.grant == Grant::Admin && case.state.active_admin_keys() <= 1 {
+        if key.grant == Grant::Admin && context.state.active_admin_keys() <= 1 {
             return Err(Refusal::LastAdminKey.into());
         }
         Ok(KeyRevoked { key: self.key })
@@ -61,8 +61,8 @@ impl RevokeKey {
 }
 
 impl EventKind for KeyRevoked {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn apply(&self, at: At, state: &mut State) {
@@ -73,7 +73,7 @@ impl EventKind for KeyRevoked {
         link.u64(self.key);
     }
 
-    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
         Some(self.key)
     }
 

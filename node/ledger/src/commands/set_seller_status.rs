@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Case, CommandKind, EventKind, NoEvent, Role};
+use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ChainLink;
 use crate::entry::Movement;
 use crate::state::State;
 use crate::state::seller::SellerStatus;
 use crate::values::amount::Balance;
-use crate::values::ids::{At, KeyNumber, RecordNumber, Time};
+use crate::values::ids::{ApiKeyNumber, At, RecordNumber, Time};
 use crate::values::text::Name;
 
 /// Suspends a seller or lets it act again.
@@ -36,8 +36,8 @@ pub struct SellerStatusSet {
 }
 
 impl CommandKind for SetSellerStatus {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn is_repeatable(&self) -> bool {
@@ -56,8 +56,8 @@ impl CommandKind for SetSellerStatus {
 
 impl SetSellerStatus {
     /// The seller must exist.
-    pub(crate) fn judge(&self, case: &Case<'_>) -> Result<SellerStatusSet, NoEvent> {
-        let found = case.seller(self.seller)?;
+    pub(crate) fn evaluate(&self, context: &Context<'_>) -> Result<SellerStatusSet, Denial> {
+        let found = context.seller(self.seller)?;
         Ok(SellerStatusSet {
             seller: self.seller,
             status: self.status,
@@ -69,8 +69,8 @@ impl SetSellerStatus {
 }
 
 impl EventKind for SellerStatusSet {
-    fn role(&self) -> Role {
-        Role::Admin
+    fn role(&self) -> RequiredRole {
+        RequiredRole::Admin
     }
 
     fn apply(&self, _at: At, state: &mut State) {
@@ -93,7 +93,7 @@ impl EventKind for SellerStatusSet {
         None
     }
 
-    fn api_key(&self, _number: RecordNumber) -> Option<KeyNumber> {
+    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
         None
     }
 }

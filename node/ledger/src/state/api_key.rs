@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::ChainLink;
 use crate::values::folded_name::FoldedName;
-use crate::values::ids::{KeyHash, KeyNumber, RecordNumber, Time};
+use crate::values::ids::{ApiKeyHash, ApiKeyNumber, RecordNumber, Time};
 use crate::values::text::Name;
 
 /// What an API key may do.
@@ -34,7 +34,7 @@ impl Grant {
 
 /// Whose an idempotency key is: two keys of one scope that are spelled alike are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyScope<'a> {
+pub(crate) enum IdempotencyScope<'a> {
     /// A seller, whichever of its API keys is used.
     Seller(RecordNumber),
     /// All others, by name as it is compared under the rules of the ledger, so that a key that is made again under the name
@@ -46,7 +46,7 @@ pub(crate) enum KeyScope<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its record number.
-    pub number: KeyNumber,
+    pub number: ApiKeyNumber,
     /// Its name.
     pub name: Name,
     /// The form of its name that is compared, and the scope of an admin's idempotency keys.
@@ -54,7 +54,7 @@ pub struct ApiKey {
     /// What it may do.
     pub grant: Grant,
     /// The hash of its secret.
-    pub hash: KeyHash,
+    pub hash: ApiKeyHash,
     /// When it was made.
     pub created_at: Time,
     /// The record that revoked it.
@@ -63,10 +63,10 @@ pub struct ApiKey {
 
 impl ApiKey {
     /// The scope of its idempotency keys.
-    pub(crate) fn scope(&self) -> KeyScope<'_> {
+    pub(crate) fn scope(&self) -> IdempotencyScope<'_> {
         match self.grant {
-            Grant::Seller(seller) => KeyScope::Seller(seller),
-            Grant::Admin | Grant::Auditor => KeyScope::Admin(&self.folded),
+            Grant::Seller(seller) => IdempotencyScope::Seller(seller),
+            Grant::Admin | Grant::Auditor => IdempotencyScope::Admin(&self.folded),
         }
     }
 }

@@ -6,16 +6,16 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::api_key::{ApiKey, Grant, KeyScope};
+use super::api_key::{ApiKey, Grant, IdempotencyScope};
 use super::genesis::Genesis;
-use super::key_table::KeyTable;
+use super::idempotency_table::IdempotencyTable;
 use super::seller::{EntryRef, Seller, SellerStatus};
 use super::{Incarnation, NodeNumber, PageMark, PhoneAccount, Reversal, State, Verdict, page_of};
 use crate::digest::Digest;
 use crate::entry::EntryKind;
 use crate::values::amount::Balance;
 use crate::values::folded_name::FoldedName;
-use crate::values::ids::{At, IdKind, IdSpace, KeyHash, KeyNumber, RecordNumber};
+use crate::values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber};
 use crate::values::phone::Phone;
 use crate::values::text::{IdempotencyKey, Name};
 
@@ -48,7 +48,7 @@ impl State {
     pub(crate) fn start(&mut self, at: At, genesis: &Genesis) {
         assert!(self.genesis.is_none(), "a ledger has one genesis");
         self.ids = IdSpace::new(genesis.cluster);
-        self.keys = KeyTable::new(self.keys.seed(), genesis.key_window_ms, genesis.keys_max);
+        self.keys = IdempotencyTable::new(self.keys.seed(), genesis.key_window_ms, genesis.keys_max);
         self.genesis = Some(Box::new(genesis.clone()));
         if let Ok(name) = Name::new("admin") {
             self.add_api_key(at, name, Grant::Admin, genesis.admin_key);
@@ -76,7 +76,7 @@ impl State {
     }
 
     /// Adds an active API key.
-    pub(crate) fn add_api_key(&mut self, at: At, name: Name, grant: Grant, hash: KeyHash) {
+    pub(crate) fn add_api_key(&mut self, at: At, name: Name, grant: Grant, hash: ApiKeyHash) {
         let folded = self.folded(&name);
         let of_this_name = self.active_key_names.entry(folded.clone()).or_default();
         *of_this_name = of_this_name.saturating_add(1);
@@ -90,7 +90,7 @@ impl State {
     }
 
     /// Revokes an API key.
-    pub(crate) fn revoke_api_key(&mut self, at: At, number: KeyNumber) {
+    pub(crate) fn revoke_api_key(&mut self, at: At, number: ApiKeyNumber) {
         let Some(key) = self.api_keys.get_mut(&number) else { panic!("a revoked key was made before") };
         assert!(key.revoked_by.is_none(), "a key is revoked once");
         key.revoked_by = Some(at.number);
@@ -168,14 +168,14 @@ impl State {
     }
 
     /// Remembers the idempotency key of a record.
-    pub(crate) fn remember(&mut self, at: At, actor: KeyNumber, key: &IdempotencyKey) {
+    pub(crate) fn remember(&mut self, at: At, actor: ApiKeyNumber, key: &IdempotencyKey) {
         let Some(scope) = self.api_keys.get(&actor).map(ApiKey::scope) else {
             panic!("only an API key's command has an idempotency key")
         };
         let hash = self.key_hash(scope, key);
         let seller = match scope {
-            KeyScope::Seller(seller) => Some(seller),
-            KeyScope::Admin(_) => None,
+            IdempotencyScope::Seller(seller) => Some(seller),
+            IdempotencyScope::Admin(_) => None,
         };
         self.keys.insert(hash, seller, at.number, at.time);
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::digest::ChainLink;
-use crate::values::ids::KeyHash;
+use crate::values::ids::ApiKeyHash;
 use crate::values::rules::RULES_VERSION;
 use crate::values::text::Name;
 
@@ -27,7 +27,7 @@ pub struct Genesis {
     /// The version of the rules, at most [`RULES_VERSION`].
     pub rules: u32,
     /// The hash of the first admin key.
-    pub admin_key: KeyHash,
+    pub admin_key: ApiKeyHash,
 }
 
 impl Genesis {

@@ -6,7 +6,7 @@
 pub mod api_key;
 mod change;
 pub mod genesis;
-pub mod key_table;
+pub mod idempotency_table;
 mod read;
 pub mod seller;
 pub mod sharded;
@@ -20,13 +20,13 @@ use uuid::Uuid;
 
 use self::api_key::ApiKey;
 use self::genesis::Genesis;
-use self::key_table::KeyTable;
+use self::idempotency_table::IdempotencyTable;
 use self::seller::Seller;
 use self::sharded::{Sharded, TableSeed};
 use crate::digest::{ChainLink, Digest};
 use crate::values::amount::Balance;
 use crate::values::folded_name::FoldedName;
-use crate::values::ids::{IdSpace, KeyHash, KeyNumber, RecordNumber, Time};
+use crate::values::ids::{ApiKeyHash, ApiKeyNumber, IdSpace, RecordNumber, Time};
 
 /// The number of a node.
 pub type NodeNumber = u64;
@@ -124,8 +124,8 @@ pub struct State {
     entry_digest: Digest,
     totals: Totals,
     sellers: BTreeMap<RecordNumber, Seller>,
-    api_keys: BTreeMap<KeyNumber, ApiKey>,
-    api_key_by_hash: BTreeMap<KeyHash, KeyNumber>,
+    api_keys: BTreeMap<ApiKeyNumber, ApiKey>,
+    api_key_by_hash: BTreeMap<ApiKeyHash, ApiKeyNumber>,
     /// How many active keys have a name: one, or more where older rules allowed it.
     active_key_names: BTreeMap<FoldedName, u32>,
     active_admin_keys: u64,
@@ -135,7 +135,7 @@ pub struct State {
     verdicts: Sharded<(RecordNumber, Verdict)>,
     reversals: Sharded<Reversal>,
     phones: Sharded<PhoneAccount>,
-    keys: KeyTable,
+    keys: IdempotencyTable,
     pages: Vec<PageMark>,
 }
 
@@ -162,7 +162,7 @@ impl State {
             verdicts: Sharded::new(seed),
             reversals: Sharded::new(seed),
             phones: Sharded::new(seed),
-            keys: KeyTable::new(seed, 0, 0),
+            keys: IdempotencyTable::new(seed, 0, 0),
             pages: Vec::new(),
         }
     }

@@ -4,15 +4,15 @@ use alloc::collections::btree_map;
 use core::hash::{BuildHasher, Hasher};
 use core::ops::Bound;
 
-use super::api_key::{ApiKey, Grant, KeyScope};
+use super::api_key::{ApiKey, Grant, IdempotencyScope};
 use super::genesis::Genesis;
-use super::key_table::{KeyHashed, KeyShares};
+use super::idempotency_table::{IdempotencyHash, IdempotencyShares};
 use super::seller::Seller;
 use super::{Incarnation, NodeNumber, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, State, Totals, Verdict, page_of};
 use crate::digest::Digest;
 use crate::record::Record;
 use crate::values::folded_name::FoldedName;
-use crate::values::ids::{IdSpace, KeyHash, KeyNumber, RecordNumber, SYSTEM_ACTOR, Time};
+use crate::values::ids::{ApiKeyHash, ApiKeyNumber, IdSpace, RecordNumber, SYSTEM_ACTOR, Time};
 use crate::values::phone::Phone;
 use crate::values::text::{IdempotencyKey, Name};
 
@@ -78,22 +78,22 @@ impl State {
     }
 
     /// An API key by its record number, revoked or not.
-    pub fn api_key(&self, number: KeyNumber) -> Option<&ApiKey> {
+    pub fn api_key(&self, number: ApiKeyNumber) -> Option<&ApiKey> {
         self.api_keys.get(&number)
     }
 
     /// An API key by its secret's hash, revoked or not.
-    pub fn api_key_by_hash(&self, hash: &KeyHash) -> Option<&ApiKey> {
+    pub fn api_key_by_hash(&self, hash: &ApiKeyHash) -> Option<&ApiKey> {
         self.api_keys.get(self.api_key_by_hash.get(hash)?)
     }
 
     /// The API keys after `number`, oldest first, revoked ones too; from 0 for all.
-    pub fn api_keys_after(&self, number: KeyNumber) -> btree_map::Range<'_, KeyNumber, ApiKey> {
+    pub fn api_keys_after(&self, number: ApiKeyNumber) -> btree_map::Range<'_, ApiKeyNumber, ApiKey> {
         self.api_keys.range((Bound::Excluded(number), Bound::Unbounded))
     }
 
     /// The name of the key that acted; the cluster's own commands are by `etebar`.
-    pub fn actor_name(&self, actor: KeyNumber) -> &str {
+    pub fn actor_name(&self, actor: ApiKeyNumber) -> &str {
         if actor == SYSTEM_ACTOR {
             return "etebar";
         }
@@ -166,7 +166,7 @@ impl State {
         key: &IdempotencyKey,
         now: Time,
     ) -> impl Iterator<Item = RecordNumber> {
-        self.candidates(KeyScope::Seller(seller), key, now)
+        self.candidates(IdempotencyScope::Seller(seller), key, now)
     }
 
     /// The earliest decision that is remembered at `now`.
@@ -177,7 +177,7 @@ impl State {
     /// The records that may be the decision under a key in its scope, at `stamp`.
     pub(crate) fn candidates<'a>(
         &'a self,
-        scope: KeyScope<'_>,
+        scope: IdempotencyScope<'_>,
         key: &IdempotencyKey,
         stamp: Time,
     ) -> impl Iterator<Item = RecordNumber> + use<'a> {
@@ -185,28 +185,34 @@ impl State {
     }
 
     /// Whether a record was decided under this key in this scope, and is remembered at `stamp`.
-    pub(crate) fn is_decision(&self, record: &Record, scope: KeyScope<'_>, key: &IdempotencyKey, stamp: Time) -> bool {
+    pub(crate) fn is_decision(
+        &self,
+        record: &Record,
+        scope: IdempotencyScope<'_>,
+        key: &IdempotencyKey,
+        stamp: Time,
+    ) -> bool {
         record.idempotency_key.as_ref() == Some(key)
             && self.api_keys.get(&record.actor).is_some_and(|actor| actor.scope() == scope)
             && record.time >= self.remembered_since(stamp)
     }
 
     /// The hash of a key in its scope.
-    pub(super) fn key_hash(&self, scope: KeyScope<'_>, key: &IdempotencyKey) -> KeyHashed {
+    pub(super) fn key_hash(&self, scope: IdempotencyScope<'_>, key: &IdempotencyKey) -> IdempotencyHash {
         let mut hasher = self.keys.seed().build_hasher();
         match scope {
-            KeyScope::Seller(seller) => {
+            IdempotencyScope::Seller(seller) => {
                 hasher.write_u8(b's');
                 hasher.write_u64(seller);
             }
-            KeyScope::Admin(name) => {
+            IdempotencyScope::Admin(name) => {
                 hasher.write_u8(b'a');
                 hasher.write(name.as_str().as_bytes());
                 hasher.write_u8(0);
             }
         }
         hasher.write(key.as_str().as_bytes());
-        KeyHashed(hasher.finish())
+        IdempotencyHash(hasher.finish())
     }
 
     /// How many new keys may be decided at `stamp` without passing the operator's bound, `most` at most.
@@ -220,12 +226,12 @@ impl State {
     }
 
     /// How many of them each seller holds.
-    pub fn key_shares(&self, stamp: Time) -> KeyShares<'_> {
+    pub fn key_shares(&self, stamp: Time) -> IdempotencyShares<'_> {
         self.keys.shares(self.time_at(stamp))
     }
 
     /// The seller whose API key this is; `None` for another's.
-    pub fn seller_of_key(&self, key: KeyNumber) -> Option<RecordNumber> {
+    pub fn seller_of_key(&self, key: ApiKeyNumber) -> Option<RecordNumber> {
         match self.api_keys.get(&key)?.grant {
             Grant::Seller(seller) => Some(seller),
             Grant::Admin | Grant::Auditor => None,

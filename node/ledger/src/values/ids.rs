@@ -12,19 +12,19 @@ use uuid::Uuid;
 pub type RecordNumber = u64;
 
 /// The record number of the API key that acts.
-pub type KeyNumber = RecordNumber;
+pub type ApiKeyNumber = RecordNumber;
 
 /// The actor of commands that the cluster itself gives (genesis, registering a node). No API key has it.
-pub const SYSTEM_ACTOR: KeyNumber = 0;
+pub const SYSTEM_ACTOR: ApiKeyNumber = 0;
 
 /// BLAKE3 of an API key's text; the key itself is nowhere kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct KeyHash(pub [u8; 32]);
+pub struct ApiKeyHash(pub [u8; 32]);
 
-impl fmt::Debug for KeyHash {
+impl fmt::Debug for ApiKeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyHash(…)")
+        f.write_str("ApiKeyHash(…)")
     }
 }
 

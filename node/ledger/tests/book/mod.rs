@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use ledger::{
-    Action, Adjust, Amount, Charge, Command, CreateKey, CreateSeller, DecideCredit, Event, Facts, Genesis, Grant,
-    IdempotencyKey, KeyHash, Missing, Name, Note, Outcome, Phone, Record, RecordNumber, Refused, RequestCredit,
-    Reverse, SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State, Time, Verdict, decide,
+    Action, Adjust, Amount, ApiKeyHash, Charge, Command, CreateKey, CreateSeller, DecideCredit, Event, Facts, Genesis,
+    Grant, IdempotencyKey, Missing, Name, Note, Outcome, Phone, Record, RecordNumber, Refused, RequestCredit, Reverse,
+    SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State, Time, Verdict, decide,
 };
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ pub(crate) fn genesis() -> Genesis {
         key_window_ms: WINDOW_MS,
         keys_max: KEYS_MAX,
         rules: ledger::RULES_VERSION,
-        admin_key: KeyHash([0; 32]),
+        admin_key: ApiKeyHash([0; 32]),
     }
 }
 
@@ -81,7 +81,7 @@ impl Book {
 
     pub(crate) fn create_key(&mut self, key: &str, called: &str, grant: Grant) -> Outcome {
         self.secrets += 1;
-        let hash = KeyHash([self.secrets; 32]);
+        let hash = ApiKeyHash([self.secrets; 32]);
         self.by(ADMIN, key, Action::CreateKey(CreateKey { name: name(called), grant, hash }))
     }
 

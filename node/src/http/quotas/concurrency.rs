@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use etebar_api::Code;
-use ledger::KeyNumber;
+use ledger::ApiKeyNumber;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
@@ -31,7 +31,7 @@ pub struct ConcurrencyLimit {
     what: &'static str,
     bounds: ConcurrencyBounds,
     permits: Arc<Semaphore>,
-    keys: Mutex<HashMap<KeyNumber, KeyLoad>>,
+    keys: Mutex<HashMap<ApiKeyNumber, KeyLoad>>,
 }
 
 /// A key that runs the work or waits for it.
@@ -53,7 +53,7 @@ pub struct Permit {
 #[derive(Debug)]
 struct Present {
     limit: Arc<ConcurrencyLimit>,
-    key: KeyNumber,
+    key: ApiKeyNumber,
 }
 
 impl Drop for Present {
@@ -75,7 +75,7 @@ impl ConcurrencyLimit {
     }
 
     /// Waits for a permit, until the deadline at most. Refuses at once where the key's own bound is reached.
-    pub async fn take(self: &Arc<Self>, key: KeyNumber, deadline: Instant) -> Result<Permit, Problem> {
+    pub async fn take(self: &Arc<Self>, key: ApiKeyNumber, deadline: Instant) -> Result<Permit, Problem> {
         let (present, own) = self.enter(key)?;
         let permits = async {
             let of_key = own.acquire_owned().await?;
@@ -88,7 +88,7 @@ impl ConcurrencyLimit {
         }
     }
 
-    fn enter(self: &Arc<Self>, key: KeyNumber) -> Result<(Present, Arc<Semaphore>), Problem> {
+    fn enter(self: &Arc<Self>, key: ApiKeyNumber) -> Result<(Present, Arc<Semaphore>), Problem> {
         let mut keys = self.keys();
         let most = self.bounds.present_per_key;
         let new = || KeyLoad { present: 0, permits: Arc::new(Semaphore::new(self.bounds.running_per_key)) };
@@ -101,7 +101,7 @@ impl ConcurrencyLimit {
         Ok((Present { limit: Arc::clone(self), key }, Arc::clone(&load.permits)))
     }
 
-    fn keys(&self) -> MutexGuard<'_, HashMap<KeyNumber, KeyLoad>> {
+    fn keys(&self) -> MutexGuard<'_, HashMap<ApiKeyNumber, KeyLoad>> {
         self.keys.lock()
     }
 }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     /// A permit that is free now; the code of the refusal otherwise.
-    async fn now(limit: &Arc<ConcurrencyLimit>, key: KeyNumber) -> Result<Permit, Code> {
+    async fn now(limit: &Arc<ConcurrencyLimit>, key: ApiKeyNumber) -> Result<Permit, Code> {
         let soon = Instant::now() + Duration::from_millis(20);
         limit.take(key, soon).await.map_err(|problem| problem.body().code)
     }

@@ -4,7 +4,7 @@ use etebar_api as api;
 use etebar_api::read_phone;
 use ledger::{Charged, Event, IdempotencyKey, Phone, Record, RecordNumber, Time};
 
-use super::records::{PIECE, Reader, SCAN_RECORDS};
+use super::records::{PIECE, RecordReader, SCAN_RECORDS};
 use crate::http::app::App;
 use crate::http::read;
 use crate::http::request::cursor::List;
@@ -114,7 +114,12 @@ pub(crate) struct FoundCharges {
 }
 
 /// Looks for at most `limit` charges.
-pub(crate) fn search(reader: &Reader, filter: &Filter, source: Source, limit: usize) -> Result<FoundCharges, Problem> {
+pub(crate) fn search(
+    reader: &RecordReader,
+    filter: &Filter,
+    source: Source,
+    limit: usize,
+) -> Result<FoundCharges, Problem> {
     match source {
         Source::Decision { numbers, since } => {
             let filter = Filter { from: filter.from.max(Some(since)), ..filter.clone() };
@@ -129,7 +134,7 @@ pub(crate) fn search(reader: &Reader, filter: &Filter, source: Source, limit: us
 }
 
 fn search_in(
-    reader: &Reader,
+    reader: &RecordReader,
     filter: &Filter,
     numbers: impl Iterator<Item = RecordNumber>,
     more: bool,

@@ -13,7 +13,7 @@ use crate::http::app::App;
 use crate::http::quotas::Permit;
 use crate::http::response::problem::Problem;
 use crate::http::response::render::LedgerInfo;
-use crate::raft::{Cluster, KeyRing};
+use crate::raft::{ApiKeys, Cluster};
 use crate::runtime;
 
 /// Most records that one request looks through for a page; a longer search continues with the page's cursor.
@@ -25,10 +25,10 @@ pub(crate) const PIECE: usize = 4_096;
 /// Runs `read` on a thread that may block on the disk.
 pub(crate) async fn reading<T, F>(app: &App, read: F) -> Result<T, Problem>
 where
-    F: FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,
+    F: FnOnce(&RecordReader) -> Result<T, Problem> + Send + 'static,
     T: Send + 'static,
 {
-    let reader = Reader { cluster: app.cluster.clone(), ring: app.cluster.key_ring(), info: app.ledger_info()? };
+    let reader = RecordReader { cluster: app.cluster.clone(), ring: app.cluster.api_keys(), info: app.ledger_info()? };
     runtime::blocking(move || read(&reader)).await.map_err(Problem::internal)?
 }
 
@@ -36,7 +36,7 @@ where
 /// not.
 pub(crate) async fn searching<T, F>(app: &App, permit: Permit, search: F) -> Result<T, Problem>
 where
-    F: FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,
+    F: FnOnce(&RecordReader) -> Result<T, Problem> + Send + 'static,
     T: Send + 'static,
 {
     reading(app, move |reader| {
@@ -88,14 +88,14 @@ pub(crate) struct Holding {
 }
 
 /// Reads records; see [`reading`].
-pub(crate) struct Reader {
+pub(crate) struct RecordReader {
     cluster: Cluster,
-    ring: Arc<KeyRing>,
+    ring: Arc<ApiKeys>,
     /// What the genesis fixed.
     pub info: LedgerInfo,
 }
 
-impl Reader {
+impl RecordReader {
     /// One record, which was applied here before.
     pub(crate) fn record(&self, number: RecordNumber) -> Result<Arc<Record>, Problem> {
         self.cluster.record(number).map_err(Problem::internal)

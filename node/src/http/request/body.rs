@@ -6,7 +6,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use etebar_api::{AmountIn, Code, FieldError, check_name};
 use futures::StreamExt;
-use ledger::{Amount, KeyNumber, Name, Note, SignedAmount};
+use ledger::{Amount, ApiKeyNumber, Name, Note, SignedAmount};
 use serde::Deserialize;
 
 use super::head::Head;
@@ -37,7 +37,7 @@ impl FromRequest<App> for Call {
 
 impl Call {
     /// The body of a request that must have one, in JSON; `key` is the caller's.
-    pub(crate) async fn json(&mut self, app: &App, key: KeyNumber) -> Result<JsonBody, Problem> {
+    pub(crate) async fn json(&mut self, app: &App, key: ApiKeyNumber) -> Result<JsonBody, Problem> {
         if !is_json(self.head.headers()) {
             return Err(not_json());
         }
@@ -45,13 +45,13 @@ impl Call {
     }
 
     /// The body of a request that may have one, in JSON.
-    pub(crate) async fn json_if_any(&mut self, app: &App, key: KeyNumber) -> Result<JsonBody, Problem> {
+    pub(crate) async fn json_if_any(&mut self, app: &App, key: ApiKeyNumber) -> Result<JsonBody, Problem> {
         let is_json = is_json(self.head.headers());
         let bytes = self.bytes(app, key).await?;
         if bytes.is_empty() || is_json { Ok(JsonBody(bytes)) } else { Err(not_json()) }
     }
 
-    async fn bytes(&mut self, app: &App, key: KeyNumber) -> Result<Bytes, Problem> {
+    async fn bytes(&mut self, app: &App, key: ApiKeyNumber) -> Result<Bytes, Problem> {
         let most = app.limits.body_bytes;
         let announced = announced_bytes(self.head.headers());
         if announced.is_some_and(|bytes| bytes > most as u64) {

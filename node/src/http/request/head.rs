@@ -1,7 +1,7 @@
 //! A request's head: the fields that handlers read, and who calls: a bearer key, hashed, looked up, turned into a [`Caller`].
 //!
 //! What a command may do is decided in the ledger, at its position; the checks here only refuse early what it would.
-//! Reads are checked twice: on the key ring before the wait, and on the state that is shown.
+//! Reads are checked twice: on the table of API keys before the wait, and on the state that is shown.
 
 use std::fmt::Display;
 
@@ -9,7 +9,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use etebar_api::{Code, IDEMPOTENCY_KEY, MIN_APPLIED};
-use ledger::{Grant, IdempotencyKey, KeyHash, KeyNumber, RecordNumber, State};
+use ledger::{ApiKeyHash, ApiKeyNumber, Grant, IdempotencyKey, RecordNumber, State};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -111,7 +111,7 @@ const KEY_BYTES_MAX: usize = 256;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller {
     /// The key's record number.
-    pub key: KeyNumber,
+    pub key: ApiKeyNumber,
     /// What it may do.
     pub grant: Grant,
 }
@@ -134,8 +134,8 @@ impl Caller {
         Self::on_ring(app, &hash).unwrap_or(Ok(caller))
     }
 
-    fn on_ring(app: &App, hash: &KeyHash) -> Option<Result<Self, Problem>> {
-        app.cluster.key_ring().by_hash(hash).map(Self::known)
+    fn on_ring(app: &App, hash: &ApiKeyHash) -> Option<Result<Self, Problem>> {
+        app.cluster.api_keys().by_hash(hash).map(Self::known)
     }
 
     fn known(key: &KnownKey) -> Result<Self, Problem> {

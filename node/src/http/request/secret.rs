@@ -4,7 +4,7 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use etebar_api::Role;
-use ledger::KeyHash;
+use ledger::ApiKeyHash;
 
 /// The key's text from 32 random bytes.
 pub fn text(role: Role, entropy: &[u8; 32]) -> String {
@@ -17,8 +17,8 @@ pub fn text(role: Role, entropy: &[u8; 32]) -> String {
 }
 
 /// What is stored of a key.
-pub fn hash(text: &str) -> KeyHash {
-    KeyHash(*blake3::hash(text.as_bytes()).as_bytes())
+pub fn hash(text: &str) -> ApiKeyHash {
+    ApiKeyHash(*blake3::hash(text.as_bytes()).as_bytes())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tracing::error;
 
 use crate::http::app::App;
 use crate::http::read;
-use crate::http::read::records::{self, Reader};
+use crate::http::read::records::{self, RecordReader};
 use crate::http::read::recount::Recount;
 use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
@@ -40,7 +40,11 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
 
 /// What each seller held after the record `at`. The state is read a few sellers at a time while charges continue, so what
 /// their entries have moved since is subtracted.
-fn balances(reader: &Reader, recount: &Recount, at: RecordNumber) -> Result<BTreeMap<RecordNumber, i128>, Problem> {
+fn balances(
+    reader: &RecordReader,
+    recount: &Recount,
+    at: RecordNumber,
+) -> Result<BTreeMap<RecordNumber, i128>, Problem> {
     let mut balances = BTreeMap::new();
     let mut last = 0;
     loop {
@@ -59,7 +63,7 @@ fn balances(reader: &Reader, recount: &Recount, at: RecordNumber) -> Result<BTre
 }
 
 fn add_up(
-    reader: &Reader,
+    reader: &RecordReader,
     recount: &Recount,
     applied: u64,
     mut claims: Claims,

@@ -11,7 +11,7 @@ use crate::http::read;
 use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
-use crate::raft::{ClockHealth, Consistency, MemberStatus, Role};
+use crate::raft::{ClockHealth, Consistency, MemberStatus, VotingRole};
 
 /// The paths of this resource.
 pub(crate) fn routes() -> Router<App> {
@@ -54,8 +54,8 @@ fn node(member: &MemberStatus, scheme: &str) -> api::NodeStatus {
         api: format!("{scheme}://{}", member.api),
         peer: member.peer.clone(),
         role: match member.role {
-            Role::Voter => api::NodeRole::Voter,
-            Role::Learner => api::NodeRole::Learner,
+            VotingRole::Voter => api::NodeRole::Voter,
+            VotingRole::Learner => api::NodeRole::Learner,
         },
         healthy: member.healthy,
         applied: member.applied,

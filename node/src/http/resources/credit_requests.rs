@@ -8,7 +8,7 @@ use etebar_api::NewCreditRequest;
 use ledger::{Action, DecideCredit, IdKind, RecordNumber, RequestCredit, Verdict};
 
 use crate::http::app::App;
-use crate::http::read::records::{self, PIECE, Reader};
+use crate::http::read::records::{self, PIECE, RecordReader};
 use crate::http::request::body::{self, Call, Faults};
 use crate::http::request::cursor::List;
 use crate::http::request::head::{Caller, Head};
@@ -162,7 +162,7 @@ fn number(app: &App, head: &Head) -> Result<RecordNumber, Problem> {
 
 /// A request with its seller's number: as its verdict left it, or as it was filed.
 fn shown(
-    reader: &Reader,
+    reader: &RecordReader,
     request: RecordNumber,
     verdict: Option<RecordNumber>,
 ) -> Result<(RecordNumber, api::CreditRequest), Problem> {

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::routing::get;
 
 use crate::http::app::App;
-use crate::raft::{ClockHealth, Role};
+use crate::raft::{ClockHealth, VotingRole};
 
 /// The paths of this resource.
 pub(crate) fn routes() -> Router<App> {
@@ -42,8 +42,8 @@ async fn ready(State(app): State<App>) -> Response<Body> {
     let readiness = app.cluster.readiness();
     let fault = |faulty: bool, text: &str| faulty.then(|| text.to_owned());
     let voter = match readiness.role {
-        Role::Voter => None,
-        Role::Learner => Some("a learner does not vote".to_owned()),
+        VotingRole::Voter => None,
+        VotingRole::Learner => Some("a learner does not vote".to_owned()),
     };
     let disk = match (readiness.disk_stalled, app.cluster.is_disk_full()) {
         (true, _) => Some("the disk does not answer"),

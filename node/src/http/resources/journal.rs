@@ -9,7 +9,7 @@ use ledger::{RecordNumber, Time, page_of};
 
 use crate::http::app::App;
 use crate::http::read;
-use crate::http::read::records::{self, Flow, Reader, SCAN_RECORDS, page_start};
+use crate::http::read::records::{self, Flow, RecordReader, SCAN_RECORDS, page_start};
 use crate::http::request::cursor::List;
 use crate::http::request::head::{Caller, Head};
 use crate::http::request::query::Query;
@@ -63,7 +63,7 @@ async fn all(State(app): State<App>, head: Head) -> Answer {
         (replica.applied, after, state.records(), state.page_mark(page_of(after.saturating_add(1))).copied())
     };
     let Some(mark) = mark else { return reply::json(applied, &list.page(Vec::<api::Entry>::new(), None)) };
-    let search = move |reader: &Reader| read_on(reader, span, after, bound, mark, limit);
+    let search = move |reader: &RecordReader| read_on(reader, span, after, bound, mark, limit);
     let found = records::searching(&app, permit, search).await?;
     reply::json(applied, &list.page(found.entries, found.next))
 }
@@ -101,7 +101,7 @@ impl Span {
 }
 
 fn read_on(
-    reader: &Reader,
+    reader: &RecordReader,
     span: Span,
     after: RecordNumber,
     bound: RecordNumber,
@@ -186,7 +186,7 @@ fn by_page(
 }
 
 fn read_page(
-    reader: &Reader,
+    reader: &RecordReader,
     page: &RequestedPage,
     found: &mut FoundEntries,
     limit: usize,

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::{delete, post};
 use etebar_api::{NewKey, Role};
-use ledger::{Action, ApiKey, CreateKey, Grant, IdKind, KeyNumber, RevokeKey};
+use ledger::{Action, ApiKey, ApiKeyNumber, CreateKey, Grant, IdKind, RevokeKey};
 
 use crate::http::app::App;
 use crate::http::read::records::PIECE;
@@ -69,10 +69,10 @@ async fn list(State(app): State<App>, head: Head) -> Answer {
 /// were read, revoked ones too, as are read under one lock.
 fn in_force<T>(
     state: &ledger::State,
-    after: KeyNumber,
+    after: ApiKeyNumber,
     limit: usize,
     shown: impl Fn(&ApiKey) -> T,
-) -> (Vec<T>, Option<KeyNumber>) {
+) -> (Vec<T>, Option<ApiKeyNumber>) {
     let mut keys = Vec::new();
     let mut last = None;
     for (number, key) in state.api_keys_after(after).take(PIECE) {

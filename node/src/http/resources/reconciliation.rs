@@ -9,7 +9,7 @@ use ledger::Sums;
 
 use crate::http::app::App;
 use crate::http::read;
-use crate::http::read::records::{self, Reader};
+use crate::http::read::records::{self, RecordReader};
 use crate::http::read::recount::Recount;
 use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
@@ -44,7 +44,7 @@ struct Books {
     entries: usize,
 }
 
-fn add_up(reader: &Reader, recount: &Recount, books: &Books) -> Result<api::Reconciliation, Problem> {
+fn add_up(reader: &RecordReader, recount: &Recount, books: &Books) -> Result<api::Reconciliation, Problem> {
     let Books { seller, balance, entries } = *books;
     let mut sums = Sums::default();
     let mut sound = true;

@@ -292,8 +292,8 @@ mod tests {
 
     use futures::executor::block_on;
     use ledger::{
-        Action, Amount, CreateKey, CreateSeller, DecideCredit, Event, Genesis, Grant, KeyHash, KeyNumber, Name, Note,
-        RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, SellerCreated, TableSeed, Verdict,
+        Action, Amount, ApiKeyHash, ApiKeyNumber, CreateKey, CreateSeller, DecideCredit, Event, Genesis, Grant, Name,
+        Note, RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, SellerCreated, TableSeed, Verdict,
     };
     use uuid::Uuid;
 
@@ -303,7 +303,7 @@ mod tests {
 
     const NOW: Time = Time(1);
 
-    fn by(actor: KeyNumber, action: Action) -> Command {
+    fn by(actor: ApiKeyNumber, action: Action) -> Command {
         Command { actor, idempotency_key: None, action }
     }
 
@@ -317,9 +317,9 @@ mod tests {
             key_window_ms: 1_000,
             keys_max: 10,
             rules: RULES_VERSION,
-            admin_key: KeyHash([1; 32]),
+            admin_key: ApiKeyHash([1; 32]),
         };
-        let key = CreateKey { name: name("till"), grant: Grant::Seller(2), hash: KeyHash([2; 32]) };
+        let key = CreateKey { name: name("till"), grant: Grant::Seller(2), hash: ApiKeyHash([2; 32]) };
         let request = RequestCredit { amount: Amount::new(5).unwrap(), note: Note::empty() };
         let mut state = State::new(TableSeed([1, 2]));
         let mut records = Vec::new();

@@ -1,11 +1,10 @@
 //! From the log into the state: each committed entry is applied in order, once, and published to those who wait for it.
 //!
 //! Read in this order: [`machine`] (one committed entry after the other), [`replica`] (what is
-//! published), [`health`], [`waits`], [`key_ring`], [`clocks`] (ledger time).
+//! published), [`health`], [`waits`], [`api_keys`].
 
-pub(crate) mod clocks;
+pub(crate) mod api_keys;
 pub(crate) mod health;
-pub(crate) mod key_ring;
 pub(crate) mod machine;
 pub(crate) mod replica;
 pub(crate) mod waits;

@@ -1,7 +1,7 @@
 //! What this node holds: the state, the position it reflects, and what is published of them.
 //!
 //! Invariants: state and position change together, under one lock; only the state machine changes them. Positions,
-//! digests and the key ring are published after the change that they describe.
+//! digests and the table of API keys are published after the change that they describe.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,8 +12,8 @@ use openraft::type_config::alias::{LogIdOf, StoredMembershipOf};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
 
+use super::api_keys::ApiKeys;
 use super::health::Health;
-use super::key_ring::KeyRing;
 use super::waits::Waits;
 use crate::raft::peers::link::trust::known_peers::KnownPeers;
 use crate::storage::types::TypeConfig;
@@ -57,7 +57,7 @@ impl fmt::Debug for Replica {
 pub(crate) struct Published {
     replica: RwLock<Replica>,
     digests: Mutex<VecDeque<(u64, Digest)>>,
-    key_ring: RwLock<Arc<KeyRing>>,
+    api_keys: RwLock<Arc<ApiKeys>>,
     applied: watch::Sender<u64>,
     /// Requests that wait for a position.
     pub(crate) waits: Waits,
@@ -82,7 +82,7 @@ impl Published {
         let published = Self {
             replica: RwLock::new(replica),
             digests: Mutex::default(),
-            key_ring: RwLock::default(),
+            api_keys: RwLock::default(),
             applied: watch::Sender::new(0),
             waits: Waits::default(),
             health: Health::default(),
@@ -124,7 +124,7 @@ impl Published {
     /// Publishes everything of a state that was replayed from pages: at the start, and after it was replaced.
     fn publish_all(&self) {
         let replica = self.replica();
-        self.publish_keys(KeyRing::of(&replica.state));
+        self.publish_keys(ApiKeys::of(&replica.state));
         for (node, incarnation) in replica.state.nodes() {
             self.known_peers.add(node, incarnation);
         }
@@ -157,17 +157,17 @@ impl Published {
             self.known_peers.add(node, incarnation);
         }
         if let Some(key) = record.api_key().and_then(|number| state.api_key(number)) {
-            self.publish_keys(self.key_ring().with(key));
+            self.publish_keys(self.api_keys().with(key));
         }
     }
 
-    fn publish_keys(&self, ring: KeyRing) {
-        *self.key_ring.write() = Arc::new(ring);
+    fn publish_keys(&self, ring: ApiKeys) {
+        *self.api_keys.write() = Arc::new(ring);
     }
 
     /// All API keys; never waits for applying.
-    pub(crate) fn key_ring(&self) -> Arc<KeyRing> {
-        self.key_ring.read().clone()
+    pub(crate) fn api_keys(&self) -> Arc<ApiKeys> {
+        self.api_keys.read().clone()
     }
 
     /// The digest over everything decided up to `applied`, where that is among the recent positions.

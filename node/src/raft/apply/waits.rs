@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 const WAITING: usize = 65_536;
 
 /// A waiter's place: the position, and a number that distinguishes those who wait for the same.
-type Place = (u64, u64);
+type WaitKey = (u64, u64);
 
 /// See the head of this file.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub(crate) struct Waits(Mutex<Queue>);
 struct Queue {
     reached: u64,
     next: u64,
-    waiting: BTreeMap<Place, oneshot::Sender<()>>,
+    waiting: BTreeMap<WaitKey, oneshot::Sender<()>>,
 }
 
 /// As many requests wait as may.
@@ -33,7 +33,7 @@ pub(crate) struct TooManyWait;
 /// Takes a waiter off the list where its future ends, however it does.
 struct Seat<'a> {
     waits: &'a Waits,
-    place: Place,
+    place: WaitKey,
 }
 
 impl Drop for Seat<'_> {

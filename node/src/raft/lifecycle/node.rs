@@ -1,32 +1,26 @@
-//! One running node: what its parts share, and how it serves its peers.
+//! One running node: what its parts share, and what it knows of its peers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
-use futures::{Stream, StreamExt};
-use ledger::{NodeNumber, SYSTEM_ACTOR};
+use ledger::NodeNumber;
 use openraft::async_runtime::WatchReceiver;
-use tokio::time::Instant;
 
 use super::settings::ClusterSettings;
-use crate::raft::apply::clocks::ClockGuard;
 use crate::raft::apply::machine::EtebarRaft;
 use crate::raft::apply::replica::Published;
 use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::snapshot::receive::SnapshotReceiver;
+use crate::raft::ledger_time::ClockGuard;
 use crate::raft::peers::leader::LeaderView;
-use crate::raft::peers::link::append::{Append, Appended};
-use crate::raft::peers::link::error::LinkError;
-use crate::raft::peers::link::hello::{Connection, PeerCaller, PeerIdentity, PeerMembership, Trust};
-use crate::raft::peers::link::message::{MemberList, Request, Response, StatusMessage};
-use crate::raft::peers::link::serve::Serve;
+use crate::raft::peers::link::hello::{PeerIdentity, PeerMembership, Trust};
+use crate::raft::peers::link::message::{MemberList, StatusMessage};
 use crate::raft::peers::link::trust::received_lists::ReceivedLists;
 use crate::raft::peers::network::{Links, PeerLinks};
 use crate::raft::peers::peer_table::PeerTable;
+use crate::raft::reads::gate::ReadGates;
 use crate::raft::submit::proposer::Proposer;
-use crate::raft::submit::read_gate::ReadGates;
 use crate::runtime::Clock;
 use crate::storage::{self, History, LogStore};
 
@@ -188,77 +182,4 @@ impl Node {
             ));
         }
     }
-}
-
-/// Whether a request is one that this caller may make: in its own name alone, and never in that of the cluster.
-fn is_its_own(from: PeerCaller, request: &Request) -> bool {
-    match request {
-        Request::Ping | Request::ReadPosition { .. } => true,
-        Request::Vote(rpc) | Request::PreVote(rpc) => rpc.vote.leader_id.node_id == from.node,
-        Request::TransferLeader(rpc) => rpc.from_leader().leader_id.node_id == from.node,
-        Request::Status(said) => (said.node, said.incarnation) == (from.node, from.incarnation),
-        Request::Forward { commands, .. } => commands.iter().all(|command| command.actor != SYSTEM_ACTOR),
-    }
-}
-
-impl Serve for Node {
-    fn membership_of(&self, node: NodeNumber) -> PeerMembership {
-        self.membership_of(node)
-    }
-
-    async fn call(&self, from: PeerCaller, request: Request) -> Response {
-        let stopped = |error: &dyn std::fmt::Display| Response::Declined(error.to_string());
-        if self.membership_of(from.node) == PeerMembership::NotMember {
-            return Response::Declined("the caller is no longer a member".to_owned());
-        }
-        if !is_its_own(from, &request) {
-            tracing::error!(peer = from.node, "a peer sent a request in another node's name");
-            return Response::Declined("not in the caller's own name".to_owned());
-        }
-        match request {
-            Request::Ping => Response::Pong,
-            Request::Vote(rpc) => self.raft.vote(rpc).await.map_or_else(|error| stopped(&error), Response::Vote),
-            Request::PreVote(rpc) => {
-                self.raft.pre_vote(rpc).await.map_or_else(|error| stopped(&error), Response::PreVote)
-            }
-            Request::TransferLeader(rpc) => {
-                let handled = self.raft.handle_transfer_leader(rpc).await;
-                handled.map_or_else(|error| stopped(&error), Response::TransferLeader)
-            }
-            Request::ReadPosition { wait_ms } => {
-                Response::ReadPosition(self.reads.quorum.position(after(wait_ms)).await)
-            }
-            Request::Status(said) => {
-                self.receive_status(&said);
-                Response::Status(self.status_message())
-            }
-            Request::Forward { commands, wait_ms } => {
-                Response::Forward(self.proposer.propose(commands, after(wait_ms)).await)
-            }
-        }
-    }
-
-    fn append<S>(self: &Arc<Self>, from: PeerCaller, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
-    where
-        S: Stream<Item = Append> + Send + 'static,
-    {
-        let this = self.clone();
-        let requests = requests.take_while(move |append| {
-            let leader = append.vote.leader_id;
-            let may = leader.node_id == from.node && this.membership_of(from.node) != PeerMembership::NotMember;
-            if may {
-                this.published.follow((leader.term, leader.node_id));
-            }
-            std::future::ready(may)
-        });
-        self.raft.stream_append(requests).map(|answer| answer.map_err(|fatal| fatal.to_string()))
-    }
-
-    async fn snapshot(&self, from: PeerCaller, connection: Connection) -> Result<(), LinkError> {
-        self.receiver.receive(&self.raft, connection, from.node).await
-    }
-}
-
-fn after(wait_ms: u64) -> Instant {
-    Instant::now() + Duration::from_millis(wait_ms.min(3_600_000))
 }

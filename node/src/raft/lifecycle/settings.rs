@@ -37,7 +37,7 @@ pub struct ClusterSettings {
     /// What this node's look-up tables are hashed under: drawn at each start, known to no caller, without effect on any
     /// decision.
     pub table_seed: TableSeed,
-    /// The operator says that this node's clock is right: see [`crate::raft::apply::clocks::clock_guard`].
+    /// The operator says that this node's clock is right: see [`crate::raft::ledger_time::clock_guard`].
     pub trust_clock: bool,
 }
 
@@ -89,7 +89,7 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::{KeyHash, Name, RULES_VERSION};
+    use ledger::{ApiKeyHash, Name, RULES_VERSION};
     use uuid::Uuid;
 
     fn settings() -> ClusterSettings {
@@ -104,7 +104,7 @@ mod tests {
                 key_window_ms: 86_400_000,
                 keys_max: 1_000,
                 rules: RULES_VERSION,
-                admin_key: KeyHash([0; 32]),
+                admin_key: ApiKeyHash([0; 32]),
             },
             peer_listen: "127.0.0.1:0".into(),
             peer_security: crate::raft::peers::link::tests::security(cluster, 1),

@@ -9,9 +9,9 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::link::message::StatusMessage;
-use crate::raft::apply::clocks::line::NO_TERM;
-use crate::raft::apply::clocks::verdict::ClocksReceived;
 use crate::raft::apply::replica::Published;
+use crate::raft::ledger_time::line::NO_TERM;
+use crate::raft::ledger_time::verdict::ClocksReceived;
 
 /// A node whose last status is older than this is not healthy.
 const STATUS_WITHIN: Duration = Duration::from_secs(1);

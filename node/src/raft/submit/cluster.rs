@@ -10,19 +10,19 @@ use openraft::async_runtime::WatchReceiver;
 use parking_lot::RwLockReadGuard;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::read_gate::Reader;
-use super::reads::{position_within_reach, read_position};
 use super::submitter::submit;
 use crate::raft::answers::{
-    ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, Role, SubmitError,
+    ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, SubmitError, VotingRole,
 };
-use crate::raft::apply::key_ring::KeyRing;
+use crate::raft::apply::api_keys::ApiKeys;
 use crate::raft::apply::replica::Replica;
 use crate::raft::apply::waits::TooManyWait;
 use crate::raft::lifecycle::node::Node;
 use crate::raft::lifecycle::settings::ClusterSettings;
 use crate::raft::lifecycle::start::{start, stop};
 use crate::raft::peers::membership::{ChangeError, MembershipChange, change_members};
+use crate::raft::reads::gate::ReadCaller;
+use crate::raft::reads::position::{position_within_reach, read_position};
 use crate::runtime::{Clock, RaftRuntime};
 use crate::storage::types::Decisions;
 use crate::storage::{NodeDisks, StorageError};
@@ -83,7 +83,7 @@ impl Cluster {
         let confirmed = match consistency {
             Consistency::Local => 0,
             Consistency::Linearizable => {
-                read_position(node, Reader::Known, deadline).await.ok_or(ReadError::NoLeader)?
+                read_position(node, ReadCaller::Known, deadline).await.ok_or(ReadError::NoLeader)?
             }
         };
         self.reach(confirmed.max(min_applied.unwrap_or(0)), deadline).await
@@ -95,7 +95,8 @@ impl Cluster {
     /// # Errors
     /// As for a linearizable [`Self::read`].
     pub async fn know_keys(&self, deadline: Instant) -> Result<(), ReadError> {
-        let confirmed = read_position(self.node(), Reader::UnknownKey, deadline).await.ok_or(ReadError::NoLeader)?;
+        let confirmed =
+            read_position(self.node(), ReadCaller::UnknownKey, deadline).await.ok_or(ReadError::NoLeader)?;
         self.reach(confirmed, deadline).await
     }
 
@@ -120,8 +121,8 @@ impl Cluster {
     }
 
     /// All API keys; never waits for applying.
-    pub fn key_ring(&self) -> Arc<KeyRing> {
-        self.node().published.key_ring()
+    pub fn api_keys(&self) -> Arc<ApiKeys> {
+        self.node().published.api_keys()
     }
 
     /// A record, from memory or from its page (then a blocking read: use a blocking thread for many).
@@ -160,7 +161,7 @@ impl Cluster {
                 id,
                 api: addresses.api,
                 peer: addresses.peer,
-                role: if voters.contains(&id) { Role::Voter } else { Role::Learner },
+                role: if voters.contains(&id) { VotingRole::Voter } else { VotingRole::Learner },
                 healthy,
                 applied,
                 lag: applied.map(|applied| furthest.saturating_sub(applied)),
@@ -223,7 +224,7 @@ impl Cluster {
             recovered: node.recovered.load(Ordering::Acquire),
             leader: node.leader.alive(),
             lag: node.peer_table.furthest().saturating_sub(applied),
-            role: if is_voter { Role::Voter } else { Role::Learner },
+            role: if is_voter { VotingRole::Voter } else { VotingRole::Learner },
             clock: node.clock_guard.judged().health(),
             failure: node.published.health.failure().borrow().clone(),
             disk_stalled: node.published.health.is_disk_stalled(),

@@ -3,11 +3,11 @@
 //! The promise: what was written before a [`Disk::sync`] that returned well survives a power cut. Of what was written
 //! since, any part may be lost; only a [`Batch`] is there whole or not at all. Keys are in byte order.
 //!
-//! A disk also keeps a note of how far it got, apart from the map: a database may take damage for a torn end and open
-//! shorter, without an error. Written after each sync and not synced itself, the note is never ahead of what is
+//! A disk also keeps a high-water mark, how far it got, apart from the map: a database may take damage for a torn end and
+//! open shorter, without an error. Written after each sync and not synced itself, the mark is never ahead of what is
 //! durable; it survives the process, and after a power cut it may be an older one.
 
-mod note;
+mod high_water;
 mod sled_disk;
 pub(crate) mod watch;
 
@@ -24,8 +24,8 @@ use super::error::StorageError;
 /// that it never syncs; a quarter of that leaves room for pages of several values.
 pub const VALUE_BYTES_MAX: usize = 8 * 1024;
 
-/// Longest note, in bytes. Source: a disk writes a sector of 512 bytes whole or not at all.
-pub const NOTE_BYTES_MAX: usize = 500;
+/// Longest high-water mark, in bytes. Source: a disk writes a sector of 512 bytes whole or not at all.
+pub const HIGH_WATER_BYTES_MAX: usize = 500;
 
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
@@ -75,14 +75,14 @@ pub trait Disk: Debug + Send + Sync {
     /// Makes all that was written survive. Where it fails, nothing more may be written.
     fn sync(&self) -> BoxFuture<'_, Result<(), StorageError>>;
 
-    /// The last note that was written; none where there is no whole one.
-    fn note(&self) -> Result<Option<Vec<u8>>, StorageError>;
+    /// The last high-water mark that was written; none where there is no whole one.
+    fn high_water(&self) -> Result<Option<Vec<u8>>, StorageError>;
 
-    /// Replaces the note; at most [`NOTE_BYTES_MAX`] bytes.
-    fn write_note(&self, note: &[u8]) -> Result<(), StorageError>;
+    /// Replaces the high-water mark; at most [`HIGH_WATER_BYTES_MAX`] bytes.
+    fn write_high_water(&self, high_water: &[u8]) -> Result<(), StorageError>;
 
-    /// Makes the note survive: before anything that it names is removed.
-    fn sync_note(&self) -> Result<(), StorageError>;
+    /// Makes the high-water mark survive: before anything that it names is removed.
+    fn sync_high_water(&self) -> Result<(), StorageError>;
 
     /// Bytes that it takes on the file system.
     fn bytes_on_disk(&self) -> Result<u64, StorageError>;

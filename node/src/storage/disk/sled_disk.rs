@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use super::note::NoteFile;
+use super::high_water::HighWaterFile;
 use super::{Batch, Disk, Disks, Pair, VALUE_BYTES_MAX};
 use crate::storage::error::StorageError;
 
@@ -39,7 +39,7 @@ struct SledDisk {
     place: PathBuf,
     db: sled::Db,
     file: File,
-    note: NoteFile,
+    high_water: HighWaterFile,
     /// Bytes written since the last sync.
     unsynced: AtomicU64,
 }
@@ -68,8 +68,13 @@ fn open_disk(folder: &Path, cache_bytes: u64) -> Result<SledDisk, StorageError> 
     }
     let db = open_database(folder, cache_bytes)?;
     let file = open_file(&db_path)?;
-    let disk =
-        SledDisk { place: folder.to_owned(), db, file, note: NoteFile::open(folder)?, unsynced: AtomicU64::new(0) };
+    let disk = SledDisk {
+        place: folder.to_owned(),
+        db,
+        file,
+        high_water: HighWaterFile::open(folder)?,
+        unsynced: AtomicU64::new(0),
+    };
     disk.check_no_blobs()?;
     disk.flush_and_sync()?;
     sync_folder(&folder.join("blobs"))?;
@@ -212,16 +217,16 @@ impl Disk for SledDisk {
         Box::pin(std::future::ready(self.flush_and_sync()))
     }
 
-    fn note(&self) -> Result<Option<Vec<u8>>, StorageError> {
-        self.note.read()
+    fn high_water(&self) -> Result<Option<Vec<u8>>, StorageError> {
+        self.high_water.read()
     }
 
-    fn write_note(&self, note: &[u8]) -> Result<(), StorageError> {
-        self.note.write(note)
+    fn write_high_water(&self, high_water: &[u8]) -> Result<(), StorageError> {
+        self.high_water.write(high_water)
     }
 
-    fn sync_note(&self) -> Result<(), StorageError> {
-        self.note.sync()
+    fn sync_high_water(&self) -> Result<(), StorageError> {
+        self.high_water.sync()
     }
 
     fn bytes_on_disk(&self) -> Result<u64, StorageError> {

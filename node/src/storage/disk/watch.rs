@@ -93,19 +93,19 @@ impl Disk for Watched {
         })
     }
 
-    fn note(&self) -> Result<Option<Vec<u8>>, StorageError> {
+    fn high_water(&self) -> Result<Option<Vec<u8>>, StorageError> {
         let _at_work = self.watch.begin();
-        self.disk.note()
+        self.disk.high_water()
     }
 
-    fn write_note(&self, note: &[u8]) -> Result<(), StorageError> {
+    fn write_high_water(&self, high_water: &[u8]) -> Result<(), StorageError> {
         let _at_work = self.watch.begin();
-        self.disk.write_note(note)
+        self.disk.write_high_water(high_water)
     }
 
-    fn sync_note(&self) -> Result<(), StorageError> {
+    fn sync_high_water(&self) -> Result<(), StorageError> {
         let _at_work = self.watch.begin();
-        self.disk.sync_note()
+        self.disk.sync_high_water()
     }
 
     fn bytes_on_disk(&self) -> Result<u64, StorageError> {

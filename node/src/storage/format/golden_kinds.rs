@@ -1,11 +1,11 @@
 //! Every kind of command, event, refusal and rejection keeps its bytes: as it is stored and sent, and in the records' chain.
 
 use ledger::{
-    Action, Adjust, Adjusted, Amount, Balance, Charge, Charged, Command, CreateKey, CreateSeller, CreditApproved,
-    CreditRejected, CreditRequested, DecideCredit, Digest, Event, Genesis, Grant, IdempotencyKey, KeyCreated, KeyHash,
-    KeyRevoked, Name, NodeRegistered, Note, Phone, Record, Refusal, Refused, RegisterNode, Rejection, RequestCredit,
-    RequestShown, Reverse, Reversed, RevokeKey, SellerCreated, SellerStatus, SellerStatusSet, SetSellerStatus,
-    SignedAmount, Time, Verdict, chain_record,
+    Action, Adjust, Adjusted, Amount, ApiKeyHash, Balance, Charge, Charged, Command, CreateKey, CreateSeller,
+    CreditApproved, CreditRejected, CreditRequested, DecideCredit, Digest, Event, Genesis, Grant, IdempotencyKey,
+    KeyCreated, KeyRevoked, Name, NodeRegistered, Note, Phone, Record, Refusal, Refused, RegisterNode, Rejection,
+    RequestCredit, RequestShown, Reverse, Reversed, RevokeKey, SellerCreated, SellerStatus, SellerStatusSet,
+    SetSellerStatus, SignedAmount, Time, Verdict, chain_record,
 };
 use uuid::Uuid;
 
@@ -44,7 +44,7 @@ fn genesis() -> Genesis {
         key_window_ms: 86_400_000,
         keys_max: 10_000_000,
         rules: 2,
-        admin_key: KeyHash([9; 32]),
+        admin_key: ApiKeyHash([9; 32]),
     }
 }
 
@@ -55,9 +55,9 @@ fn actions() -> Vec<Action> {
         Action::CreateSeller(CreateSeller { name: name() }),
         Action::SetSellerStatus(SetSellerStatus { seller: 2, status: SellerStatus::Active }),
         Action::SetSellerStatus(SetSellerStatus { seller: 2, status: SellerStatus::Suspended }),
-        Action::CreateKey(CreateKey { name: name(), grant: Grant::Admin, hash: KeyHash([1; 32]) }),
-        Action::CreateKey(CreateKey { name: name(), grant: Grant::Auditor, hash: KeyHash([2; 32]) }),
-        Action::CreateKey(CreateKey { name: name(), grant: Grant::Seller(2), hash: KeyHash([3; 32]) }),
+        Action::CreateKey(CreateKey { name: name(), grant: Grant::Admin, hash: ApiKeyHash([1; 32]) }),
+        Action::CreateKey(CreateKey { name: name(), grant: Grant::Auditor, hash: ApiKeyHash([2; 32]) }),
+        Action::CreateKey(CreateKey { name: name(), grant: Grant::Seller(2), hash: ApiKeyHash([3; 32]) }),
         Action::RevokeKey(RevokeKey { key: 3 }),
         Action::RequestCredit(RequestCredit { amount: amount(), note: note() }),
         Action::DecideCredit(DecideCredit { request: 4, verdict: Verdict::Approved, reason: note() }),
@@ -105,7 +105,7 @@ fn events() -> Vec<Event> {
     let signed = SignedAmount::new(-250).unwrap();
     let status = SellerStatus::Suspended;
     let grant = Grant::Seller(2);
-    let hash = KeyHash([3; 32]);
+    let hash = ApiKeyHash([3; 32]);
     let mut events = vec![
         Event::Genesis(genesis()),
         Event::SellerCreated(SellerCreated { name: name.clone() }),

@@ -237,17 +237,17 @@ async fn write_checkpoint(disk: &dyn Disk, checkpoint: &Checkpoint, mut batch: B
     batch.insert(key, sealed);
     disk.apply(batch)?;
     disk.sync().await?;
-    disk.write_note(&codec::encode(&HistoryNote::of(checkpoint))?)
+    disk.write_high_water(&codec::encode(&HistoryHighWater::of(checkpoint))?)
 }
 
-/// How far the history got: the note of its disk. What is found at a start may be more, never less.
+/// How far the history got: the high-water mark of its disk. What is found at a start may be more, never less.
 #[derive(Debug, Serialize, Deserialize)]
-struct HistoryNote {
+struct HistoryHighWater {
     applied: Option<LogId>,
     records: u64,
 }
 
-impl HistoryNote {
+impl HistoryHighWater {
     fn of(checkpoint: &Checkpoint) -> Self {
         Self { applied: checkpoint.applied, records: checkpoint.records }
     }
@@ -255,8 +255,9 @@ impl HistoryNote {
 
 /// A database that takes damage for a torn end comes back with an older checkpoint.
 fn check_reached(disk: &dyn Disk, checkpoint: &Checkpoint) -> Result<(), StorageError> {
-    let Some(note) = disk.note()? else { return Ok(()) };
-    let reached: HistoryNote = codec::decode(&note).map_err(|error| StorageError::damaged(CHECKPOINT_PLACE, error))?;
+    let Some(high_water) = disk.high_water()? else { return Ok(()) };
+    let reached: HistoryHighWater =
+        codec::decode(&high_water).map_err(|error| StorageError::damaged(CHECKPOINT_PLACE, error))?;
     if checkpoint.records >= reached.records && checkpoint.applied >= reached.applied {
         return Ok(());
     }

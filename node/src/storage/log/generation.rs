@@ -47,9 +47,9 @@ pub(crate) struct Bounds {
     pub purged: Option<LogId>,
 }
 
-/// How far the log got in the newest generation: its note. What is found at a start may be more, never less.
+/// How far the log got in the newest generation: its high-water mark. What is found at a start may be more, never less.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LogNote {
+pub(crate) struct LogHighWater {
     /// What this node voted for.
     pub vote: Option<Vote>,
     /// The last log id that is gone.
@@ -69,11 +69,13 @@ pub(crate) fn number_of(name: &str) -> Option<u64> {
 }
 
 impl Generation {
-    /// Its note; none where none was written yet.
-    pub(crate) fn reached(&self) -> Result<Option<LogNote>, StorageError> {
-        let place = format!("the note of log generation {}", self.number);
-        let note = self.disk.note()?;
-        note.map(|note| codec::decode(&note).map_err(|error| StorageError::damaged(&place, error))).transpose()
+    /// Its high-water mark; none where none was written yet.
+    pub(crate) fn reached(&self) -> Result<Option<LogHighWater>, StorageError> {
+        let place = format!("the high-water mark of log generation {}", self.number);
+        let high_water = self.disk.high_water()?;
+        high_water
+            .map(|high_water| codec::decode(&high_water).map_err(|error| StorageError::damaged(&place, error)))
+            .transpose()
     }
 
     /// The writes that begin this generation.
@@ -173,10 +175,10 @@ impl Bounds {
     }
 }
 
-impl LogNote {
+impl LogHighWater {
     /// Notes it on `disk`.
     pub(crate) fn write(&self, disk: &dyn Disk) -> Result<(), StorageError> {
-        disk.write_note(&codec::encode(self)?)
+        disk.write_high_water(&codec::encode(self)?)
     }
 }
 

@@ -74,7 +74,7 @@ fn finished(disks: &dyn Disks) -> Result<Vec<Generation>, StorageError> {
         if generations.is_empty() {
             return Err(StorageError::Absent { what: "finished log", place: disks.place() });
         }
-        if disk.note()?.is_some() {
+        if disk.high_water()?.is_some() {
             return Err(StorageError::damaged(format!("log generation {number}"), "its heading is missing"));
         }
         disks.discard(&name_of(number), disk)?;
@@ -141,7 +141,7 @@ fn read_entries(generations: &[Generation], view: &mut View, memory_bytes: u64) 
     Ok(())
 }
 
-/// Compares what was found with the newest note: a database that takes damage for a torn end comes back shorter.
+/// Compares what was found with the newest high-water mark: a database that takes damage for a torn end comes back shorter.
 fn check_reached(generations: &[Generation], view: &View) -> Result<(), StorageError> {
     for (place, generation) in generations.iter().enumerate().rev() {
         let Some(reached) = generation.reached()? else { continue };

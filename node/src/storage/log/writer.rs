@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
 
-use super::generation::{Bounds, Generation, LogNote, name_of};
+use super::generation::{Bounds, Generation, LogHighWater, name_of};
 use super::next_index;
 use super::view::SharedLog;
 use super::work::{Done, Round, Waiting, Work, answer};
@@ -147,12 +147,12 @@ impl LogWriter {
         disk.apply(batch)?;
         disk.sync().await?;
         self.last = last.or(self.last);
-        self.note(&*disk)
+        self.write_high_water(&*disk)
     }
 
     /// Notes what is durable now.
-    fn note(&self, disk: &dyn Disk) -> Result<(), StorageError> {
-        LogNote { vote: self.bounds.vote, purged: self.bounds.purged, last: self.last }.write(disk)
+    fn write_high_water(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+        LogHighWater { vote: self.bounds.vote, purged: self.bounds.purged, last: self.last }.write(disk)
     }
 
     /// Whether the newest generation is large enough, and entry `first` would not be its first.
@@ -178,11 +178,11 @@ impl LogWriter {
             return Ok(());
         }
         let from = next_index(last);
-        // The note may not speak of what is about to go.
+        // The high-water mark may not speak of what is about to go.
         self.last = last.max(self.bounds.purged);
         let disk = self.newest();
-        self.note(&*disk)?;
-        disk.sync_note()?;
+        self.write_high_water(&*disk)?;
+        disk.sync_high_water()?;
         drop(disk);
         let newest_first = self.shared.generations().last().map_or(0, |newest| newest.first);
         if from < newest_first {
@@ -219,7 +219,7 @@ impl LogWriter {
         disk.apply(batch)?;
         disk.sync().await?;
         self.last = self.last.max(bounds.purged);
-        self.note(&*disk)?;
+        self.write_high_water(&*disk)?;
         drop(disk);
         let kept = next_index(bounds.purged);
         self.discard(|_, end| end.is_some_and(|end| end <= kept))?;

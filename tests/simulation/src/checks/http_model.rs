@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use etebar::api::{self, AmountOut, Code, EntryKind, RequestStatus, Timestamp};
 use ledger::{
-    Adjusted, Charged, CreditApproved, CreditRejected, CreditRequested, Digest, Event, IdKind, KeyNumber, Note, Record,
-    RecordNumber, Refusal, Rejection, RequestShown, Reversed, State, Verdict, chain_entry,
+    Adjusted, ApiKeyNumber, Charged, CreditApproved, CreditRejected, CreditRequested, Digest, Event, IdKind, Note,
+    Record, RecordNumber, Refusal, Rejection, RequestShown, Reversed, State, Verdict, chain_entry,
 };
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ pub struct HttpModel<'a> {
     verdicts: HashMap<RecordNumber, &'a Record>,
     /// The record of each entry, and the chain's digest with it.
     entries: HashMap<u64, (&'a Record, Digest)>,
-    names: HashMap<KeyNumber, String>,
+    names: HashMap<ApiKeyNumber, String>,
 }
 
 impl<'a> HttpModel<'a> {

@@ -2,10 +2,10 @@
 
 use etebar::api::Role;
 use etebar_node::http::secret;
-use ledger::KeyNumber;
+use ledger::ApiKeyNumber;
 
 /// The record of the genesis, and so the number of the first admin's key.
-pub const ADMIN: KeyNumber = 1;
+pub const ADMIN: ApiKeyNumber = 1;
 
 /// The secret of the key [`ADMIN`].
 pub fn admin_secret() -> String {

@@ -8,9 +8,9 @@ use etebar_node::http::secret;
 use etebar_node::raft::{Decided, Decisions};
 use etebar_node::storage::model::Dice;
 use ledger::{
-    Action, Adjust, Amount, Charge, Command, CreateKey, CreateSeller, DecideCredit, Event, Grant, IdempotencyKey,
-    KeyCreated, KeyNumber, Name, Note, Phone, Record, RecordNumber, RequestCredit, Reverse, RevokeKey, SellerStatus,
-    SetSellerStatus, SignedAmount, Verdict,
+    Action, Adjust, Amount, ApiKeyNumber, Charge, Command, CreateKey, CreateSeller, DecideCredit, Event, Grant,
+    IdempotencyKey, KeyCreated, Name, Note, Phone, Record, RecordNumber, RequestCredit, Reverse, RevokeKey,
+    SellerStatus, SetSellerStatus, SignedAmount, Verdict,
 };
 
 use crate::clients::credentials::{ADMIN, admin_secret, secret_of};
@@ -22,7 +22,7 @@ pub struct SellerAccount {
     /// Its number.
     pub seller: RecordNumber,
     /// Its API keys with their secrets, some of them revoked.
-    pub keys: Vec<(KeyNumber, String)>,
+    pub keys: Vec<(ApiKeyNumber, String)>,
 }
 
 /// Of a hundred kinds of operations these many first ones leave charges possible.
@@ -63,7 +63,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    fn one(actor: KeyNumber, key: Option<&str>, action: Action) -> Self {
+    fn one(actor: ApiKeyNumber, key: Option<&str>, action: Action) -> Self {
         let is_idempotent = matches!(action, Action::DecideCredit(_) | Action::RevokeKey(_));
         let may_retry = key.is_some() || is_idempotent;
         Self { commands: vec![command(actor, key, action)], may_retry }
@@ -71,7 +71,7 @@ impl Operation {
 }
 
 /// A command of `actor` under `key`.
-pub fn command(actor: KeyNumber, key: Option<&str>, action: Action) -> Command {
+pub fn command(actor: ApiKeyNumber, key: Option<&str>, action: Action) -> Command {
     Command { actor, idempotency_key: key.and_then(|key| IdempotencyKey::new(key).ok()), action }
 }
 
@@ -150,7 +150,7 @@ impl Workload {
 
 impl WorkloadState {
     /// The secret text of a key that is known to exist.
-    pub fn secret(&self, key: KeyNumber) -> String {
+    pub fn secret(&self, key: ApiKeyNumber) -> String {
         let mut keys = self.sellers.iter().flat_map(|account| &account.keys);
         keys.find(|(number, _)| *number == key).map_or_else(admin_secret, |(_, secret)| secret.clone())
     }
@@ -239,7 +239,7 @@ fn charge(dice: &mut Dice) -> Action {
 }
 
 /// Several charges in one batch; sometimes one key twice, with the same content or other content.
-fn batch(dice: &mut Dice, actor: KeyNumber, key: &str) -> Operation {
+fn batch(dice: &mut Dice, actor: ApiKeyNumber, key: &str) -> Operation {
     let charges = dice.between(2, 12);
     let mut commands: Vec<Command> =
         (0..charges).map(|place| command(actor, Some(&format!("{key}.{place}")), charge(dice))).collect();

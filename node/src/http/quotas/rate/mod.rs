@@ -18,7 +18,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, header};
 use axum::response::IntoResponse;
 use etebar_api::Code;
-use ledger::KeyNumber;
+use ledger::ApiKeyNumber;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
@@ -53,7 +53,7 @@ struct Policy {
 /// The bucket of each key. Full ones are absent, or dropped when so many came since the last time.
 #[derive(Debug)]
 struct Buckets {
-    of: HashMap<KeyNumber, Bucket>,
+    of: HashMap<ApiKeyNumber, Bucket>,
     sweep_at: usize,
 }
 
@@ -71,12 +71,12 @@ struct Bucket {
 pub struct Meter<'a> {
     policy: &'a Policy,
     buckets: &'a Mutex<Buckets>,
-    key: KeyNumber,
+    key: ApiKeyNumber,
 }
 
 /// What a request took before its cost was known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub enum Reserved {
     /// The whole cost of its commands, in the time that the bucket regains it in.
     Commands(Duration),
     /// Nothing: all of it is decided already.
@@ -100,7 +100,7 @@ impl Rates {
     }
 
     /// What this key may send.
-    pub fn meter(&self, key: KeyNumber) -> Meter<'_> {
+    pub fn meter(&self, key: ApiKeyNumber) -> Meter<'_> {
         Meter { policy: &self.policy, buckets: &self.buckets, key }
     }
 }
@@ -111,7 +111,7 @@ impl Meter<'_> {
     ///
     /// # Errors
     /// The time after which the request passes; until then nothing of it is done.
-    pub fn take(&self, count: usize, is_decided: impl FnOnce() -> bool) -> Result<Taken, Duration> {
+    pub fn take(&self, count: usize, is_decided: impl FnOnce() -> bool) -> Result<Reserved, Duration> {
         self.take_at(count, is_decided, Instant::now())
     }
 
@@ -121,7 +121,7 @@ impl Meter<'_> {
     }
 
     /// Replaces what was taken by what the decisions cost; none were brought where there are none.
-    pub fn settle(&self, taken: Taken, decided: &[Decided]) {
+    pub fn settle(&self, taken: Reserved, decided: &[Decided]) {
         self.settle_at(taken, decided, Instant::now());
     }
 
@@ -136,14 +136,14 @@ impl Meter<'_> {
     }
 
     /// The error is the time after which it passes.
-    fn take_at(&self, count: usize, is_decided: impl FnOnce() -> bool, now: Instant) -> Result<Taken, Duration> {
+    fn take_at(&self, count: usize, is_decided: impl FnOnce() -> bool, now: Instant) -> Result<Reserved, Duration> {
         let wait = match self.pass(count, now) {
-            Ok(cost) => return Ok(Taken::Commands(cost)),
+            Ok(cost) => return Ok(Reserved::Commands(cost)),
             Err(wait) => wait,
         };
         // Not under the lock: looking up what is decided takes a while.
         if is_decided() {
-            return self.ask(now).map(|()| Taken::Asked).map_err(|until_next| until_next.min(wait));
+            return self.ask(now).map(|()| Reserved::Asked).map_err(|until_next| until_next.min(wait));
         }
         if count > 1 {
             let mut buckets = self.lock();
@@ -187,12 +187,12 @@ impl Meter<'_> {
         Ok(())
     }
 
-    fn settle_at(&self, taken: Taken, decided: &[Decided], now: Instant) {
+    fn settle_at(&self, taken: Reserved, decided: &[Decided], now: Instant) {
         let replays = decided.iter().filter(|decided| is_replay(decided)).count();
         let new = self.time_of(decided.len() - replays);
         let (taken, cost) = match taken {
-            Taken::Commands(taken) => (taken, new + self.time_of(replays) / REPLAYS_A_COMMAND),
-            Taken::Asked => (Duration::ZERO, new),
+            Reserved::Commands(taken) => (taken, new + self.time_of(replays) / REPLAYS_A_COMMAND),
+            Reserved::Asked => (Duration::ZERO, new),
         };
         if taken == cost {
             return;
@@ -226,11 +226,11 @@ impl Meter<'_> {
 
 impl Buckets {
     /// The bucket of a key, or a full one.
-    fn get(&self, key: KeyNumber, now: Instant) -> Bucket {
+    fn get(&self, key: ApiKeyNumber, now: Instant) -> Bucket {
         self.of.get(&key).copied().unwrap_or(Bucket { full_at: now, reserved_until: now, ask_from: now })
     }
 
-    fn put(&mut self, key: KeyNumber, bucket: Bucket, now: Instant) {
+    fn put(&mut self, key: ApiKeyNumber, bucket: Bucket, now: Instant) {
         self.of.insert(key, bucket);
         if self.of.len() >= self.sweep_at {
             self.of.retain(|_, bucket| bucket.full_at > now || bucket.is_reserved(now));

@@ -4,7 +4,7 @@ use ledger::{Rejection, SellerCreated};
 
 use super::*;
 
-const KEY: KeyNumber = 7;
+const KEY: ApiKeyNumber = 7;
 /// A decision of a command that no one decided before.
 const NEW: Decided = Decided::NotRecorded(Rejection::UnknownSeller);
 
@@ -135,7 +135,7 @@ fn a_replay_costs_a_tenth_and_what_was_not_decided_nothing() {
     let now = Instant::now();
     let sent = |decided: &[Decided]| {
         let taken = meter.take_at(50, || panic!("it passes"), now).unwrap();
-        assert_eq!(taken, Taken::Commands(ms(500)), "the whole, as long as it is not known what it costs");
+        assert_eq!(taken, Reserved::Commands(ms(500)), "the whole, as long as it is not known what it costs");
         let meanwhile = meter.left(now).full_in;
         meter.settle_at(taken, decided, now);
         (meanwhile, meter.left(now).full_in)
@@ -160,7 +160,7 @@ fn an_outcome_can_be_learned_once_a_second_whatever_is_owed() {
     for second in 0..5 {
         let now = now + Duration::from_secs(second);
         let taken = meter.take_at(8_000, || true, now).unwrap();
-        assert_eq!(taken, Taken::Asked);
+        assert_eq!(taken, Reserved::Asked);
         meter.settle_at(taken, &vec![replay(); 8_000], now);
         assert_eq!(meter.take_at(8_000, || true, now + ms(1)), Err(ms(999)), "and learns when it can again");
     }

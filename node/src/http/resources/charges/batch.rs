@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Response, StatusCode};
 use etebar_api::{BatchItem, Code, MAX_BATCH, read_phone};
-use ledger::{Action, Charge, Command, Event, IdempotencyKey, KeyNumber, Refused, Rejection};
+use ledger::{Action, ApiKeyNumber, Charge, Command, Event, IdempotencyKey, Refused, Rejection};
 
 use serde::Deserialize;
 
@@ -41,7 +41,7 @@ struct BatchBody<'a> {
 }
 
 /// The charges of a batch, or all that is wrong with them.
-fn commands(body: &JsonBody, actor: KeyNumber, decimals: u32) -> Result<Vec<Command>, Problem> {
+fn commands(body: &JsonBody, actor: ApiKeyNumber, decimals: u32) -> Result<Vec<Command>, Problem> {
     let BatchBody { charges } = body.parse()?;
     if charges.is_empty() {
         return Err(Problem::invalid("/charges", "a batch has at least one charge"));
@@ -57,7 +57,13 @@ fn commands(body: &JsonBody, actor: KeyNumber, decimals: u32) -> Result<Vec<Comm
     if commands.len() == charges.len() { Ok(commands) } else { Err(faults.problem()) }
 }
 
-fn command(faults: &mut Faults, at: usize, item: &BatchItem<'_>, actor: KeyNumber, decimals: u32) -> Option<Command> {
+fn command(
+    faults: &mut Faults,
+    at: usize,
+    item: &BatchItem<'_>,
+    actor: ApiKeyNumber,
+    decimals: u32,
+) -> Option<Command> {
     let phone = faults.at(|| format!("/charges/{at}/phone"), read_phone(&item.phone));
     let amount = faults.at(|| format!("/charges/{at}/amount"), body::amount(item.amount, decimals));
     let key = IdempotencyKey::new(&item.idempotency_key);

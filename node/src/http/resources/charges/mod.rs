@@ -11,7 +11,7 @@ use ledger::{Action, Charge, IdKind, Reverse};
 
 use crate::http::app::App;
 use crate::http::read::charge_search::{Filter, FoundCharges, search, with_reversals};
-use crate::http::read::records::{self, Reader};
+use crate::http::read::records::{self, RecordReader};
 use crate::http::request::body::{self, Call, Faults};
 use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
@@ -79,7 +79,7 @@ async fn list(State(app): State<App>, head: Head) -> Answer {
         let replica = read::state(&app, &caller)?;
         (replica.applied, replica.state.records(), filter.source(&replica, after, now)?)
     };
-    let search = move |reader: &Reader| search(reader, &filter, source, limit);
+    let search = move |reader: &RecordReader| search(reader, &filter, source, limit);
     let FoundCharges { charges, next } = records::searching(&app, permit, search).await?;
     let items = with_reversals(&app, charges, bound);
     reply::json(applied, &list.page(items, next))

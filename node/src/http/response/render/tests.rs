@@ -3,8 +3,8 @@
 
 use axum::http::StatusCode;
 use ledger::{
-    Action, Adjusted, Amount, Balance, Charge, Charged, CreditApproved, CreditRejected, CreditRequested, Digest, Event,
-    Grant, IdSpace, KeyCreated, KeyHash, KeyRevoked, Name, NodeRegistered, Note, Phone, Record, Refusal, Refused,
+    Action, Adjusted, Amount, ApiKeyHash, Balance, Charge, Charged, CreditApproved, CreditRejected, CreditRequested,
+    Digest, Event, Grant, IdSpace, KeyCreated, KeyRevoked, Name, NodeRegistered, Note, Phone, Record, Refusal, Refused,
     RequestShown, Reversed, SellerCreated, SellerStatus, SellerStatusSet, SignedAmount, Time, Verdict,
 };
 use uuid::Uuid;
@@ -77,8 +77,8 @@ fn decisions_read_as_they_did_when_they_were_made() {
             balance: balance(7),
             created_at: Time(0),
         }),
-        Event::KeyCreated(KeyCreated { name: name("till 1"), grant: Grant::Seller(5), hash: KeyHash([1; 32]) }),
-        Event::KeyCreated(KeyCreated { name: name("eyes"), grant: Grant::Auditor, hash: KeyHash([1; 32]) }),
+        Event::KeyCreated(KeyCreated { name: name("till 1"), grant: Grant::Seller(5), hash: ApiKeyHash([1; 32]) }),
+        Event::KeyCreated(KeyCreated { name: name("eyes"), grant: Grant::Auditor, hash: ApiKeyHash([1; 32]) }),
         Event::KeyRevoked(KeyRevoked { key: 9 }),
         Event::CreditRequested(CreditRequested { seller: 5, amount: amount(1), note: Note::empty() }),
         Event::CreditApproved(CreditApproved {

@@ -64,8 +64,8 @@ async fn send(
     let mut link = peer.dial(Purpose::Snapshot, dial_until).await?;
     give(&mut link, &FromSender::Offer { vote, to: to.clone() }).await?;
     let (records, digest, staged) = match take(&mut link).await? {
-        Taken::Have { records, digest, staged } => (records, digest, staged),
-        Taken::Done(vote) => return Ok(vote),
+        ReceiverAnswer::Have { records, digest, staged } => (records, digest, staged),
+        ReceiverAnswer::Done(vote) => return Ok(vote),
     };
     if records <= to.records && digest_at(own, records).await? != digest {
         tracing::error!(peer = peer.node, records, "a follower's history is not the beginning of ours");
@@ -84,8 +84,8 @@ async fn send(
     }
     give(&mut link, &FromSender::End).await?;
     match take(&mut link).await? {
-        Taken::Done(vote) => Ok(vote),
-        Taken::Have { .. } => Err(TransferError::Refused("the peer began again".into())),
+        ReceiverAnswer::Done(vote) => Ok(vote),
+        ReceiverAnswer::Have { .. } => Err(TransferError::Refused("the peer began again".into())),
     }
 }
 
@@ -119,20 +119,22 @@ async fn give(link: &mut Connection, what: &FromSender) -> Result<(), LinkError>
 
 /// What a receiver answered after some work.
 #[derive(Debug)]
-pub(super) enum Taken {
+pub(super) enum ReceiverAnswer {
     Have { records: u64, digest: Digest, staged: RecordNumber },
     Done(VoteOf<TypeConfig>),
 }
 
 /// Waits for a receiver for as long as it sends keep-alives, up to [`INSTALL`].
-pub(super) async fn take(link: &mut Connection) -> Result<Taken, TransferError> {
+pub(super) async fn take(link: &mut Connection) -> Result<ReceiverAnswer, TransferError> {
     let until = Instant::now() + INSTALL;
     loop {
         let deadline = until.min(Instant::now() + ALIVE_WITHIN);
         let said = timeout_at(deadline, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)??;
         match said {
-            FromReceiver::Have { records, digest, staged } => return Ok(Taken::Have { records, digest, staged }),
-            FromReceiver::Done { vote } => return Ok(Taken::Done(vote)),
+            FromReceiver::Have { records, digest, staged } => {
+                return Ok(ReceiverAnswer::Have { records, digest, staged });
+            }
+            FromReceiver::Done { vote } => return Ok(ReceiverAnswer::Done(vote)),
             FromReceiver::Refused { reason } => return Err(TransferError::Refused(reason)),
             FromReceiver::AtWork => {}
         }

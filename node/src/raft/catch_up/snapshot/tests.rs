@@ -4,7 +4,7 @@ use ledger::Digest;
 use tokio::time::{Instant, sleep};
 
 use super::receive::{KEEP_ALIVE, at_work};
-use super::send::{ALIVE_WITHIN, INSTALL, Taken, take};
+use super::send::{ALIVE_WITHIN, INSTALL, ReceiverAnswer, take};
 use super::transfer::{FromReceiver, TransferError};
 use crate::raft::peers::link::error::LinkError;
 use crate::raft::peers::link::tests::connected;
@@ -22,7 +22,7 @@ async fn a_receiver_at_work_is_waited_for_and_one_that_sends_nothing_is_given_up
         receiving.sender.send(&have).await.unwrap();
     };
     let (taken, ()) = tokio::join!(take(&mut sending), working);
-    assert!(matches!(taken, Ok(Taken::Have { records: 7, .. })));
+    assert!(matches!(taken, Ok(ReceiverAnswer::Have { records: 7, .. })));
 
     let begun = Instant::now();
     let taken = take(&mut sending).await;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use ledger::{Action, Command, RegisterNode, SYSTEM_ACTOR};
 use tokio::time::Instant;
 
-use crate::raft::apply::clocks::notices::log_clocks;
-use crate::raft::apply::clocks::verdict::ClockVerdict;
+use crate::raft::ledger_time::notices::log_clocks;
+use crate::raft::ledger_time::verdict::ClockVerdict;
 use crate::raft::lifecycle::hand_over::{COMMAND, hand_over};
 use crate::raft::lifecycle::node::Node;
 use crate::raft::peers::membership::{end_change, is_change_open};

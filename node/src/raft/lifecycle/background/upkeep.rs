@@ -24,7 +24,7 @@ const STATUS_ROUND: Duration = Duration::from_millis(200);
 const LOG_ROUND: Duration = Duration::from_millis(50);
 /// Pause between two looks at whether a checkpoint is due. Source: in that time 130,000 charges a second make 4 MB.
 const HISTORY_ROUND: Duration = Duration::from_millis(200);
-/// Looks after which the mark of ledger time is compared: once a second, which [`crate::raft::apply::clocks`] counts on.
+/// Looks after which the mark of ledger time is compared: once a second, which [`crate::raft::ledger_time`] counts on.
 const MARK_ROUNDS: u64 = 5;
 /// Longest wait for a peer's status.
 const STATUS: Duration = Duration::from_secs(1);

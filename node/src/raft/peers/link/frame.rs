@@ -12,7 +12,7 @@ use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 use tokio_util::sync::CancellationToken;
 
 use super::error::LinkError;
-use super::trust::open::Held;
+use super::trust::open::OpenSlot;
 use super::trust::transport::Stream;
 use crate::storage::format::codec;
 
@@ -27,7 +27,7 @@ pub const HELLO_BYTES: usize = 1024;
 pub struct Receiver {
     frames: FramedRead<ReadHalf<Stream>, LengthDelimitedCodec>,
     /// Where it is among the connections that this node may have to close.
-    held: Option<Held>,
+    held: Option<OpenSlot>,
 }
 
 /// Sends frames.
@@ -87,7 +87,7 @@ impl Sender {
 
 impl Receiver {
     /// The peer is known: frames may be long from here on, until the connection is to be closed, which `sender` heeds too.
-    pub fn admit(&mut self, sender: &mut Sender, held: Held) {
+    pub fn admit(&mut self, sender: &mut Sender, held: OpenSlot) {
         self.frames.decoder_mut().set_max_frame_length(FRAME_BYTES);
         sender.closing = held.token();
         self.held = Some(held);

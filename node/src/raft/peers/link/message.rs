@@ -7,7 +7,7 @@ use ledger::{Command, Digest, NodeNumber};
 use openraft::raft::{TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::raft::apply::clocks::LedgerTime;
+use crate::raft::ledger_time::LedgerTime;
 use crate::storage::types::{Decisions, TypeConfig};
 
 /// The layout of everything on the link. Raised with any change; mixed versions do not talk.

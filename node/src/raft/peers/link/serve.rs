@@ -19,7 +19,7 @@ use super::frame::{Receiver, Sender};
 use super::hello::{Connection, PeerCaller, PeerMembership, Trust, answer};
 use super::message::Purpose;
 use super::message::{Numbered, Request, Response};
-use super::trust::pending::{PendingConnections, Place};
+use super::trust::pending::{PendingConnections, PendingSlot};
 use crate::runtime;
 use crate::runtime::log_throttle::LogThrottle;
 use crate::runtime::net::{TcpListener, TcpStream};
@@ -82,7 +82,12 @@ pub async fn serve<M: Serve>(listener: TcpListener, trust: Trust, node: Arc<M>) 
     }
 }
 
-async fn serve_one<M: Serve>(stream: TcpStream, place: Place, trust: &Trust, node: &Arc<M>) -> Result<(), LinkError> {
+async fn serve_one<M: Serve>(
+    stream: TcpStream,
+    place: PendingSlot,
+    trust: &Trust,
+    node: &Arc<M>,
+) -> Result<(), LinkError> {
     let answered = answer(trust, |number| node.membership_of(number), stream, Instant::now() + HELLO);
     let (caller, connection) = tokio::select! {
         biased;

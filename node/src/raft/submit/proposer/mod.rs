@@ -3,7 +3,7 @@
 //! Invariants: one entry is in flight; a group stays whole and in one entry; what is refused here was never proposed.
 //! No fixed delay: alone, a group goes at once; under load entries grow by themselves while one is in flight.
 
-mod key_budget;
+mod idempotency_budget;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -17,10 +17,10 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use self::key_budget::KeyBudget;
-use crate::raft::apply::clocks::ClockGuard;
+use self::idempotency_budget::IdempotencyBudget;
 use crate::raft::apply::machine::EtebarRaft;
 use crate::raft::apply::replica::Published;
+use crate::raft::ledger_time::ClockGuard;
 use crate::raft::peers::link::message::{Commands, Unavailable};
 use crate::runtime;
 use crate::storage::LogStore;
@@ -286,7 +286,7 @@ impl Proposing {
         let replica = self.published.replica();
         let keyed = |group: &Group| group.commands.iter().filter(|command| command.idempotency_key.is_some()).count();
         let most = groups.iter().map(keyed).sum::<usize>() as u64;
-        let Some(mut budget) = KeyBudget::where_scarce(&replica.state, stamp, most) else {
+        let Some(mut budget) = IdempotencyBudget::where_scarce(&replica.state, stamp, most) else {
             return groups.into_iter().filter(Group::take).collect();
         };
         let mut fitting = Vec::with_capacity(groups.len());

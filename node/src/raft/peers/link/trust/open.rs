@@ -56,13 +56,13 @@ pub struct OpenLinks(Arc<Mutex<Table>>);
 
 /// A place among the open connections; free again when dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct OpenSlot {
     id: u64,
     links: OpenLinks,
     closing: CancellationToken,
 }
 
-impl Held {
+impl OpenSlot {
     /// Returns once the connection is to be closed.
     pub async fn closing(&self) {
         self.closing.cancelled().await;
@@ -74,7 +74,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for OpenSlot {
     fn drop(&mut self) {
         self.links.table().open.remove(&self.id);
     }
@@ -86,7 +86,7 @@ impl OpenLinks {
     }
 
     /// Adds a connection.
-    pub fn hold(&self, facts: OpenLink) -> Held {
+    pub fn hold(&self, facts: OpenLink) -> OpenSlot {
         let mut table = self.table();
         if facts.side == Side::Accepted {
             let is_alike = |other: &OpenLink| {
@@ -103,7 +103,7 @@ impl OpenLinks {
         table.last += 1;
         let (id, closing) = (table.last, CancellationToken::new());
         table.open.insert(id, (facts, closing.clone()));
-        Held { id, links: self.clone(), closing }
+        OpenSlot { id, links: self.clone(), closing }
     }
 
     /// Closes all connections but those to keep; returns how many.

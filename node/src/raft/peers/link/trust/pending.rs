@@ -25,20 +25,20 @@ pub struct PendingConnections(Arc<Mutex<Table>>);
 
 /// The place of one connection; free again when dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct PendingSlot {
     id: u64,
     pending: PendingConnections,
     closing: CancellationToken,
 }
 
-impl Place {
+impl PendingSlot {
     /// Returns once another one took the place.
     pub async fn lost(&self) {
         self.closing.cancelled().await;
     }
 }
 
-impl Drop for Place {
+impl Drop for PendingSlot {
     fn drop(&mut self) {
         self.pending.table().waiting.remove(&self.id);
     }
@@ -50,7 +50,7 @@ impl PendingConnections {
     }
 
     /// A place for a connection from this address.
-    pub fn take(&self, from: IpAddr) -> Place {
+    pub fn take(&self, from: IpAddr) -> PendingSlot {
         let from = one_client(from);
         let mut table = self.table();
         if table.waiting.len() >= PLACES {
@@ -59,7 +59,7 @@ impl PendingConnections {
         table.last += 1;
         let (id, closing) = (table.last, CancellationToken::new());
         table.waiting.insert(id, (from, closing.clone()));
-        Place { id, pending: self.clone(), closing }
+        PendingSlot { id, pending: self.clone(), closing }
     }
 }
 
@@ -94,7 +94,7 @@ mod tests {
         IpAddr::from([10, 0, 0, last])
     }
 
-    fn is_lost(place: &Place) -> bool {
+    fn is_lost(place: &PendingSlot) -> bool {
         place.lost().now_or_never().is_some()
     }
 

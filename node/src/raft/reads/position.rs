@@ -6,11 +6,11 @@ use std::time::Duration;
 use openraft::ReadPolicy;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::read_gate::{Reader, UNKNOWN_KEYS_PAUSE, WaitingReads, run};
-use super::submitter::millis_until;
+use super::gate::{ReadCaller, UNKNOWN_KEYS_PAUSE, WaitingReads, run};
 use crate::raft::lifecycle::node::Node;
 use crate::raft::peers::link::call::CallError;
 use crate::raft::peers::link::message::{Request, Response};
+use crate::raft::submit::submitter::millis_until;
 use crate::runtime;
 
 /// Longest time that one question takes; openraft itself gives up after its lease.
@@ -45,12 +45,12 @@ pub(crate) fn serve(waiting: WaitingReads, node: &Arc<Node>) {
 }
 
 /// A position that includes everything acknowledged anywhere before this call.
-pub(crate) async fn read_position(node: &Node, reader: Reader, deadline: Instant) -> Option<u64> {
+pub(crate) async fn read_position(node: &Node, reader: ReadCaller, deadline: Instant) -> Option<u64> {
     loop {
         let asked = async {
             match reader {
-                Reader::Known => position_once(node, deadline).await,
-                Reader::UnknownKey => node.reads.unknown_keys.position(deadline).await,
+                ReadCaller::Known => position_once(node, deadline).await,
+                ReadCaller::UnknownKey => node.reads.unknown_keys.position(deadline).await,
             }
         };
         let position = tokio::select! {

@@ -35,9 +35,9 @@ const FREE: u64 = 0;
 
 /// The hash of a key in its scope; see [`TableSeed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyHashed(pub u64);
+pub struct IdempotencyHash(pub u64);
 
-impl KeyHashed {
+impl IdempotencyHash {
     fn shard(self) -> usize {
         usize::try_from(self.0 >> SHARD_SHIFT).unwrap_or(0)
     }
@@ -119,7 +119,7 @@ struct Shares {
 
 /// The keys that are remembered.
 #[derive(Debug, Clone)]
-pub struct KeyTable {
+pub struct IdempotencyTable {
     seed: TableSeed,
     shards: Vec<Shard>,
     /// How many keys were inserted, ever, and how many of them `counted` does not cover any more.
@@ -139,14 +139,14 @@ pub struct KeyTable {
 
 /// How many of the keys that are within their window at one time each seller holds.
 #[derive(Debug)]
-pub struct KeyShares<'a> {
+pub struct IdempotencyShares<'a> {
     holders: &'a Sharded<u64>,
     /// Keys that `holders` counts though they are past their window.
     expired: BTreeMap<RecordNumber, u64>,
     sellers: u64,
 }
 
-impl KeyShares<'_> {
+impl IdempotencyShares<'_> {
     /// How many keys a seller holds.
     pub fn held(&self, seller: RecordNumber) -> u64 {
         let counted = self.holders.get(seller).copied().unwrap_or(0);
@@ -159,7 +159,7 @@ impl KeyShares<'_> {
     }
 }
 
-impl KeyTable {
+impl IdempotencyTable {
     /// An empty table that remembers for `window_ms`, and `bound` keys at most (which the leader sees to).
     pub fn new(seed: TableSeed, window_ms: u64, bound: u64) -> Self {
         Self {
@@ -184,7 +184,7 @@ impl KeyTable {
 
     /// The records that may have been decided under this key within the window before `time`, in no order; all but one of
     /// them by chance.
-    pub fn candidates(&self, key: KeyHashed, time: Time) -> impl Iterator<Item = RecordNumber> + '_ {
+    pub fn candidates(&self, key: IdempotencyHash, time: Time) -> impl Iterator<Item = RecordNumber> + '_ {
         let first = self.first_live(time);
         let fingerprint = key.fingerprint();
         let slots = self.shards.get(key.shard()).into_iter().flat_map(move |shard| shard.probe(fingerprint));
@@ -199,7 +199,7 @@ impl KeyTable {
     }
 
     /// Remembers a decision for a seller, or for an admin where that is `None`.
-    pub fn insert(&mut self, key: KeyHashed, seller: Option<RecordNumber>, record: RecordNumber, time: Time) {
+    pub fn insert(&mut self, key: IdempotencyHash, seller: Option<RecordNumber>, record: RecordNumber, time: Time) {
         self.head = record;
         self.drop_expired(time);
         let (first, head) = (self.first_live(time), self.head);
@@ -272,7 +272,7 @@ impl KeyTable {
     }
 
     /// How many of them each seller holds.
-    pub fn shares(&self, time: Time) -> KeyShares<'_> {
+    pub fn shares(&self, time: Time) -> IdempotencyShares<'_> {
         let mut expired: BTreeMap<RecordNumber, u64> = BTreeMap::new();
         let width = self.share_width();
         for past in self.shares.iter().take_while(|shares| is_past(shares.bucket, width, self.window_ms, time)) {
@@ -282,7 +282,7 @@ impl KeyTable {
             }
         }
         let gone = expired.iter().filter(|(seller, count)| self.holders.get(**seller) == Some(*count)).count() as u64;
-        KeyShares { holders: &self.holders, sellers: self.holding.saturating_sub(gone), expired }
+        IdempotencyShares { holders: &self.holders, sellers: self.holding.saturating_sub(gone), expired }
     }
 
     /// The first record that may hold a key which is within its window at `time`.
@@ -336,13 +336,13 @@ mod tests {
 
     const WINDOW_MS: u64 = 1_000;
 
-    fn table() -> KeyTable {
-        KeyTable::new(TableSeed([1, 2]), WINDOW_MS, 1_000_000)
+    fn table() -> IdempotencyTable {
+        IdempotencyTable::new(TableSeed([1, 2]), WINDOW_MS, 1_000_000)
     }
 
     /// All in one table, with few fingerprints, so that probes are long and fingerprints collide.
-    fn colliding(number: u64) -> KeyHashed {
-        KeyHashed((number % 97).wrapping_mul(0x0101_0101) & 0xffff_ffff)
+    fn colliding(number: u64) -> IdempotencyHash {
+        IdempotencyHash((number % 97).wrapping_mul(0x0101_0101) & 0xffff_ffff)
     }
 
     #[test]
@@ -374,11 +374,11 @@ mod tests {
     #[test]
     fn a_steady_rate_takes_a_steady_memory() {
         let mut table = table();
-        let slots = |table: &KeyTable| table.shards.iter().map(|shard| shard.slots.len()).sum::<usize>();
+        let slots = |table: &IdempotencyTable| table.shards.iter().map(|shard| shard.slots.len()).sum::<usize>();
         let mut most = 0;
         for number in 1..=400_000_u64 {
             let hash = TableSeed([3, 4]).hash_one(number);
-            table.insert(KeyHashed(hash), None, number, Time(number / 100));
+            table.insert(IdempotencyHash(hash), None, number, Time(number / 100));
             if number == 200_000 {
                 most = slots(&table);
             }
@@ -396,13 +396,13 @@ mod tests {
         for pair in numbers.windows(2) {
             table = self::table();
             for number in pair {
-                table.insert(KeyHashed(5), None, *number, Time(1));
+                table.insert(IdempotencyHash(5), None, *number, Time(1));
             }
             // The first is 2^32 or more behind the second in the last two pairs: it cannot be told apart, and is not itself.
-            let found: Vec<_> = table.candidates(KeyHashed(5), Time(1)).collect();
+            let found: Vec<_> = table.candidates(IdempotencyHash(5), Time(1)).collect();
             assert!(found.contains(&pair[1]), "{found:?}");
             assert_eq!(found.contains(&pair[0]), pair[1] - pair[0] < 1 << 32, "{found:?}");
         }
-        assert!(!table.candidates(KeyHashed(6), Time(1)).any(|_| true));
+        assert!(!table.candidates(IdempotencyHash(6), Time(1)).any(|_| true));
     }
 }

@@ -40,7 +40,7 @@ impl ReadGate {
 
 /// Which kind of caller needs a position.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Reader {
+pub(crate) enum ReadCaller {
     /// A caller whose API key is known.
     Known,
     /// One whose key is not, or not yet.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ledger::{ApiKey, Grant, KeyHash, KeyNumber, Name, State};
+use ledger::{ApiKey, ApiKeyHash, ApiKeyNumber, Grant, Name, State};
 
 /// Changes kept apart from the bulk. Each publication copies them, and each `RECENT`th the bulk.
 const RECENT: usize = 128;
@@ -15,7 +15,7 @@ const RECENT: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownKey {
     /// The record that made it.
-    pub number: KeyNumber,
+    pub number: ApiKeyNumber,
     /// Its name.
     pub name: Name,
     /// What it may do.
@@ -32,8 +32,8 @@ impl From<&ApiKey> for KnownKey {
 
 #[derive(Debug, Clone, Default)]
 struct Table {
-    by_hash: BTreeMap<KeyHash, KeyNumber>,
-    by_number: BTreeMap<KeyNumber, Arc<KnownKey>>,
+    by_hash: BTreeMap<ApiKeyHash, ApiKeyNumber>,
+    by_number: BTreeMap<ApiKeyNumber, Arc<KnownKey>>,
 }
 
 impl Table {
@@ -45,12 +45,12 @@ impl Table {
 
 /// All API keys at some position.
 #[derive(Debug, Clone, Default)]
-pub struct KeyRing {
+pub struct ApiKeys {
     bulk: Arc<Table>,
     recent: Table,
 }
 
-impl KeyRing {
+impl ApiKeys {
     /// All keys of a state.
     pub fn of(state: &State) -> Self {
         let mut bulk = Table::default();
@@ -75,13 +75,13 @@ impl KeyRing {
     }
 
     /// The key with this hash, revoked or not.
-    pub fn by_hash(&self, hash: &KeyHash) -> Option<&KnownKey> {
+    pub fn by_hash(&self, hash: &ApiKeyHash) -> Option<&KnownKey> {
         let number = self.recent.by_hash.get(hash).or_else(|| self.bulk.by_hash.get(hash))?;
         self.by_number(*number)
     }
 
     /// The key that record `number` made.
-    pub fn by_number(&self, number: KeyNumber) -> Option<&KnownKey> {
+    pub fn by_number(&self, number: ApiKeyNumber) -> Option<&KnownKey> {
         let found = self.recent.by_number.get(&number).or_else(|| self.bulk.by_number.get(&number))?;
         Some(found)
     }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use ledger::{FoldedName, RecordNumber, Time};
 
-    fn key(number: KeyNumber, revoked_by: Option<RecordNumber>) -> ApiKey {
+    fn key(number: ApiKeyNumber, revoked_by: Option<RecordNumber>) -> ApiKey {
         let mut hash = [0; 32];
         hash[..8].copy_from_slice(&number.to_be_bytes());
         let name = Name::new(&format!("key {number}")).unwrap();
@@ -101,7 +101,7 @@ mod tests {
             folded: FoldedName::of(&name),
             name,
             grant: Grant::Admin,
-            hash: KeyHash(hash),
+            hash: ApiKeyHash(hash),
             created_at: Time(0),
             revoked_by,
         }
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_revocation_is_seen_whether_its_key_is_recent_or_old() {
-        let mut ring = KeyRing::default();
+        let mut ring = ApiKeys::default();
         for number in 1..=1_000 {
             ring = ring.with(&key(number, None));
         }
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_published_ring_does_not_change() {
-        let before = KeyRing::default().with(&key(1, None));
+        let before = ApiKeys::default().with(&key(1, None));
         let after = before.with(&key(1, Some(7)));
         assert!(!before.by_number(1).unwrap().revoked);
         assert!(after.by_number(1).unwrap().revoked);

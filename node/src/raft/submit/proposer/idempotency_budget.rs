@@ -7,10 +7,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use ledger::{Command, KeyNumber, KeyShares, RecordNumber, State, Time};
+use ledger::{ApiKeyNumber, Command, IdempotencyShares, RecordNumber, State, Time};
 
 /// Room for new idempotency keys in one entry, on a state that reflects the whole log.
-pub(crate) struct KeyBudget<'a> {
+pub(crate) struct IdempotencyBudget<'a> {
     state: &'a State,
     stamp: Time,
     /// How many new ones can be remembered, as far as this entry could need them.
@@ -19,7 +19,7 @@ pub(crate) struct KeyBudget<'a> {
     bound: u64,
     /// How many are in use, with those that this entry has taken.
     in_use: u64,
-    shares: KeyShares<'a>,
+    shares: IdempotencyShares<'a>,
     /// Keys that this entry has taken.
     entry: HashSet<ScopedKey>,
     /// How many of them for each seller.
@@ -39,7 +39,7 @@ struct ScopedKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Owner {
     Seller(RecordNumber),
-    ApiKey(KeyNumber),
+    ApiKey(ApiKeyNumber),
 }
 
 /// The new idempotency keys of a group, each once, and how many of them for each seller.
@@ -91,7 +91,7 @@ fn ceiling(bound: u64) -> u64 {
     bound - bound / 8
 }
 
-impl<'a> KeyBudget<'a> {
+impl<'a> IdempotencyBudget<'a> {
     /// The budget of an entry with `most` keys at most; `None` where all of them certainly fit.
     pub(crate) fn where_scarce(state: &'a State, stamp: Time, most: u64) -> Option<Self> {
         let bound = state.genesis().map_or(0, |genesis| genesis.keys_max);
@@ -165,8 +165,8 @@ impl<'a> KeyBudget<'a> {
 #[cfg(test)]
 mod tests {
     use ledger::{
-        Action, Amount, Charge, Event, Genesis, Grant, IdempotencyKey, KeyCreated, KeyHash, Name, Phone, RULES_VERSION,
-        Record, Refused, SYSTEM_ACTOR, SellerCreated, TableSeed,
+        Action, Amount, ApiKeyHash, Charge, Event, Genesis, Grant, IdempotencyKey, KeyCreated, Name, Phone,
+        RULES_VERSION, Record, Refused, SYSTEM_ACTOR, SellerCreated, TableSeed,
     };
     use uuid::Uuid;
 
@@ -191,7 +191,7 @@ mod tests {
                 key_window_ms: WINDOW_MS,
                 keys_max,
                 rules: RULES_VERSION,
-                admin_key: KeyHash([0; 32]),
+                admin_key: ApiKeyHash([0; 32]),
             };
             shop.apply(SYSTEM_ACTOR, None, Event::Genesis(genesis));
             shop
@@ -207,7 +207,7 @@ mod tests {
         fn seller(&mut self, name: &str) -> RecordNumber {
             let name = Name::new(name).unwrap();
             let seller = self.apply(ADMIN, None, Event::SellerCreated(SellerCreated { name: name.clone() }));
-            let mut hash = KeyHash([0; 32]);
+            let mut hash = ApiKeyHash([0; 32]);
             hash.0[..8].copy_from_slice(&seller.to_be_bytes());
             self.apply(ADMIN, None, Event::KeyCreated(KeyCreated { name, grant: Grant::Seller(seller), hash }))
         }
@@ -215,7 +215,7 @@ mod tests {
         /// Has the entry decided that an honest leader would propose of these groups; what each was answered.
         fn propose(&mut self, groups: &[Vec<Command>]) -> Vec<Result<(), Full>> {
             let most = groups.iter().flatten().count() as u64;
-            let answers: Vec<_> = match KeyBudget::where_scarce(&self.state, self.now, most) {
+            let answers: Vec<_> = match IdempotencyBudget::where_scarce(&self.state, self.now, most) {
                 None => groups.iter().map(|_| Ok(())).collect(),
                 Some(mut budget) => {
                     groups.iter().map(|group| budget.check(group).map(|new| budget.spend(new))).collect()

@@ -1,0 +1,88 @@
+//! What this node does for a peer that calls it, each request checked against the members of that moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use ledger::{NodeNumber, SYSTEM_ACTOR};
+use tokio::time::Instant;
+
+use super::link::append::{Append, Appended};
+use super::link::error::LinkError;
+use super::link::hello::{Connection, PeerCaller, PeerMembership};
+use super::link::message::{Request, Response};
+use super::link::serve::Serve;
+use crate::raft::lifecycle::node::Node;
+
+/// Whether a request is one that this caller may make: in its own name alone, and never in that of the cluster.
+fn is_its_own(from: PeerCaller, request: &Request) -> bool {
+    match request {
+        Request::Ping | Request::ReadPosition { .. } => true,
+        Request::Vote(rpc) | Request::PreVote(rpc) => rpc.vote.leader_id.node_id == from.node,
+        Request::TransferLeader(rpc) => rpc.from_leader().leader_id.node_id == from.node,
+        Request::Status(said) => (said.node, said.incarnation) == (from.node, from.incarnation),
+        Request::Forward { commands, .. } => commands.iter().all(|command| command.actor != SYSTEM_ACTOR),
+    }
+}
+
+impl Serve for Node {
+    fn membership_of(&self, node: NodeNumber) -> PeerMembership {
+        self.membership_of(node)
+    }
+
+    async fn call(&self, from: PeerCaller, request: Request) -> Response {
+        let stopped = |error: &dyn std::fmt::Display| Response::Declined(error.to_string());
+        if self.membership_of(from.node) == PeerMembership::NotMember {
+            return Response::Declined("the caller is no longer a member".to_owned());
+        }
+        if !is_its_own(from, &request) {
+            tracing::error!(peer = from.node, "a peer sent a request in another node's name");
+            return Response::Declined("not in the caller's own name".to_owned());
+        }
+        match request {
+            Request::Ping => Response::Pong,
+            Request::Vote(rpc) => self.raft.vote(rpc).await.map_or_else(|error| stopped(&error), Response::Vote),
+            Request::PreVote(rpc) => {
+                self.raft.pre_vote(rpc).await.map_or_else(|error| stopped(&error), Response::PreVote)
+            }
+            Request::TransferLeader(rpc) => {
+                let handled = self.raft.handle_transfer_leader(rpc).await;
+                handled.map_or_else(|error| stopped(&error), Response::TransferLeader)
+            }
+            Request::ReadPosition { wait_ms } => {
+                Response::ReadPosition(self.reads.quorum.position(after(wait_ms)).await)
+            }
+            Request::Status(said) => {
+                self.receive_status(&said);
+                Response::Status(self.status_message())
+            }
+            Request::Forward { commands, wait_ms } => {
+                Response::Forward(self.proposer.propose(commands, after(wait_ms)).await)
+            }
+        }
+    }
+
+    fn append<S>(self: &Arc<Self>, from: PeerCaller, requests: S) -> impl Stream<Item = Result<Appended, String>> + Send
+    where
+        S: Stream<Item = Append> + Send + 'static,
+    {
+        let this = self.clone();
+        let requests = requests.take_while(move |append| {
+            let leader = append.vote.leader_id;
+            let may = leader.node_id == from.node && this.membership_of(from.node) != PeerMembership::NotMember;
+            if may {
+                this.published.follow((leader.term, leader.node_id));
+            }
+            std::future::ready(may)
+        });
+        self.raft.stream_append(requests).map(|answer| answer.map_err(|fatal| fatal.to_string()))
+    }
+
+    async fn snapshot(&self, from: PeerCaller, connection: Connection) -> Result<(), LinkError> {
+        self.receiver.receive(&self.raft, connection, from.node).await
+    }
+}
+
+fn after(wait_ms: u64) -> Instant {
+    Instant::now() + Duration::from_millis(wait_ms.min(3_600_000))
+}
