@@ -15,7 +15,7 @@ use crate::raft::link::append::{Append, Appended};
 use crate::raft::link::frame::codec_of_frames;
 use crate::raft::link::hello::{Hello, Welcome};
 use crate::raft::link::message::{Numbered, Request, Response};
-use crate::storage::format::codec;
+use crate::storage::format::{Kind, codec};
 
 /// Most commands of one frame that are decided.
 const FORWARDED_MAX: usize = 1_000;
@@ -43,9 +43,9 @@ pub(crate) fn peer_frames(bytes: &[u8]) {
 }
 
 fn round_trip<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
-    let Ok(value) = codec::decode::<T>(bytes) else { return };
-    let once = codec::encode(&value).unwrap_or_else(|error| panic!("{}: {error}", type_name::<T>()));
-    let again = codec::decode::<T>(&once).and_then(|again| codec::encode(&again));
+    let Ok(value) = codec::decode::<T>(Kind::Message, bytes) else { return };
+    let once = codec::encode(Kind::Message, &value).unwrap_or_else(|error| panic!("{}: {error}", type_name::<T>()));
+    let again = codec::decode::<T>(Kind::Message, &once).and_then(|again| codec::encode(Kind::Message, &again));
     let again = again.unwrap_or_else(|error| panic!("{}: {error}", type_name::<T>()));
     assert_eq!(once, again, "{} is another one after a round trip", type_name::<T>());
 }
@@ -54,7 +54,9 @@ fn round_trip<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
 /// replica permanently.
 fn forwarded(bytes: &[u8]) {
     static LEDGER: OnceLock<Small> = OnceLock::new();
-    let Ok(Numbered { body: Request::Forward { commands, .. }, .. }) = codec::decode(bytes) else { return };
+    let Ok(Numbered { body: Request::Forward { commands, .. }, .. }) = codec::decode(Kind::Message, bytes) else {
+        return;
+    };
     let mut ledger = LEDGER.get_or_init(Small::new).clone();
     commands.iter().take(FORWARDED_MAX).for_each(|command| drop(ledger.submit(command)));
 }

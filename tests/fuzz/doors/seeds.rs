@@ -14,7 +14,7 @@ use super::snapshot::history_of_one;
 use crate::raft::catch_up::snapshot::transfer::FromSender;
 use crate::raft::link::append::{Append, Appended};
 use crate::raft::link::message::{Numbered, Request, Response};
-use crate::storage::format::codec;
+use crate::storage::format::{Kind, codec};
 use crate::storage::model::{ModelDisks, entry, log_id};
 use crate::storage::{Checkpoint, Disks, History, Vote};
 
@@ -43,7 +43,7 @@ pub fn write_seeds(folder: &Path) -> io::Result<()> {
 
 /// What a peer would send, behind the byte that chooses what it is decoded as.
 fn frame(value: &impl Serialize) -> Vec<u8> {
-    let bytes = codec::encode(value).expect("it is small");
+    let bytes = codec::encode(Kind::Message, value).expect("it is small");
     let length = u32::try_from(bytes.len()).expect("it is small");
     [&length.to_be_bytes()[..], &bytes].concat()
 }
@@ -109,9 +109,9 @@ fn stored(kind: u8, number: u8, part: u8, seals: u8, body: &[u8]) -> Vec<u8> {
 }
 
 fn stored_values((to, page): &Page) -> Vec<Seed> {
-    let to = codec::encode(to).expect("small");
-    let vote = codec::encode(&vote()).expect("small");
-    let heading = codec::encode(&0_u64).expect("small");
+    let to = codec::encode(Kind::Checkpoint, to).expect("small");
+    let vote = codec::encode(Kind::Vote, &vote()).expect("small");
+    let heading = codec::encode(Kind::Generation, &0_u64).expect("small");
     vec![
         ("history", [stored(5, 0, 0, 1, &to), stored(6, 0, 0, 1, page)].concat()),
         ("vote", [stored(0, 0, 0, 1, &heading), stored(1, 0, 0, 1, &vote)].concat()),

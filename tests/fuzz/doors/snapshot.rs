@@ -8,7 +8,7 @@ use tokio_util::codec::FramedRead;
 use super::ledger_of_a_few::genesis;
 use crate::raft::catch_up::snapshot::transfer::FromSender;
 use crate::raft::link::frame::codec_of_frames;
-use crate::storage::format::codec;
+use crate::storage::format::{Kind, codec};
 use crate::storage::model::ModelDisks;
 use crate::storage::{Checkpoint, Disks, History};
 
@@ -21,7 +21,7 @@ pub(crate) fn snapshot_stream(bytes: &[u8]) {
     let mut frames = FramedRead::new(bytes, codec_of_frames());
     let mut offered = Checkpoint::default();
     while let Some(Ok(frame)) = block_on(frames.next()) {
-        match codec::decode(&frame) {
+        match codec::decode(Kind::Message, &frame) {
             Ok(FromSender::Offer { to, .. }) => offered = to,
             // Bytes that are no page of the records on offer are refused; a page counts only under a checkpoint.
             Ok(FromSender::Page { page, bytes, .. }) => {

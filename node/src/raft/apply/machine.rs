@@ -20,7 +20,7 @@ use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::install::{Builder, SnapshotData, install, snapshot_of};
 use crate::runtime;
 use crate::storage::StorageError;
-use crate::storage::format::codec;
+use crate::storage::format::{Kind, codec};
 use crate::storage::history::History;
 use crate::storage::types::{Decided, Decisions, NodeAddresses, Payload, TypeConfig};
 
@@ -152,7 +152,9 @@ enum Content {
 pub(crate) fn decode(entries: Vec<EntryResponder<TypeConfig>>) -> Result<Vec<Committed>, io::Error> {
     let decoded = entries.into_iter().map(|(entry, responder)| {
         let content = match entry.payload {
-            EntryPayload::Normal(Payload(bytes)) => Content::Commands(codec::decode(&bytes).map_err(io::Error::other)?),
+            EntryPayload::Normal(Payload(bytes)) => {
+                Content::Commands(codec::decode(Kind::Commands, &bytes).map_err(io::Error::other)?)
+            }
             EntryPayload::Membership(membership) => Content::Membership(membership),
             EntryPayload::Blank => Content::Blank,
         };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::HIGH_WATER_BYTES_MAX;
 use crate::storage::error::StorageError;
-use crate::storage::format::codec;
+use crate::storage::format::{Kind, codec};
 
 /// The key that high-water marks are sealed under.
 const KEY: &[u8] = b"high-water";
@@ -40,14 +40,14 @@ impl HighWaterFile {
         }
         let [high, low, rest @ ..] = sector;
         let sealed = rest.get(..usize::from(u16::from_be_bytes([high, low])));
-        let high_water = sealed.and_then(|sealed| codec::unseal(KEY, sealed, String::new).ok());
+        let high_water = sealed.and_then(|sealed| codec::unseal(Kind::HighWater, KEY, sealed, String::new).ok());
         Ok(high_water.map(<[u8]>::to_vec))
     }
 
     /// Replaces the high-water mark.
     pub(crate) fn write(&self, high_water: &[u8]) -> Result<(), StorageError> {
         assert!(high_water.len() <= HIGH_WATER_BYTES_MAX, "a high-water mark fits in a sector");
-        let sealed = codec::seal(KEY, high_water);
+        let sealed = codec::seal(Kind::HighWater, KEY, high_water);
         let length = u16::try_from(sealed.len()).expect("a high-water mark fits in a sector");
         let mut sector = [0; SECTOR];
         sector[..2].copy_from_slice(&length.to_be_bytes());

@@ -1,4 +1,4 @@
-//! Bytes that version 1 has written: they stay readable, and this build still writes them.
+//! Bytes of each kind: they stay readable, and this build still writes them.
 
 use ledger::{Amount, Balance, Charged, Event, IdempotencyKey, Phone, Record, Time};
 use openraft::entry::RaftEntry;
@@ -6,6 +6,7 @@ use openraft::{EntryPayload, Membership, Vote};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Kind;
 use super::codec::{decode, encode, seal};
 use crate::storage::history::{Checkpoint, TimeMark};
 use crate::storage::model::{entry, log_id};
@@ -19,9 +20,9 @@ fn bytes_of(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|start| u8::from_str_radix(&hex[start..start + 2], 16).unwrap()).collect()
 }
 
-fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, golden: &str) {
-    assert_eq!(hex(&encode(value).unwrap()), golden, "{value:?}");
-    assert_eq!(decode::<T>(&bytes_of(golden)).unwrap(), *value);
+fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(kind: Kind, value: &T, golden: &str) {
+    assert_eq!(hex(&encode(kind, value).unwrap()), golden, "{value:?}");
+    assert_eq!(decode::<T>(kind, &bytes_of(golden)).unwrap(), *value);
 }
 
 fn membership() -> Membership<u64, NodeAddresses> {
@@ -31,17 +32,18 @@ fn membership() -> Membership<u64, NodeAddresses> {
 
 #[test]
 fn a_log_entry() {
-    check(&entry(2, 300, 5), "010201fb2c0101055656565656");
+    check(Kind::LogEntry, &entry(2, 300, 5), "020201fb2c0101055656565656");
     check(
+        Kind::LogEntry,
         &LogEntry::new(log_id(1, 0), EntryPayload::Membership(membership())),
-        "01010100020103010203030103613a3103703a310203613a3203703a320303613a3303703a33",
+        "02010100020103010203030103613a3103703a310203613a3203703a320303613a3303703a33",
     );
-    check(&LogEntry::new_blank(log_id(4, 7)), "0104010700");
+    check(Kind::LogEntry, &LogEntry::new_blank(log_id(4, 7)), "0204010700");
 }
 
 #[test]
 fn a_vote() {
-    check(&Vote::<openraft::alias::LeaderIdOf<crate::storage::TypeConfig>>::new(3, 2), "01030200");
+    check(Kind::Vote, &Vote::<openraft::alias::LeaderIdOf<crate::storage::TypeConfig>>::new(3, 2), "02030200");
 }
 
 #[test]
@@ -53,23 +55,24 @@ fn a_checkpoint() {
         digest: ledger::Digest([7; 32]),
     };
     check(
+        Kind::Checkpoint,
         &checkpoint,
-        "01010201fb2c01010101000103010203030103613a3103703a310203613a3203703a320303613a3303703a33fbe8030707070707070707070707070707070707070707070707070707070707070707",
+        "02010201fb2c01010101000103010203030103613a3103703a310203613a3203703a320303613a3303703a33fbe8030707070707070707070707070707070707070707070707070707070707070707",
     );
 }
 
 #[test]
 fn a_mark_of_an_install() {
-    check(&Some(log_id(2, 300)), "01010201fb2c01");
+    check(Kind::LogPosition, &Some(log_id(2, 300)), "02010201fb2c01");
 }
 
 #[test]
 fn a_mark_of_time() {
     let (ledger_ms, wall_ms) = (1_700_000_000_000, 1_700_000_000_001);
     let mark = TimeMark { ledger_ms, wall_ms: Some(wall_ms), uptime: Some((7, 300)), owed_ms: 5 };
-    check(&mark, "01fd0068e5cf8b01000001fd0168e5cf8b0100000107fb2c0105");
-    check(&TimeMark { uptime: None, ..mark }, "01fd0068e5cf8b01000001fd0168e5cf8b0100000005");
-    check(&TimeMark { wall_ms: None, ..mark }, "01fd0068e5cf8b010000000107fb2c0105");
+    check(Kind::TimeMark, &mark, "02fd0068e5cf8b01000001fd0168e5cf8b0100000107fb2c0105");
+    check(Kind::TimeMark, &TimeMark { uptime: None, ..mark }, "02fd0068e5cf8b01000001fd0168e5cf8b0100000005");
+    check(Kind::TimeMark, &TimeMark { wall_ms: None, ..mark }, "02fd0068e5cf8b010000000107fb2c0105");
 }
 
 #[test]
@@ -87,10 +90,10 @@ fn a_record() {
             balance: Balance::default(),
         }),
     };
-    check(&record, "0141fd0068e5cf8b0100000301026b310902fd152f5a4ce6000000fb88133c00");
+    check(Kind::Record, &record, "0241fd0068e5cf8b0100000301026b310902fd152f5a4ce6000000fb88133c00");
 }
 
 #[test]
 fn a_seal() {
-    assert_eq!(hex(&seal(b"key", b"body")), "01bd1a93a5b81e57ec626f6479");
+    assert_eq!(hex(&seal(Kind::Page, b"key", b"body")), "0216c2eda6c0309cb7626f6479");
 }

@@ -9,6 +9,7 @@ use ledger::{
 };
 use uuid::Uuid;
 
+use super::Kind;
 use super::codec::encode;
 use crate::storage::types::Decided;
 
@@ -133,17 +134,17 @@ fn records() -> Vec<Record> {
     (1..).zip(events()).map(record).collect()
 }
 
-fn hash_of<T: serde::Serialize>(values: &[T]) -> String {
+fn hash_of<T: serde::Serialize>(kind: Kind, values: &[T]) -> String {
     let mut hasher = blake3::Hasher::new();
     for value in values {
-        hasher.update(&encode(value).unwrap());
+        hasher.update(&encode(kind, value).unwrap());
     }
     hasher.finalize().to_hex().to_string()
 }
 
 #[test]
 fn records_of_every_kind_keep_their_bytes_and_their_digests() {
-    assert_eq!(hash_of(&records()), "6788c5aeda77b10a4171bde62ca6d644c9106ea0b7fdf215d3b824c922adfa66");
+    assert_eq!(hash_of(Kind::Record, &records()), "e41a77c7fa6a37bcbf6985281b706ee06b2514cdb822b3d2e08f8f6b2cdaa901");
     let digest = records().iter().fold(Digest::ZERO, |digest, record| chain_record(&digest, record));
     assert_eq!(digest.to_string(), "86aecc424797b3fcdab6f73d28a4aead6b65eb9930ba3afa4caf637ebe25d5d9");
 }
@@ -153,10 +154,10 @@ fn commands_and_decisions_of_every_kind_keep_their_bytes() {
     let key = IdempotencyKey::new("order-17").ok();
     let command = |action| Command { actor: 1, idempotency_key: key.clone(), action };
     assert_eq!(
-        hash_of(&actions().into_iter().map(command).collect::<Vec<_>>()),
-        "66d117984be5c90fefe8e62f9712b41dfcf9d242e9afe7f8fb218e99823a605c"
+        hash_of(Kind::Message, &actions().into_iter().map(command).collect::<Vec<_>>()),
+        "53921558a01c295dfa7f572fa0c39e6cd53648791438a529b80443cbd2b25b26"
     );
     let mut decided: Vec<Decided> = rejections().into_iter().map(Decided::NotRecorded).collect();
     decided.extend(records().into_iter().map(|record| Decided::Recorded { record, replayed: true }));
-    assert_eq!(hash_of(&decided), "ce1575f5430b5d241570c86a6d64316d3033fb15b6aaceccd8c254c62416185a");
+    assert_eq!(hash_of(Kind::Message, &decided), "ce1575f5430b5d241570c86a6d64316d3033fb15b6aaceccd8c254c62416185a");
 }

@@ -10,8 +10,8 @@ use super::tail::Tail;
 use super::{Checkpoint, History, page, write_checkpoint};
 use crate::storage::disk::Batch;
 use crate::storage::error::StorageError;
-use crate::storage::format::codec;
 use crate::storage::format::keys;
+use crate::storage::format::{Kind, codec};
 use crate::storage::types::LogId;
 
 impl History {
@@ -66,7 +66,7 @@ impl History {
         }
         let mut mark = Batch::default();
         let key = keys::installed();
-        let sealed = codec::seal_value(&key, &to.applied)?;
+        let sealed = codec::seal_value(Kind::LogPosition, &key, &to.applied)?;
         mark.insert(key, sealed);
         if to.records > pushed {
             self.disk.sync().await?;
@@ -88,6 +88,6 @@ impl History {
     pub fn installed(&self) -> Result<Option<LogId>, StorageError> {
         let key = keys::installed();
         let Some(sealed) = self.disk.get(&key)? else { return Ok(None) };
-        codec::unseal_value(&key, &sealed, "the mark of an installed snapshot")
+        codec::unseal_value(Kind::LogPosition, &key, &sealed, "the mark of an installed snapshot")
     }
 }

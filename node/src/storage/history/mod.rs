@@ -29,8 +29,8 @@ pub use self::time_mark::TimeMark;
 use super::disk::watch::{StallWatch, Watched};
 use super::disk::{Batch, Disk};
 use super::error::StorageError;
-use super::format::codec;
 use super::format::keys;
+use super::format::{Kind, codec};
 use super::types::{LogId, StoredMembership};
 
 /// Where the checkpoint lies, for messages.
@@ -83,7 +83,7 @@ impl History {
         let sealed = disk.get(&key)?;
         let sealed =
             sealed.ok_or_else(|| StorageError::Absent { what: "checkpoint", place: "the history".to_owned() })?;
-        let checkpoint: Checkpoint = codec::unseal_value(&key, &sealed, CHECKPOINT_PLACE)?;
+        let checkpoint: Checkpoint = codec::unseal_value(Kind::Checkpoint, &key, &sealed, CHECKPOINT_PLACE)?;
         check_reached(&*disk, &checkpoint)?;
         let tail = Tail::after(&*disk, checkpoint.records)?;
         let watch = Arc::new(StallWatch::default());
@@ -233,11 +233,11 @@ impl History {
 /// Writes the checkpoint, and what is in `batch` in the same instant.
 async fn write_checkpoint(disk: &dyn Disk, checkpoint: &Checkpoint, mut batch: Batch) -> Result<(), StorageError> {
     let key = keys::checkpoint();
-    let sealed = codec::seal_value(&key, checkpoint)?;
+    let sealed = codec::seal_value(Kind::Checkpoint, &key, checkpoint)?;
     batch.insert(key, sealed);
     disk.apply(batch)?;
     disk.sync().await?;
-    disk.write_high_water(&codec::encode(&HistoryHighWater::of(checkpoint))?)
+    disk.write_high_water(&codec::encode(Kind::HistoryHighWater, &HistoryHighWater::of(checkpoint))?)
 }
 
 /// How far the history got: the high-water mark of its disk. What is found at a start may be more, never less.
@@ -257,7 +257,7 @@ impl HistoryHighWater {
 fn check_reached(disk: &dyn Disk, checkpoint: &Checkpoint) -> Result<(), StorageError> {
     let Some(high_water) = disk.high_water()? else { return Ok(()) };
     let reached: HistoryHighWater =
-        codec::decode(&high_water).map_err(|error| StorageError::damaged(CHECKPOINT_PLACE, error))?;
+        codec::decode(Kind::HistoryHighWater, &high_water).map_err(|error| StorageError::damaged(CHECKPOINT_PLACE, error))?;
     if checkpoint.records >= reached.records && checkpoint.applied >= reached.applied {
         return Ok(());
     }

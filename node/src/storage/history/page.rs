@@ -6,9 +6,9 @@ use ledger::{PAGE_RECORDS, Record, RecordNumber};
 
 use crate::storage::disk::Disk;
 use crate::storage::error::StorageError;
-use crate::storage::format::codec;
 use crate::storage::format::keys;
 use crate::storage::format::parts::{self, PARTS_MAX};
+use crate::storage::format::{Kind, codec};
 
 /// How many records a full page has, as a length.
 #[expect(clippy::cast_possible_truncation, reason = "it is 64")]
@@ -33,7 +33,7 @@ pub(crate) fn place(page: u64) -> String {
 pub(crate) fn encode(records: &[impl AsRef<Record>]) -> Result<Vec<u8>, StorageError> {
     let mut bytes = Vec::new();
     for record in records {
-        let encoded = codec::encode(record.as_ref())?;
+        let encoded = codec::encode(Kind::Record, record.as_ref())?;
         let length = u32::try_from(encoded.len()).expect("the codec refuses more than 16 MiB");
         bytes.extend_from_slice(&length.to_be_bytes());
         bytes.extend_from_slice(&encoded);
@@ -49,7 +49,7 @@ pub(crate) fn decode(page: u64, bytes: &[u8], last: RecordNumber) -> Result<(Vec
         let missing = || StorageError::damaged(place(page), format!("record {number} is missing"));
         let (length, after) = rest.split_first_chunk::<4>().ok_or_else(missing)?;
         let (encoded, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(missing)?;
-        let record: Record = codec::decode(encoded)
+        let record: Record = codec::decode(Kind::Record, encoded)
             .map_err(|error| StorageError::damaged(place(page), format!("record {number}: {error}")))?;
         if record.number != number {
             let reason = format!("record {} lies where record {number} belongs", record.number);
@@ -66,7 +66,7 @@ pub(crate) const RECORD_BYTES: u64 = 141;
 
 /// Writes the bytes of `page`, part by part. Nothing counts until a checkpoint covers it.
 pub(crate) fn write(disk: &dyn Disk, page: u64, bytes: &[u8]) -> Result<(), StorageError> {
-    for (key, sealed) in parts::split(bytes, |part| keys::page(page, part))? {
+    for (key, sealed) in parts::split(Kind::Page, bytes, |part| keys::page(page, part))? {
         disk.insert(&key, sealed)?;
     }
     Ok(())
@@ -80,5 +80,5 @@ pub(crate) fn read(disk: &dyn Disk, page: u64, last: RecordNumber) -> Result<Vec
 /// All bytes there are of `page`; more than a checkpoint covers, perhaps.
 pub(crate) fn read_bytes(disk: &dyn Disk, page: u64) -> Result<Vec<u8>, StorageError> {
     let pairs = disk.range(&keys::page(page, 0), &keys::page(page, u16::MAX), PARTS_MAX)?;
-    parts::join(&pairs, || place(page))
+    parts::join(Kind::Page, &pairs, || place(page))
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::LinkError;
 use super::trust::open::OpenSlot;
 use super::trust::transport::Stream;
-use crate::storage::format::codec;
+use crate::storage::format::{Kind, codec};
 
 /// Longest frame, in bytes. An entry is at most half of it (see the proposer), so an append of one always fits.
 pub const FRAME_BYTES: usize = 16 * 1024 * 1024;
@@ -75,7 +75,7 @@ impl Sender {
 
     /// Puts one value into the buffer; [`Self::flush`] sends it.
     pub async fn feed<T: Serialize>(&mut self, value: &T) -> Result<(), LinkError> {
-        let bytes = codec::encode(value).map_err(|error| LinkError::Malformed(error.to_string()))?;
+        let bytes = codec::encode(Kind::Message, value).map_err(|error| LinkError::Malformed(error.to_string()))?;
         Ok(self.frames.feed(Bytes::from(bytes)).await?)
     }
 
@@ -106,6 +106,6 @@ impl Receiver {
             },
         };
         let frame = frame.ok_or(LinkError::Closed)??;
-        codec::decode(&frame).map_err(|error| LinkError::Malformed(error.to_string()))
+        codec::decode(Kind::Message, &frame).map_err(|error| LinkError::Malformed(error.to_string()))
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{History, checkpoint, created, expected, model, push, record, replayed};
-use crate::storage::format::{codec, keys};
+use crate::storage::format::{Kind, codec, keys};
 use crate::storage::history::TimeMark;
 use crate::storage::model::Dice;
 
@@ -91,7 +91,7 @@ async fn a_failed_sync_leaves_the_checkpoint_where_it_was() {
 async fn what_is_new_since_the_checkpoint_is_measured_in_bytes() {
     let (_disks, _disk, history) = created().await;
     push(&history, 1_000);
-    let encoded: usize = (1..=1_000).map(|number| codec::encode(&record(number)).unwrap().len()).sum();
+    let encoded: usize = (1..=1_000).map(|number| codec::encode(Kind::Record, &record(number)).unwrap().len()).sum();
     let about = history.unwritten_bytes();
     assert!(about > encoded as u64 && about < 4 * encoded as u64, "{about} for {encoded}");
     history.write(checkpoint(900)).await.unwrap();

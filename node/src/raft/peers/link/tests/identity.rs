@@ -23,7 +23,7 @@ use crate::raft::peers::link::message::Numbered;
 use crate::raft::peers::link::trust::follow::close_unproven;
 use crate::raft::peers::link::trust::open::PER_PURPOSE;
 use crate::raft::peers::link::trust::pending::PLACES;
-use crate::storage::format::codec;
+use crate::storage::format::{Kind, codec};
 use crate::tls;
 
 /// A TLS client that presents this certificate, if any.
@@ -51,7 +51,7 @@ fn frame(body: &[u8]) -> Vec<u8> {
 fn hello_of(me: PeerIdentity) -> Vec<u8> {
     let PeerIdentity { cluster, node, incarnation } = me;
     let hello = Hello { version: LINK_VERSION, cluster, node, incarnation, to: 2, purpose: Purpose::Control };
-    frame(&codec::encode(&hello).unwrap())
+    frame(&codec::encode(Kind::Message, &hello).unwrap())
 }
 
 /// Everything that comes back for `said`, until the peer closes the connection; whether that was with an alert.
