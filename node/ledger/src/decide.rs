@@ -159,7 +159,11 @@ mod tests {
 
     /// The seller's request for credit under a key.
     fn request(key: &str) -> Command {
-        let action = Action::RequestCredit(RequestCredit { amount: Amount::new(5).unwrap(), note: Note::empty() });
+        let action = Action::RequestCredit(RequestCredit {
+            amount: Amount::new(5).unwrap(),
+            note: Note::empty(),
+            reference: None,
+        });
         Command { actor: 3, idempotency_key: Some(IdempotencyKey::new(key).unwrap()), action }
     }
 

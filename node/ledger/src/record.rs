@@ -5,7 +5,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::commands::Event;
-use crate::digest::{ChainLink, Digest};
 use crate::entry::{Entry, Movement};
 use crate::values::ids::{ApiKeyNumber, At, IdSpace, RecordNumber, Time};
 use crate::values::text::IdempotencyKey;
@@ -37,7 +36,7 @@ impl Record {
     }
 
     /// What it moved; `None` where it moved no money.
-    pub fn movement(&self) -> Option<Movement> {
+    pub fn movement(&self) -> Option<Movement<'_>> {
         self.event.kind().movement(self.number)
     }
 
@@ -47,18 +46,7 @@ impl Record {
     }
 
     /// The journal entry that it made; `None` where it moved no money. `actor` is the name of the key that acted.
-    pub fn entry<'a>(&self, ids: &IdSpace, actor: &'a str) -> Option<Entry<'a>> {
-        self.movement().map(|movement| movement.entry(ids, self.time, actor))
+    pub fn entry<'a>(&'a self, ids: &IdSpace, actor: &'a str) -> Option<Entry<'a>> {
+        self.movement().map(|movement| movement.entry(ids, self.at(), actor))
     }
-}
-
-/// The chain that replicas compare, one record further.
-pub fn chain_record(previous: &Digest, record: &Record) -> Digest {
-    let mut link = ChainLink::after(previous);
-    link.u64(record.number);
-    link.u64(record.time.0);
-    link.u64(record.actor);
-    link.text(record.idempotency_key.as_ref().map_or("", |key| key.as_str()));
-    record.event.write(&mut link);
-    link.digest()
 }

@@ -14,9 +14,9 @@ use book::{amount, idempotency_key, name, phone};
 use fastrand::Rng;
 use ledger::{
     Action, Adjust, ApiKeyHash, Audit, Charge, Claims, Command, CreateKey, CreateSeller, DecideCredit, Event, Facts,
-    Genesis, Grant, MAX_MINOR, Missing, Note, Outcome, Record, RecordNumber, Refused, RegisterNode, Rejection,
-    RequestCredit, Reverse, RevokeKey, SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State, Time, Verdict,
-    decide, missing,
+    Genesis, Grant, MAX_MINOR, Missing, Note, Outcome, Record, RecordNumber, Reference, Refused, RegisterNode,
+    Rejection, RequestCredit, Reverse, RevokeKey, SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State,
+    Time, Verdict, decide, missing,
 };
 use uuid::Uuid;
 
@@ -159,7 +159,9 @@ impl Run {
             }
             12..=25 => Action::CreateKey(CreateKey { name: self.name(), grant: self.grant(), hash: self.hash() }),
             26..=29 => Action::RevokeKey(RevokeKey { key: self.number() }),
-            30..=39 => Action::RequestCredit(RequestCredit { amount: amount(self.sum()), note: self.note() }),
+            30..=39 => {
+                Action::RequestCredit(RequestCredit { amount: amount(self.sum()), note: self.note(), reference: None })
+            }
             40..=51 => {
                 let verdict = if self.rng.u8(..4) == 0 { Verdict::Rejected } else { Verdict::Approved };
                 Action::DecideCredit(DecideCredit { request: self.request(), verdict, reason: self.note() })
@@ -169,7 +171,11 @@ impl Run {
                 let amount = SignedAmount::new(if self.rng.bool() { sum } else { -sum }).unwrap();
                 Action::Adjust(Adjust { seller: self.seller(), amount, reason: self.note() })
             }
-            62..=81 => Action::Charge(Charge { phone: phone(self.rng.u64(..3)), amount: amount(self.sum()) }),
+            62..=81 => Action::Charge(Charge {
+                phone: phone(self.rng.u64(..3)),
+                amount: amount(self.sum()),
+                reference: Reference::new("order-7").ok().filter(|_| self.rng.bool()),
+            }),
             82..=96 => Action::Reverse(Reverse { charge: self.number(), reason: self.note() }),
             _ => {
                 let incarnation = Uuid::from_u128(u128::from(self.rng.u8(..3)));

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use book::{ADMIN, Book, WINDOW_MS, amount, idempotency_key, made, name, phone};
 use ledger::{
     Action, Adjusted, Audit, Balance, Broken, Charge, Charged, Claims, CreditApproved, CreditRejected, DecideCredit,
-    Digest, Event, Grant, IdSpace, KeyCreated, KeyRevoked, Note, Promise, Record, RecordNumber, Refusal, Refused,
-    RequestCredit, RequestShown, Reverse, Reversed, SYSTEM_ACTOR, SellerCreated, SellerStatus, SellerStatusSet,
-    SignedAmount, Time, Totals, Verdict, chain_entry, chain_record,
+    Digest, EntryChain, Event, Grant, IdSpace, KeyCreated, KeyRevoked, Note, Promise, Record, RecordChain,
+    RecordNumber, Refusal, Refused, RequestCredit, RequestShown, Reverse, Reversed, SYSTEM_ACTOR, SellerCreated,
+    SellerStatus, SellerStatusSet, SignedAmount, Time, Totals, Verdict,
 };
 
 /// Two sellers with credit, and records of them to forge.
@@ -35,8 +35,11 @@ impl Forger {
         book.credit(other_key, 1_000);
         let charge = made(book.charge(key, "k1", 400));
         made(book.charge(key, "k2", 300));
-        let request =
-            made(book.by(key, "r1", Action::RequestCredit(RequestCredit { amount: amount(50), note: Note::empty() })));
+        let request = made(book.by(
+            key,
+            "r1",
+            Action::RequestCredit(RequestCredit { amount: amount(50), note: Note::empty(), reference: None }),
+        ));
         Self { history: book.history, seller, key, other, other_key, charge, request }
     }
 
@@ -61,7 +64,11 @@ impl Forger {
 
     fn charge(self, actor: RecordNumber, key: &str, seller: RecordNumber, sum: u64) -> Self {
         let (entry, balance) = (self.entry(), self.balance(seller, -sum.cast_signed()));
-        self.add(actor, key, Event::Charged(Charged { seller, phone: phone(0), amount: amount(sum), entry, balance }))
+        self.add(
+            actor,
+            key,
+            Event::Charged(Charged { seller, phone: phone(0), amount: amount(sum), entry, balance, reference: None }),
+        )
     }
 
     fn reverse(self, charge: RecordNumber, seller: RecordNumber, to: u64, sum: u64) -> Self {
@@ -72,7 +79,14 @@ impl Forger {
 
     fn shown(&self, seller: RecordNumber, sum: u64) -> RequestShown {
         let created_at = self.history[self.request as usize - 1].time;
-        RequestShown { number: self.request, seller, amount: amount(sum), note: Note::empty(), created_at }
+        RequestShown {
+            number: self.request,
+            seller,
+            amount: amount(sum),
+            note: Note::empty(),
+            created_at,
+            reference: None,
+        }
     }
 
     fn approve(self, request: RequestShown) -> Self {
@@ -110,10 +124,14 @@ fn money(record: &Record) -> Option<(RecordNumber, i64, Option<u64>)> {
 fn claims(history: &[Record]) -> Claims {
     let ids = IdSpace::new(book::genesis().cluster);
     let mut names = HashMap::from([(SYSTEM_ACTOR, "etebar"), (ADMIN, "admin")]);
-    let (mut digest, mut entry_digest, mut totals) = (Digest::ZERO, Digest::ZERO, Totals::default());
+    let (mut record_chain, mut entry_chain) = (RecordChain::default(), EntryChain::default());
+    let (mut ledger, mut totals) = (uuid::Uuid::nil(), Totals::default());
     let (mut balances, mut entries) = (BTreeMap::new(), 0);
     for record in history {
-        digest = chain_record(&digest, record);
+        if let Event::Genesis(genesis) = &record.event {
+            ledger = genesis.cluster;
+        }
+        record_chain.push(ledger, record);
         match &record.event {
             Event::SellerCreated(_) => *balances.entry(record.number).or_default() = 0,
             Event::KeyCreated(KeyCreated { name, .. }) => *names.entry(record.number).or_default() = name.as_str(),
@@ -122,12 +140,13 @@ fn claims(history: &[Record]) -> Claims {
         let Some((seller, amount, phone)) = money(record) else { continue };
         entries += 1;
         let actor = names.get(&record.actor).copied().unwrap_or_default();
-        entry_digest = chain_entry(&entry_digest, &record.entry(&ids, actor).unwrap());
+        entry_chain.push(ledger, &record.entry(&ids, actor).unwrap());
         let amount = i128::from(amount);
         *balances.entry(seller).or_default() += amount;
         totals.sellers += amount;
         *if phone.is_some() { &mut totals.phones } else { &mut totals.treasury } -= amount;
     }
+    let (digest, entry_digest) = (record_chain.digest(), entry_chain.digest());
     Claims { records: history.len() as u64, entries, digest, entry_digest, totals, balances }
 }
 
@@ -300,7 +319,7 @@ fn a_second_decision_under_a_key_within_its_window_is_named() {
     after(WINDOW_MS, seller, key).finds(&[]);
     after(0, other, other_key).finds(&[]);
     let refusal = Refusal::InsufficientCredit { balance: Balance::ZERO };
-    let action = Action::Charge(Charge { phone: phone(0), amount: amount(400) });
+    let action = Action::Charge(Charge { phone: phone(0), amount: amount(400), reference: None });
     Forger::new().add(key, "k1", Event::Refused(Refused { action, refusal })).finds(&[(Promise::KeysOnce, None)]);
 }
 
@@ -392,7 +411,7 @@ fn a_page_whose_published_digests_are_not_its_entries_is_named() {
         for record in &book.history {
             if record.number % ledger::PAGE_RECORDS == 1 {
                 let page = ledger::page_of(record.number);
-                let mut mark = *book.state.page_mark(page).unwrap();
+                let mut mark = book.marks[page as usize];
                 if page == 2 {
                     change(&mut mark);
                 }

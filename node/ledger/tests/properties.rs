@@ -11,8 +11,8 @@ use std::collections::{HashMap, HashSet};
 use book::{ADMIN, Book, WINDOW_MS, amount, idempotency_key, made, phone, refusal};
 use ledger::{
     Action, Adjust, Adjusted, Audit, Charge, Charged, Claims, Command, CreditApproved, CreditRejected, DecideCredit,
-    Digest, Event, Grant, Note, Outcome, Record, RecordNumber, Refusal, Refused, Rejection, RequestCredit, Reverse,
-    Reversed, RevokeKey, SellerStatus, SetSellerStatus, SignedAmount, State, Verdict, chain_entry,
+    EntryChain, Event, Grant, Note, Outcome, Record, RecordNumber, Refusal, Refused, Rejection, RequestCredit, Reverse,
+    Reversed, RevokeKey, SellerStatus, SetSellerStatus, SignedAmount, State, Verdict,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
@@ -239,10 +239,13 @@ fn command(
     let (seller, key) = sellers[seller];
     let some_record = 1 + record.index(next as usize) as u64;
     let (actor, action) = match ask {
-        Ask::Charge { phone: number } => (key, Action::Charge(Charge { phone: phone(number), amount: amount(sum) })),
-        Ask::RequestCredit => {
-            (key, Action::RequestCredit(RequestCredit { amount: amount(sum * 4), note: Note::empty() }))
+        Ask::Charge { phone: number } => {
+            (key, Action::Charge(Charge { phone: phone(number), amount: amount(sum), reference: None }))
         }
+        Ask::RequestCredit => (
+            key,
+            Action::RequestCredit(RequestCredit { amount: amount(sum * 4), note: Note::empty(), reference: None }),
+        ),
         Ask::Decide(verdict) => {
             (ADMIN, Action::DecideCredit(DecideCredit { request: some_record, verdict, reason: Note::empty() }))
         }
@@ -333,7 +336,7 @@ proptest! {
 
 fn check_prefixes(book: &Book) {
     let (mut state, mut audit) = (State::new(ledger::TableSeed([1, 2])), Audit::new(ledger::TableSeed([1, 2])));
-    let (mut entries, mut digest) = (0, Digest::ZERO);
+    let (mut entries, mut chain) = (0, EntryChain::default());
     for record in &book.history {
         state.apply(record);
         audit.feed(record);
@@ -343,11 +346,11 @@ fn check_prefixes(book: &Book) {
             entries += 1;
             assert_eq!(entry.number, entries, "entries have no gaps");
             assert!(entry.balance >= 0, "never below zero");
-            digest = chain_entry(&digest, &entry);
+            chain.push(state.ledger_id(), &entry);
         }
         assert!(audit.clone().report(&Claims::of(&state)).is_consistent(), "record {}", record.number);
     }
-    assert_eq!(digest, book.state.entry_digest(), "the published chain can be recomputed");
+    assert_eq!(chain.digest(), book.state.entry_digest(), "the published chain can be recomputed");
 }
 
 fn check_once_ness(book: &Book) {

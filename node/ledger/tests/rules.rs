@@ -5,8 +5,8 @@ mod book;
 
 use book::{ADMIN, Book, WINDOW_MS, amount, made, phone, refusal};
 use ledger::{
-    Action, Adjust, Balance, Charge, Charged, Digest, Event, Grant, IdKind, IdSpace, MAX_MINOR, Outcome, Phone,
-    Refusal, RegisterNode, Rejection, RequestCredit, RevokeKey, SellerStatus, State, Time, Verdict,
+    Action, Adjust, Balance, Charge, Charged, Digest, EntryChain, Event, Grant, IdKind, IdSpace, MAX_MINOR, Outcome,
+    Phone, RecordChain, Refusal, RegisterNode, Rejection, RequestCredit, RevokeKey, SellerStatus, State, Time, Verdict,
 };
 use uuid::Uuid;
 
@@ -42,7 +42,8 @@ fn a_key_reused_for_another_charge_moves_nothing() {
     book.credit(key, 10_000);
     made(book.charge(key, "k1", 4_000));
     assert_eq!(book.charge(key, "k1", 4_001), Outcome::Rejected(Rejection::KeyReused));
-    let other_kind = Action::RequestCredit(RequestCredit { amount: amount(4_000), note: ledger::Note::empty() });
+    let other_kind =
+        Action::RequestCredit(RequestCredit { amount: amount(4_000), note: ledger::Note::empty(), reference: None });
     assert_eq!(book.by(key, "k1", other_kind), Outcome::Rejected(Rejection::KeyReused));
     assert_eq!(book.balance(seller), 6_000);
 }
@@ -75,7 +76,8 @@ fn two_sellers_may_use_the_same_key() {
 fn a_request_is_approved_once_and_the_opposite_verdict_is_refused() {
     let mut book = Book::new();
     let (seller, key) = book.seller("shop");
-    let asked = Action::RequestCredit(RequestCredit { amount: amount(500), note: ledger::Note::empty() });
+    let asked =
+        Action::RequestCredit(RequestCredit { amount: amount(500), note: ledger::Note::empty(), reference: None });
     let request = made(book.by(key, "r1", asked));
     let verdict = made(book.approve(request));
     assert_eq!(book.approve(request), Outcome::Replay(verdict));
@@ -117,7 +119,8 @@ fn a_charge_is_reversed_once_and_whole() {
 fn a_suspended_seller_cannot_charge_but_its_requests_can_be_approved() {
     let mut book = Book::new();
     let (seller, key) = book.seller("shop");
-    let asked = Action::RequestCredit(RequestCredit { amount: amount(500), note: ledger::Note::empty() });
+    let asked =
+        Action::RequestCredit(RequestCredit { amount: amount(500), note: ledger::Note::empty(), reference: None });
     let request = made(book.by(key, "", asked.clone()));
     book.set_status(seller, SellerStatus::Suspended);
     assert_eq!(refusal(&book.charge(key, "k1", 1)), Refusal::SellerSuspended);
@@ -229,7 +232,8 @@ fn no_balance_passes_the_limit() {
     let (seller, key) = book.seller("shop");
     book.credit(key, MAX_MINOR);
     assert_eq!(refusal(&book.adjust(seller, "a", 1)), Refusal::LimitExceeded);
-    let asked = Action::RequestCredit(RequestCredit { amount: amount(1), note: ledger::Note::empty() });
+    let asked =
+        Action::RequestCredit(RequestCredit { amount: amount(1), note: ledger::Note::empty(), reference: None });
     let request = made(book.by(key, "", asked));
     assert_eq!(refusal(&book.approve(request)), Refusal::LimitExceeded);
     made(book.charge(key, "c", MAX_MINOR));
@@ -344,8 +348,8 @@ fn the_digests_of_version_1_stay_as_they_are() {
     made(book.reverse(charge, "v1"));
     book.set_status(seller, SellerStatus::Suspended);
     made(book.by(ADMIN, "", Action::RevokeKey(RevokeKey { key })));
-    let records = "ea119c72d5e7e8b6638b21cd12f33fb544e5c0c90f4c721aa32a44cd885b6719";
-    let entries = "3af409409c039f6616a0d12417f9cf3a050d55f7d84c0e97c0c91993813a3e61";
+    let records = "4114ebc2454c911d57ac604615b0f378c72227909c4ec6c19b52076bf8784ce6";
+    let entries = "4d70d022ef24f1118bab0e9488a57677814c7bd67204a7e114edb76c00de6a6c";
     assert_eq!(
         (book.state.digest().to_string(), book.state.entry_digest().to_string()),
         (records.into(), entries.into())
@@ -382,7 +386,7 @@ fn the_same_amount_to_another_phone_is_other_content() {
     let (_, key) = book.seller("shop");
     book.credit(key, 100);
     made(book.charge(key, "k", 10));
-    let elsewhere = Action::Charge(Charge { phone: phone(1), amount: amount(10) });
+    let elsewhere = Action::Charge(Charge { phone: phone(1), amount: amount(10), reference: None });
     assert_eq!(book.by(key, "k", elsewhere), Outcome::Rejected(Rejection::KeyReused));
 }
 
@@ -400,42 +404,78 @@ fn room_is_what_is_free_and_what_has_expired() {
     assert_eq!(book.state.key_capacity(book.now.after(WINDOW_MS), u64::MAX), free + 10);
 }
 
-#[test]
-fn pages_are_found_by_entry_and_by_time() {
+/// Three pages of a ledger, with refusals between its entries and a page that begins with one.
+fn three_pages() -> Book {
     let mut book = Book::new();
     let (_, key) = book.seller("shop");
     book.credit(key, 1_000);
-    for i in 0..300 {
+    for i in 0..150 {
         book.now.0 += 10;
-        made(book.charge(key, &format!("k{i}"), 1));
+        let sum = if i % 3 == 2 { 100_000 } else { 1 };
+        book.charge(key, &format!("k{i}"), sum);
     }
-    assert_eq!(book.state.page_count(), ledger::page_of(book.state.records()) + 1);
-    for record in &book.history {
-        let page = ledger::page_of(record.number);
-        if let Some(entry) = record.entry(&book.state.ids(), book.state.actor_name(record.actor)) {
-            assert_eq!(book.state.page_of_entry(entry.number), page, "entry {}", entry.number);
-        }
-        let from = book.state.record_from(record.time);
-        assert!(from <= record.number && book.history[..from as usize - 1].iter().all(|r| r.time < record.time));
-        assert!(record.number - from <= 2 * ledger::PAGE_RECORDS, "the search starts near");
-    }
-    let first_of_page_2 = &book.history[ledger::PAGE_RECORDS as usize];
-    let mark = book.state.page_mark(1).unwrap();
-    assert_eq!(mark.time, first_of_page_2.time);
-    assert_eq!(mark.entries + 1, first_of_page_2.movement().unwrap().entry_number);
+    book
 }
 
 #[test]
-fn records_of_one_millisecond_over_a_page_boundary_are_all_found() {
-    let mut book = Book::new();
-    let (_, key) = book.seller("shop");
-    book.credit(key, 1_000);
-    book.now.0 += 10;
-    for i in 0..200 {
-        made(book.charge(key, &format!("k{i}"), 1));
+fn a_page_and_the_mark_before_it_give_every_digest_in_it() {
+    let book = three_pages();
+    assert_eq!(book.marks.len(), 3);
+    let mut state = State::new(ledger::TableSeed([1, 2]));
+    let (mut records, mut entries) = (RecordChain::default(), EntryChain::default());
+    for record in &book.history {
+        state.apply(record);
+        let page = ledger::page_of(record.number);
+        let mark = book.marks[page as usize];
+        assert_eq!(state.page_mark(), mark, "it does not change while the page grows");
+        if record.number == mark.first {
+            // Nothing of the pages before is used.
+            records = RecordChain::before_page(page, mark.record_digest);
+            entries = EntryChain::before_page(page, mark.entry_digest);
+            let before = &book.history[..record.number as usize - 1];
+            assert_eq!(mark.time, record.time);
+            assert_eq!(mark.ledger, book::genesis().cluster);
+            assert_eq!(mark.entries, before.iter().filter(|record| record.movement().is_some()).count() as u64);
+            assert_eq!(mark.keyed, before.iter().filter(|record| record.idempotency_key.is_some()).count() as u64);
+        }
+        records.push(mark.ledger, record);
+        if let Some(entry) = record.entry(&state.ids(), state.actor_name(record.actor)) {
+            assert_eq!(entry.record, record.number);
+            entries.push(mark.ledger, &entry);
+        }
+        assert_eq!(records.digest(), state.digest(), "record {}", record.number);
+        assert_eq!(entries.digest(), state.entry_digest(), "record {}", record.number);
     }
-    let first = book.history.iter().find(|record| record.time == book.now).unwrap().number;
-    assert!(book.state.record_from(book.now) <= first);
+}
+
+#[test]
+fn a_journal_alone_gives_its_digest_and_each_of_its_blocks_does() {
+    let book = three_pages();
+    let ledger = book::genesis().cluster;
+    let (state, ids) = (&book.state, book.state.ids());
+    let with_entry = book.history.iter().filter(|record| record.movement().is_some());
+    let entries: Vec<_> =
+        with_entry.map(|record| record.entry(&ids, state.actor_name(record.actor)).unwrap()).collect();
+    let mut chain = EntryChain::default();
+    entries.iter().for_each(|entry| chain.push(ledger, entry));
+    assert_eq!(chain.digest(), book.state.entry_digest());
+    let last_block = entries.iter().filter(|entry| ledger::page_of(entry.record) == 2);
+    let mut chain = EntryChain::before_page(2, book.marks[2].entry_digest);
+    last_block.for_each(|entry| chain.push(ledger, entry));
+    assert_eq!(chain.digest(), book.state.entry_digest());
+}
+
+#[test]
+fn two_ledgers_with_the_same_decisions_have_different_digests() {
+    let digests = |cluster| {
+        let mut book = Book::beginning(ledger::Genesis { cluster, ..book::genesis() });
+        let (_, key) = book.seller("shop");
+        book.credit(key, 1_000);
+        (book.state.digest(), book.state.entry_digest())
+    };
+    let (one, other) = (digests(uuid::Uuid::from_u128(1)), digests(uuid::Uuid::from_u128(2)));
+    assert!(one.0 != other.0 && one.1 != other.1);
+    assert_ne!(one.0, one.1);
 }
 
 #[test]
@@ -455,6 +495,8 @@ fn the_audit_adds_balances_up_by_itself() {
     }
     // Even with a chain that fits: the sum of the entries does not.
     let mut claims = ledger::Claims::of(&book.state);
-    claims.digest = forged.iter().fold(Digest::ZERO, |chain, record| ledger::chain_record(&chain, record));
+    let mut chain = RecordChain::default();
+    forged.iter().for_each(|record| chain.push(book.state.ledger_id(), record));
+    claims.digest = chain.digest();
     assert!(!audit.report(&claims).is_consistent());
 }

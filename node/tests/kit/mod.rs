@@ -287,7 +287,11 @@ pub(crate) fn charge(actor: ApiKeyNumber, key: &str) -> Command {
     Command {
         actor,
         idempotency_key: Some(IdempotencyKey::new(key).unwrap()),
-        action: Action::Charge(Charge { phone: Phone::new(989_123_456_789).unwrap(), amount: Amount::new(1).unwrap() }),
+        action: Action::Charge(Charge {
+            phone: Phone::new(989_123_456_789).unwrap(),
+            amount: Amount::new(1).unwrap(),
+            reference: None,
+        }),
     }
 }
 

@@ -21,7 +21,7 @@ impl Small {
         let mut ledger = Self { state: State::new(ledger::TableSeed([1, 2])), history: Vec::new() };
         let (amount, note) = (Amount::new(100).expect("it is small"), Note::empty());
         let name = |text| Name::new(text).expect("a short name");
-        let request = || Action::RequestCredit(RequestCredit { amount, note: note.clone() });
+        let request = || Action::RequestCredit(RequestCredit { amount, note: note.clone(), reference: None });
         let (phone, hash) = (Phone::new(989_123_456_789).expect("a mobile number"), ApiKeyHash([9; 32]));
         let verdict =
             Action::DecideCredit(DecideCredit { request: 4, verdict: Verdict::Approved, reason: note.clone() });
@@ -31,7 +31,7 @@ impl Small {
             (1, Action::CreateKey(CreateKey { name: name("till"), grant: Grant::Seller(2), hash })),
             (3, request()),
             (1, verdict),
-            (3, Action::Charge(Charge { phone, amount })),
+            (3, Action::Charge(Charge { phone, amount, reference: None })),
             (3, request()),
         ] {
             let outcome = ledger.submit(&Command { actor, idempotency_key: None, action });

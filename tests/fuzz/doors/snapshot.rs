@@ -48,7 +48,7 @@ pub(crate) async fn history_of_one(disks: &ModelDisks) -> Checkpoint {
         panic!("a ledger begins with its genesis");
     };
     state.apply(&record);
-    history.push(record);
+    history.push(record, || state.page_mark());
     let to = Checkpoint { records: 1, digest: state.digest(), ..Checkpoint::default() };
     history.write(to.clone()).await.expect("a disk in memory takes a page");
     to

@@ -1,6 +1,7 @@
 //! The cluster as one of its nodes sees it, and the digest by which replicas are compared.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// `GET /v1/cluster`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct ClusterStatus {
     /// bootstrapped. A retry under the same key is safe for this long after the first attempt.
     #[serde(default)]
     pub key_window_seconds: Option<u64>,
+    /// The ledger's id, which every digest covers; `None` before the cluster is bootstrapped.
+    #[serde(default)]
+    pub ledger_id: Option<Uuid>,
     /// How the asked node's clock compares with the others'; `None` from a node of a version that does not report it.
     #[serde(default)]
     pub clock: Option<ClockHealth>,

@@ -37,6 +37,8 @@ pub enum EntryKind {
 pub struct Entry {
     /// Its number: 1, 2, 3 … without gaps.
     pub entry: u64,
+    /// The number of the decision that made it. Entries of one page of 64 decisions are one block of the digest's chain.
+    pub record: u64,
     /// In ledger time.
     pub created_at: Timestamp,
     /// Why it moved money.
@@ -58,6 +60,9 @@ pub struct Entry {
     pub phone: Option<String>,
     /// Name of the key that acted.
     pub actor: String,
+    /// The seller's own text of the charge or the credit request; `None` where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_reference: Option<String>,
     /// Chains the journal up to here: 64 hex digits.
     pub digest: String,
 }

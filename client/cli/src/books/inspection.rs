@@ -44,8 +44,9 @@ pub(crate) async fn inspect(client: &Client, mut observe: impl FnMut(&Entry)) ->
     let sellers = all(client.sellers_list(MAX_PAGE), |seller| (seller.id, seller.balance.minor())).await?;
     let bound = client.audit().await?.value;
     let (digest, nodes) = nodes_agree(client, &bound, &mut findings).await?;
+    let ledger = client.cluster().await?.value.ledger_id.unwrap_or_default();
 
-    let mut reading = Reading { walk: Walk::default(), journal: Journal::open(client.clone()) };
+    let mut reading = Reading { walk: Walk::of(ledger), journal: Journal::open(client.clone()) };
     let mut listed: HashMap<Uuid, i128> = sellers.iter().copied().collect();
     reading.walk_to(before.entries, &mut findings, &mut observe).await?;
     reading.sums(&before, &mut findings);

@@ -220,6 +220,7 @@ mod tests {
     fn entry(charge: u64) -> Entry {
         Entry {
             entry: charge,
+            record: charge,
             created_at: Timestamp(0),
             kind: EntryKind::Charge,
             seller_id: SELLER,
@@ -230,6 +231,7 @@ mod tests {
             reference: Uuid::from_u128(u128::from(charge)),
             phone: Some("+989123456789".to_owned()),
             actor: String::new(),
+            caller_reference: None,
             digest: String::new(),
         }
     }

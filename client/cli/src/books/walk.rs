@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ledger::{Account, Digest, chain_entry};
+use ledger::{Account, Digest, EntryChain, page_of};
 use uuid::Uuid;
 
 use etebar::api::{Entry, EntryKind};
@@ -21,8 +21,21 @@ pub(crate) struct Walk {
     pub(crate) credited: HashMap<Uuid, Credited>,
     adjustments: HashSet<Uuid>,
     charges: HashMap<Uuid, Charged>,
-    digest: Digest,
+    chain: Chain,
+    record: u64,
     time: u64,
+}
+
+/// The chain of digests, recomputed.
+#[derive(Debug, Default)]
+struct Chain {
+    ledger: Uuid,
+    entries: EntryChain,
+    /// The digest of the last entry, as the journal states it.
+    stated: Digest,
+    /// The page of records whose entries are the open block.
+    block: u64,
+    is_broken: bool,
 }
 
 /// Sums by kind, signed from the sellers' side.
@@ -58,15 +71,21 @@ struct Charged {
 }
 
 impl Walk {
+    /// Along the journal of the ledger with this id.
+    pub(crate) fn of(ledger: Uuid) -> Walk {
+        Walk { chain: Chain { ledger, ..Chain::default() }, ..Walk::default() }
+    }
+
     /// Takes the next entry and checks it.
     pub(crate) fn take(&mut self, entry: &Entry, findings: &mut Findings) {
         let at = entry.entry;
         let amount = entry.amount.minor();
         self.entries += 1;
-        let in_order = at == self.entries && entry.created_at.0 >= self.time;
+        let in_order = at == self.entries && entry.record > self.record && entry.created_at.0 >= self.time;
         findings.check(Promise::Numbered, in_order, || {
             format!("entry {at} at {} stands where {} was due", entry.created_at, self.entries)
         });
+        self.record = self.record.max(entry.record);
         self.time = self.time.max(entry.created_at.0);
         let balance = self.sellers.entry(entry.seller_id).or_default();
         let due = balance.saturating_add(amount);
@@ -78,7 +97,7 @@ impl Walk {
         let phone = entry.phone.as_deref().and_then(phone_digits);
         self.double_entry(entry, phone, findings);
         self.once(entry, phone, findings);
-        self.chain(entry, findings);
+        self.chain.take(entry, findings);
     }
 
     fn double_entry(&mut self, entry: &Entry, phone: Option<u64>, findings: &mut Findings) {
@@ -155,14 +174,28 @@ impl Walk {
             }
         }
     }
+}
 
-    fn chain(&mut self, entry: &Entry, findings: &mut Findings) {
+impl Chain {
+    /// Takes the next entry. Where a digest is wrong, so are those after it in its block. They are not counted again, and from
+    /// the next block on the chain is checked against what is stated: one fault counts once.
+    fn take(&mut self, entry: &Entry, findings: &mut Findings) {
+        let block = page_of(entry.record);
+        if block != self.block && std::mem::take(&mut self.is_broken) {
+            self.entries = EntryChain::before_page(block, self.stated);
+        }
+        self.block = block;
         let stated = Digest::from_hex(&entry.digest);
-        let due = ledger_entry(entry).map(|entry| chain_entry(&self.digest, &entry));
-        let holds = stated.is_some() && stated == due;
-        findings.check(Promise::DigestChain, holds, || format!("entry {}: {}", entry.entry, entry.digest));
-        // From a broken link on, the chain is checked against what is stated, so that one fault counts once.
-        self.digest = stated.unwrap_or(self.digest);
+        let covered = ledger_entry(entry);
+        if let Some(covered) = &covered {
+            self.entries.push(self.ledger, covered);
+        }
+        if !self.is_broken {
+            let holds = covered.is_some() && stated == Some(self.entries.digest());
+            findings.check(Promise::DigestChain, holds, || format!("entry {}: {}", entry.entry, entry.digest));
+            self.is_broken = !holds;
+        }
+        self.stated = stated.unwrap_or(self.stated);
     }
 }
 
@@ -174,6 +207,7 @@ fn ledger_entry(entry: &Entry) -> Option<ledger::Entry<'_>> {
     };
     Some(ledger::Entry {
         number: entry.entry,
+        record: entry.record,
         time: ledger::Time(entry.created_at.0),
         kind: match entry.kind {
             EntryKind::Credit => ledger::EntryKind::Credit,
@@ -189,6 +223,7 @@ fn ledger_entry(entry: &Entry) -> Option<ledger::Entry<'_>> {
         reference: entry.reference,
         phone,
         actor: &entry.actor,
+        caller_reference: entry.caller_reference.as_deref(),
     })
 }
 
@@ -215,17 +250,18 @@ mod tests {
     use etebar::api::{AmountOut, Timestamp};
 
     const SELLER: Uuid = Uuid::from_u128(1);
+    const LEDGER: Uuid = Uuid::from_u128(7);
 
     /// Entries as an honest ledger writes them.
     struct Writer {
         balance: i64,
-        digest: Digest,
+        chain: EntryChain,
         entries: Vec<Entry>,
     }
 
     impl Writer {
         fn new() -> Writer {
-            Writer { balance: 0, digest: Digest::ZERO, entries: Vec::new() }
+            Writer { balance: 0, chain: EntryChain::default(), entries: Vec::new() }
         }
 
         fn add(mut self, kind: EntryKind, amount: i64, reference: u128) -> Writer {
@@ -237,6 +273,7 @@ mod tests {
             let number = self.entries.len() as u64 + 1;
             let mut entry = Entry {
                 entry: number,
+                record: 60 + 3 * number,
                 created_at: Timestamp(number),
                 kind,
                 seller_id: SELLER,
@@ -247,10 +284,11 @@ mod tests {
                 reference: Uuid::from_u128(reference),
                 phone,
                 actor: "someone".to_owned(),
+                caller_reference: (number == 2).then(|| "order-2".to_owned()),
                 digest: String::new(),
             };
-            self.digest = chain_entry(&self.digest, &ledger_entry(&entry).unwrap());
-            entry.digest = self.digest.to_string();
+            self.chain.push(LEDGER, &ledger_entry(&entry).unwrap());
+            entry.digest = self.chain.digest().to_string();
             self.entries.push(entry);
             self
         }
@@ -266,7 +304,7 @@ mod tests {
     }
 
     fn broken(entries: &[Entry]) -> Vec<Promise> {
-        let (mut walk, mut findings) = (Walk::default(), Findings::default());
+        let (mut walk, mut findings) = (Walk::of(LEDGER), Findings::default());
         for entry in entries {
             walk.take(entry, &mut findings);
         }
@@ -278,7 +316,7 @@ mod tests {
     fn an_honest_journal_breaks_no_promise_and_adds_up() {
         let entries = honest().entries;
         assert_eq!(broken(&entries), []);
-        let (mut walk, mut findings) = (Walk::default(), Findings::default());
+        let (mut walk, mut findings) = (Walk::of(LEDGER), Findings::default());
         for entry in &entries {
             walk.take(entry, &mut findings);
         }
@@ -299,6 +337,25 @@ mod tests {
         let mut entries = honest().entries;
         entries[1].actor = "someone else".to_owned();
         assert_eq!(broken(&entries), [Promise::DigestChain]);
+        let mut entries = honest().entries;
+        entries[1].caller_reference = None;
+        assert_eq!(broken(&entries), [Promise::DigestChain]);
+    }
+
+    #[test]
+    fn one_fault_counts_once_whether_its_block_goes_on_or_ends() {
+        // Entry 1 is alone in its block, and the other four share the next one.
+        for changed in [0, 1, 4] {
+            let mut entries = honest().entries;
+            entries[changed].actor = "someone else".to_owned();
+            let (mut walk, mut findings) = (Walk::of(LEDGER), Findings::default());
+            for entry in &entries {
+                walk.take(entry, &mut findings);
+            }
+            let faults: Vec<_> =
+                findings.all().into_iter().filter(|finding| finding.verdict == Verdict::Broken).collect();
+            assert_eq!(faults.iter().map(|finding| finding.faults).collect::<Vec<_>>(), [1], "entry {}", changed + 1);
+        }
     }
 
     #[test]

@@ -106,6 +106,8 @@ impl Listed for Entry {
         "reference",
         "phone",
         "actor",
+        "caller_reference",
+        "record",
         "digest",
     ];
 

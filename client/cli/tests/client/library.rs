@@ -16,7 +16,7 @@ fn refused(code: &str, status: u16) -> Reaction {
 }
 
 fn charge() -> NewCharge<'static> {
-    NewCharge { phone: "09123456789".into(), amount: AmountIn::from_minor(5_000, 0) }
+    NewCharge { phone: "09123456789".into(), amount: AmountIn::from_minor(5_000, 0), reference: None }
 }
 
 fn client(servers: &[&str]) -> Client {

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use ledger::{Account, Digest, EntryKind, Phone, Time, chain_entry};
+use ledger::{Account, EntryChain, EntryKind, Phone, Time};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -153,10 +153,11 @@ struct Books {
 }
 
 const SELLER: Uuid = Uuid::from_u128(2);
+const LEDGER: Uuid = Uuid::from_u128(7);
 const PHONE: u64 = 989_123_456_789;
 
 fn honest() -> Books {
-    let mut digest = Digest::ZERO;
+    let mut chain = EntryChain::default();
     let mut entries = Vec::new();
     let mut balance = 0;
     let (own, phone) = (Account::Seller(SELLER), Phone::new(PHONE).unwrap());
@@ -169,6 +170,7 @@ fn honest() -> Books {
         let (debit, credit) = if amount < 0 { (own, other) } else { (other, own) };
         let entry = ledger::Entry {
             number,
+            record: 10 * number,
             time: Time(1_000),
             kind,
             seller: SELLER,
@@ -179,13 +181,15 @@ fn honest() -> Books {
             reference: Uuid::from_u128(reference),
             phone: with_phone,
             actor: "someone",
+            caller_reference: (kind == EntryKind::Charge).then_some("order-17"),
         };
-        digest = chain_entry(&digest, &entry);
+        chain.push(LEDGER, &entry);
         let mut shown = json!({
-            "entry": number, "created_at": "1970-01-01T00:00:01.000Z", "kind": format!("{kind:?}").to_lowercase(),
+            "entry": number, "record": entry.record, "created_at": "1970-01-01T00:00:01.000Z", "kind": format!("{kind:?}").to_lowercase(),
             "seller_id": SELLER, "amount": amount.to_string(), "balance": balance.to_string(),
             "debit": debit.to_string(), "credit": credit.to_string(), "reference": entry.reference,
-            "actor": "someone", "digest": digest.to_string(),
+            "actor": "someone", "caller_reference": entry.caller_reference,
+            "digest": chain.digest().to_string(),
         });
         if let Some(phone) = with_phone {
             shown["phone"] = json!(phone.to_string());
@@ -235,7 +239,7 @@ impl Books {
                 "phone": "+989123456789", "balance": "0", "charges": 1, "last_charge_at": "1970-01-01T00:00:01.000Z",
             })),
             "/v1/cluster" => Some(json!({
-                "leader": 1, "term": 1, "applied": 9, "version": "0", "members": [member(2, second)],
+                "leader": 1, "term": 1, "applied": 9, "version": "0", "ledger_id": LEDGER, "members": [member(2, second)],
             })),
             "/v1/cluster/digest" => Some(json!({"node": 1, "applied": 9, "digest": self.digests[0]})),
             _ => None,

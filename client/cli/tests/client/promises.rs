@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{Account, Digest, EntryKind, Phone, Time, chain_entry};
+use ledger::{Account, Digest, EntryChain, EntryKind, Phone, Time};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::fake::{Fake, Reaction, problem};
 use crate::program::{code, err, etebar, out};
 
+const LEDGER: Uuid = Uuid::from_u128(7);
 const SHOP: Uuid = Uuid::from_u128(2);
 const OTHER: Uuid = Uuid::from_u128(3);
 /// A charge of 400 to the phone, one of 300, and a request of 1,000.
@@ -57,7 +58,7 @@ fn with(lines: &[Line]) -> Forged {
 
 /// A ledger whose sums, balances and digests fit these lines, but for what `change` does to an entry before it is chained.
 fn forged(lines: &[Line], change: impl Fn(&mut ledger::Entry<'_>)) -> Forged {
-    let (mut digest, mut entries) = (Digest::ZERO, Vec::new());
+    let (mut chain, mut entries) = (EntryChain::default(), Vec::new());
     let mut balances = BTreeMap::from([(SHOP, 0), (OTHER, 0)]);
     let mut phones: BTreeMap<String, (i64, u64)> = BTreeMap::new();
     let mut sums = [0; 5];
@@ -70,6 +71,7 @@ fn forged(lines: &[Line], change: impl Fn(&mut ledger::Entry<'_>)) -> Forged {
         let (debit, credit) = if line.amount < 0 { (own, other) } else { (other, own) };
         let mut entry = ledger::Entry {
             number,
+            record: 20 * number,
             time: Time(line.ms),
             kind: line.kind,
             seller: line.seller,
@@ -80,9 +82,10 @@ fn forged(lines: &[Line], change: impl Fn(&mut ledger::Entry<'_>)) -> Forged {
             reference: Uuid::from_u128(line.reference),
             phone,
             actor: "someone",
+            caller_reference: None,
         };
         change(&mut entry);
-        digest = chain_entry(&digest, &entry);
+        chain.push(LEDGER, &entry);
         sums[line.kind as usize - 1] += line.amount;
         if let Some(phone) = phone {
             let books = phones.entry(phone.to_string()).or_default();
@@ -90,7 +93,7 @@ fn forged(lines: &[Line], change: impl Fn(&mut ledger::Entry<'_>)) -> Forged {
             books.1 += u64::from(line.kind == EntryKind::Charge);
             sums[4] -= line.amount;
         }
-        entries.push(shown(&entry, &digest));
+        entries.push(shown(&entry, &chain.digest()));
     }
     let audit = json!({
         "entries": entries.len(), "sellers": 2, "credits": sums[0].to_string(), "adjustments": sums[1].to_string(),
@@ -104,7 +107,7 @@ fn forged(lines: &[Line], change: impl Fn(&mut ledger::Entry<'_>)) -> Forged {
 
 fn shown(entry: &ledger::Entry<'_>, digest: &Digest) -> Value {
     let mut shown = json!({
-        "entry": entry.number, "created_at": time(entry.time.0), "kind": format!("{:?}", entry.kind).to_lowercase(),
+        "entry": entry.number, "record": entry.record, "created_at": time(entry.time.0), "kind": format!("{:?}", entry.kind).to_lowercase(),
         "seller_id": entry.seller, "amount": entry.amount.to_string(), "balance": entry.balance.to_string(),
         "debit": entry.debit.to_string(), "credit": entry.credit.to_string(), "reference": entry.reference,
         "actor": entry.actor, "digest": digest.to_string(),
@@ -159,9 +162,11 @@ impl Forged {
             "/v1/audit" => Some(self.audit.clone()),
             "/v1/sellers" => page(self.balances.iter().map(seller).collect()),
             "/v1/journal" => page(json!(self.entries)),
-            "/v1/cluster" => Some(json!({"leader": 1, "term": 1, "applied": 9, "version": "0", "members": [
-                {"id": 2, "api": second, "peer": "p:1", "role": "voter", "healthy": true, "applied": 9, "lag": 0},
-            ]})),
+            "/v1/cluster" => {
+                Some(json!({"leader": 1, "term": 1, "applied": 9, "version": "0", "ledger_id": LEDGER, "members": [
+                    {"id": 2, "api": second, "peer": "p:1", "role": "voter", "healthy": true, "applied": 9, "lag": 0},
+                ]}))
+            }
             "/v1/cluster/digest" => Some(json!({"node": 1, "applied": 9, "digest": "d1"})),
             _ => None,
         }

@@ -15,12 +15,15 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
+use uuid::Uuid;
+
 use crate::commands::{Event, RequestShown, Reversed};
-use crate::digest::{Digest, chain_entry};
+use crate::digest::{Digest, EntryChain, RecordChain};
 use crate::entry::Movement;
-use crate::record::{Record, chain_record};
+use crate::page::PageMark;
+use crate::record::Record;
+use crate::state::Totals;
 use crate::state::sharded::{Sharded, TableSeed};
-use crate::state::{PageMark, Totals};
 use crate::values::ids::{IdKind, IdSpace, RecordNumber, Time};
 use crate::values::phone::Phone;
 
@@ -36,14 +39,15 @@ pub use self::sums::Sums;
 #[derive(Debug, Clone)]
 pub struct Audit {
     ids: IdSpace,
+    ledger: Uuid,
     sums: Sums,
     sellers: BTreeMap<RecordNumber, SellerBooks>,
     phones: Sharded<i128>,
     phone_total: i128,
     records: u64,
     time: Time,
-    digest: Digest,
-    entry_digest: Digest,
+    record_chain: RecordChain,
+    entry_chain: EntryChain,
     actors: Actors,
     keys: Keys,
     subjects: Subjects,
@@ -90,14 +94,15 @@ impl Audit {
     pub fn new(seed: TableSeed) -> Self {
         Self {
             ids: IdSpace::default(),
+            ledger: Uuid::nil(),
             sums: Sums::default(),
             sellers: BTreeMap::new(),
             phones: Sharded::new(seed),
             phone_total: 0,
             records: 0,
             time: Time::default(),
-            digest: Digest::ZERO,
-            entry_digest: Digest::ZERO,
+            record_chain: RecordChain::default(),
+            entry_chain: EntryChain::default(),
             actors: Actors::default(),
             keys: Keys::new(seed),
             subjects: Subjects::default(),
@@ -108,11 +113,12 @@ impl Audit {
     /// Compares the records fed with the mark of the page that comes next in a state: there the published digests begin.
     pub fn compare_mark(&mut self, mark: &PageMark) {
         let place = FaultAt { record: self.records.saturating_add(1), entry: None };
-        let before = (mark.entries, mark.record_digest) == (self.sums.entries, self.digest);
+        let before = (mark.first, mark.entries, mark.record_digest)
+            == (place.record, self.sums.entries, self.record_chain.digest());
         self.findings.check(Promise::RecordChain, before, place, || {
             format!("the chain of records differs before record {}, in the page before it", place.record)
         });
-        self.findings.check(Promise::DigestChain, mark.entry_digest == self.entry_digest, place, || {
+        self.findings.check(Promise::DigestChain, mark.entry_digest == self.entry_chain.digest(), place, || {
             format!("the published digests differ before record {}, in the page before it", place.record)
         });
     }
@@ -122,10 +128,10 @@ impl Audit {
         let entry = if self.sums.add(record) { Some(self.sums.entries) } else { None };
         let place = FaultAt { record: record.number, entry };
         self.order(record, place);
-        self.digest = chain_record(&self.digest, record);
         self.actors.check(record, place, &mut self.findings);
         self.keys.check(record, &self.actors, place, &mut self.findings);
         self.take(record, place);
+        self.record_chain.push(self.ledger, record);
         self.actors.learn(record);
         self.chain_entry(record);
     }
@@ -150,6 +156,7 @@ impl Audit {
         self.subjects.keep(record);
         if let Event::Genesis(genesis) = &record.event {
             self.ids = IdSpace::new(genesis.cluster);
+            self.ledger = genesis.cluster;
             self.keys.begin(genesis);
         } else if let Event::SellerCreated(_) = &record.event {
             self.sellers.insert(record.number, SellerBooks::default());
@@ -169,7 +176,7 @@ impl Audit {
     }
 
     /// One movement of a seller's credit.
-    fn moved(&mut self, movement: &Movement, place: FaultAt) {
+    fn moved(&mut self, movement: &Movement<'_>, place: FaultAt) {
         let &Movement { seller, amount, entry_number: entry, balance, .. } = movement;
         let due = self.sums.entries;
         self.findings.check(Promise::Numbered, entry == due, place, || {
@@ -229,7 +236,7 @@ impl Audit {
 
     fn chain_entry(&mut self, record: &Record) {
         if let Some(entry) = record.entry(&self.ids, self.actors.name(record.actor)) {
-            self.entry_digest = chain_entry(&self.entry_digest, &entry);
+            self.entry_chain.push(self.ledger, &entry);
         }
     }
 
@@ -240,8 +247,8 @@ impl Audit {
         let own = Claims {
             records: self.records,
             entries: self.sums.entries,
-            digest: self.digest,
-            entry_digest: self.entry_digest,
+            digest: self.record_chain.digest(),
+            entry_digest: self.entry_chain.digest(),
             totals: Totals { treasury, sellers: seller_balances, phones: self.phone_total },
             balances: self.sellers.iter().map(|(seller, books)| (*seller, books.sum)).collect(),
         };
@@ -253,7 +260,7 @@ impl Audit {
             phone_balances: self.phone_total,
             treasury,
             broken: self.findings.into_broken(),
-            digest: self.digest,
+            digest: own.digest,
         }
     }
 }

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use super::request_credit::CreditRequested;
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::{Refusal, Rejection};
 use crate::state::{State, Verdict};
 use crate::values::amount::{Amount, Balance};
 use crate::values::ids::{ApiKeyNumber, At, IdKind, RecordNumber, Time};
-use crate::values::text::Note;
+use crate::values::text::{Note, Reference, reference_text};
 
 /// Approves or rejects a credit request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub struct RequestShown {
     pub note: Note,
     /// When it was filed.
     pub created_at: Time,
+    /// The seller's own text.
+    pub reference: Option<Reference>,
 }
 
 /// What a verdict makes.
@@ -87,10 +89,10 @@ impl CommandKind for DecideCredit {
         self.reason.as_str().len()
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.request);
-        self.verdict.write(link);
-        link.text(self.reason.as_str());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.request);
+        self.verdict.write(bytes);
+        bytes.text(self.reason.as_str());
     }
 }
 
@@ -115,6 +117,7 @@ impl DecideCredit {
             amount: filed.amount,
             note: filed.note.clone(),
             created_at: at.time,
+            reference: filed.reference.clone(),
         };
         let reason = self.reason.clone();
         match self.verdict {
@@ -140,18 +143,18 @@ impl EventKind for CreditApproved {
         state.move_treasury(amount.minus());
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        self.request.write(link);
-        link.text(self.reason.as_str());
-        link.u64(self.entry);
-        link.u64(self.balance.minor());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        self.request.write(bytes);
+        bytes.text(self.reason.as_str());
+        bytes.u64(self.entry);
+        bytes.u64(self.balance.minor());
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.request.seller)
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         Some(Movement {
             kind: EntryKind::Credit,
             seller: self.request.seller,
@@ -160,6 +163,7 @@ impl EventKind for CreditApproved {
             balance: self.balance,
             phone: None,
             reference: (IdKind::CreditRequest, self.request.number),
+            caller_reference: self.request.reference.as_ref(),
         })
     }
 
@@ -177,16 +181,16 @@ impl EventKind for CreditRejected {
         state.decide_request(at, self.request.number, Verdict::Rejected);
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        self.request.write(link);
-        link.text(self.reason.as_str());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        self.request.write(bytes);
+        bytes.text(self.reason.as_str());
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.request.seller)
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         None
     }
 
@@ -196,11 +200,12 @@ impl EventKind for CreditRejected {
 }
 
 impl RequestShown {
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.number);
-        link.u64(self.seller);
-        link.u64(self.amount.minor());
-        link.text(self.note.as_str());
-        link.u64(self.created_at.0);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.number);
+        bytes.u64(self.seller);
+        bytes.u64(self.amount.minor());
+        bytes.text(self.note.as_str());
+        bytes.u64(self.created_at.0);
+        bytes.text(reference_text(self.reference.as_ref()));
     }
 }

@@ -1,6 +1,6 @@
 //! The traits of every kind of command and event, and the context in which a command is decided.
 
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
@@ -36,7 +36,7 @@ pub(crate) trait CommandKind {
     fn text_bytes(&self) -> usize;
 
     /// What the digest of a recorded refusal covers of it. Frozen per rules version.
-    fn write(&self, link: &mut ChainLink);
+    fn write(&self, bytes: &mut ItemBytes<'_>);
 }
 
 /// What every kind of event provides.
@@ -52,13 +52,13 @@ pub(crate) trait EventKind {
     fn apply(&self, at: At, state: &mut State);
 
     /// What a record's digest covers of it. Frozen per rules version.
-    fn write(&self, link: &mut ChainLink);
+    fn write(&self, bytes: &mut ItemBytes<'_>);
 
     /// The seller whose credit, request or status it is about. `number` is its record's.
     fn seller(&self, number: RecordNumber) -> Option<RecordNumber>;
 
     /// The movement of money; `None` where it moves none. `number` is its record's.
-    fn movement(&self, number: RecordNumber) -> Option<Movement>;
+    fn movement(&self, number: RecordNumber) -> Option<Movement<'_>>;
 
     /// The API key that it made or revoked. `number` is its record's.
     fn api_key(&self, number: RecordNumber) -> Option<ApiKeyNumber>;

@@ -32,7 +32,7 @@ pub use self::request_credit::{CreditRequested, RequestCredit};
 pub use self::reverse::{Reverse, Reversed};
 pub use self::revoke_key::{KeyRevoked, RevokeKey};
 pub use self::set_seller_status::{SellerStatusSet, SetSellerStatus};
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::Movement;
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -204,10 +204,10 @@ impl Action {
         }
     }
 
-    fn write(&self, link: &mut ChainLink) {
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
         let (byte, kind) = self.row();
-        link.u8(byte);
-        kind.write(link);
+        bytes.u8(byte);
+        kind.write(bytes);
     }
 }
 
@@ -244,10 +244,10 @@ impl Event {
         }
     }
 
-    pub(crate) fn write(&self, link: &mut ChainLink) {
+    pub(crate) fn write(&self, bytes: &mut ItemBytes<'_>) {
         let (byte, kind) = self.row();
-        link.u8(byte);
-        kind.write(link);
+        bytes.u8(byte);
+        kind.write(bytes);
     }
 }
 
@@ -267,16 +267,16 @@ impl EventKind for Refused {
 
     fn apply(&self, _at: At, _state: &mut State) {}
 
-    fn write(&self, link: &mut ChainLink) {
-        self.action.write(link);
-        self.refusal.write(link);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        self.action.write(bytes);
+        self.refusal.write(bytes);
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         None
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         None
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::charge::Charged;
 use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::{Refusal, Rejection};
 use crate::state::{Reversal, State};
@@ -58,9 +58,9 @@ impl CommandKind for Reverse {
         self.reason.as_str().len()
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.charge);
-        link.text(self.reason.as_str());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.charge);
+        bytes.text(self.reason.as_str());
     }
 }
 
@@ -91,21 +91,21 @@ impl EventKind for Reversed {
         state.move_phone(self.phone, |account| account.balance.charged(self.amount));
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.charge);
-        link.u64(self.seller);
-        link.u64(self.phone.digits());
-        link.u64(self.amount.minor());
-        link.text(self.reason.as_str());
-        link.u64(self.entry);
-        link.u64(self.balance.minor());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.charge);
+        bytes.u64(self.seller);
+        bytes.u64(self.phone.digits());
+        bytes.u64(self.amount.minor());
+        bytes.text(self.reason.as_str());
+        bytes.u64(self.entry);
+        bytes.u64(self.balance.minor());
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.seller)
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         Some(Movement {
             kind: EntryKind::Reversal,
             seller: self.seller,
@@ -114,6 +114,7 @@ impl EventKind for Reversed {
             balance: self.balance,
             phone: Some(self.phone),
             reference: (IdKind::Charge, self.charge),
+            caller_reference: None,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{ApiKeyHash, ApiKeyNumber, RecordNumber, Time};
 use crate::values::text::Name;
@@ -20,13 +20,13 @@ pub enum Grant {
 
 impl Grant {
     /// What a record's digest covers of it.
-    pub(crate) fn write(self, link: &mut ChainLink) {
+    pub(crate) fn write(self, bytes: &mut ItemBytes<'_>) {
         match self {
-            Self::Admin => link.u8(1),
-            Self::Auditor => link.u8(2),
+            Self::Admin => bytes.u8(1),
+            Self::Auditor => bytes.u8(2),
             Self::Seller(seller) => {
-                link.u8(3);
-                link.u64(seller);
+                bytes.u8(3);
+                bytes.u64(seller);
             }
         }
     }

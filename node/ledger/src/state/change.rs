@@ -9,10 +9,12 @@ use alloc::vec::Vec;
 use super::api_key::{ApiKey, Grant, IdempotencyScope};
 use super::genesis::Genesis;
 use super::idempotency_table::IdempotencyTable;
+use super::read::actor_name;
 use super::seller::{EntryRef, Seller, SellerStatus};
-use super::{Incarnation, NodeNumber, PageMark, PhoneAccount, Reversal, State, Verdict, page_of};
-use crate::digest::Digest;
-use crate::entry::EntryKind;
+use super::{Incarnation, NodeNumber, PhoneAccount, Reversal, State, Verdict};
+use crate::entry::{EntryKind, Movement};
+use crate::page::{PageMark, page_of};
+use crate::record::Record;
 use crate::values::amount::Balance;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber};
@@ -20,28 +22,39 @@ use crate::values::phone::Phone;
 use crate::values::text::{IdempotencyKey, Name};
 
 impl State {
-    /// Begins the next record, with the chain over all records up to it.
-    pub(crate) fn advance(&mut self, at: At, digest: Digest) {
+    /// Begins the next record.
+    pub(crate) fn advance(&mut self, at: At) {
         assert_eq!(at.number, self.records.saturating_add(1), "records come in order, without gaps");
         assert!(at.time >= self.time, "ledger time only grows");
-        if page_of(at.number) == self.pages.len() as u64 {
-            self.pages.push(PageMark {
+        let page = page_of(at.number);
+        if self.records == 0 || page != page_of(self.records) {
+            self.page = PageMark {
+                ledger: self.ledger_id(),
+                first: at.number,
                 time: at.time,
                 entries: self.entries,
-                entry_digest: self.entry_digest,
-                record_digest: self.record_digest,
-            });
+                keyed: self.keyed,
+                record_digest: self.record_chain.turn_to(page),
+                entry_digest: self.entry_chain.turn_to(page),
+            };
         }
         self.records = at.number;
         self.time = at.time;
-        self.record_digest = digest;
     }
 
-    /// Ends a record that made the entry of this number, with the published chain up to it.
-    pub(crate) fn advance_journal(&mut self, entry: u64, digest: Digest) {
-        assert_eq!(entry, self.entries.saturating_add(1), "entries are numbered without gaps");
-        self.entries = entry;
-        self.entry_digest = digest;
+    /// The chain over records, up to this one. After its event: the first record names the ledger.
+    pub(crate) fn chain(&mut self, record: &Record) {
+        let ledger = self.ledger_id();
+        self.record_chain.push(ledger, record);
+    }
+
+    /// Ends a record that made an entry, with the published chain up to it.
+    pub(crate) fn advance_journal(&mut self, record: &Record, movement: &Movement<'_>) {
+        assert_eq!(movement.entry_number, self.entries.saturating_add(1), "entries are numbered without gaps");
+        let ledger = self.ledger_id();
+        let entry = movement.entry(&self.ids, record.at(), actor_name(&self.api_keys, record.actor));
+        self.entry_chain.push(ledger, &entry);
+        self.entries = entry.number;
     }
 
     /// Bootstraps the ledger, with its first admin key.
@@ -177,6 +190,7 @@ impl State {
             IdempotencyScope::Seller(seller) => Some(seller),
             IdempotencyScope::Admin(_) => None,
         };
+        self.keyed = self.keyed.saturating_add(1);
         self.keys.insert(hash, seller, at.number, at.time);
     }
 

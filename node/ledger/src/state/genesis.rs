@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::values::ids::ApiKeyHash;
 use crate::values::rules::RULES_VERSION;
 use crate::values::text::Name;
@@ -40,13 +40,13 @@ impl Genesis {
     }
 
     /// What a record's digest covers of it.
-    pub(crate) fn write_fields(&self, link: &mut ChainLink) {
-        link.uuid(self.cluster);
-        link.text(self.currency.as_str());
-        link.u8(self.decimals);
-        link.u64(self.key_window_ms);
-        link.u64(self.keys_max);
-        link.u64(u64::from(self.rules));
-        link.bytes(&self.admin_key.0);
+    pub(crate) fn write_fields(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.uuid(self.cluster);
+        bytes.text(self.currency.as_str());
+        bytes.u8(self.decimals);
+        bytes.u64(self.key_window_ms);
+        bytes.u64(self.keys_max);
+        bytes.u64(u64::from(self.rules));
+        bytes.bytes(&self.admin_key.0);
     }
 }

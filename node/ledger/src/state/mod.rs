@@ -23,7 +23,8 @@ use self::genesis::Genesis;
 use self::idempotency_table::IdempotencyTable;
 use self::seller::Seller;
 use self::sharded::{Sharded, TableSeed};
-use crate::digest::{ChainLink, Digest};
+use crate::digest::{EntryChain, ItemBytes, RecordChain};
+use crate::page::PageMark;
 use crate::values::amount::Balance;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{ApiKeyHash, ApiKeyNumber, IdSpace, RecordNumber, Time};
@@ -45,20 +46,12 @@ pub enum Verdict {
 
 impl Verdict {
     /// What a record's digest covers of it.
-    pub(crate) fn write(self, link: &mut ChainLink) {
-        link.u8(match self {
+    pub(crate) fn write(self, bytes: &mut ItemBytes<'_>) {
+        bytes.u8(match self {
             Self::Approved => 1,
             Self::Rejected => 2,
         });
     }
-}
-
-/// Records in a page of the history. Never changes: pages are then identical on all replicas.
-pub const PAGE_RECORDS: u64 = 64;
-
-/// The page (from 0) that holds a record.
-pub fn page_of(record: RecordNumber) -> u64 {
-    record.saturating_sub(1) / PAGE_RECORDS
 }
 
 /// A phone's account.
@@ -79,19 +72,6 @@ pub struct Reversal {
     pub record: RecordNumber,
     /// Its journal entry.
     pub entry: u64,
-}
-
-/// The state of the chains just before the first record of a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageMark {
-    /// When that first record was decided.
-    pub time: Time,
-    /// Entries made before it.
-    pub entries: u64,
-    /// The published chain before it.
-    pub entry_digest: Digest,
-    /// The chain over all records before it: by it two nodes find out whether one's history begins the other's.
-    pub record_digest: Digest,
 }
 
 /// Sums over all accounts, kept with each record.
@@ -120,8 +100,12 @@ pub struct State {
     time: Time,
     records: u64,
     entries: u64,
-    record_digest: Digest,
-    entry_digest: Digest,
+    /// Records with an idempotency key.
+    keyed: u64,
+    record_chain: RecordChain,
+    entry_chain: EntryChain,
+    /// What stands before the page of the last record.
+    page: PageMark,
     totals: Totals,
     sellers: BTreeMap<RecordNumber, Seller>,
     api_keys: BTreeMap<ApiKeyNumber, ApiKey>,
@@ -136,7 +120,6 @@ pub struct State {
     reversals: Sharded<Reversal>,
     phones: Sharded<PhoneAccount>,
     keys: IdempotencyTable,
-    pages: Vec<PageMark>,
 }
 
 impl State {
@@ -148,8 +131,10 @@ impl State {
             time: Time::default(),
             records: 0,
             entries: 0,
-            record_digest: Digest::ZERO,
-            entry_digest: Digest::ZERO,
+            keyed: 0,
+            record_chain: RecordChain::default(),
+            entry_chain: EntryChain::default(),
+            page: PageMark::default(),
             totals: Totals::default(),
             sellers: BTreeMap::new(),
             api_keys: BTreeMap::new(),
@@ -163,7 +148,6 @@ impl State {
             reversals: Sharded::new(seed),
             phones: Sharded::new(seed),
             keys: IdempotencyTable::new(seed, 0, 0),
-            pages: Vec::new(),
         }
     }
 }

@@ -1,15 +1,18 @@
 //! What can be read of a state. Look-ups by number; lists in order of their numbers, oldest first.
 
-use alloc::collections::btree_map;
+use alloc::collections::{BTreeMap, btree_map};
 use core::hash::{BuildHasher, Hasher};
 use core::ops::Bound;
+
+use uuid::Uuid;
 
 use super::api_key::{ApiKey, Grant, IdempotencyScope};
 use super::genesis::Genesis;
 use super::idempotency_table::{IdempotencyHash, IdempotencyShares};
 use super::seller::Seller;
-use super::{Incarnation, NodeNumber, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, State, Totals, Verdict, page_of};
+use super::{Incarnation, NodeNumber, PhoneAccount, Reversal, State, Totals, Verdict};
 use crate::digest::Digest;
+use crate::page::PageMark;
 use crate::record::Record;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{ApiKeyHash, ApiKeyNumber, IdSpace, RecordNumber, SYSTEM_ACTOR, Time};
@@ -47,14 +50,24 @@ impl State {
         self.entries
     }
 
-    /// The chain over all records: equal exactly where two states are.
-    pub fn digest(&self) -> Digest {
-        self.record_digest
+    /// The id that the chains begin with; nil before the first record.
+    pub fn ledger_id(&self) -> Uuid {
+        self.genesis.as_ref().map_or(Uuid::nil(), |genesis| genesis.cluster)
     }
 
-    /// The published chain over all entries.
+    /// What stands before the page of the last record; before the first record, of no ledger.
+    pub fn page_mark(&self) -> PageMark {
+        PageMark { ledger: self.ledger_id(), ..self.page }
+    }
+
+    /// The chain over all records: equal exactly where two states are. Hashed when it is asked for.
+    pub fn digest(&self) -> Digest {
+        self.record_chain.digest()
+    }
+
+    /// The published chain over all entries. Hashed when it is asked for.
     pub fn entry_digest(&self) -> Digest {
-        self.entry_digest
+        self.entry_chain.digest()
     }
 
     /// The sums over all accounts.
@@ -94,10 +107,7 @@ impl State {
 
     /// The name of the key that acted; the cluster's own commands are by `etebar`.
     pub fn actor_name(&self, actor: ApiKeyNumber) -> &str {
-        if actor == SYSTEM_ACTOR {
-            return "etebar";
-        }
-        self.api_keys.get(&actor).map_or("", |key| key.name.as_str())
+        actor_name(&self.api_keys, actor)
     }
 
     pub(crate) fn is_name_active(&self, name: &Name) -> bool {
@@ -237,26 +247,12 @@ impl State {
             Grant::Admin | Grant::Auditor => None,
         }
     }
+}
 
-    /// The mark before a page (from 0); `None` past the end.
-    pub fn page_mark(&self, page: u64) -> Option<&PageMark> {
-        self.pages.get(usize::try_from(page).ok()?)
+/// The name of the key of this number among these.
+pub(super) fn actor_name(api_keys: &BTreeMap<ApiKeyNumber, ApiKey>, actor: ApiKeyNumber) -> &str {
+    if actor == SYSTEM_ACTOR {
+        return "etebar";
     }
-
-    /// The page that holds the record of an entry; the last page for one that is yet to come.
-    pub fn page_of_entry(&self, entry: u64) -> u64 {
-        let pages = self.pages.partition_point(|mark| mark.entries < entry);
-        (pages as u64).saturating_sub(1)
-    }
-
-    /// The first record that may be at or after `time`: all before it are earlier.
-    pub fn record_from(&self, time: Time) -> RecordNumber {
-        let pages = self.pages.partition_point(|mark| mark.time < time) as u64;
-        pages.saturating_sub(1).saturating_mul(PAGE_RECORDS).saturating_add(1)
-    }
-
-    /// How many pages the history has.
-    pub fn page_count(&self) -> u64 {
-        if self.records == 0 { 0 } else { page_of(self.records).saturating_add(1) }
-    }
+    api_keys.get(&actor).map_or("", |key| key.name.as_str())
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::EntryKind;
 use crate::values::amount::Balance;
 use crate::values::ids::{RecordNumber, Time};
@@ -22,8 +22,8 @@ pub enum SellerStatus {
 
 impl SellerStatus {
     /// What a record's digest covers of it.
-    pub(crate) fn write(self, link: &mut ChainLink) {
-        link.u8(match self {
+    pub(crate) fn write(self, bytes: &mut ItemBytes<'_>) {
+        bytes.u8(match self {
             Self::Active => 1,
             Self::Suspended => 2,
         });

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ledger::{
     Action, Adjust, Amount, ApiKeyHash, Charge, Command, CreateKey, CreateSeller, DecideCredit, Event, Facts, Genesis,
-    Grant, IdempotencyKey, Missing, Name, Note, Outcome, Phone, Record, RecordNumber, Refused, RequestCredit, Reverse,
-    SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State, Time, Verdict, decide,
+    Grant, IdempotencyKey, Missing, Name, Note, Outcome, PageMark, Phone, Record, RecordNumber, Refused, RequestCredit,
+    Reverse, SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State, Time, Verdict, decide, page_of,
 };
 use uuid::Uuid;
 
@@ -18,6 +18,8 @@ pub(crate) const KEYS_MAX: u64 = 1_000_000;
 pub(crate) struct Book {
     pub state: State,
     pub history: Vec<Record>,
+    /// What stood before each page.
+    pub marks: Vec<PageMark>,
     pub now: Time,
     secrets: u8,
 }
@@ -40,8 +42,13 @@ impl Book {
     }
 
     pub(crate) fn beginning(genesis: Genesis) -> Self {
-        let mut book =
-            Self { state: State::new(ledger::TableSeed([1, 2])), history: Vec::new(), now: Time(1_000), secrets: 0 };
+        let mut book = Self {
+            state: State::new(ledger::TableSeed([1, 2])),
+            history: Vec::new(),
+            marks: Vec::new(),
+            now: Time(1_000),
+            secrets: 0,
+        };
         let outcome =
             book.submit(&Command { actor: SYSTEM_ACTOR, idempotency_key: None, action: Action::Genesis(genesis) });
         assert!(matches!(outcome, Outcome::New(_)));
@@ -60,6 +67,9 @@ impl Book {
         if let Outcome::New(record) = &outcome {
             self.state.apply(record);
             self.history.push(record.clone());
+            if self.marks.len() as u64 == page_of(record.number) {
+                self.marks.push(self.state.page_mark());
+            }
         }
         outcome
     }
@@ -86,7 +96,7 @@ impl Book {
     }
 
     pub(crate) fn credit(&mut self, actor: RecordNumber, sum: u64) {
-        let asked = Action::RequestCredit(RequestCredit { amount: amount(sum), note: Note::empty() });
+        let asked = Action::RequestCredit(RequestCredit { amount: amount(sum), note: Note::empty(), reference: None });
         let request = made(self.by(actor, "", asked));
         made(self.approve(request));
     }
@@ -100,7 +110,7 @@ impl Book {
     }
 
     pub(crate) fn charge(&mut self, actor: RecordNumber, key: &str, sum: u64) -> Outcome {
-        self.by(actor, key, Action::Charge(Charge { phone: phone(0), amount: amount(sum) }))
+        self.by(actor, key, Action::Charge(Charge { phone: phone(0), amount: amount(sum), reference: None }))
     }
 
     pub(crate) fn adjust(&mut self, seller: RecordNumber, key: &str, sum: i64) -> Outcome {

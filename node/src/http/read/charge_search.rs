@@ -4,7 +4,7 @@ use etebar_api as api;
 use etebar_api::read_phone;
 use ledger::{Charged, Event, IdempotencyKey, Phone, Record, RecordNumber, Time};
 
-use super::records::{PIECE, RecordReader, SCAN_RECORDS};
+use super::records::{self, PIECE, RecordReader, SCAN_RECORDS};
 use crate::http::app::App;
 use crate::http::read;
 use crate::http::request::cursor::List;
@@ -62,10 +62,14 @@ impl Filter {
             .with("to", text(self.to.map(|time| time.0)).as_deref())
     }
 
-    /// The narrowest source to search, from the number `after` on.
-    pub(crate) fn source(&self, replica: &Replica, after: RecordNumber, now: Time) -> Result<Source, Problem> {
+    /// The first record to look at, by time alone.
+    pub(crate) async fn first_record(&self, app: &App) -> Result<RecordNumber, Problem> {
+        records::first_record(app, self.from).await
+    }
+
+    /// The narrowest source to search, from the record `first` on.
+    pub(crate) fn source(&self, replica: &Replica, first: RecordNumber, now: Time) -> Result<Source, Problem> {
         let state = &replica.state;
-        let first = self.from.map_or(1, |from| state.record_from(from)).max(after.saturating_add(1));
         let seller = self.seller.map(|number| state.seller(number).ok_or_else(Problem::not_found)).transpose()?;
         if let (Some(key), Some(seller)) = (&self.key, self.seller) {
             let candidates = state.seller_candidates(seller, key, now).filter(|number| *number >= first);

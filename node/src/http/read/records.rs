@@ -6,8 +6,9 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use ledger::PageMark;
-use ledger::{Digest, Entry, EntryRef, PAGE_RECORDS, Record, RecordNumber, Seller, chain_entry, page_of};
+use ledger::{
+    Digest, Entry, EntryChain, EntryRef, PAGE_RECORDS, PageMark, Record, RecordNumber, Seller, Time, page_of,
+};
 
 use crate::http::app::App;
 use crate::http::quotas::Permit;
@@ -48,19 +49,25 @@ where
 
 /// The digest of the entry that a record made, which was applied here before.
 pub(crate) async fn entry_digest(app: &App, number: RecordNumber) -> Result<Digest, Problem> {
-    let mark = app.cluster.replica().state.page_mark(page_of(number)).copied();
-    let Some(mark) = mark else {
-        return Err(Problem::internal(format_args!("record {number} is in no page")));
-    };
     reading(app, move |reader| {
-        let mut digest = mark.entry_digest;
-        reader.for_each_entry(page_start(page_of(number))..=number, mark, |_, _, upto| {
-            digest = *upto;
+        let mut digest = Digest::ZERO;
+        reader.for_each_entry(page_start(page_of(number))..=number, |record, _, chain| {
+            if record.number == number {
+                digest = chain.digest();
+            }
             Ok(Flow::On)
         })?;
         Ok(digest)
     })
     .await
+}
+
+/// The first record that may be at or after `from`; the first of all where there is no such bound.
+pub(crate) async fn first_record(app: &App, from: Option<Time>) -> Result<RecordNumber, Problem> {
+    match from {
+        None => Ok(1),
+        Some(from) => reading(app, move |reader| reader.cluster.record_from(from).map_err(Problem::internal)).await,
+    }
 }
 
 /// The first record of a page.
@@ -101,9 +108,9 @@ impl RecordReader {
         self.cluster.record(number).map_err(Problem::internal)
     }
 
-    /// What this node keeps of a page; it never changes. `None` where there is none yet.
-    pub(crate) fn page_mark(&self, page: u64) -> Option<PageMark> {
-        self.cluster.replica().state.page_mark(page).copied()
+    /// What stands before a page, which was begun here before; it never changes.
+    pub(crate) fn page_mark(&self, page: u64) -> Result<PageMark, Problem> {
+        self.cluster.page_mark(page).map_err(Problem::internal)
     }
 
     /// Records of a seller's entries, from the entry that is its `from`th, up to and without its `until`th: as many as are
@@ -140,21 +147,25 @@ impl RecordReader {
         }
     }
 
-    /// Gives each entry of these records to `take`, with its record and the chain up to and with it. The range begins
-    /// with its page, of which `mark` is the mark.
+    /// Gives each entry of these records to `take`, with its record and the chain up to and with it, whose digest is hashed
+    /// where it is asked for. The range begins with a page.
     pub(crate) fn for_each_entry(
         &self,
         records: RangeInclusive<RecordNumber>,
-        mark: PageMark,
-        mut take: impl FnMut(&Record, &Entry<'_>, &Digest) -> Result<Flow, Problem>,
+        mut take: impl FnMut(&Record, &Entry<'_>, &EntryChain) -> Result<Flow, Problem>,
     ) -> Result<(), Problem> {
-        let mut digest = mark.entry_digest;
+        if records.is_empty() {
+            return Ok(());
+        }
+        let page = page_of(*records.start());
+        let mark = self.page_mark(page)?;
+        let mut chain = EntryChain::before_page(page, mark.entry_digest);
         for number in records {
             let record = self.record(number)?;
             let Some(entry) = record.entry(&self.info.ids, "") else { continue };
             let entry = Entry { actor: self.actor(&record)?, ..entry };
-            digest = chain_entry(&digest, &entry);
-            if take(&record, &entry, &digest)? == Flow::Enough {
+            chain.push(mark.ledger, &entry);
+            if take(&record, &entry, &chain)? == Flow::Enough {
                 break;
             }
         }

@@ -23,7 +23,11 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     head.query(&[])?.consistency()?;
     read::local(&app, &head).await?;
-    let key_window_ms = read::state(&app, &caller)?.state.genesis().map(|genesis| genesis.key_window_ms);
+    let (key_window_ms, ledger_id) = {
+        let replica = read::state(&app, &caller)?;
+        let fixed = replica.state.genesis().map(|genesis| genesis.key_window_ms);
+        (fixed, fixed.map(|_| replica.state.ledger_id()))
+    };
     let status = app.cluster.status();
     let shown = api::ClusterStatus {
         leader: status.leader,
@@ -32,6 +36,7 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
         applied: status.applied,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         key_window_seconds: key_window_ms.map(|window| window / 1_000),
+        ledger_id,
         clock: Some(clock(status.clock)),
     };
     reply::json(status.applied, &shown)

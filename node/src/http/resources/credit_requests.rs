@@ -36,9 +36,12 @@ async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let mut faults = Faults::default();
     let amount = faults.at(|| "/amount".into(), body::amount(asked.amount, decimals));
     let note = faults.at(|| "/note".into(), body::note(asked.note.as_deref()));
-    let (Some(amount), Some(note)) = (amount, note) else { return Err(faults.problem()) };
-    submit::run(&app, caller, Some(key), Action::RequestCredit(RequestCredit { amount, note }), call.head.deadline)
-        .await
+    let reference = faults.at(|| "/reference".into(), body::reference(asked.reference.as_deref()));
+    let (Some(amount), Some(note), Some(reference)) = (amount, note, reference) else {
+        return Err(faults.problem());
+    };
+    let action = Action::RequestCredit(RequestCredit { amount, note, reference });
+    submit::run(&app, caller, Some(key), action, call.head.deadline).await
 }
 
 /// `POST /v1/credit-requests/{id}/approve`

@@ -209,7 +209,7 @@ pub(crate) fn apply(published: &Published, history: &History, entries: Vec<Commi
                 Vec::new()
             }
         };
-        let digest = published.replica().state.digest();
+        let digest = published.replica().whole.1;
         published.publish(log_id.index, digest);
         if let Some(responder) = responder {
             responder.send(Decisions { position: log_id.index, outcomes });
@@ -248,7 +248,7 @@ fn decide_all(
             Outcome::New(record) => {
                 replica.state.apply(&record);
                 published.note(&replica.state, &record);
-                let record = history.push(record);
+                let record = history.push(record, || replica.state.page_mark());
                 is_awaited.then(|| Decided::Recorded { record: (*record).clone(), replayed: false })
             }
             Outcome::Replay(number) if is_awaited => {
@@ -295,7 +295,7 @@ mod tests {
     use futures::executor::block_on;
     use ledger::{
         Action, Amount, ApiKeyHash, ApiKeyNumber, CreateKey, CreateSeller, DecideCredit, Event, Genesis, Grant, Name,
-        Note, RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, SellerCreated, TableSeed, Verdict,
+        Note, PageMark, RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, SellerCreated, TableSeed, Verdict,
     };
     use uuid::Uuid;
 
@@ -322,7 +322,7 @@ mod tests {
             admin_key: ApiKeyHash([1; 32]),
         };
         let key = CreateKey { name: name("till"), grant: Grant::Seller(2), hash: ApiKeyHash([2; 32]) };
-        let request = RequestCredit { amount: Amount::new(5).unwrap(), note: Note::empty() };
+        let request = RequestCredit { amount: Amount::new(5).unwrap(), note: Note::empty(), reference: None };
         let mut state = State::new(TableSeed([1, 2]));
         let mut records = Vec::new();
         for command in [
@@ -344,7 +344,8 @@ mod tests {
         block_on(History::create(&*disk)).unwrap();
         let history = History::open(disk).unwrap();
         for record in records {
-            drop::<Arc<Record>>(history.push(record));
+            let mark = PageMark { first: record.number, time: record.time, ..PageMark::default() };
+            drop::<Arc<Record>>(history.push(record, || mark));
         }
         history
     }

@@ -37,7 +37,19 @@ pub(crate) async fn install(published: &Published, history: &History, to: Checkp
 /// # Errors
 /// Where a page is damaged, or the records are not those that `to` was made of.
 pub(crate) fn replay_into(state: &mut State, history: &History, to: &Checkpoint) -> Result<(), StorageError> {
-    history.replay(state.records() + 1..=to.records, |record| state.apply(record))?;
+    let mut page = None;
+    history.replay(state.records() + 1..=to.records, |mark, record| {
+        state.apply(record);
+        // Once a page, since what stands before it does not change within it.
+        if page == Some(mark.first) || state.page_mark() == *mark {
+            page = Some(mark.first);
+            return Ok(());
+        }
+        Err(StorageError::Damaged {
+            place: format!("the header of the page that begins with record {}", mark.first),
+            reason: "it does not follow from the records before it".to_owned(),
+        })
+    })?;
     if (state.records(), state.digest()) == (to.records, to.digest) {
         return Ok(());
     }

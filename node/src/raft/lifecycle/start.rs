@@ -61,7 +61,7 @@ pub(crate) async fn start(
     let machine = Machine::new(published.clone(), history.clone(), checkpoints.clone());
     let trust = Trust::new(me, settings.peer_security.clone(), known_peers);
     let links = Links::new(trust.clone());
-    let sender = SnapshotSender::new(published.clone(), history.clone());
+    let sender = SnapshotSender::new(history.clone());
     let network = Network::new(links.clone(), sender, settings.answer_within());
     let raft = Raft::new(me.node, config, network, log.clone(), machine)
         .await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ledger::{Command, Digest, Record, RecordNumber, Time};
+use ledger::{Command, Digest, PageMark, Record, RecordNumber, Time};
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::RwLockReadGuard;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -25,7 +25,7 @@ use crate::raft::reads::gate::ReadCaller;
 use crate::raft::reads::position::{position_within_reach, read_position};
 use crate::runtime::{Clock, RaftRuntime};
 use crate::storage::types::Decisions;
-use crate::storage::{NodeDisks, StorageError};
+use crate::storage::{History, NodeDisks, StorageError};
 
 /// Longest orderly stop, after the answers in flight. Source: the contract's 5 s for both together.
 const SHUTDOWN: Duration = Duration::from_millis(2_500);
@@ -130,8 +130,28 @@ impl Cluster {
     /// # Errors
     /// Where there is none of that number, or its page is damaged.
     pub fn record(&self, number: RecordNumber) -> Result<Arc<Record>, StorageError> {
+        self.read_history(|history| history.record(number))
+    }
+
+    /// What stands before a page; blocks where the page is old.
+    ///
+    /// # Errors
+    /// Where there is no such page, or it is damaged.
+    pub fn page_mark(&self, page: u64) -> Result<PageMark, StorageError> {
+        self.read_history(|history| history.mark(page))
+    }
+
+    /// The first record that may be at or after `time`: all before it are earlier. Blocks.
+    ///
+    /// # Errors
+    /// Where a page is damaged.
+    pub fn record_from(&self, time: Time) -> Result<RecordNumber, StorageError> {
+        self.read_history(|history| history.record_from(time))
+    }
+
+    fn read_history<T>(&self, read: impl FnOnce(&History) -> Result<T, StorageError>) -> Result<T, StorageError> {
         let node = self.node();
-        node.history.record(number).inspect_err(|error| {
+        read(&node.history).inspect_err(|error| {
             // A node that finds damage stops: what else is damaged is not known.
             if matches!(error, StorageError::Damaged { .. }) {
                 node.published.health.fail(format!("a record could not be read: {error}"));

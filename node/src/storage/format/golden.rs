@@ -88,9 +88,10 @@ fn a_record() {
             amount: Amount::new(5_000).unwrap(),
             entry: 60,
             balance: Balance::default(),
+            reference: None,
         }),
     };
-    check(Kind::Record, &record, "0241fd0068e5cf8b0100000301026b310902fd152f5a4ce6000000fb88133c00");
+    check(Kind::Record, &record, "0241fd0068e5cf8b0100000301026b310902fd152f5a4ce6000000fb88133c0000");
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use ledger::{
     Action, Adjust, Adjusted, Amount, ApiKeyHash, Balance, Charge, Charged, Command, CreateKey, CreateSeller,
-    CreditApproved, CreditRejected, CreditRequested, DecideCredit, Digest, Event, Genesis, Grant, IdempotencyKey,
-    KeyCreated, KeyRevoked, Name, NodeRegistered, Note, Phone, Record, Refusal, Refused, RegisterNode, Rejection,
-    RequestCredit, RequestShown, Reverse, Reversed, RevokeKey, SellerCreated, SellerStatus, SellerStatusSet,
-    SetSellerStatus, SignedAmount, Time, Verdict, chain_record,
+    CreditApproved, CreditRejected, CreditRequested, DecideCredit, Event, Genesis, Grant, IdempotencyKey, KeyCreated,
+    KeyRevoked, Name, NodeRegistered, Note, Phone, Record, RecordChain, Reference, Refusal, Refused, RegisterNode,
+    Rejection, RequestCredit, RequestShown, Reverse, Reversed, RevokeKey, SellerCreated, SellerStatus, SellerStatusSet,
+    SetSellerStatus, SignedAmount, Time, Verdict,
 };
 use uuid::Uuid;
 
@@ -19,6 +19,10 @@ fn name() -> Name {
 
 fn note() -> Note {
     Note::new("why\nnot").unwrap()
+}
+
+fn reference() -> Option<Reference> {
+    Some(Reference::new("سفارش-17").unwrap())
 }
 
 fn amount() -> Amount {
@@ -60,11 +64,11 @@ fn actions() -> Vec<Action> {
         Action::CreateKey(CreateKey { name: name(), grant: Grant::Auditor, hash: ApiKeyHash([2; 32]) }),
         Action::CreateKey(CreateKey { name: name(), grant: Grant::Seller(2), hash: ApiKeyHash([3; 32]) }),
         Action::RevokeKey(RevokeKey { key: 3 }),
-        Action::RequestCredit(RequestCredit { amount: amount(), note: note() }),
+        Action::RequestCredit(RequestCredit { amount: amount(), note: note(), reference: None }),
         Action::DecideCredit(DecideCredit { request: 4, verdict: Verdict::Approved, reason: note() }),
         Action::DecideCredit(DecideCredit { request: 4, verdict: Verdict::Rejected, reason: note() }),
         Action::Adjust(Adjust { seller: 2, amount: signed, reason: note() }),
-        Action::Charge(Charge { phone: phone(), amount: amount() }),
+        Action::Charge(Charge { phone: phone(), amount: amount(), reference: reference() }),
         Action::Reverse(Reverse { charge: 5, reason: note() }),
         Action::RegisterNode(RegisterNode { node: 3, incarnation: incarnation() }),
     ]
@@ -99,8 +103,14 @@ fn rejections() -> Vec<Rejection> {
 }
 
 fn events() -> Vec<Event> {
-    let request =
-        RequestShown { number: 4, seller: 2, amount: amount(), note: note(), created_at: Time(1_700_000_000_000) };
+    let request = RequestShown {
+        number: 4,
+        seller: 2,
+        amount: amount(),
+        note: note(),
+        created_at: Time(1_700_000_000_000),
+        reference: None,
+    };
     let (seller, entry, balance) = (2, 7, balance());
     let (name, reason, created_at) = (name(), note(), Time(1_700_000_000_001));
     let signed = SignedAmount::new(-250).unwrap();
@@ -113,17 +123,17 @@ fn events() -> Vec<Event> {
         Event::SellerStatusSet(SellerStatusSet { seller, status, name: name.clone(), balance, created_at }),
         Event::KeyCreated(KeyCreated { name, grant, hash }),
         Event::KeyRevoked(KeyRevoked { key: 3 }),
-        Event::CreditRequested(CreditRequested { seller, amount: amount(), note: note() }),
+        Event::CreditRequested(CreditRequested { seller, amount: amount(), note: note(), reference: reference() }),
         Event::CreditApproved(CreditApproved { request: request.clone(), reason: reason.clone(), entry, balance }),
         Event::CreditRejected(CreditRejected { request, reason: reason.clone() }),
         Event::Adjusted(Adjusted { seller, amount: signed, reason: reason.clone(), entry, balance }),
-        Event::Charged(Charged { seller, phone: phone(), amount: amount(), entry, balance }),
+        Event::Charged(Charged { seller, phone: phone(), amount: amount(), entry, balance, reference: reference() }),
         Event::Reversed(Reversed { charge: 5, seller, phone: phone(), amount: amount(), reason, entry, balance }),
         Event::NodeRegistered(NodeRegistered { node: 3, incarnation: incarnation() }),
     ];
     let refusal = Refusal::SellerSuspended;
     events.extend(actions().into_iter().map(|action| Event::Refused(Refused { action, refusal })));
-    let action = Action::Charge(Charge { phone: phone(), amount: amount() });
+    let action = Action::Charge(Charge { phone: phone(), amount: amount(), reference: None });
     events.extend(refusals().into_iter().map(|refusal| Event::Refused(Refused { action: action.clone(), refusal })));
     events
 }
@@ -144,9 +154,10 @@ fn hash_of<T: serde::Serialize>(kind: Kind, values: &[T]) -> String {
 
 #[test]
 fn records_of_every_kind_keep_their_bytes_and_their_digests() {
-    assert_eq!(hash_of(Kind::Record, &records()), "e41a77c7fa6a37bcbf6985281b706ee06b2514cdb822b3d2e08f8f6b2cdaa901");
-    let digest = records().iter().fold(Digest::ZERO, |digest, record| chain_record(&digest, record));
-    assert_eq!(digest.to_string(), "86aecc424797b3fcdab6f73d28a4aead6b65eb9930ba3afa4caf637ebe25d5d9");
+    assert_eq!(hash_of(Kind::Record, &records()), "1711283677a72878bdb9f5d2b868bbe33d55576c71f1dd1ebe50ff82e8ee766b");
+    let mut chain = RecordChain::default();
+    records().iter().for_each(|record| chain.push(genesis().cluster, record));
+    assert_eq!(chain.digest().to_string(), "6f25c15ebccc0aad4c7a2f116397ab86d6bc79eb634c53198d04bec3893c6c6c");
 }
 
 #[test]
@@ -155,9 +166,9 @@ fn commands_and_decisions_of_every_kind_keep_their_bytes() {
     let command = |action| Command { actor: 1, idempotency_key: key.clone(), action };
     assert_eq!(
         hash_of(Kind::Message, &actions().into_iter().map(command).collect::<Vec<_>>()),
-        "53921558a01c295dfa7f572fa0c39e6cd53648791438a529b80443cbd2b25b26"
+        "e546c8377f10d54911d856a3928a88f1de36c3b0a5f201032804f3e3df8217c1"
     );
     let mut decided: Vec<Decided> = rejections().into_iter().map(Decided::NotRecorded).collect();
     decided.extend(records().into_iter().map(|record| Decided::Recorded { record, replayed: true }));
-    assert_eq!(hash_of(Kind::Message, &decided), "ce1575f5430b5d241570c86a6d64316d3033fb15b6aaceccd8c254c62416185a");
+    assert_eq!(hash_of(Kind::Message, &decided), "bee23553dc00519f75d2810073d8ef11102e70d377a34fcd4bf0c108cda5ac96");
 }

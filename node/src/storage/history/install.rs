@@ -21,7 +21,7 @@ impl History {
     /// Where the page is damaged or does not hold that record.
     pub fn page(&self, page: u64, last: RecordNumber) -> Result<Vec<u8>, StorageError> {
         let mut bytes = page::read_bytes(&*self.disk, page)?;
-        let (_, length) = page::decode(page, &bytes, last)?;
+        let length = page::decode(page, &bytes, last)?.length;
         bytes.truncate(length);
         Ok(bytes)
     }
@@ -33,7 +33,7 @@ impl History {
     /// Where the bytes are not those records, or differ from what is durable here.
     pub async fn install_page(&self, page: u64, bytes: &[u8], last: RecordNumber) -> Result<(), StorageError> {
         let _writing = self.writing.lock().await;
-        let (_, length) = page::decode(page, bytes, last)?;
+        let length = page::decode(page, bytes, last)?.length;
         if length != bytes.len() {
             let reason = format!("{} bytes are left over after record {last}", bytes.len() - length);
             return Err(StorageError::Form { what: page::place(page), reason });

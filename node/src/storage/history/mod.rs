@@ -9,6 +9,7 @@
 mod cache;
 mod install;
 mod known_peers;
+mod marks;
 mod page;
 mod tail;
 mod time_mark;
@@ -20,10 +21,10 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use ledger::{Digest, PAGE_RECORDS, Record, RecordNumber, page_of};
+use ledger::{Digest, PAGE_RECORDS, PageMark, Record, RecordNumber, page_of};
 use serde::{Deserialize, Serialize};
 
-use self::cache::PageCache;
+use self::cache::{PageCache, PageRecords};
 use self::tail::Tail;
 pub use self::time_mark::TimeMark;
 use super::disk::watch::{StallWatch, Watched};
@@ -56,7 +57,8 @@ pub struct History {
     /// The calls of `disk` under way.
     watch: Arc<StallWatch>,
     tail: Mutex<Tail>,
-    cache: Mutex<PageCache>,
+    cache: Mutex<PageCache<PageRecords>>,
+    marks: Mutex<PageCache<PageMark>>,
     checkpoint: Mutex<Checkpoint>,
     /// Held while pages or the checkpoint are written.
     writing: tokio::sync::Mutex<()>,
@@ -91,7 +93,8 @@ impl History {
             disk: Arc::new(Watched::new(disk, Arc::clone(&watch))),
             watch,
             tail: Mutex::new(tail),
-            cache: Mutex::new(PageCache::default()),
+            cache: Mutex::new(PageCache::of_records()),
+            marks: Mutex::new(PageCache::of_marks()),
             checkpoint: Mutex::new(checkpoint),
             writing: tokio::sync::Mutex::new(()),
         })
@@ -117,13 +120,14 @@ impl History {
         self.tail_lock().last()
     }
 
-    /// Adds the next record; readers see it at once.
+    /// Adds the next record; readers see it at once. `mark` gives what stands before its page, and is asked where the record
+    /// begins one.
     ///
     /// # Panics
-    /// Where its number does not follow the last one.
-    pub fn push(&self, record: Record) -> Arc<Record> {
+    /// Where its number does not follow the last one, or the mark is another page's.
+    pub fn push(&self, record: Record, mark: impl FnOnce() -> PageMark) -> Arc<Record> {
         let record = Arc::new(record);
-        self.tail_lock().push(Arc::clone(&record));
+        self.tail_lock().push(Arc::clone(&record), mark);
         record
     }
 
@@ -148,29 +152,31 @@ impl History {
             return Ok(Arc::clone(&records[place_in_page]));
         }
         let records: Vec<Arc<Record>> =
-            page::read(&*self.disk, page, page::last_of(page))?.into_iter().map(Arc::new).collect();
+            page::read(&*self.disk, page, page::last_of(page))?.records.into_iter().map(Arc::new).collect();
         let records: Arc<[Arc<Record>]> = records.into();
         let found = Arc::clone(&records[place_in_page]);
         self.cache_lock().put(page, records);
         Ok(found)
     }
 
-    /// Reads the records of `numbers` from the disk in order, checking that none is damaged or missing. Blocks.
+    /// Reads the records of `numbers` from the disk in order, each with what the header of its page says, checking that none
+    /// is damaged or missing. Blocks.
     ///
     /// # Errors
-    /// At the first page that is damaged or does not hold them.
+    /// At the first page that is damaged or does not hold them, and where `with` fails.
     pub fn replay(
         &self,
         numbers: RangeInclusive<RecordNumber>,
-        mut with: impl FnMut(&Record),
+        mut with: impl FnMut(&PageMark, &Record) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         let (first, last) = (*numbers.start().max(&1), *numbers.end());
         if first > last {
             return Ok(());
         }
         for page in page_of(first)..=page_of(last) {
-            let records = page::read(&*self.disk, page, last.min(page::last_of(page)))?;
-            records.iter().filter(|record| record.number >= first).for_each(&mut with);
+            let page = page::read(&*self.disk, page, last.min(page::last_of(page)))?;
+            let mut records = page.records.iter().filter(|record| record.number >= first);
+            records.try_for_each(|record| with(&page.mark, record))?;
         }
         Ok(())
     }
@@ -198,8 +204,8 @@ impl History {
         }
         if to.records > before {
             for page in page_of(before + 1)..=page_of(to.records) {
-                let records = self.tail_lock().page(page, to.records);
-                page::write(&*self.disk, page, &page::encode(&records)?)?;
+                let (mark, records) = self.tail_lock().page(page, to.records);
+                page::write(&*self.disk, page, &page::encode(&mark, &records)?)?;
             }
             // Pages first: of what was not synced a power cut may leave any part, and the checkpoint answers for them.
             self.disk.sync().await?;
@@ -221,8 +227,12 @@ impl History {
         self.tail.lock().expect("nothing panics while it holds the history's tail but for a record out of order")
     }
 
-    fn cache_lock(&self) -> MutexGuard<'_, PageCache> {
+    fn cache_lock(&self) -> MutexGuard<'_, PageCache<PageRecords>> {
         self.cache.lock().expect("nothing panics while it holds the page cache")
+    }
+
+    fn marks_lock(&self) -> MutexGuard<'_, PageCache<PageMark>> {
+        self.marks.lock().expect("nothing panics while it holds the marks of pages")
     }
 
     fn checkpoint_lock(&self) -> MutexGuard<'_, Checkpoint> {
@@ -256,8 +266,8 @@ impl HistoryHighWater {
 /// A database that takes damage for a torn end comes back with an older checkpoint.
 fn check_reached(disk: &dyn Disk, checkpoint: &Checkpoint) -> Result<(), StorageError> {
     let Some(high_water) = disk.high_water()? else { return Ok(()) };
-    let reached: HistoryHighWater =
-        codec::decode(Kind::HistoryHighWater, &high_water).map_err(|error| StorageError::damaged(CHECKPOINT_PLACE, error))?;
+    let reached: HistoryHighWater = codec::decode(Kind::HistoryHighWater, &high_water)
+        .map_err(|error| StorageError::damaged(CHECKPOINT_PLACE, error))?;
     if checkpoint.records >= reached.records && checkpoint.applied >= reached.applied {
         return Ok(());
     }

@@ -74,7 +74,9 @@ impl Generation {
         let place = format!("the high-water mark of log generation {}", self.number);
         let high_water = self.disk.high_water()?;
         high_water
-            .map(|high_water| codec::decode(Kind::LogHighWater, &high_water).map_err(|error| StorageError::damaged(&place, error)))
+            .map(|high_water| {
+                codec::decode(Kind::LogHighWater, &high_water).map_err(|error| StorageError::damaged(&place, error))
+            })
             .transpose()
     }
 

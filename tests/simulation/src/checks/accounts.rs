@@ -31,7 +31,7 @@ impl Accounts {
                 self.treasury -= i128::from(amount.minor());
                 self.move_credit(record, *seller, i128::from(amount.minor()), *entry, balance.minor())
             }
-            Event::Charged(Charged { seller, phone, amount, entry, balance }) => {
+            Event::Charged(Charged { seller, phone, amount, entry, balance, .. }) => {
                 let amount = i128::from(amount.minor());
                 *self.phones.entry(phone.digits()).or_default() += amount;
                 self.charges.insert(number, (*seller, phone.digits(), amount));

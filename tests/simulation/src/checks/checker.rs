@@ -162,10 +162,11 @@ impl<'a> Checker<'a> {
     /// How many records there were at each position.
     fn counts(&mut self, positions: &BTreeMap<u64, Digest>) -> BTreeMap<u64, u64> {
         let mut count_of = HashMap::from([(Digest::ZERO, 0)]);
-        let mut digest = Digest::ZERO;
+        let mut chain = ledger::RecordChain::default();
+        let ledger = uuid::Uuid::from_u128(crate::network::CLUSTER);
         for record in self.records {
-            digest = ledger::chain_record(&digest, record);
-            count_of.insert(digest, record.number);
+            chain.push(ledger, record);
+            count_of.insert(chain.digest(), record.number);
         }
         let mut counts = BTreeMap::new();
         for (position, digest) in positions {

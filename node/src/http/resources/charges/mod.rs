@@ -38,8 +38,11 @@ async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let mut faults = Faults::default();
     let phone = faults.at(|| "/phone".into(), read_phone(&asked.phone));
     let amount = faults.at(|| "/amount".into(), body::amount(asked.amount, decimals));
-    let (Some(phone), Some(amount)) = (phone, amount) else { return Err(faults.problem()) };
-    submit::run(&app, caller, Some(key), Action::Charge(Charge { phone, amount }), call.head.deadline).await
+    let reference = faults.at(|| "/reference".into(), body::reference(asked.reference.as_deref()));
+    let (Some(phone), Some(amount), Some(reference)) = (phone, amount, reference) else {
+        return Err(faults.problem());
+    };
+    submit::run(&app, caller, Some(key), Action::Charge(Charge { phone, amount, reference }), call.head.deadline).await
 }
 
 /// `GET /v1/charges/{id}`
@@ -75,9 +78,10 @@ async fn list(State(app): State<App>, head: Head) -> Answer {
     let permit = app.quotas.scans.take(caller.key, head.deadline).await?;
     // No wall clock: one that is ahead would hide a charge that a retry still finds.
     let now = app.cluster.ledger_time();
+    let first = filter.first_record(&app).await?.max(after.saturating_add(1));
     let (applied, bound, source) = {
         let replica = read::state(&app, &caller)?;
-        (replica.applied, replica.state.records(), filter.source(&replica, after, now)?)
+        (replica.applied, replica.state.records(), filter.source(&replica, first, now)?)
     };
     let search = move |reader: &RecordReader| search(reader, &filter, source, limit);
     let FoundCharges { charges, next } = records::searching(&app, permit, search).await?;

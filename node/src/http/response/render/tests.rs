@@ -4,8 +4,9 @@
 use axum::http::StatusCode;
 use ledger::{
     Action, Adjusted, Amount, ApiKeyHash, Balance, Charge, Charged, CreditApproved, CreditRejected, CreditRequested,
-    Digest, Event, Grant, IdSpace, KeyCreated, KeyRevoked, Name, NodeRegistered, Note, Phone, Record, Refusal, Refused,
-    RequestShown, Reversed, SellerCreated, SellerStatus, SellerStatusSet, SignedAmount, Time, Verdict,
+    Digest, Event, Grant, IdSpace, KeyCreated, KeyRevoked, Name, NodeRegistered, Note, Phone, Record, Reference,
+    Refusal, Refused, RequestShown, Reversed, SellerCreated, SellerStatus, SellerStatusSet, SignedAmount, Time,
+    Verdict,
 };
 use uuid::Uuid;
 
@@ -59,11 +60,19 @@ fn request() -> RequestShown {
         amount: amount(1_000_000),
         note: note("for \"November\""),
         created_at: Time(1_699_999_999_000),
+        reference: None,
     }
 }
 
 fn charged() -> Event {
-    Event::Charged(Charged { seller: 5, phone: phone(), amount: amount(5_000), entry: 42, balance: balance(995_000) })
+    Event::Charged(Charged {
+        seller: 5,
+        phone: phone(),
+        amount: amount(5_000),
+        entry: 42,
+        balance: balance(995_000),
+        reference: Reference::new("order-17").ok(),
+    })
 }
 
 #[test]
@@ -80,7 +89,7 @@ fn decisions_read_as_they_did_when_they_were_made() {
         Event::KeyCreated(KeyCreated { name: name("till 1"), grant: Grant::Seller(5), hash: ApiKeyHash([1; 32]) }),
         Event::KeyCreated(KeyCreated { name: name("eyes"), grant: Grant::Auditor, hash: ApiKeyHash([1; 32]) }),
         Event::KeyRevoked(KeyRevoked { key: 9 }),
-        Event::CreditRequested(CreditRequested { seller: 5, amount: amount(1), note: Note::empty() }),
+        Event::CreditRequested(CreditRequested { seller: 5, amount: amount(1), note: Note::empty(), reference: None }),
         Event::CreditApproved(CreditApproved {
             request: request(),
             reason: note("paid"),
@@ -122,7 +131,7 @@ fn refusals_read_as_they_did_when_they_were_made() {
         Refusal::NameTaken,
         Refusal::LastAdminKey,
     ];
-    let action = Action::Charge(Charge { phone: phone(), amount: amount(5_000) });
+    let action = Action::Charge(Charge { phone: phone(), amount: amount(5_000), reference: None });
     let told: String = refusals
         .map(|refusal| answer_to(Event::Refused(Refused { action: action.clone(), refusal })))
         .map(|(status, body)| format!("{status} {body}\n"))
@@ -142,6 +151,7 @@ fn a_written_charge_is_the_serialised_one() {
                 amount: amount(minor),
                 entry: minor,
                 balance: balance(minor - 1),
+                reference: Reference::new("a\"b\\سفارش").ok().filter(|_| minor > 1),
             });
             let record = Record { time: Time(time), ..record(event) };
             let mut written = Vec::new();

@@ -245,6 +245,7 @@ mod tests {
             action: Action::Charge(Charge {
                 phone: Phone::new(989_120_000_000).unwrap(),
                 amount: Amount::new(1).unwrap(),
+                reference: None,
             }),
         };
         keys.map(charge).collect()

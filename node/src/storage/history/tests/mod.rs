@@ -2,12 +2,17 @@
 
 mod cuts;
 mod install;
+mod marks;
 mod on_disk;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use ledger::{Amount, Balance, Charged, Digest, Event, IdempotencyKey, Phone, Record, Time, chain_record};
+use ledger::{
+    Amount, Balance, Charged, Digest, Event, IdempotencyKey, PageMark, Phone, Record, RecordChain, Time, page_of,
+};
 use openraft::Membership;
+use uuid::Uuid;
 
 use super::{Checkpoint, History};
 use crate::storage::disk::{Disk, Disks};
@@ -28,31 +33,72 @@ fn record(number: u64) -> Record {
             amount: Amount::new(5_000 + number).unwrap(),
             entry: number,
             balance: Balance::default(),
+            reference: None,
         }),
     }
 }
 
+/// What stands before `page`, where nothing but [`record`]s is.
+fn mark(page: u64) -> PageMark {
+    let first = page * ledger::PAGE_RECORDS + 1;
+    let mut mark = PageMark {
+        ledger: Uuid::from_u128(7),
+        first,
+        time: record(first).time,
+        entries: first - 1,
+        keyed: first - 1,
+        record_digest: digest(first - 1),
+        entry_digest: Digest([9; 32]),
+    };
+    mark.entry_digest.0[..8].copy_from_slice(&first.to_be_bytes());
+    mark
+}
+
+/// The chain over the first so many records.
+fn digest(records: u64) -> Digest {
+    thread_local! {
+        /// The chain so far, and the digests of it.
+        static DIGESTS: RefCell<(RecordChain, Vec<Digest>)> = RefCell::new((RecordChain::default(), vec![Digest::ZERO]));
+    }
+    DIGESTS.with_borrow_mut(|(chain, digests)| {
+        for number in digests.len() as u64..=records {
+            chain.push(Uuid::from_u128(7), &record(number));
+            digests.push(chain.digest());
+        }
+        digests[records as usize]
+    })
+}
+
+fn push_one(history: &History, record: Record) {
+    let page = page_of(record.number);
+    history.push(record, || mark(page));
+}
+
 fn push(history: &History, count: u64) {
     let first = history.records() + 1;
-    (first..first + count).for_each(|number| drop(history.push(record(number))));
+    (first..first + count).for_each(|number| push_one(history, record(number)));
 }
 
 /// The checkpoint after `records` records.
 fn checkpoint(records: u64) -> Checkpoint {
-    let digest = (1..=records).fold(Digest::ZERO, |digest, number| chain_record(&digest, &record(number)));
     let members = [(1, NodeAddresses { api: "a:1".to_owned(), peer: "a:2".to_owned() })];
     let membership = Membership::new(vec![[1].into()], std::collections::BTreeMap::from(members)).unwrap();
     Checkpoint {
         applied: Some(log_id(1, records)),
         membership: StoredMembership::new(Some(log_id(1, 0)), membership),
         records,
-        digest,
+        digest: digest(records),
     }
 }
 
 fn replayed(history: &History, last: u64) -> Vec<Record> {
     let mut records = Vec::new();
-    history.replay(1..=last, |record| records.push(record.clone())).unwrap();
+    let take = |found: &PageMark, record: &Record| {
+        assert_eq!(*found, mark(page_of(record.number)));
+        records.push(record.clone());
+        Ok(())
+    };
+    history.replay(1..=last, take).unwrap();
     records
 }
 
