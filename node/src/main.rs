@@ -1,19 +1,20 @@
 //! `etebar-node`: draws a key, makes certificates, makes a data directory, or serves one. Thin: the modules are in the library.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
 use etebar_api as api;
-use etebar_node::config::{ApiProtection, CommandLine, InitArgs, RunArgs, Settings, Verb, key_window_warning};
+use etebar_node::config::{
+    ApiProtection, CommandLine, InitArgs, PagesArgs, RunArgs, Settings, Verb, key_window_warning,
+};
 use etebar_node::http::{self, ApiTls, App, Limits};
 use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
 use etebar_node::pki::{self, PkiError, PkiVerb};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, PeerSecurity};
 use etebar_node::runtime::log::Events;
 use etebar_node::runtime::{Clock, Entropy};
-use etebar_node::storage::NodeAddresses;
-use etebar_node::storage::NodeDisks;
+use etebar_node::storage::{History, NodeAddresses, NodeDisks};
 use etebar_node::tls::CredentialWatch;
 use ledger::{ApiKeyHash, Digest, Genesis, Name, TableSeed};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Verb::Keygen => keygen(),
         Verb::Init(arguments) => init(&arguments),
         Verb::Run(arguments) => run(*arguments),
+        Verb::Pages(arguments) => pages(&arguments),
         Verb::Pki(verb) => pki(&verb),
     };
     match done {
@@ -163,6 +165,18 @@ fn init(arguments: &InitArgs) -> Result<(), Failure> {
     let path = api::shown(&path, LINE_CHARS);
     println!("made {path} for node {} of cluster {}", identity.node, identity.cluster);
     Ok(())
+}
+
+/// Writes the pages of a data directory that no process serves.
+fn pages(arguments: &PagesArgs) -> Result<(), Failure> {
+    let out = io::stdout().lock();
+    if out.is_terminal() {
+        return Err(wrong("pages are binary: send them to a file, as in `etebar-node pages --data-dir DIR > FILE`"));
+    }
+    let data_dir = DataDir::open(&arguments.data_dir, &NodeDisks::FOLDERS).map_err(refused)?;
+    let disks = NodeDisks::open(&data_dir.path).map_err(failed)?;
+    let history = History::open(disks.history).map_err(failed)?;
+    history.export(arguments.from, &mut io::BufWriter::new(out)).map_err(failed)
 }
 
 /// Serves a data directory until a signal, or until the node has to stop by itself.

@@ -5,6 +5,7 @@
 //! [`run`] (what may be given), [`settings`] (complete and checked).
 
 pub mod init;
+pub mod pages;
 pub mod run;
 pub mod settings;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::sync::LazyLock;
 use clap::{Parser, Subcommand};
 
 pub use self::init::{InitArgs, key_window_warning};
+pub use self::pages::PagesArgs;
 pub use self::run::RunArgs;
 pub use self::settings::{ApiProtection, Settings};
 use crate::identity::FORMAT;
@@ -49,6 +51,11 @@ pub enum Verb {
     ///
     /// Example: etebar-node run --data-dir /var/lib/etebar --log-bytes 1073741824
     Run(Box<RunArgs>),
+    /// Write the pages of a node's history to stdout, while no process serves its data directory. docs/format.md describes
+    /// them, and docs/examples/pages.py recomputes both chains of digests from them.
+    ///
+    /// Example: etebar-node pages --data-dir /var/lib/etebar > pages.bin
+    Pages(PagesArgs),
     /// Make the certificates that nodes prove their numbers to each other with.
     ///
     /// An authority once (`pki ca`), then one certificate for each node (`pki node`); `run` takes them.

@@ -7,6 +7,7 @@
 //! Unit: record numbers from 1; page `p` holds `p * 64 + 1 ..= (p + 1) * 64`, on every replica.
 
 mod cache;
+mod export;
 mod install;
 mod known_peers;
 mod marks;
@@ -25,6 +26,7 @@ use ledger::{Digest, PAGE_RECORDS, PageMark, Record, RecordNumber, page_of};
 use serde::{Deserialize, Serialize};
 
 use self::cache::{PageCache, PageRecords};
+pub use self::export::{ExportError, PAGES_HEADING};
 use self::tail::Tail;
 pub use self::time_mark::TimeMark;
 use super::disk::watch::{StallWatch, Watched};
