@@ -183,7 +183,7 @@ def fields(text):
 
 
 GENESIS = fields(
-    "cluster:UUID currency:TEXT decimals:BYTE key_window_ms:NUMBER keys_max:NUMBER rules:NUMBER admin_key:HASH"
+    "ledger:UUID epoch:NUMBER currency:TEXT decimals:BYTE key_window_ms:NUMBER keys_max:NUMBER rules:NUMBER admin_key:HASH"
 )
 SHOWN = fields("number:NUMBER seller:NUMBER amount:NUMBER note:TEXT created_at:NUMBER reference:OPTION")
 REQUEST = (lambda data: read_fields(SHOWN, data), lambda values: cover_fields(SHOWN, values))
@@ -199,6 +199,7 @@ ACTION = variants(
     ("charge", fields("phone:NUMBER amount:NUMBER reference:OPTION")),
     ("reverse", fields("charge:NUMBER reason:TEXT")),
     ("register_node", fields("node:NUMBER incarnation:UUID")),
+    ("raise_rules", fields("to:NUMBER")),
 )
 EVENT = variants(
     ("genesis", GENESIS),
@@ -217,6 +218,7 @@ EVENT = variants(
     ),
     ("refused", fields("action:ACTION refusal:REFUSAL")),
     ("node_registered", fields("node:NUMBER incarnation:UUID")),
+    ("rules_raised", fields("to:NUMBER")),
 )
 RECORD = fields("number:NUMBER time:NUMBER actor:NUMBER idempotency_key:OPTION event:EVENT")
 RECORD_VERSION, PAGE_VERSION = 2, 2
@@ -234,14 +236,18 @@ def mix(value):
     return value ^ value >> 31
 
 
-def uuid_of(ledger, kind, number):
-    """The id of the thing of this kind that a record made."""
+def salt_of(ledger, epoch):
     high, low = struct.unpack(">2Q", ledger)
-    tag = mix(mix(high ^ mix(low)) ^ number ^ kind << 56)
+    return mix(high ^ mix(low ^ mix(epoch)))
+
+
+def uuid_of(salt, kind, number):
+    """The id of the thing of this kind that a record made."""
+    tag = mix(salt ^ number ^ kind << 56)
     return struct.pack(">2Q", number << 16 | 0x8000 | kind << 8 | tag >> 56, 0b10 << 62 | tag & (1 << 62) - 1)
 
 
-def entry_bytes(ledger, names, record):
+def entry_bytes(salt, names, record):
     """What the published chain covers of the entry that a record made; None where it moved no money."""
     _, name, event = record["event"]
     if name not in KINDS:
@@ -255,7 +261,7 @@ def entry_bytes(ledger, names, record):
         "charged": lambda: (CHARGE, record["number"]),
         "reversed": lambda: (CHARGE, event["charge"]),
     }[name]()
-    seller = uuid_of(ledger, SELLER, asked["seller"])
+    seller = uuid_of(salt, SELLER, asked["seller"])
     own, other = b"\1" + seller, b"\2" + u64(phone) if phone else b"\0"
     debit, credit = (own, other) if amount < 0 else (other, own)
     return b"".join(
@@ -268,7 +274,7 @@ def entry_bytes(ledger, names, record):
             struct.pack(">2q", amount, event["balance"]),
             debit,
             credit,
-            uuid_of(ledger, *reference),
+            uuid_of(salt, *reference),
             u64(phone),
             covered_text(names[record["actor"]]),
             covered_text(asked.get("reference")),
@@ -330,15 +336,16 @@ class Books:
         _, name, event = record["event"]
         if name == "genesis":
             self.names[record["number"]] = "admin"
-            if event["cluster"] != ledger:
+            if event["ledger"] != ledger:
                 raise Wrong("the header names another ledger than the genesis")
+            self.salt = salt_of(ledger, event["epoch"])
         elif name == "key_created":
             self.names[record["number"]] = event["name"]
         if name in KINDS:
             self.entries += 1
             if event["entry"] != self.entries:
                 raise Wrong(f"entry {event['entry']} stands where entry {self.entries} was due")
-        return entry_bytes(ledger, self.names, record) if self.is_whole else None
+        return entry_bytes(self.salt, self.names, record) if self.is_whole else None
 
 
 def read_file(file):

@@ -97,7 +97,11 @@ fn not_started(error: ClusterError) -> Failure {
             "{error}: keep the data directory and do not run `init` again; this node does not start, and the others continue while \
              they are a majority"
         )),
-        ClusterError::Setting(_) | ClusterError::Listen { .. } | ClusterError::Raft(_) => failed(error),
+        ClusterError::Setting(_)
+        | ClusterError::Listen { .. }
+        | ClusterError::Raft(_)
+        | ClusterError::Rules(_)
+        | ClusterError::Ledger { .. } => failed(error),
     }
 }
 
@@ -141,6 +145,9 @@ fn init(arguments: &InitArgs) -> Result<(), Failure> {
     let identity = Identity {
         format: FORMAT,
         cluster: arguments.cluster_id,
+        // A restore makes a new cluster of the same ledger; `init` begins both.
+        ledger: arguments.cluster_id,
+        epoch: 1,
         node: arguments.id,
         incarnation,
         members,
@@ -327,7 +334,8 @@ fn cluster_settings(
     let own = own_address(data_dir)?;
     let admin_key = Digest::from_hex(&identity.genesis.admin_key_hash);
     let genesis = Genesis {
-        cluster: identity.cluster,
+        ledger: identity.ledger,
+        epoch: identity.epoch,
         currency: Name::new(&identity.genesis.currency).map_err(failed)?,
         decimals: identity.genesis.places,
         key_window_ms: identity.genesis.key_window_ms,
@@ -339,8 +347,11 @@ fn cluster_settings(
     Ok(ClusterSettings {
         identity: raft::PeerIdentity {
             cluster: identity.cluster,
+            ledger: identity.ledger,
+            epoch: identity.epoch,
             node: identity.node,
             incarnation: identity.incarnation,
+            build: raft::Build::OWN,
         },
         members: identity.members.iter().map(|(id, address)| (*id, addresses(address))).collect(),
         genesis,

@@ -170,7 +170,8 @@ mod tests {
     /// A ledger whose record 4 is the request under the key `a`.
     fn with_a_request() -> (State, Facts) {
         let genesis = Genesis {
-            cluster: Uuid::from_u128(7),
+            ledger: Uuid::from_u128(7),
+            epoch: 1,
             currency: name("IRT"),
             decimals: 0,
             key_window_ms: WINDOW_MS,

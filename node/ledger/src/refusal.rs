@@ -81,4 +81,6 @@ pub enum Rejection {
     SecretTaken,
     /// No request becomes such a command: a defect of the node, or a sender that is no node.
     Malformed,
+    /// This build does not know the rules that the ledger is raised to: for the node alone, which must not go on.
+    UnknownRules,
 }

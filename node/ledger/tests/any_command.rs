@@ -14,9 +14,9 @@ use book::{amount, idempotency_key, name, phone};
 use fastrand::Rng;
 use ledger::{
     Action, Adjust, ApiKeyHash, Audit, Charge, Claims, Command, CreateKey, CreateSeller, DecideCredit, Event, Facts,
-    Genesis, Grant, MAX_MINOR, Missing, Note, Outcome, Record, RecordNumber, Reference, Refused, RegisterNode,
-    Rejection, RequestCredit, Reverse, RevokeKey, SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State,
-    Time, Verdict, decide, missing,
+    Genesis, Grant, MAX_MINOR, Missing, Note, Outcome, RaiseRules, Record, RecordNumber, Reference, Refused,
+    RegisterNode, Rejection, RequestCredit, Reverse, RevokeKey, SYSTEM_ACTOR, SellerStatus, SetSellerStatus,
+    SignedAmount, State, Time, Verdict, decide, missing,
 };
 use uuid::Uuid;
 
@@ -98,7 +98,7 @@ impl Run {
         assert!(record.time <= Time::LAST, "answers can be written: {record:?}");
         if let Some(genesis) = self.state.genesis() {
             let bounded = genesis.decimals <= 4 && genesis.key_window_ms > 0 && genesis.keys_max > 0;
-            let is_known = (1..=ledger::RULES_VERSION).contains(&genesis.rules);
+            let is_known = (genesis.rules.max(1)..=ledger::RULES_VERSION).contains(&self.state.rules());
             assert!(bounded && is_known, "a ledger can be run with it: {genesis:?}");
         }
         let totals = self.state.totals();
@@ -142,7 +142,7 @@ impl Run {
         let is_sellers = |grant: Grant| matches!(grant, Grant::Seller(_));
         let fitting: fn(Grant) -> bool = match action {
             Action::Charge(_) | Action::RequestCredit(_) => is_sellers,
-            Action::Genesis(_) | Action::RegisterNode(_) => return SYSTEM_ACTOR,
+            Action::Genesis(_) | Action::RegisterNode(_) | Action::RaiseRules(_) => return SYSTEM_ACTOR,
             _ => |grant| grant == Grant::Admin,
         };
         let keys: Vec<_> = self.state.api_keys_after(0).filter(|(_, key)| fitting(key.grant)).collect();
@@ -176,7 +176,8 @@ impl Run {
                 amount: amount(self.sum()),
                 reference: Reference::new("order-7").ok().filter(|_| self.rng.bool()),
             }),
-            82..=96 => Action::Reverse(Reverse { charge: self.number(), reason: self.note() }),
+            82..=95 => Action::Reverse(Reverse { charge: self.number(), reason: self.note() }),
+            96 => Action::RaiseRules(RaiseRules { to: *self.rng.choice(&[0, 1, 2, 2, 3, u32::MAX]).unwrap() }),
             _ => {
                 let incarnation = Uuid::from_u128(u128::from(self.rng.u8(..3)));
                 Action::RegisterNode(RegisterNode { node: self.rng.u64(..4), incarnation })
@@ -186,7 +187,8 @@ impl Run {
 
     fn genesis(&mut self) -> Genesis {
         Genesis {
-            cluster: Uuid::from_u128(u128::from(self.rng.u8(..3))),
+            ledger: Uuid::from_u128(u128::from(self.rng.u8(..3))),
+            epoch: self.rng.u32(..4),
             currency: name("IRT"),
             decimals: self.rng.u8(..8),
             key_window_ms: *self.rng.choice(&[0, 1, 50, 5_000, 86_400_000, u64::MAX]).unwrap(),
@@ -293,13 +295,13 @@ fn whatever_is_decided_applies_and_the_books_stay_right() {
     let mut expected = vec!["replay".to_owned()];
     let kinds = [
         ("new", "Genesis SellerCreated SellerStatusSet KeyCreated KeyRevoked CreditRequested CreditApproved"),
-        ("new", "CreditRejected Adjusted Charged Reversed NodeRegistered"),
+        ("new", "CreditRejected Adjusted Charged Reversed NodeRegistered RulesRaised"),
         ("recorded", "InsufficientCredit SellerSuspended RequestDecided ChargeReversed LimitExceeded NameTaken"),
         ("recorded", "LastAdminKey"),
         ("conflict", "InsufficientCredit SellerSuspended RequestDecided ChargeReversed LimitExceeded NameTaken"),
         ("conflict", "LastAdminKey"),
         ("rejected", "KeyRevoked Forbidden UnknownSeller UnknownKey UnknownRequest UnknownCharge KeyReused"),
-        ("rejected", "OutOfPlace SecretTaken Malformed"),
+        ("rejected", "OutOfPlace SecretTaken Malformed UnknownRules"),
     ];
     for (kind, names) in kinds {
         expected.extend(names.split(' ').map(|name| format!("{kind} {name}")));

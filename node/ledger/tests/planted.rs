@@ -9,8 +9,8 @@ use book::{ADMIN, Book, WINDOW_MS, amount, idempotency_key, made, name, phone};
 use ledger::{
     Action, Adjusted, Audit, Balance, Broken, Charge, Charged, Claims, CreditApproved, CreditRejected, DecideCredit,
     Digest, EntryChain, Event, Grant, IdSpace, KeyCreated, KeyRevoked, Note, Promise, Record, RecordChain,
-    RecordNumber, Refusal, Refused, RequestCredit, RequestShown, Reverse, Reversed, SYSTEM_ACTOR, SellerCreated,
-    SellerStatus, SellerStatusSet, SignedAmount, Time, Totals, Verdict,
+    RecordNumber, Refusal, Refused, RequestCredit, RequestShown, Reverse, Reversed, RulesRaised, SYSTEM_ACTOR,
+    SellerCreated, SellerStatus, SellerStatusSet, SignedAmount, Time, Totals, Verdict,
 };
 
 /// Two sellers with credit, and records of them to forge.
@@ -122,14 +122,14 @@ fn money(record: &Record) -> Option<(RecordNumber, i64, Option<u64>)> {
 
 /// What a ledger would claim whose sums and chains fit its records, wrong as these may be.
 fn claims(history: &[Record]) -> Claims {
-    let ids = IdSpace::new(book::genesis().cluster);
+    let ids = IdSpace::new(book::genesis().ledger, 1);
     let mut names = HashMap::from([(SYSTEM_ACTOR, "etebar"), (ADMIN, "admin")]);
     let (mut record_chain, mut entry_chain) = (RecordChain::default(), EntryChain::default());
     let (mut ledger, mut totals) = (uuid::Uuid::nil(), Totals::default());
     let (mut balances, mut entries) = (BTreeMap::new(), 0);
     for record in history {
         if let Event::Genesis(genesis) = &record.event {
-            ledger = genesis.cluster;
+            ledger = genesis.ledger;
         }
         record_chain.push(ledger, record);
         match &record.event {
@@ -370,6 +370,10 @@ fn a_decision_for_an_actor_without_the_right_is_named() {
     }
     let made =
         Event::KeyCreated(KeyCreated { name: name("thief"), grant: Grant::Admin, hash: ledger::ApiKeyHash([9; 32]) });
+    for (actor, to) in [(ADMIN, 3), (SYSTEM_ACTOR, 2), (SYSTEM_ACTOR, 1)] {
+        let raised = Event::RulesRaised(RulesRaised { to });
+        Forger::new().add(actor, "", raised).finds(&[(Promise::Authorised, None)]);
+    }
     for actor in [key, SYSTEM_ACTOR] {
         Forger::new().add(actor, "", made.clone()).finds(&[(Promise::Authorised, None)]);
     }

@@ -6,7 +6,8 @@ mod book;
 use book::{ADMIN, Book, WINDOW_MS, amount, made, phone, refusal};
 use ledger::{
     Action, Adjust, Balance, Charge, Charged, Digest, EntryChain, Event, Grant, IdKind, IdSpace, MAX_MINOR, Outcome,
-    Phone, RecordChain, Refusal, RegisterNode, Rejection, RequestCredit, RevokeKey, SellerStatus, State, Time, Verdict,
+    Phone, RaiseRules, RecordChain, Refusal, RegisterNode, Rejection, RequestCredit, RevokeKey, SellerStatus, State,
+    Time, Verdict,
 };
 use uuid::Uuid;
 
@@ -164,13 +165,62 @@ fn names_are_unique_among_active_keys_and_a_replay_ignores_the_new_secret() {
 }
 
 #[test]
-fn a_ledger_of_older_rules_compares_names_byte_for_byte_to_its_end() {
+fn a_ledger_of_older_rules_compares_names_byte_for_byte() {
     let mut old = Book::beginning(ledger::Genesis { rules: 1, ..book::genesis() });
     let first = old.key("till", Grant::Auditor);
     old.key("Till", Grant::Auditor);
     assert_eq!(refusal(&old.create_key("i", "till", Grant::Auditor)), Refusal::NameTaken);
     made(old.by(ADMIN, "", Action::RevokeKey(RevokeKey { key: first })));
     old.key("till", Grant::Auditor);
+}
+
+fn raise(book: &mut Book, to: u32) -> Outcome {
+    book.by(ledger::SYSTEM_ACTOR, "", Action::RaiseRules(RaiseRules { to }))
+}
+
+#[test]
+fn rules_are_raised_by_the_cluster_alone_and_never_lowered() {
+    let mut book = Book::beginning(ledger::Genesis { rules: 1, ..book::genesis() });
+    assert_eq!(book.by(ADMIN, "", Action::RaiseRules(RaiseRules { to: 2 })), Outcome::Rejected(Rejection::Forbidden));
+    assert_eq!(raise(&mut book, 1), Outcome::Rejected(Rejection::OutOfPlace));
+    made(raise(&mut book, 2));
+    assert_eq!(book.state.rules(), 2);
+    for lower in [0, 1, 2] {
+        assert_eq!(raise(&mut book, lower), Outcome::Rejected(Rejection::OutOfPlace), "{lower}");
+    }
+    let unknown = ledger::RULES_VERSION + 1;
+    assert_eq!(raise(&mut book, unknown), Outcome::Rejected(Rejection::UnknownRules), "the node stops for it");
+    assert_eq!(book.state.rules(), 2);
+    assert_eq!(found_by_audit(&book), []);
+}
+
+#[test]
+fn raised_rules_hold_for_the_names_that_are_there() {
+    let mut book = Book::beginning(ledger::Genesis { rules: 1, ..book::genesis() });
+    let [first, second] = ["till", "Till"].map(|name| book.key(name, Grant::Auditor));
+    made(raise(&mut book, 2));
+    assert_eq!(refusal(&book.create_key("i1", "TILL", Grant::Auditor)), Refusal::NameTaken);
+    made(book.by(ADMIN, "", Action::RevokeKey(RevokeKey { key: first })));
+    assert_eq!(refusal(&book.create_key("i2", "TILL", Grant::Auditor)), Refusal::NameTaken, "the other is active");
+    made(book.by(ADMIN, "", Action::RevokeKey(RevokeKey { key: second })));
+    book.key("TILL", Grant::Auditor);
+}
+
+#[test]
+fn a_retry_finds_its_decision_over_raised_rules() {
+    let mut book = Book::beginning(ledger::Genesis { rules: 1, ..book::genesis() });
+    let (seller, _) = book.seller("shop");
+    let first = book.key("Ops", Grant::Admin);
+    let amount = ledger::SignedAmount::new(10).unwrap();
+    let adjust = || Action::Adjust(Adjust { seller, amount, reason: ledger::Note::empty() });
+    let adjusted = made(book.by(first, "k", adjust()));
+    made(raise(&mut book, 2));
+    assert_eq!(book.by(first, "k", adjust()), Outcome::Replay(adjusted));
+    made(book.by(ADMIN, "", Action::RevokeKey(RevokeKey { key: first })));
+    let second = book.key("ops", Grant::Admin);
+    assert_eq!(book.by(second, "k", adjust()), Outcome::Replay(adjusted), "the key that takes its place");
+    assert_eq!(book.balance(seller), 10);
+    assert_eq!(found_by_audit(&book), []);
 }
 
 /// A key of an admin that is revoked, and the one that takes its place; both adjust under one idempotency key.
@@ -205,9 +255,9 @@ fn an_admins_idempotency_keys_outlive_its_api_key_under_each_spelling_of_its_nam
     for names in alike {
         assert!(matches!(adjusts_again(2, names), Outcome::Replay(_)), "{names:?}");
     }
-    // To its end a ledger of older rules goes by the exact name.
+    // Under older rules too, or a retry would act again once the rules are raised.
     assert!(matches!(adjusts_again(1, ["ops", "ops"]), Outcome::Replay(_)));
-    assert!(matches!(adjusts_again(1, ["ops", "Ops"]), Outcome::New(_)));
+    assert!(matches!(adjusts_again(1, ["ops", "Ops"]), Outcome::Replay(_)));
     assert!(matches!(adjusts_again(2, ["ops", "oops"]), Outcome::New(_)));
 }
 
@@ -315,13 +365,14 @@ fn a_node_keeps_the_data_directory_that_it_registered_first() {
 }
 
 #[test]
-fn ids_name_one_thing_of_one_cluster() {
-    let ids = IdSpace::new(Uuid::from_u128(1));
+fn ids_name_one_thing_of_one_ledger_in_one_epoch() {
+    let ids = IdSpace::new(Uuid::from_u128(1), 1);
     let id = ids.uuid(IdKind::Charge, 42);
     assert_eq!(id.get_version_num(), 8);
     assert_eq!(ids.number(IdKind::Charge, id), Some(42));
     assert_eq!(ids.number(IdKind::Seller, id), None);
-    assert_eq!(IdSpace::new(Uuid::from_u128(2)).number(IdKind::Charge, id), None);
+    assert_eq!(IdSpace::new(Uuid::from_u128(2), 1).number(IdKind::Charge, id), None);
+    assert_eq!(IdSpace::new(Uuid::from_u128(1), 2).number(IdKind::Charge, id), None, "it may name another decision");
     assert_eq!(ids.number(IdKind::Charge, Uuid::nil()), None);
 }
 
@@ -434,7 +485,7 @@ fn a_page_and_the_mark_before_it_give_every_digest_in_it() {
             entries = EntryChain::before_page(page, mark.entry_digest);
             let before = &book.history[..record.number as usize - 1];
             assert_eq!(mark.time, record.time);
-            assert_eq!(mark.ledger, book::genesis().cluster);
+            assert_eq!(mark.ledger, book::genesis().ledger);
             assert_eq!(mark.entries, before.iter().filter(|record| record.movement().is_some()).count() as u64);
             assert_eq!(mark.keyed, before.iter().filter(|record| record.idempotency_key.is_some()).count() as u64);
         }
@@ -451,7 +502,7 @@ fn a_page_and_the_mark_before_it_give_every_digest_in_it() {
 #[test]
 fn a_journal_alone_gives_its_digest_and_each_of_its_blocks_does() {
     let book = three_pages();
-    let ledger = book::genesis().cluster;
+    let ledger = book::genesis().ledger;
     let (state, ids) = (&book.state, book.state.ids());
     let with_entry = book.history.iter().filter(|record| record.movement().is_some());
     let entries: Vec<_> =

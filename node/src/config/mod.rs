@@ -14,6 +14,7 @@ mod tests;
 use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
+use ledger::RULES_VERSION;
 
 pub use self::init::{InitArgs, key_window_warning};
 pub use self::pages::PagesArgs;
@@ -21,12 +22,14 @@ pub use self::run::RunArgs;
 pub use self::settings::{ApiProtection, Settings};
 use crate::identity::FORMAT;
 use crate::pki::PkiVerb;
-use crate::raft::link::message::LINK_VERSION;
+use crate::raft::LINK_VERSIONS;
 
-/// What `--version` says: builds with the same data format take over each other's data, those with the same peer link also
-/// work beside each other.
-static VERSION: LazyLock<String> =
-    LazyLock::new(|| format!("{} (data format {FORMAT}, peer link {LINK_VERSION})", env!("CARGO_PKG_VERSION")));
+/// What `--version` says: builds with the same data format take over each other's data where they know the ledger's rules, and
+/// those that have a version of the peer link in common also work beside each other.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("{version} (data format {FORMAT}, peer link {LINK_VERSIONS}, rules {RULES_VERSION})")
+});
 
 /// One node of an Etebar cluster: a replicated ledger for B2B airtime sales.
 #[derive(Debug, Parser)]

@@ -23,6 +23,7 @@ pub use apply::replica::Replica;
 pub use lifecycle::settings::ClusterSettings;
 pub use peers::link;
 pub use peers::link::hello::PeerIdentity;
+pub use peers::link::hello::version::{Build, LINK_VERSIONS};
 pub use peers::link::trust::credentials::CredentialsError;
 pub use peers::link::trust::transport::PeerSecurity;
 pub use peers::membership::{ChangeError, MembershipChange};

@@ -35,6 +35,8 @@ pub struct Probe {
     pub records: u64,
     /// How many idempotency keys it remembers.
     pub keys_held: u64,
+    /// The version of the rules that its state goes by.
+    pub rules: u32,
     /// How many records its last checkpoint covers.
     pub checkpoint: u64,
     /// Whether all that was committed before its start is applied.
@@ -85,6 +87,7 @@ impl Cluster {
             digest: replica.whole.1,
             records: replica.whole.0,
             keys_held: replica.state.keys_held(),
+            rules: replica.rules,
             checkpoint: node.history.durable_records(),
             recovered: node.recovered.load(Ordering::Acquire),
             members_index,

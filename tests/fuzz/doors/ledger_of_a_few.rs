@@ -66,7 +66,8 @@ pub fn admin_key() -> String {
 /// The genesis of the doors' ledger.
 pub(crate) fn genesis() -> Genesis {
     Genesis {
-        cluster: Uuid::from_u128(7),
+        ledger: Uuid::from_u128(7),
+        epoch: 1,
         currency: Name::new("IRT").expect("a short name"),
         decimals: 0,
         key_window_ms: 86_400_000,

@@ -19,13 +19,16 @@ pub(crate) fn snapshot_stream(bytes: &[u8]) {
     let disk = disks.open("history").expect("a disk in memory opens");
     let history = History::open(disk.clone()).expect("it is sound");
     let mut frames = FramedRead::new(bytes, codec_of_frames());
-    let mut offered = Checkpoint::default();
+    let mut offered = 0;
     while let Some(Ok(frame)) = block_on(frames.next()) {
         match codec::decode(Kind::Message, &frame) {
-            Ok(FromSender::Offer { to, .. }) => offered = to,
+            Ok(FromSender::Offer { to, .. }) => {
+                offered = to.records;
+                drop(Checkpoint::try_from(to));
+            }
             // Bytes that are no page of the records on offer are refused; a page counts only under a checkpoint.
             Ok(FromSender::Page { page, bytes, .. }) => {
-                drop(block_on(history.install_page(page, &bytes, offered.records)));
+                drop(block_on(history.install_page(page, &bytes, offered)));
             }
             Ok(FromSender::End | FromSender::Diverged { .. }) | Err(_) => break,
         }
@@ -49,7 +52,7 @@ pub(crate) async fn history_of_one(disks: &ModelDisks) -> Checkpoint {
     };
     state.apply(&record);
     history.push(record, || state.page_mark());
-    let to = Checkpoint { records: 1, digest: state.digest(), ..Checkpoint::default() };
+    let to = Checkpoint { records: 1, digest: state.digest(), rules: state.rules(), ..Checkpoint::default() };
     history.write(to.clone()).await.expect("a disk in memory takes a page");
     to
 }

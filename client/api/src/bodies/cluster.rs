@@ -21,6 +21,10 @@ pub struct ClusterStatus {
     /// bootstrapped. A retry under the same key is safe for this long after the first attempt.
     #[serde(default)]
     pub key_window_seconds: Option<u64>,
+    /// The version of the rules that the ledger goes by, at that position; 0 before it is bootstrapped. It is raised by itself once
+    /// every node's build knows a newer one; `None` from a node of a version that does not report it.
+    #[serde(default)]
+    pub rules: Option<u32>,
     /// The ledger's id, which every digest covers; `None` before the cluster is bootstrapped.
     #[serde(default)]
     pub ledger_id: Option<Uuid>,
@@ -63,6 +67,9 @@ pub struct NodeStatus {
     pub applied: Option<u64>,
     /// How many positions it is behind the furthest node; `None` where it never reported one.
     pub lag: Option<u64>,
+    /// The newest version of the ledger's rules that its build knows; `None` where it never reported one.
+    #[serde(default)]
+    pub rules: Option<u32>,
 }
 
 /// Whether a node counts for a quorum.

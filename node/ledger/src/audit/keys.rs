@@ -18,7 +18,7 @@ use crate::values::folded_name::FoldedName;
 use crate::values::ids::{RecordNumber, Time};
 use crate::values::text::{IdempotencyKey, KEY_BYTES};
 
-/// BLAKE3 of cluster, scope and key, cut to 128 bits: with 10^7 keys the probability of a collision is 10^-25.
+/// BLAKE3 of ledger, scope and key, cut to 128 bits: with 10^7 keys the probability of a collision is 10^-25.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct KeyDigest([u64; 2]);
 
@@ -29,17 +29,17 @@ impl core::hash::Hash for KeyDigest {
 }
 
 impl KeyDigest {
-    /// The key's place in its scope: the seller for a seller's key, and for an admin's the admin's name as it is compared under
-    /// the rules of the ledger, so that a key that is made again under the name of a revoked one keeps its scope.
-    fn of(cluster: Uuid, grant: Grant, actor: &FoldedName, key: &IdempotencyKey) -> Self {
+    /// The key's place in its scope: the seller for a seller's key, and for an admin's the admin's name as people
+    /// see it, so that a key that is made again under the name of a revoked one keeps its scope.
+    fn of(ledger: Uuid, grant: Grant, actor: &FoldedName, key: &IdempotencyKey) -> Self {
         match grant {
-            Grant::Seller(seller) => Self::of_seller(cluster, seller, key),
-            Grant::Admin | Grant::Auditor => Self::of_admin(cluster, actor, key),
+            Grant::Seller(seller) => Self::of_seller(ledger, seller, key),
+            Grant::Admin | Grant::Auditor => Self::of_admin(ledger, actor, key),
         }
     }
 
     /// The place of a seller's key. Every charge needs it, so it is hashed in one piece.
-    fn of_seller(cluster: Uuid, seller: RecordNumber, key: &IdempotencyKey) -> Self {
+    fn of_seller(ledger: Uuid, seller: RecordNumber, key: &IdempotencyKey) -> Self {
         let mut bytes = [0_u8; 16 + 1 + 8 + 1 + KEY_BYTES];
         let mut end = 0_usize;
         let mut put = |part: &[u8]| {
@@ -48,7 +48,7 @@ impl KeyDigest {
                 end = end.saturating_add(part.len());
             }
         };
-        put(cluster.as_bytes());
+        put(ledger.as_bytes());
         put(b"s");
         put(&seller.to_be_bytes());
         put(&[0]);
@@ -57,9 +57,9 @@ impl KeyDigest {
     }
 
     /// Fed piece by piece: a folded name may have several times the bytes of the name.
-    fn of_admin(cluster: Uuid, actor: &FoldedName, key: &IdempotencyKey) -> Self {
+    fn of_admin(ledger: Uuid, actor: &FoldedName, key: &IdempotencyKey) -> Self {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(cluster.as_bytes());
+        hasher.update(ledger.as_bytes());
         hasher.update(b"a");
         hasher.update(actor.as_str().as_bytes());
         hasher.update(&[0]);
@@ -78,7 +78,7 @@ type Generation = HashMap<KeyDigest, Time, TableSeed>;
 /// See the head of this file.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
-    cluster: Uuid,
+    ledger: Uuid,
     window_ms: u64,
     since: Time,
     recent: Generation,
@@ -89,12 +89,12 @@ impl Keys {
     /// None seen yet.
     pub(super) fn new(seed: TableSeed) -> Self {
         let none = || Generation::with_hasher(seed);
-        Self { cluster: Uuid::default(), window_ms: 0, since: Time::default(), recent: none(), before: none() }
+        Self { ledger: Uuid::default(), window_ms: 0, since: Time::default(), recent: none(), before: none() }
     }
 
     /// Takes the scope of ids and the window from the genesis.
     pub(super) fn begin(&mut self, genesis: &Genesis) {
-        self.cluster = genesis.cluster;
+        self.ledger = genesis.ledger;
         self.window_ms = genesis.key_window_ms;
     }
 
@@ -112,7 +112,7 @@ impl Keys {
             self.before = mem::replace(&mut self.recent, none);
             self.since = record.time;
         }
-        let digest = KeyDigest::of(self.cluster, grant, name, key);
+        let digest = KeyDigest::of(self.ledger, grant, name, key);
         let earlier = self.recent.insert(digest, record.time).or_else(|| self.before.get(&digest).copied());
         let Some(earlier) = earlier else { return };
         findings.check(Promise::KeysOnce, record.time >= earlier.after(self.window_ms), place, || {

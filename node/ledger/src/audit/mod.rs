@@ -155,8 +155,8 @@ impl Audit {
     fn take(&mut self, record: &Record, place: FaultAt) {
         self.subjects.keep(record);
         if let Event::Genesis(genesis) = &record.event {
-            self.ids = IdSpace::new(genesis.cluster);
-            self.ledger = genesis.cluster;
+            self.ids = IdSpace::new(genesis.ledger, genesis.epoch);
+            self.ledger = genesis.ledger;
             self.keys.begin(genesis);
         } else if let Event::SellerCreated(_) = &record.event {
             self.sellers.insert(record.number, SellerBooks::default());

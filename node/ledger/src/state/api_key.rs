@@ -37,8 +37,8 @@ impl Grant {
 pub(crate) enum IdempotencyScope<'a> {
     /// A seller, whichever of its API keys is used.
     Seller(RecordNumber),
-    /// All others, by name as it is compared under the rules of the ledger, so that a key that is made again under the name
-    /// of a revoked one keeps its scope.
+    /// All others, by name as people see it, so that a key that is made again under the name of a revoked one keeps its scope,
+    /// whatever the rules were when either was made.
     Admin(&'a FoldedName),
 }
 
@@ -49,7 +49,7 @@ pub struct ApiKey {
     pub number: ApiKeyNumber,
     /// Its name.
     pub name: Name,
-    /// The form of its name that is compared, and the scope of an admin's idempotency keys.
+    /// Its name as people see it: the scope of an admin's idempotency keys.
     pub folded: FoldedName,
     /// What it may do.
     pub grant: Grant,

@@ -60,7 +60,8 @@ impl State {
     /// Bootstraps the ledger, with its first admin key.
     pub(crate) fn start(&mut self, at: At, genesis: &Genesis) {
         assert!(self.genesis.is_none(), "a ledger has one genesis");
-        self.ids = IdSpace::new(genesis.cluster);
+        self.ids = IdSpace::new(genesis.ledger, genesis.epoch);
+        self.rules = genesis.rules;
         self.keys = IdempotencyTable::new(self.keys.seed(), genesis.key_window_ms, genesis.keys_max);
         self.genesis = Some(Box::new(genesis.clone()));
         if let Ok(name) = Name::new("admin") {
@@ -90,9 +91,8 @@ impl State {
 
     /// Adds an active API key.
     pub(crate) fn add_api_key(&mut self, at: At, name: Name, grant: Grant, hash: ApiKeyHash) {
-        let folded = self.folded(&name);
-        let of_this_name = self.active_key_names.entry(folded.clone()).or_default();
-        *of_this_name = of_this_name.saturating_add(1);
+        self.hold_name(self.compared(&name));
+        let folded = FoldedName::of(&name);
         let hash_taken = self.api_key_by_hash.insert(hash, at.number);
         assert!(hash_taken.is_none(), "a key's secret is drawn once");
         if grant == Grant::Admin {
@@ -110,8 +110,25 @@ impl State {
         if key.grant == Grant::Admin {
             self.active_admin_keys = self.active_admin_keys.saturating_sub(1);
         }
-        let name = key.folded.clone();
+        let name = FoldedName::under(self.rules, &key.name);
         self.release_name(&name);
+    }
+
+    /// Raises the version of the rules. The names of active keys are compared as the new one says from here on: two that are
+    /// one by it stay, and no third is made.
+    pub(crate) fn raise_rules(&mut self, to: u32) {
+        assert!(to > self.rules, "rules are only raised");
+        self.rules = to;
+        self.active_key_names.clear();
+        let active = self.api_keys.values().filter(|key| key.revoked_by.is_none());
+        let names: Vec<_> = active.map(|key| FoldedName::under(to, &key.name)).collect();
+        names.into_iter().for_each(|name| self.hold_name(name));
+    }
+
+    /// One active key of this name more.
+    fn hold_name(&mut self, name: FoldedName) {
+        let of_this_name = self.active_key_names.entry(name).or_default();
+        *of_this_name = of_this_name.saturating_add(1);
     }
 
     /// One active key of this name less.

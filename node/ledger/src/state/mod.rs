@@ -96,6 +96,7 @@ impl Totals {
 #[derive(Clone)]
 pub struct State {
     genesis: Option<Box<Genesis>>,
+    rules: u32,
     ids: IdSpace,
     time: Time,
     records: u64,
@@ -127,6 +128,7 @@ impl State {
     pub fn new(seed: TableSeed) -> Self {
         Self {
             genesis: None,
+            rules: 0,
             ids: IdSpace::default(),
             time: Time::default(),
             records: 0,

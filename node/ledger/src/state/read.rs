@@ -25,7 +25,13 @@ impl State {
         self.genesis.as_deref()
     }
 
-    /// The ids of this cluster.
+    /// The version of the rules by which the next command is decided: that of the genesis, raised since; 0 before the first
+    /// record.
+    pub fn rules(&self) -> u32 {
+        self.rules
+    }
+
+    /// The ids of this ledger.
     pub fn ids(&self) -> IdSpace {
         self.ids
     }
@@ -52,7 +58,7 @@ impl State {
 
     /// The id that the chains begin with; nil before the first record.
     pub fn ledger_id(&self) -> Uuid {
-        self.genesis.as_ref().map_or(Uuid::nil(), |genesis| genesis.cluster)
+        self.genesis.as_ref().map_or(Uuid::nil(), |genesis| genesis.ledger)
     }
 
     /// What stands before the page of the last record; before the first record, of no ledger.
@@ -111,12 +117,12 @@ impl State {
     }
 
     pub(crate) fn is_name_active(&self, name: &Name) -> bool {
-        self.active_key_names.contains_key(&self.folded(name))
+        self.active_key_names.contains_key(&self.compared(name))
     }
 
     /// The form of a name that is compared under the rules of this ledger.
-    pub(super) fn folded(&self, name: &Name) -> FoldedName {
-        self.genesis.as_ref().map_or_else(|| FoldedName::exact(name), |genesis| FoldedName::under(genesis.rules, name))
+    pub(super) fn compared(&self, name: &Name) -> FoldedName {
+        FoldedName::under(self.rules, name)
     }
 
     pub(crate) fn active_admin_keys(&self) -> u64 {

@@ -26,7 +26,8 @@ pub(crate) struct Book {
 
 pub(crate) fn genesis() -> Genesis {
     Genesis {
-        cluster: Uuid::from_u128(7),
+        ledger: Uuid::from_u128(7),
+        epoch: 1,
         currency: name("IRT"),
         decimals: 0,
         key_window_ms: WINDOW_MS,

@@ -35,6 +35,7 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
         nodes: status.members.iter().map(|each| node(each, app.scheme())).collect(),
         applied: status.applied,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        rules: Some(status.rules),
         key_window_seconds: key_window_ms.map(|window| window / 1_000),
         ledger_id,
         clock: Some(clock(status.clock)),
@@ -65,6 +66,7 @@ fn node(member: &MemberStatus, scheme: &str) -> api::NodeStatus {
         healthy: member.healthy,
         applied: member.applied,
         lag: member.lag,
+        rules: member.rules,
     }
 }
 

@@ -121,9 +121,11 @@ pub(crate) fn rejection(rejection: Rejection) -> Result<Problem, ledger::Refusal
             Problem::new(Code::IdempotencyKeyReused, "the idempotency key stands for another command")
         }
         Rejection::Conflict(refusal) => return Err(refusal),
-        Rejection::OutOfPlace | Rejection::Inconsistent | Rejection::SecretTaken | Rejection::Malformed => {
-            Problem::internal(format_args!("the ledger refused a command as {rejection:?}"))
-        }
+        Rejection::OutOfPlace
+        | Rejection::Inconsistent
+        | Rejection::SecretTaken
+        | Rejection::Malformed
+        | Rejection::UnknownRules => Problem::internal(format_args!("the ledger refused a command as {rejection:?}")),
     })
 }
 

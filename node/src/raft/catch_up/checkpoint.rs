@@ -88,6 +88,7 @@ impl Checkpointer {
             membership: replica.membership.clone(),
             records: replica.whole.0,
             digest: replica.whole.1,
+            rules: replica.rules,
         }
     }
 

@@ -50,12 +50,12 @@ pub(crate) fn replay_into(state: &mut State, history: &History, to: &Checkpoint)
             reason: "it does not follow from the records before it".to_owned(),
         })
     })?;
-    if (state.records(), state.digest()) == (to.records, to.digest) {
+    if (state.records(), state.digest(), state.rules()) == (to.records, to.digest, to.rules) {
         return Ok(());
     }
     Err(StorageError::Damaged {
         place: "the history".to_owned(),
-        reason: format!("its {} records do not have the digest of their checkpoint", to.records),
+        reason: format!("its {} records do not have the digest and the rules of their checkpoint", to.records),
     })
 }
 

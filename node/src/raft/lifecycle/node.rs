@@ -107,6 +107,7 @@ impl Node {
             failure: self.unhealthy_reason(),
             ledger_time: Some(self.clock_guard.for_peers()),
             members: self.member_list(),
+            rules: self.me.build.rules,
         }
     }
 

@@ -11,6 +11,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 use openraft::{Raft, ServerState};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::background;
 use super::hand_over::{end_raft, hand_over};
@@ -19,13 +20,14 @@ use super::settings::ClusterSettings;
 use crate::raft::answers::ClusterError;
 use crate::raft::apply::machine::{EtebarRaft, Machine};
 use crate::raft::apply::replica::Published;
+use crate::raft::apply::rules::KnownRules;
 use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::install::replay_into;
 use crate::raft::catch_up::snapshot::receive::SnapshotReceiver;
 use crate::raft::catch_up::snapshot::send::SnapshotSender;
 use crate::raft::ledger_time::ClockGuard;
 use crate::raft::peers::leader::LeaderView;
-use crate::raft::peers::link::hello::Trust;
+use crate::raft::peers::link::hello::{PeerIdentity, Trust};
 use crate::raft::peers::link::serve::serve;
 use crate::raft::peers::link::trust::known_peers::KnownPeers;
 use crate::raft::peers::link::trust::received_lists::ReceivedLists;
@@ -36,7 +38,7 @@ use crate::raft::reads::position as read_tasks;
 use crate::raft::submit::proposer::Proposer;
 use crate::runtime::net::TcpListener;
 use crate::runtime::{self, Clock};
-use crate::storage::{History, LogSettings, LogStore, LogWriter, NodeDisks, StorageError};
+use crate::storage::{Checkpoint, History, LogSettings, LogStore, LogWriter, NodeDisks, StorageError};
 
 /// Longest wait for another node to take the leadership over.
 const HAND_OVER: Duration = Duration::from_millis(1_500);
@@ -50,12 +52,14 @@ pub(crate) async fn start(
     let config = Arc::new(settings.raft_config()?);
     let listener = listen(&settings).await?;
     let (log_settings, seed) = (LogSettings::for_log_bytes(settings.log_bytes), settings.table_seed);
-    let opened = runtime::blocking(move || open(&disks, log_settings, seed)).await;
-    let Opened { log, writer, history, state } = opened.map_err(damaged)??;
     let me = settings.identity;
+    let opened = runtime::blocking(move || open(&disks, log_settings, seed, &me)).await;
+    let Opened { log, writer, history, state } = opened.map_err(damaged)??;
     let known_peers = KnownPeers::kept_in(history.clone())?;
     let (checkpoint, time_mark) = (history.checkpoint(), history.time_mark()?);
-    let published = Arc::new(Published::new(state, checkpoint.applied, checkpoint.membership, known_peers.clone()));
+    let Checkpoint { applied, membership, .. } = checkpoint;
+    let known_rules = KnownRules(me.build.rules);
+    let published = Arc::new(Published::new(state, applied, membership, known_peers.clone(), known_rules));
     run_writer(writer, published.clone())?;
     let checkpoints = Checkpointer::new(published.clone(), history.clone(), log.clone());
     let machine = Machine::new(published.clone(), history.clone(), checkpoints.clone());
@@ -121,14 +125,32 @@ struct Opened {
     state: State,
 }
 
-/// Blocks: reads the whole log and replays the whole history.
-fn open(disks: &NodeDisks, settings: LogSettings, table_seed: TableSeed) -> Result<Opened, StorageError> {
+/// Blocks: reads the whole log and replays the whole history, where this build knows its rules and it is of this ledger.
+fn open(
+    disks: &NodeDisks,
+    settings: LogSettings,
+    table_seed: TableSeed,
+    me: &PeerIdentity,
+) -> Result<Opened, ClusterError> {
+    KnownRules(me.build.rules).check(History::checkpoint_on(&*disks.history)?.rules)?;
     let (log, writer) = LogStore::open(disks.log.clone(), settings)?;
     let history = Arc::new(History::open(disks.history.clone())?);
     log.check_joins(&history)?;
     let mut state = State::new(table_seed);
     replay_into(&mut state, &history, &history.checkpoint())?;
+    check_ledger(&state, me)?;
     Ok(Opened { log, writer, history, state })
+}
+
+/// Refuses a history that is not of the ledger and the epoch that the data directory was made for.
+fn check_ledger(state: &State, me: &PeerIdentity) -> Result<(), ClusterError> {
+    let Some(genesis) = state.genesis() else { return Ok(()) };
+    let named = |(ledger, epoch): (Uuid, u32)| format!("ledger {ledger} in epoch {epoch}");
+    let (found, expected) = ((genesis.ledger, genesis.epoch), (me.ledger, me.epoch));
+    if found == expected {
+        return Ok(());
+    }
+    Err(ClusterError::Ledger { found: named(found), expected: named(expected) })
 }
 
 /// A record that does not fit the state is damage, whatever its checksum says.

@@ -171,11 +171,12 @@ impl Cluster {
         let furthest = node.peer_table.furthest().max(applied);
         let voters: BTreeSet<u64> = node.raft.voter_ids().collect();
         let describe = |(id, addresses): (u64, crate::storage::NodeAddresses)| {
-            let (healthy, applied) = if id == node.me.node {
-                (node.unhealthy_reason().is_none(), Some(applied))
+            let (healthy, applied, rules) = if id == node.me.node {
+                (node.unhealthy_reason().is_none(), Some(applied), Some(node.me.build.rules))
             } else {
                 let status = node.peer_table.status(id);
-                (status.as_ref().is_some_and(|status| status.healthy), status.map(|status| status.applied))
+                let healthy = status.as_ref().is_some_and(|status| status.healthy);
+                (healthy, status.as_ref().map(|status| status.applied), status.map(|status| status.rules))
             };
             MemberStatus {
                 id,
@@ -185,12 +186,14 @@ impl Cluster {
                 healthy,
                 applied,
                 lag: applied.map(|applied| furthest.saturating_sub(applied)),
+                rules,
             }
         };
         let term = node.raft.metrics().borrow_watched().current_term;
         let members = node.members().into_iter().map(describe).collect();
         let clock = node.clock_guard.judged().health();
-        ClusterStatus { node: node.me.node, leader: node.leader.alive(), term, applied, members, clock }
+        let rules = node.published.replica().rules;
+        ClusterStatus { node: node.me.node, leader: node.leader.alive(), term, applied, rules, members, clock }
     }
 
     /// The position that the state here reflects. Cheaper than [`Self::status`].

@@ -37,6 +37,16 @@ pub fn encode<T: Serialize>(kind: Kind, value: &T) -> Result<Vec<u8>, StorageErr
     Ok(bytes)
 }
 
+/// What [`encode`] gives, in another version of the kind: a caller that still writes an older one has a type for it.
+///
+/// # Errors
+/// Where it is larger than [`VALUE_LIMIT`].
+pub fn encode_in<T: Serialize>(kind: Kind, version: u8, value: &T) -> Result<Vec<u8>, StorageError> {
+    let mut bytes = vec![version];
+    append(kind, value, &mut bytes)?;
+    Ok(bytes)
+}
+
 /// Appends what [`encode`] gives to `bytes`, so that one buffer serves for many values.
 ///
 /// # Errors
@@ -66,6 +76,18 @@ pub fn decode<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, Storag
     };
     check_version(kind, *version).map_err(|reason| misformed(kind, reason))?;
     decode_bare(kind, rest)
+}
+
+/// The value that [`encode_in`] gave these bytes for, in that version.
+///
+/// # Errors
+/// See [`decode`].
+pub fn decode_in<T: DeserializeOwned>(kind: Kind, version: u8, bytes: &[u8]) -> Result<T, StorageError> {
+    match bytes.split_first() {
+        Some((found, rest)) if *found == version => decode_bare(kind, rest),
+        Some((found, _)) => Err(misformed(kind, format!("version {found} is not {version}"))),
+        None => Err(misformed(kind, "it is empty")),
+    }
 }
 
 /// The value in bytes without a version.

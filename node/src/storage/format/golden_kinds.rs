@@ -3,9 +3,9 @@
 use ledger::{
     Action, Adjust, Adjusted, Amount, ApiKeyHash, Balance, Charge, Charged, Command, CreateKey, CreateSeller,
     CreditApproved, CreditRejected, CreditRequested, DecideCredit, Event, Genesis, Grant, IdempotencyKey, KeyCreated,
-    KeyRevoked, Name, NodeRegistered, Note, Phone, Record, RecordChain, Reference, Refusal, Refused, RegisterNode,
-    Rejection, RequestCredit, RequestShown, Reverse, Reversed, RevokeKey, SellerCreated, SellerStatus, SellerStatusSet,
-    SetSellerStatus, SignedAmount, Time, Verdict,
+    KeyRevoked, Name, NodeRegistered, Note, Phone, RaiseRules, Record, RecordChain, Reference, Refusal, Refused,
+    RegisterNode, Rejection, RequestCredit, RequestShown, Reverse, Reversed, RevokeKey, RulesRaised, SellerCreated,
+    SellerStatus, SellerStatusSet, SetSellerStatus, SignedAmount, Time, Verdict,
 };
 use uuid::Uuid;
 
@@ -43,7 +43,8 @@ fn incarnation() -> Uuid {
 
 fn genesis() -> Genesis {
     Genesis {
-        cluster: Uuid::from_u128(7),
+        ledger: Uuid::from_u128(7),
+        epoch: 1,
         currency: Name::new("IRT").unwrap(),
         decimals: 2,
         key_window_ms: 86_400_000,
@@ -71,6 +72,7 @@ fn actions() -> Vec<Action> {
         Action::Charge(Charge { phone: phone(), amount: amount(), reference: reference() }),
         Action::Reverse(Reverse { charge: 5, reason: note() }),
         Action::RegisterNode(RegisterNode { node: 3, incarnation: incarnation() }),
+        Action::RaiseRules(RaiseRules { to: 300 }),
     ]
 }
 
@@ -98,7 +100,13 @@ fn rejections() -> Vec<Rejection> {
         Rejection::KeyReused,
     ];
     rejections.extend(refusals().into_iter().map(Rejection::Conflict));
-    rejections.extend([Rejection::OutOfPlace, Rejection::Inconsistent, Rejection::SecretTaken, Rejection::Malformed]);
+    rejections.extend([
+        Rejection::OutOfPlace,
+        Rejection::Inconsistent,
+        Rejection::SecretTaken,
+        Rejection::Malformed,
+        Rejection::UnknownRules,
+    ]);
     rejections
 }
 
@@ -130,6 +138,7 @@ fn events() -> Vec<Event> {
         Event::Charged(Charged { seller, phone: phone(), amount: amount(), entry, balance, reference: reference() }),
         Event::Reversed(Reversed { charge: 5, seller, phone: phone(), amount: amount(), reason, entry, balance }),
         Event::NodeRegistered(NodeRegistered { node: 3, incarnation: incarnation() }),
+        Event::RulesRaised(RulesRaised { to: 300 }),
     ];
     let refusal = Refusal::SellerSuspended;
     events.extend(actions().into_iter().map(|action| Event::Refused(Refused { action, refusal })));
@@ -156,8 +165,8 @@ fn hash_of<T: serde::Serialize>(kind: Kind, values: &[T]) -> String {
 fn records_of_every_kind_keep_their_bytes_and_their_digests() {
     assert_eq!(hash_of(Kind::Record, &records()), "1711283677a72878bdb9f5d2b868bbe33d55576c71f1dd1ebe50ff82e8ee766b");
     let mut chain = RecordChain::default();
-    records().iter().for_each(|record| chain.push(genesis().cluster, record));
-    assert_eq!(chain.digest().to_string(), "6f25c15ebccc0aad4c7a2f116397ab86d6bc79eb634c53198d04bec3893c6c6c");
+    records().iter().for_each(|record| chain.push(genesis().ledger, record));
+    assert_eq!(chain.digest().to_string(), "86aecc424797b3fcdab6f73d28a4aead6b65eb9930ba3afa4caf637ebe25d5d9");
 }
 
 #[test]

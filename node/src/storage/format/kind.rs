@@ -33,7 +33,7 @@ pub enum Kind {
     TimeMark,
     /// The frame around a high-water mark in its file.
     HighWater,
-    /// A message of the peer link.
+    /// A message of the peer link. The two sides agree on a version; this is the newest that the build speaks.
     Message,
 }
 
@@ -53,8 +53,9 @@ impl Kind {
             | Self::HistoryHighWater
             | Self::KnownPeer
             | Self::TimeMark
-            | Self::HighWater
-            | Self::Message => 2,
+            | Self::HighWater => 2,
+            // Versions up to 3 had no hello that both sides could go by.
+            Self::Message => 4,
         }
     }
 

@@ -13,6 +13,7 @@ use crate::storage::error::StorageError;
 use crate::storage::format::keys;
 use crate::storage::format::{Kind, codec};
 use crate::storage::types::LogId;
+use crate::storage::types::plain::PlainLogId;
 
 impl History {
     /// The bytes of `page` up to record `last`, for another node; checked as they are read. Blocks.
@@ -66,7 +67,7 @@ impl History {
         }
         let mut mark = Batch::default();
         let key = keys::installed();
-        let sealed = codec::seal_value(Kind::LogPosition, &key, &to.applied)?;
+        let sealed = codec::seal_value(Kind::LogPosition, &key, &to.applied.map(PlainLogId::from))?;
         mark.insert(key, sealed);
         if to.records > pushed {
             self.disk.sync().await?;
@@ -88,6 +89,8 @@ impl History {
     pub fn installed(&self) -> Result<Option<LogId>, StorageError> {
         let key = keys::installed();
         let Some(sealed) = self.disk.get(&key)? else { return Ok(None) };
-        codec::unseal_value(Kind::LogPosition, &key, &sealed, "the mark of an installed snapshot")
+        let plain: Option<PlainLogId> =
+            codec::unseal_value(Kind::LogPosition, &key, &sealed, "the mark of an installed snapshot")?;
+        Ok(plain.map(LogId::from))
     }
 }

@@ -7,6 +7,7 @@
 //! Unit: record numbers from 1; page `p` holds `p * 64 + 1 ..= (p + 1) * 64`, on every replica.
 
 mod cache;
+mod checkpoint;
 mod export;
 mod install;
 mod known_peers;
@@ -22,10 +23,11 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use ledger::{Digest, PAGE_RECORDS, PageMark, Record, RecordNumber, page_of};
+use ledger::{PAGE_RECORDS, PageMark, Record, RecordNumber, page_of};
 use serde::{Deserialize, Serialize};
 
 use self::cache::{PageCache, PageRecords};
+pub use self::checkpoint::{Checkpoint, PlainCheckpoint};
 pub use self::export::{ExportError, PAGES_HEADING};
 use self::tail::Tail;
 pub use self::time_mark::TimeMark;
@@ -34,23 +36,11 @@ use super::disk::{Batch, Disk};
 use super::error::StorageError;
 use super::format::keys;
 use super::format::{Kind, codec};
-use super::types::{LogId, StoredMembership};
+use super::types::LogId;
+use super::types::plain::PlainLogId;
 
 /// Where the checkpoint lies, for messages.
 const CHECKPOINT_PLACE: &str = "the checkpoint of the history";
-
-/// How far the history goes, and which log position that is. Written whole, atomically, and durable before it is named.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checkpoint {
-    /// The last log entry whose records are in.
-    pub applied: Option<LogId>,
-    /// The members of the cluster there.
-    pub membership: StoredMembership,
-    /// How many records there are: the number of the last one.
-    pub records: u64,
-    /// The chain over all of them; [`Digest::ZERO`] before the first.
-    pub digest: Digest,
-}
 
 /// See the head of this file. Shared by reference; every method may be called from any thread.
 #[derive(Debug)]
@@ -83,11 +73,7 @@ impl History {
     /// # Errors
     /// Where there is none, or what is read is damaged.
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self, StorageError> {
-        let key = keys::checkpoint();
-        let sealed = disk.get(&key)?;
-        let sealed =
-            sealed.ok_or_else(|| StorageError::Absent { what: "checkpoint", place: "the history".to_owned() })?;
-        let checkpoint: Checkpoint = codec::unseal_value(Kind::Checkpoint, &key, &sealed, CHECKPOINT_PLACE)?;
+        let checkpoint = Self::checkpoint_on(&*disk)?;
         check_reached(&*disk, &checkpoint)?;
         let tail = Tail::after(&*disk, checkpoint.records)?;
         let watch = Arc::new(StallWatch::default());
@@ -100,6 +86,19 @@ impl History {
             checkpoint: Mutex::new(checkpoint),
             writing: tokio::sync::Mutex::new(()),
         })
+    }
+
+    /// The checkpoint on a disk: readable whatever rules its records follow, and so before [`Self::open`], which reads some.
+    ///
+    /// # Errors
+    /// Where there is none, or it is damaged.
+    pub fn checkpoint_on(disk: &dyn Disk) -> Result<Checkpoint, StorageError> {
+        let key = keys::checkpoint();
+        let sealed = disk.get(&key)?;
+        let sealed =
+            sealed.ok_or_else(|| StorageError::Absent { what: "checkpoint", place: "the history".to_owned() })?;
+        let plain: PlainCheckpoint = codec::unseal_value(Kind::Checkpoint, &key, &sealed, CHECKPOINT_PLACE)?;
+        plain.try_into().map_err(|error| StorageError::damaged(CHECKPOINT_PLACE, error))
     }
 
     /// The last durable checkpoint.
@@ -245,7 +244,7 @@ impl History {
 /// Writes the checkpoint, and what is in `batch` in the same instant.
 async fn write_checkpoint(disk: &dyn Disk, checkpoint: &Checkpoint, mut batch: Batch) -> Result<(), StorageError> {
     let key = keys::checkpoint();
-    let sealed = codec::seal_value(Kind::Checkpoint, &key, checkpoint)?;
+    let sealed = codec::seal_value(Kind::Checkpoint, &key, &PlainCheckpoint::from(checkpoint))?;
     batch.insert(key, sealed);
     disk.apply(batch)?;
     disk.sync().await?;
@@ -255,13 +254,13 @@ async fn write_checkpoint(disk: &dyn Disk, checkpoint: &Checkpoint, mut batch: B
 /// How far the history got: the high-water mark of its disk. What is found at a start may be more, never less.
 #[derive(Debug, Serialize, Deserialize)]
 struct HistoryHighWater {
-    applied: Option<LogId>,
+    applied: Option<PlainLogId>,
     records: u64,
 }
 
 impl HistoryHighWater {
     fn of(checkpoint: &Checkpoint) -> Self {
-        Self { applied: checkpoint.applied, records: checkpoint.records }
+        Self { applied: checkpoint.applied.map(PlainLogId::from), records: checkpoint.records }
     }
 }
 
@@ -270,7 +269,7 @@ fn check_reached(disk: &dyn Disk, checkpoint: &Checkpoint) -> Result<(), Storage
     let Some(high_water) = disk.high_water()? else { return Ok(()) };
     let reached: HistoryHighWater = codec::decode(Kind::HistoryHighWater, &high_water)
         .map_err(|error| StorageError::damaged(CHECKPOINT_PLACE, error))?;
-    if checkpoint.records >= reached.records && checkpoint.applied >= reached.applied {
+    if checkpoint.records >= reached.records && checkpoint.applied >= reached.applied.map(LogId::from) {
         return Ok(());
     }
     let reason = format!("it holds {} records, but {} were durable", checkpoint.records, reached.records);

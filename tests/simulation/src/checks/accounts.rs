@@ -55,7 +55,8 @@ impl Accounts {
             | Event::KeyRevoked(_)
             | Event::CreditRequested(_)
             | Event::Refused(_)
-            | Event::NodeRegistered(_) => Ok(()),
+            | Event::NodeRegistered(_)
+            | Event::RulesRaised(_) => Ok(()),
         }
     }
 

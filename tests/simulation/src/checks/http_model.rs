@@ -86,7 +86,8 @@ impl<'a> HttpModel<'a> {
             | Event::KeyCreated(_)
             | Event::KeyRevoked(_)
             | Event::Refused(_)
-            | Event::NodeRegistered(_) => None,
+            | Event::NodeRegistered(_)
+            | Event::RulesRaised(_) => None,
         }
     }
 
@@ -209,7 +210,11 @@ pub fn rejection_result(rejection: Rejection) -> Option<CommandResult> {
         }
         Rejection::KeyReused => Code::IdempotencyKeyReused,
         Rejection::Conflict(refusal) => return Some(refusal_result(refusal)),
-        Rejection::OutOfPlace | Rejection::Inconsistent | Rejection::SecretTaken | Rejection::Malformed => {
+        Rejection::OutOfPlace
+        | Rejection::Inconsistent
+        | Rejection::SecretTaken
+        | Rejection::Malformed
+        | Rejection::UnknownRules => {
             return None;
         }
     };

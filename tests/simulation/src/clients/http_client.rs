@@ -48,7 +48,8 @@ impl HttpClient {
             | Action::SetSellerStatus(_)
             | Action::CreateKey(_)
             | Action::RevokeKey(_)
-            | Action::RegisterNode(_) => false,
+            | Action::RegisterNode(_)
+            | Action::RaiseRules(_) => false,
         };
         commands.iter().all(is_supported)
     }

@@ -117,7 +117,8 @@ impl Workload {
                 | Event::Adjusted(_)
                 | Event::Reversed(_)
                 | Event::Refused(_)
-                | Event::NodeRegistered(_) => {}
+                | Event::NodeRegistered(_)
+                | Event::RulesRaised(_) => {}
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ledger::RULES_VERSION;
+
 use crate::faults::FaultSchedule;
 use crate::run::operations::charges_since;
 use crate::world::World;
@@ -94,8 +96,10 @@ impl World<'_> {
         let hosts: Vec<u64> = (1..=self.plan.hosts()).filter(|node| !self.lost.contains(node)).collect();
         for node in &hosts {
             self.crash(*node);
+            self.host(*node).upgrade();
         }
         self.recover(&hosts);
+        self.raise_rules();
         let converged = self.wait(CONVERGENCE, |world| {
             let acknowledged = world.recorder.history().acknowledged;
             let members = world.surviving_members();
@@ -112,6 +116,21 @@ impl World<'_> {
         if !converged && !self.recorder.has_violation() {
             self.recorder
                 .violation(format!("nodes {:?} did not converge within {CONVERGENCE:?}", self.surviving_members()));
+        }
+    }
+
+    /// Where every member runs the newest build and none is lost, the rules are raised at all.
+    fn raise_rules(&mut self) {
+        let members = self.surviving_members();
+        if self.recorder.has_violation() || members.len() < self.operator.members().len() {
+            return;
+        }
+        let raised =
+            self.wait(CONVERGENCE, |world| members.iter().all(|node| world.observer.rules(*node) == RULES_VERSION));
+        if !raised && !self.recorder.has_violation() {
+            self.recorder.violation(format!(
+                "every node knows rules {RULES_VERSION}, and they are not raised within {CONVERGENCE:?}"
+            ));
         }
     }
 

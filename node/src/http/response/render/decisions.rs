@@ -68,7 +68,7 @@ pub(crate) fn decision(info: &LedgerInfo, record: &Record, secret: Option<String
             is_written.then_some(Rendered::Whole(StatusCode::CREATED, body))
         }
         Event::Refused(refused) => json(StatusCode::CONFLICT, &refusal(info, refused.refusal)),
-        Event::Genesis(_) | Event::NodeRegistered(_) => None,
+        Event::Genesis(_) | Event::NodeRegistered(_) | Event::RulesRaised(_) => None,
     }
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{ChargeWriter, LedgerInfo, Rendered, decision, entry_made, verdict};
 
 fn info(decimals: u32) -> LedgerInfo {
-    LedgerInfo { ids: IdSpace::new(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)), decimals }
+    LedgerInfo { ids: IdSpace::new(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef), 1), decimals }
 }
 
 fn record(event: Event) -> Record {

@@ -60,7 +60,7 @@ async fn send(
     dial_until: Instant,
 ) -> Result<VoteOf<TypeConfig>, TransferError> {
     let mut link = peer.dial(Purpose::Snapshot, dial_until).await?;
-    give(&mut link, &FromSender::Offer { vote, to: to.clone() }).await?;
+    give(&mut link, &FromSender::Offer { vote: vote.into(), to: (&to).into() }).await?;
     let (records, digest, staged) = match take(&mut link).await? {
         ReceiverAnswer::Have { records, digest, staged } => (records, digest, staged),
         ReceiverAnswer::Done(vote) => return Ok(vote),
@@ -117,7 +117,7 @@ pub(super) async fn take(link: &mut Connection) -> Result<ReceiverAnswer, Transf
             FromReceiver::Have { records, digest, staged } => {
                 return Ok(ReceiverAnswer::Have { records, digest, staged });
             }
-            FromReceiver::Done { vote } => return Ok(ReceiverAnswer::Done(vote)),
+            FromReceiver::Done { vote } => return Ok(ReceiverAnswer::Done(vote.into())),
             FromReceiver::Refused { reason } => return Err(TransferError::Refused(reason)),
             FromReceiver::AtWork => {}
         }

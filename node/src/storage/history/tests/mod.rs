@@ -88,6 +88,7 @@ fn checkpoint(records: u64) -> Checkpoint {
         membership: StoredMembership::new(Some(log_id(1, 0)), membership),
         records,
         digest: digest(records),
+        rules: 1,
     }
 }
 
