@@ -64,12 +64,12 @@ fn encode_header(mark: &PageMark, bytes: &mut Vec<u8>) {
 /// What the header of `page` says, and the bytes after it.
 fn decode_header(page: u64, bytes: &[u8]) -> Result<(PageMark, &[u8]), StorageError> {
     let damaged = |reason: String| StorageError::damaged(place(page), reason);
-    let version = *bytes.first().ok_or_else(|| damaged("it is empty".to_owned()))?;
+    let cut = || damaged("its header is cut short".to_owned());
+    let (mut rest, records) = bytes.split_at_checked(HEADER_BYTES).ok_or_else(cut)?;
+    let [version] = take(&mut rest).ok_or_else(cut)?;
     if version != Kind::Page.version() {
         return Err(damaged(format!("version {version} is not known to this build")));
     }
-    let mut rest = &bytes[1..];
-    let cut = || damaged("its header is cut short".to_owned());
     let mark = PageMark {
         ledger: Uuid::from_bytes(take(&mut rest).ok_or_else(cut)?),
         first: take(&mut rest).map(u64::from_be_bytes).ok_or_else(cut)?,
@@ -82,7 +82,7 @@ fn decode_header(page: u64, bytes: &[u8]) -> Result<(PageMark, &[u8]), StorageEr
     if mark.first != first_of(page) {
         return Err(damaged(format!("its header is that of the page that begins with record {}", mark.first)));
     }
-    Ok((mark, rest))
+    Ok((mark, records))
 }
 
 /// The next bytes, as many as the array has.
