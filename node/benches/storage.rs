@@ -96,6 +96,8 @@ async fn records(place: &Path) -> Result<(), Failure> {
                 entry: number,
                 balance: Balance::default(),
                 reference: None,
+                phone_charge: number,
+                previous: number - 1,
             });
             let key = ledger::IdempotencyKey::new(&format!("bench-{number:016}")).ok();
             let time = Time(1_700_000_000_000 + number);

@@ -1,6 +1,6 @@
 //! What makes two ledgers equal: a chain over records, which replicas compare, and a chain over entries, which is published.
 //!
-//! Both are hashed by block, and a page of [`PAGE_RECORDS`] records is a block of both. The digest at an item is BLAKE3 of
+//! Both are hashed by block, and a page of [`crate::PAGE_RECORDS`] records is a block of both. The digest at an item is BLAKE3 of
 //! the chain's domain byte (1: records, 2: entries), the ledger's id (16), the digest at the last item of any earlier page
 //! (32; zeros where there is none), and the bytes of the items of this page up to that one. So a page and the digests
 //! before it are all that is needed to give or check either digest anywhere in it, and a long input hashes several times
@@ -21,11 +21,6 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-use crate::entry::{Account, Entry};
-use crate::page::page_of;
-use crate::record::Record;
-use crate::values::phone::Phone;
 
 /// A digest of a chain. Shown as 64 hexadecimal digits.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,11 +66,9 @@ impl RecordChain {
         Self(Chain::new(Domain::Records, page, before))
     }
 
-    /// One record further, in the ledger of this id.
-    pub fn push(&mut self, ledger: Uuid, record: &Record) {
-        self.0.turn_to(page_of(record.number));
-        record.write(&mut self.0.item(ledger));
-        self.0.absorb();
+    /// One record of `page` further, in the ledger of this id.
+    pub(crate) fn push_item(&mut self, ledger: Uuid, page: u64, write: impl FnOnce(&mut ItemBytes<'_>)) {
+        self.0.push(ledger, page, write);
     }
 
     /// The digest at the last record.
@@ -106,11 +99,9 @@ impl EntryChain {
         Self(Chain::new(Domain::Entries, page, before))
     }
 
-    /// One entry further, in the ledger of this id.
-    pub fn push(&mut self, ledger: Uuid, entry: &Entry<'_>) {
-        self.0.turn_to(page_of(entry.record));
-        entry.write(&mut self.0.item(ledger));
-        self.0.absorb();
+    /// One entry of `page` further, in the ledger of this id.
+    pub(crate) fn push_item(&mut self, ledger: Uuid, page: u64, write: impl FnOnce(&mut ItemBytes<'_>)) {
+        self.0.push(ledger, page, write);
     }
 
     /// The digest at the last entry.
@@ -165,6 +156,13 @@ impl Chain {
             self.is_empty = true;
         }
         self.before
+    }
+
+    /// The next item, which is in `page`.
+    fn push(&mut self, ledger: Uuid, page: u64, write: impl FnOnce(&mut ItemBytes<'_>)) {
+        self.turn_to(page);
+        write(&mut self.item(ledger));
+        self.absorb();
     }
 
     /// Where the bytes of the next item go.
@@ -224,48 +222,6 @@ impl ItemBytes<'_> {
     /// Bytes of a length that is fixed.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
-    }
-
-    fn account(&mut self, account: Account) {
-        match account {
-            Account::Treasury => self.u8(0),
-            Account::Seller(id) => {
-                self.u8(1);
-                self.uuid(id);
-            }
-            Account::Phone(phone) => {
-                self.u8(2);
-                self.u64(phone.digits());
-            }
-        }
-    }
-}
-
-impl Record {
-    fn write(&self, bytes: &mut ItemBytes<'_>) {
-        bytes.u64(self.number);
-        bytes.u64(self.time.0);
-        bytes.u64(self.actor);
-        bytes.text(self.idempotency_key.as_ref().map_or("", |key| key.as_str()));
-        self.event.write(bytes);
-    }
-}
-
-impl Entry<'_> {
-    fn write(&self, bytes: &mut ItemBytes<'_>) {
-        bytes.u64(self.number);
-        bytes.u64(self.record);
-        bytes.u64(self.time.0);
-        bytes.u8(self.kind as u8);
-        bytes.uuid(self.seller);
-        bytes.i64(self.amount);
-        bytes.i64(self.balance);
-        bytes.account(self.debit);
-        bytes.account(self.credit);
-        bytes.uuid(self.reference);
-        bytes.u64(self.phone.map_or(0, Phone::digits));
-        bytes.text(self.actor);
-        bytes.text(self.caller_reference.unwrap_or(""));
     }
 }
 

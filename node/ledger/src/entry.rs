@@ -4,6 +4,8 @@ use core::fmt;
 
 use uuid::Uuid;
 
+use crate::digest::{EntryChain, ItemBytes};
+use crate::page::page_of;
 use crate::values::amount::Balance;
 use crate::values::ids::{At, IdKind, IdSpace, RecordNumber, Time};
 use crate::values::phone::Phone;
@@ -118,5 +120,48 @@ impl<'a> Movement<'a> {
             actor,
             caller_reference: self.caller_reference.map(Reference::as_str),
         }
+    }
+}
+
+impl Account {
+    /// What a digest covers of it.
+    fn write(self, bytes: &mut ItemBytes<'_>) {
+        match self {
+            Self::Treasury => bytes.u8(0),
+            Self::Seller(id) => {
+                bytes.u8(1);
+                bytes.uuid(id);
+            }
+            Self::Phone(phone) => {
+                bytes.u8(2);
+                bytes.u64(phone.digits());
+            }
+        }
+    }
+}
+
+impl Entry<'_> {
+    /// What a digest covers of it.
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.number);
+        bytes.u64(self.record);
+        bytes.u64(self.time.0);
+        bytes.u8(self.kind as u8);
+        bytes.uuid(self.seller);
+        bytes.i64(self.amount);
+        bytes.i64(self.balance);
+        self.debit.write(bytes);
+        self.credit.write(bytes);
+        bytes.uuid(self.reference);
+        bytes.u64(self.phone.map_or(0, Phone::digits));
+        bytes.text(self.actor);
+        bytes.text(self.caller_reference.unwrap_or(""));
+    }
+}
+
+impl EntryChain {
+    /// One entry further, in the ledger of this id.
+    pub fn push(&mut self, ledger: Uuid, entry: &Entry<'_>) {
+        self.push_item(ledger, page_of(entry.record), |bytes| entry.write(bytes));
     }
 }

@@ -1,5 +1,6 @@
 //! Pages: the records of a history, 64 by 64. A page is a block of both chains ([`crate::digest`]).
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::digest::Digest;
@@ -14,7 +15,7 @@ pub fn page_of(record: RecordNumber) -> u64 {
 }
 
 /// What the records before a page come to: with it and the page alone, each digest in the page can be given or checked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageMark {
     /// The ledger's id, which every block of both chains begins with.
     pub ledger: Uuid,

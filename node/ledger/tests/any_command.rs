@@ -21,8 +21,9 @@ use ledger::{
 use uuid::Uuid;
 
 const STEPS: usize = 400;
-/// Most old records that one command needs: the one that its key names, and where that is not it, its subject.
-const FACTS: usize = 2;
+/// Most that one command needs of the history: the record that its key names, and where that is not it, its subject and what
+/// concluded that.
+const FACTS: usize = 3;
 const NAMES: [&str; 6] = ["admin", "till", "Till", "\u{6a9}\u{6cc}", "\u{643}\u{64a}", "auditor"];
 
 fn seeds() -> u64 {
@@ -70,7 +71,7 @@ impl Run {
     fn decide(&mut self, command: &Command, stamp: Time) -> Outcome {
         let mut facts = Facts::default();
         for _ in 0..=FACTS {
-            let Missing(number) = match decide(&self.state, &facts, command, stamp) {
+            let missing = match decide(&self.state, &facts, command, stamp) {
                 Ok(outcome) => {
                     let is_rejected = matches!(outcome, Outcome::Rejected(_));
                     assert!(is_rejected || missing(&self.state, &facts, command, stamp).is_none(), "{command:?}");
@@ -78,9 +79,16 @@ impl Run {
                 }
                 Err(missing) => missing,
             };
-            facts.add(Arc::new(self.fetch(number)));
+            match missing {
+                Missing::Record(number) => facts.add(Arc::new(self.fetch(number))),
+                // What the history says is concluded, and sometimes a lie.
+                Missing::Conclusion(number) if self.lying && self.rng.u8(..4) == 0 => {
+                    facts.add_conclusion(number, None);
+                }
+                Missing::Conclusion(_) => facts.supply(missing, &self.history),
+            }
         }
-        panic!("{command:?} needs more than {FACTS} records");
+        panic!("{command:?} needs more than {FACTS} facts");
     }
 
     fn fetch(&mut self, number: RecordNumber) -> Record {
@@ -215,7 +223,8 @@ impl Run {
     }
 
     fn request(&mut self) -> RecordNumber {
-        let requests = self.state.credit_requests().iter().rev().take(10).copied();
+        let filed = |record: &&Record| matches!(record.event, Event::CreditRequested(_));
+        let requests = self.history.iter().rev().filter(filed).take(10).map(|record| record.number);
         let some = self.rng.choice(requests.collect::<Vec<_>>());
         some.filter(|_| self.rng.u8(..10) > 0).unwrap_or_else(|| self.number())
     }

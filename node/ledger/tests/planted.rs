@@ -64,11 +64,12 @@ impl Forger {
 
     fn charge(self, actor: RecordNumber, key: &str, seller: RecordNumber, sum: u64) -> Self {
         let (entry, balance) = (self.entry(), self.balance(seller, -sum.cast_signed()));
-        self.add(
-            actor,
-            key,
-            Event::Charged(Charged { seller, phone: phone(0), amount: amount(sum), entry, balance, reference: None }),
-        )
+        let is_charge = |record: &&Record| matches!(record.event, Event::Charged(_));
+        let phone_charge = self.history.iter().filter(is_charge).count() as u64 + 1;
+        let previous = self.history.iter().rev().find(is_charge).map_or(0, |record| record.number);
+        let (phone, amount, reference) = (phone(0), amount(sum), None);
+        let charged = Charged { seller, phone, amount, entry, balance, reference, phone_charge, previous };
+        self.add(actor, key, Event::Charged(charged))
     }
 
     fn reverse(self, charge: RecordNumber, seller: RecordNumber, to: u64, sum: u64) -> Self {

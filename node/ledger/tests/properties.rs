@@ -12,7 +12,7 @@ use book::{ADMIN, Book, WINDOW_MS, amount, idempotency_key, made, phone, refusal
 use ledger::{
     Action, Adjust, Adjusted, Audit, Charge, Charged, Claims, Command, CreditApproved, CreditRejected, DecideCredit,
     EntryChain, Event, Grant, Note, Outcome, Record, RecordNumber, Refusal, Refused, Rejection, RequestCredit, Reverse,
-    Reversed, RevokeKey, SellerStatus, SetSellerStatus, SignedAmount, State, Verdict,
+    Reversed, RevokeKey, SellerStatus, SetSellerStatus, SignedAmount, State, StateBuilder, Verdict, page_of,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
@@ -262,6 +262,16 @@ fn command(
     Some((seller, Command { actor, idempotency_key, action }))
 }
 
+/// What the parts of a state give, with the records of its last page.
+fn read_back(state: &State, history: &[Record]) -> State {
+    let mut parts = state.parts();
+    let mut builder = StateBuilder::new(parts.next().unwrap()).unwrap();
+    parts.for_each(|part| builder.add(part).unwrap());
+    let records = state.records();
+    let in_page = |record: &&Record| record.number <= records && page_of(record.number) == page_of(records);
+    builder.finish(history.iter().filter(in_page)).unwrap()
+}
+
 /// Plays a sequence against the model; gives the book, and what was sent at which time.
 fn run(steps: &[Step]) -> (Book, Vec<(u64, Command)>) {
     let mut book = Book::new();
@@ -307,6 +317,27 @@ proptest! {
         assert_eq!(replayed.totals(), book.state.totals());
         assert_eq!(replayed.keys_held(), book.state.keys_held());
         assert!(replayed.sellers_after(0).eq(book.state.sellers_after(0)));
+    }
+
+    #[test]
+    fn an_image_of_the_state_is_the_state_and_goes_on_as_it_does(steps in steps(), at in any::<Index>()) {
+        let (book, _) = run(&steps);
+        let at = at.index(book.history.len());
+        let (before, after) = book.history.split_at(at);
+        let mut replayed = State::new(ledger::TableSeed([3, 4]));
+        for record in before {
+            replayed.apply(record);
+        }
+        let copy = replayed.clone();
+        let mut read = read_back(&copy, &book.history);
+        assert_eq!(read.difference(&replayed), None);
+        for record in after {
+            replayed.apply(record);
+            read.apply(record);
+        }
+        assert_eq!(read.difference(&replayed), None, "after {} of {} records", at, book.history.len());
+        assert_eq!(copy.records(), at as u64, "a copy stays as it was");
+        assert_eq!(read_back(&copy, &book.history).difference(&copy), None);
     }
 
     #[test]

@@ -508,7 +508,9 @@ fn a_journal_alone_gives_its_digest_and_each_of_its_blocks_does() {
     let entries: Vec<_> =
         with_entry.map(|record| record.entry(&ids, state.actor_name(record.actor)).unwrap()).collect();
     let mut chain = EntryChain::default();
-    entries.iter().for_each(|entry| chain.push(ledger, entry));
+    for entry in &entries {
+        chain.push(ledger, entry);
+    }
     assert_eq!(chain.digest(), book.state.entry_digest());
     let last_block = entries.iter().filter(|entry| ledger::page_of(entry.record) == 2);
     let mut chain = EntryChain::before_page(2, book.marks[2].entry_digest);
@@ -519,7 +521,7 @@ fn a_journal_alone_gives_its_digest_and_each_of_its_blocks_does() {
 #[test]
 fn two_ledgers_with_the_same_decisions_have_different_digests() {
     let digests = |cluster| {
-        let mut book = Book::beginning(ledger::Genesis { cluster, ..book::genesis() });
+        let mut book = Book::beginning(ledger::Genesis { ledger: cluster, ..book::genesis() });
         let (_, key) = book.seller("shop");
         book.credit(key, 1_000);
         (book.state.digest(), book.state.entry_digest())
@@ -547,7 +549,9 @@ fn the_audit_adds_balances_up_by_itself() {
     // Even with a chain that fits: the sum of the entries does not.
     let mut claims = ledger::Claims::of(&book.state);
     let mut chain = RecordChain::default();
-    forged.iter().for_each(|record| chain.push(book.state.ledger_id(), record));
+    for record in &forged {
+        chain.push(book.state.ledger_id(), record);
+    }
     claims.digest = chain.digest();
     assert!(!audit.report(&claims).is_consistent());
 }

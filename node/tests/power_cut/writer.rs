@@ -59,6 +59,8 @@ pub(crate) fn record(number: u64) -> Record {
             entry: number,
             balance: Balance::default(),
             reference: None,
+            phone_charge: number,
+            previous: number - 1,
         }),
     }
 }

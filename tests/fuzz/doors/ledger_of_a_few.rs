@@ -2,8 +2,8 @@
 
 use etebar_api::Role;
 use ledger::{
-    Action, Amount, ApiKeyHash, Charge, Command, CreateKey, CreateSeller, DecideCredit, Facts, Genesis, Grant, Missing,
-    Name, Note, Outcome, Phone, RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, State, Time, Verdict, decide,
+    Action, Amount, ApiKeyHash, Charge, Command, CreateKey, CreateSeller, DecideCredit, Facts, Genesis, Grant, Name,
+    Note, Outcome, Phone, RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, State, Time, Verdict, decide,
 };
 use uuid::Uuid;
 
@@ -45,9 +45,7 @@ impl Small {
         let outcome = loop {
             match decide(&self.state, &facts, command, Time(1)) {
                 Ok(outcome) => break outcome,
-                Err(Missing(number)) => {
-                    facts.add(self.history[usize::try_from(number - 1).expect("it is small")].clone().into());
-                }
+                Err(missing) => facts.supply(missing, &self.history),
             }
         };
         if let Outcome::New(record) = &outcome {

@@ -75,9 +75,9 @@ impl EventKind for Adjusted {
         RequiredRole::Admin
     }
 
-    fn apply(&self, at: At, state: &mut State) {
-        let (kind, amount) = (EntryKind::Adjustment, self.amount);
-        state.move_credit(at, self.seller, kind, self.balance, |before| before.adjusted(amount).ok());
+    fn apply(&self, _at: At, state: &mut State) {
+        let amount = self.amount;
+        state.move_credit(self.seller, self.balance, |before| before.adjusted(amount).ok());
         state.move_treasury(amount.minor().saturating_neg());
     }
 

@@ -38,6 +38,10 @@ pub struct Charged {
     pub balance: Balance,
     /// The seller's own text, such as its order number.
     pub reference: Option<Reference>,
+    /// Which charge of the phone it is, from 1.
+    pub phone_charge: u64,
+    /// The record of the phone's charge before it; 0 for its first.
+    pub previous: RecordNumber,
 }
 
 impl CommandKind for Charge {
@@ -65,8 +69,8 @@ impl Charge {
     pub(crate) fn evaluate(&self, context: &Context<'_>) -> Result<Charged, Denial> {
         let &Self { phone, amount, ref reference } = self;
         let seller = context.acting_seller()?;
-        let sold = context.state.phone(phone).map_or(Balance::ZERO, |account| account.balance);
-        sold.credited(amount).ok_or(Refusal::LimitExceeded)?;
+        let account = context.state.phone(phone).copied().unwrap_or_default();
+        account.balance.credited(amount).ok_or(Refusal::LimitExceeded)?;
         let balance = seller.balance.charged(amount).ok_or(Refusal::InsufficientCredit { balance: seller.balance })?;
         Ok(Charged {
             seller: seller.number,
@@ -75,6 +79,8 @@ impl Charge {
             entry: context.next_entry(),
             balance,
             reference: reference.clone(),
+            phone_charge: account.charges.saturating_add(1),
+            previous: account.last_charge,
         })
     }
 }
@@ -85,10 +91,12 @@ impl EventKind for Charged {
     }
 
     fn apply(&self, at: At, state: &mut State) {
-        state.move_credit(at, self.seller, EntryKind::Charge, self.balance, |before| before.charged(self.amount));
+        state.move_credit(self.seller, self.balance, |before| before.charged(self.amount));
         state.move_phone(self.phone, |account| {
-            account.charges.push(at.number);
-            account.last_charge_at = at.time;
+            let (count, last) = (account.charges.saturating_add(1), account.last_charge);
+            assert_eq!((self.phone_charge, self.previous), (count, last), "a charge follows the phone's last one");
+            account.charges = count;
+            account.last_charge = at.number;
             account.balance.credited(self.amount)
         });
     }
@@ -100,6 +108,8 @@ impl EventKind for Charged {
         bytes.u64(self.entry);
         bytes.u64(self.balance.minor());
         bytes.text(reference_text(self.reference.as_ref()));
+        bytes.u64(self.phone_charge);
+        bytes.u64(self.previous);
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {

@@ -7,7 +7,7 @@ use super::request_credit::CreditRequested;
 use crate::digest::ItemBytes;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::{Refusal, Rejection};
-use crate::state::{State, Verdict};
+use crate::state::{Concluded, Conclusion, State, Verdict};
 use crate::values::amount::{Amount, Balance};
 use crate::values::ids::{ApiKeyNumber, At, IdKind, RecordNumber, Time};
 use crate::values::text::{Note, Reference, reference_text};
@@ -73,12 +73,18 @@ impl CommandKind for DecideCredit {
         RequiredRole::Admin
     }
 
-    /// The request while it is pending, and then the same verdict.
+    /// The request while it is pending.
     fn subject(&self, state: &State) -> Option<RecordNumber> {
-        match state.verdict(self.request) {
-            Some((record, verdict)) => (verdict == self.verdict).then_some(record),
-            None => state.is_pending(self.request).then_some(self.request),
-        }
+        state.is_pending(self.request).then_some(self.request)
+    }
+
+    fn concludes(&self, state: &State) -> Option<RecordNumber> {
+        let is_decided = (1..=state.records()).contains(&self.request) && !state.is_pending(self.request);
+        is_decided.then_some(self.request)
+    }
+
+    fn is_done_by(&self, how: Concluded) -> bool {
+        how == Concluded::Decided(self.verdict)
     }
 
     fn is_repeatable(&self) -> bool {
@@ -104,9 +110,13 @@ impl DecideCredit {
         context: &Context<'_>,
         filed: Option<(At, &CreditRequested)>,
     ) -> Result<CreditDecision, Denial> {
-        match context.state.verdict(self.request) {
-            Some((record, verdict)) if verdict == self.verdict => return Err(Denial::Done(record)),
-            Some((_, verdict)) => return Err(Refusal::RequestDecided { verdict }.into()),
+        match context.concluded {
+            Some(Conclusion { record, how }) if self.is_done_by(how) => return Err(Denial::Done(record)),
+            Some(Conclusion { how: Concluded::Decided(verdict), .. }) => {
+                return Err(Refusal::RequestDecided { verdict }.into());
+            }
+            // The number is a charge's.
+            Some(Conclusion { how: Concluded::Reversed, .. }) => return Err(Rejection::UnknownRequest.into()),
             None if !context.state.is_pending(self.request) => return Err(Rejection::UnknownRequest.into()),
             None => {}
         }
@@ -136,10 +146,10 @@ impl EventKind for CreditApproved {
         RequiredRole::Admin
     }
 
-    fn apply(&self, at: At, state: &mut State) {
+    fn apply(&self, _at: At, state: &mut State) {
         let RequestShown { number, seller, amount, .. } = self.request;
-        state.decide_request(at, number, Verdict::Approved);
-        state.move_credit(at, seller, EntryKind::Credit, self.balance, |before| before.credited(amount));
+        state.decide_request(number);
+        state.move_credit(seller, self.balance, |before| before.credited(amount));
         state.move_treasury(amount.minus());
     }
 
@@ -167,6 +177,10 @@ impl EventKind for CreditApproved {
         })
     }
 
+    fn concludes(&self) -> Option<(RecordNumber, Concluded)> {
+        Some((self.request.number, Concluded::Decided(Verdict::Approved)))
+    }
+
     fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
         None
     }
@@ -177,8 +191,8 @@ impl EventKind for CreditRejected {
         RequiredRole::Admin
     }
 
-    fn apply(&self, at: At, state: &mut State) {
-        state.decide_request(at, self.request.number, Verdict::Rejected);
+    fn apply(&self, _at: At, state: &mut State) {
+        state.decide_request(self.request.number);
     }
 
     fn write(&self, bytes: &mut ItemBytes<'_>) {
@@ -192,6 +206,10 @@ impl EventKind for CreditRejected {
 
     fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         None
+    }
+
+    fn concludes(&self) -> Option<(RecordNumber, Concluded)> {
+        Some((self.request.number, Concluded::Decided(Verdict::Rejected)))
     }
 
     fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {

@@ -3,9 +3,9 @@
 use crate::digest::ItemBytes;
 use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
-use crate::state::State;
 use crate::state::api_key::{ApiKey, Grant};
 use crate::state::seller::{Seller, SellerStatus};
+use crate::state::{Concluded, Conclusion, State};
 use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
 
 /// Who may have a command decided.
@@ -24,9 +24,19 @@ pub(crate) trait CommandKind {
     /// Who may have it decided.
     fn role(&self) -> RequiredRole;
 
-    /// The old record that its `evaluate` reads, or by which it was done before.
+    /// The old record that its `evaluate` reads.
     fn subject(&self, _state: &State) -> Option<RecordNumber> {
         None
+    }
+
+    /// The charge or the request that it concludes, where the state does not say that this is open.
+    fn concludes(&self, _state: &State) -> Option<RecordNumber> {
+        None
+    }
+
+    /// Whether what concluded its subject is what it asks for.
+    fn is_done_by(&self, _how: Concluded) -> bool {
+        false
     }
 
     /// Whether deciding it a second time without an idempotency key moves nothing.
@@ -60,6 +70,11 @@ pub(crate) trait EventKind {
     /// The movement of money; `None` where it moves none. `number` is its record's.
     fn movement(&self, number: RecordNumber) -> Option<Movement<'_>>;
 
+    /// The charge or the credit request that it concludes, and how.
+    fn concludes(&self) -> Option<(RecordNumber, Concluded)> {
+        None
+    }
+
     /// The API key that it made or revoked. `number` is its record's.
     fn api_key(&self, number: RecordNumber) -> Option<ApiKeyNumber>;
 }
@@ -70,6 +85,8 @@ pub(crate) struct Context<'a> {
     pub(crate) state: &'a State,
     /// The API key that acts; `None` for the cluster itself.
     pub(crate) key: Option<&'a ApiKey>,
+    /// What concluded the charge or the request that the command is about; `None` while that is open.
+    pub(crate) concluded: Option<Conclusion>,
 }
 
 impl<'a> Context<'a> {

@@ -43,7 +43,7 @@ pub(crate) enum IdempotencyScope<'a> {
 }
 
 /// A key of the API. Revoked ones stay, for their names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
     /// Its record number.
     pub number: ApiKeyNumber,

@@ -1,6 +1,5 @@
 //! What can be read of a state. Look-ups by number; lists in order of their numbers, oldest first.
 
-use alloc::collections::{BTreeMap, btree_map};
 use core::hash::{BuildHasher, Hasher};
 use core::ops::Bound;
 
@@ -9,8 +8,10 @@ use uuid::Uuid;
 use super::api_key::{ApiKey, Grant, IdempotencyScope};
 use super::genesis::Genesis;
 use super::idempotency_table::{IdempotencyHash, IdempotencyShares};
+use super::ordered::Ordered;
 use super::seller::Seller;
-use super::{Incarnation, NodeNumber, PhoneAccount, Reversal, State, Totals, Verdict};
+use super::sharded::TableSeed;
+use super::{Incarnation, NodeNumber, PhoneAccount, State, Totals};
 use crate::digest::Digest;
 use crate::page::PageMark;
 use crate::record::Record;
@@ -44,6 +45,11 @@ impl State {
     /// The time of a record that is decided at `stamp`: it only grows, and not beyond [`Time::LAST`].
     pub fn time_at(&self, stamp: Time) -> Time {
         self.time.max(stamp.min(Time::LAST))
+    }
+
+    /// The seed of its tables.
+    pub fn table_seed(&self) -> TableSeed {
+        self.keys.seed()
     }
 
     /// How many records were applied.
@@ -83,32 +89,32 @@ impl State {
 
     /// A seller by its record number.
     pub fn seller(&self, number: RecordNumber) -> Option<&Seller> {
-        self.sellers.get(&number)
+        self.sellers.get(number)
     }
 
     /// The sellers after `number`, oldest first; from 0 for all.
-    pub fn sellers_after(&self, number: RecordNumber) -> btree_map::Range<'_, RecordNumber, Seller> {
-        self.sellers.range((Bound::Excluded(number), Bound::Unbounded))
+    pub fn sellers_after(&self, number: RecordNumber) -> impl Iterator<Item = (&RecordNumber, &Seller)> {
+        self.sellers.after(number)
     }
 
     /// How many sellers there are.
     pub fn seller_count(&self) -> u64 {
-        self.sellers.len() as u64
+        self.sellers.len()
     }
 
     /// An API key by its record number, revoked or not.
     pub fn api_key(&self, number: ApiKeyNumber) -> Option<&ApiKey> {
-        self.api_keys.get(&number)
+        self.api_keys.get(number)
     }
 
     /// An API key by its secret's hash, revoked or not.
     pub fn api_key_by_hash(&self, hash: &ApiKeyHash) -> Option<&ApiKey> {
-        self.api_keys.get(self.api_key_by_hash.get(hash)?)
+        self.api_keys.get(*self.api_key_by_hash.get(hash)?)
     }
 
     /// The API keys after `number`, oldest first, revoked ones too; from 0 for all.
-    pub fn api_keys_after(&self, number: ApiKeyNumber) -> btree_map::Range<'_, ApiKeyNumber, ApiKey> {
-        self.api_keys.range((Bound::Excluded(number), Bound::Unbounded))
+    pub fn api_keys_after(&self, number: ApiKeyNumber) -> impl Iterator<Item = (&ApiKeyNumber, &ApiKey)> {
+        self.api_keys.after(number)
     }
 
     /// The name of the key that acted; the cluster's own commands are by `etebar`.
@@ -139,29 +145,24 @@ impl State {
         self.nodes.iter().map(|(node, incarnation)| (*node, *incarnation))
     }
 
-    /// The records of all credit requests, oldest first.
-    pub fn credit_requests(&self) -> &[RecordNumber] {
-        &self.requests
-    }
-
     /// The records of the pending credit requests after `number`, oldest first.
     pub fn pending_after(&self, number: RecordNumber) -> impl Iterator<Item = RecordNumber> + '_ {
-        self.pending.range((Bound::Excluded(number), Bound::Unbounded)).copied()
+        self.pending.range((Bound::Excluded(number), Bound::Unbounded)).map(|(request, _)| *request)
+    }
+
+    /// Those of one seller.
+    pub fn pending_of_seller_after(
+        &self,
+        seller: RecordNumber,
+        number: RecordNumber,
+    ) -> impl Iterator<Item = RecordNumber> + '_ {
+        let range = (Bound::Excluded((seller, number)), Bound::Included((seller, RecordNumber::MAX)));
+        self.pending_of_sellers.range(range).map(|(_, request)| *request)
     }
 
     /// Whether the record is a credit request that has no verdict yet.
     pub fn is_pending(&self, request: RecordNumber) -> bool {
-        self.pending.contains(&request)
-    }
-
-    /// The verdict on a credit request, and its record.
-    pub fn verdict(&self, request: RecordNumber) -> Option<(RecordNumber, Verdict)> {
-        self.verdicts.get(request).copied()
-    }
-
-    /// The reversal of a charge.
-    pub fn reversal(&self, charge: RecordNumber) -> Option<Reversal> {
-        self.reversals.get(charge).copied()
+        self.pending.contains_key(&request)
     }
 
     /// A phone's account; `None` where nothing was sold to it.
@@ -209,7 +210,7 @@ impl State {
         stamp: Time,
     ) -> bool {
         record.idempotency_key.as_ref() == Some(key)
-            && self.api_keys.get(&record.actor).is_some_and(|actor| actor.scope() == scope)
+            && self.api_keys.get(record.actor).is_some_and(|actor| actor.scope() == scope)
             && record.time >= self.remembered_since(stamp)
     }
 
@@ -248,7 +249,7 @@ impl State {
 
     /// The seller whose API key this is; `None` for another's.
     pub fn seller_of_key(&self, key: ApiKeyNumber) -> Option<RecordNumber> {
-        match self.api_keys.get(&key)?.grant {
+        match self.api_keys.get(key)?.grant {
             Grant::Seller(seller) => Some(seller),
             Grant::Admin | Grant::Auditor => None,
         }
@@ -256,9 +257,9 @@ impl State {
 }
 
 /// The name of the key of this number among these.
-pub(super) fn actor_name(api_keys: &BTreeMap<ApiKeyNumber, ApiKey>, actor: ApiKeyNumber) -> &str {
+pub(super) fn actor_name(api_keys: &Ordered<ApiKey>, actor: ApiKeyNumber) -> &str {
     if actor == SYSTEM_ACTOR {
         return "etebar";
     }
-    api_keys.get(&actor).map_or("", |key| key.name.as_str())
+    api_keys.get(actor).map_or("", |key| key.name.as_str())
 }

@@ -1,12 +1,10 @@
 //! A ledger in memory for tests: the state, its history, and short words for commands.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use std::sync::Arc;
-
 use ledger::{
     Action, Adjust, Amount, ApiKeyHash, Charge, Command, CreateKey, CreateSeller, DecideCredit, Event, Facts, Genesis,
-    Grant, IdempotencyKey, Missing, Name, Note, Outcome, PageMark, Phone, Record, RecordNumber, Refused, RequestCredit,
-    Reverse, SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State, Time, Verdict, decide, page_of,
+    Grant, IdempotencyKey, Name, Note, Outcome, PageMark, Phone, Record, RecordNumber, Refused, RequestCredit, Reverse,
+    SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State, Time, Verdict, decide, page_of,
 };
 use uuid::Uuid;
 
@@ -62,7 +60,7 @@ impl Book {
         let outcome = loop {
             match decide(&self.state, &facts, command, self.now) {
                 Ok(outcome) => break outcome,
-                Err(Missing(number)) => facts.add(Arc::new(self.history[number as usize - 1].clone())),
+                Err(missing) => facts.supply(missing, &self.history),
             }
         };
         if let Outcome::New(record) = &outcome {

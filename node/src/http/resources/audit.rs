@@ -6,12 +6,12 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use etebar_api as api;
-use ledger::{Audit, Broken, Claims, PAGE_RECORDS, RecordNumber, Sums, TableSeed, page_of};
+use ledger::{Audit, Broken, Claims, Movement, PAGE_RECORDS, RecordNumber, TableSeed, page_of};
 use tracing::error;
 
 use crate::http::app::App;
 use crate::http::read;
-use crate::http::read::records::{self, RecordReader};
+use crate::http::read::records::{self, Holding, RecordReader};
 use crate::http::read::recount::Recount;
 use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
@@ -39,27 +39,29 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
 }
 
 /// What each seller held after the record `at`. The state is read a few sellers at a time while charges continue, so what
-/// their entries have moved since is subtracted.
+/// later records have moved since is subtracted.
 fn balances(
     reader: &RecordReader,
     recount: &Recount,
     at: RecordNumber,
 ) -> Result<BTreeMap<RecordNumber, i128>, Problem> {
-    let mut balances = BTreeMap::new();
-    let mut last = 0;
+    let mut held: BTreeMap<RecordNumber, (i128, RecordNumber)> = BTreeMap::new();
+    let mut newest = at;
     loop {
-        let piece = reader.holdings_after(last, at);
-        let Some(end) = piece.last() else { return Ok(balances) };
-        last = end.seller;
-        for holding in piece.into_iter().filter(|holding| holding.seller <= at) {
-            let mut since = Sums::default();
-            for number in holding.later {
-                since.add(&*reader.record(number)?);
-            }
-            balances.insert(holding.seller, i128::from(holding.balance) - since.total());
-        }
+        let piece = reader.holdings_after(held.last_key_value().map_or(0, |(seller, _)| *seller));
+        let Some(Holding { after, .. }) = piece.last() else { break };
+        newest = newest.max(*after);
+        held.extend(piece.iter().map(|holding| (holding.seller, (i128::from(holding.balance), holding.after))));
         recount.check_deadline(0)?;
     }
+    for number in at + 1..=newest {
+        recount.check_deadline(number)?;
+        let Some(Movement { seller, amount, .. }) = reader.record(number)?.movement() else { continue };
+        if let Some((balance, _)) = held.get_mut(&seller).filter(|(_, after)| *after >= number) {
+            *balance -= i128::from(amount);
+        }
+    }
+    Ok(held.into_iter().filter(|(seller, _)| *seller <= at).map(|(seller, (balance, _))| (seller, balance)).collect())
 }
 
 fn add_up(

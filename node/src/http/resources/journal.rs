@@ -130,16 +130,16 @@ async fn of_seller(State(app): State<App>, head: Head) -> Answer {
     read::fresh(&app, &head, &query).await?;
     let permit = app.quotas.scans.take(caller.key, head.deadline).await?;
     let first = records::first_record(&app, span.from).await?.max(after.saturating_add(1));
-    let (applied, pages) = {
+    let (applied, bound) = {
         let replica = read::state(&app, &caller)?;
-        let entries = &replica.state.seller(seller).ok_or_else(Problem::not_found)?.entries;
-        let begin = entries.partition_point(|entry| entry.record() < first);
-        let numbers = entries[begin..].iter().map(|entry| entry.record()).take(limit + SLACK);
-        (replica.applied, by_page(numbers))
+        replica.state.seller(seller).ok_or_else(Problem::not_found)?;
+        (replica.applied, replica.state.records())
     };
     let found = records::searching(&app, permit, move |reader| {
+        let entries = reader.entries_of(seller, first, limit + SLACK)?;
+        let numbers = entries.into_iter().filter(|number| *number <= bound);
         let mut found = FoundEntries::default();
-        for page in pages {
+        for page in by_page(numbers) {
             if read_page(reader, &page, &mut found, limit, span)? == Flow::Enough {
                 break;
             }

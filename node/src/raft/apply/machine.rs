@@ -236,8 +236,8 @@ fn advance(replica: &mut Replica, log_id: LogIdOf<TypeConfig>) {
 fn fetch(state: &State, history: &History, batch: &CommandBatch) -> Result<Facts, StorageError> {
     let mut facts = Facts::default();
     for command in &batch.commands {
-        while let Some(Missing(number)) = missing(state, &facts, command, batch.stamp) {
-            facts.add(history.record(number)?);
+        while let Some(missing) = missing(state, &facts, command, batch.stamp) {
+            supply(&mut facts, history, missing)?;
         }
     }
     Ok(facts)
@@ -257,6 +257,7 @@ fn decide_all(
             Outcome::New(record) => {
                 replica.state.apply(&record);
                 published.note(&replica.state, &record);
+                facts.learn(&record);
                 let record = history.push(record, || replica.state.page_mark());
                 is_awaited.then(|| Decided::Recorded { record: (*record).clone(), replayed: false })
             }
@@ -274,6 +275,15 @@ fn decide_all(
     Ok(outcomes)
 }
 
+/// Reads what is missing. What a record pushed before concluded is among it, durable or not.
+fn supply(facts: &mut Facts, history: &History, missing: Missing) -> Result<(), StorageError> {
+    match missing {
+        Missing::Record(number) => facts.add(history.record(number)?),
+        Missing::Conclusion(subject) => facts.add_conclusion(subject, history.conclusion(subject)?),
+    }
+    Ok(())
+}
+
 /// Decides on what was fetched; where an earlier command of the same entry made a record necessary, reads that too.
 ///
 /// # Panics
@@ -289,8 +299,8 @@ fn decide_one(
     let outcome = loop {
         match decide(state, facts, command, stamp) {
             Ok(outcome) => break outcome,
-            // Each time another one: those that its key seems to be decided by, and its subject.
-            Err(Missing(number)) => facts.add(history.record(number)?),
+            // Each time another one: those that its key seems to be decided by, its subject, and what concluded that.
+            Err(missing) => supply(facts, history, missing)?,
         }
     };
     assert_ne!(outcome, Outcome::Rejected(Rejection::Inconsistent), "a record that was read fits the state");

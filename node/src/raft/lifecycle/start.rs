@@ -1,6 +1,7 @@
 //! How a node starts, and how it stops: opens its disks, replays the history, starts Raft and the background tasks.
 //!
-//! Invariant: nothing is served from a disk that was not read whole and found undamaged.
+//! Invariant: nothing is served from a log that was not read whole and found undamaged, nor from a state that is not the
+//! replay of its pages. Pages that an image stands for are read by the audit, and where somebody asks for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,7 @@ use crate::raft::apply::machine::{EtebarRaft, Machine};
 use crate::raft::apply::replica::Published;
 use crate::raft::apply::rules::KnownRules;
 use crate::raft::catch_up::checkpoint::Checkpointer;
-use crate::raft::catch_up::install::replay_into;
+use crate::raft::catch_up::replay::start_from;
 use crate::raft::catch_up::snapshot::receive::SnapshotReceiver;
 use crate::raft::catch_up::snapshot::send::SnapshotSender;
 use crate::raft::ledger_time::ClockGuard;
@@ -54,14 +55,13 @@ pub(crate) async fn start(
     let (log_settings, seed) = (LogSettings::for_log_bytes(settings.log_bytes), settings.table_seed);
     let me = settings.identity;
     let opened = runtime::blocking(move || open(&disks, log_settings, seed, &me)).await;
-    let Opened { log, writer, history, state } = opened.map_err(damaged)??;
+    let Opened { log, writer, history, state, image } = opened.map_err(damaged)??;
     let known_peers = KnownPeers::kept_in(history.clone())?;
-    let (checkpoint, time_mark) = (history.checkpoint(), history.time_mark()?);
-    let Checkpoint { applied, membership, .. } = checkpoint;
+    let (Checkpoint { applied, membership, .. }, time_mark) = (history.checkpoint(), history.time_mark()?);
     let known_rules = KnownRules(me.build.rules);
     let published = Arc::new(Published::new(state, applied, membership, known_peers.clone(), known_rules));
     run_writer(writer, published.clone())?;
-    let checkpoints = Checkpointer::new(published.clone(), history.clone(), log.clone());
+    let checkpoints = Checkpointer::new(published.clone(), history.clone(), log.clone(), image);
     let machine = Machine::new(published.clone(), history.clone(), checkpoints.clone());
     let trust = Trust::new(me, settings.peer_security.clone(), known_peers);
     let links = Links::new(trust.clone());
@@ -70,7 +70,7 @@ pub(crate) async fn start(
     let raft = Raft::new(me.node, config, network, log.clone(), machine)
         .await
         .map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
-    let window = settings.genesis.key_window_ms;
+    let (window, queue) = (settings.genesis.key_window_ms, settings.waiting_max);
     let clock_guard = Arc::new(ClockGuard::new(clock.clone(), window, settings.trust_clock, time_mark));
     let (reads, waiting_reads) = ReadGates::new();
     let peer_table = Arc::new(PeerTable::default());
@@ -81,7 +81,6 @@ pub(crate) async fn start(
         peer_table: peer_table.clone(),
         majority_within: settings.election_max * 2 + settings.heartbeat,
     };
-    let queue = settings.waiting_max;
     let proposer = Proposer::start(raft.clone(), log.clone(), published.clone(), clock_guard.clone(), queue);
     let node = Arc::new(Node {
         me,
@@ -123,9 +122,12 @@ struct Opened {
     writer: LogWriter,
     history: Arc<History>,
     state: State,
+    /// Records and bytes of the image that the state began with.
+    image: (u64, u64),
 }
 
-/// Blocks: reads the whole log and replays the whole history, where this build knows its rules and it is of this ledger.
+/// Blocks: reads the whole log and the image of the state, and replays the pages behind it, where this build knows the rules
+/// and it is of this ledger.
 fn open(
     disks: &NodeDisks,
     settings: LogSettings,
@@ -136,10 +138,9 @@ fn open(
     let (log, writer) = LogStore::open(disks.log.clone(), settings)?;
     let history = Arc::new(History::open(disks.history.clone())?);
     log.check_joins(&history)?;
-    let mut state = State::new(table_seed);
-    replay_into(&mut state, &history, &history.checkpoint())?;
+    let (state, image) = start_from(&history, table_seed)?;
     check_ledger(&state, me)?;
-    Ok(Opened { log, writer, history, state })
+    Ok(Opened { log, writer, history, state, image })
 }
 
 /// Refuses a history that is not of the ledger and the epoch that the data directory was made for.

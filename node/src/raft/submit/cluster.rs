@@ -130,7 +130,7 @@ impl Cluster {
     /// # Errors
     /// Where there is none of that number, or its page is damaged.
     pub fn record(&self, number: RecordNumber) -> Result<Arc<Record>, StorageError> {
-        self.read_history(|history| history.record(number))
+        self.history(|history| history.record(number))
     }
 
     /// What stands before a page; blocks where the page is old.
@@ -138,7 +138,7 @@ impl Cluster {
     /// # Errors
     /// Where there is no such page, or it is damaged.
     pub fn page_mark(&self, page: u64) -> Result<PageMark, StorageError> {
-        self.read_history(|history| history.mark(page))
+        self.history(|history| history.mark(page))
     }
 
     /// The first record that may be at or after `time`: all before it are earlier. Blocks.
@@ -146,15 +146,19 @@ impl Cluster {
     /// # Errors
     /// Where a page is damaged.
     pub fn record_from(&self, time: Time) -> Result<RecordNumber, StorageError> {
-        self.read_history(|history| history.record_from(time))
+        self.history(|history| history.record_from(time))
     }
 
-    fn read_history<T>(&self, read: impl FnOnce(&History) -> Result<T, StorageError>) -> Result<T, StorageError> {
+    /// Reads records or lists of them, from memory or from the disk (then it blocks: use a blocking thread).
+    ///
+    /// # Errors
+    /// Where what is read is damaged, or there is no such record.
+    pub fn history<T>(&self, read: impl FnOnce(&History) -> Result<T, StorageError>) -> Result<T, StorageError> {
         let node = self.node();
         read(&node.history).inspect_err(|error| {
             // A node that finds damage stops: what else is damaged is not known.
             if matches!(error, StorageError::Damaged { .. }) {
-                node.published.health.fail(format!("a record could not be read: {error}"));
+                node.published.health.fail(format!("the history could not be read: {error}"));
             }
         })
     }

@@ -117,9 +117,11 @@ fn a_record() {
             entry: 60,
             balance: Balance::default(),
             reference: None,
+            phone_charge: 3,
+            previous: 64,
         }),
     };
-    check(Kind::Record, &record, "0241fd0068e5cf8b0100000301026b310902fd152f5a4ce6000000fb88133c0000");
+    check(Kind::Record, &record, "0241fd0068e5cf8b0100000301026b310902fd152f5a4ce6000000fb88133c00000340");
 }
 
 #[test]

@@ -33,6 +33,12 @@ pub enum Kind {
     TimeMark,
     /// The frame around a high-water mark in its file.
     HighWater,
+    /// A block of a list of record numbers.
+    List,
+    /// How a charge or a credit request was concluded.
+    Conclusion,
+    /// A part of an image of the state. Raised with every change of what it holds: an image of another version is not read.
+    Image,
     /// A message of the peer link. The two sides agree on a version; this is the newest that the build speaks.
     Message,
 }
@@ -53,7 +59,10 @@ impl Kind {
             | Self::HistoryHighWater
             | Self::KnownPeer
             | Self::TimeMark
-            | Self::HighWater => 2,
+            | Self::HighWater
+            | Self::List
+            | Self::Conclusion
+            | Self::Image => 2,
             // Versions up to 3 had no hello that both sides could go by.
             Self::Message => 4,
         }
@@ -75,6 +84,9 @@ impl Kind {
             Self::KnownPeer => "a known peer",
             Self::TimeMark => "a mark of ledger time",
             Self::HighWater => "a high-water mark",
+            Self::List => "a list of records",
+            Self::Conclusion => "a conclusion",
+            Self::Image => "an image of the state",
             Self::Message => "a message between nodes",
         }
     }

@@ -21,7 +21,7 @@ impl History {
             }
         }
         if let Some(mark) = self.marks_lock().get(page) {
-            return Ok(*mark);
+            return Ok(mark);
         }
         let mark = page::read_mark(&*self.disk, page)?;
         self.marks_lock().put(page, mark);

@@ -2,13 +2,15 @@
 //!
 //! New records are pushed to a tail in memory. A checkpoint writes them as pages and then, in one tiny batch, says how
 //! far the history goes; pages beyond that do not count, so a crash in between changes nothing. What is durable is never
-//! rewritten with other bytes: the last, partial page only grows.
+//! rewritten with other bytes: the last, partial page only grows. With the pages come the lists that records are found by.
 //!
 //! Unit: record numbers from 1; page `p` holds `p * 64 + 1 ..= (p + 1) * 64`, on every replica.
 
 mod cache;
 mod checkpoint;
 mod export;
+mod image;
+pub(crate) mod index;
 mod install;
 mod known_peers;
 mod marks;
@@ -23,12 +25,14 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use ledger::{PAGE_RECORDS, PageMark, Record, RecordNumber, page_of};
+use ledger::{PageMark, Record, RecordNumber, page_of};
 use serde::{Deserialize, Serialize};
 
-use self::cache::{PageCache, PageRecords};
+use self::cache::{PageBytes, PageCache};
 pub use self::checkpoint::{Checkpoint, PlainCheckpoint};
 pub use self::export::{ExportError, PAGES_HEADING};
+pub use self::image::Image;
+use self::index::{IndexWriter, Overlay};
 use self::tail::Tail;
 pub use self::time_mark::TimeMark;
 use super::disk::watch::{StallWatch, Watched};
@@ -49,12 +53,19 @@ pub struct History {
     /// The calls of `disk` under way.
     watch: Arc<StallWatch>,
     tail: Mutex<Tail>,
-    cache: Mutex<PageCache<PageRecords>>,
+    /// What the lists have of records that are not durable yet.
+    overlay: Mutex<Overlay>,
+    cache: Mutex<PageCache<PageBytes>>,
     marks: Mutex<PageCache<PageMark>>,
     checkpoint: Mutex<Checkpoint>,
-    /// Held while pages or the checkpoint are written.
-    writing: tokio::sync::Mutex<()>,
+    /// Held while pages, lists or the checkpoint are written.
+    writing: tokio::sync::Mutex<IndexWriter>,
 }
+
+/// Where a reader of many records is: the page that it read last, so that the next record of it costs no read. It leaves the
+/// shared pages alone, which a scan would fill with what nobody asks for again.
+#[derive(Debug, Default)]
+pub struct RecordCursor(Option<(u64, Arc<[u8]>)>);
 
 impl History {
     /// Makes an empty history that survives a power cut. Only `init` does this.
@@ -81,10 +92,11 @@ impl History {
             disk: Arc::new(Watched::new(disk, Arc::clone(&watch))),
             watch,
             tail: Mutex::new(tail),
-            cache: Mutex::new(PageCache::of_records()),
+            overlay: Mutex::new(Overlay::after(checkpoint.records)),
+            cache: Mutex::new(PageCache::of_bytes()),
             marks: Mutex::new(PageCache::of_marks()),
+            writing: tokio::sync::Mutex::new(IndexWriter::after(checkpoint.records)),
             checkpoint: Mutex::new(checkpoint),
-            writing: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -111,9 +123,22 @@ impl History {
         self.checkpoint_lock().records
     }
 
-    /// Bytes that the records that are not durable yet will take on the disk, about: as many as charges do.
+    /// Bytes that the records that are not durable yet will take on the disk, about.
     pub fn unwritten_bytes(&self) -> u64 {
-        self.records().saturating_sub(self.durable_records()) * page::RECORD_BYTES
+        Self::bytes_of(self.records().saturating_sub(self.durable_records()))
+    }
+
+    /// Bytes that so many records take on the disk, about: as many as charges do.
+    pub fn bytes_of(records: u64) -> u64 {
+        records.saturating_mul(page::RECORD_BYTES)
+    }
+
+    /// Removes the image, where there is one.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn remove_image(&self) -> Result<(), StorageError> {
+        self.disk.remove_image()
     }
 
     /// The number of the last record pushed, durable or not; 0 before the first.
@@ -125,10 +150,11 @@ impl History {
     /// begins one.
     ///
     /// # Panics
-    /// Where its number does not follow the last one, or the mark is another page's.
+    /// Where its number does not follow the last one, the mark is another page's, or it concludes what another one concluded.
     pub fn push(&self, record: Record, mark: impl FnOnce() -> PageMark) -> Arc<Record> {
         let record = Arc::new(record);
         self.tail_lock().push(Arc::clone(&record), mark);
+        self.overlay_lock().push(&record);
         record
     }
 
@@ -137,26 +163,48 @@ impl History {
     /// # Errors
     /// Where there is none of that number, or its page is damaged.
     pub fn record(&self, number: RecordNumber) -> Result<Arc<Record>, StorageError> {
-        {
-            let tail = self.tail_lock();
-            if let Some(record) = tail.get(number) {
-                return Ok(record);
-            }
-            if number == 0 || number > tail.last() {
-                return Err(StorageError::NoRecord { number, last: tail.last() });
-            }
+        if let Some(record) = self.recent(number)? {
+            return Ok(record);
         }
         let page = page_of(number);
-        // A page that the tail does not hold is full.
-        let place_in_page = ((number - 1) % PAGE_RECORDS) as usize;
-        if let Some(records) = self.cache_lock().get(page) {
-            return Ok(Arc::clone(&records[place_in_page]));
+        let held = self.cache_lock().get(page);
+        let bytes = if let Some(bytes) = held {
+            bytes
+        } else {
+            let bytes: Arc<[u8]> = page::read_bytes(&*self.disk, page)?.into();
+            self.cache_lock().put(page, Arc::clone(&bytes));
+            bytes
+        };
+        page::record(page, &bytes, number).map(Arc::new)
+    }
+
+    /// The same, for a reader of many records.
+    ///
+    /// # Errors
+    /// Where there is none of that number, or its page is damaged.
+    pub fn record_by(&self, number: RecordNumber, cursor: &mut RecordCursor) -> Result<Arc<Record>, StorageError> {
+        if let Some(record) = self.recent(number)? {
+            return Ok(record);
         }
-        let records: Vec<Arc<Record>> =
-            page::read(&*self.disk, page, page::last_of(page))?.records.into_iter().map(Arc::new).collect();
-        let records: Arc<[Arc<Record>]> = records.into();
-        let found = Arc::clone(&records[place_in_page]);
-        self.cache_lock().put(page, records);
+        let page = page_of(number);
+        let bytes = match &cursor.0 {
+            Some((at, bytes)) if *at == page => bytes,
+            Some(_) | None => {
+                let held = self.cache_lock().get(page);
+                let bytes = held.map_or_else(|| page::read_bytes(&*self.disk, page).map(Arc::from), Ok)?;
+                &cursor.0.insert((page, bytes)).1
+            }
+        };
+        page::record(page, bytes, number).map(Arc::new)
+    }
+
+    /// The record, where memory holds it. A page that memory does not hold is full.
+    fn recent(&self, number: RecordNumber) -> Result<Option<Arc<Record>>, StorageError> {
+        let tail = self.tail_lock();
+        let found = tail.get(number);
+        if found.is_none() && (number == 0 || number > tail.last()) {
+            return Err(StorageError::NoRecord { number, last: tail.last() });
+        }
         Ok(found)
     }
 
@@ -187,16 +235,17 @@ impl History {
     /// # Errors
     /// Where `to` goes back or beyond what was pushed, or the disk fails, which is final.
     pub async fn write(&self, to: Checkpoint) -> Result<(), StorageError> {
-        let _writing = self.writing.lock().await;
-        self.write_pages(&to).await?;
+        let mut index = self.writing.lock().await;
+        self.write_pages(&to, &mut index).await?;
         write_checkpoint(&*self.disk, &to, Batch::default()).await?;
         self.tail_lock().trim(to.records);
+        self.overlay_lock().trim(to.records);
         *self.checkpoint_lock() = to;
         Ok(())
     }
 
-    /// Makes the pages up to `to` durable, from what was pushed.
-    async fn write_pages(&self, to: &Checkpoint) -> Result<(), StorageError> {
+    /// Makes the pages and the lists up to `to` durable, from what was pushed.
+    async fn write_pages(&self, to: &Checkpoint, index: &mut IndexWriter) -> Result<(), StorageError> {
         let before = self.checkpoint_lock().records;
         let pushed = self.records();
         if to.records < before || to.records > pushed {
@@ -204,10 +253,14 @@ impl History {
             return Err(StorageError::OutOfOrder { doing: "write a checkpoint", reason });
         }
         if to.records > before {
+            // What a transfer left that was not installed is written again.
+            *index = IndexWriter::after(before);
             for page in page_of(before + 1)..=page_of(to.records) {
                 let (mark, records) = self.tail_lock().page(page, to.records);
                 page::write(&*self.disk, page, &page::encode(&mark, &records)?)?;
+                records.iter().try_for_each(|record| index.take(&*self.disk, record))?;
             }
+            index.write(&*self.disk)?;
             // Pages first: of what was not synced a power cut may leave any part, and the checkpoint answers for them.
             self.disk.sync().await?;
         }
@@ -228,7 +281,7 @@ impl History {
         self.tail.lock().expect("nothing panics while it holds the history's tail but for a record out of order")
     }
 
-    fn cache_lock(&self) -> MutexGuard<'_, PageCache<PageRecords>> {
+    fn cache_lock(&self) -> MutexGuard<'_, PageCache<PageBytes>> {
         self.cache.lock().expect("nothing panics while it holds the page cache")
     }
 

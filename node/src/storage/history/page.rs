@@ -126,6 +126,24 @@ pub(crate) fn decode(page: u64, bytes: &[u8], last: RecordNumber) -> Result<Page
     Ok(Page { mark, records, length: bytes.len() - rest.len() })
 }
 
+/// The record `number` of `page`, without those beside it.
+pub(crate) fn record(page: u64, bytes: &[u8], number: RecordNumber) -> Result<Record, StorageError> {
+    let missing = || StorageError::damaged(place(page), format!("record {number} is missing"));
+    let (_, mut rest) = decode_header(page, bytes)?;
+    let mut encoded: &[u8] = &[];
+    for _ in first_of(page)..=number {
+        let (length, after) = rest.split_first_chunk::<4>().ok_or_else(missing)?;
+        (encoded, rest) = after.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(missing)?;
+    }
+    let record: Record = codec::decode(Kind::Record, encoded)
+        .map_err(|error| StorageError::damaged(place(page), format!("record {number}: {error}")))?;
+    if record.number == number {
+        return Ok(record);
+    }
+    let reason = format!("record {} lies where record {number} belongs", record.number);
+    Err(StorageError::damaged(place(page), reason))
+}
+
 /// Bytes that the record of a charge takes on the disk, about. Source: 12.4 million charges, all of the database counted.
 pub(crate) const RECORD_BYTES: u64 = 141;
 

@@ -185,7 +185,11 @@ impl<'a> Checker<'a> {
         loop {
             match decide(state, &facts, command, stamp) {
                 Ok(decision) => return decision,
-                Err(Missing(number)) => facts.add(Arc::new(self.records[number as usize - 1].clone())),
+                Err(Missing::Record(number)) => facts.add(Arc::new(self.records[number as usize - 1].clone())),
+                // As of this state: the records after it conclude nothing yet.
+                Err(missing @ Missing::Conclusion(_)) => {
+                    facts.supply(missing, &self.records[..state.records() as usize]);
+                }
             }
         }
     }

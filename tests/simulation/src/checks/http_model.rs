@@ -156,7 +156,7 @@ impl<'a> HttpModel<'a> {
 }
 
 fn charge_of(record: &Record, charged: &Charged) -> api::Charge {
-    let Charged { seller, phone, amount, entry, balance, reference: given } = charged;
+    let Charged { seller, phone, amount, entry, balance, reference: given, .. } = charged;
     api::Charge {
         id: ids().uuid(IdKind::Charge, record.number),
         entry: *entry,

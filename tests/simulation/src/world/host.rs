@@ -217,6 +217,11 @@ impl Host {
     /// The disks, with an empty log and an empty history where there is nothing yet.
     async fn open_disks(&self, boot: u64) -> Result<NodeDisks, StorageError> {
         let history = self.history.open("history")?;
+        // An image of the state only saves time, so anything may happen to it.
+        let mut dice = Dice::new(self.plan.seed, (500 + self.node) << 32 | boot);
+        if dice.once_in(3) {
+            self.history.spoil_images(&mut dice);
+        }
         let disks = NodeDisks { log: Arc::new(self.log.clone()), history };
         if boot == 0 || self.log.list()?.is_empty() {
             disks.create().await?;

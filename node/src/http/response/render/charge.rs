@@ -24,7 +24,7 @@ impl ChargeWriter {
 
     /// Appends the charge of this record to `out`; `false` where the record is no charge, and nothing was written.
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, record: &Record) -> bool {
-        let Event::Charged(Charged { seller, phone, amount, entry, balance, reference }) = &record.event else {
+        let Event::Charged(Charged { seller, phone, amount, entry, balance, reference, .. }) = &record.event else {
             return false;
         };
         let LedgerInfo { ids, .. } = self.info;
@@ -95,7 +95,7 @@ fn text(out: &mut Vec<u8>, text: Option<&str>) {
 impl LedgerInfo {
     /// A charge as lists show it; `None` where the record is no charge.
     pub fn charge(&self, record: &Record) -> Option<api::Charge> {
-        let Event::Charged(Charged { seller, phone, amount, entry, balance, reference }) = &record.event else {
+        let Event::Charged(Charged { seller, phone, amount, entry, balance, reference, .. }) = &record.event else {
             return None;
         };
         Some(api::Charge {

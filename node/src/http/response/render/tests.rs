@@ -72,6 +72,8 @@ fn charged() -> Event {
         entry: 42,
         balance: balance(995_000),
         reference: Reference::new("order-17").ok(),
+        phone_charge: 1,
+        previous: 0,
     })
 }
 
@@ -152,6 +154,8 @@ fn a_written_charge_is_the_serialised_one() {
                 entry: minor,
                 balance: balance(minor - 1),
                 reference: Reference::new("a\"b\\سفارش").ok().filter(|_| minor > 1),
+                phone_charge: 1,
+                previous: 0,
             });
             let record = Record { time: Time(time), ..record(event) };
             let mut written = Vec::new();

@@ -94,6 +94,6 @@ fn a_page_keeps_its_bytes() {
     let key = "6b".repeat(8);
     assert_eq!(
         hex(record),
-        format!("000000270241fd4168e5cf8b010000030108{key}0902fd152f5a4ce6000000fbc9134100 00").replace(' ', "")
+        format!("000000290241fd4168e5cf8b010000030108{key}0902fd152f5a4ce6000000fbc9134100 004140").replace(' ', "")
     );
 }

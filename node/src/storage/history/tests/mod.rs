@@ -1,6 +1,8 @@
 //! What the history promises, on disks in memory that lose what they may, and on sled.
 
 mod cuts;
+mod image;
+mod index;
 mod install;
 mod marks;
 mod on_disk;
@@ -34,6 +36,8 @@ fn record(number: u64) -> Record {
             entry: number,
             balance: Balance::default(),
             reference: None,
+            phone_charge: number,
+            previous: number - 1,
         }),
     }
 }
@@ -65,7 +69,7 @@ fn digest(records: u64) -> Digest {
             chain.push(Uuid::from_u128(7), &record(number));
             digests.push(chain.digest());
         }
-        digests[records as usize]
+        digests[usize::try_from(records).unwrap()]
     })
 }
 
