@@ -168,7 +168,8 @@ impl Host {
         let uptime = move || Some(Uptime { boot: boots.load(Ordering::Relaxed).into(), ms: since.now_ms() });
         let clock = Clock::from_fn(now).with_uptime(uptime);
         let started = match self.open_disks(boot).await {
-            Ok(disks) => Cluster::start(self.settings(), disks, clock).await,
+            // On the heap: it is large, and every host has one.
+            Ok(disks) => Box::pin(Cluster::start(self.settings(), disks, clock)).await,
             Err(error) => Err(error.into()),
         };
         let cluster = match started {
