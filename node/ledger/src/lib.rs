@@ -29,7 +29,7 @@ pub mod audit;
 pub mod digest;
 pub mod entry;
 
-pub use audit::{Audit, AuditReport, Broken, Claims, Promise, Sums};
+pub use audit::{Accounts, Audit, AuditReport, Broken, Claims, Past, Promise, SellerSpan, Sums};
 pub use commands::*;
 pub use decide::{Facts, Missing, Outcome, decide, missing};
 pub use digest::{Digest, chain_entry};
@@ -46,7 +46,7 @@ pub use state::{
 };
 pub use values::amount::{Amount, Balance, MAX_MINOR, SignedAmount};
 pub use values::folded_name::FoldedName;
-pub use values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber, SYSTEM_ACTOR, Time};
+pub use values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber, SYSTEM_ACTOR, Time, stated_in};
 pub use values::phone::Phone;
 pub use values::rules::{RULES_FOLDED_NAMES, RULES_VERSION};
 pub use values::text::{IdempotencyKey, KEY_BYTES, NAME_CHARS, NOTE_CHARS, Name, Note, TextError};

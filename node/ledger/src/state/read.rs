@@ -255,6 +255,12 @@ impl State {
         pages.saturating_sub(1).saturating_mul(PAGE_RECORDS).saturating_add(1)
     }
 
+    /// The first record that may make entry `entry`, at most a page before the one that does.
+    pub fn record_of_entry(&self, entry: u64) -> RecordNumber {
+        let pages = self.pages.partition_point(|mark| mark.entries < entry) as u64;
+        pages.saturating_sub(1).saturating_mul(PAGE_RECORDS).saturating_add(1)
+    }
+
     /// How many pages the history has.
     pub fn page_count(&self) -> u64 {
         if self.records == 0 { 0 } else { page_of(self.records).saturating_add(1) }

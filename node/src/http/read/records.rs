@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ledger::PageMark;
-use ledger::{Digest, Entry, EntryRef, PAGE_RECORDS, Record, RecordNumber, Seller, chain_entry, page_of};
+use ledger::{Digest, Entry, PAGE_RECORDS, Record, RecordNumber, chain_entry, page_of};
 
 use crate::http::app::App;
 use crate::http::quotas::Permit;
@@ -77,16 +77,6 @@ pub(crate) enum Flow {
     Enough,
 }
 
-/// What a seller holds, and what changed it since some record.
-pub(crate) struct Holding {
-    /// Its record number.
-    pub seller: RecordNumber,
-    /// Its balance.
-    pub balance: i64,
-    /// The records of its entries since, newest first.
-    pub later: Vec<RecordNumber>,
-}
-
 /// Reads records; see [`reading`].
 pub(crate) struct RecordReader {
     cluster: Cluster,
@@ -99,11 +89,6 @@ impl RecordReader {
     /// One record, which was applied here before.
     pub(crate) fn record(&self, number: RecordNumber) -> Result<Arc<Record>, Problem> {
         self.cluster.record(number).map_err(Problem::internal)
-    }
-
-    /// What this node keeps of a page; it never changes. `None` where there is none yet.
-    pub(crate) fn page_mark(&self, page: u64) -> Option<PageMark> {
-        self.cluster.replica().state.page_mark(page).copied()
     }
 
     /// Records of a seller's entries, from the entry that is its `from`th, up to and without its `until`th: as many as are
@@ -119,17 +104,6 @@ impl RecordReader {
         let entries = replica.state.seller(seller).and_then(|seller| seller.entries.get(from..until));
         let numbers = entries.map(|entries| entries.iter().map(|entry| entry.record()).collect());
         numbers.ok_or_else(|| Problem::internal(format_args!("seller {seller} has fewer than {until} entries")))
-    }
-
-    /// What sellers after `after` hold now, as many as are read under one lock, and the records of their entries behind `since`.
-    pub(crate) fn holdings_after(&self, after: RecordNumber, since: RecordNumber) -> Vec<Holding> {
-        let replica = self.cluster.replica();
-        let holding = |(number, seller): (&RecordNumber, &Seller)| {
-            let is_later = |entry: &&EntryRef| entry.record() > since;
-            let later = seller.entries.iter().rev().take_while(is_later).map(|entry| entry.record()).collect();
-            Holding { seller: *number, balance: seller.balance.signed(), later }
-        };
-        replica.state.sellers_after(after).take(PIECE).map(holding).collect()
     }
 
     /// The name of the key that decided a record.

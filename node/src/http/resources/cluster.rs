@@ -23,7 +23,11 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     head.query(&[])?.consistency()?;
     read::local(&app, &head).await?;
-    let key_window_ms = read::state(&app, &caller)?.state.genesis().map(|genesis| genesis.key_window_ms);
+    let audited = app.cluster.audit_progress();
+    let (key_window_ms, newest) = {
+        let replica = read::state(&app, &caller)?;
+        (replica.state.genesis().map(|genesis| genesis.key_window_ms), replica.state.entries())
+    };
     let status = app.cluster.status();
     let shown = api::ClusterStatus {
         leader: status.leader,
@@ -33,6 +37,7 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         key_window_seconds: key_window_ms.map(|window| window / 1_000),
         clock: Some(clock(status.clock)),
+        audited: Some(api::AuditProgress { entries: audited.entries, head: newest, consistent: audited.is_consistent }),
     };
     reply::json(status.applied, &shown)
 }

@@ -19,6 +19,7 @@ use super::settings::ClusterSettings;
 use crate::raft::answers::ClusterError;
 use crate::raft::apply::machine::{EtebarRaft, Machine};
 use crate::raft::apply::replica::Published;
+use crate::raft::audit::Audits;
 use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::install::replay_into;
 use crate::raft::catch_up::snapshot::receive::SnapshotReceiver;
@@ -66,7 +67,7 @@ pub(crate) async fn start(
     let raft = Raft::new(me.node, config, network, log.clone(), machine)
         .await
         .map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
-    let window = settings.genesis.key_window_ms;
+    let (window, queue) = (settings.genesis.key_window_ms, settings.waiting_max);
     let clock_guard = Arc::new(ClockGuard::new(clock.clone(), window, settings.trust_clock, time_mark));
     let (reads, waiting_reads) = ReadGates::new();
     let peer_table = Arc::new(PeerTable::default());
@@ -77,13 +78,13 @@ pub(crate) async fn start(
         peer_table: peer_table.clone(),
         majority_within: settings.election_max * 2 + settings.heartbeat,
     };
-    let queue = settings.waiting_max;
     let proposer = Proposer::start(raft.clone(), log.clone(), published.clone(), clock_guard.clone(), queue);
     let node = Arc::new(Node {
         me,
         leader,
         proposer,
         reads,
+        audits: Arc::new(Audits::new(settings.table_seed)),
         receiver: SnapshotReceiver::new(published.clone(), history.clone(), checkpoints.clone()),
         settings,
         clock,

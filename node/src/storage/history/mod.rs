@@ -10,6 +10,7 @@ mod cache;
 mod install;
 mod known_peers;
 mod page;
+mod scan;
 mod tail;
 mod time_mark;
 
