@@ -476,7 +476,6 @@ fn a_single_account_that_is_off_is_named_when_its_turn_comes() {
         audit.report().broken.iter().map(|broken| (broken.promise, broken.faults)).collect::<Vec<_>>()
     };
     assert_eq!(named(&|_| ()), []);
-    let last = many_sellers(9).0.state.sellers_after(0).last().map(|(number, _)| *number).unwrap();
     assert_eq!(
         named(&|claims| claims.balances.values_mut().for_each(|balance| *balance += 1)),
         [(Promise::SellerBalances, 9)]

@@ -5,8 +5,6 @@ use uuid::Uuid;
 
 use etebar::api::{Entry, EntryKind};
 
-use super::walk::phone_digits;
-
 /// An entry, and the digest that the journal has there: enough to check what comes after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TrustedEntry {
@@ -75,4 +73,10 @@ fn account(text: &str) -> Option<Account> {
         return Uuid::parse_str(id).ok().map(Account::Seller);
     }
     ledger::Phone::new(phone_digits(text.strip_prefix("phone:")?)?).map(Account::Phone)
+}
+
+/// The digits of a number in E.164.
+pub(crate) fn phone_digits(text: &str) -> Option<u64> {
+    let digits = text.strip_prefix('+')?;
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
 }

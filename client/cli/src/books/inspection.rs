@@ -14,12 +14,12 @@ use etebar::api::{Audit, ChargeRead, Code, CreditRequest, Entry, MAX_PAGE, Reque
 use etebar::{Client, CreditRequestFilter, Error, Pager};
 
 use super::audit;
-use super::chain::TrustedEntry;
+use super::chain::{TrustedEntry, phone_digits};
 use super::nodes;
 use super::progress::Progress;
 use super::promise::{Finding, Findings, Promise};
 use super::stream::Journal;
-use super::walk::{Credited, PhoneBooks, Sums, Undone, Walk, phone_digits};
+use super::walk::{Credited, PhoneBooks, Sums, Undone, Walk};
 use crate::output::Output;
 use crate::output::error::CliError;
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use etebar::api::{Entry, EntryKind};
 
-use super::chain::{Chain, TrustedEntry};
+use super::chain::{Chain, TrustedEntry, phone_digits};
 use super::promise::{Findings, Promise};
 
 /// What the journal says so far: all of it, or what comes after an entry that is trusted.
@@ -201,12 +201,6 @@ impl Walk {
             }
         }
     }
-}
-
-/// The digits of a number in E.164.
-pub(crate) fn phone_digits(text: &str) -> Option<u64> {
-    let digits = text.strip_prefix('+')?;
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 
 #[cfg(test)]
