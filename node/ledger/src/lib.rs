@@ -30,7 +30,7 @@ pub mod digest;
 pub mod entry;
 pub mod page;
 
-pub use audit::{Audit, AuditReport, Broken, Claims, Promise, Sums};
+pub use audit::{Accounts, Audit, AuditReport, Broken, Claims, Past, Promise, SellerSpan, Sums};
 pub use commands::*;
 pub use decide::{Facts, Missing, Outcome, decide, missing};
 pub use digest::{Digest, EntryChain, RecordChain};
@@ -47,7 +47,7 @@ pub use state::sharded::TableSeed;
 pub use state::{Concluded, Conclusion, Incarnation, NodeNumber, PhoneAccount, State, Totals, Verdict};
 pub use values::amount::{Amount, Balance, MAX_MINOR, SignedAmount};
 pub use values::folded_name::FoldedName;
-pub use values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber, SYSTEM_ACTOR, Time};
+pub use values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber, SYSTEM_ACTOR, Time, stated_in};
 pub use values::phone::Phone;
 pub use values::rules::{RULES_FOLDED_NAMES, RULES_VERSION};
 pub use values::text::{

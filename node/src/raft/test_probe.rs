@@ -10,6 +10,7 @@ use ledger::Digest;
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 
+use super::audit::Audited;
 use super::lifecycle::hand_over::hand_over;
 use super::submit::cluster::Cluster;
 use crate::storage::{LogId, Vote};
@@ -43,6 +44,10 @@ pub struct Probe {
     pub recovered: bool,
     /// The index of the newest list of members in its log; 0 where it has none.
     pub members_index: u64,
+    /// How many records its audit has come to.
+    pub audited: u64,
+    /// What its audit found broken.
+    pub audit_fault: Option<String>,
 }
 
 /// The members, as one of them sees them.
@@ -91,7 +96,14 @@ impl Cluster {
             checkpoint: node.history.durable_records(),
             recovered: node.recovered.load(Ordering::Acquire),
             members_index,
+            audited: node.audits.progress().records,
+            audit_fault: node.audits.fault().map(str::to_owned),
         }
+    }
+
+    /// The last position that was audited here.
+    pub fn last_audited(&self) -> Audited {
+        self.node().audits.last()
     }
 
     /// The members, as this one sees them.

@@ -31,6 +31,20 @@ pub struct ClusterStatus {
     /// How the asked node's clock compares with the others'; `None` from a node of a version that does not report it.
     #[serde(default)]
     pub clock: Option<ClockHealth>,
+    /// How far the asked node has audited its records; `None` from a node of a version that does not report it.
+    #[serde(default)]
+    pub audited: Option<AuditProgress>,
+}
+
+/// How far a node's audit, which goes on in the background, has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditProgress {
+    /// The last journal entry that was audited. `GET /v1/audit` answers for a position at or before it.
+    pub entries: u64,
+    /// The newest journal entry of the node.
+    pub head: u64,
+    /// Whether no promise was found broken, and the audit goes on.
+    pub consistent: bool,
 }
 
 /// How a node's wall clock compares with those that it receives from other nodes. None of it makes a node unhealthy: ledger

@@ -103,11 +103,14 @@ pub struct Phone {
     pub last_charge_at: Timestamp,
 }
 
-/// The whole ledger, recomputed from the journal at one position.
+/// The whole ledger, recomputed from its records up to one position: as far as the node's audit has come, which goes on in the
+/// background and begins anew where the node starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
-    /// How many entries there are.
+    /// How many entries were audited: the number of the last of them.
     pub entries: u64,
+    /// The newest entry of the journal: what is not audited yet comes before it.
+    pub head: u64,
     /// How many sellers there are.
     pub sellers: u64,
     /// Sum of all approved credit requests.
@@ -129,7 +132,7 @@ pub struct Audit {
     /// Each promise that is broken, once; empty where the ledger is consistent.
     #[serde(default)]
     pub broken: Vec<BrokenPromise>,
-    /// Position in the Raft log that was audited.
+    /// Position in the Raft log that was audited; 0 before the first.
     pub applied: u64,
     /// The replica's digest there, 64 hex digits.
     pub digest: String,

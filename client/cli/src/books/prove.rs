@@ -12,7 +12,7 @@ use uuid::Uuid;
 use etebar::api::{Entry, EntryKind};
 use etebar::{ChargeFilter, Client, IdempotencyKey};
 
-use super::inspection::{Inspection, inspect};
+use super::inspection::{Inspection, Scope, inspect};
 use super::promise::{Finding, Promise, Verdict, worst};
 use super::verify;
 use crate::load::record::{self, Line};
@@ -42,7 +42,9 @@ pub(crate) async fn run(session: &Session, files: &[PathBuf]) -> Result<(), CliE
     for file in files {
         record::read(file, |line| proof.take(line))?;
     }
-    let inspection = inspect(&session.client, |entry| proof.observe(entry)).await?;
+    let observe = |entry: &Entry| proof.observe(entry);
+    let scope = Scope { client: &session.client, after: None, output: session.output, observe };
+    let inspection = inspect(scope).await?;
     proof.ask_for_unanswered(&session.client).await?;
     let report = proof.report(&inspection);
     let printed = session.output.either(&report, || report.shown());
@@ -244,7 +246,8 @@ mod tests {
         for entry in entries {
             proof.observe(entry);
         }
-        let nothing = Inspection { findings: Vec::new(), entries: 0, applied: 0, digest: String::new(), nodes: 0 };
+        let digest = String::new();
+        let nothing = Inspection { findings: Vec::new(), entries: 0, applied: 0, digest, nodes: 0, resumable: None };
         let report = proof.report(&nothing);
         (report.lost, report.doubled)
     }

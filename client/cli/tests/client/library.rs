@@ -110,7 +110,7 @@ async fn silence_ends_at_the_deadline_with_an_unknown_outcome() {
 async fn a_read_without_an_answer_is_never_unknown() {
     let fake = Fake::start(|_, _| Reaction::Break);
     let client = client(&[&fake.url]).with_timeout(Duration::from_millis(300));
-    assert!(matches!(client.audit().await.unwrap_err(), Error::NotDone(_)));
+    assert!(matches!(client.audit(None).await.unwrap_err(), Error::NotDone(_)));
 }
 
 #[tokio::test]

@@ -97,6 +97,20 @@ impl IdSpace {
     }
 }
 
+/// The kind and the record number that an id states, whatever cluster it is of; `None` where the kind is none that is known.
+pub fn stated_in(id: Uuid) -> Option<(IdKind, RecordNumber)> {
+    let high = id.as_u64_pair().0;
+    let kind = match (high >> 8) & 0b1111 {
+        1 => IdKind::Seller,
+        2 => IdKind::Key,
+        3 => IdKind::CreditRequest,
+        4 => IdKind::Charge,
+        5 => IdKind::Adjustment,
+        _ => return None,
+    };
+    Some((kind, high >> 16))
+}
+
 /// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014): spreads every input bit over the output.
 pub(crate) fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -73,6 +73,16 @@ pub(crate) async fn first_record(app: &App, from: Option<Time>) -> Result<Record
     }
 }
 
+/// The first record that may make entry `entry`, at most a page before the one that does; the first of all where there is no such
+/// bound.
+pub(crate) async fn record_of_entry(app: &App, entry: Option<u64>) -> Result<RecordNumber, Problem> {
+    let Some(entry) = entry else { return Ok(1) };
+    let page = reading(app, move |reader| {
+        reader.cluster.history(|history| history.page_of_entry(entry)).map_err(Problem::internal)
+    });
+    page.await.map(page_start)
+}
+
 /// The first record of a page.
 pub(crate) fn page_start(page: u64) -> RecordNumber {
     page.saturating_mul(PAGE_RECORDS).saturating_add(1)
@@ -85,16 +95,6 @@ pub(crate) enum Flow {
     On,
     /// Enough was found.
     Enough,
-}
-
-/// What a seller holds after some record.
-pub(crate) struct Holding {
-    /// Its record number.
-    pub seller: RecordNumber,
-    /// Its balance.
-    pub balance: i64,
-    /// The last record that moved it, or one after that.
-    pub after: RecordNumber,
 }
 
 /// Reads records; see [`reading`].
@@ -114,7 +114,7 @@ impl RecordReader {
     }
 
     /// What stands before a page, which was begun here before; it never changes.
-    pub(crate) fn page_mark(&self, page: u64) -> Result<PageMark, Problem> {
+    fn page_mark(&self, page: u64) -> Result<PageMark, Problem> {
         self.cluster.page_mark(page).map_err(Problem::internal)
     }
 
@@ -168,16 +168,6 @@ impl RecordReader {
         let entry = reversal.movement().map(|movement| movement.entry_number);
         let missing = || Problem::internal(format_args!("record {record} reverses nothing"));
         entry.ok_or_else(missing).map(Some)
-    }
-
-    /// What sellers after `after` hold now, as many as are read under one lock.
-    pub(crate) fn holdings_after(&self, after: RecordNumber) -> Vec<Holding> {
-        let replica = self.cluster.replica();
-        let records = replica.state.records();
-        let sellers = replica.state.sellers_after(after).take(PIECE);
-        sellers
-            .map(|(number, seller)| Holding { seller: *number, balance: seller.balance.signed(), after: records })
-            .collect()
     }
 
     /// The name of the key that decided a record.

@@ -23,10 +23,11 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     head.query(&[])?.consistency()?;
     read::local(&app, &head).await?;
-    let (key_window_ms, ledger_id) = {
+    let audited = app.cluster.audit_progress();
+    let (key_window_ms, ledger_id, newest) = {
         let replica = read::state(&app, &caller)?;
         let fixed = replica.state.genesis().map(|genesis| genesis.key_window_ms);
-        (fixed, fixed.map(|_| replica.state.ledger_id()))
+        (fixed, fixed.map(|_| replica.state.ledger_id()), replica.state.entries())
     };
     let status = app.cluster.status();
     let shown = api::ClusterStatus {
@@ -39,6 +40,7 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
         key_window_seconds: key_window_ms.map(|window| window / 1_000),
         ledger_id,
         clock: Some(clock(status.clock)),
+        audited: Some(api::AuditProgress { entries: audited.entries, head: newest, consistent: audited.is_consistent }),
     };
     reply::json(status.applied, &shown)
 }

@@ -49,13 +49,15 @@ impl FoundEntries {
 async fn all(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
-    let query = head.query(&["from", "to", "limit", "after"])?;
-    let (span, limit) = (Span::of(&query)?, query.limit()?);
+    let query = head.query(&["from", "to", "from_entry", "limit", "after"])?;
+    let (span, limit) = (Span { from_entry: query.number("from_entry")?, ..Span::of(&query)? }, query.limit()?);
     let list = span.filter(List::new("journal"));
     let after = list.after(query.get("after"))?;
     read::fresh(&app, &head, &query).await?;
     let permit = app.quotas.scans.take(caller.key, head.deadline).await?;
-    let after = after.max(records::first_record(&app, span.from).await?.saturating_sub(1));
+    let first =
+        records::first_record(&app, span.from).await?.max(records::record_of_entry(&app, span.from_entry).await?);
+    let after = after.max(first.saturating_sub(1));
     let (applied, bound) = {
         let replica = read::state(&app, &caller)?;
         (replica.applied, replica.state.records())
@@ -65,22 +67,25 @@ async fn all(State(app): State<App>, head: Head) -> Answer {
     reply::json(applied, &list.page(found.entries, found.next))
 }
 
-/// Which entries: from (inclusive) and to (exclusive) times, in ledger time.
+/// Which entries: from (inclusive) and to (exclusive) times, in ledger time; from (inclusive) a number.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     from: Option<Time>,
     to: Option<Time>,
+    from_entry: Option<u64>,
 }
 
 impl Span {
     fn of(query: &Query<'_>) -> Result<Self, Problem> {
-        Ok(Self { from: query.time("from")?, to: query.time("to")? })
+        Ok(Self { from: query.time("from")?, to: query.time("to")?, from_entry: None })
     }
 
     /// The list, filtered by this span.
     fn filter(self, list: List) -> List {
         let text = |time: Option<Time>| time.map(|time| time.0.to_string());
-        list.with("from", text(self.from).as_deref()).with("to", text(self.to).as_deref())
+        let from_entry = self.from_entry.map(|entry| entry.to_string());
+        let list = list.with("from", text(self.from).as_deref()).with("to", text(self.to).as_deref());
+        list.with("from_entry", from_entry.as_deref())
     }
 
     fn has_begun(self, time: Time) -> bool {
@@ -108,7 +113,10 @@ fn read_on(
         if over {
             return Ok(Flow::Enough);
         }
-        if record.number <= after || !span.has_begun(record.time) {
+        if record.number <= after
+            || !span.has_begun(record.time)
+            || span.from_entry.is_some_and(|from| entry.number < from)
+        {
             return Ok(Flow::On);
         }
         Ok(found.take(record.number, || render::entry(&reader.info, entry, &chain.digest()), limit))

@@ -12,7 +12,7 @@ use etebar_api::{Code, FieldError};
 use ledger::Rejection;
 use tracing::error;
 
-use crate::raft::{ReadError, SubmitError};
+use crate::raft::{AuditBehind, ReadError, SubmitError};
 
 /// What a handler returns.
 pub(crate) type Answer = Result<Response<Body>, Problem>;
@@ -105,6 +105,12 @@ impl From<ReadError> for Problem {
             ReadError::NoLeader => Self::new(Code::NoLeader, detail),
             ReadError::Behind { .. } => Self::new(Code::Behind, detail),
         }
+    }
+}
+
+impl From<AuditBehind> for Problem {
+    fn from(error: AuditBehind) -> Self {
+        Self::new(Code::Behind, error.to_string())
     }
 }
 

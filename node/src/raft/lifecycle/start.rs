@@ -22,6 +22,7 @@ use crate::raft::answers::ClusterError;
 use crate::raft::apply::machine::{EtebarRaft, Machine};
 use crate::raft::apply::replica::Published;
 use crate::raft::apply::rules::KnownRules;
+use crate::raft::audit::Audits;
 use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::replay::start_from;
 use crate::raft::catch_up::snapshot::receive::SnapshotReceiver;
@@ -87,6 +88,7 @@ pub(crate) async fn start(
         leader,
         proposer,
         reads,
+        audits: Arc::new(Audits::new(settings.table_seed)),
         receiver: SnapshotReceiver::new(published.clone(), history.clone(), checkpoints.clone()),
         settings,
         clock,

@@ -17,6 +17,7 @@ use crate::raft::answers::{
 use crate::raft::apply::api_keys::ApiKeys;
 use crate::raft::apply::replica::Replica;
 use crate::raft::apply::waits::TooManyWait;
+use crate::raft::audit::{AuditBehind, AuditProgress, Audited};
 use crate::raft::lifecycle::node::Node;
 use crate::raft::lifecycle::settings::ClusterSettings;
 use crate::raft::lifecycle::start::{start, stop};
@@ -168,6 +169,19 @@ impl Cluster {
         self.node().published.digest_at(applied)
     }
 
+    /// The last position that was audited here, once that covers entry `min_entry`; 0 waits for nothing.
+    ///
+    /// # Errors
+    /// Where the audit does not come there in time.
+    pub async fn audited(&self, min_entry: u64, deadline: Instant) -> Result<Arc<Audited>, AuditBehind> {
+        self.node().audits.covering(min_entry, deadline).await
+    }
+
+    /// How far the audit of this node's records has come.
+    pub fn audit_progress(&self) -> AuditProgress {
+        self.node().audits.progress()
+    }
+
     /// The cluster as this node sees it now.
     pub fn status(&self) -> ClusterStatus {
         let node = self.node();
@@ -176,7 +190,9 @@ impl Cluster {
         let voters: BTreeSet<u64> = node.raft.voter_ids().collect();
         let describe = |(id, addresses): (u64, crate::storage::NodeAddresses)| {
             let (healthy, applied, rules) = if id == node.me.node {
-                (node.unhealthy_reason().is_none(), Some(applied), Some(node.me.build.rules))
+                // Of its own audit a node tells no peer: all have the same records, and nobody would be left to lead.
+                let unhealthy = node.unhealthy_reason().or_else(|| node.audits.fault().map(str::to_owned));
+                (unhealthy.is_none(), Some(applied), Some(node.me.build.rules))
             } else {
                 let status = node.peer_table.status(id);
                 let healthy = status.as_ref().is_some_and(|status| status.healthy);

@@ -15,6 +15,7 @@ mod install;
 mod known_peers;
 mod marks;
 mod page;
+mod scan;
 mod tail;
 mod time_mark;
 
@@ -33,6 +34,7 @@ pub use self::checkpoint::{Checkpoint, PlainCheckpoint};
 pub use self::export::{ExportError, PAGES_HEADING};
 pub use self::image::Image;
 use self::index::{IndexWriter, Overlay};
+pub use self::scan::Scanned;
 use self::tail::Tail;
 pub use self::time_mark::TimeMark;
 use super::disk::watch::{StallWatch, Watched};

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use ledger::{
-    Audit, Claims, Command, Digest, Event, Facts, Missing, Outcome as Decision, Record, RecordNumber, State, Time,
-    decide,
+    Audit, AuditReport, Claims, Command, Digest, Event, Facts, Missing, Outcome as Decision, Record, RecordNumber,
+    State, Time, decide,
 };
 
 use crate::checks::accounts::Accounts;
@@ -28,6 +28,8 @@ pub struct FinalState {
     pub keys_held: u64,
     /// How many credit requests are pending there.
     pub pending: usize,
+    /// What its own audit found, once that came to the last record.
+    pub audited: AuditReport,
 }
 
 /// The check of one run, and what it has found so far.
@@ -143,7 +145,7 @@ impl<'a> Checker<'a> {
             http_reads.remove(&count).into_iter().flatten().for_each(|read| self.check_http_read(&state, read));
             let Some(record) = self.records.get(count as usize) else { break };
             self.check_record(&state, record);
-            audit.feed(record);
+            let Ok(()) = audit.feed(record, self.records);
             if let Err(what) = accounts.feed(record) {
                 self.violation(None, what);
             }
@@ -194,9 +196,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn check_end(&mut self, state: &State, audit: Audit, finals: &[FinalState]) {
+    fn check_end(&mut self, state: &State, mut audit: Audit, finals: &[FinalState]) {
         let claims = Claims::of(state);
-        for broken in audit.report(&claims).broken {
+        audit.compare(&claims);
+        let report = audit.report();
+        for broken in &report.broken {
             self.violation(None, format!("the audit finds a violation: {broken:?}"));
         }
         for replica in finals {
@@ -206,6 +210,10 @@ impl<'a> Checker<'a> {
             }
             if (replica.keys_held, replica.pending) != (state.keys_held(), state.pending_after(0).count()) {
                 self.violation(None, format!("node {node} remembers other keys or requests than a full replay gives"));
+            }
+            if replica.audited != report {
+                let found = &replica.audited;
+                self.violation(None, format!("the audit of node {node} finds {found:?}, a full one {report:?}"));
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Observes the nodes after every simulated millisecond, and checks the invariants that must hold at all times.
 //!
 //! One leader a term; acknowledged positions and votes never go back, over restarts either; one digest, one version of the
-//! rules and one number of remembered keys at a position; that number within its bound; an entry that was applied never becomes another.
+//! rules and one number of remembered keys at a position; that number within its bound; an entry that was applied never becomes
+//! another; no node's audit finds anything.
 
 use std::collections::BTreeMap;
 
@@ -102,6 +103,9 @@ impl Observer {
     pub fn observe(&mut self, node: u64, cluster: &Cluster) -> Transition {
         let now = cluster.probe();
         self.check_leader(node, &now);
+        if let Some(fault) = &now.audit_fault {
+            self.recorder.violation(format!("node {node}: {fault}"));
+        }
         let (seen, records) = (self.applied_ms.len(), now.records as usize);
         self.applied_ms.resize(seen.max(records), self.recorder.now_ms());
         let seen = self.nodes.entry(node).or_default();

@@ -53,5 +53,6 @@ fn final_of(node: u64, member: &Cluster) -> FinalState {
         claims: Claims::of(&replica.state),
         keys_held: replica.state.keys_held(),
         pending: replica.state.pending_after(0).count(),
+        audited: member.last_audited().report,
     }
 }

@@ -14,6 +14,8 @@ pub const LIVENESS: Duration = Duration::from_secs(10);
 const CHARGES: usize = 5;
 /// Longest wait for all nodes to converge after the last fault.
 const CONVERGENCE: Duration = Duration::from_secs(30);
+/// Longest wait for the audit of each node to come to its newest record, from the first one on.
+const AUDIT: Duration = Duration::from_secs(10);
 
 impl World<'_> {
     /// Where all clocks were late so far they are corrected, and all nodes start again: ledger time must not catch up at
@@ -116,6 +118,20 @@ impl World<'_> {
         if !converged && !self.recorder.has_violation() {
             self.recorder
                 .violation(format!("nodes {:?} did not converge within {CONVERGENCE:?}", self.surviving_members()));
+        }
+        self.audit_all();
+    }
+
+    /// The audit of each node must cover its whole history.
+    fn audit_all(&mut self) {
+        let behind = |world: &Self| -> Vec<(u64, u64, u64)> {
+            let probe = |node: u64| world.host(node).cluster().map(|cluster| (node, cluster.probe()));
+            let probes = world.surviving_members().into_iter().filter_map(probe);
+            let figures = probes.map(|(node, probe)| (node, probe.audited, probe.records));
+            figures.filter(|(_, audited, records)| audited < records).collect()
+        };
+        if !self.wait(AUDIT, |world| behind(world).is_empty()) && !self.recorder.has_violation() {
+            self.recorder.violation(format!("audits are behind after {AUDIT:?}: node, records, of {:?}", behind(self)));
         }
     }
 

@@ -123,3 +123,25 @@ async fn created() -> (ModelDisks, Arc<dyn Disk>, History) {
     let history = History::open(Arc::clone(&disk)).unwrap();
     (disks, disk, history)
 }
+
+#[tokio::test]
+async fn a_scan_reads_in_order_from_memory_and_from_pages() {
+    let (_disks, _disk, history) = created().await;
+    push(&history, 40_000);
+    let scanned = |first, last| -> Vec<u64> {
+        history.scan(first..=last).unwrap().records.iter().map(|record| record.number).collect()
+    };
+    let checked = |history: &History| {
+        for (first, last) in [(1, 1), (60, 70), (1, 200), (39_000, 40_000), (40_000, 40_000), (5, 4)] {
+            assert_eq!(scanned(first, last), (first..=last).collect::<Vec<_>>());
+        }
+        let scanned = history.scan(64..=65).unwrap();
+        assert_eq!(*scanned.records[1], record(65));
+        assert_eq!(scanned.marks.iter().map(|mark| mark.first).collect::<Vec<_>>(), [65]);
+        let beyond = history.scan(39_999..=40_001);
+        assert!(matches!(beyond, Err(crate::storage::StorageError::NoRecord { number: 40_001, last: 40_000 })));
+    };
+    checked(&history);
+    history.write(checkpoint(40_000)).await.unwrap();
+    checked(&history);
+}
