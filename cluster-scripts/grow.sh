@@ -61,7 +61,7 @@ rate() {
 }
 
 # The newest entry of the ledger, which is that of a charge made to see it: an entry for each charge, and one for each credit,
-# which are few. The audit names it too, but is itself what may take too long.
+# which are few.
 entries() {
   local text
   # shellcheck disable=SC2031 # that subshell is start_load's, which is not called here
@@ -80,7 +80,8 @@ memory_mb() {
   printf '%s' "$((most / 1024))"
 }
 
-# Milliseconds that one audit takes; "-" where it gets no answer within 10 s. The time of the program itself is in it, some 10 ms.
+# Milliseconds until an audit answers, for the position that it has come to; "-" where it gets no answer within 10 s. The time of
+# the program itself is in it, some 10 ms.
 audit_ms() {
   local began
   began=$(now_ms)

@@ -14,7 +14,7 @@
 //! let client = Client::new(servers)?.with_key("etb_seller_…")?;
 //! // Saved with the order before the first attempt, so that a later process repeats the charge under the same key.
 //! let order = IdempotencyKey::parse("order-17")?;
-//! let charge = NewCharge { phone: "09123456789".into(), amount: "5000".parse()? };
+//! let charge = NewCharge { phone: "09123456789".into(), amount: "5000".parse()?, reference: None };
 //! match client.charge(&charge, &order).await {
 //!     Ok(answer) => println!("sold, {} left", answer.value.balance),
 //!     Err(Error::Refused(problem)) => println!("refused, permanently: {}", problem.detail),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use etebar_node::storage::disk::open_sled;
 use etebar_node::storage::{Checkpoint, Disks, History, LogSettings, LogStore, Payload, SledDisks, TypeConfig};
-use ledger::{Amount, Balance, Charged, Event, Phone, Record, Time};
+use ledger::{Amount, Balance, Charged, Event, PageMark, Phone, Record, Time};
 use openraft::entry::RaftEntry;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
@@ -95,15 +95,14 @@ async fn records(place: &Path) -> Result<(), Failure> {
                 amount: Amount::new(5000).ok_or("an amount")?,
                 entry: number,
                 balance: Balance::default(),
+                reference: None,
+                phone_charge: number,
+                previous: number - 1,
             });
             let key = ledger::IdempotencyKey::new(&format!("bench-{number:016}")).ok();
-            history.push(Record {
-                number,
-                time: Time(1_700_000_000_000 + number),
-                actor: 3,
-                idempotency_key: key,
-                event,
-            });
+            let time = Time(1_700_000_000_000 + number);
+            let mark = PageMark { first: number, time, ..PageMark::default() };
+            history.push(Record { number, time, actor: 3, idempotency_key: key, event }, || mark);
         }
         let asked = Instant::now();
         history.write(Checkpoint { records: number, ..Checkpoint::default() }).await?;
@@ -117,7 +116,10 @@ async fn records(place: &Path) -> Result<(), Failure> {
     );
     let started = Instant::now();
     let mut replayed = 0_u64;
-    history.replay(1..=number, |_| replayed += 1)?;
+    history.replay(1..=number, |_, _| {
+        replayed += 1;
+        Ok(())
+    })?;
     println!("history: {:.0} records/s replayed", replayed as f64 / started.elapsed().as_secs_f64());
     Ok(())
 }

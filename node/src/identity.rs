@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// The layout of a data directory that this build reads and writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The file in each part of a data directory that holds the directory's incarnation.
 const OWNER: &str = "owner";
@@ -49,8 +49,12 @@ pub struct GenesisSettings {
 pub struct Identity {
     /// See [`FORMAT`].
     pub format: u32,
-    /// The cluster's id.
+    /// The cluster's id: of its members, their link and their certificates.
     pub cluster: Uuid,
+    /// The ledger's id: the cluster's, where the ledger was never restored.
+    pub ledger: Uuid,
+    /// 1, and one more for each restore of the ledger.
+    pub epoch: u32,
     /// This node's number.
     pub node: u64,
     /// Drawn at `init`: a wiped node comes back with another, and is refused.
@@ -290,6 +294,8 @@ mod tests {
         Identity {
             format: FORMAT,
             cluster: Uuid::from_u128(1),
+            ledger: Uuid::from_u128(1),
+            epoch: 1,
             node: 1,
             incarnation: Uuid::from_u128(2),
             members: BTreeMap::from([(1, address)]),
@@ -337,7 +343,7 @@ mod tests {
         let text = fs::read_to_string(&file).unwrap();
         fs::write(&file, text.replace("\"node\": 1", "\"node\": 2")).unwrap();
         assert!(matches!(DataDir::open(&path, &["log"]), Err(DataDirError::Damaged { .. })));
-        fs::write(&file, text.replace("\"format\": 1", "\"format\": 9")).unwrap();
+        fs::write(&file, text.replace("\"format\": 2", "\"format\": 9")).unwrap();
         assert!(matches!(DataDir::open(&path, &["log"]), Err(DataDirError::OtherFormat { found: 9, .. })));
     }
 

@@ -1,19 +1,20 @@
 //! `etebar-node`: draws a key, makes certificates, makes a data directory, or serves one. Thin: the modules are in the library.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
 use etebar_api as api;
-use etebar_node::config::{ApiProtection, CommandLine, InitArgs, RunArgs, Settings, Verb, key_window_warning};
+use etebar_node::config::{
+    ApiProtection, CommandLine, InitArgs, PagesArgs, RunArgs, Settings, Verb, key_window_warning,
+};
 use etebar_node::http::{self, ApiTls, App, Limits};
 use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
 use etebar_node::pki::{self, PkiError, PkiVerb};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, PeerSecurity};
 use etebar_node::runtime::log::Events;
 use etebar_node::runtime::{Clock, Entropy};
-use etebar_node::storage::NodeAddresses;
-use etebar_node::storage::NodeDisks;
+use etebar_node::storage::{History, NodeAddresses, NodeDisks};
 use etebar_node::tls::CredentialWatch;
 use ledger::{ApiKeyHash, Digest, Genesis, Name, TableSeed};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Verb::Keygen => keygen(),
         Verb::Init(arguments) => init(&arguments),
         Verb::Run(arguments) => run(*arguments),
+        Verb::Pages(arguments) => pages(&arguments),
         Verb::Pki(verb) => pki(&verb),
     };
     match done {
@@ -95,7 +97,11 @@ fn not_started(error: ClusterError) -> Failure {
             "{error}: keep the data directory and do not run `init` again; this node does not start, and the others continue while \
              they are a majority"
         )),
-        ClusterError::Setting(_) | ClusterError::Listen { .. } | ClusterError::Raft(_) => failed(error),
+        ClusterError::Setting(_)
+        | ClusterError::Listen { .. }
+        | ClusterError::Raft(_)
+        | ClusterError::Rules(_)
+        | ClusterError::Ledger { .. } => failed(error),
     }
 }
 
@@ -139,6 +145,9 @@ fn init(arguments: &InitArgs) -> Result<(), Failure> {
     let identity = Identity {
         format: FORMAT,
         cluster: arguments.cluster_id,
+        // A restore makes a new cluster of the same ledger; `init` begins both.
+        ledger: arguments.cluster_id,
+        epoch: 1,
         node: arguments.id,
         incarnation,
         members,
@@ -163,6 +172,18 @@ fn init(arguments: &InitArgs) -> Result<(), Failure> {
     let path = api::shown(&path, LINE_CHARS);
     println!("made {path} for node {} of cluster {}", identity.node, identity.cluster);
     Ok(())
+}
+
+/// Writes the pages of a data directory that no process serves.
+fn pages(arguments: &PagesArgs) -> Result<(), Failure> {
+    let out = io::stdout().lock();
+    if out.is_terminal() {
+        return Err(wrong("pages are binary: send them to a file, as in `etebar-node pages --data-dir DIR > FILE`"));
+    }
+    let data_dir = DataDir::open(&arguments.data_dir, &NodeDisks::FOLDERS).map_err(refused)?;
+    let disks = NodeDisks::open(&data_dir.path).map_err(failed)?;
+    let history = History::open(disks.history).map_err(failed)?;
+    history.export(arguments.from, &mut io::BufWriter::new(out)).map_err(failed)
 }
 
 /// Serves a data directory until a signal, or until the node has to stop by itself.
@@ -313,7 +334,8 @@ fn cluster_settings(
     let own = own_address(data_dir)?;
     let admin_key = Digest::from_hex(&identity.genesis.admin_key_hash);
     let genesis = Genesis {
-        cluster: identity.cluster,
+        ledger: identity.ledger,
+        epoch: identity.epoch,
         currency: Name::new(&identity.genesis.currency).map_err(failed)?,
         decimals: identity.genesis.places,
         key_window_ms: identity.genesis.key_window_ms,
@@ -325,8 +347,11 @@ fn cluster_settings(
     Ok(ClusterSettings {
         identity: raft::PeerIdentity {
             cluster: identity.cluster,
+            ledger: identity.ledger,
+            epoch: identity.epoch,
             node: identity.node,
             incarnation: identity.incarnation,
+            build: raft::Build::OWN,
         },
         members: identity.members.iter().map(|(id, address)| (*id, addresses(address))).collect(),
         genesis,

@@ -5,6 +5,7 @@ mod http {
     #[path = "../kit/pki.rs"]
     mod pki;
 
+    mod audits;
     mod bad_input;
     mod batches;
     mod connections;

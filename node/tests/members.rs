@@ -239,6 +239,7 @@ fn heartbeat(me: &PeerIdentity) -> StatusMessage {
     StatusMessage {
         node: me.node,
         incarnation: me.incarnation,
+        rules: me.build.rules,
         clock_ms: Clock::system().now_ms(),
         leader: None,
         applied: 0,

@@ -17,6 +17,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use etebar_node::storage::history::RecordCursor;
 use etebar_node::storage::{Disks, History, LogStore, SledDisks, TypeConfig};
 use openraft::{RaftLogReader, Vote};
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -211,10 +212,18 @@ fn check_history(folder: &Path, promised: &Promised, round: u64) {
     assert!(records >= promised.checkpoint, "round {round}: {records} records, {} promised", promised.checkpoint);
     let mut last = 0;
     history
-        .replay(1..=records, |found| {
+        .replay(1..=records, |_, found| {
             last += 1;
             assert_eq!(*found, record(last), "round {round}");
+            Ok(())
         })
         .unwrap();
     assert_eq!(last, records, "round {round}");
+    // All of them are charges by one seller to one phone.
+    let all = usize::try_from(records).unwrap();
+    assert!(history.entries_of(2, 1, all).unwrap().into_iter().eq(1..=records), "round {round}: a seller's entries");
+    let phone = ledger::Phone::new(989_123_456_789).unwrap();
+    let charges = history.charges_of(phone, records, records / 2 + 1, 1_000, &mut RecordCursor::default()).unwrap();
+    let numbers = charges.iter().map(|charge| charge.number);
+    assert!(numbers.take(1_000).eq((records / 2 + 1..=records).take(1_000)), "round {round}: a phone's charges");
 }

@@ -307,7 +307,10 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn the_version_shows_which_builds_are_compatible() {
     let version = run(program().arg("--version")).success();
-    assert!(version.contains("(data format ") && version.contains(", peer link "), "{version}");
+    assert!(
+        version.contains("(data format ") && version.contains(", peer link ") && version.contains(", rules "),
+        "{version}"
+    );
 }
 
 #[test]

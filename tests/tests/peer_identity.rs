@@ -47,14 +47,20 @@ fn hello(cluster: &str, node: u8, to: u8) -> Vec<u8> {
     hello_of(cluster, node, [0x77; 16], to)
 }
 
-/// The same: version of the link, cluster, node, incarnation, whom it calls, its purpose (short calls).
+/// The same with this one, byte for byte as `docs/format.md` has it: any version of the link, for short calls.
 fn hello_of(cluster: &str, node: u8, incarnation: impl AsRef<[u8]>, to: u8) -> Vec<u8> {
     let cluster = hex(&cluster.replace('-', ""));
-    let mut body = vec![1, link_version(), 16];
-    body.extend(cluster);
-    body.extend([node, 16]);
+    let (rules, epoch) = (2_u32, 1_u32);
+    let mut body = b"ETBR".to_vec();
+    body.extend([0, u8::MAX]);
+    body.extend(rules.to_be_bytes());
+    // A ledger that was never restored has the id of its cluster.
+    body.extend([cluster.clone(), cluster].concat());
+    body.extend(epoch.to_be_bytes());
+    body.extend(u64::from(node).to_be_bytes());
     body.extend(incarnation.as_ref());
-    body.extend([to, 1]);
+    body.extend(u64::from(to).to_be_bytes());
+    body.push(2);
     let mut frame = u32::try_from(body.len()).expect("short").to_be_bytes().to_vec();
     frame.extend(body);
     frame
@@ -63,12 +69,6 @@ fn hello_of(cluster: &str, node: u8, incarnation: impl AsRef<[u8]>, to: u8) -> V
 fn hex(text: &str) -> Vec<u8> {
     let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal digits");
     (0..text.len()).step_by(2).map(byte).collect()
-}
-
-fn link_version() -> u8 {
-    let version = run(clean_command(&programs().node).arg("--version")).success();
-    let number = version.rsplit_once("peer link ").expect("it says so").1;
-    number.trim_end().trim_end_matches(')').parse().expect("a number")
 }
 
 /// What comes back, until the node closes the connection.

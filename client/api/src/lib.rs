@@ -15,7 +15,7 @@ mod values;
 pub use bodies::charges::{
     BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, MAX_BATCH, NewCharge, NewReversal,
 };
-pub use bodies::cluster::{ClockHealth, ClusterStatus, DigestAt, NodeRole, NodeStatus};
+pub use bodies::cluster::{AuditProgress, ClockHealth, ClusterStatus, DigestAt, NodeRole, NodeStatus};
 pub use bodies::credit_requests::{CreditRequest, NewCreditRequest, NewDecision, RequestStatus};
 pub use bodies::journal::{Audit, BrokenPromise, Entry, EntryKind, NewAdjustment, Phone, Reconciliation};
 pub use bodies::keys::{Key, NewKey, Role};
@@ -30,5 +30,8 @@ pub use values::address::{AddressError, read_address};
 pub use values::duration::read_duration;
 pub use values::money::{AmountError, AmountIn, AmountOut, MAX_DECIMALS, MAX_MINOR};
 pub use values::phone::{PhoneError, read_phone};
-pub use values::text::{CodePoint, NameError, SHOWN_CHARS, check_name, is_visible, shown, shown_json, shown_lines};
+pub use values::text::{
+    CodePoint, NameError, ReferenceError, SHOWN_CHARS, check_name, check_reference, is_visible, shown, shown_json,
+    shown_lines,
+};
 pub use values::time::{Timestamp, TimestampError};

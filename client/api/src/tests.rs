@@ -278,6 +278,7 @@ fn a_charge_request_borrows_its_phone_and_refuses_unknown_fields() {
 
 fn charge() -> Charge {
     Charge {
+        reference: None,
         id: Uuid::from_u128(1),
         entry: 7,
         seller_id: Uuid::from_u128(2),
@@ -290,7 +291,7 @@ fn charge() -> Charge {
 
 #[test]
 fn a_charge_has_its_fields_in_the_contracts_order() {
-    let text = r#"{"id":"00000000-0000-0000-0000-000000000001","entry":7,"seller_id":"00000000-0000-0000-0000-000000000002","phone":"+989123456789","amount":"5000","balance":"700000","created_at":"1970-01-01T00:00:00.000Z"}"#;
+    let text = r#"{"id":"00000000-0000-0000-0000-000000000001","entry":7,"seller_id":"00000000-0000-0000-0000-000000000002","phone":"+989123456789","amount":"5000","balance":"700000","reference":null,"created_at":"1970-01-01T00:00:00.000Z"}"#;
     assert_eq!(to_string(&charge()).unwrap(), text);
     let read = ChargeRead { charge: charge(), reversed_by: None };
     assert_eq!(to_string(&read).unwrap(), text.replace("\"}", "\",\"reversed_by\":null}"));

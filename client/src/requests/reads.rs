@@ -106,6 +106,11 @@ impl Client {
         self.journal_within(Span::default(), limit)
     }
 
+    /// The journal from this entry on.
+    pub fn journal_from(&self, entry: u64, limit: u32) -> Pager<Entry> {
+        Pager::new(self.clone(), Query::new("/v1/journal").and("from_entry", entry), limit)
+    }
+
     /// The journal's entries in a span of time.
     pub fn journal_within(&self, span: Span, limit: u32) -> Pager<Entry> {
         Pager::new(self.clone(), span.narrow(Query::new("/v1/journal")), limit)
@@ -121,9 +126,10 @@ impl Client {
         self.fetch(&Call::get(format!("/v1/phones/{}", escaped(number)))).await
     }
 
-    /// The whole ledger, recomputed at one position.
-    pub async fn audit(&self) -> Result<Answer<Audit>, Error> {
-        self.fetch(&Call::get("/v1/audit").slow()).await
+    /// The whole ledger, recomputed up to one position: as far as the asked node's audit has come, or, where an entry is given,
+    /// once that covers it.
+    pub async fn audit(&self, min_entry: Option<u64>) -> Result<Answer<Audit>, Error> {
+        self.fetch(&Call::get(Query::new("/v1/audit").and_some("min_entry", min_entry).finish()).slow()).await
     }
 
     /// The cluster as the asked node sees it.

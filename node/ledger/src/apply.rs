@@ -1,7 +1,6 @@
 //! Replaying records: a state, one record further. Every event changes the state in its own file ([`crate::commands`]).
 
-use crate::digest::chain_entry;
-use crate::record::{Record, chain_record};
+use crate::record::Record;
 use crate::state::State;
 
 impl State {
@@ -10,19 +9,18 @@ impl State {
     /// # Panics
     /// Where the record does not fit this state: the history is damaged, and continuing would corrupt the books.
     pub fn apply(&mut self, record: &Record) {
-        self.advance(record.at(), chain_record(&self.digest(), record));
+        self.advance(record.at());
         let before = self.totals();
         record.event.kind().apply(record.at(), self);
         assert_eq!(self.totals().sum(), 0, "all accounts add up to zero");
+        self.chain(record);
         let movement = record.movement();
         assert_eq!(self.totals() != before, movement.is_some(), "credit moves exactly where there is a journal entry");
         if let Some(key) = &record.idempotency_key {
             self.remember(record.at(), record.actor, key);
         }
         if let Some(movement) = movement {
-            let entry = movement.entry(&self.ids(), record.time, self.actor_name(record.actor));
-            let digest = chain_entry(&self.entry_digest(), &entry);
-            self.advance_journal(entry.number, digest);
+            self.advance_journal(record, &movement);
         }
     }
 }

@@ -12,33 +12,76 @@ use crate::commands::kind::{Context, Denial, RequiredRole};
 use crate::commands::{Action, Command, Event, Refused};
 use crate::record::Record;
 use crate::refusal::Rejection;
-use crate::state::State;
 use crate::state::api_key::{ApiKey, Grant};
+use crate::state::{Conclusion, State};
 use crate::values::ids::{RecordNumber, SYSTEM_ACTOR, Time};
 
-/// Old records that were read for commands, by number.
+/// What was read of the history for commands.
+///
+/// Records never change. What concluded a charge or a request does, once: who decides several commands on the same facts
+/// gives them each new record ([`Facts::learn`]).
 #[derive(Debug, Clone, Default)]
-pub struct Facts(BTreeMap<RecordNumber, Arc<Record>>);
+pub struct Facts {
+    records: BTreeMap<RecordNumber, Arc<Record>>,
+    conclusions: BTreeMap<RecordNumber, Option<Conclusion>>,
+}
 
 impl Facts {
     /// Adds a record. The last one of a number counts.
     pub fn add(&mut self, record: Arc<Record>) {
-        self.0.insert(record.number, record);
+        self.records.insert(record.number, record);
+    }
+
+    /// Adds what concluded the charge or the request of this number; `None` where it is open, or is neither.
+    pub fn add_conclusion(&mut self, subject: RecordNumber, conclusion: Option<Conclusion>) {
+        self.conclusions.insert(subject, conclusion);
+    }
+
+    /// A record was decided on the same facts: what was known to be open may be concluded by it.
+    pub fn learn(&mut self, record: &Record) {
+        if let Some((subject, conclusion)) = record.concludes() {
+            self.add_conclusion(subject, Some(conclusion));
+        }
+    }
+
+    /// Adds what is missing, from a whole history in memory: for models and tests.
+    pub fn supply(&mut self, missing: Missing, history: &[Record]) {
+        match missing {
+            Missing::Record(number) => {
+                if let Some(found) = history.iter().find(|record| record.number == number) {
+                    self.add(Arc::new(found.clone()));
+                }
+            }
+            Missing::Conclusion(number) => {
+                let mut concluded = history.iter().filter_map(Record::concludes);
+                let found = concluded.find(|(subject, _)| *subject == number);
+                self.add_conclusion(number, found.map(|(_, conclusion)| conclusion));
+            }
+        }
     }
 
     /// The record of this number, where it was added.
     pub fn get(&self, number: RecordNumber) -> Option<&Arc<Record>> {
-        self.0.get(&number)
+        self.records.get(&number)
     }
 
     fn require(&self, number: RecordNumber) -> Result<&Record, Missing> {
-        self.0.get(&number).map(Arc::as_ref).ok_or(Missing(number))
+        self.records.get(&number).map(Arc::as_ref).ok_or(Missing::Record(number))
+    }
+
+    fn require_conclusion(&self, subject: RecordNumber) -> Result<Option<Conclusion>, Missing> {
+        self.conclusions.get(&subject).copied().ok_or(Missing::Conclusion(subject))
     }
 }
 
-/// Deciding a command needs the record of this number, which the facts lack. It exists in the history.
+/// Deciding a command needs something of the history that the facts lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missing(pub RecordNumber);
+pub enum Missing {
+    /// The record of this number, which exists.
+    Record(RecordNumber),
+    /// What concluded the charge or the credit request of this number, if anything did.
+    Conclusion(RecordNumber),
+}
 
 /// The outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,9 +94,9 @@ pub enum Outcome {
     Rejected(Rejection),
 }
 
-/// Decides `command` at the larger of the state's time and `stamp`. Where it says [`Missing`], add that record to the
-/// facts and decide again: on one state, at one stamp, a command needs one record, and rarely one or two more, which only
-/// seemed to hold its key.
+/// Decides `command` at the larger of the state's time and `stamp`. Where it says [`Missing`], add that to the facts and
+/// decide again: on one state, at one stamp, a command needs one record and what concluded it, and rarely one or two records
+/// more, which only seemed to hold its key.
 ///
 /// [`Rejection::Inconsistent`] is for the node alone, which must not go on: what it read contradicts its state.
 pub fn decide(state: &State, facts: &Facts, command: &Command, stamp: Time) -> Result<Outcome, Missing> {
@@ -61,14 +104,14 @@ pub fn decide(state: &State, facts: &Facts, command: &Command, stamp: Time) -> R
         Ok(key) => key,
         Err(rejection) => return Ok(Outcome::Rejected(rejection)),
     };
-    let subject = match look_up(state, facts, command, stamp)? {
+    let (subject, concluded) = match look_up(state, facts, command, stamp)? {
         Found::Decided(record) if command.action.is_answered_by(&record.event) => {
             return Ok(Outcome::Replay(record.number));
         }
         Found::Decided(_) => return Ok(Outcome::Rejected(Rejection::KeyReused)),
-        Found::Open { subject } => subject.map(|record| (record.at(), &record.event)),
+        Found::Open { subject, concluded } => (subject.map(|record| (record.at(), &record.event)), concluded),
     };
-    let event = match command.action.evaluate(&Context { state, key }, subject) {
+    let event = match command.action.evaluate(&Context { state, key, concluded }, subject) {
         Ok(event) => event,
         Err(Denial::Done(number)) => return facts.require(number).map(|record| Outcome::Replay(record.number)),
         Err(Denial::Rejected(rejection)) => return Ok(Outcome::Rejected(rejection)),
@@ -86,8 +129,8 @@ pub fn decide(state: &State, facts: &Facts, command: &Command, stamp: Time) -> R
     }))
 }
 
-/// The next record that [`decide`] would say is missing, found without deciding: to read, before the state is locked, what
-/// many commands need. For a command that is rejected for its actor it may name one that is not needed.
+/// What [`decide`] would say is missing next, found without deciding: to read, before the state is locked, what many
+/// commands need. For a command that is rejected for its actor it may name one that is not needed.
 pub fn missing(state: &State, facts: &Facts, command: &Command, stamp: Time) -> Option<Missing> {
     look_up(state, facts, command, stamp).err()
 }
@@ -97,7 +140,7 @@ enum Found<'a> {
     /// Its idempotency key was decided by this record.
     Decided(&'a Record),
     /// It has no decision yet. The subject is the record that it is about, where it names one.
-    Open { subject: Option<&'a Record> },
+    Open { subject: Option<&'a Record>, concluded: Option<Conclusion> },
 }
 
 fn look_up<'a>(state: &State, facts: &'a Facts, command: &Command, stamp: Time) -> Result<Found<'a>, Missing> {
@@ -109,8 +152,17 @@ fn look_up<'a>(state: &State, facts: &'a Facts, command: &Command, stamp: Time) 
             }
         }
     }
-    let subject = command.action.kind().subject(state).map(|number| facts.require(number)).transpose()?;
-    Ok(Found::Open { subject })
+    let kind = command.action.kind();
+    let subject = kind.subject(state).map(|number| facts.require(number)).transpose()?;
+    let concluded = match kind.concludes(state) {
+        Some(number) => facts.require_conclusion(number)?,
+        None => None,
+    };
+    // It is done already, and that record is its answer.
+    if let Some(Conclusion { record, .. }) = concluded.filter(|conclusion| kind.is_done_by(conclusion.how)) {
+        facts.require(record)?;
+    }
+    Ok(Found::Open { subject, concluded })
 }
 
 /// Whether the actor may have this decided; with its API key, where it is not the cluster itself.
@@ -139,14 +191,19 @@ fn authorise<'a>(state: &'a State, command: &Command) -> Result<Option<&'a ApiKe
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use uuid::Uuid;
 
     use super::*;
-    use crate::commands::{CreateKey, CreateSeller, RequestCredit};
+    use crate::commands::{Charge, CreateKey, CreateSeller, DecideCredit, RequestCredit, Reverse};
+    use crate::refusal::Refusal;
+    use crate::state::Verdict;
     use crate::state::genesis::Genesis;
     use crate::state::sharded::TableSeed;
     use crate::values::amount::Amount;
     use crate::values::ids::ApiKeyHash;
+    use crate::values::phone::Phone;
     use crate::values::rules::RULES_VERSION;
     use crate::values::text::{IdempotencyKey, Name, Note};
 
@@ -159,14 +216,19 @@ mod tests {
 
     /// The seller's request for credit under a key.
     fn request(key: &str) -> Command {
-        let action = Action::RequestCredit(RequestCredit { amount: Amount::new(5).unwrap(), note: Note::empty() });
+        let action = Action::RequestCredit(RequestCredit {
+            amount: Amount::new(5).unwrap(),
+            note: Note::empty(),
+            reference: None,
+        });
         Command { actor: 3, idempotency_key: Some(IdempotencyKey::new(key).unwrap()), action }
     }
 
     /// A ledger whose record 4 is the request under the key `a`.
     fn with_a_request() -> (State, Facts) {
         let genesis = Genesis {
-            cluster: Uuid::from_u128(7),
+            ledger: Uuid::from_u128(7),
+            epoch: 1,
             currency: name("IRT"),
             decimals: 0,
             key_window_ms: WINDOW_MS,
@@ -198,13 +260,43 @@ mod tests {
         let at = facts.get(4).unwrap().at();
         state.remember(at, 3, request("b").idempotency_key.as_ref().unwrap());
         assert!(request("b").seems_decided(&state, NOW));
-        assert_eq!(decide(&state, &Facts::default(), &request("b"), NOW), Err(Missing(4)));
+        assert_eq!(decide(&state, &Facts::default(), &request("b"), NOW), Err(Missing::Record(4)));
         assert!(matches!(decide(&state, &facts, &request("b"), NOW), Ok(Outcome::New(_))));
         // As if an admin's key that is spelled alike had it too.
         let admins =
             Command { actor: 1, action: Action::CreateSeller(CreateSeller { name: name("other") }), ..request("a") };
         state.remember(at, 1, admins.idempotency_key.as_ref().unwrap());
         assert!(matches!(decide(&state, &facts, &admins, NOW), Ok(Outcome::New(_))));
+    }
+
+    /// What was read before an entry is decided does not show what its first commands conclude.
+    #[test]
+    fn facts_learn_what_is_concluded_after_they_were_read() {
+        let (mut state, mut facts) = with_a_request();
+        let history: Vec<Record> = (1..=4).map(|number| facts.get(number).unwrap().as_ref().clone()).collect();
+        let amount = Amount::new(5).unwrap();
+        let by = |actor, action| Command { actor, idempotency_key: None, action };
+        let verdict = |verdict| DecideCredit { request: 4, verdict, reason: Note::empty() };
+        let approval = by(1, Action::DecideCredit(verdict(Verdict::Approved)));
+        let charge =
+            by(3, Action::Charge(Charge { phone: Phone::new(989_120_000_000).unwrap(), amount, reference: None }));
+        let reversal = by(1, Action::Reverse(Reverse { charge: 6, reason: Note::empty() }));
+        for command in [&approval, &charge, &reversal] {
+            while let Some(missing) = missing(&state, &facts, command, NOW) {
+                facts.supply(missing, &history);
+            }
+            let Ok(Outcome::New(record)) = decide(&state, &facts, command, NOW) else { panic!("{command:?}") };
+            state.apply(&record);
+            facts.learn(&record);
+            facts.add(Arc::new(record));
+        }
+        assert_eq!(decide(&state, &facts, &approval, NOW), Ok(Outcome::Replay(5)));
+        let opposite = by(1, Action::DecideCredit(verdict(Verdict::Rejected)));
+        let decided = Refusal::RequestDecided { verdict: Verdict::Approved };
+        for (command, refusal) in [(&opposite, decided), (&reversal, Refusal::ChargeReversed)] {
+            let refused = Ok(Outcome::Rejected(Rejection::Conflict(refusal)));
+            assert_eq!(decide(&state, &facts, command, NOW), refused, "{command:?}");
+        }
     }
 
     /// The counts of keys go by buckets, and this window's are 16 ms wide; what is remembered does not.

@@ -28,25 +28,28 @@ pub mod state;
 pub mod audit;
 pub mod digest;
 pub mod entry;
+pub mod page;
 
-pub use audit::{Audit, AuditReport, Broken, Claims, Promise, Sums};
+pub use audit::{Accounts, Audit, AuditReport, Broken, Claims, Past, Promise, SellerSpan, Sums};
 pub use commands::*;
 pub use decide::{Facts, Missing, Outcome, decide, missing};
-pub use digest::{Digest, chain_entry};
+pub use digest::{Digest, EntryChain, RecordChain};
 pub use entry::{Account, Entry, EntryKind, Movement};
-pub use record::{Record, chain_record};
+pub use page::{PAGE_RECORDS, PageMark, page_of};
+pub use record::Record;
 pub use refusal::{Refusal, Rejection};
 pub use state::api_key::{ApiKey, Grant};
 pub use state::genesis::{Genesis, MAX_DECIMALS};
 pub use state::idempotency_table::IdempotencyShares;
-pub use state::seller::{EntryRef, Seller, SellerStatus};
+pub use state::image::{IMAGE_VERSION, ImageError, Part, StateBuilder};
+pub use state::seller::{Seller, SellerStatus};
 pub use state::sharded::TableSeed;
-pub use state::{
-    Incarnation, NodeNumber, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, State, Totals, Verdict, page_of,
-};
+pub use state::{Concluded, Conclusion, Incarnation, NodeNumber, PhoneAccount, State, Totals, Verdict};
 pub use values::amount::{Amount, Balance, MAX_MINOR, SignedAmount};
 pub use values::folded_name::FoldedName;
-pub use values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber, SYSTEM_ACTOR, Time};
+pub use values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber, SYSTEM_ACTOR, Time, stated_in};
 pub use values::phone::Phone;
 pub use values::rules::{RULES_FOLDED_NAMES, RULES_VERSION};
-pub use values::text::{IdempotencyKey, KEY_BYTES, NAME_CHARS, NOTE_CHARS, Name, Note, TextError};
+pub use values::text::{
+    IdempotencyKey, KEY_BYTES, NAME_CHARS, NOTE_CHARS, Name, Note, REFERENCE_CHARS, Reference, TextError,
+};

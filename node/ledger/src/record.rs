@@ -3,10 +3,13 @@
 //! A record holds all that its answer needs, so that the answer can be given again byte for byte.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::commands::Event;
-use crate::digest::{ChainLink, Digest};
+use crate::digest::{ItemBytes, RecordChain};
 use crate::entry::{Entry, Movement};
+use crate::page::page_of;
+use crate::state::Conclusion;
 use crate::values::ids::{ApiKeyNumber, At, IdSpace, RecordNumber, Time};
 use crate::values::text::IdempotencyKey;
 
@@ -37,8 +40,14 @@ impl Record {
     }
 
     /// What it moved; `None` where it moved no money.
-    pub fn movement(&self) -> Option<Movement> {
+    pub fn movement(&self) -> Option<Movement<'_>> {
         self.event.kind().movement(self.number)
+    }
+
+    /// The charge or the credit request that it concludes, and how.
+    pub fn concludes(&self) -> Option<(RecordNumber, Conclusion)> {
+        let (subject, how) = self.event.kind().concludes()?;
+        Some((subject, Conclusion { record: self.number, how }))
     }
 
     /// The API key that it made or revoked.
@@ -47,18 +56,25 @@ impl Record {
     }
 
     /// The journal entry that it made; `None` where it moved no money. `actor` is the name of the key that acted.
-    pub fn entry<'a>(&self, ids: &IdSpace, actor: &'a str) -> Option<Entry<'a>> {
-        self.movement().map(|movement| movement.entry(ids, self.time, actor))
+    pub fn entry<'a>(&'a self, ids: &IdSpace, actor: &'a str) -> Option<Entry<'a>> {
+        self.movement().map(|movement| movement.entry(ids, self.at(), actor))
     }
 }
 
-/// The chain that replicas compare, one record further.
-pub fn chain_record(previous: &Digest, record: &Record) -> Digest {
-    let mut link = ChainLink::after(previous);
-    link.u64(record.number);
-    link.u64(record.time.0);
-    link.u64(record.actor);
-    link.text(record.idempotency_key.as_ref().map_or("", |key| key.as_str()));
-    record.event.write(&mut link);
-    link.digest()
+impl Record {
+    /// What a digest covers of it.
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.number);
+        bytes.u64(self.time.0);
+        bytes.u64(self.actor);
+        bytes.text(self.idempotency_key.as_ref().map_or("", |key| key.as_str()));
+        self.event.write(bytes);
+    }
+}
+
+impl RecordChain {
+    /// One record further, in the ledger of this id.
+    pub fn push(&mut self, ledger: Uuid, record: &Record) {
+        self.push_item(ledger, page_of(record.number), |bytes| record.write(bytes));
+    }
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::state::Verdict;
 use crate::values::amount::Balance;
 
@@ -35,21 +35,21 @@ pub enum Refusal {
 
 impl Refusal {
     /// What a record's digest covers of it. The first byte names it; an assigned one is never reused.
-    pub(crate) fn write(self, link: &mut ChainLink) {
+    pub(crate) fn write(self, bytes: &mut ItemBytes<'_>) {
         match self {
             Self::InsufficientCredit { balance } => {
-                link.u8(1);
-                link.u64(balance.minor());
+                bytes.u8(1);
+                bytes.u64(balance.minor());
             }
-            Self::SellerSuspended => link.u8(2),
+            Self::SellerSuspended => bytes.u8(2),
             Self::RequestDecided { verdict } => {
-                link.u8(3);
-                verdict.write(link);
+                bytes.u8(3);
+                verdict.write(bytes);
             }
-            Self::ChargeReversed => link.u8(4),
-            Self::LimitExceeded => link.u8(5),
-            Self::NameTaken => link.u8(6),
-            Self::LastAdminKey => link.u8(7),
+            Self::ChargeReversed => bytes.u8(4),
+            Self::LimitExceeded => bytes.u8(5),
+            Self::NameTaken => bytes.u8(6),
+            Self::LastAdminKey => bytes.u8(7),
         }
     }
 }
@@ -81,4 +81,6 @@ pub enum Rejection {
     SecretTaken,
     /// No request becomes such a command: a defect of the node, or a sender that is no node.
     Malformed,
+    /// This build does not know the rules that the ledger is raised to: for the node alone, which must not go on.
+    UnknownRules,
 }

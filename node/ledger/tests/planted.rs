@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use book::{ADMIN, Book, WINDOW_MS, amount, idempotency_key, made, name, phone};
 use ledger::{
     Action, Adjusted, Audit, Balance, Broken, Charge, Charged, Claims, CreditApproved, CreditRejected, DecideCredit,
-    Digest, Event, Grant, IdSpace, KeyCreated, KeyRevoked, Note, Promise, Record, RecordNumber, Refusal, Refused,
-    RequestCredit, RequestShown, Reverse, Reversed, SYSTEM_ACTOR, SellerCreated, SellerStatus, SellerStatusSet,
-    SignedAmount, Time, Totals, Verdict, chain_entry, chain_record,
+    Digest, EntryChain, Event, Grant, IdSpace, KeyCreated, KeyRevoked, Note, Promise, Record, RecordChain,
+    RecordNumber, Refusal, Refused, RequestCredit, RequestShown, Reverse, Reversed, RulesRaised, SYSTEM_ACTOR,
+    SellerCreated, SellerSpan, SellerStatus, SellerStatusSet, SignedAmount, Time, Totals, Verdict,
 };
 
 /// Two sellers with credit, and records of them to forge.
@@ -35,8 +35,11 @@ impl Forger {
         book.credit(other_key, 1_000);
         let charge = made(book.charge(key, "k1", 400));
         made(book.charge(key, "k2", 300));
-        let request =
-            made(book.by(key, "r1", Action::RequestCredit(RequestCredit { amount: amount(50), note: Note::empty() })));
+        let request = made(book.by(
+            key,
+            "r1",
+            Action::RequestCredit(RequestCredit { amount: amount(50), note: Note::empty(), reference: None }),
+        ));
         Self { history: book.history, seller, key, other, other_key, charge, request }
     }
 
@@ -61,7 +64,12 @@ impl Forger {
 
     fn charge(self, actor: RecordNumber, key: &str, seller: RecordNumber, sum: u64) -> Self {
         let (entry, balance) = (self.entry(), self.balance(seller, -sum.cast_signed()));
-        self.add(actor, key, Event::Charged(Charged { seller, phone: phone(0), amount: amount(sum), entry, balance }))
+        let is_charge = |record: &&Record| matches!(record.event, Event::Charged(_));
+        let phone_charge = self.history.iter().filter(is_charge).count() as u64 + 1;
+        let previous = self.history.iter().rev().find(is_charge).map_or(0, |record| record.number);
+        let (phone, amount, reference) = (phone(0), amount(sum), None);
+        let charged = Charged { seller, phone, amount, entry, balance, reference, phone_charge, previous };
+        self.add(actor, key, Event::Charged(charged))
     }
 
     fn reverse(self, charge: RecordNumber, seller: RecordNumber, to: u64, sum: u64) -> Self {
@@ -72,7 +80,14 @@ impl Forger {
 
     fn shown(&self, seller: RecordNumber, sum: u64) -> RequestShown {
         let created_at = self.history[self.request as usize - 1].time;
-        RequestShown { number: self.request, seller, amount: amount(sum), note: Note::empty(), created_at }
+        RequestShown {
+            number: self.request,
+            seller,
+            amount: amount(sum),
+            note: Note::empty(),
+            created_at,
+            reference: None,
+        }
     }
 
     fn approve(self, request: RequestShown) -> Self {
@@ -108,12 +123,16 @@ fn money(record: &Record) -> Option<(RecordNumber, i64, Option<u64>)> {
 
 /// What a ledger would claim whose sums and chains fit its records, wrong as these may be.
 fn claims(history: &[Record]) -> Claims {
-    let ids = IdSpace::new(book::genesis().cluster);
+    let ids = IdSpace::new(book::genesis().ledger, 1);
     let mut names = HashMap::from([(SYSTEM_ACTOR, "etebar"), (ADMIN, "admin")]);
-    let (mut digest, mut entry_digest, mut totals) = (Digest::ZERO, Digest::ZERO, Totals::default());
+    let (mut record_chain, mut entry_chain) = (RecordChain::default(), EntryChain::default());
+    let (mut ledger, mut totals) = (uuid::Uuid::nil(), Totals::default());
     let (mut balances, mut entries) = (BTreeMap::new(), 0);
     for record in history {
-        digest = chain_record(&digest, record);
+        if let Event::Genesis(genesis) = &record.event {
+            ledger = genesis.ledger;
+        }
+        record_chain.push(ledger, record);
         match &record.event {
             Event::SellerCreated(_) => *balances.entry(record.number).or_default() = 0,
             Event::KeyCreated(KeyCreated { name, .. }) => *names.entry(record.number).or_default() = name.as_str(),
@@ -122,21 +141,24 @@ fn claims(history: &[Record]) -> Claims {
         let Some((seller, amount, phone)) = money(record) else { continue };
         entries += 1;
         let actor = names.get(&record.actor).copied().unwrap_or_default();
-        entry_digest = chain_entry(&entry_digest, &record.entry(&ids, actor).unwrap());
+        entry_chain.push(ledger, &record.entry(&ids, actor).unwrap());
         let amount = i128::from(amount);
         *balances.entry(seller).or_default() += amount;
         totals.sellers += amount;
         *if phone.is_some() { &mut totals.phones } else { &mut totals.treasury } -= amount;
     }
-    Claims { records: history.len() as u64, entries, digest, entry_digest, totals, balances }
+    let (digest, entry_digest) = (record_chain.digest(), entry_chain.digest());
+    let (span, phones) = (SellerSpan::default(), BTreeMap::new());
+    Claims { records: history.len() as u64, entries, digest, entry_digest, totals, span, balances, phones }
 }
 
 fn found(history: &[Record], claims: &Claims) -> Vec<Broken> {
     let mut audit = Audit::new(ledger::TableSeed([1, 2]));
     for record in history {
-        audit.feed(record);
+        let Ok(()) = audit.feed(record, history);
     }
-    audit.report(claims).broken
+    audit.compare(claims);
+    audit.report().broken
 }
 
 fn promises(history: &[Record], claims: &Claims) -> Vec<Promise> {
@@ -300,7 +322,7 @@ fn a_second_decision_under_a_key_within_its_window_is_named() {
     after(WINDOW_MS, seller, key).finds(&[]);
     after(0, other, other_key).finds(&[]);
     let refusal = Refusal::InsufficientCredit { balance: Balance::ZERO };
-    let action = Action::Charge(Charge { phone: phone(0), amount: amount(400) });
+    let action = Action::Charge(Charge { phone: phone(0), amount: amount(400), reference: None });
     Forger::new().add(key, "k1", Event::Refused(Refused { action, refusal })).finds(&[(Promise::KeysOnce, None)]);
 }
 
@@ -351,6 +373,10 @@ fn a_decision_for_an_actor_without_the_right_is_named() {
     }
     let made =
         Event::KeyCreated(KeyCreated { name: name("thief"), grant: Grant::Admin, hash: ledger::ApiKeyHash([9; 32]) });
+    for (actor, to) in [(ADMIN, 3), (SYSTEM_ACTOR, 2), (SYSTEM_ACTOR, 1)] {
+        let raised = Event::RulesRaised(RulesRaised { to });
+        Forger::new().add(actor, "", raised).finds(&[(Promise::Authorised, None)]);
+    }
     for actor in [key, SYSTEM_ACTOR] {
         Forger::new().add(actor, "", made.clone()).finds(&[(Promise::Authorised, None)]);
     }
@@ -392,15 +418,16 @@ fn a_page_whose_published_digests_are_not_its_entries_is_named() {
         for record in &book.history {
             if record.number % ledger::PAGE_RECORDS == 1 {
                 let page = ledger::page_of(record.number);
-                let mut mark = *book.state.page_mark(page).unwrap();
+                let mut mark = book.marks[page as usize];
                 if page == 2 {
                     change(&mut mark);
                 }
                 audit.compare_mark(&mark);
             }
-            audit.feed(record);
+            let Ok(()) = audit.feed(record, book.history.as_slice());
         }
-        let broken = audit.report(&Claims::of(&book.state)).broken;
+        audit.compare(&Claims::of(&book.state));
+        let broken = audit.report().broken;
         broken.iter().map(|broken| (broken.promise, broken.record)).collect::<Vec<_>>()
     };
     assert_eq!(broken(&|_| ()), []);
@@ -419,4 +446,116 @@ fn however_much_is_broken_the_report_is_bounded_and_counts() {
     let found = found(&forger.history, &claims(&forger.history));
     let named: Vec<_> = found.iter().map(|broken| (broken.promise, broken.faults)).collect();
     assert_eq!(named, [(Promise::RunningBalances, 500), (Promise::NeverNegative, 500), (Promise::KeysOnce, 500)]);
+}
+
+/// A book of so many sellers, each with credit and a charge to a phone of its own.
+fn many_sellers(count: u64) -> (Book, Audit) {
+    let (mut book, mut audit) = (Book::new(), Audit::new(ledger::TableSeed([1, 2])));
+    for number in 0..count {
+        let (_, key) = book.seller(&format!("shop {number}"));
+        book.credit(key, 1_000);
+        made(book.by(key, "k", Action::Charge(Charge { phone: phone(number), amount: amount(1), reference: None })));
+    }
+    feed_all(&mut audit, &book.history);
+    (book, audit)
+}
+
+fn feed_all(audit: &mut Audit, history: &[Record]) {
+    for record in &history[audit.records() as usize..] {
+        let Ok(()) = audit.feed(record, history);
+    }
+}
+
+#[test]
+fn single_accounts_are_compared_in_turn_a_few_at_a_time() {
+    const SELLERS: u64 = 23;
+    let (mut book, mut audit) = many_sellers(SELLERS);
+    let (mut sellers, mut phones, mut rounds) = (BTreeMap::new(), BTreeMap::new(), 0);
+    while sellers.len() < SELLERS as usize || phones.len() < SELLERS as usize {
+        let accounts = audit.accounts_to_ask(5, 4);
+        let claims = Claims::with(&book.state, &accounts);
+        assert!(claims.balances.len() <= 5 && claims.phones.len() <= 4, "{claims:?}");
+        audit.compare(&claims);
+        sellers.extend(claims.balances);
+        phones.extend(claims.phones);
+        rounds += 1;
+        assert!(rounds <= 10, "{} sellers and {} phones after {rounds} rounds", sellers.len(), phones.len());
+        // The ledger grows meanwhile.
+        book.adjust(2, "", 1);
+        feed_all(&mut audit, &book.history);
+    }
+    assert_eq!(audit.report().broken, []);
+}
+
+#[test]
+fn a_single_account_that_is_off_is_named_when_its_turn_comes() {
+    let named = |lie: &dyn Fn(&mut Claims)| {
+        let (book, mut audit) = many_sellers(9);
+        for _ in 0..3 {
+            let accounts = audit.accounts_to_ask(3, 9);
+            let mut claims = Claims::with(&book.state, &accounts);
+            lie(&mut claims);
+            audit.compare(&claims);
+        }
+        audit.report().broken.iter().map(|broken| (broken.promise, broken.faults)).collect::<Vec<_>>()
+    };
+    assert_eq!(named(&|_| ()), []);
+    assert_eq!(
+        named(&|claims| claims.balances.values_mut().for_each(|balance| *balance += 1)),
+        [(Promise::SellerBalances, 9)]
+    );
+    let last = many_sellers(9).0.state.sellers_after(0).last().map(|(number, _)| *number).unwrap();
+    assert_eq!(named(&|claims| claims.balances.retain(|number, _| *number != last)), [(Promise::SellerBalances, 1)]);
+    let of_phone = |claims: &mut Claims| {
+        let balance = claims.phones.get_mut(&phone(8)).unwrap();
+        *balance -= 1;
+    };
+    assert_eq!(named(&of_phone), [(Promise::PhoneBalances, 3)]);
+}
+
+/// However many keys there were before, those within the window are found, and no others.
+#[test]
+fn a_key_is_found_again_within_its_window_whatever_was_dropped() {
+    let mut book = Book::new();
+    let (seller, key) = book.seller("shop");
+    book.credit(key, 1_000_000);
+    for i in 0..30_000 {
+        book.now.0 += 1;
+        made(book.charge(key, &format!("k{i}"), 1));
+    }
+    assert_eq!(found(&book.history, &Claims::of(&book.state)), []);
+    let again = |at: u64| {
+        let forger =
+            Forger { history: book.history.clone(), seller, key, other: 0, other_key: 0, charge: 0, request: 0 };
+        let mut forger = forger.charge(key, &format!("k{at}"), seller, 1);
+        let history = std::mem::take(&mut forger.history);
+        promises(&history, &claims(&history))
+    };
+    // The window is 10,000 ms, and a key was made each.
+    for (at, expected) in [(29_999, true), (25_000, true), (20_000, true), (19_999, false), (0, false)] {
+        assert_eq!(again(at).contains(&Promise::KeysOnce), expected, "key {at}");
+    }
+}
+
+/// Reading fails, and the record is taken at the next try as if nothing had been.
+#[test]
+fn a_record_whose_subject_cannot_be_read_is_not_taken() {
+    struct Unreadable;
+    impl ledger::Past for Unreadable {
+        type Error = ();
+        fn record(&self, _number: RecordNumber) -> Result<Option<std::sync::Arc<Record>>, ()> {
+            Err(())
+        }
+    }
+    let forger = Forger::new();
+    let (seller, charge) = (forger.seller, forger.charge);
+    let history = forger.reverse(charge, seller, 0, 400).history;
+    let (last, before) = history.split_last().unwrap();
+    let mut audit = Audit::new(ledger::TableSeed([1, 2]));
+    feed_all(&mut audit, before);
+    assert_eq!(audit.feed(last, &Unreadable), Err(()));
+    assert_eq!(audit.records(), before.len() as u64);
+    let Ok(()) = audit.feed(last, history.as_slice());
+    audit.compare(&claims(&history));
+    assert_eq!(audit.report().broken, []);
 }

@@ -11,8 +11,8 @@ use std::collections::{HashMap, HashSet};
 use book::{ADMIN, Book, WINDOW_MS, amount, idempotency_key, made, phone, refusal};
 use ledger::{
     Action, Adjust, Adjusted, Audit, Charge, Charged, Claims, Command, CreditApproved, CreditRejected, DecideCredit,
-    Digest, Event, Grant, Note, Outcome, Record, RecordNumber, Refusal, Refused, Rejection, RequestCredit, Reverse,
-    Reversed, RevokeKey, SellerStatus, SetSellerStatus, SignedAmount, State, Verdict, chain_entry,
+    EntryChain, Event, Grant, Note, Outcome, Record, RecordNumber, Refusal, Refused, Rejection, RequestCredit, Reverse,
+    Reversed, RevokeKey, SellerStatus, SetSellerStatus, SignedAmount, State, StateBuilder, Verdict, page_of,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
@@ -239,10 +239,13 @@ fn command(
     let (seller, key) = sellers[seller];
     let some_record = 1 + record.index(next as usize) as u64;
     let (actor, action) = match ask {
-        Ask::Charge { phone: number } => (key, Action::Charge(Charge { phone: phone(number), amount: amount(sum) })),
-        Ask::RequestCredit => {
-            (key, Action::RequestCredit(RequestCredit { amount: amount(sum * 4), note: Note::empty() }))
+        Ask::Charge { phone: number } => {
+            (key, Action::Charge(Charge { phone: phone(number), amount: amount(sum), reference: None }))
         }
+        Ask::RequestCredit => (
+            key,
+            Action::RequestCredit(RequestCredit { amount: amount(sum * 4), note: Note::empty(), reference: None }),
+        ),
         Ask::Decide(verdict) => {
             (ADMIN, Action::DecideCredit(DecideCredit { request: some_record, verdict, reason: Note::empty() }))
         }
@@ -257,6 +260,16 @@ fn command(
     let keyed = !matches!(action, Action::DecideCredit(_) | Action::SetSellerStatus(_));
     let idempotency_key = keyed.then(|| idempotency_key(&format!("k{name}")));
     Some((seller, Command { actor, idempotency_key, action }))
+}
+
+/// What the parts of a state give, with the records of its last page.
+fn read_back(state: &State, history: &[Record]) -> State {
+    let mut parts = state.parts();
+    let mut builder = StateBuilder::new(parts.next().unwrap()).unwrap();
+    parts.for_each(|part| builder.add(part).unwrap());
+    let records = state.records();
+    let in_page = |record: &&Record| record.number <= records && page_of(record.number) == page_of(records);
+    builder.finish(history.iter().filter(in_page)).unwrap()
 }
 
 /// Plays a sequence against the model; gives the book, and what was sent at which time.
@@ -307,6 +320,27 @@ proptest! {
     }
 
     #[test]
+    fn an_image_of_the_state_is_the_state_and_goes_on_as_it_does(steps in steps(), at in any::<Index>()) {
+        let (book, _) = run(&steps);
+        let at = at.index(book.history.len());
+        let (before, after) = book.history.split_at(at);
+        let mut replayed = State::new(ledger::TableSeed([3, 4]));
+        for record in before {
+            replayed.apply(record);
+        }
+        let copy = replayed.clone();
+        let mut read = read_back(&copy, &book.history);
+        assert_eq!(read.difference(&replayed), None);
+        for record in after {
+            replayed.apply(record);
+            read.apply(record);
+        }
+        assert_eq!(read.difference(&replayed), None, "after {} of {} records", at, book.history.len());
+        assert_eq!(copy.records(), at as u64, "a copy stays as it was");
+        assert_eq!(read_back(&copy, &book.history).difference(&copy), None);
+    }
+
+    #[test]
     fn the_same_input_gives_the_same_digest(steps in steps()) {
         let (book, log) = run(&steps);
         let mut again = Book::new();
@@ -333,21 +367,22 @@ proptest! {
 
 fn check_prefixes(book: &Book) {
     let (mut state, mut audit) = (State::new(ledger::TableSeed([1, 2])), Audit::new(ledger::TableSeed([1, 2])));
-    let (mut entries, mut digest) = (0, Digest::ZERO);
+    let (mut entries, mut chain) = (0, EntryChain::default());
     for record in &book.history {
         state.apply(record);
-        audit.feed(record);
+        let Ok(()) = audit.feed(record, book.history.as_slice());
         let totals = state.totals();
         assert_eq!(totals.treasury + totals.sellers + totals.phones, 0);
         if let Some(entry) = record.entry(&state.ids(), state.actor_name(record.actor)) {
             entries += 1;
             assert_eq!(entry.number, entries, "entries have no gaps");
             assert!(entry.balance >= 0, "never below zero");
-            digest = chain_entry(&digest, &entry);
+            chain.push(state.ledger_id(), &entry);
         }
-        assert!(audit.clone().report(&Claims::of(&state)).is_consistent(), "record {}", record.number);
+        audit.compare(&Claims::of(&state));
+        assert!(audit.report().is_consistent(), "record {}", record.number);
     }
-    assert_eq!(digest, book.state.entry_digest(), "the published chain can be recomputed");
+    assert_eq!(chain.digest(), book.state.entry_digest(), "the published chain can be recomputed");
 }
 
 fn check_once_ness(book: &Book) {

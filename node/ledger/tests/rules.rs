@@ -5,8 +5,9 @@ mod book;
 
 use book::{ADMIN, Book, WINDOW_MS, amount, made, phone, refusal};
 use ledger::{
-    Action, Adjust, Balance, Charge, Charged, Digest, Event, Grant, IdKind, IdSpace, MAX_MINOR, Outcome, Phone,
-    Refusal, RegisterNode, Rejection, RequestCredit, RevokeKey, SellerStatus, State, Time, Verdict,
+    Action, Adjust, Balance, Charge, Charged, Digest, EntryChain, Event, Grant, IdKind, IdSpace, MAX_MINOR, Outcome,
+    Phone, RaiseRules, RecordChain, Refusal, RegisterNode, Rejection, RequestCredit, RevokeKey, SellerStatus, State,
+    Time, Verdict,
 };
 use uuid::Uuid;
 
@@ -42,7 +43,8 @@ fn a_key_reused_for_another_charge_moves_nothing() {
     book.credit(key, 10_000);
     made(book.charge(key, "k1", 4_000));
     assert_eq!(book.charge(key, "k1", 4_001), Outcome::Rejected(Rejection::KeyReused));
-    let other_kind = Action::RequestCredit(RequestCredit { amount: amount(4_000), note: ledger::Note::empty() });
+    let other_kind =
+        Action::RequestCredit(RequestCredit { amount: amount(4_000), note: ledger::Note::empty(), reference: None });
     assert_eq!(book.by(key, "k1", other_kind), Outcome::Rejected(Rejection::KeyReused));
     assert_eq!(book.balance(seller), 6_000);
 }
@@ -75,7 +77,8 @@ fn two_sellers_may_use_the_same_key() {
 fn a_request_is_approved_once_and_the_opposite_verdict_is_refused() {
     let mut book = Book::new();
     let (seller, key) = book.seller("shop");
-    let asked = Action::RequestCredit(RequestCredit { amount: amount(500), note: ledger::Note::empty() });
+    let asked =
+        Action::RequestCredit(RequestCredit { amount: amount(500), note: ledger::Note::empty(), reference: None });
     let request = made(book.by(key, "r1", asked));
     let verdict = made(book.approve(request));
     assert_eq!(book.approve(request), Outcome::Replay(verdict));
@@ -117,7 +120,8 @@ fn a_charge_is_reversed_once_and_whole() {
 fn a_suspended_seller_cannot_charge_but_its_requests_can_be_approved() {
     let mut book = Book::new();
     let (seller, key) = book.seller("shop");
-    let asked = Action::RequestCredit(RequestCredit { amount: amount(500), note: ledger::Note::empty() });
+    let asked =
+        Action::RequestCredit(RequestCredit { amount: amount(500), note: ledger::Note::empty(), reference: None });
     let request = made(book.by(key, "", asked.clone()));
     book.set_status(seller, SellerStatus::Suspended);
     assert_eq!(refusal(&book.charge(key, "k1", 1)), Refusal::SellerSuspended);
@@ -161,13 +165,62 @@ fn names_are_unique_among_active_keys_and_a_replay_ignores_the_new_secret() {
 }
 
 #[test]
-fn a_ledger_of_older_rules_compares_names_byte_for_byte_to_its_end() {
+fn a_ledger_of_older_rules_compares_names_byte_for_byte() {
     let mut old = Book::beginning(ledger::Genesis { rules: 1, ..book::genesis() });
     let first = old.key("till", Grant::Auditor);
     old.key("Till", Grant::Auditor);
     assert_eq!(refusal(&old.create_key("i", "till", Grant::Auditor)), Refusal::NameTaken);
     made(old.by(ADMIN, "", Action::RevokeKey(RevokeKey { key: first })));
     old.key("till", Grant::Auditor);
+}
+
+fn raise(book: &mut Book, to: u32) -> Outcome {
+    book.by(ledger::SYSTEM_ACTOR, "", Action::RaiseRules(RaiseRules { to }))
+}
+
+#[test]
+fn rules_are_raised_by_the_cluster_alone_and_never_lowered() {
+    let mut book = Book::beginning(ledger::Genesis { rules: 1, ..book::genesis() });
+    assert_eq!(book.by(ADMIN, "", Action::RaiseRules(RaiseRules { to: 2 })), Outcome::Rejected(Rejection::Forbidden));
+    assert_eq!(raise(&mut book, 1), Outcome::Rejected(Rejection::OutOfPlace));
+    made(raise(&mut book, 2));
+    assert_eq!(book.state.rules(), 2);
+    for lower in [0, 1, 2] {
+        assert_eq!(raise(&mut book, lower), Outcome::Rejected(Rejection::OutOfPlace), "{lower}");
+    }
+    let unknown = ledger::RULES_VERSION + 1;
+    assert_eq!(raise(&mut book, unknown), Outcome::Rejected(Rejection::UnknownRules), "the node stops for it");
+    assert_eq!(book.state.rules(), 2);
+    assert_eq!(found_by_audit(&book), []);
+}
+
+#[test]
+fn raised_rules_hold_for_the_names_that_are_there() {
+    let mut book = Book::beginning(ledger::Genesis { rules: 1, ..book::genesis() });
+    let [first, second] = ["till", "Till"].map(|name| book.key(name, Grant::Auditor));
+    made(raise(&mut book, 2));
+    assert_eq!(refusal(&book.create_key("i1", "TILL", Grant::Auditor)), Refusal::NameTaken);
+    made(book.by(ADMIN, "", Action::RevokeKey(RevokeKey { key: first })));
+    assert_eq!(refusal(&book.create_key("i2", "TILL", Grant::Auditor)), Refusal::NameTaken, "the other is active");
+    made(book.by(ADMIN, "", Action::RevokeKey(RevokeKey { key: second })));
+    book.key("TILL", Grant::Auditor);
+}
+
+#[test]
+fn a_retry_finds_its_decision_over_raised_rules() {
+    let mut book = Book::beginning(ledger::Genesis { rules: 1, ..book::genesis() });
+    let (seller, _) = book.seller("shop");
+    let first = book.key("Ops", Grant::Admin);
+    let amount = ledger::SignedAmount::new(10).unwrap();
+    let adjust = || Action::Adjust(Adjust { seller, amount, reason: ledger::Note::empty() });
+    let adjusted = made(book.by(first, "k", adjust()));
+    made(raise(&mut book, 2));
+    assert_eq!(book.by(first, "k", adjust()), Outcome::Replay(adjusted));
+    made(book.by(ADMIN, "", Action::RevokeKey(RevokeKey { key: first })));
+    let second = book.key("ops", Grant::Admin);
+    assert_eq!(book.by(second, "k", adjust()), Outcome::Replay(adjusted), "the key that takes its place");
+    assert_eq!(book.balance(seller), 10);
+    assert_eq!(found_by_audit(&book), []);
 }
 
 /// A key of an admin that is revoked, and the one that takes its place; both adjust under one idempotency key.
@@ -191,9 +244,10 @@ fn adjusts_again(rules: u32, names: [&str; 2]) -> Outcome {
 fn found_by_audit(book: &Book) -> Vec<ledger::Broken> {
     let mut audit = ledger::Audit::new(ledger::TableSeed([1, 2]));
     for record in &book.history {
-        audit.feed(record);
+        let Ok(()) = audit.feed(record, book.history.as_slice());
     }
-    audit.report(&ledger::Claims::of(&book.state)).broken
+    audit.compare(&ledger::Claims::of(&book.state));
+    audit.report().broken
 }
 
 #[test]
@@ -202,9 +256,9 @@ fn an_admins_idempotency_keys_outlive_its_api_key_under_each_spelling_of_its_nam
     for names in alike {
         assert!(matches!(adjusts_again(2, names), Outcome::Replay(_)), "{names:?}");
     }
-    // To its end a ledger of older rules goes by the exact name.
+    // Under older rules too, or a retry would act again once the rules are raised.
     assert!(matches!(adjusts_again(1, ["ops", "ops"]), Outcome::Replay(_)));
-    assert!(matches!(adjusts_again(1, ["ops", "Ops"]), Outcome::New(_)));
+    assert!(matches!(adjusts_again(1, ["ops", "Ops"]), Outcome::Replay(_)));
     assert!(matches!(adjusts_again(2, ["ops", "oops"]), Outcome::New(_)));
 }
 
@@ -229,7 +283,8 @@ fn no_balance_passes_the_limit() {
     let (seller, key) = book.seller("shop");
     book.credit(key, MAX_MINOR);
     assert_eq!(refusal(&book.adjust(seller, "a", 1)), Refusal::LimitExceeded);
-    let asked = Action::RequestCredit(RequestCredit { amount: amount(1), note: ledger::Note::empty() });
+    let asked =
+        Action::RequestCredit(RequestCredit { amount: amount(1), note: ledger::Note::empty(), reference: None });
     let request = made(book.by(key, "", asked));
     assert_eq!(refusal(&book.approve(request)), Refusal::LimitExceeded);
     made(book.charge(key, "c", MAX_MINOR));
@@ -311,13 +366,14 @@ fn a_node_keeps_the_data_directory_that_it_registered_first() {
 }
 
 #[test]
-fn ids_name_one_thing_of_one_cluster() {
-    let ids = IdSpace::new(Uuid::from_u128(1));
+fn ids_name_one_thing_of_one_ledger_in_one_epoch() {
+    let ids = IdSpace::new(Uuid::from_u128(1), 1);
     let id = ids.uuid(IdKind::Charge, 42);
     assert_eq!(id.get_version_num(), 8);
     assert_eq!(ids.number(IdKind::Charge, id), Some(42));
     assert_eq!(ids.number(IdKind::Seller, id), None);
-    assert_eq!(IdSpace::new(Uuid::from_u128(2)).number(IdKind::Charge, id), None);
+    assert_eq!(IdSpace::new(Uuid::from_u128(2), 1).number(IdKind::Charge, id), None);
+    assert_eq!(IdSpace::new(Uuid::from_u128(1), 2).number(IdKind::Charge, id), None, "it may name another decision");
     assert_eq!(ids.number(IdKind::Charge, Uuid::nil()), None);
 }
 
@@ -344,8 +400,8 @@ fn the_digests_of_version_1_stay_as_they_are() {
     made(book.reverse(charge, "v1"));
     book.set_status(seller, SellerStatus::Suspended);
     made(book.by(ADMIN, "", Action::RevokeKey(RevokeKey { key })));
-    let records = "ea119c72d5e7e8b6638b21cd12f33fb544e5c0c90f4c721aa32a44cd885b6719";
-    let entries = "3af409409c039f6616a0d12417f9cf3a050d55f7d84c0e97c0c91993813a3e61";
+    let records = "079c23fdf26384ba649c3fe70bce283ce75ab53432a29ca78e5967b98100b5c4";
+    let entries = "96fe72f28998b6f95a2f5a2d58f69b6b0a704e530146eb101631948e6d46e88a";
     assert_eq!(
         (book.state.digest().to_string(), book.state.entry_digest().to_string()),
         (records.into(), entries.into())
@@ -362,9 +418,10 @@ fn the_audit_notices_a_changed_record() {
     let audit = |history: &[ledger::Record], state: &State| {
         let mut audit = ledger::Audit::new(ledger::TableSeed([1, 2]));
         for record in history {
-            audit.feed(record);
+            let Ok(()) = audit.feed(record, history);
         }
-        audit.report(&ledger::Claims::of(state))
+        audit.compare(&ledger::Claims::of(state));
+        audit.report()
     };
     assert!(audit(&book.history, &book.state).is_consistent());
     let mut forged = book.history.clone();
@@ -382,7 +439,7 @@ fn the_same_amount_to_another_phone_is_other_content() {
     let (_, key) = book.seller("shop");
     book.credit(key, 100);
     made(book.charge(key, "k", 10));
-    let elsewhere = Action::Charge(Charge { phone: phone(1), amount: amount(10) });
+    let elsewhere = Action::Charge(Charge { phone: phone(1), amount: amount(10), reference: None });
     assert_eq!(book.by(key, "k", elsewhere), Outcome::Rejected(Rejection::KeyReused));
 }
 
@@ -400,42 +457,80 @@ fn room_is_what_is_free_and_what_has_expired() {
     assert_eq!(book.state.key_capacity(book.now.after(WINDOW_MS), u64::MAX), free + 10);
 }
 
-#[test]
-fn pages_are_found_by_entry_and_by_time() {
+/// Three pages of a ledger, with refusals between its entries and a page that begins with one.
+fn three_pages() -> Book {
     let mut book = Book::new();
     let (_, key) = book.seller("shop");
     book.credit(key, 1_000);
-    for i in 0..300 {
+    for i in 0..150 {
         book.now.0 += 10;
-        made(book.charge(key, &format!("k{i}"), 1));
+        let sum = if i % 3 == 2 { 100_000 } else { 1 };
+        book.charge(key, &format!("k{i}"), sum);
     }
-    assert_eq!(book.state.page_count(), ledger::page_of(book.state.records()) + 1);
-    for record in &book.history {
-        let page = ledger::page_of(record.number);
-        if let Some(entry) = record.entry(&book.state.ids(), book.state.actor_name(record.actor)) {
-            assert_eq!(book.state.page_of_entry(entry.number), page, "entry {}", entry.number);
-        }
-        let from = book.state.record_from(record.time);
-        assert!(from <= record.number && book.history[..from as usize - 1].iter().all(|r| r.time < record.time));
-        assert!(record.number - from <= 2 * ledger::PAGE_RECORDS, "the search starts near");
-    }
-    let first_of_page_2 = &book.history[ledger::PAGE_RECORDS as usize];
-    let mark = book.state.page_mark(1).unwrap();
-    assert_eq!(mark.time, first_of_page_2.time);
-    assert_eq!(mark.entries + 1, first_of_page_2.movement().unwrap().entry_number);
+    book
 }
 
 #[test]
-fn records_of_one_millisecond_over_a_page_boundary_are_all_found() {
-    let mut book = Book::new();
-    let (_, key) = book.seller("shop");
-    book.credit(key, 1_000);
-    book.now.0 += 10;
-    for i in 0..200 {
-        made(book.charge(key, &format!("k{i}"), 1));
+fn a_page_and_the_mark_before_it_give_every_digest_in_it() {
+    let book = three_pages();
+    assert_eq!(book.marks.len(), 3);
+    let mut state = State::new(ledger::TableSeed([1, 2]));
+    let (mut records, mut entries) = (RecordChain::default(), EntryChain::default());
+    for record in &book.history {
+        state.apply(record);
+        let page = ledger::page_of(record.number);
+        let mark = book.marks[page as usize];
+        assert_eq!(state.page_mark(), mark, "it does not change while the page grows");
+        if record.number == mark.first {
+            // Nothing of the pages before is used.
+            records = RecordChain::before_page(page, mark.record_digest);
+            entries = EntryChain::before_page(page, mark.entry_digest);
+            let before = &book.history[..record.number as usize - 1];
+            assert_eq!(mark.time, record.time);
+            assert_eq!(mark.ledger, book::genesis().ledger);
+            assert_eq!(mark.entries, before.iter().filter(|record| record.movement().is_some()).count() as u64);
+            assert_eq!(mark.keyed, before.iter().filter(|record| record.idempotency_key.is_some()).count() as u64);
+        }
+        records.push(mark.ledger, record);
+        if let Some(entry) = record.entry(&state.ids(), state.actor_name(record.actor)) {
+            assert_eq!(entry.record, record.number);
+            entries.push(mark.ledger, &entry);
+        }
+        assert_eq!(records.digest(), state.digest(), "record {}", record.number);
+        assert_eq!(entries.digest(), state.entry_digest(), "record {}", record.number);
     }
-    let first = book.history.iter().find(|record| record.time == book.now).unwrap().number;
-    assert!(book.state.record_from(book.now) <= first);
+}
+
+#[test]
+fn a_journal_alone_gives_its_digest_and_each_of_its_blocks_does() {
+    let book = three_pages();
+    let ledger = book::genesis().ledger;
+    let (state, ids) = (&book.state, book.state.ids());
+    let with_entry = book.history.iter().filter(|record| record.movement().is_some());
+    let entries: Vec<_> =
+        with_entry.map(|record| record.entry(&ids, state.actor_name(record.actor)).unwrap()).collect();
+    let mut chain = EntryChain::default();
+    for entry in &entries {
+        chain.push(ledger, entry);
+    }
+    assert_eq!(chain.digest(), book.state.entry_digest());
+    let last_block = entries.iter().filter(|entry| ledger::page_of(entry.record) == 2);
+    let mut chain = EntryChain::before_page(2, book.marks[2].entry_digest);
+    last_block.for_each(|entry| chain.push(ledger, entry));
+    assert_eq!(chain.digest(), book.state.entry_digest());
+}
+
+#[test]
+fn two_ledgers_with_the_same_decisions_have_different_digests() {
+    let digests = |cluster| {
+        let mut book = Book::beginning(ledger::Genesis { ledger: cluster, ..book::genesis() });
+        let (_, key) = book.seller("shop");
+        book.credit(key, 1_000);
+        (book.state.digest(), book.state.entry_digest())
+    };
+    let (one, other) = (digests(uuid::Uuid::from_u128(1)), digests(uuid::Uuid::from_u128(2)));
+    assert!(one.0 != other.0 && one.1 != other.1);
+    assert_ne!(one.0, one.1);
 }
 
 #[test]
@@ -451,10 +546,15 @@ fn the_audit_adds_balances_up_by_itself() {
     *balance = Balance::try_from(6_001).unwrap();
     let mut audit = ledger::Audit::new(ledger::TableSeed([1, 2]));
     for record in &forged {
-        audit.feed(record);
+        let Ok(()) = audit.feed(record, forged.as_slice());
     }
     // Even with a chain that fits: the sum of the entries does not.
     let mut claims = ledger::Claims::of(&book.state);
-    claims.digest = forged.iter().fold(Digest::ZERO, |chain, record| ledger::chain_record(&chain, record));
-    assert!(!audit.report(&claims).is_consistent());
+    let mut chain = RecordChain::default();
+    for record in &forged {
+        chain.push(book.state.ledger_id(), record);
+    }
+    claims.digest = chain.digest();
+    audit.compare(&claims);
+    assert!(!audit.report().is_consistent());
 }

@@ -5,6 +5,7 @@
 //! [`run`] (what may be given), [`settings`] (complete and checked).
 
 pub mod init;
+pub mod pages;
 pub mod run;
 pub mod settings;
 #[cfg(test)]
@@ -13,18 +14,22 @@ mod tests;
 use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
+use ledger::RULES_VERSION;
 
 pub use self::init::{InitArgs, key_window_warning};
+pub use self::pages::PagesArgs;
 pub use self::run::RunArgs;
 pub use self::settings::{ApiProtection, Settings};
 use crate::identity::FORMAT;
 use crate::pki::PkiVerb;
-use crate::raft::link::message::LINK_VERSION;
+use crate::raft::LINK_VERSIONS;
 
-/// What `--version` says: builds with the same data format take over each other's data, those with the same peer link also
-/// work beside each other.
-static VERSION: LazyLock<String> =
-    LazyLock::new(|| format!("{} (data format {FORMAT}, peer link {LINK_VERSION})", env!("CARGO_PKG_VERSION")));
+/// What `--version` says: builds with the same data format take over each other's data where they know the ledger's rules, and
+/// those that have a version of the peer link in common also work beside each other.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("{version} (data format {FORMAT}, peer link {LINK_VERSIONS}, rules {RULES_VERSION})")
+});
 
 /// One node of an Etebar cluster: a replicated ledger for B2B airtime sales.
 #[derive(Debug, Parser)]
@@ -49,6 +54,11 @@ pub enum Verb {
     ///
     /// Example: etebar-node run --data-dir /var/lib/etebar --log-bytes 1073741824
     Run(Box<RunArgs>),
+    /// Write the pages of a node's history to stdout, while no process serves its data directory. docs/format.md describes
+    /// them, and docs/examples/pages.py recomputes both chains of digests from them.
+    ///
+    /// Example: etebar-node pages --data-dir /var/lib/etebar > pages.bin
+    Pages(PagesArgs),
     /// Make the certificates that nodes prove their numbers to each other with.
     ///
     /// An authority once (`pki ca`), then one certificate for each node (`pki node`); `run` takes them.

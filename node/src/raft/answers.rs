@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::raft::apply::rules::UnknownRules;
 use crate::storage::StorageError;
 
 /// How fresh a read must be.
@@ -72,6 +73,17 @@ pub enum ClusterError {
     /// Raft itself stopped.
     #[error("raft stopped: {0}")]
     Raft(String),
+    /// The ledger goes by rules that this build does not know.
+    #[error(transparent)]
+    Rules(#[from] UnknownRules),
+    /// The history is of another ledger, or of another epoch of it, than the data directory says.
+    #[error("the history is of {found}, and the data directory of {expected}: put back what belongs there")]
+    Ledger {
+        /// Whose the history is.
+        found: String,
+        /// Whose it should be.
+        expected: String,
+    },
 }
 
 /// The cluster as this node sees it.
@@ -85,6 +97,8 @@ pub struct ClusterStatus {
     pub term: u64,
     /// This replica's position.
     pub applied: u64,
+    /// The version of the ledger's rules there; 0 before the genesis.
+    pub rules: u32,
     /// All members, by id.
     pub members: Vec<MemberStatus>,
     /// The clock of the node that answers.
@@ -138,6 +152,8 @@ pub struct MemberStatus {
     pub applied: Option<u64>,
     /// How many positions it is behind the furthest node, where its status was ever received.
     pub lag: Option<u64>,
+    /// The newest version of the rules that its build knows, where its status was ever received.
+    pub rules: Option<u32>,
 }
 
 /// What `/readyz` is made of.

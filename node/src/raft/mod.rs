@@ -2,10 +2,12 @@
 //!
 //! Read in this order: [`submit`] (from the server into the log), [`apply`] (from the log into the state), [`ledger_time`]
 //! (what stamps it), [`reads`] (which position a read waits for), [`catch_up`] (how a replica that is behind gets there),
-//! [`peers`] (the other nodes), [`lifecycle`] (start, stop, and background tasks).
+//! [`audit`] (the books, added up again as long as the node runs), [`peers`] (the other nodes), [`lifecycle`] (start, stop, and
+//! background tasks).
 
 pub mod answers;
 mod apply;
+pub(crate) mod audit;
 pub(crate) mod catch_up;
 mod ledger_time;
 mod lifecycle;
@@ -20,9 +22,11 @@ pub use answers::{
 };
 pub use apply::api_keys::{ApiKeys, KnownKey};
 pub use apply::replica::Replica;
+pub use audit::{AuditBehind, AuditProgress, Audited};
 pub use lifecycle::settings::ClusterSettings;
 pub use peers::link;
 pub use peers::link::hello::PeerIdentity;
+pub use peers::link::hello::version::{Build, LINK_VERSIONS};
 pub use peers::link::trust::credentials::CredentialsError;
 pub use peers::link::trust::transport::PeerSecurity;
 pub use peers::membership::{ChangeError, MembershipChange};

@@ -10,6 +10,7 @@ use ledger::Digest;
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 
+use super::audit::Audited;
 use super::lifecycle::hand_over::hand_over;
 use super::submit::cluster::Cluster;
 use crate::storage::{LogId, Vote};
@@ -35,12 +36,18 @@ pub struct Probe {
     pub records: u64,
     /// How many idempotency keys it remembers.
     pub keys_held: u64,
+    /// The version of the rules that its state goes by.
+    pub rules: u32,
     /// How many records its last checkpoint covers.
     pub checkpoint: u64,
     /// Whether all that was committed before its start is applied.
     pub recovered: bool,
     /// The index of the newest list of members in its log; 0 where it has none.
     pub members_index: u64,
+    /// How many records its audit has come to.
+    pub audited: u64,
+    /// What its audit found broken.
+    pub audit_fault: Option<String>,
 }
 
 /// The members, as one of them sees them.
@@ -85,10 +92,18 @@ impl Cluster {
             digest: replica.whole.1,
             records: replica.whole.0,
             keys_held: replica.state.keys_held(),
+            rules: replica.rules,
             checkpoint: node.history.durable_records(),
             recovered: node.recovered.load(Ordering::Acquire),
             members_index,
+            audited: node.audits.progress().records,
+            audit_fault: node.audits.fault().map(str::to_owned),
         }
+    }
+
+    /// The last position that was audited here.
+    pub fn last_audited(&self) -> Audited {
+        self.node().audits.last()
     }
 
     /// The members, as this one sees them.

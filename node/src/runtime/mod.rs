@@ -4,6 +4,7 @@
 
 pub mod log;
 pub mod log_throttle;
+pub mod spare_thread;
 
 use std::fmt;
 use std::future::Future;

@@ -4,13 +4,14 @@
 //! drop, so it is lost whole). A disk may be slow, stall, fill up, fail a sync, and decay. What happens follows a seed.
 
 use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::disk::{Batch, Disk, Disks, HIGH_WATER_BYTES_MAX, Pair};
+use super::disk::{Batch, Disk, Disks, HIGH_WATER_BYTES_MAX, ImageWriter, Pair};
 use super::error::StorageError;
 
 /// How often a stalled sync checks whether it may continue.
@@ -87,6 +88,9 @@ struct Content {
     high_water: Option<Vec<u8>>,
     durable_high_water: Option<Vec<u8>>,
     ever_synced: bool,
+    image: Option<Vec<u8>>,
+    /// The image before.
+    older_image: Option<Vec<u8>>,
 }
 
 impl Content {
@@ -171,6 +175,22 @@ impl ModelDisks {
             content.ever_synced = true;
             content.now = content.synced.clone();
             content.bytes = content.now.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
+        }
+    }
+
+    /// Does to the images what must cost no more than time: one is lost, cut, changed in one bit, or is the one before.
+    pub fn spoil_images(&self, dice: &mut Dice) {
+        for content in self.lock().disks.values_mut() {
+            let Some(image) = &mut content.image else { continue };
+            match dice.below(4) {
+                0 => content.image = None,
+                1 => image.truncate(dice.index(image.len())),
+                2 => {
+                    let at = dice.index(image.len());
+                    image[at] ^= 1 << dice.below(8);
+                }
+                _ => content.image.clone_from(&content.older_image),
+            }
         }
     }
 
@@ -272,6 +292,13 @@ impl Disk for ModelDisk {
         }))
     }
 
+    fn last(&self, from: &[u8], until: &[u8]) -> Result<Option<Pair>, StorageError> {
+        Ok(self.with(|content| {
+            let last = content.now.range(from.to_owned()..until.to_owned()).next_back();
+            last.map(|(key, value)| (key.clone(), value.clone()))
+        }))
+    }
+
     fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<(), StorageError> {
         let mut batch = Batch::default();
         batch.insert(key.to_owned(), value);
@@ -320,8 +347,45 @@ impl Disk for ModelDisk {
         Ok(())
     }
 
+    fn open_image(&self) -> Result<Option<Box<dyn Read + Send>>, StorageError> {
+        let image = self.with(|content| content.image.clone());
+        Ok(image.map(|image| Box::new(Cursor::new(image)) as Box<dyn Read + Send>))
+    }
+
+    fn create_image(&self) -> Result<Box<dyn ImageWriter>, StorageError> {
+        Ok(Box::new(ModelImage { disk: Self { name: self.name.clone(), of: self.of.clone() }, bytes: Vec::new() }))
+    }
+
+    fn remove_image(&self) -> Result<(), StorageError> {
+        self.with(|content| content.image = None);
+        Ok(())
+    }
+
     fn bytes_on_disk(&self) -> Result<u64, StorageError> {
         Ok(self.with(|content| content.bytes))
+    }
+}
+
+/// Kept at once and whole, as a file that is synced and then renamed.
+struct ModelImage {
+    disk: ModelDisk,
+    bytes: Vec<u8>,
+}
+
+impl ImageWriter for ModelImage {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn keep(self: Box<Self>) -> Result<(), StorageError> {
+        let Self { disk, bytes } = *self;
+        let health = disk.of.lock().health;
+        if health.full || health.syncs_fail {
+            return Err(disk.failed("the image could not be synced"));
+        }
+        disk.with(|content| content.older_image = content.image.replace(bytes));
+        Ok(())
     }
 }
 

@@ -169,10 +169,11 @@ async fn cluster(folder: &Path, decimals: u8) -> Cluster {
     NodeDisks::open(folder).unwrap().create().await.unwrap();
     let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let settings = ClusterSettings {
-        identity: PeerIdentity { cluster: id, node: 1, incarnation: id },
+        identity: PeerIdentity::new(id, 1, id),
         members: [(1, NodeAddresses { api: String::new(), peer: peer.clone() })].into(),
         genesis: ledger::Genesis {
-            cluster: id,
+            ledger: id,
+            epoch: 1,
             currency: ledger::Name::new("IRT").unwrap(),
             decimals,
             key_window_ms: 86_400_000,

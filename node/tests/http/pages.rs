@@ -72,6 +72,75 @@ fn pages_of_any_size_show_the_same_list() {
     assert_eq!(all(&node, &key, "/v1/charges", 9).len(), 50, "a seller sees its own");
 }
 
+/// More charges of a phone than its chain is walked through at once, by a seller with few charges and one with many.
+#[test]
+fn a_phone_with_many_charges_is_listed_from_any_of_them() {
+    let node = Node::start();
+    let (few, few_key) = node.seller_with("few", "10000");
+    let (many, many_key) = node.seller_with("many", "10000");
+    for batch in 0..5 {
+        let charge = |at: usize| {
+            let phone = if at.is_multiple_of(5) { "09120000002" } else { "09120000001" };
+            json!({ "phone": phone, "amount": 1, "idempotency_key": format!("b-{batch}-{at}") })
+        };
+        let charges = |count: usize| json!({ "charges": (0..count).map(charge).collect::<Vec<_>>() });
+        for (key, count) in [(&many_key, 90), (&few_key, 10)] {
+            assert_eq!(node.post(key, "/v1/charges/batch", "", &charges(count)).status, 200);
+        }
+    }
+    let journal = all(&node, ADMIN, "/v1/journal", 1000);
+    let expected = |seller: Option<&str>, phone: &str| {
+        let is = |entry: &&Value| entry["phone"] == phone && seller.is_none_or(|seller| entry["seller_id"] == seller);
+        journal.iter().filter(is).map(|entry| entry["entry"].clone()).collect::<Vec<_>>()
+    };
+    let phone = "+989120000001";
+    for (path, entries) in [
+        (format!("/v1/charges?phone={phone}"), expected(None, phone)),
+        (format!("/v1/charges?phone={phone}&seller_id={few}"), expected(Some(&few), phone)),
+        (format!("/v1/charges?phone={phone}&seller_id={many}"), expected(Some(&many), phone)),
+    ] {
+        assert!(entries.len() >= 40, "{path}: {}", entries.len());
+        for limit in [1, 63, 64, 65, 100, 1000] {
+            let shown: Vec<_> = all(&node, ADMIN, &path, limit).iter().map(|item| item["entry"].clone()).collect();
+            assert_eq!(shown, entries, "{path} by {limit}");
+        }
+    }
+    let account = node.get(ADMIN, &format!("/v1/phones/{phone}")).json();
+    assert_eq!(account["charges"], 400);
+    let charges = all(&node, ADMIN, &format!("/v1/charges?phone={phone}"), 1000);
+    assert_eq!(account["last_charge_at"], charges[399]["created_at"]);
+}
+
+#[test]
+fn requests_are_listed_by_what_became_of_them() {
+    let node = Node::start();
+    let (seller, key) = node.seller("one");
+    let (_, other) = node.seller("two");
+    for at in 0..30 {
+        let key = if at % 3 == 0 { &other } else { &key };
+        let reply = node.post(key, "/v1/credit-requests", &format!("r-{at}"), &json!({ "amount": 1 }));
+        let id = text(&reply.json(), "id");
+        match at % 5 {
+            0 => assert_eq!(node.post(ADMIN, &format!("/v1/credit-requests/{id}/reject"), "", &json!({})).status, 200),
+            1 | 2 => {
+                assert_eq!(node.post(ADMIN, &format!("/v1/credit-requests/{id}/approve"), "", &json!({})).status, 200);
+            }
+            _ => {}
+        }
+    }
+    for of in [String::new(), format!("seller_id={seller}&")] {
+        let whole = all(&node, ADMIN, &format!("/v1/credit-requests?{of}consistency=local"), 1000);
+        for status in ["pending", "approved", "rejected"] {
+            let expected: Vec<_> = whole.iter().filter(|request| request["status"] == status).cloned().collect();
+            assert!(expected.len() >= 4, "{status}{of}: {}", expected.len());
+            for limit in [1, 3, 1000] {
+                let path = format!("/v1/credit-requests?{of}status={status}");
+                assert_eq!(all(&node, ADMIN, &path, limit), expected, "{path} by {limit}");
+            }
+        }
+    }
+}
+
 fn text_or_number(item: &Value) -> String {
     item.get("id").or(item.get("entry")).map(Value::to_string).unwrap_or_default()
 }

@@ -89,10 +89,11 @@ impl Trio {
 
     fn settings(&self, node: u64) -> ClusterSettings {
         ClusterSettings {
-            identity: PeerIdentity { cluster: self.cluster, node, incarnation: self.incarnations[&node] },
+            identity: PeerIdentity::new(self.cluster, node, self.incarnations[&node]),
             members: self.members.clone(),
             genesis: Genesis {
-                cluster: self.cluster,
+                ledger: self.cluster,
+                epoch: 1,
                 currency: Name::new("IRT").unwrap(),
                 decimals: 0,
                 key_window_ms: 86_400_000,
@@ -161,7 +162,7 @@ impl Trio {
 
     /// How a node reaches another one, with its own certificate and data directory.
     pub(crate) fn peer(&self, from: u64, to: u64) -> Peer {
-        let me = PeerIdentity { cluster: self.cluster, node: from, incarnation: self.incarnations[&from] };
+        let me = PeerIdentity::new(self.cluster, from, self.incarnations[&from]);
         let trust = Trust::new(me, self.pki.security(self.cluster, from), KnownPeers::default());
         Peer { trust, node: to, address: self.peer_address(to).into() }
     }
@@ -287,7 +288,11 @@ pub(crate) fn charge(actor: ApiKeyNumber, key: &str) -> Command {
     Command {
         actor,
         idempotency_key: Some(IdempotencyKey::new(key).unwrap()),
-        action: Action::Charge(Charge { phone: Phone::new(989_123_456_789).unwrap(), amount: Amount::new(1).unwrap() }),
+        action: Action::Charge(Charge {
+            phone: Phone::new(989_123_456_789).unwrap(),
+            amount: Amount::new(1).unwrap(),
+            reference: None,
+        }),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use etebar_node::storage::disk::open_sled;
 use etebar_node::storage::{Checkpoint, History};
 
-use super::writer::{log_id, record};
+use super::writer::{log_id, push};
 
 /// Records of the node whose pages are installed: about 40 MiB.
 pub(crate) const RECORDS: u64 = 300_000;
@@ -24,7 +24,7 @@ pub(crate) async fn create(folder: &Path, records: u64) {
 
 async fn add(history: &History, count: u64) {
     for _ in 0..count {
-        history.push(record(history.records() + 1));
+        push(history);
     }
     history.write(checkpoint(history.records())).await.unwrap();
 }

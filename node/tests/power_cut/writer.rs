@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use etebar_node::storage::disk::open_sled;
 use etebar_node::storage::{Checkpoint, Disks, History, LogId, LogSettings, LogStore, Payload, SledDisks, TypeConfig};
-use ledger::{Amount, Balance, Charged, Event, Phone, Record, Time};
+use ledger::{Amount, Balance, Charged, Event, PageMark, Phone, Record, Time};
 use openraft::entry::RaftEntry;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
@@ -58,8 +58,18 @@ pub(crate) fn record(number: u64) -> Record {
             amount: Amount::new(number).unwrap(),
             entry: number,
             balance: Balance::default(),
+            reference: None,
+            phone_charge: number,
+            previous: number - 1,
         }),
     }
+}
+
+/// Adds the next record; what stands before its page is not looked at here.
+pub(crate) fn push(history: &History) {
+    let record = record(history.records() + 1);
+    let mark = PageMark { first: record.number, time: record.time, ..PageMark::default() };
+    history.push(record, || mark);
 }
 
 /// The position `index` of `term`.
@@ -131,7 +141,7 @@ async fn write_history(folder: &Path, mut dice: Dice) {
     let history = History::open(open_sled(folder, 4 << 20).unwrap()).unwrap();
     loop {
         for _ in 0..dice.below(300) {
-            history.push(record(history.records() + 1));
+            push(&history);
         }
         let records = history.records();
         let applied = Some(log_id(1, records));

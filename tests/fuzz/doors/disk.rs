@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::storage::format::{codec, keys};
+use crate::storage::format::{Kind, codec, keys};
 use crate::storage::model::ModelDisks;
 use crate::storage::{Disks, History, LogSettings, LogStore};
 
@@ -17,18 +17,18 @@ pub(crate) fn stored_values(bytes: &[u8]) {
         let (body, after) = after.split_at(usize::from(*length).min(after.len()));
         rest = after;
         let (number, part) = (u64::from(*number), u16::from(*part));
-        let (disk, key) = match kind % 8 {
-            0 => (&log, keys::generation()),
-            1 => (&log, keys::vote()),
-            2 => (&log, keys::committed()),
-            3 => (&log, keys::purged()),
-            4 => (&log, keys::entry(number, part)),
-            5 => (&history, keys::checkpoint()),
-            6 => (&history, keys::page(number, part)),
-            _ => (&history, keys::known_peer(number)),
+        let (disk, what, key) = match kind % 8 {
+            0 => (&log, Kind::Generation, keys::generation()),
+            1 => (&log, Kind::Vote, keys::vote()),
+            2 => (&log, Kind::LogPosition, keys::committed()),
+            3 => (&log, Kind::LogPosition, keys::purged()),
+            4 => (&log, Kind::LogEntry, keys::entry(number, part)),
+            5 => (&history, Kind::Checkpoint, keys::checkpoint()),
+            6 => (&history, Kind::Page, keys::page(number, part)),
+            _ => (&history, Kind::KnownPeer, keys::known_peer(number)),
         };
-        let sealed = codec::seal(&key, body);
-        let unsealed = codec::unseal(&key, &sealed, String::new).expect("what was sealed is sound");
+        let sealed = codec::seal(what, &key, body);
+        let unsealed = codec::unseal(what, &key, &sealed, String::new).expect("what was sealed is sound");
         assert_eq!(unsealed, body);
         let value = if seals % 8 == 0 { body.to_vec() } else { sealed };
         disk.insert(&key, value).expect("a disk in memory takes a value");

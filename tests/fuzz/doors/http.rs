@@ -103,7 +103,7 @@ async fn wait_for_genesis(cluster: &Cluster) {
 fn settings() -> ClusterSettings {
     let member = NodeAddresses { api: "127.0.0.1:1".to_owned(), peer: "127.0.0.1:2".to_owned() };
     ClusterSettings {
-        identity: PeerIdentity { cluster: Uuid::from_u128(7), node: 1, incarnation: Uuid::from_u128(8) },
+        identity: PeerIdentity::new(Uuid::from_u128(7), 1, Uuid::from_u128(8)),
         members: [(1, member)].into(),
         genesis: genesis(),
         peer_listen: "127.0.0.1:0".to_owned(),

@@ -2,8 +2,8 @@
 
 use etebar_api::Role;
 use ledger::{
-    Action, Amount, ApiKeyHash, Charge, Command, CreateKey, CreateSeller, DecideCredit, Facts, Genesis, Grant, Missing,
-    Name, Note, Outcome, Phone, RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, State, Time, Verdict, decide,
+    Action, Amount, ApiKeyHash, Charge, Command, CreateKey, CreateSeller, DecideCredit, Facts, Genesis, Grant, Name,
+    Note, Outcome, Phone, RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, State, Time, Verdict, decide,
 };
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ impl Small {
         let mut ledger = Self { state: State::new(ledger::TableSeed([1, 2])), history: Vec::new() };
         let (amount, note) = (Amount::new(100).expect("it is small"), Note::empty());
         let name = |text| Name::new(text).expect("a short name");
-        let request = || Action::RequestCredit(RequestCredit { amount, note: note.clone() });
+        let request = || Action::RequestCredit(RequestCredit { amount, note: note.clone(), reference: None });
         let (phone, hash) = (Phone::new(989_123_456_789).expect("a mobile number"), ApiKeyHash([9; 32]));
         let verdict =
             Action::DecideCredit(DecideCredit { request: 4, verdict: Verdict::Approved, reason: note.clone() });
@@ -31,7 +31,7 @@ impl Small {
             (1, Action::CreateKey(CreateKey { name: name("till"), grant: Grant::Seller(2), hash })),
             (3, request()),
             (1, verdict),
-            (3, Action::Charge(Charge { phone, amount })),
+            (3, Action::Charge(Charge { phone, amount, reference: None })),
             (3, request()),
         ] {
             let outcome = ledger.submit(&Command { actor, idempotency_key: None, action });
@@ -45,9 +45,7 @@ impl Small {
         let outcome = loop {
             match decide(&self.state, &facts, command, Time(1)) {
                 Ok(outcome) => break outcome,
-                Err(Missing(number)) => {
-                    facts.add(self.history[usize::try_from(number - 1).expect("it is small")].clone().into());
-                }
+                Err(missing) => facts.supply(missing, &self.history),
             }
         };
         if let Outcome::New(record) = &outcome {
@@ -66,7 +64,8 @@ pub fn admin_key() -> String {
 /// The genesis of the doors' ledger.
 pub(crate) fn genesis() -> Genesis {
     Genesis {
-        cluster: Uuid::from_u128(7),
+        ledger: Uuid::from_u128(7),
+        epoch: 1,
         currency: Name::new("IRT").expect("a short name"),
         decimals: 0,
         key_window_ms: 86_400_000,

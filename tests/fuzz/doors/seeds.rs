@@ -12,11 +12,14 @@ use uuid::Uuid;
 use super::ledger_of_a_few::{admin_key, genesis};
 use super::snapshot::history_of_one;
 use crate::raft::catch_up::snapshot::transfer::FromSender;
-use crate::raft::link::append::{Append, Appended};
-use crate::raft::link::message::{Numbered, Request, Response};
-use crate::storage::format::codec;
+use crate::raft::link::hello::PeerIdentity;
+use crate::raft::link::hello::bytes::Welcome;
+use crate::raft::link::message::raft::{PlainAppend, PlainAppended};
+use crate::raft::link::message::{Numbered, Purpose, Request, Response};
+use crate::storage::format::{Kind, codec};
 use crate::storage::model::{ModelDisks, entry, log_id};
-use crate::storage::{Checkpoint, Disks, History, Vote};
+use crate::storage::types::plain::PlainVote;
+use crate::storage::{Checkpoint, Disks, History, PlainCheckpoint, Vote};
 
 /// A seed by its name, which is that of its file.
 type Seed = (&'static str, Vec<u8>);
@@ -43,9 +46,12 @@ pub fn write_seeds(folder: &Path) -> io::Result<()> {
 
 /// What a peer would send, behind the byte that chooses what it is decoded as.
 fn frame(value: &impl Serialize) -> Vec<u8> {
-    let bytes = codec::encode(value).expect("it is small");
+    frame_of(&codec::encode(Kind::Message, value).expect("it is small"))
+}
+
+fn frame_of(bytes: &[u8]) -> Vec<u8> {
     let length = u32::try_from(bytes.len()).expect("it is small");
-    [&length.to_be_bytes()[..], &bytes].concat()
+    [&length.to_be_bytes()[..], bytes].concat()
 }
 
 fn framed(kind: u8, value: &impl Serialize) -> Vec<u8> {
@@ -63,15 +69,19 @@ fn peer_frames() -> Vec<Seed> {
     let taken = Command { actor: 1, idempotency_key: None, action };
     let action = Action::RegisterNode(RegisterNode { node: 4, incarnation: Uuid::from_u128(4) });
     let keyed = Command { actor: SYSTEM_ACTOR, idempotency_key: key(), action };
-    let entries = vec![entry(3, 4, 5)];
-    let append = Append { vote: vote(), prev_log_id: None, entries, leader_commit: None };
-    let appended: Appended = Ok(Some(log_id(3, 4)));
+    let entries = vec![(&entry(3, 4, 5)).into()];
+    let append = PlainAppend { vote: vote().into(), previous: None, entries, committed: None };
+    let appended = PlainAppended::Matched(Some(log_id(3, 4).into()));
+    let me = PeerIdentity::new(Uuid::from_u128(7), 1, Uuid::from_u128(8));
+    let welcome = Welcome::Welcome { version: 4, rules: 2, node: 2, incarnation: Uuid::from_u128(9) };
     vec![
         ("request", numbered(7, revoke)),
         ("secret-taken", numbered(8, taken)),
         ("system-with-a-key", numbered(9, keyed)),
         ("ping", framed(2, &Numbered { id: 1, body: Request::Ping })),
         ("response", framed(3, &Numbered { id: 1, body: Response::ReadPosition(Some(9)) })),
+        ("hello", [vec![0], frame_of(&me.hello(2, Purpose::Control).encode())].concat()),
+        ("welcome", [vec![1], frame_of(&welcome.encode())].concat()),
         ("append", framed(4, &append)),
         ("appended", framed(5, &appended)),
     ]
@@ -90,7 +100,7 @@ fn snapshots() -> (Vec<Seed>, Page) {
     let history = History::open(disks.open("history").expect("a disk")).expect("a history");
     let bytes = history.page(0, 1).expect("a page");
     let checksum = *blake3::hash(&bytes).as_bytes();
-    let offer = |to: &Checkpoint| frame(&FromSender::Offer { vote: vote(), to: to.clone() });
+    let offer = |to: &Checkpoint| frame(&FromSender::Offer { vote: vote().into(), to: to.into() });
     let page = frame(&FromSender::Page { page: 0, bytes: bytes.clone(), checksum });
     let end = frame(&FromSender::End);
     let far = Checkpoint { records: 100, ..to.clone() };
@@ -109,9 +119,9 @@ fn stored(kind: u8, number: u8, part: u8, seals: u8, body: &[u8]) -> Vec<u8> {
 }
 
 fn stored_values((to, page): &Page) -> Vec<Seed> {
-    let to = codec::encode(to).expect("small");
-    let vote = codec::encode(&vote()).expect("small");
-    let heading = codec::encode(&0_u64).expect("small");
+    let to = codec::encode(Kind::Checkpoint, &PlainCheckpoint::from(to)).expect("small");
+    let vote = codec::encode(Kind::Vote, &PlainVote::from(vote())).expect("small");
+    let heading = codec::encode(Kind::Generation, &0_u64).expect("small");
     vec![
         ("history", [stored(5, 0, 0, 1, &to), stored(6, 0, 0, 1, page)].concat()),
         ("vote", [stored(0, 0, 0, 1, &heading), stored(1, 0, 0, 1, &vote)].concat()),

@@ -8,7 +8,7 @@ use tokio_util::codec::FramedRead;
 use super::ledger_of_a_few::genesis;
 use crate::raft::catch_up::snapshot::transfer::FromSender;
 use crate::raft::link::frame::codec_of_frames;
-use crate::storage::format::codec;
+use crate::storage::format::{Kind, codec};
 use crate::storage::model::ModelDisks;
 use crate::storage::{Checkpoint, Disks, History};
 
@@ -19,13 +19,16 @@ pub(crate) fn snapshot_stream(bytes: &[u8]) {
     let disk = disks.open("history").expect("a disk in memory opens");
     let history = History::open(disk.clone()).expect("it is sound");
     let mut frames = FramedRead::new(bytes, codec_of_frames());
-    let mut offered = Checkpoint::default();
+    let mut offered = 0;
     while let Some(Ok(frame)) = block_on(frames.next()) {
-        match codec::decode(&frame) {
-            Ok(FromSender::Offer { to, .. }) => offered = to,
+        match codec::decode(Kind::Message, &frame) {
+            Ok(FromSender::Offer { to, .. }) => {
+                offered = to.records;
+                drop(Checkpoint::try_from(to));
+            }
             // Bytes that are no page of the records on offer are refused; a page counts only under a checkpoint.
             Ok(FromSender::Page { page, bytes, .. }) => {
-                drop(block_on(history.install_page(page, &bytes, offered.records)));
+                drop(block_on(history.install_page(page, &bytes, offered)));
             }
             Ok(FromSender::End | FromSender::Diverged { .. }) | Err(_) => break,
         }
@@ -48,8 +51,8 @@ pub(crate) async fn history_of_one(disks: &ModelDisks) -> Checkpoint {
         panic!("a ledger begins with its genesis");
     };
     state.apply(&record);
-    history.push(record);
-    let to = Checkpoint { records: 1, digest: state.digest(), ..Checkpoint::default() };
+    history.push(record, || state.page_mark());
+    let to = Checkpoint { records: 1, digest: state.digest(), rules: state.rules(), ..Checkpoint::default() };
     history.write(to.clone()).await.expect("a disk in memory takes a page");
     to
 }

@@ -1,5 +1,6 @@
 //! The machine that tests run on: its programs, processes, folders and ports, disks to mount, and what it may lack.
 
+pub mod builds;
 pub mod disk;
 pub mod needs;
 pub mod place;

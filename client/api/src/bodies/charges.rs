@@ -19,6 +19,9 @@ pub struct NewCharge<'a> {
     pub phone: Cow<'a, str>,
     /// How much airtime, in the ledger's currency.
     pub amount: AmountIn,
+    /// The caller's own text, such as its order number; see [`check_reference`](crate::check_reference).
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Cow<'a, str>>,
 }
 
 /// `POST /v1/charges/batch`: 1 to 8,000 charges.
@@ -42,6 +45,9 @@ pub struct BatchItem<'a> {
     /// Its key, unquoted; each item of a batch has another.
     #[serde(borrow)]
     pub idempotency_key: Cow<'a, str>,
+    /// The caller's own text, such as its order number; see [`check_reference`](crate::check_reference).
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Cow<'a, str>>,
 }
 
 /// `POST /v1/charges/{id}/reversal`.
@@ -68,6 +74,9 @@ pub struct Charge {
     pub amount: AmountOut,
     /// The seller's balance after it.
     pub balance: AmountOut,
+    /// The caller's own text; `None` where it gave none.
+    #[serde(default)]
+    pub reference: Option<String>,
     /// When it was decided, in ledger time.
     pub created_at: Timestamp,
 }

@@ -1,6 +1,7 @@
 //! The cluster as one of its nodes sees it, and the digest by which replicas are compared.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// `GET /v1/cluster`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,9 +21,30 @@ pub struct ClusterStatus {
     /// bootstrapped. A retry under the same key is safe for this long after the first attempt.
     #[serde(default)]
     pub key_window_seconds: Option<u64>,
+    /// The version of the rules that the ledger goes by, at that position; 0 before it is bootstrapped. It is raised by itself once
+    /// every node's build knows a newer one; `None` from a node of a version that does not report it.
+    #[serde(default)]
+    pub rules: Option<u32>,
+    /// The ledger's id, which every digest covers; `None` before the cluster is bootstrapped.
+    #[serde(default)]
+    pub ledger_id: Option<Uuid>,
     /// How the asked node's clock compares with the others'; `None` from a node of a version that does not report it.
     #[serde(default)]
     pub clock: Option<ClockHealth>,
+    /// How far the asked node has audited its records; `None` from a node of a version that does not report it.
+    #[serde(default)]
+    pub audited: Option<AuditProgress>,
+}
+
+/// How far a node's audit, which goes on in the background, has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditProgress {
+    /// The last journal entry that was audited. `GET /v1/audit` answers for a position at or before it.
+    pub entries: u64,
+    /// The newest journal entry of the node.
+    pub head: u64,
+    /// Whether no promise was found broken, and the audit goes on.
+    pub consistent: bool,
 }
 
 /// How a node's wall clock compares with those that it receives from other nodes. None of it makes a node unhealthy: ledger
@@ -59,6 +81,9 @@ pub struct NodeStatus {
     pub applied: Option<u64>,
     /// How many positions it is behind the furthest node; `None` where it never reported one.
     pub lag: Option<u64>,
+    /// The newest version of the ledger's rules that its build knows; `None` where it never reported one.
+    #[serde(default)]
+    pub rules: Option<u32>,
 }
 
 /// Whether a node counts for a quorum.

@@ -16,6 +16,9 @@ pub struct NewCreditRequest<'a> {
     /// For the admin who decides.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Cow<'a, str>>,
+    /// The caller's own text, such as its order number; see [`check_reference`](crate::check_reference).
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Cow<'a, str>>,
 }
 
 /// `POST /v1/credit-requests/{id}/approve` and `/reject`; an empty body says the same as `{}`.
@@ -50,6 +53,9 @@ pub struct CreditRequest {
     pub amount: AmountOut,
     /// The seller's note; `None` where it gave none.
     pub note: Option<String>,
+    /// The seller's own text, such as its order number; `None` where it gave none.
+    #[serde(default)]
+    pub reference: Option<String>,
     /// Whether it is decided, and how.
     pub status: RequestStatus,
     /// When it was filed, in ledger time.

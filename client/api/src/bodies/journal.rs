@@ -37,6 +37,8 @@ pub enum EntryKind {
 pub struct Entry {
     /// Its number: 1, 2, 3 … without gaps.
     pub entry: u64,
+    /// The number of the decision that made it. Entries of one page of 64 decisions are one block of the digest's chain.
+    pub record: u64,
     /// In ledger time.
     pub created_at: Timestamp,
     /// Why it moved money.
@@ -58,6 +60,9 @@ pub struct Entry {
     pub phone: Option<String>,
     /// Name of the key that acted.
     pub actor: String,
+    /// The seller's own text of the charge or the credit request; `None` where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_reference: Option<String>,
     /// Chains the journal up to here: 64 hex digits.
     pub digest: String,
 }
@@ -98,11 +103,14 @@ pub struct Phone {
     pub last_charge_at: Timestamp,
 }
 
-/// The whole ledger, recomputed from the journal at one position.
+/// The whole ledger, recomputed from its records up to one position: as far as the node's audit has come, which goes on in the
+/// background and begins anew where the node starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
-    /// How many entries there are.
+    /// How many entries were audited: the number of the last of them.
     pub entries: u64,
+    /// The newest entry of the journal: what is not audited yet comes before it.
+    pub head: u64,
     /// How many sellers there are.
     pub sellers: u64,
     /// Sum of all approved credit requests.
@@ -124,7 +132,7 @@ pub struct Audit {
     /// Each promise that is broken, once; empty where the ledger is consistent.
     #[serde(default)]
     pub broken: Vec<BrokenPromise>,
-    /// Position in the Raft log that was audited.
+    /// Position in the Raft log that was audited; 0 before the first.
     pub applied: u64,
     /// The replica's digest there, 64 hex digits.
     pub digest: String,

@@ -8,7 +8,7 @@ pub(crate) use driving::{Bench, Load, Plot, Target};
 pub(crate) use resources::{
     Adjust, ChargeOne, Charges, CreditRequests, Import, Journal, Keys, Sellers, Statement, Watch,
 };
-pub(crate) use values::{Colour, Format, Listing, OneSeller};
+pub(crate) use values::{Colour, Format, Listing, OneSeller, Verify};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -146,8 +146,11 @@ Example: etebar bench --connections 256 --seconds 10 --target leader --json
 Where the books cannot be checked afterwards it says why, and exits with 3.")]
     Bench(Bench),
     /// Check every promise against the journal; charges may continue meanwhile
-    #[command(after_help = "Example: etebar verify")]
-    Verify,
+    #[command(after_help = "\
+Example: etebar verify
+         etebar verify --from 1200000 --digest 5f2c…      (goes on where an earlier check ended, which printed both)
+From a later entry on, what only the whole journal shows is not checked: phones' balances, and the sums of all accounts.")]
+    Verify(Verify),
     /// Print what makes a shell complete this program's verbs and options
     #[command(after_help = "\
 Example: etebar completions bash > ~/.local/share/bash-completion/completions/etebar

@@ -78,6 +78,9 @@ pub(crate) enum CreditRequests {
         /// For the admin who decides
         #[arg(long)]
         note: Option<String>,
+        /// Your own text, such as an order number, kept with the request: 1 to 64 visible characters, no space
+        #[arg(long)]
+        reference: Option<String>,
         #[command(flatten)]
         once: Once,
     },
@@ -145,6 +148,9 @@ pub(crate) struct ChargeOne {
     pub(crate) phone: String,
     /// Digits, such as 5000
     pub(crate) amount: AmountIn,
+    /// Your own text, such as an order number, kept with the charge: 1 to 64 visible characters, no space
+    #[arg(long)]
+    pub(crate) reference: Option<String>,
     #[command(flatten)]
     pub(crate) once: Once,
 }
@@ -192,7 +198,7 @@ Example: etebar charges list --phone 09123456789
         after_help = "Example: etebar charges batch charges.jsonl\nA line: {\"phone\":\"09123456789\",\"amount\":\"5000\",\"idempotency_key\":\"order-17\"}"
     )]
     Batch {
-        /// A JSON object with `phone`, `amount` and `idempotency_key` a line; - reads stdin
+        /// A JSON object with `phone`, `amount`, `idempotency_key` and perhaps `reference` a line; - reads stdin
         #[arg(default_value = "-")]
         file: PathBuf,
     },
@@ -214,7 +220,7 @@ sent, 3 no node answers, the outcome of some lines is unknown, or the result cou
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// Its first line names the columns: `phone`, `amount`, perhaps `idempotency_key`, and any others, which the result repeats
+    /// Its first line names the columns: `phone`, `amount`, perhaps `idempotency_key` and `reference`, and any others, which the result repeats
     #[arg(value_name = "FILE.csv")]
     pub(crate) file: PathBuf,
     /// Batches of 500 lines under way at once; with 1 the lines are charged in the file's order

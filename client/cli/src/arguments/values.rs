@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use etebar::api::{RequestStatus, Role, Timestamp, read_duration};
 use etebar::{IdempotencyKey, Span};
+use ledger::Digest;
 
 use crate::output::error::CliError;
 
@@ -43,6 +44,21 @@ impl SpanArguments {
             (from, to) => Ok(Span { from, to }),
         }
     }
+}
+
+/// From where on the journal is checked.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Verify {
+    /// Go on after this entry, whose digest is trusted
+    #[arg(long, value_name = "ENTRY", requires = "digest", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) from: Option<u64>,
+    /// The digest that the journal had there: 64 hexadecimal digits
+    #[arg(long, value_name = "DIGEST", requires = "from", value_parser = digest)]
+    pub(crate) digest: Option<Digest>,
+}
+
+fn digest(text: &str) -> Result<Digest, String> {
+    Digest::from_hex(text).ok_or_else(|| "a digest has 64 hexadecimal digits".to_owned())
 }
 
 /// How much of a list, how, and where to.

@@ -71,6 +71,8 @@ pub(crate) enum Verdict {
     Broken,
     /// It could not be checked, or not in whole.
     Unproven,
+    /// Nobody asked for it: it needs the journal from its first entry on.
+    NotChecked,
 }
 
 /// A promise, what was found, and of how much.
@@ -98,6 +100,7 @@ struct Counted {
     faults: u64,
     first: Option<String>,
     unproven: Option<String>,
+    not_checked: Option<String>,
 }
 
 impl Findings {
@@ -116,23 +119,29 @@ impl Findings {
         self.by_promise.entry(promise).or_default().unproven.get_or_insert(why.into());
     }
 
+    /// It is not looked at, since what is checked does not show it.
+    pub(crate) fn not_checked(&mut self, promise: Promise, why: impl Into<String>) {
+        self.by_promise.entry(promise).or_default().not_checked.get_or_insert(why.into());
+    }
+
     /// One finding a promise. A promise of which nothing was looked at is kept: an empty ledger breaks none.
     pub(crate) fn all(&self) -> Vec<Finding> {
         let of = |promise: Promise| {
             let counted = self.by_promise.get(&promise).cloned().unwrap_or_default();
-            let verdict = match (counted.faults, &counted.unproven) {
-                (1.., _) => Verdict::Broken,
-                (0, Some(_)) => Verdict::Unproven,
-                (0, None) => Verdict::Kept,
+            let Counted { checked, faults, first, unproven, not_checked } = counted;
+            let verdict = match (faults, &unproven, &not_checked) {
+                (1.., _, _) => Verdict::Broken,
+                (0, Some(_), _) => Verdict::Unproven,
+                (0, None, Some(_)) => Verdict::NotChecked,
+                (0, None, None) => Verdict::Kept,
             };
-            let Counted { checked, faults, first, unproven } = counted;
-            Finding { promise, verdict, checked, faults, detail: first.or(unproven) }
+            Finding { promise, verdict, checked, faults, detail: first.or(unproven).or(not_checked) }
         };
         Promise::ALL.into_iter().map(of).collect()
     }
 }
 
-/// The worst of all.
+/// The worst of all; what nobody asked for is none of it.
 pub(crate) fn worst(findings: &[Finding]) -> Verdict {
     let any = |verdict| findings.iter().any(|finding| finding.verdict == verdict);
     if any(Verdict::Broken) {

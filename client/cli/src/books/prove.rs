@@ -12,7 +12,7 @@ use uuid::Uuid;
 use etebar::api::{Entry, EntryKind};
 use etebar::{ChargeFilter, Client, IdempotencyKey};
 
-use super::inspection::{Inspection, inspect};
+use super::inspection::{Inspection, Scope, inspect};
 use super::promise::{Finding, Promise, Verdict, worst};
 use super::verify;
 use crate::load::record::{self, Line};
@@ -42,7 +42,9 @@ pub(crate) async fn run(session: &Session, files: &[PathBuf]) -> Result<(), CliE
     for file in files {
         record::read(file, |line| proof.take(line))?;
     }
-    let inspection = inspect(&session.client, |entry| proof.observe(entry)).await?;
+    let observe = |entry: &Entry| proof.observe(entry);
+    let scope = Scope { client: &session.client, after: None, output: session.output, observe };
+    let inspection = inspect(scope).await?;
     proof.ask_for_unanswered(&session.client).await?;
     let report = proof.report(&inspection);
     let printed = session.output.either(&report, || report.shown());
@@ -220,6 +222,7 @@ mod tests {
     fn entry(charge: u64) -> Entry {
         Entry {
             entry: charge,
+            record: charge,
             created_at: Timestamp(0),
             kind: EntryKind::Charge,
             seller_id: SELLER,
@@ -230,6 +233,7 @@ mod tests {
             reference: Uuid::from_u128(u128::from(charge)),
             phone: Some("+989123456789".to_owned()),
             actor: String::new(),
+            caller_reference: None,
             digest: String::new(),
         }
     }
@@ -242,7 +246,8 @@ mod tests {
         for entry in entries {
             proof.observe(entry);
         }
-        let nothing = Inspection { findings: Vec::new(), entries: 0, applied: 0, digest: String::new(), nodes: 0 };
+        let digest = String::new();
+        let nothing = Inspection { findings: Vec::new(), entries: 0, applied: 0, digest, nodes: 0, resumable: None };
         let report = proof.report(&nothing);
         (report.lost, report.doubled)
     }

@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
-use super::inspection::{Inspection, inspect};
+use super::chain::TrustedEntry;
+use super::inspection::{Inspection, Scope, inspect};
 use super::promise::{Finding, Verdict, worst};
+use crate::arguments::Verify;
 use crate::output::error::CliError;
 use crate::output::paint::{Cell, Tone};
 use crate::output::{count, table};
@@ -18,7 +20,17 @@ struct Report<'a> {
     digest: &'a str,
     #[serde(rename = "members")]
     nodes: usize,
+    /// After which entry the journal was checked; 0 for all of it.
+    after: u64,
+    /// Where a later check can go on: the last entry of the last page of records that is complete; `null` where there is none.
+    resumable: Option<Resumable>,
     promises: Vec<Line<'a>>,
+}
+
+#[derive(Serialize)]
+struct Resumable {
+    entry: u64,
+    digest: String,
 }
 
 #[derive(Serialize)]
@@ -28,16 +40,24 @@ struct Line<'a> {
     sentence: &'static str,
 }
 
-pub(crate) async fn run(session: &Session) -> Result<(), CliError> {
-    let inspection = inspect(&session.client, |_| ()).await?;
+pub(crate) async fn run(session: &Session, verb: &Verify) -> Result<(), CliError> {
+    let after = match (verb.from, verb.digest) {
+        (Some(entry), Some(digest)) => Some(TrustedEntry { entry, digest }),
+        (Some(_) | None, None) | (None, Some(_)) => None,
+    };
+    let scope = Scope { client: &session.client, after, output: session.output, observe: |_: &_| () };
+    let inspection = inspect(scope).await?;
     let verdict = worst(&inspection.findings);
     let lines = inspection.findings.iter().map(|finding| Line { finding, sentence: finding.promise.sentence() });
+    let resumable = inspection.resumable.map(|TrustedEntry { entry, digest }| (entry, digest.to_string()));
     let report = Report {
         verdict,
         entries: inspection.entries,
         applied: inspection.applied,
         digest: &inspection.digest,
         nodes: inspection.nodes,
+        after: after.map_or(0, |after| after.entry),
+        resumable: resumable.map(|(entry, digest)| Resumable { entry, digest }),
         promises: lines.collect(),
     };
     let printed = session.output.either(&report, || shown(&inspection));
@@ -47,8 +67,11 @@ pub(crate) async fn run(session: &Session) -> Result<(), CliError> {
 
 fn shown(inspection: &Inspection) -> String {
     let rows: Vec<_> = inspection.findings.iter().map(row).collect();
+    let go_on = inspection.resumable.map_or_else(String::new, |TrustedEntry { entry, digest }| {
+        format!("\nto go on from here later: etebar verify --from {entry} --digest {digest}")
+    });
     format!(
-        "{}\n{} entries checked; {} nodes compared at position {}: {}",
+        "{}\n{} entries checked; {} nodes compared at position {}: {}{go_on}",
         table(&["promise", "verdict", ">checked", ">faults", "detail"], &rows),
         count(inspection.entries),
         inspection.nodes,
@@ -61,7 +84,7 @@ fn row(finding: &Finding) -> Vec<Cell> {
     let tone = match finding.verdict {
         Verdict::Kept => Tone::Good,
         Verdict::Broken => Tone::Bad,
-        Verdict::Unproven => Tone::Waiting,
+        Verdict::Unproven | Verdict::NotChecked => Tone::Waiting,
     };
     vec![
         finding.promise.sentence().into(),
@@ -77,6 +100,7 @@ pub(crate) fn word(verdict: Verdict) -> &'static str {
         Verdict::Kept => "kept",
         Verdict::Broken => "BROKEN",
         Verdict::Unproven => "unproven",
+        Verdict::NotChecked => "not checked",
     }
 }
 

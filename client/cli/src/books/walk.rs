@@ -2,26 +2,41 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ledger::{Account, Digest, chain_entry};
+use ledger::{IdKind, RecordNumber, stated_in};
 use uuid::Uuid;
 
 use etebar::api::{Entry, EntryKind};
 
+use super::chain::{Chain, TrustedEntry, phone_digits};
 use super::promise::{Findings, Promise};
 
-/// What the journal says so far.
-#[derive(Debug, Default)]
+/// What the journal says so far: all of it, or what comes after an entry that is trusted.
+#[derive(Debug)]
 pub(crate) struct Walk {
-    pub(crate) entries: u64,
+    /// The last entry.
+    pub(crate) entry: u64,
+    /// How many entries were taken.
+    pub(crate) taken: u64,
+    /// Sums of the entries taken.
     pub(crate) sums: Sums,
+    /// Each seller's balance, where one of its entries was taken.
     pub(crate) sellers: HashMap<Uuid, i128>,
+    /// Each phone's account, where the whole journal is walked.
     pub(crate) phones: HashMap<u64, PhoneBooks>,
     pub(crate) treasury: i128,
     /// What was credited, by request.
     pub(crate) credited: HashMap<Uuid, Credited>,
-    adjustments: HashSet<Uuid>,
-    charges: HashMap<Uuid, Charged>,
-    digest: Digest,
+    /// Reversals whose charge has not been asked for.
+    pub(crate) undone: Vec<Undone>,
+    pub(crate) chain: Chain,
+    /// Whether it began with the first entry.
+    is_whole: bool,
+    /// The charges that were reversed.
+    reversed: HashSet<Uuid>,
+    /// The record of the last charge or adjustment, by its id.
+    last_made: RecordNumber,
+    /// The record of the last entry.
+    record: RecordNumber,
     time: u64,
 }
 
@@ -48,37 +63,70 @@ pub(crate) struct Credited {
     pub(crate) amount: i128,
 }
 
-/// A charge, as far as its reversal must fit it.
-#[derive(Debug)]
-struct Charged {
-    seller: Uuid,
-    phone: Option<u64>,
-    amount: i128,
-    reversed: bool,
+/// A reversal, as far as the charge that it undoes must fit it.
+#[derive(Debug, Clone)]
+pub(crate) struct Undone {
+    /// The entry of the reversal.
+    pub(crate) at: u64,
+    pub(crate) charge: Uuid,
+    pub(crate) seller: Uuid,
+    pub(crate) phone: Option<String>,
+    pub(crate) amount: i128,
 }
 
 impl Walk {
+    /// Along the journal of the ledger with this id: from its first entry, or from the one after an entry that is trusted.
+    pub(crate) fn after(ledger: Uuid, trusted: Option<TrustedEntry>) -> Walk {
+        Walk {
+            entry: trusted.map_or(0, |trusted| trusted.entry),
+            taken: 0,
+            sums: Sums::default(),
+            sellers: HashMap::new(),
+            phones: HashMap::new(),
+            treasury: 0,
+            credited: HashMap::new(),
+            undone: Vec::new(),
+            chain: Chain::after(ledger, trusted),
+            is_whole: trusted.is_none(),
+            reversed: HashSet::new(),
+            last_made: 0,
+            record: 0,
+            time: 0,
+        }
+    }
+
     /// Takes the next entry and checks it.
     pub(crate) fn take(&mut self, entry: &Entry, findings: &mut Findings) {
         let at = entry.entry;
-        let amount = entry.amount.minor();
-        self.entries += 1;
-        let in_order = at == self.entries && entry.created_at.0 >= self.time;
+        self.entry += 1;
+        self.taken += 1;
+        let in_order = at == self.entry && entry.record > self.record && entry.created_at.0 >= self.time;
         findings.check(Promise::Numbered, in_order, || {
-            format!("entry {at} at {} stands where {} was due", entry.created_at, self.entries)
+            format!("entry {at} at {} stands where {} was due", entry.created_at, self.entry)
         });
+        self.record = self.record.max(entry.record);
         self.time = self.time.max(entry.created_at.0);
-        let balance = self.sellers.entry(entry.seller_id).or_default();
-        let due = balance.saturating_add(amount);
-        *balance = entry.balance.minor();
-        let runs = due == *balance;
-        findings
-            .check(Promise::RunningBalances, runs, || format!("entry {at}: {due} was due, {} stands", entry.balance));
+        self.run(entry, findings);
         findings.check(Promise::NeverNegative, entry.balance.minor() >= 0, || format!("entry {at}: {}", entry.balance));
         let phone = entry.phone.as_deref().and_then(phone_digits);
         self.double_entry(entry, phone, findings);
-        self.once(entry, phone, findings);
-        self.chain(entry, findings);
+        self.once(entry, findings);
+        self.chain.take(entry, findings);
+    }
+
+    /// The balance that the entry states is the seller's last one and its amount.
+    fn run(&mut self, entry: &Entry, findings: &mut Findings) {
+        let (at, amount) = (entry.entry, entry.amount.minor());
+        let before = match self.sellers.insert(entry.seller_id, entry.balance.minor()) {
+            Some(before) => before,
+            None if self.is_whole => 0,
+            // What it was before the first entry that is seen here is not known.
+            None => return,
+        };
+        let due = before.saturating_add(amount);
+        findings.check(Promise::RunningBalances, due == entry.balance.minor(), || {
+            format!("entry {at}: {due} was due, {} stands", entry.balance)
+        });
     }
 
     fn double_entry(&mut self, entry: &Entry, phone: Option<u64>, findings: &mut Findings) {
@@ -107,6 +155,7 @@ impl Walk {
             format!("entry {}: {} from {} to {}", entry.entry, entry.amount, entry.debit, entry.credit)
         });
         match phone {
+            Some(_) if !self.is_whole => {}
             Some(phone) => {
                 let books = self.phones.entry(phone).or_default();
                 books.balance = books.balance.saturating_sub(amount);
@@ -119,124 +168,82 @@ impl Walk {
         }
     }
 
-    /// References are unique by kind, and a reversal fits its charge.
-    fn once(&mut self, entry: &Entry, phone: Option<u64>, findings: &mut Findings) {
-        let (at, amount) = (entry.entry, entry.amount.minor());
-        let doubled = || format!("entry {at}: {} was there before", entry.reference);
+    /// What may happen once has not happened before. The id of a charge or of an adjustment states the record that made it, so
+    /// these come in order, each once.
+    fn once(&mut self, entry: &Entry, findings: &mut Findings) {
+        let (at, amount, reference) = (entry.entry, entry.amount.minor(), entry.reference);
         match entry.kind {
             EntryKind::Credit => {
                 let credited = Credited { seller: entry.seller_id, amount };
-                let new = self.credited.insert(entry.reference, credited).is_none();
-                findings.check(Promise::RequestsOnce, new, doubled);
+                let new = self.credited.insert(reference, credited).is_none();
+                findings.check(Promise::RequestsOnce, new, || format!("entry {at}: {reference} was there before"));
             }
-            EntryKind::Adjustment => {
-                let new = self.adjustments.insert(entry.reference);
-                findings.check(Promise::DoubleEntry, new, doubled);
-            }
-            EntryKind::Charge => {
-                let charged = Charged { seller: entry.seller_id, phone, amount, reversed: false };
-                let new = self.charges.insert(entry.reference, charged).is_none();
-                findings.check(Promise::ChargesOnce, new, doubled);
+            EntryKind::Adjustment | EntryKind::Charge => {
+                let (promise, kind) = match entry.kind {
+                    EntryKind::Charge => (Promise::ChargesOnce, IdKind::Charge),
+                    EntryKind::Credit | EntryKind::Adjustment | EntryKind::Reversal => {
+                        (Promise::DoubleEntry, IdKind::Adjustment)
+                    }
+                };
+                let made = stated_in(reference).filter(|(of, _)| *of == kind).map(|(_, record)| record);
+                let is_next = made.is_some_and(|record| record > self.last_made);
+                findings.check(promise, is_next, || {
+                    format!("entry {at}: {reference} was there before, or does not come after those before it")
+                });
+                self.last_made = self.last_made.max(made.unwrap_or_default());
             }
             EntryKind::Reversal => {
-                let charge = self.charges.get_mut(&entry.reference);
-                let fault = charge.map_or(Some("there is no such charge before it"), |charge| {
-                    let is_first = !std::mem::replace(&mut charge.reversed, true);
-                    let fits = (charge.seller, charge.phone) == (entry.seller_id, phone) && charge.amount == -amount;
-                    match (is_first, fits) {
-                        (false, _) => Some("it was reversed before"),
-                        (true, false) => Some("it was of another seller, phone or amount"),
-                        (true, true) => None,
-                    }
+                let is_first = self.reversed.insert(reference);
+                findings.check(Promise::ReversalsOnce, is_first, || {
+                    format!("entry {at} undoes charge {reference}: it was reversed before")
                 });
-                findings.check(Promise::ReversalsOnce, fault.is_none(), || {
-                    format!("entry {at} undoes charge {}: {}", entry.reference, fault.unwrap_or_default())
-                });
+                if is_first {
+                    let (seller, phone) = (entry.seller_id, entry.phone.clone());
+                    self.undone.push(Undone { at, charge: reference, seller, phone, amount });
+                }
             }
         }
     }
-
-    fn chain(&mut self, entry: &Entry, findings: &mut Findings) {
-        let stated = Digest::from_hex(&entry.digest);
-        let due = ledger_entry(entry).map(|entry| chain_entry(&self.digest, &entry));
-        let holds = stated.is_some() && stated == due;
-        findings.check(Promise::DigestChain, holds, || format!("entry {}: {}", entry.entry, entry.digest));
-        // From a broken link on, the chain is checked against what is stated, so that one fault counts once.
-        self.digest = stated.unwrap_or(self.digest);
-    }
-}
-
-/// The entry as the chain covers it; `None` where a part of it is none of the ledger's.
-fn ledger_entry(entry: &Entry) -> Option<ledger::Entry<'_>> {
-    let phone = match &entry.phone {
-        Some(phone) => Some(ledger::Phone::new(phone_digits(phone)?)?),
-        None => None,
-    };
-    Some(ledger::Entry {
-        number: entry.entry,
-        time: ledger::Time(entry.created_at.0),
-        kind: match entry.kind {
-            EntryKind::Credit => ledger::EntryKind::Credit,
-            EntryKind::Adjustment => ledger::EntryKind::Adjustment,
-            EntryKind::Charge => ledger::EntryKind::Charge,
-            EntryKind::Reversal => ledger::EntryKind::Reversal,
-        },
-        seller: entry.seller_id,
-        amount: i64::try_from(entry.amount.minor()).ok()?,
-        balance: i64::try_from(entry.balance.minor()).ok()?,
-        debit: account(&entry.debit)?,
-        credit: account(&entry.credit)?,
-        reference: entry.reference,
-        phone,
-        actor: &entry.actor,
-    })
-}
-
-fn account(text: &str) -> Option<Account> {
-    if text == "treasury" {
-        return Some(Account::Treasury);
-    }
-    if let Some(id) = text.strip_prefix("seller:") {
-        return Uuid::parse_str(id).ok().map(Account::Seller);
-    }
-    ledger::Phone::new(phone_digits(text.strip_prefix("phone:")?)?).map(Account::Phone)
-}
-
-/// The digits of a number in E.164.
-pub(crate) fn phone_digits(text: &str) -> Option<u64> {
-    let digits = text.strip_prefix('+')?;
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::chain::ledger_entry;
     use super::super::promise::Verdict;
     use super::*;
     use etebar::api::{AmountOut, Timestamp};
+    use ledger::{Digest, EntryChain, IdSpace};
 
     const SELLER: Uuid = Uuid::from_u128(1);
+    const LEDGER: Uuid = Uuid::from_u128(7);
 
     /// Entries as an honest ledger writes them.
     struct Writer {
         balance: i64,
-        digest: Digest,
+        chain: EntryChain,
         entries: Vec<Entry>,
     }
 
     impl Writer {
         fn new() -> Writer {
-            Writer { balance: 0, digest: Digest::ZERO, entries: Vec::new() }
+            Writer { balance: 0, chain: EntryChain::default(), entries: Vec::new() }
         }
 
-        fn add(mut self, kind: EntryKind, amount: i64, reference: u128) -> Writer {
+        fn add(mut self, kind: EntryKind, amount: i64, record: u64) -> Writer {
             self.balance += amount;
             let phone = matches!(kind, EntryKind::Charge | EntryKind::Reversal).then(|| "+989123456789".to_owned());
             let own = format!("seller:{SELLER}");
             let other = phone.as_ref().map_or("treasury".to_owned(), |phone| format!("phone:{phone}"));
             let (debit, credit) = if amount < 0 { (own, other) } else { (other, own) };
             let number = self.entries.len() as u64 + 1;
+            let id_kind = match kind {
+                EntryKind::Credit => IdKind::CreditRequest,
+                EntryKind::Adjustment => IdKind::Adjustment,
+                EntryKind::Charge | EntryKind::Reversal => IdKind::Charge,
+            };
             let mut entry = Entry {
                 entry: number,
+                record: 60 + 3 * number,
                 created_at: Timestamp(number),
                 kind,
                 seller_id: SELLER,
@@ -244,13 +251,14 @@ mod tests {
                 balance: AmountOut::new(self.balance, 0),
                 debit,
                 credit,
-                reference: Uuid::from_u128(reference),
+                reference: IdSpace::default().uuid(id_kind, record),
                 phone,
                 actor: "someone".to_owned(),
+                caller_reference: (number == 2).then(|| "order-2".to_owned()),
                 digest: String::new(),
             };
-            self.digest = chain_entry(&self.digest, &ledger_entry(&entry).unwrap());
-            entry.digest = self.digest.to_string();
+            self.chain.push(LEDGER, &ledger_entry(&entry).unwrap());
+            entry.digest = self.chain.digest().to_string();
             self.entries.push(entry);
             self
         }
@@ -266,7 +274,7 @@ mod tests {
     }
 
     fn broken(entries: &[Entry]) -> Vec<Promise> {
-        let (mut walk, mut findings) = (Walk::default(), Findings::default());
+        let (mut walk, mut findings) = (Walk::after(LEDGER, None), Findings::default());
         for entry in entries {
             walk.take(entry, &mut findings);
         }
@@ -278,7 +286,7 @@ mod tests {
     fn an_honest_journal_breaks_no_promise_and_adds_up() {
         let entries = honest().entries;
         assert_eq!(broken(&entries), []);
-        let (mut walk, mut findings) = (Walk::default(), Findings::default());
+        let (mut walk, mut findings) = (Walk::after(LEDGER, None), Findings::default());
         for entry in &entries {
             walk.take(entry, &mut findings);
         }
@@ -299,6 +307,25 @@ mod tests {
         let mut entries = honest().entries;
         entries[1].actor = "someone else".to_owned();
         assert_eq!(broken(&entries), [Promise::DigestChain]);
+        let mut entries = honest().entries;
+        entries[1].caller_reference = None;
+        assert_eq!(broken(&entries), [Promise::DigestChain]);
+    }
+
+    #[test]
+    fn one_fault_counts_once_whether_its_block_goes_on_or_ends() {
+        // Entry 1 is alone in its block, and the other four share the next one.
+        for changed in [0, 1, 4] {
+            let mut entries = honest().entries;
+            entries[changed].actor = "someone else".to_owned();
+            let (mut walk, mut findings) = (Walk::after(LEDGER, None), Findings::default());
+            for entry in &entries {
+                walk.take(entry, &mut findings);
+            }
+            let faults: Vec<_> =
+                findings.all().into_iter().filter(|finding| finding.verdict == Verdict::Broken).collect();
+            assert_eq!(faults.iter().map(|finding| finding.faults).collect::<Vec<_>>(), [1], "entry {}", changed + 1);
+        }
     }
 
     #[test]
@@ -310,6 +337,7 @@ mod tests {
     fn what_happens_twice_is_found() {
         assert_eq!(broken(&honest().add(EntryKind::Credit, 1_000, 10).entries), [Promise::RequestsOnce]);
         assert_eq!(broken(&honest().add(EntryKind::Charge, -100, 12).entries), [Promise::ChargesOnce]);
+        assert_eq!(broken(&honest().add(EntryKind::Adjustment, -1, 13).entries), [Promise::DoubleEntry]);
         assert_eq!(
             broken(&honest().add(EntryKind::Reversal, 400, 11).entries),
             [Promise::ReversalsOnce, Promise::PhoneBalances]
@@ -317,9 +345,42 @@ mod tests {
     }
 
     #[test]
-    fn a_reversal_of_another_amount_or_of_nothing_is_found() {
-        assert_eq!(broken(&honest().add(EntryKind::Reversal, 99, 12).entries), [Promise::ReversalsOnce]);
-        assert_eq!(broken(&honest().add(EntryKind::Reversal, 100, 99).entries), [Promise::ReversalsOnce]);
+    fn the_charge_of_each_reversal_is_to_be_asked_for() {
+        let (mut walk, mut findings) = (Walk::after(LEDGER, None), Findings::default());
+        for entry in &honest().entries {
+            walk.take(entry, &mut findings);
+        }
+        let asked: Vec<_> = walk.undone.iter().map(|undone| (undone.at, undone.amount)).collect();
+        assert_eq!(asked, [(4, 400)]);
+    }
+
+    #[test]
+    fn what_comes_after_a_trusted_entry_is_checked_alone() {
+        // Entries 1 and 22 are the last of their pages.
+        let more = (0..20).fold(honest(), |writer, more| writer.add(EntryKind::Adjustment, -1, 20 + more));
+        let entries = more.entries;
+        let at = |entry: usize| {
+            let digest = Digest::from_hex(&entries[entry - 1].digest).unwrap();
+            TrustedEntry { entry: entry as u64, digest }
+        };
+        let broken_after = |trusted: TrustedEntry, entries: &[Entry]| {
+            let (mut walk, mut findings) = (Walk::after(LEDGER, Some(trusted)), Findings::default());
+            for entry in entries {
+                walk.take(entry, &mut findings);
+            }
+            let broken = findings.all().into_iter().filter(|finding| finding.verdict == Verdict::Broken);
+            (broken.map(|finding| finding.promise).collect::<Vec<_>>(), walk.chain.resumable())
+        };
+        let (first, later) = (at(1), at(22));
+        assert_eq!(broken_after(first, &entries[1..]), (vec![], Some(later)));
+        assert_eq!(broken_after(first, &entries[1..22]), (vec![], Some(first)), "its page may go on");
+        assert_eq!(broken_after(later, &entries[22..]), (vec![], Some(later)));
+        let wrong = TrustedEntry { digest: at(2).digest, ..first };
+        assert_eq!(broken_after(wrong, &entries[1..]).0, [Promise::DigestChain]);
+        assert_eq!(broken_after(first, &entries[2..]).0, [Promise::Numbered, Promise::DigestChain]);
+        let mut wrong = entries.clone();
+        wrong[3].balance = AmountOut::new(901, 0);
+        assert!(broken_after(first, &wrong[1..]).0.contains(&Promise::RunningBalances));
     }
 
     #[test]

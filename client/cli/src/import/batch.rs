@@ -21,6 +21,7 @@ pub(crate) struct Charge {
     pub(crate) phone: String,
     pub(crate) amount: AmountIn,
     pub(crate) key: String,
+    pub(crate) reference: Option<String>,
 }
 
 /// What became of a batch.
@@ -64,6 +65,7 @@ impl Batch {
             phone: charge.phone.clone().into(),
             amount: charge.amount,
             idempotency_key: charge.key.clone().into(),
+            reference: charge.reference.clone().map(Into::into),
         };
         BatchRequest { charges: self.charges.iter().map(item).collect() }
     }

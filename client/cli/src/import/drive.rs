@@ -132,7 +132,8 @@ impl Run<'_> {
         let charge = |index: &usize| {
             let line = &self.input.lines[*index];
             let key = self.resume.key(line);
-            Charge { line: line.number, phone: line.phone.to_string(), amount: line.amount, key }
+            let (phone, reference) = (line.phone.to_string(), line.reference.clone());
+            Charge { line: line.number, phone, amount: line.amount, key, reference }
         };
         let charges = batch.iter().map(charge).collect();
         let sending = Event::Sending { sent_at: self.window.sent_now(), lines: self.resume.numbers(&batch) };

@@ -30,7 +30,7 @@ pub(crate) trait Listed: Serialize + DeserializeOwned {
 }
 
 /// Fields with free text, which a spreadsheet could read as a formula.
-const FREE_TEXTS: [&str; 5] = ["name", "note", "reason", "actor", "decided_by"];
+const FREE_TEXTS: [&str; 7] = ["name", "note", "reason", "actor", "decided_by", "reference", "caller_reference"];
 
 /// What a formula begins with, the wide signs of East Asian keyboards and the dashes that text programs make of a minus
 /// among them.

@@ -66,7 +66,10 @@ async fn seller(client: Client, name: String, credit: Credit) -> Result<(Provisi
         Credit::Minor(minor) => AmountIn::from_minor(minor, decimals),
     };
     let own = client.with_key(&key)?;
-    let request = own.request_credit(&NewCreditRequest { amount, note: None }, &IdempotencyKey::random()?).await?.value;
+    let request = own
+        .request_credit(&NewCreditRequest { amount, note: None, reference: None }, &IdempotencyKey::random()?)
+        .await?
+        .value;
     client.approve(request.id, &NewDecision::default()).await?;
     Ok((Provisioned { seller_id: seller.id, key }, decimals))
 }

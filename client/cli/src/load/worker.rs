@@ -47,7 +47,7 @@ impl Worker {
             let phone = format!("+9893{:08}", self.random.u64(..PHONES));
             let amount = AmountIn::parse(&self.random.u64(1..=AMOUNT_MAX).to_string());
             let amount = amount.map_err(|error| CliError::local(error.to_string()))?;
-            let charge = NewCharge { phone: phone.as_str().into(), amount };
+            let charge = NewCharge { phone: phone.as_str().into(), amount, reference: None };
             let done = self.charge_until_answered(&charge, &key).await?;
             if done && number.is_multiple_of(AGAIN_EVERY) {
                 let elsewhere = self.random.usize(..self.client.servers());

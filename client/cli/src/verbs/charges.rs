@@ -21,7 +21,7 @@ use crate::output::{grouped, money, or_dash, sheet, table, waits_for_rate};
 use crate::session::Session;
 
 pub(crate) async fn one(session: &Session, verb: ChargeOne) -> Result<(), CliError> {
-    let new = NewCharge { phone: verb.phone.into(), amount: verb.amount };
+    let new = NewCharge { phone: verb.phone.into(), amount: verb.amount, reference: verb.reference.map(Into::into) };
     let key = verb.once.key()?;
     let answer = session.write(Some(&key), session.client.charge(&new, &key)).await?;
     let charge = &answer.value;
@@ -141,9 +141,9 @@ fn batch_row(result: &BatchResult, item: &BatchItem<'_>) -> Vec<String> {
 
 impl Listed for ChargeRead {
     const HEAD: &'static [&'static str] =
-        &["id", ">entry", "seller", "phone", ">amount", ">balance", "created at", ">reversed by"];
+        &["id", ">entry", "seller", "phone", ">amount", ">balance", "reference", "created at", ">reversed by"];
     const COLUMNS: &'static [&'static str] =
-        &["id", "entry", "seller_id", "phone", "amount", "balance", "created_at", "reversed_by"];
+        &["id", "entry", "seller_id", "phone", "amount", "balance", "reference", "created_at", "reversed_by"];
 
     fn row(&self) -> Vec<Cell> {
         let charge = &self.charge;
@@ -154,6 +154,7 @@ impl Listed for ChargeRead {
             charge.phone.clone().into(),
             money(charge.amount),
             money(charge.balance),
+            or_dash(charge.reference.clone()).into(),
             charge.created_at.to_string().into(),
             or_dash(self.reversed_by).into(),
         ]
@@ -168,6 +169,7 @@ fn pairs(charge: &Charge) -> Vec<(&'static str, String)> {
         ("phone", charge.phone.clone()),
         ("amount", grouped(charge.amount)),
         ("balance", grouped(charge.balance)),
+        ("reference", or_dash(charge.reference.clone())),
         ("created at", charge.created_at.to_string()),
     ]
 }

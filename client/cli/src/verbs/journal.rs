@@ -43,7 +43,7 @@ pub(crate) async fn phone(session: &Session, number: &str) -> Result<(), CliErro
 }
 
 pub(crate) async fn audit(session: &Session) -> Result<(), CliError> {
-    let audit = session.client.audit().await?.value;
+    let audit = session.client.audit(None).await?.value;
     let printed = session.output.either(&audit, || audited(&audit));
     let first = audit.broken.first().map(ToString::to_string);
     consistent(
@@ -106,6 +106,8 @@ impl Listed for Entry {
         "reference",
         "phone",
         "actor",
+        "caller_reference",
+        "record",
         "digest",
     ];
 
@@ -149,6 +151,7 @@ fn reconciliation(books: &Reconciliation) -> String {
 fn audited(audit: &Audit) -> String {
     let mut pairs = vec![
         ("entries", count(audit.entries).into()),
+        ("newest entry", count(audit.head).into()),
         ("sellers", count(audit.sellers).into()),
         ("credits", money(audit.credits)),
         ("adjustments", money(audit.adjustments)),

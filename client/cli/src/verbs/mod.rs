@@ -63,7 +63,7 @@ async fn dispatch(session: &Session, arguments: Arguments) -> Result<(), CliErro
         Verb::Watch(verb) => watch::run(session, &arguments.global, verb).await,
         Verb::Digest { applied } => cluster::digest(session, applied).await,
         Verb::Bench(verb) => bench::run(session, &arguments.global, verb).await,
-        Verb::Verify => verify::run(session).await,
+        Verb::Verify(verb) => verify::run(session, &verb).await,
         Verb::Load(verb) => load::run(session, verb).await,
         Verb::Completions { shell } => completions::print(shell),
         Verb::Prove { record } => prove::run(session, &record).await,

@@ -153,6 +153,7 @@ impl Poller {
                 applied_per_second: own.and_then(|applied| self.rate(node.id, applied, round.at)),
                 digest: digests.remove(&node.id),
                 clock: round.statuses.get(&node.id).and_then(|status| status.clock),
+                audited: round.statuses.get(&node.id).and_then(|status| status.audited),
             });
         }
         if cluster.is_none() {

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use etebar::api::{ClockHealth, Timestamp};
+use etebar::api::{AuditProgress, ClockHealth, Timestamp};
 
 use crate::output::paint::Cell;
 use crate::output::{count, or_dash, rounded, table};
 
 /// Hexadecimal digits of a digest that people compare at a glance; JSON has all 64.
 const SHORT: usize = 8;
+/// Entries that an audit is behind before people are told. Source: ten seconds' worth at 10,000 charges a second.
+const AUDIT_BEHIND: u64 = 100_000;
 
 /// What `watch --json` prints for each poll.
 #[derive(Debug, Clone, Serialize)]
@@ -45,6 +47,8 @@ pub(crate) struct NodeView {
     pub(crate) digest: Option<String>,
     /// How its clock compares with the others', as it reports it.
     pub(crate) clock: Option<ClockHealth>,
+    /// How far it has audited its records, as it reports it.
+    pub(crate) audited: Option<AuditProgress>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -76,6 +80,7 @@ impl NodeView {
             applied_per_second: None,
             digest: None,
             clock: None,
+            audited: None,
         }
     }
 
@@ -98,6 +103,18 @@ impl NodeView {
             ClockHealth::NotFollowed => "no other clock confirms it, so ledger time does not follow it",
         };
         Some(format!("node {}: {}: {why}", or_dash(self.id), Cell::waiting(self.clock_word()?)))
+    }
+
+    /// That its audit found something, or is far behind, in a line for the screen.
+    fn audit_note(&self) -> Option<String> {
+        let audited = self.audited?;
+        let behind = audited.head.saturating_sub(audited.entries);
+        if !audited.consistent {
+            let found = Cell::bad("its audit finds the books wrong, or has ended");
+            return Some(format!("node {}: {found}: etebar audit, and its log, say why", or_dash(self.id)));
+        }
+        let note = || format!("node {}: its audit is {} entries behind", or_dash(self.id), count(behind));
+        (behind >= AUDIT_BEHIND).then(note)
     }
 
     fn row(&self) -> Vec<Cell> {
@@ -167,6 +184,7 @@ impl Snapshot {
         lines.extend(table(&head, &rows).lines().map(str::to_owned));
         lines.push(String::new());
         lines.extend(self.nodes.iter().filter_map(NodeView::clock_note));
+        lines.extend(self.nodes.iter().filter_map(NodeView::audit_note));
         lines.push(format!("{}, every {interval:?}; q quits", self.at));
         lines
     }

@@ -136,7 +136,7 @@ fn read(reader: &mut impl BufRead) -> Option<Asked> {
 }
 
 /// A charge as a node answers it.
-pub(crate) const CHARGE: &str = r#"{"id":"00000000-0000-0000-0000-000000000001","entry":7,"seller_id":"00000000-0000-0000-0000-000000000002","phone":"+989123456789","amount":"5000","balance":"700000","created_at":"2026-01-31T08:30:00.000Z"}"#;
+pub(crate) const CHARGE: &str = r#"{"id":"00000000-0000-0000-0000-000000000001","entry":7,"seller_id":"00000000-0000-0000-0000-000000000002","phone":"+989123456789","amount":"5000","balance":"700000","reference":null,"created_at":"2026-01-31T08:30:00.000Z"}"#;
 
 /// A problem as a node answers it.
 pub(crate) fn problem(code: &str, status: u16) -> String {

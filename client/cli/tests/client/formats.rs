@@ -16,10 +16,10 @@ use crate::program::{code, err, etebar, out};
 
 fn entry(number: u64) -> Value {
     json!({
-        "entry": number, "created_at": "2026-11-01T08:30:00.000Z", "kind": "charge", "seller_id": Uuid::from_u128(2),
+        "entry": number, "record": 10 * number, "created_at": "2026-11-01T08:30:00.000Z", "kind": "charge", "seller_id": Uuid::from_u128(2),
         "amount": "-5000", "balance": "1700000", "debit": "seller:2", "credit": "phone:+989123456789",
         "reference": Uuid::from_u128(u128::from(number)), "phone": "+989123456789", "actor": "till, \"1\"",
-        "digest": "d",
+        "caller_reference": "=order", "digest": "d",
     })
 }
 
@@ -52,9 +52,9 @@ fn csv_has_a_head_plain_amounts_and_a_line_an_entry() {
     assert_eq!(
         out(&output),
         format!(
-            "entry,created_at,kind,seller_id,amount,balance,debit,credit,reference,phone,actor,digest\n\
+            "entry,created_at,kind,seller_id,amount,balance,debit,credit,reference,phone,actor,caller_reference,record,digest\n\
              1,2026-11-01T08:30:00.000Z,charge,{seller},-5000,1700000,seller:2,phone:+989123456789,{reference},\
-             +989123456789,\"till, \"\"1\"\"\",d\n"
+             +989123456789,\"till, \"\"1\"\"\",'=order,10,d\n"
         )
     );
     assert_eq!(code(&output), 0);
@@ -71,11 +71,11 @@ fn a_csv_has_every_field_that_the_api_gives() {
         (
             "charges list",
             json!({"id": id, "entry": 1, "seller_id": id, "phone": "+1", "amount": "1", "balance": "1",
-                   "created_at": time, "reversed_by": 7}),
+                   "reference": null, "created_at": time, "reversed_by": 7}),
         ),
         (
             "credit-requests list",
-            json!({"id": id, "seller_id": id, "amount": "1", "note": null, "status": "pending", "created_at": time,
+            json!({"id": id, "seller_id": id, "amount": "1", "note": null, "reference": null, "status": "pending", "created_at": time,
                    "decided_at": null, "decided_by": null, "reason": null}),
         ),
     ];

@@ -16,7 +16,7 @@ fn refused(code: &str, status: u16) -> Reaction {
 }
 
 fn charge() -> NewCharge<'static> {
-    NewCharge { phone: "09123456789".into(), amount: AmountIn::from_minor(5_000, 0) }
+    NewCharge { phone: "09123456789".into(), amount: AmountIn::from_minor(5_000, 0), reference: None }
 }
 
 fn client(servers: &[&str]) -> Client {
@@ -110,7 +110,7 @@ async fn silence_ends_at_the_deadline_with_an_unknown_outcome() {
 async fn a_read_without_an_answer_is_never_unknown() {
     let fake = Fake::start(|_, _| Reaction::Break);
     let client = client(&[&fake.url]).with_timeout(Duration::from_millis(300));
-    assert!(matches!(client.audit().await.unwrap_err(), Error::NotDone(_)));
+    assert!(matches!(client.audit(None).await.unwrap_err(), Error::NotDone(_)));
 }
 
 #[tokio::test]

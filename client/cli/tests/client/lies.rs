@@ -18,7 +18,7 @@ fn amount() -> AmountIn {
 }
 
 fn charge() -> NewCharge<'static> {
-    NewCharge { phone: "09123456789".into(), amount: amount() }
+    NewCharge { phone: "09123456789".into(), amount: amount(), reference: None }
 }
 
 fn key() -> IdempotencyKey {
@@ -77,7 +77,12 @@ async fn check(lie: &'static Lie) {
     let node = node(86_400);
     let (proxy, client) = behind(&node);
     let batch = BatchRequest {
-        charges: vec![BatchItem { phone: "09123456789".into(), amount: amount(), idempotency_key: "k".into() }],
+        charges: vec![BatchItem {
+            phone: "09123456789".into(),
+            amount: amount(),
+            idempotency_key: "k".into(),
+            reference: None,
+        }],
     };
     let id = Uuid::from_u128(10);
     proxy.falsify(lie, About::Writes);

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use ledger::{Account, Digest, EntryKind, Phone, Time, chain_entry};
+use ledger::{Account, EntryChain, EntryKind, IdKind, IdSpace, Phone, Time};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -153,22 +153,31 @@ struct Books {
 }
 
 const SELLER: Uuid = Uuid::from_u128(2);
+const LEDGER: Uuid = Uuid::from_u128(7);
 const PHONE: u64 = 989_123_456_789;
 
+/// The id of the charge that is reversed.
+fn charge() -> Uuid {
+    IdSpace::default().uuid(IdKind::Charge, 11)
+}
+
 fn honest() -> Books {
-    let mut digest = Digest::ZERO;
+    let mut chain = EntryChain::default();
     let mut entries = Vec::new();
     let mut balance = 0;
     let (own, phone) = (Account::Seller(SELLER), Phone::new(PHONE).unwrap());
-    for (number, kind, amount, reference) in
-        [(1, EntryKind::Credit, 1_000, 10), (2, EntryKind::Charge, -400, 11), (3, EntryKind::Reversal, 400, 11)]
-    {
+    for (number, kind, amount, reference) in [
+        (1, EntryKind::Credit, 1_000, Uuid::from_u128(10)),
+        (2, EntryKind::Charge, -400, charge()),
+        (3, EntryKind::Reversal, 400, charge()),
+    ] {
         balance += amount;
         let with_phone = (kind != EntryKind::Credit).then_some(phone);
         let other = with_phone.map_or(Account::Treasury, Account::Phone);
         let (debit, credit) = if amount < 0 { (own, other) } else { (other, own) };
         let entry = ledger::Entry {
             number,
+            record: 10 * number,
             time: Time(1_000),
             kind,
             seller: SELLER,
@@ -176,16 +185,18 @@ fn honest() -> Books {
             balance,
             debit,
             credit,
-            reference: Uuid::from_u128(reference),
+            reference,
             phone: with_phone,
             actor: "someone",
+            caller_reference: (kind == EntryKind::Charge).then_some("order-17"),
         };
-        digest = chain_entry(&digest, &entry);
+        chain.push(LEDGER, &entry);
         let mut shown = json!({
-            "entry": number, "created_at": "1970-01-01T00:00:01.000Z", "kind": format!("{kind:?}").to_lowercase(),
+            "entry": number, "record": entry.record, "created_at": "1970-01-01T00:00:01.000Z", "kind": format!("{kind:?}").to_lowercase(),
             "seller_id": SELLER, "amount": amount.to_string(), "balance": balance.to_string(),
             "debit": debit.to_string(), "credit": credit.to_string(), "reference": entry.reference,
-            "actor": "someone", "digest": digest.to_string(),
+            "actor": "someone", "caller_reference": entry.caller_reference,
+            "digest": chain.digest().to_string(),
         });
         if let Some(phone) = with_phone {
             shown["phone"] = json!(phone.to_string());
@@ -206,6 +217,10 @@ impl Books {
         let first = Fake::start(move |asked, _| {
             let path = asked.line.trim_start_matches("GET ").split('?').next().unwrap_or_default();
             match self.body(path, &second) {
+                // What comes after its end.
+                Some(_) if asked.line.contains("from_entry") => {
+                    Reaction::Answer(200, vec![], json!({"items": [], "next": null}).to_string())
+                }
                 Some(body) => Reaction::Answer(200, vec![], body.to_string()),
                 None => Reaction::Answer(404, vec![], problem("not_found", 404)),
             }
@@ -222,7 +237,7 @@ impl Books {
                 "created_at": "1970-01-01T00:00:01.000Z", "decided_at": null, "decided_by": null, "reason": null,
             }]))),
             "/v1/audit" => Some(json!({
-                "entries": 3, "sellers": 1, "credits": "1000", "adjustments": "0", "charges": "-400",
+                "entries": 3, "head": 3, "sellers": 1, "credits": "1000", "adjustments": "0", "charges": "-400",
                 "reversals": "400", "seller_balances": "1000", "phone_balances": "0", "treasury": "-1000",
                 "consistent": true, "applied": 9, "digest": "d1",
             })),
@@ -235,9 +250,13 @@ impl Books {
                 "phone": "+989123456789", "balance": "0", "charges": 1, "last_charge_at": "1970-01-01T00:00:01.000Z",
             })),
             "/v1/cluster" => Some(json!({
-                "leader": 1, "term": 1, "applied": 9, "version": "0", "members": [member(2, second)],
+                "leader": 1, "term": 1, "applied": 9, "version": "0", "ledger_id": LEDGER, "members": [member(2, second)],
             })),
             "/v1/cluster/digest" => Some(json!({"node": 1, "applied": 9, "digest": self.digests[0]})),
+            _ if path == format!("/v1/charges/{}", charge()) => Some(json!({
+                "id": charge(), "entry": 2, "seller_id": SELLER, "phone": "+989123456789", "amount": "400",
+                "balance": "600", "created_at": "1970-01-01T00:00:01.000Z", "reversed_by": 3,
+            })),
             _ => None,
         }
     }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{Account, Digest, EntryKind, Phone, Time, chain_entry};
+use ledger::{Account, Digest, EntryChain, EntryKind, IdKind, IdSpace, Phone, Time};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::fake::{Fake, Reaction, problem};
 use crate::program::{code, err, etebar, out};
 
+const LEDGER: Uuid = Uuid::from_u128(7);
 const SHOP: Uuid = Uuid::from_u128(2);
 const OTHER: Uuid = Uuid::from_u128(3);
 /// A charge of 400 to the phone, one of 300, and a request of 1,000.
@@ -29,6 +30,18 @@ struct Line {
 
 fn line(kind: EntryKind, amount: i64, reference: u128) -> Line {
     Line { kind, seller: SHOP, amount, reference, phone: 0, ms: 1_000 }
+}
+
+impl Line {
+    /// The id that it refers to: of a charge and an adjustment it states the record, as a node's does.
+    fn id(&self) -> Uuid {
+        let of = |kind| IdSpace::default().uuid(kind, u64::try_from(self.reference).unwrap());
+        match self.kind {
+            EntryKind::Credit => Uuid::from_u128(self.reference),
+            EntryKind::Adjustment => of(IdKind::Adjustment),
+            EntryKind::Charge | EntryKind::Reversal => of(IdKind::Charge),
+        }
+    }
 }
 
 /// A node's ledger: an honest one until a test changes it.
@@ -57,7 +70,7 @@ fn with(lines: &[Line]) -> Forged {
 
 /// A ledger whose sums, balances and digests fit these lines, but for what `change` does to an entry before it is chained.
 fn forged(lines: &[Line], change: impl Fn(&mut ledger::Entry<'_>)) -> Forged {
-    let (mut digest, mut entries) = (Digest::ZERO, Vec::new());
+    let (mut chain, mut entries) = (EntryChain::default(), Vec::new());
     let mut balances = BTreeMap::from([(SHOP, 0), (OTHER, 0)]);
     let mut phones: BTreeMap<String, (i64, u64)> = BTreeMap::new();
     let mut sums = [0; 5];
@@ -70,6 +83,7 @@ fn forged(lines: &[Line], change: impl Fn(&mut ledger::Entry<'_>)) -> Forged {
         let (debit, credit) = if line.amount < 0 { (own, other) } else { (other, own) };
         let mut entry = ledger::Entry {
             number,
+            record: 20 * number,
             time: Time(line.ms),
             kind: line.kind,
             seller: line.seller,
@@ -77,12 +91,13 @@ fn forged(lines: &[Line], change: impl Fn(&mut ledger::Entry<'_>)) -> Forged {
             balance: *balance,
             debit,
             credit,
-            reference: Uuid::from_u128(line.reference),
+            reference: line.id(),
             phone,
             actor: "someone",
+            caller_reference: None,
         };
         change(&mut entry);
-        digest = chain_entry(&digest, &entry);
+        chain.push(LEDGER, &entry);
         sums[line.kind as usize - 1] += line.amount;
         if let Some(phone) = phone {
             let books = phones.entry(phone.to_string()).or_default();
@@ -90,10 +105,10 @@ fn forged(lines: &[Line], change: impl Fn(&mut ledger::Entry<'_>)) -> Forged {
             books.1 += u64::from(line.kind == EntryKind::Charge);
             sums[4] -= line.amount;
         }
-        entries.push(shown(&entry, &digest));
+        entries.push(shown(&entry, &chain.digest()));
     }
     let audit = json!({
-        "entries": entries.len(), "sellers": 2, "credits": sums[0].to_string(), "adjustments": sums[1].to_string(),
+        "entries": entries.len(), "head": entries.len(), "sellers": 2, "credits": sums[0].to_string(), "adjustments": sums[1].to_string(),
         "charges": sums[2].to_string(), "reversals": sums[3].to_string(),
         "seller_balances": balances.values().sum::<i64>().to_string(), "phone_balances": sums[4].to_string(),
         "treasury": (-sums[0] - sums[1]).to_string(), "consistent": true, "broken": [], "applied": 9, "digest": "d1",
@@ -104,7 +119,7 @@ fn forged(lines: &[Line], change: impl Fn(&mut ledger::Entry<'_>)) -> Forged {
 
 fn shown(entry: &ledger::Entry<'_>, digest: &Digest) -> Value {
     let mut shown = json!({
-        "entry": entry.number, "created_at": time(entry.time.0), "kind": format!("{:?}", entry.kind).to_lowercase(),
+        "entry": entry.number, "record": entry.record, "created_at": time(entry.time.0), "kind": format!("{:?}", entry.kind).to_lowercase(),
         "seller_id": entry.seller, "amount": entry.amount.to_string(), "balance": entry.balance.to_string(),
         "debit": entry.debit.to_string(), "credit": entry.credit.to_string(), "reference": entry.reference,
         "actor": entry.actor, "digest": digest.to_string(),
@@ -154,17 +169,33 @@ impl Forged {
                 "phone": phone, "balance": balance, "charges": charges, "last_charge_at": time(1),
             }));
         }
+        if let Some(charge) = path.strip_prefix("/v1/charges/") {
+            return self.charge(charge);
+        }
         match path {
             "/v1/credit-requests" => page(json!(self.requests)),
             "/v1/audit" => Some(self.audit.clone()),
             "/v1/sellers" => page(self.balances.iter().map(seller).collect()),
             "/v1/journal" => page(json!(self.entries)),
-            "/v1/cluster" => Some(json!({"leader": 1, "term": 1, "applied": 9, "version": "0", "members": [
-                {"id": 2, "api": second, "peer": "p:1", "role": "voter", "healthy": true, "applied": 9, "lag": 0},
-            ]})),
+            "/v1/cluster" => {
+                Some(json!({"leader": 1, "term": 1, "applied": 9, "version": "0", "ledger_id": LEDGER, "members": [
+                    {"id": 2, "api": second, "peer": "p:1", "role": "voter", "healthy": true, "applied": 9, "lag": 0},
+                ]}))
+            }
             "/v1/cluster/digest" => Some(json!({"node": 1, "applied": 9, "digest": "d1"})),
             _ => None,
         }
+    }
+
+    /// A charge of the journal, and the first entry that reversed it.
+    fn charge(&self, id: &str) -> Option<Value> {
+        let first = |kind: &str| self.entries.iter().find(|entry| entry["reference"] == id && entry["kind"] == kind);
+        let entry = first("charge")?;
+        Some(json!({
+            "id": id, "entry": entry["entry"], "seller_id": entry["seller_id"], "phone": entry["phone"],
+            "amount": entry["amount"].as_str().unwrap().trim_start_matches('-'), "balance": entry["balance"],
+            "created_at": entry["created_at"], "reversed_by": first("reversal").map(|entry| entry["entry"].clone()),
+        }))
     }
 
     /// `verify` names these promises and no other, each with a detail that has this text, and exits with 4.
@@ -207,6 +238,88 @@ fn a_reversal_that_undoes_no_charge_once_and_whole_is_named() {
     once(&[Line { seller: OTHER, ..reversal(400, CHARGE) }], "another seller, phone or amount");
     let to_another_phone = with(&[Line { phone: 1, ..reversal(400, CHARGE) }]);
     to_another_phone.breaks(&[("reversals_once", "entry 5 undoes"), ("phone_balances", "entry 5")]);
+}
+
+#[test]
+fn a_charge_that_is_in_the_journal_twice_is_named() {
+    with(&[line(EntryKind::Charge, -1, CHARGE_2)]).breaks(&[("charges_once", "entry 5")]);
+    with(&[line(EntryKind::Charge, -1, CHARGE)]).breaks(&[("charges_once", "entry 5")]);
+}
+
+/// From a trusted entry on, what came before is taken for granted, and what it would take to check is said.
+#[test]
+fn a_check_goes_on_from_a_trusted_entry() {
+    // Entries 3 and 6 are the last ones of their pages of records.
+    let forged = with(&[
+        line(EntryKind::Reversal, 400, CHARGE),
+        line(EntryKind::Adjustment, -5, 13),
+        line(EntryKind::Adjustment, -5, 14),
+    ]);
+    let digest = |entry: usize| forged.entries[entry - 1]["digest"].as_str().unwrap().to_owned();
+    let (trusted, wrong, last, within) = (digest(3), digest(2), digest(6), digest(5));
+    let second =
+        Fake::start(|_, _| Reaction::Answer(200, vec![], json!({"node": 2, "applied": 9, "digest": "d1"}).to_string()));
+    let fake = Fake::start(move |asked, _| {
+        let (path, query) = asked.line.trim_start_matches("GET ").split_once('?').unwrap_or((&asked.line[4..], ""));
+        let mut body = forged.body(path, &second.url).unwrap();
+        if path == "/v1/journal" {
+            let from = query.split('&').find_map(|part| part.strip_prefix("from_entry=")).unwrap();
+            body["items"] = json!(forged.entries[from.parse::<usize>().unwrap() - 1..]);
+        }
+        Reaction::Answer(200, vec![], body.to_string())
+    });
+    let from = |digest: &str| etebar(&fake.url, &["verify", "--json", "--from", "3", "--digest", digest]);
+    let output = from(&trusted);
+    let report: Value = serde_json::from_str(&out(&output)).unwrap_or_else(|_| panic!("{}", err(&output)));
+    assert_eq!(code(&output), 0, "{report}");
+    assert_eq!((&report["entries"], &report["after"]), (&json!(4), &json!(3)));
+    assert_eq!(report["resumable"], json!({"entry": 6, "digest": last}));
+    let with_verdict = |verdict: &str| {
+        let promises = report["promises"].as_array().unwrap().iter().filter(|promise| promise["verdict"] == verdict);
+        promises.map(|promise| promise["promise"].as_str().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(with_verdict("not_checked"), ["sums_equal", "phone_balances"]);
+    assert_eq!(with_verdict("kept").len(), 11);
+    let people = etebar(&fake.url, &["verify", "--from", "3", "--digest", &trusted]);
+    assert!(out(&people).contains(&format!("etebar verify --from 6 --digest {last}")), "{}", out(&people));
+    let output = from(&wrong);
+    assert_eq!(code(&output), 4);
+    assert!(err(&output).contains("the digests chain all entries: entry 4"), "{}", err(&output));
+    for arguments in [&["--from", "3"][..], &["--digest", &trusted], &["--from", "3", "--digest", "d"]] {
+        assert_eq!(code(&etebar(&fake.url, &[&["verify"], arguments].concat())), 2, "{arguments:?}");
+    }
+    let beyond = etebar(&fake.url, &["verify", "--from", "8", "--digest", &trusted]);
+    assert_eq!(code(&beyond), 2, "{}", err(&beyond));
+    let within = etebar(&fake.url, &["verify", "--from", "5", "--digest", &within]);
+    assert_eq!(code(&within), 2, "{}", err(&within));
+    assert!(err(&within).contains("cannot go on after entry 5"), "{}", err(&within));
+    let at_the_end = etebar(&fake.url, &["verify", "--from", "7", "--digest", &trusted]);
+    assert_eq!(code(&at_the_end), 4, "{}", err(&at_the_end));
+}
+
+/// The journal grows while it is read, and the audit covers what came last.
+#[test]
+fn entries_that_came_after_the_journal_was_read_to_its_end_are_read_too() {
+    let (early, late) = (with(&[]), with(&[line(EntryKind::Charge, -1, 14), line(EntryKind::Adjustment, -5, 15)]));
+    let second =
+        Fake::start(|_, _| Reaction::Answer(200, vec![], json!({"node": 2, "applied": 9, "digest": "d1"}).to_string()));
+    let fake = Fake::start(move |asked, _| {
+        let path = asked.line.trim_start_matches("GET ");
+        let body = match path.split_once('?') {
+            None if path == "/v1/audit" => early.body(path, ""),
+            Some((path @ "/v1/sellers", _)) => early.body(path, ""),
+            Some(("/v1/journal", query)) if query.contains("from_entry=5") => {
+                Some(json!({"items": late.entries[4..], "next": null}))
+            }
+            Some(("/v1/journal", _)) => early.body("/v1/journal", ""),
+            Some((path, _)) => late.body(path, &second.url),
+            None => late.body(path, &second.url),
+        };
+        Reaction::Answer(200, vec![], body.unwrap().to_string())
+    });
+    let output = etebar(&fake.url, &["verify", "--json"]);
+    let report: Value = serde_json::from_str(&out(&output)).unwrap_or_else(|_| panic!("{}", err(&output)));
+    assert_eq!((code(&output), &report["entries"]), (0, &json!(6)), "{report}");
 }
 
 #[test]

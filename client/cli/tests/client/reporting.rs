@@ -18,7 +18,7 @@ const AT: &str = "2026-11-01T08:30:00.000Z";
 
 fn entry(kind: &str) -> Value {
     json!({
-        "entry": 9, "created_at": AT, "kind": kind, "seller_id": ID, "amount": "-5000", "balance": "1", "debit": "d",
+        "entry": 9, "record": 90, "created_at": AT, "kind": kind, "seller_id": ID, "amount": "-5000", "balance": "1", "debit": "d",
         "credit": "c", "reference": ID, "actor": "a", "digest": "d",
     })
 }

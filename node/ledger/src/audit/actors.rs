@@ -1,4 +1,4 @@
-//! The rights of actors: API keys with their grants, and suspended sellers, as of the records before.
+//! The rights of actors: API keys with their grants, suspended sellers, and the rules, as of the records before.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -24,7 +24,7 @@ pub(super) struct Actors {
 #[derive(Debug, Clone)]
 struct Key {
     name: Name,
-    /// The form of the name that is compared.
+    /// The name as people see it.
     folded: FoldedName,
     grant: Grant,
     revoked: bool,
@@ -42,7 +42,11 @@ impl Actors {
     fn fault(&self, record: &Record) -> Option<&'static str> {
         let role = record.event.kind().role();
         if role == RequiredRole::System {
-            return (record.actor != SYSTEM_ACTOR).then_some("is not the cluster itself");
+            if record.actor != SYSTEM_ACTOR {
+                return Some("is not the cluster itself");
+            }
+            let lowers = matches!(record.event, Event::RulesRaised(raised) if raised.to <= self.rules);
+            return lowers.then_some("may only raise the rules");
         }
         let Some(key) = self.keys.get(&record.actor) else { return Some("is no API key") };
         if key.revoked {
@@ -70,6 +74,8 @@ impl Actors {
             if let Ok(name) = Name::new("admin") {
                 self.add(record.number, &name, Grant::Admin);
             }
+        } else if let Event::RulesRaised(raised) = &record.event {
+            self.rules = raised.to;
         } else if let Event::KeyCreated(made) = &record.event {
             self.add(record.number, &made.name, made.grant);
         } else if let Event::KeyRevoked(revoked) = &record.event {
@@ -85,7 +91,7 @@ impl Actors {
     }
 
     fn add(&mut self, number: ApiKeyNumber, name: &Name, grant: Grant) {
-        let folded = FoldedName::under(self.rules, name);
+        let folded = FoldedName::of(name);
         self.keys.insert(number, Key { name: name.clone(), folded, grant, revoked: false });
     }
 

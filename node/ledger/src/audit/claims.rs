@@ -2,13 +2,15 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::vec::Vec;
 
 use super::promise::{FaultAt, Findings, Promise};
 use crate::digest::Digest;
 use crate::state::{State, Totals};
 use crate::values::ids::RecordNumber;
+use crate::values::phone::Phone;
 
-/// See the head of this file.
+/// See the head of this file. Sums are those of all accounts; of single accounts it has all sellers, or some of each kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
     /// How many records.
@@ -21,27 +23,58 @@ pub struct Claims {
     pub entry_digest: Digest,
     /// Sums over all accounts.
     pub totals: Totals,
-    /// Each seller's balance.
+    /// Which sellers these are.
+    pub span: SellerSpan,
+    /// The balance of each seller of the span.
     pub balances: BTreeMap<RecordNumber, i128>,
+    /// The balances of some phones.
+    pub phones: BTreeMap<Phone, i128>,
+}
+
+/// Sellers whose numbers follow each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SellerSpan {
+    /// Those after this number; 0 begins with the first.
+    pub after: RecordNumber,
+    /// The last of them; `None` goes to the end.
+    pub last: Option<RecordNumber>,
+}
+
+/// Which single accounts a state is asked for: a few at a time, so that it is not locked long, and all in turn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accounts {
+    /// The number after which sellers are asked for.
+    pub sellers_after: RecordNumber,
+    /// Most sellers.
+    pub sellers_max: usize,
+    /// These phones.
+    pub phones: Vec<Phone>,
 }
 
 impl Claims {
-    /// What `state` claims now.
+    /// What `state` claims now, with all sellers' balances and no phone's.
     pub fn of(state: &State) -> Self {
-        let balances =
-            state.sellers_after(0).map(|(number, seller)| (*number, i128::from(seller.balance.signed()))).collect();
-        Self { balances, ..Self::without_balances(state) }
+        Self::with(state, &Accounts { sellers_max: usize::MAX, ..Accounts::default() })
     }
 
-    /// The same without the sellers' balances, which are as many as there are sellers.
-    pub fn without_balances(state: &State) -> Self {
+    /// What `state` claims now, with the balances of these accounts.
+    pub fn with(state: &State, accounts: &Accounts) -> Self {
+        let mut sellers = state.sellers_after(accounts.sellers_after);
+        let first = sellers.by_ref().take(accounts.sellers_max);
+        let balances: BTreeMap<_, _> =
+            first.map(|(number, seller)| (*number, i128::from(seller.balance.signed()))).collect();
+        // Where there are no more, the span goes to the end: a seller that the state lacks is missed too.
+        let last = sellers.next().and_then(|_| balances.last_key_value().map(|(number, _)| *number));
+        let held = |phone: &Phone| state.phone(*phone).map_or(0, |account| i128::from(account.balance.signed()));
         Self {
             records: state.records(),
             entries: state.entries(),
             digest: state.digest(),
             entry_digest: state.entry_digest(),
             totals: state.totals(),
-            balances: BTreeMap::new(),
+            span: SellerSpan { after: accounts.sellers_after, last },
+            balances,
+            phones: accounts.phones.iter().map(|phone| (*phone, held(phone))).collect(),
         }
     }
 
@@ -67,6 +100,13 @@ impl Claims {
             let (own, claimed) = (self.balances.get(seller), claimed.balances.get(seller));
             findings.check(Promise::SellerBalances, own == claimed, place, || {
                 format!("the entries of the seller of record {seller} sum to {own:?}, the ledger has {claimed:?}")
+            });
+        }
+        for (phone, claimed) in &claimed.phones {
+            let own = self.phones.get(phone).copied().unwrap_or_default();
+            findings.check(Promise::PhoneBalances, own == *claimed, place, || {
+                let ending = phone.digits() % 10_000;
+                format!("the entries of the phone ending in {ending:04} sum to {own}, the ledger has {claimed}")
             });
         }
         let (own, claimed) = (&self.totals, &claimed.totals);

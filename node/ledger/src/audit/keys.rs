@@ -1,127 +1,173 @@
-//! Idempotency keys, each with when it was decided last: a second decision within the window is one too many.
+//! Idempotency keys: a second decision under one within its window is one too many.
 //!
-//! Kept apart from the ledger's own table, by generations of a window each, of which the older one is dropped whole.
+//! Kept apart from the ledger's own table. A slot is 8 bytes, a fingerprint and a record's number, for each key within the
+//! window. What a fingerprint finds is a candidate; its record is read again and says whether it was decided under the same key.
+//! With 40 million keys a fingerprint finds another's record once in 1,700 times.
 
-use alloc::format;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::hash::{BuildHasher, Hasher};
 use core::mem;
 
-use hashbrown::HashMap;
-use uuid::Uuid;
+use hashbrown::HashTable;
 
 use super::actors::Actors;
-use super::promise::{FaultAt, Findings, Promise};
+use super::past::Past;
 use crate::record::Record;
 use crate::state::api_key::Grant;
 use crate::state::genesis::Genesis;
 use crate::state::sharded::TableSeed;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{RecordNumber, Time};
-use crate::values::text::{IdempotencyKey, KEY_BYTES};
+use crate::values::text::IdempotencyKey;
 
-/// BLAKE3 of cluster, scope and key, cut to 128 bits: with 10^7 keys the probability of a collision is 10^-25.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct KeyDigest([u64; 2]);
-
-impl core::hash::Hash for KeyDigest {
-    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0[0]);
-    }
-}
-
-impl KeyDigest {
-    /// The key's place in its scope: the seller for a seller's key, and for an admin's the admin's name as it is compared under
-    /// the rules of the ledger, so that a key that is made again under the name of a revoked one keeps its scope.
-    fn of(cluster: Uuid, grant: Grant, actor: &FoldedName, key: &IdempotencyKey) -> Self {
-        match grant {
-            Grant::Seller(seller) => Self::of_seller(cluster, seller, key),
-            Grant::Admin | Grant::Auditor => Self::of_admin(cluster, actor, key),
-        }
-    }
-
-    /// The place of a seller's key. Every charge needs it, so it is hashed in one piece.
-    fn of_seller(cluster: Uuid, seller: RecordNumber, key: &IdempotencyKey) -> Self {
-        let mut bytes = [0_u8; 16 + 1 + 8 + 1 + KEY_BYTES];
-        let mut end = 0_usize;
-        let mut put = |part: &[u8]| {
-            if let Some(free) = bytes.get_mut(end..end.saturating_add(part.len())) {
-                free.copy_from_slice(part);
-                end = end.saturating_add(part.len());
-            }
-        };
-        put(cluster.as_bytes());
-        put(b"s");
-        put(&seller.to_be_bytes());
-        put(&[0]);
-        put(key.as_str().as_bytes());
-        Self::from_hash(blake3::hash(bytes.get(..end).unwrap_or_default()))
-    }
-
-    /// Fed piece by piece: a folded name may have several times the bytes of the name.
-    fn of_admin(cluster: Uuid, actor: &FoldedName, key: &IdempotencyKey) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(cluster.as_bytes());
-        hasher.update(b"a");
-        hasher.update(actor.as_str().as_bytes());
-        hasher.update(&[0]);
-        hasher.update(key.as_str().as_bytes());
-        Self::from_hash(hasher.finalize())
-    }
-
-    fn from_hash(hash: blake3::Hash) -> Self {
-        let (words, _) = hash.as_bytes().as_chunks::<8>();
-        Self([u64::from_be_bytes(words[0]), u64::from_be_bytes(words[1])])
-    }
-}
-
-type Generation = HashMap<KeyDigest, Time, TableSeed>;
+/// Number of tables: each is rebuilt by itself. Twelve bits of a hash pick one, besides the fingerprint.
+const TABLES: usize = 4_096;
+/// Bits of a slot that hold a record's number. Keys within one window are never 2^40 records apart.
+const NUMBER_BITS: u32 = 40;
+const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
+/// A mark of time is kept for each such part of the window, so keys are dropped at most a 64th of it late.
+const MARKS: u64 = 64;
 
 /// See the head of this file.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
-    cluster: Uuid,
+    seed: TableSeed,
     window_ms: u64,
-    since: Time,
-    recent: Generation,
-    before: Generation,
+    tables: Vec<HashTable<u64>>,
+    /// The first record that was decided at each of these times.
+    marks: VecDeque<(Time, RecordNumber)>,
+    /// Records before this one are out of the window.
+    first_live: RecordNumber,
+}
+
+/// Where a key belongs: its table, and the fingerprint in the high bits of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    table: usize,
+    fingerprint: u64,
+}
+
+impl Place {
+    fn of(hash: u64) -> Self {
+        let [high, low, ..] = hash.to_be_bytes();
+        let table = usize::from(u16::from_be_bytes([high, low])) % TABLES;
+        Self { table, fingerprint: hash << NUMBER_BITS }
+    }
+}
+
+/// The hash under which a table finds a slot: its fingerprint, at both ends.
+fn slot_hash(slot: u64) -> u64 {
+    let fingerprint = slot & !NUMBER_MASK;
+    fingerprint | (fingerprint >> NUMBER_BITS)
 }
 
 impl Keys {
     /// None seen yet.
     pub(super) fn new(seed: TableSeed) -> Self {
-        let none = || Generation::with_hasher(seed);
-        Self { cluster: Uuid::default(), window_ms: 0, since: Time::default(), recent: none(), before: none() }
+        let mut tables = Vec::new();
+        tables.resize_with(TABLES, HashTable::new);
+        Self { seed, window_ms: 0, tables, marks: VecDeque::new(), first_live: 0 }
     }
 
-    /// Takes the scope of ids and the window from the genesis.
+    /// Takes the window from the genesis.
     pub(super) fn begin(&mut self, genesis: &Genesis) {
-        self.cluster = genesis.cluster;
         self.window_ms = genesis.key_window_ms;
     }
 
-    /// Whether the record's key, if it has one, had no decision within the window before it.
-    pub(super) fn check(&mut self, record: &Record, actors: &Actors, place: FaultAt, findings: &mut Findings) {
-        let Some(key) = &record.idempotency_key else { return };
-        let Some((grant, name)) = actors.scope(record.actor) else {
-            findings.broken(Promise::Authorised, place, || {
-                format!("record {} has an idempotency key, and no API key whose it is", record.number)
-            });
-            return;
-        };
-        if record.time >= self.since.after(self.window_ms) {
-            let none = Generation::with_hasher(*self.recent.hasher());
-            self.before = mem::replace(&mut self.recent, none);
-            self.since = record.time;
+    /// When the key of this record was decided last, within the window before it; `None` where it has no key, or was not.
+    pub(super) fn decided_before<P: Past + ?Sized>(
+        &self,
+        record: &Record,
+        actors: &Actors,
+        past: &P,
+    ) -> Result<Option<Time>, P::Error> {
+        let Some((place, key)) = self.place_of(record, actors) else { return Ok(None) };
+        let mut last = None;
+        for number in self.candidates(place, record.number) {
+            let Some(old) = past.record(number)? else { continue };
+            let is_same = old.idempotency_key.as_ref() == Some(key)
+                && actors.scope(old.actor).is_some_and(|of| actors.scope(record.actor).is_some_and(|it| same(of, it)));
+            if is_same && record.time < old.time.after(self.window_ms) {
+                last = last.max(Some(old.time));
+            }
         }
-        let digest = KeyDigest::of(self.cluster, grant, name, key);
-        let earlier = self.recent.insert(digest, record.time).or_else(|| self.before.get(&digest).copied());
-        let Some(earlier) = earlier else { return };
-        findings.check(Promise::KeysOnce, record.time >= earlier.after(self.window_ms), place, || {
-            format!(
-                "record {} is a second decision under an idempotency key of actor {}, {} ms after the first",
-                record.number,
-                record.actor,
-                record.time.0.saturating_sub(earlier.0)
-            )
+        Ok(last)
+    }
+
+    /// Keeps the record's key, where it has one.
+    pub(super) fn keep(&mut self, record: &Record, actors: &Actors) {
+        self.advance(record);
+        let Some((place, _)) = self.place_of(record, actors) else { return };
+        let first_live = self.first_live;
+        let Some(table) = self.tables.get_mut(place.table) else { return };
+        if table.len() == table.capacity() {
+            rebuild(table, record.number, first_live);
+        }
+        let slot = place.fingerprint | (record.number & NUMBER_MASK);
+        table.insert_unique(slot_hash(slot), slot, |slot| slot_hash(*slot));
+    }
+
+    /// Ledger time has come to the record's.
+    fn advance(&mut self, record: &Record) {
+        let step = self.window_ms / MARKS;
+        if self.marks.back().is_none_or(|(time, _)| record.time >= time.after(step.max(1))) {
+            self.marks.push_back((record.time, record.number));
+        }
+        while let Some((time, number)) = self.marks.front()
+            && time.after(self.window_ms) <= record.time
+        {
+            self.first_live = *number;
+            self.marks.pop_front();
+        }
+    }
+
+    fn place_of<'a>(&self, record: &'a Record, actors: &Actors) -> Option<(Place, &'a IdempotencyKey)> {
+        let key = record.idempotency_key.as_ref()?;
+        let (grant, name) = actors.scope(record.actor)?;
+        let mut hasher = self.seed.build_hasher();
+        match grant {
+            Grant::Seller(seller) => hasher.write_u64(seller),
+            Grant::Admin | Grant::Auditor => hasher.write(name.as_str().as_bytes()),
+        }
+        hasher.write_u8(0);
+        hasher.write(key.as_str().as_bytes());
+        Some((Place::of(hasher.finish()), key))
+    }
+
+    fn candidates(&self, place: Place, before: RecordNumber) -> impl Iterator<Item = RecordNumber> {
+        let slots = self.tables.get(place.table).into_iter().flat_map(move |table| {
+            let is_it = move |slot: &&u64| **slot & !NUMBER_MASK == place.fingerprint;
+            table.iter_hash(slot_hash(place.fingerprint)).filter(is_it)
         });
+        let first_live = self.first_live;
+        slots.map(move |slot| number_of(*slot, before)).filter(move |number| *number >= first_live)
+    }
+}
+
+/// The number in a slot, at or before `last`.
+fn number_of(slot: u64, last: RecordNumber) -> RecordNumber {
+    let number = (last & !NUMBER_MASK) | (slot & NUMBER_MASK);
+    if number <= last { number } else { number.saturating_sub(1 << NUMBER_BITS) }
+}
+
+/// Drops what is out of the window, and makes room for a third more.
+fn rebuild(table: &mut HashTable<u64>, last: RecordNumber, first_live: RecordNumber) {
+    let is_live = |slot: &u64| number_of(*slot, last) >= first_live;
+    let live = table.iter().filter(|slot| is_live(slot)).count();
+    let room = live.saturating_add(live / 3).saturating_add(4);
+    let before = mem::replace(table, HashTable::with_capacity(room));
+    for slot in before.into_iter().filter(is_live) {
+        table.insert_unique(slot_hash(slot), slot, |slot| slot_hash(*slot));
+    }
+}
+
+/// Whether two actors' idempotency keys are in one scope: that of a seller, or of an admin's name as it is compared under the
+/// rules of the ledger.
+fn same(one: (Grant, &FoldedName), other: (Grant, &FoldedName)) -> bool {
+    match (one.0, other.0) {
+        (Grant::Seller(one), Grant::Seller(other)) => one == other,
+        (Grant::Seller(_), Grant::Admin | Grant::Auditor) | (Grant::Admin | Grant::Auditor, Grant::Seller(_)) => false,
+        (Grant::Admin | Grant::Auditor, Grant::Admin | Grant::Auditor) => one.1 == other.1,
     }
 }

@@ -100,7 +100,7 @@ impl Findings {
     }
 
     /// One item a promise that is broken.
-    pub(super) fn into_broken(self) -> Vec<Broken> {
-        self.0.into_values().collect()
+    pub(super) fn all(&self) -> Vec<Broken> {
+        self.0.values().cloned().collect()
     }
 }

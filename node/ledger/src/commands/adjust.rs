@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -50,10 +50,10 @@ impl CommandKind for Adjust {
         self.reason.as_str().len()
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.seller);
-        link.i64(self.amount.minor());
-        link.text(self.reason.as_str());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.seller);
+        bytes.i64(self.amount.minor());
+        bytes.text(self.reason.as_str());
     }
 }
 
@@ -75,25 +75,25 @@ impl EventKind for Adjusted {
         RequiredRole::Admin
     }
 
-    fn apply(&self, at: At, state: &mut State) {
-        let (kind, amount) = (EntryKind::Adjustment, self.amount);
-        state.move_credit(at, self.seller, kind, self.balance, |before| before.adjusted(amount).ok());
+    fn apply(&self, _at: At, state: &mut State) {
+        let amount = self.amount;
+        state.move_credit(self.seller, self.balance, |before| before.adjusted(amount).ok());
         state.move_treasury(amount.minor().saturating_neg());
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.seller);
-        link.i64(self.amount.minor());
-        link.text(self.reason.as_str());
-        link.u64(self.entry);
-        link.u64(self.balance.minor());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.seller);
+        bytes.i64(self.amount.minor());
+        bytes.text(self.reason.as_str());
+        bytes.u64(self.entry);
+        bytes.u64(self.balance.minor());
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.seller)
     }
 
-    fn movement(&self, number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, number: RecordNumber) -> Option<Movement<'_>> {
         Some(Movement {
             kind: EntryKind::Adjustment,
             seller: self.seller,
@@ -102,6 +102,7 @@ impl EventKind for Adjusted {
             balance: self.balance,
             phone: None,
             reference: (IdKind::Adjustment, number),
+            caller_reference: None,
         })
     }
 

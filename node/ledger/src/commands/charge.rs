@@ -3,25 +3,28 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::values::amount::{Amount, Balance};
 use crate::values::ids::{ApiKeyNumber, At, IdKind, RecordNumber};
 use crate::values::phone::Phone;
+use crate::values::text::{Reference, reference_text};
 
 /// Sells airtime, for the seller whose key acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
     /// To which phone.
     pub phone: Phone,
     /// How much.
     pub amount: Amount,
+    /// The seller's own text, such as its order number.
+    pub reference: Option<Reference>,
 }
 
 /// Airtime was sold; its record number is the charge's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charged {
     /// Whose credit paid.
     pub seller: RecordNumber,
@@ -33,6 +36,12 @@ pub struct Charged {
     pub entry: u64,
     /// The seller's credit after it.
     pub balance: Balance,
+    /// The seller's own text, such as its order number.
+    pub reference: Option<Reference>,
+    /// Which charge of the phone it is, from 1.
+    pub phone_charge: u64,
+    /// The record of the phone's charge before it; 0 for its first.
+    pub previous: RecordNumber,
 }
 
 impl CommandKind for Charge {
@@ -45,24 +54,34 @@ impl CommandKind for Charge {
     }
 
     fn text_bytes(&self) -> usize {
-        0
+        reference_text(self.reference.as_ref()).len()
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.phone.digits());
-        link.u64(self.amount.minor());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.phone.digits());
+        bytes.u64(self.amount.minor());
+        bytes.text(reference_text(self.reference.as_ref()));
     }
 }
 
 impl Charge {
     /// Credit must suffice, and the phone's balance must stay within the limit.
-    pub(crate) fn evaluate(self, context: &Context<'_>) -> Result<Charged, Denial> {
-        let Self { phone, amount } = self;
+    pub(crate) fn evaluate(&self, context: &Context<'_>) -> Result<Charged, Denial> {
+        let &Self { phone, amount, ref reference } = self;
         let seller = context.acting_seller()?;
-        let sold = context.state.phone(phone).map_or(Balance::ZERO, |account| account.balance);
-        sold.credited(amount).ok_or(Refusal::LimitExceeded)?;
+        let account = context.state.phone(phone).copied().unwrap_or_default();
+        account.balance.credited(amount).ok_or(Refusal::LimitExceeded)?;
         let balance = seller.balance.charged(amount).ok_or(Refusal::InsufficientCredit { balance: seller.balance })?;
-        Ok(Charged { seller: seller.number, phone, amount, entry: context.next_entry(), balance })
+        Ok(Charged {
+            seller: seller.number,
+            phone,
+            amount,
+            entry: context.next_entry(),
+            balance,
+            reference: reference.clone(),
+            phone_charge: account.charges.saturating_add(1),
+            previous: account.last_charge,
+        })
     }
 }
 
@@ -72,27 +91,32 @@ impl EventKind for Charged {
     }
 
     fn apply(&self, at: At, state: &mut State) {
-        state.move_credit(at, self.seller, EntryKind::Charge, self.balance, |before| before.charged(self.amount));
+        state.move_credit(self.seller, self.balance, |before| before.charged(self.amount));
         state.move_phone(self.phone, |account| {
-            account.charges.push(at.number);
-            account.last_charge_at = at.time;
+            let (count, last) = (account.charges.saturating_add(1), account.last_charge);
+            assert_eq!((self.phone_charge, self.previous), (count, last), "a charge follows the phone's last one");
+            account.charges = count;
+            account.last_charge = at.number;
             account.balance.credited(self.amount)
         });
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.seller);
-        link.u64(self.phone.digits());
-        link.u64(self.amount.minor());
-        link.u64(self.entry);
-        link.u64(self.balance.minor());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.seller);
+        bytes.u64(self.phone.digits());
+        bytes.u64(self.amount.minor());
+        bytes.u64(self.entry);
+        bytes.u64(self.balance.minor());
+        bytes.text(reference_text(self.reference.as_ref()));
+        bytes.u64(self.phone_charge);
+        bytes.u64(self.previous);
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.seller)
     }
 
-    fn movement(&self, number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, number: RecordNumber) -> Option<Movement<'_>> {
         Some(Movement {
             kind: EntryKind::Charge,
             seller: self.seller,
@@ -101,6 +125,7 @@ impl EventKind for Charged {
             balance: self.balance,
             phone: Some(self.phone),
             reference: (IdKind::Charge, number),
+            caller_reference: self.reference.as_ref(),
         })
     }
 
@@ -112,6 +137,6 @@ impl EventKind for Charged {
 impl Charged {
     /// Whether this command makes such an event.
     pub(crate) fn answers(&self, asked: &Charge) -> bool {
-        self.phone == asked.phone && self.amount == asked.amount
+        self.phone == asked.phone && self.amount == asked.amount && self.reference == asked.reference
     }
 }

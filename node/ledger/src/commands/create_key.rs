@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
@@ -46,8 +46,8 @@ impl CommandKind for CreateKey {
         self.name.as_str().len()
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        write(link, &self.name, self.grant, self.hash);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        write(bytes, &self.name, self.grant, self.hash);
     }
 }
 
@@ -82,8 +82,8 @@ impl EventKind for KeyCreated {
         state.add_api_key(at, self.name.clone(), self.grant, self.hash);
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        write(link, &self.name, self.grant, self.hash);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        write(bytes, &self.name, self.grant, self.hash);
     }
 
     fn api_key(&self, number: RecordNumber) -> Option<ApiKeyNumber> {
@@ -94,7 +94,7 @@ impl EventKind for KeyCreated {
         None
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         None
     }
 }
@@ -106,8 +106,8 @@ impl KeyCreated {
     }
 }
 
-fn write(link: &mut ChainLink, name: &Name, grant: Grant, hash: ApiKeyHash) {
-    link.text(name.as_str());
-    grant.write(link);
-    link.bytes(&hash.0);
+fn write(bytes: &mut ItemBytes<'_>, name: &Name, grant: Grant, hash: ApiKeyHash) {
+    bytes.text(name.as_str());
+    grant.write(bytes);
+    bytes.bytes(&hash.0);
 }

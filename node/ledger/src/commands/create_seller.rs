@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, EventKind, RequiredRole};
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::Movement;
 use crate::state::State;
 use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
@@ -36,8 +36,8 @@ impl CommandKind for CreateSeller {
         self.name.as_str().len()
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.text(self.name.as_str());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.text(self.name.as_str());
     }
 }
 
@@ -57,15 +57,15 @@ impl EventKind for SellerCreated {
         state.add_seller(at, &self.name);
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.text(self.name.as_str());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.text(self.name.as_str());
     }
 
     fn seller(&self, number: RecordNumber) -> Option<RecordNumber> {
         Some(number)
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         None
     }
 

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use super::request_credit::CreditRequested;
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::{Refusal, Rejection};
-use crate::state::{State, Verdict};
+use crate::state::{Concluded, Conclusion, State, Verdict};
 use crate::values::amount::{Amount, Balance};
 use crate::values::ids::{ApiKeyNumber, At, IdKind, RecordNumber, Time};
-use crate::values::text::Note;
+use crate::values::text::{Note, Reference, reference_text};
 
 /// Approves or rejects a credit request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub struct RequestShown {
     pub note: Note,
     /// When it was filed.
     pub created_at: Time,
+    /// The seller's own text.
+    pub reference: Option<Reference>,
 }
 
 /// What a verdict makes.
@@ -71,12 +73,18 @@ impl CommandKind for DecideCredit {
         RequiredRole::Admin
     }
 
-    /// The request while it is pending, and then the same verdict.
+    /// The request while it is pending.
     fn subject(&self, state: &State) -> Option<RecordNumber> {
-        match state.verdict(self.request) {
-            Some((record, verdict)) => (verdict == self.verdict).then_some(record),
-            None => state.is_pending(self.request).then_some(self.request),
-        }
+        state.is_pending(self.request).then_some(self.request)
+    }
+
+    fn concludes(&self, state: &State) -> Option<RecordNumber> {
+        let is_decided = (1..=state.records()).contains(&self.request) && !state.is_pending(self.request);
+        is_decided.then_some(self.request)
+    }
+
+    fn is_done_by(&self, how: Concluded) -> bool {
+        how == Concluded::Decided(self.verdict)
     }
 
     fn is_repeatable(&self) -> bool {
@@ -87,10 +95,10 @@ impl CommandKind for DecideCredit {
         self.reason.as_str().len()
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.request);
-        self.verdict.write(link);
-        link.text(self.reason.as_str());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.request);
+        self.verdict.write(bytes);
+        bytes.text(self.reason.as_str());
     }
 }
 
@@ -102,9 +110,13 @@ impl DecideCredit {
         context: &Context<'_>,
         filed: Option<(At, &CreditRequested)>,
     ) -> Result<CreditDecision, Denial> {
-        match context.state.verdict(self.request) {
-            Some((record, verdict)) if verdict == self.verdict => return Err(Denial::Done(record)),
-            Some((_, verdict)) => return Err(Refusal::RequestDecided { verdict }.into()),
+        match context.concluded {
+            Some(Conclusion { record, how }) if self.is_done_by(how) => return Err(Denial::Done(record)),
+            Some(Conclusion { how: Concluded::Decided(verdict), .. }) => {
+                return Err(Refusal::RequestDecided { verdict }.into());
+            }
+            // The number is a charge's.
+            Some(Conclusion { how: Concluded::Reversed, .. }) => return Err(Rejection::UnknownRequest.into()),
             None if !context.state.is_pending(self.request) => return Err(Rejection::UnknownRequest.into()),
             None => {}
         }
@@ -115,6 +127,7 @@ impl DecideCredit {
             amount: filed.amount,
             note: filed.note.clone(),
             created_at: at.time,
+            reference: filed.reference.clone(),
         };
         let reason = self.reason.clone();
         match self.verdict {
@@ -133,25 +146,25 @@ impl EventKind for CreditApproved {
         RequiredRole::Admin
     }
 
-    fn apply(&self, at: At, state: &mut State) {
+    fn apply(&self, _at: At, state: &mut State) {
         let RequestShown { number, seller, amount, .. } = self.request;
-        state.decide_request(at, number, Verdict::Approved);
-        state.move_credit(at, seller, EntryKind::Credit, self.balance, |before| before.credited(amount));
+        state.decide_request(number);
+        state.move_credit(seller, self.balance, |before| before.credited(amount));
         state.move_treasury(amount.minus());
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        self.request.write(link);
-        link.text(self.reason.as_str());
-        link.u64(self.entry);
-        link.u64(self.balance.minor());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        self.request.write(bytes);
+        bytes.text(self.reason.as_str());
+        bytes.u64(self.entry);
+        bytes.u64(self.balance.minor());
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.request.seller)
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         Some(Movement {
             kind: EntryKind::Credit,
             seller: self.request.seller,
@@ -160,7 +173,12 @@ impl EventKind for CreditApproved {
             balance: self.balance,
             phone: None,
             reference: (IdKind::CreditRequest, self.request.number),
+            caller_reference: self.request.reference.as_ref(),
         })
+    }
+
+    fn concludes(&self) -> Option<(RecordNumber, Concluded)> {
+        Some((self.request.number, Concluded::Decided(Verdict::Approved)))
     }
 
     fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
@@ -173,21 +191,25 @@ impl EventKind for CreditRejected {
         RequiredRole::Admin
     }
 
-    fn apply(&self, at: At, state: &mut State) {
-        state.decide_request(at, self.request.number, Verdict::Rejected);
+    fn apply(&self, _at: At, state: &mut State) {
+        state.decide_request(self.request.number);
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        self.request.write(link);
-        link.text(self.reason.as_str());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        self.request.write(bytes);
+        bytes.text(self.reason.as_str());
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.request.seller)
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         None
+    }
+
+    fn concludes(&self) -> Option<(RecordNumber, Concluded)> {
+        Some((self.request.number, Concluded::Decided(Verdict::Rejected)))
     }
 
     fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
@@ -196,11 +218,12 @@ impl EventKind for CreditRejected {
 }
 
 impl RequestShown {
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.number);
-        link.u64(self.seller);
-        link.u64(self.amount.minor());
-        link.text(self.note.as_str());
-        link.u64(self.created_at.0);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.number);
+        bytes.u64(self.seller);
+        bytes.u64(self.amount.minor());
+        bytes.text(self.note.as_str());
+        bytes.u64(self.created_at.0);
+        bytes.text(reference_text(self.reference.as_ref()));
     }
 }

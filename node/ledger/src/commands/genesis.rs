@@ -1,7 +1,7 @@
 //! The genesis: the first command of a ledger, which is its own event. What it fixes is in [`Genesis`].
 
 use super::kind::{CommandKind, Denial, EventKind, RequiredRole};
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::State;
@@ -24,8 +24,8 @@ impl CommandKind for Genesis {
         self.currency.as_str().len().saturating_add(FIXED_BYTES)
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        self.write_fields(link);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        self.write_fields(bytes);
     }
 }
 
@@ -45,8 +45,8 @@ impl EventKind for Genesis {
         state.start(at, self);
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        self.write_fields(link);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        self.write_fields(bytes);
     }
 
     /// The first admin key.
@@ -58,7 +58,7 @@ impl EventKind for Genesis {
         None
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         None
     }
 }

@@ -1,11 +1,11 @@
 //! The traits of every kind of command and event, and the context in which a command is decided.
 
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
-use crate::state::State;
 use crate::state::api_key::{ApiKey, Grant};
 use crate::state::seller::{Seller, SellerStatus};
+use crate::state::{Concluded, Conclusion, State};
 use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
 
 /// Who may have a command decided.
@@ -24,9 +24,19 @@ pub(crate) trait CommandKind {
     /// Who may have it decided.
     fn role(&self) -> RequiredRole;
 
-    /// The old record that its `evaluate` reads, or by which it was done before.
+    /// The old record that its `evaluate` reads.
     fn subject(&self, _state: &State) -> Option<RecordNumber> {
         None
+    }
+
+    /// The charge or the request that it concludes, where the state does not say that this is open.
+    fn concludes(&self, _state: &State) -> Option<RecordNumber> {
+        None
+    }
+
+    /// Whether what concluded its subject is what it asks for.
+    fn is_done_by(&self, _how: Concluded) -> bool {
+        false
     }
 
     /// Whether deciding it a second time without an idempotency key moves nothing.
@@ -36,7 +46,7 @@ pub(crate) trait CommandKind {
     fn text_bytes(&self) -> usize;
 
     /// What the digest of a recorded refusal covers of it. Frozen per rules version.
-    fn write(&self, link: &mut ChainLink);
+    fn write(&self, bytes: &mut ItemBytes<'_>);
 }
 
 /// What every kind of event provides.
@@ -52,13 +62,18 @@ pub(crate) trait EventKind {
     fn apply(&self, at: At, state: &mut State);
 
     /// What a record's digest covers of it. Frozen per rules version.
-    fn write(&self, link: &mut ChainLink);
+    fn write(&self, bytes: &mut ItemBytes<'_>);
 
     /// The seller whose credit, request or status it is about. `number` is its record's.
     fn seller(&self, number: RecordNumber) -> Option<RecordNumber>;
 
     /// The movement of money; `None` where it moves none. `number` is its record's.
-    fn movement(&self, number: RecordNumber) -> Option<Movement>;
+    fn movement(&self, number: RecordNumber) -> Option<Movement<'_>>;
+
+    /// The charge or the credit request that it concludes, and how.
+    fn concludes(&self) -> Option<(RecordNumber, Concluded)> {
+        None
+    }
 
     /// The API key that it made or revoked. `number` is its record's.
     fn api_key(&self, number: RecordNumber) -> Option<ApiKeyNumber>;
@@ -70,6 +85,8 @@ pub(crate) struct Context<'a> {
     pub(crate) state: &'a State,
     /// The API key that acts; `None` for the cluster itself.
     pub(crate) key: Option<&'a ApiKey>,
+    /// What concluded the charge or the request that the command is about; `None` while that is open.
+    pub(crate) concluded: Option<Conclusion>,
 }
 
 impl<'a> Context<'a> {

@@ -12,6 +12,7 @@ mod create_key;
 mod create_seller;
 mod decide_credit;
 mod genesis;
+mod raise_rules;
 mod register_node;
 mod request_credit;
 mod reverse;
@@ -27,12 +28,13 @@ pub use self::create_seller::{CreateSeller, SellerCreated};
 use self::decide_credit::CreditDecision;
 pub use self::decide_credit::{CreditApproved, CreditRejected, DecideCredit, RequestShown};
 use self::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
+pub use self::raise_rules::{RaiseRules, RulesRaised};
 pub use self::register_node::{NodeRegistered, RegisterNode};
 pub use self::request_credit::{CreditRequested, RequestCredit};
 pub use self::reverse::{Reverse, Reversed};
 pub use self::revoke_key::{KeyRevoked, RevokeKey};
 pub use self::set_seller_status::{SellerStatusSet, SetSellerStatus};
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::Movement;
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -99,6 +101,8 @@ pub enum Action {
     Reverse(Reverse),
     /// Binds a node's number to its data directory.
     RegisterNode(RegisterNode),
+    /// Raises the version of the rules.
+    RaiseRules(RaiseRules),
 }
 
 /// What happened.
@@ -130,6 +134,8 @@ pub enum Event {
     Refused(Refused),
     /// A node's number was bound to its data directory.
     NodeRegistered(NodeRegistered),
+    /// The version of the rules was raised.
+    RulesRaised(RulesRaised),
 }
 
 impl Action {
@@ -152,6 +158,7 @@ impl Action {
             Self::Charge(command) => command.evaluate(context).map(Event::Charged),
             Self::Reverse(command) => command.evaluate(context, subject.and_then(charged)).map(Event::Reversed),
             Self::RegisterNode(command) => command.evaluate(context).map(Event::NodeRegistered),
+            Self::RaiseRules(command) => command.evaluate(context).map(Event::RulesRaised),
         }
     }
 
@@ -174,6 +181,7 @@ impl Action {
             Self::Charge(command) => (9, command),
             Self::Reverse(command) => (10, command),
             Self::RegisterNode(command) => (11, command),
+            Self::RaiseRules(command) => (12, command),
         }
     }
 
@@ -192,7 +200,7 @@ impl Action {
             Self::Charge(asked) => matches!(event, Event::Charged(event) if event.answers(asked)),
             Self::Reverse(asked) => matches!(event, Event::Reversed(event) if event.answers(asked)),
             // The cluster's own have no idempotency key, and a verdict is found again by its request.
-            Self::Genesis(_) | Self::DecideCredit(_) | Self::RegisterNode(_) => false,
+            Self::Genesis(_) | Self::DecideCredit(_) | Self::RegisterNode(_) | Self::RaiseRules(_) => false,
         }
     }
 
@@ -204,10 +212,10 @@ impl Action {
         }
     }
 
-    fn write(&self, link: &mut ChainLink) {
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
         let (byte, kind) = self.row();
-        link.u8(byte);
-        kind.write(link);
+        bytes.u8(byte);
+        kind.write(bytes);
     }
 }
 
@@ -241,13 +249,14 @@ impl Event {
             Self::Reversed(event) => (11, event),
             Self::Refused(event) => (12, event),
             Self::NodeRegistered(event) => (13, event),
+            Self::RulesRaised(event) => (14, event),
         }
     }
 
-    pub(crate) fn write(&self, link: &mut ChainLink) {
+    pub(crate) fn write(&self, bytes: &mut ItemBytes<'_>) {
         let (byte, kind) = self.row();
-        link.u8(byte);
-        kind.write(link);
+        bytes.u8(byte);
+        kind.write(bytes);
     }
 }
 
@@ -267,16 +276,16 @@ impl EventKind for Refused {
 
     fn apply(&self, _at: At, _state: &mut State) {}
 
-    fn write(&self, link: &mut ChainLink) {
-        self.action.write(link);
-        self.refusal.write(link);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        self.action.write(bytes);
+        self.refusal.write(bytes);
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         None
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         None
     }
 

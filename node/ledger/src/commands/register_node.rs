@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::{Incarnation, NodeNumber, State};
@@ -40,9 +40,9 @@ impl CommandKind for RegisterNode {
         0
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.node);
-        link.uuid(self.incarnation);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.node);
+        bytes.uuid(self.incarnation);
     }
 }
 
@@ -65,16 +65,16 @@ impl EventKind for NodeRegistered {
         state.register_node(self.node, self.incarnation);
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.node);
-        link.uuid(self.incarnation);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.node);
+        bytes.uuid(self.incarnation);
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         None
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         None
     }
 

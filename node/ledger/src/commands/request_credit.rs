@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::Movement;
 use crate::state::State;
 use crate::values::amount::Amount;
 use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
-use crate::values::text::Note;
+use crate::values::text::{Note, Reference, reference_text};
 
 /// Asks for more credit, for the seller whose key acts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub struct RequestCredit {
     pub amount: Amount,
     /// The seller's note.
     pub note: Note,
+    /// The seller's own text, such as its order number.
+    pub reference: Option<Reference>,
 }
 
 /// A seller asked for credit; its record number is the request's.
@@ -28,6 +30,8 @@ pub struct CreditRequested {
     pub amount: Amount,
     /// The seller's note.
     pub note: Note,
+    /// The seller's own text, such as its order number.
+    pub reference: Option<Reference>,
 }
 
 impl CommandKind for RequestCredit {
@@ -40,12 +44,13 @@ impl CommandKind for RequestCredit {
     }
 
     fn text_bytes(&self) -> usize {
-        self.note.as_str().len()
+        self.note.as_str().len().saturating_add(reference_text(self.reference.as_ref()).len())
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.amount.minor());
-        link.text(self.note.as_str());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.amount.minor());
+        bytes.text(self.note.as_str());
+        bytes.text(reference_text(self.reference.as_ref()));
     }
 }
 
@@ -53,7 +58,7 @@ impl RequestCredit {
     /// The seller must not be suspended.
     pub(crate) fn evaluate(&self, context: &Context<'_>) -> Result<CreditRequested, Denial> {
         let seller = context.acting_seller()?.number;
-        Ok(CreditRequested { seller, amount: self.amount, note: self.note.clone() })
+        Ok(CreditRequested { seller, amount: self.amount, note: self.note.clone(), reference: self.reference.clone() })
     }
 }
 
@@ -66,17 +71,18 @@ impl EventKind for CreditRequested {
         state.add_request(at, self.seller);
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.seller);
-        link.u64(self.amount.minor());
-        link.text(self.note.as_str());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.seller);
+        bytes.u64(self.amount.minor());
+        bytes.text(self.note.as_str());
+        bytes.text(reference_text(self.reference.as_ref()));
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.seller)
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         None
     }
 
@@ -88,6 +94,6 @@ impl EventKind for CreditRequested {
 impl CreditRequested {
     /// Whether this command makes such an event.
     pub(crate) fn answers(&self, asked: &RequestCredit) -> bool {
-        self.amount == asked.amount && self.note == asked.note
+        self.amount == asked.amount && self.note == asked.note && self.reference == asked.reference
     }
 }

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::charge::Charged;
 use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::{Refusal, Rejection};
-use crate::state::{Reversal, State};
+use crate::state::{Concluded, State};
 use crate::values::amount::{Amount, Balance};
 use crate::values::ids::{ApiKeyNumber, At, IdKind, RecordNumber};
 use crate::values::phone::Phone;
@@ -50,6 +50,10 @@ impl CommandKind for Reverse {
         (1..=state.records()).contains(&self.charge).then_some(self.charge)
     }
 
+    fn concludes(&self, state: &State) -> Option<RecordNumber> {
+        self.subject(state)
+    }
+
     fn is_repeatable(&self) -> bool {
         false
     }
@@ -58,9 +62,9 @@ impl CommandKind for Reverse {
         self.reason.as_str().len()
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.charge);
-        link.text(self.reason.as_str());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.charge);
+        bytes.text(self.reason.as_str());
     }
 }
 
@@ -68,7 +72,7 @@ impl Reverse {
     /// The charge must exist and must not be reversed yet. `charged` is the event of its record.
     pub(crate) fn evaluate(&self, context: &Context<'_>, charged: Option<&Charged>) -> Result<Reversed, Denial> {
         let &Charged { seller, phone, amount, .. } = charged.ok_or(Rejection::UnknownCharge)?;
-        if context.state.reversal(self.charge).is_some() {
+        if context.concluded.is_some() {
             return Err(Refusal::ChargeReversed.into());
         }
         // Charges that are not reversed add up to what the phone holds, so where it holds less this was no such charge.
@@ -85,27 +89,26 @@ impl EventKind for Reversed {
         RequiredRole::Admin
     }
 
-    fn apply(&self, at: At, state: &mut State) {
-        state.reverse(self.charge, Reversal { record: at.number, entry: self.entry });
-        state.move_credit(at, self.seller, EntryKind::Reversal, self.balance, |before| before.credited(self.amount));
+    fn apply(&self, _at: At, state: &mut State) {
+        state.move_credit(self.seller, self.balance, |before| before.credited(self.amount));
         state.move_phone(self.phone, |account| account.balance.charged(self.amount));
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.charge);
-        link.u64(self.seller);
-        link.u64(self.phone.digits());
-        link.u64(self.amount.minor());
-        link.text(self.reason.as_str());
-        link.u64(self.entry);
-        link.u64(self.balance.minor());
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.charge);
+        bytes.u64(self.seller);
+        bytes.u64(self.phone.digits());
+        bytes.u64(self.amount.minor());
+        bytes.text(self.reason.as_str());
+        bytes.u64(self.entry);
+        bytes.u64(self.balance.minor());
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.seller)
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         Some(Movement {
             kind: EntryKind::Reversal,
             seller: self.seller,
@@ -114,7 +117,12 @@ impl EventKind for Reversed {
             balance: self.balance,
             phone: Some(self.phone),
             reference: (IdKind::Charge, self.charge),
+            caller_reference: None,
         })
+    }
+
+    fn concludes(&self) -> Option<(RecordNumber, Concluded)> {
+        Some((self.charge, Concluded::Reversed))
     }
 
     fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {

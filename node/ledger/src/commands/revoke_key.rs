@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
@@ -41,8 +41,8 @@ impl CommandKind for RevokeKey {
         0
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.key);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.key);
     }
 }
 
@@ -69,8 +69,8 @@ impl EventKind for KeyRevoked {
         state.revoke_api_key(at, self.key);
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.key);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.key);
     }
 
     fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
@@ -81,7 +81,7 @@ impl EventKind for KeyRevoked {
         None
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         None
     }
 }

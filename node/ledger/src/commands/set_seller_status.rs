@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::entry::Movement;
 use crate::state::State;
 use crate::state::seller::SellerStatus;
@@ -48,9 +48,9 @@ impl CommandKind for SetSellerStatus {
         0
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.seller);
-        self.status.write(link);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.seller);
+        self.status.write(bytes);
     }
 }
 
@@ -77,19 +77,19 @@ impl EventKind for SellerStatusSet {
         state.set_seller_status(self.seller, self.status);
     }
 
-    fn write(&self, link: &mut ChainLink) {
-        link.u64(self.seller);
-        self.status.write(link);
-        link.text(self.name.as_str());
-        link.u64(self.balance.minor());
-        link.u64(self.created_at.0);
+    fn write(&self, bytes: &mut ItemBytes<'_>) {
+        bytes.u64(self.seller);
+        self.status.write(bytes);
+        bytes.text(self.name.as_str());
+        bytes.u64(self.balance.minor());
+        bytes.u64(self.created_at.0);
     }
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.seller)
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement> {
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
         None
     }
 

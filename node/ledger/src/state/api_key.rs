@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::ChainLink;
+use crate::digest::ItemBytes;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{ApiKeyHash, ApiKeyNumber, RecordNumber, Time};
 use crate::values::text::Name;
@@ -20,13 +20,13 @@ pub enum Grant {
 
 impl Grant {
     /// What a record's digest covers of it.
-    pub(crate) fn write(self, link: &mut ChainLink) {
+    pub(crate) fn write(self, bytes: &mut ItemBytes<'_>) {
         match self {
-            Self::Admin => link.u8(1),
-            Self::Auditor => link.u8(2),
+            Self::Admin => bytes.u8(1),
+            Self::Auditor => bytes.u8(2),
             Self::Seller(seller) => {
-                link.u8(3);
-                link.u64(seller);
+                bytes.u8(3);
+                bytes.u64(seller);
             }
         }
     }
@@ -37,19 +37,19 @@ impl Grant {
 pub(crate) enum IdempotencyScope<'a> {
     /// A seller, whichever of its API keys is used.
     Seller(RecordNumber),
-    /// All others, by name as it is compared under the rules of the ledger, so that a key that is made again under the name
-    /// of a revoked one keeps its scope.
+    /// All others, by name as people see it, so that a key that is made again under the name of a revoked one keeps its scope,
+    /// whatever the rules were when either was made.
     Admin(&'a FoldedName),
 }
 
 /// A key of the API. Revoked ones stay, for their names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
     /// Its record number.
     pub number: ApiKeyNumber,
     /// Its name.
     pub name: Name,
-    /// The form of its name that is compared, and the scope of an admin's idempotency keys.
+    /// Its name as people see it: the scope of an admin's idempotency keys.
     pub folded: FoldedName,
     /// What it may do.
     pub grant: Grant,

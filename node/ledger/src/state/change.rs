@@ -4,15 +4,18 @@
 //! stops, since continuing would corrupt the books.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::api_key::{ApiKey, Grant, IdempotencyScope};
 use super::genesis::Genesis;
 use super::idempotency_table::IdempotencyTable;
-use super::seller::{EntryRef, Seller, SellerStatus};
-use super::{Incarnation, NodeNumber, PageMark, PhoneAccount, Reversal, State, Verdict, page_of};
-use crate::digest::Digest;
-use crate::entry::EntryKind;
+use super::read::actor_name;
+use super::seller::{Seller, SellerStatus};
+use super::{Incarnation, NodeNumber, PhoneAccount, State};
+use crate::entry::Movement;
+use crate::page::{PageMark, page_of};
+use crate::record::Record;
 use crate::values::amount::Balance;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber};
@@ -20,34 +23,46 @@ use crate::values::phone::Phone;
 use crate::values::text::{IdempotencyKey, Name};
 
 impl State {
-    /// Begins the next record, with the chain over all records up to it.
-    pub(crate) fn advance(&mut self, at: At, digest: Digest) {
+    /// Begins the next record.
+    pub(crate) fn advance(&mut self, at: At) {
         assert_eq!(at.number, self.records.saturating_add(1), "records come in order, without gaps");
         assert!(at.time >= self.time, "ledger time only grows");
-        if page_of(at.number) == self.pages.len() as u64 {
-            self.pages.push(PageMark {
+        let page = page_of(at.number);
+        if self.records == 0 || page != page_of(self.records) {
+            self.page = PageMark {
+                ledger: self.ledger_id(),
+                first: at.number,
                 time: at.time,
                 entries: self.entries,
-                entry_digest: self.entry_digest,
-                record_digest: self.record_digest,
-            });
+                keyed: self.keyed,
+                record_digest: self.record_chain.turn_to(page),
+                entry_digest: self.entry_chain.turn_to(page),
+            };
         }
         self.records = at.number;
         self.time = at.time;
-        self.record_digest = digest;
     }
 
-    /// Ends a record that made the entry of this number, with the published chain up to it.
-    pub(crate) fn advance_journal(&mut self, entry: u64, digest: Digest) {
-        assert_eq!(entry, self.entries.saturating_add(1), "entries are numbered without gaps");
-        self.entries = entry;
-        self.entry_digest = digest;
+    /// The chain over records, up to this one. After its event: the first record names the ledger.
+    pub(crate) fn chain(&mut self, record: &Record) {
+        let ledger = self.ledger_id();
+        self.record_chain.push(ledger, record);
+    }
+
+    /// Ends a record that made an entry, with the published chain up to it.
+    pub(crate) fn advance_journal(&mut self, record: &Record, movement: &Movement<'_>) {
+        assert_eq!(movement.entry_number, self.entries.saturating_add(1), "entries are numbered without gaps");
+        let ledger = self.ledger_id();
+        let entry = movement.entry(&self.ids, record.at(), actor_name(&self.api_keys, record.actor));
+        self.entry_chain.push(ledger, &entry);
+        self.entries = entry.number;
     }
 
     /// Bootstraps the ledger, with its first admin key.
     pub(crate) fn start(&mut self, at: At, genesis: &Genesis) {
         assert!(self.genesis.is_none(), "a ledger has one genesis");
-        self.ids = IdSpace::new(genesis.cluster);
+        self.ids = IdSpace::new(genesis.ledger, genesis.epoch);
+        self.rules = genesis.rules;
         self.keys = IdempotencyTable::new(self.keys.seed(), genesis.key_window_ms, genesis.keys_max);
         self.genesis = Some(Box::new(genesis.clone()));
         if let Ok(name) = Name::new("admin") {
@@ -64,10 +79,9 @@ impl State {
             status: SellerStatus::Active,
             balance: Balance::ZERO,
             created_at: at.time,
-            entries: Vec::new(),
-            requests: Vec::new(),
+            entries: 0,
         };
-        self.sellers.insert(at.number, seller);
+        self.sellers.push(at.number, seller);
     }
 
     /// Sets whether a seller may act.
@@ -77,34 +91,53 @@ impl State {
 
     /// Adds an active API key.
     pub(crate) fn add_api_key(&mut self, at: At, name: Name, grant: Grant, hash: ApiKeyHash) {
-        let folded = self.folded(&name);
-        let of_this_name = self.active_key_names.entry(folded.clone()).or_default();
-        *of_this_name = of_this_name.saturating_add(1);
-        let hash_taken = self.api_key_by_hash.insert(hash, at.number);
+        self.hold_name(self.compared(&name));
+        let folded = FoldedName::of(&name);
+        let hash_taken = Arc::make_mut(&mut self.api_key_by_hash).insert(hash, at.number);
         assert!(hash_taken.is_none(), "a key's secret is drawn once");
         if grant == Grant::Admin {
             self.active_admin_keys = self.active_admin_keys.saturating_add(1);
         }
         let key = ApiKey { number: at.number, name, folded, grant, hash, created_at: at.time, revoked_by: None };
-        self.api_keys.insert(at.number, key);
+        self.api_keys.push(at.number, key);
     }
 
     /// Revokes an API key.
     pub(crate) fn revoke_api_key(&mut self, at: At, number: ApiKeyNumber) {
-        let Some(key) = self.api_keys.get_mut(&number) else { panic!("a revoked key was made before") };
+        let Some(key) = self.api_keys.get_mut(number) else { panic!("a revoked key was made before") };
         assert!(key.revoked_by.is_none(), "a key is revoked once");
         key.revoked_by = Some(at.number);
         if key.grant == Grant::Admin {
             self.active_admin_keys = self.active_admin_keys.saturating_sub(1);
         }
-        let name = key.folded.clone();
+        let name = FoldedName::under(self.rules, &key.name);
         self.release_name(&name);
+    }
+
+    /// Raises the version of the rules. The names of active keys are compared as the new one says from here on: two that are
+    /// one by it stay, and no third is made.
+    pub(crate) fn raise_rules(&mut self, to: u32) {
+        assert!(to > self.rules, "rules are only raised");
+        self.rules = to;
+        self.active_key_names = Arc::default();
+        let active = self.api_keys.after(0).map(|(_, key)| key).filter(|key| key.revoked_by.is_none());
+        let names: Vec<_> = active.map(|key| FoldedName::under(to, &key.name)).collect();
+        for name in names {
+            self.hold_name(name);
+        }
+    }
+
+    /// One active key of this name more.
+    pub(super) fn hold_name(&mut self, name: FoldedName) {
+        let of_this_name = Arc::make_mut(&mut self.active_key_names).entry(name).or_default();
+        *of_this_name = of_this_name.saturating_add(1);
     }
 
     /// One active key of this name less.
     fn release_name(&mut self, name: &FoldedName) {
-        match self.active_key_names.get_mut(name) {
-            Some(1) => drop(self.active_key_names.remove(name)),
+        let names = Arc::make_mut(&mut self.active_key_names);
+        match names.get_mut(name) {
+            Some(1) => drop(names.remove(name)),
             Some(of_this_name) => *of_this_name = of_this_name.saturating_sub(1),
             None => panic!("an active key's name is known"),
         }
@@ -112,29 +145,20 @@ impl State {
 
     /// Adds a pending credit request.
     pub(crate) fn add_request(&mut self, at: At, seller: RecordNumber) {
-        self.requests.push(at.number);
-        self.pending.insert(at.number);
-        self.seller_mut(seller).requests.push(at.number);
+        self.pending.insert(at.number, seller);
+        self.pending_of_sellers.insert((seller, at.number));
     }
 
     /// Ends a credit request.
-    pub(crate) fn decide_request(&mut self, at: At, request: RecordNumber, verdict: Verdict) {
-        assert!(self.pending.remove(&request), "a request has one verdict");
-        self.verdicts.insert(request, (at.number, verdict));
-    }
-
-    /// Marks a charge as reversed.
-    pub(crate) fn reverse(&mut self, charge: RecordNumber, reversal: Reversal) {
-        let before = self.reversals.insert(charge, reversal);
-        assert!(before.is_none(), "a charge is reversed at most once");
+    pub(crate) fn decide_request(&mut self, request: RecordNumber) {
+        let Some(seller) = self.pending.remove(&request) else { panic!("a request has one verdict") };
+        self.pending_of_sellers.remove(&(seller, request));
     }
 
     /// Moves a seller's credit to `balance`, which must be what `moved` makes of the balance before.
     pub(crate) fn move_credit(
         &mut self,
-        at: At,
         seller: RecordNumber,
-        kind: EntryKind,
         balance: Balance,
         moved: impl FnOnce(Balance) -> Option<Balance>,
     ) {
@@ -142,7 +166,7 @@ impl State {
         assert_eq!(moved(account.balance), Some(balance), "an entry moves exactly its amount");
         let difference = balance.signed().saturating_sub(account.balance.signed());
         account.balance = balance;
-        account.entries.push(EntryRef::new(at.number, kind));
+        account.entries = account.entries.saturating_add(1);
         self.totals.sellers = self.totals.sellers.saturating_add(i128::from(difference));
     }
 
@@ -169,7 +193,7 @@ impl State {
 
     /// Remembers the idempotency key of a record.
     pub(crate) fn remember(&mut self, at: At, actor: ApiKeyNumber, key: &IdempotencyKey) {
-        let Some(scope) = self.api_keys.get(&actor).map(ApiKey::scope) else {
+        let Some(scope) = self.api_keys.get(actor).map(ApiKey::scope) else {
             panic!("only an API key's command has an idempotency key")
         };
         let hash = self.key_hash(scope, key);
@@ -177,11 +201,12 @@ impl State {
             IdempotencyScope::Seller(seller) => Some(seller),
             IdempotencyScope::Admin(_) => None,
         };
+        self.keyed = self.keyed.saturating_add(1);
         self.keys.insert(hash, seller, at.number, at.time);
     }
 
     fn seller_mut(&mut self, number: RecordNumber) -> &mut Seller {
-        match self.sellers.get_mut(&number) {
+        match self.sellers.get_mut(number) {
             Some(seller) => seller,
             None => panic!("a seller was created before: record {number}"),
         }

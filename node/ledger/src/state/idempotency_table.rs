@@ -9,8 +9,11 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
 
 use super::sharded::{Sharded, TableSeed};
 use crate::values::ids::{RecordNumber, Time};
@@ -98,8 +101,8 @@ impl Shard {
 }
 
 /// The keys of one bucket of time.
-#[derive(Debug, Clone, Copy)]
-struct Counted {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
     /// The bucket's time, in units of the bucket's width.
     bucket: u64,
     /// The first record with a key in it.
@@ -121,7 +124,7 @@ struct Shares {
 #[derive(Debug, Clone)]
 pub struct IdempotencyTable {
     seed: TableSeed,
-    shards: Vec<Shard>,
+    shards: Vec<Arc<Shard>>,
     /// How many keys were inserted, ever, and how many of them `counted` does not cover any more.
     inserted: u64,
     dropped: u64,
@@ -164,7 +167,7 @@ impl IdempotencyTable {
     pub fn new(seed: TableSeed, window_ms: u64, bound: u64) -> Self {
         Self {
             seed,
-            shards: vec![Shard::default(); SHARDS],
+            shards: vec![Arc::default(); SHARDS],
             inserted: 0,
             dropped: 0,
             counted: VecDeque::new(),
@@ -204,7 +207,7 @@ impl IdempotencyTable {
         self.drop_expired(time);
         let (first, head) = (self.first_live(time), self.head);
         let is_live = |slot: u64| number_of(slot, head).is_some_and(|number| number >= first);
-        if let Some(shard) = self.shards.get_mut(key.shard()) {
+        if let Some(shard) = self.shards.get_mut(key.shard()).map(Arc::make_mut) {
             shard.make_room(is_live);
             shard.put((record & 0xffff_ffff) << 32 | key.fingerprint(), is_live);
         }
@@ -307,6 +310,142 @@ impl IdempotencyTable {
 
     fn share_width(&self) -> u64 {
         self.window_ms.div_ceil(SHARE_BUCKETS).max(1)
+    }
+}
+
+/// How many keys there are, by time, as an image holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    inserted: u64,
+    dropped: u64,
+    counted: VecDeque<Counted>,
+    head: RecordNumber,
+}
+
+/// One of the small tables as an image holds it: its slots, 8 bytes each, little-endian.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slots {
+    shard: u32,
+    used: u64,
+    #[serde(with = "bytes")]
+    in_bytes: Vec<u8>,
+}
+
+/// How many keys each seller inserted in one bucket of time, as an image holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SellerKeys {
+    bucket: u64,
+    sellers: Vec<(RecordNumber, u64)>,
+}
+
+/// Bytes as one piece, since serde takes a vector of them byte by byte.
+mod bytes {
+    use alloc::vec::Vec;
+    use core::fmt;
+
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Vec<u8>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+
+            fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}
+
+/// To and from an image.
+impl IdempotencyTable {
+    /// The counts of all keys.
+    pub(super) fn counts(&self) -> Counts {
+        Counts { inserted: self.inserted, dropped: self.dropped, counted: self.counted.clone(), head: self.head }
+    }
+
+    /// The small tables, one after the other.
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slots> + '_ {
+        (0_u32..).zip(&self.shards).map(|(shard, table)| Slots {
+            shard,
+            used: table.used as u64,
+            in_bytes: table.slots.iter().flat_map(|slot| slot.to_le_bytes()).collect(),
+        })
+    }
+
+    /// The counts of each seller, from the oldest bucket on.
+    pub(super) fn shares_in_order(&self) -> impl Iterator<Item = SellerKeys> + '_ {
+        self.shares.iter().map(|shares| {
+            let count = |seller: &RecordNumber| (*seller, shares.sellers.get(*seller).copied().unwrap_or(0));
+            SellerKeys { bucket: shares.bucket, sellers: shares.order.iter().map(count).collect() }
+        })
+    }
+
+    /// Takes the counts of an image.
+    pub(super) fn set_counts(&mut self, counts: Counts) {
+        let Counts { inserted, dropped, counted, head } = counts;
+        (self.inserted, self.dropped, self.counted, self.head) = (inserted, dropped, counted, head);
+    }
+
+    /// Takes one of the small tables of an image.
+    pub(super) fn set_slots(&mut self, of_image: &Slots) -> Result<(), &'static str> {
+        let table = usize::try_from(of_image.shard).ok().and_then(|shard| self.shards.get_mut(shard));
+        let table = table.ok_or("there is no such table of keys")?;
+        let (slots, rest) = of_image.in_bytes.as_chunks::<8>();
+        if !rest.is_empty() {
+            return Err("a table of keys is cut");
+        }
+        let slots: Box<[u64]> = slots.iter().map(|slot| u64::from_le_bytes(*slot)).collect();
+        let used = slots.iter().filter(|slot| **slot != FREE).count();
+        if used as u64 != of_image.used {
+            return Err("keys are missing from their table");
+        }
+        *table = Arc::new(Shard { slots, used });
+        Ok(())
+    }
+
+    /// Takes the next bucket of sellers of an image.
+    pub(super) fn add_shares(&mut self, of_image: SellerKeys) {
+        let mut shares = Shares { bucket: of_image.bucket, sellers: Sharded::new(self.seed), order: Vec::new() };
+        for (seller, count) in of_image.sellers {
+            shares.sellers.insert(seller, count);
+            shares.order.push(seller);
+            let Some(held) = self.holders.get_or_default(seller) else { continue };
+            self.holding = self.holding.saturating_add(u64::from(*held == 0 && count > 0));
+            *held = held.saturating_add(count);
+        }
+        self.shares.push_back(shares);
+    }
+
+    /// Whether the two remember the same keys at `time`, with the same counts.
+    pub(super) fn is_like(&self, other: &Self, time: Time) -> bool {
+        let first = self.first_live(time);
+        let is_live = |slot: u64| slot != FREE && number_of(slot, self.head).is_some_and(|number| number >= first);
+        let live = |table: &IdempotencyTable| {
+            let tables = table.shards.iter().map(|table| {
+                let mut live: Vec<u64> = table.slots.iter().copied().filter(|slot| is_live(*slot)).collect();
+                live.sort_unstable();
+                live
+            });
+            tables.collect::<Vec<_>>()
+        };
+        self.counts() == other.counts()
+            && (self.holding, live(self)) == (other.holding, live(other))
+            && self.shares_in_order().eq(other.shares_in_order())
     }
 }
 

@@ -1,5 +1,7 @@
-//! The ledger as of one record: balances, API keys, pending requests and idempotency keys, with the indexes of reading.
+//! The ledger as of one record: balances, API keys, pending requests and idempotency keys.
 //!
+//! Its size goes by sellers, phones and live idempotency keys. Nothing in it is for a record, a charge or a request that was
+//! decided: whoever keeps the records has the lists of a seller's entries and a phone's charges, and knows what concluded what.
 //! Changed by [`State::apply`] alone, through the functions of `change`, which assert what would corrupt the books.
 //! Invariant: a state is a function of the records applied; it holds nothing else but the seed of its tables.
 
@@ -7,13 +9,15 @@ pub mod api_key;
 mod change;
 pub mod genesis;
 pub mod idempotency_table;
+pub mod image;
+mod ordered;
 mod read;
 pub mod seller;
 pub mod sharded;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::vec::Vec;
+use alloc::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -21,9 +25,11 @@ use uuid::Uuid;
 use self::api_key::ApiKey;
 use self::genesis::Genesis;
 use self::idempotency_table::IdempotencyTable;
+use self::ordered::Ordered;
 use self::seller::Seller;
 use self::sharded::{Sharded, TableSeed};
-use crate::digest::{ChainLink, Digest};
+use crate::digest::{EntryChain, ItemBytes, RecordChain};
+use crate::page::PageMark;
 use crate::values::amount::Balance;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{ApiKeyHash, ApiKeyNumber, IdSpace, RecordNumber, Time};
@@ -45,57 +51,45 @@ pub enum Verdict {
 
 impl Verdict {
     /// What a record's digest covers of it.
-    pub(crate) fn write(self, link: &mut ChainLink) {
-        link.u8(match self {
+    pub(crate) fn write(self, bytes: &mut ItemBytes<'_>) {
+        bytes.u8(match self {
             Self::Approved => 1,
             Self::Rejected => 2,
         });
     }
 }
 
-/// Records in a page of the history. Never changes: pages are then identical on all replicas.
-pub const PAGE_RECORDS: u64 = 64;
-
-/// The page (from 0) that holds a record.
-pub fn page_of(record: RecordNumber) -> u64 {
-    record.saturating_sub(1) / PAGE_RECORDS
-}
-
-/// A phone's account.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A phone's account. Its charges are a chain: each names the one before it, and the last one is here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PhoneAccount {
     /// Charges less reversals.
     pub balance: Balance,
-    /// When it was last charged.
-    pub last_charge_at: Time,
-    /// The records of its charges, oldest first.
-    pub charges: Vec<RecordNumber>,
+    /// How many charges it had, reversed ones too.
+    pub charges: u64,
+    /// The record of the last one; 0 before the first.
+    pub last_charge: RecordNumber,
 }
 
-/// The reversal of a charge.
+/// How a charge or a credit request was concluded, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reversal {
-    /// Its record.
+pub enum Concluded {
+    /// A credit request by its verdict.
+    Decided(Verdict),
+    /// A charge by its reversal.
+    Reversed,
+}
+
+/// What concluded a charge or a credit request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conclusion {
+    /// The record of the reversal or the verdict.
     pub record: RecordNumber,
-    /// Its journal entry.
-    pub entry: u64,
-}
-
-/// The state of the chains just before the first record of a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageMark {
-    /// When that first record was decided.
-    pub time: Time,
-    /// Entries made before it.
-    pub entries: u64,
-    /// The published chain before it.
-    pub entry_digest: Digest,
-    /// The chain over all records before it: by it two nodes find out whether one's history begins the other's.
-    pub record_digest: Digest,
+    /// Which of them it is.
+    pub how: Concluded,
 }
 
 /// Sums over all accounts, kept with each record.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// The issuer's account.
     pub treasury: i128,
@@ -112,31 +106,35 @@ impl Totals {
     }
 }
 
-/// The ledger as of one record.
+/// The ledger as of one record. A copy shares what does not change; it costs no more than a few milliseconds.
 #[derive(Clone)]
 pub struct State {
     genesis: Option<Box<Genesis>>,
+    rules: u32,
     ids: IdSpace,
     time: Time,
     records: u64,
     entries: u64,
-    record_digest: Digest,
-    entry_digest: Digest,
+    /// Records with an idempotency key.
+    keyed: u64,
+    record_chain: RecordChain,
+    entry_chain: EntryChain,
+    /// What stands before the page of the last record.
+    page: PageMark,
     totals: Totals,
-    sellers: BTreeMap<RecordNumber, Seller>,
-    api_keys: BTreeMap<ApiKeyNumber, ApiKey>,
-    api_key_by_hash: BTreeMap<ApiKeyHash, ApiKeyNumber>,
+    sellers: Ordered<Seller>,
+    api_keys: Ordered<ApiKey>,
+    api_key_by_hash: Arc<BTreeMap<ApiKeyHash, ApiKeyNumber>>,
     /// How many active keys have a name: one, or more where older rules allowed it.
-    active_key_names: BTreeMap<FoldedName, u32>,
+    active_key_names: Arc<BTreeMap<FoldedName, u32>>,
     active_admin_keys: u64,
     nodes: BTreeMap<NodeNumber, Incarnation>,
-    requests: Vec<RecordNumber>,
-    pending: BTreeSet<RecordNumber>,
-    verdicts: Sharded<(RecordNumber, Verdict)>,
-    reversals: Sharded<Reversal>,
+    /// The credit requests without a verdict, each with its seller.
+    pending: BTreeMap<RecordNumber, RecordNumber>,
+    /// The same by seller.
+    pending_of_sellers: BTreeSet<(RecordNumber, RecordNumber)>,
     phones: Sharded<PhoneAccount>,
     keys: IdempotencyTable,
-    pages: Vec<PageMark>,
 }
 
 impl State {
@@ -144,26 +142,26 @@ impl State {
     pub fn new(seed: TableSeed) -> Self {
         Self {
             genesis: None,
+            rules: 0,
             ids: IdSpace::default(),
             time: Time::default(),
             records: 0,
             entries: 0,
-            record_digest: Digest::ZERO,
-            entry_digest: Digest::ZERO,
+            keyed: 0,
+            record_chain: RecordChain::default(),
+            entry_chain: EntryChain::default(),
+            page: PageMark::default(),
             totals: Totals::default(),
-            sellers: BTreeMap::new(),
-            api_keys: BTreeMap::new(),
-            api_key_by_hash: BTreeMap::new(),
-            active_key_names: BTreeMap::new(),
+            sellers: Ordered::default(),
+            api_keys: Ordered::default(),
+            api_key_by_hash: Arc::default(),
+            active_key_names: Arc::default(),
             active_admin_keys: 0,
             nodes: BTreeMap::new(),
-            requests: Vec::new(),
-            pending: BTreeSet::new(),
-            verdicts: Sharded::new(seed),
-            reversals: Sharded::new(seed),
+            pending: BTreeMap::new(),
+            pending_of_sellers: BTreeSet::new(),
             phones: Sharded::new(seed),
             keys: IdempotencyTable::new(seed, 0, 0),
-            pages: Vec::new(),
         }
     }
 }

@@ -1,15 +1,19 @@
 //! What can be read of a state. Look-ups by number; lists in order of their numbers, oldest first.
 
-use alloc::collections::btree_map;
 use core::hash::{BuildHasher, Hasher};
 use core::ops::Bound;
+
+use uuid::Uuid;
 
 use super::api_key::{ApiKey, Grant, IdempotencyScope};
 use super::genesis::Genesis;
 use super::idempotency_table::{IdempotencyHash, IdempotencyShares};
+use super::ordered::Ordered;
 use super::seller::Seller;
-use super::{Incarnation, NodeNumber, PAGE_RECORDS, PageMark, PhoneAccount, Reversal, State, Totals, Verdict, page_of};
+use super::sharded::TableSeed;
+use super::{Incarnation, NodeNumber, PhoneAccount, State, Totals};
 use crate::digest::Digest;
+use crate::page::PageMark;
 use crate::record::Record;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{ApiKeyHash, ApiKeyNumber, IdSpace, RecordNumber, SYSTEM_ACTOR, Time};
@@ -22,7 +26,13 @@ impl State {
         self.genesis.as_deref()
     }
 
-    /// The ids of this cluster.
+    /// The version of the rules by which the next command is decided: that of the genesis, raised since; 0 before the first
+    /// record.
+    pub fn rules(&self) -> u32 {
+        self.rules
+    }
+
+    /// The ids of this ledger.
     pub fn ids(&self) -> IdSpace {
         self.ids
     }
@@ -37,6 +47,11 @@ impl State {
         self.time.max(stamp.min(Time::LAST))
     }
 
+    /// The seed of its tables.
+    pub fn table_seed(&self) -> TableSeed {
+        self.keys.seed()
+    }
+
     /// How many records were applied.
     pub fn records(&self) -> u64 {
         self.records
@@ -47,14 +62,24 @@ impl State {
         self.entries
     }
 
-    /// The chain over all records: equal exactly where two states are.
-    pub fn digest(&self) -> Digest {
-        self.record_digest
+    /// The id that the chains begin with; nil before the first record.
+    pub fn ledger_id(&self) -> Uuid {
+        self.genesis.as_ref().map_or(Uuid::nil(), |genesis| genesis.ledger)
     }
 
-    /// The published chain over all entries.
+    /// What stands before the page of the last record; before the first record, of no ledger.
+    pub fn page_mark(&self) -> PageMark {
+        PageMark { ledger: self.ledger_id(), ..self.page }
+    }
+
+    /// The chain over all records: equal exactly where two states are. Hashed when it is asked for.
+    pub fn digest(&self) -> Digest {
+        self.record_chain.digest()
+    }
+
+    /// The published chain over all entries. Hashed when it is asked for.
     pub fn entry_digest(&self) -> Digest {
-        self.entry_digest
+        self.entry_chain.digest()
     }
 
     /// The sums over all accounts.
@@ -64,49 +89,46 @@ impl State {
 
     /// A seller by its record number.
     pub fn seller(&self, number: RecordNumber) -> Option<&Seller> {
-        self.sellers.get(&number)
+        self.sellers.get(number)
     }
 
     /// The sellers after `number`, oldest first; from 0 for all.
-    pub fn sellers_after(&self, number: RecordNumber) -> btree_map::Range<'_, RecordNumber, Seller> {
-        self.sellers.range((Bound::Excluded(number), Bound::Unbounded))
+    pub fn sellers_after(&self, number: RecordNumber) -> impl Iterator<Item = (&RecordNumber, &Seller)> {
+        self.sellers.after(number)
     }
 
     /// How many sellers there are.
     pub fn seller_count(&self) -> u64 {
-        self.sellers.len() as u64
+        self.sellers.len()
     }
 
     /// An API key by its record number, revoked or not.
     pub fn api_key(&self, number: ApiKeyNumber) -> Option<&ApiKey> {
-        self.api_keys.get(&number)
+        self.api_keys.get(number)
     }
 
     /// An API key by its secret's hash, revoked or not.
     pub fn api_key_by_hash(&self, hash: &ApiKeyHash) -> Option<&ApiKey> {
-        self.api_keys.get(self.api_key_by_hash.get(hash)?)
+        self.api_keys.get(*self.api_key_by_hash.get(hash)?)
     }
 
     /// The API keys after `number`, oldest first, revoked ones too; from 0 for all.
-    pub fn api_keys_after(&self, number: ApiKeyNumber) -> btree_map::Range<'_, ApiKeyNumber, ApiKey> {
-        self.api_keys.range((Bound::Excluded(number), Bound::Unbounded))
+    pub fn api_keys_after(&self, number: ApiKeyNumber) -> impl Iterator<Item = (&ApiKeyNumber, &ApiKey)> {
+        self.api_keys.after(number)
     }
 
     /// The name of the key that acted; the cluster's own commands are by `etebar`.
     pub fn actor_name(&self, actor: ApiKeyNumber) -> &str {
-        if actor == SYSTEM_ACTOR {
-            return "etebar";
-        }
-        self.api_keys.get(&actor).map_or("", |key| key.name.as_str())
+        actor_name(&self.api_keys, actor)
     }
 
     pub(crate) fn is_name_active(&self, name: &Name) -> bool {
-        self.active_key_names.contains_key(&self.folded(name))
+        self.active_key_names.contains_key(&self.compared(name))
     }
 
     /// The form of a name that is compared under the rules of this ledger.
-    pub(super) fn folded(&self, name: &Name) -> FoldedName {
-        self.genesis.as_ref().map_or_else(|| FoldedName::exact(name), |genesis| FoldedName::under(genesis.rules, name))
+    pub(super) fn compared(&self, name: &Name) -> FoldedName {
+        FoldedName::under(self.rules, name)
     }
 
     pub(crate) fn active_admin_keys(&self) -> u64 {
@@ -123,29 +145,24 @@ impl State {
         self.nodes.iter().map(|(node, incarnation)| (*node, *incarnation))
     }
 
-    /// The records of all credit requests, oldest first.
-    pub fn credit_requests(&self) -> &[RecordNumber] {
-        &self.requests
-    }
-
     /// The records of the pending credit requests after `number`, oldest first.
     pub fn pending_after(&self, number: RecordNumber) -> impl Iterator<Item = RecordNumber> + '_ {
-        self.pending.range((Bound::Excluded(number), Bound::Unbounded)).copied()
+        self.pending.range((Bound::Excluded(number), Bound::Unbounded)).map(|(request, _)| *request)
+    }
+
+    /// Those of one seller.
+    pub fn pending_of_seller_after(
+        &self,
+        seller: RecordNumber,
+        number: RecordNumber,
+    ) -> impl Iterator<Item = RecordNumber> + '_ {
+        let range = (Bound::Excluded((seller, number)), Bound::Included((seller, RecordNumber::MAX)));
+        self.pending_of_sellers.range(range).map(|(_, request)| *request)
     }
 
     /// Whether the record is a credit request that has no verdict yet.
     pub fn is_pending(&self, request: RecordNumber) -> bool {
-        self.pending.contains(&request)
-    }
-
-    /// The verdict on a credit request, and its record.
-    pub fn verdict(&self, request: RecordNumber) -> Option<(RecordNumber, Verdict)> {
-        self.verdicts.get(request).copied()
-    }
-
-    /// The reversal of a charge.
-    pub fn reversal(&self, charge: RecordNumber) -> Option<Reversal> {
-        self.reversals.get(charge).copied()
+        self.pending.contains_key(&request)
     }
 
     /// A phone's account; `None` where nothing was sold to it.
@@ -193,7 +210,7 @@ impl State {
         stamp: Time,
     ) -> bool {
         record.idempotency_key.as_ref() == Some(key)
-            && self.api_keys.get(&record.actor).is_some_and(|actor| actor.scope() == scope)
+            && self.api_keys.get(record.actor).is_some_and(|actor| actor.scope() == scope)
             && record.time >= self.remembered_since(stamp)
     }
 
@@ -232,31 +249,17 @@ impl State {
 
     /// The seller whose API key this is; `None` for another's.
     pub fn seller_of_key(&self, key: ApiKeyNumber) -> Option<RecordNumber> {
-        match self.api_keys.get(&key)?.grant {
+        match self.api_keys.get(key)?.grant {
             Grant::Seller(seller) => Some(seller),
             Grant::Admin | Grant::Auditor => None,
         }
     }
+}
 
-    /// The mark before a page (from 0); `None` past the end.
-    pub fn page_mark(&self, page: u64) -> Option<&PageMark> {
-        self.pages.get(usize::try_from(page).ok()?)
+/// The name of the key of this number among these.
+pub(super) fn actor_name(api_keys: &Ordered<ApiKey>, actor: ApiKeyNumber) -> &str {
+    if actor == SYSTEM_ACTOR {
+        return "etebar";
     }
-
-    /// The page that holds the record of an entry; the last page for one that is yet to come.
-    pub fn page_of_entry(&self, entry: u64) -> u64 {
-        let pages = self.pages.partition_point(|mark| mark.entries < entry);
-        (pages as u64).saturating_sub(1)
-    }
-
-    /// The first record that may be at or after `time`: all before it are earlier.
-    pub fn record_from(&self, time: Time) -> RecordNumber {
-        let pages = self.pages.partition_point(|mark| mark.time < time) as u64;
-        pages.saturating_sub(1).saturating_mul(PAGE_RECORDS).saturating_add(1)
-    }
-
-    /// How many pages the history has.
-    pub fn page_count(&self) -> u64 {
-        if self.records == 0 { 0 } else { page_of(self.records).saturating_add(1) }
-    }
+    api_keys.get(actor).map_or("", |key| key.name.as_str())
 }

@@ -1,20 +1,25 @@
 //! Look-up tables that grow without a pause: many small hash tables instead of one, under a secret hash.
 //!
+//! A copy shares the small tables with the original until one of the two changes them, so copying a state costs microseconds
+//! and no more memory than what changes while the copy lives.
+//!
 //! Callers choose phones and idempotency keys, so the hash is keyed by a seed that they cannot know: without it they could
-//! choose many that collide. Invariant: never iterated into a result, so neither the order nor the seed can reach a decision
-//! or a digest; each node draws a seed of its own.
+//! choose many that collide. Invariant: never iterated into a result (an image of the state is none), so neither the order nor
+//! the seed can reach a decision or a digest; each node draws a seed of its own.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hasher};
 
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
 /// Number of tables: a rehash then moves a 256th of the keys (in one table of millions it takes a second).
-const SHARDS: usize = 256;
+pub(super) const SHARDS: usize = 256;
 
-/// What the tables of a state are hashed under: random bits, drawn once for each state and kept by no disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the tables of a state are hashed under: random bits, drawn once for each state; the node's own image of it keeps them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableSeed(pub [u64; 2]);
 
 impl TableSeed {
@@ -43,7 +48,7 @@ type Shard<V> = HashTable<(u64, V)>;
 #[derive(Debug, Clone)]
 pub struct Sharded<V> {
     seed: TableSeed,
-    shards: Vec<Shard<V>>,
+    shards: Vec<Arc<Shard<V>>>,
     len: u64,
 }
 
@@ -51,8 +56,13 @@ impl<V> Sharded<V> {
     /// Without any key.
     pub fn new(seed: TableSeed) -> Self {
         let mut shards = Vec::new();
-        shards.resize_with(SHARDS, Shard::default);
+        shards.resize_with(SHARDS, Arc::default);
         Self { seed, shards, len: 0 }
+    }
+
+    /// All keys with their values in one of the [`SHARDS`] tables, in no order.
+    pub(super) fn shard(&self, shard: usize) -> impl Iterator<Item = &(u64, V)> {
+        self.shards.get(shard).into_iter().flat_map(|shard| shard.iter())
     }
 
     /// How many keys it has.
@@ -74,11 +84,11 @@ impl<V> Sharded<V> {
     /// The value under `key`, made where there is none.
     pub fn get_or_default(&mut self, key: u64) -> Option<&mut V>
     where
-        V: Default,
+        V: Default + Clone,
     {
         let seed = self.seed;
         let hash = hash(seed, key);
-        let shard = self.shards.get_mut(shard_of(hash))?;
+        let shard = Arc::make_mut(self.shards.get_mut(shard_of(hash))?);
         let entry = shard.entry(hash, |(found, _)| *found == key, |(key, _)| self::hash(seed, *key));
         let entry = match entry {
             hashbrown::hash_table::Entry::Occupied(entry) => entry,
@@ -91,10 +101,13 @@ impl<V> Sharded<V> {
     }
 
     /// Puts `value` under `key`; returns the value before.
-    pub fn insert(&mut self, key: u64, value: V) -> Option<V> {
+    pub fn insert(&mut self, key: u64, value: V) -> Option<V>
+    where
+        V: Clone,
+    {
         let seed = self.seed;
         let hash = hash(seed, key);
-        let shard = self.shards.get_mut(shard_of(hash))?;
+        let shard = Arc::make_mut(self.shards.get_mut(shard_of(hash))?);
         if let Some((_, before)) = shard.find_mut(hash, |(found, _)| *found == key) {
             return Some(core::mem::replace(before, value));
         }

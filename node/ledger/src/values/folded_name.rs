@@ -10,13 +10,14 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use caseless::Caseless;
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use super::rules::RULES_FOLDED_NAMES;
 use super::text::Name;
 
-/// The form of a name that is compared. Kept in memory alone, never in a record.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// The form of a name that is compared. Kept in memory and in an image of it, never in a record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FoldedName(Box<str>);
 
 impl FoldedName {

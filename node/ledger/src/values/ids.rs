@@ -1,7 +1,8 @@
 //! Numbers inside, UUIDs outside. An id is its record's number in a `UUIDv8`, so that it needs no index.
 //!
 //! Layout (RFC 9562, section 5.8): 48 bits record number, version 8, 4 bits kind, 8 bits tag, variant, 62 bits tag.
-//! The tag mixes number, kind and cluster, so that a mistyped id or one of another cluster is not found.
+//! The tag mixes number, kind, ledger and epoch, so that a mistyped id, one of another ledger, or one of a decision that a
+//! restore lost is not found.
 
 use core::fmt;
 
@@ -68,17 +69,17 @@ pub enum IdKind {
     Adjustment = 5,
 }
 
-/// Translates between record numbers and the UUIDs of one cluster.
+/// Translates between record numbers and the UUIDs of one ledger in one epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IdSpace {
     salt: u64,
 }
 
 impl IdSpace {
-    /// The ids of the cluster with this id.
-    pub fn new(cluster: Uuid) -> Self {
-        let (high, low) = cluster.as_u64_pair();
-        Self { salt: mix(high ^ mix(low)) }
+    /// The ids of the ledger with this id, in this epoch.
+    pub fn new(ledger: Uuid, epoch: u32) -> Self {
+        let (high, low) = ledger.as_u64_pair();
+        Self { salt: mix(high ^ mix(low ^ mix(u64::from(epoch)))) }
     }
 
     /// The id of the thing of this kind that record `number` made.
@@ -89,11 +90,25 @@ impl IdSpace {
         Uuid::from_u64_pair(high, low)
     }
 
-    /// The record number in an id of this kind; `None` where it is no such id of this cluster.
+    /// The record number in an id of this kind; `None` where it is no such id of this ledger and epoch.
     pub fn number(&self, kind: IdKind, id: Uuid) -> Option<RecordNumber> {
         let number = id.as_u64_pair().0 >> 16;
         (number != 0 && self.uuid(kind, number) == id).then_some(number)
     }
+}
+
+/// The kind and the record number that an id states, whatever cluster it is of; `None` where the kind is none that is known.
+pub fn stated_in(id: Uuid) -> Option<(IdKind, RecordNumber)> {
+    let high = id.as_u64_pair().0;
+    let kind = match (high >> 8) & 0b1111 {
+        1 => IdKind::Seller,
+        2 => IdKind::Key,
+        3 => IdKind::CreditRequest,
+        4 => IdKind::Charge,
+        5 => IdKind::Adjustment,
+        _ => return None,
+    };
+    Some((kind, high >> 16))
 }
 
 /// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014): spreads every input bit over the output.

@@ -1,7 +1,8 @@
-//! The versions of the rules. A ledger keeps the version that its genesis names, so that mixed builds decide alike.
+//! The versions of the rules. A ledger goes by the version that stands in its state, so that mixed builds decide alike: the
+//! genesis names the first, and [`crate::RaiseRules`] a higher one once every node knows it.
 
 /// The newest version of the rules: of [`mod@crate::decide`], of what a record's digest covers, and of how a recorded answer
-/// reads. A genesis names the version of its ledger.
+/// reads. This build knows all versions from 1 to it.
 pub const RULES_VERSION: u32 = RULES_FOLDED_NAMES;
 
 /// From this version on the names of active keys are compared as people see them ([`crate::FoldedName`]); before, byte for

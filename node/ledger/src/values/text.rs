@@ -70,6 +70,14 @@ text!(
     check_key
 );
 
+text!(
+    /// The caller's own text of a charge or a credit request, such as its order number: 1 to 64 characters, none of them a
+    /// control character or white space.
+    /// The edge takes fewer (`etebar_api::check_reference`); this is what records may hold.
+    Reference,
+    check_reference
+);
+
 impl Note {
     /// The note where none was given.
     pub fn empty() -> Self {
@@ -77,10 +85,17 @@ impl Note {
     }
 }
 
+/// The text of a reference; empty where there is none.
+pub(crate) fn reference_text(reference: Option<&Reference>) -> &str {
+    reference.map_or("", Reference::as_str)
+}
+
 /// Longest name, in characters.
 pub const NAME_CHARS: usize = 100;
 /// Longest note, in characters.
 pub const NOTE_CHARS: usize = 500;
+/// Longest reference, in characters. Source: the contract, `POST /v1/charges`.
+pub const REFERENCE_CHARS: usize = 64;
 /// Longest idempotency key, in bytes. Source: the contract, section Idempotency.
 pub const KEY_BYTES: usize = 64;
 
@@ -103,6 +118,16 @@ fn check_note(text: &str) -> Result<(), TextError> {
     }
     if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
         return Err(TextError("of the control characters only line breaks and tabs are taken"));
+    }
+    Ok(())
+}
+
+fn check_reference(text: &str) -> Result<(), TextError> {
+    if text.is_empty() || text.chars().count() > REFERENCE_CHARS {
+        return Err(TextError("a reference has 1 to 64 characters"));
+    }
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(TextError("a reference has visible characters alone, and no space"));
     }
     Ok(())
 }

@@ -1,12 +1,10 @@
 //! A ledger in memory for tests: the state, its history, and short words for commands.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use std::sync::Arc;
-
 use ledger::{
     Action, Adjust, Amount, ApiKeyHash, Charge, Command, CreateKey, CreateSeller, DecideCredit, Event, Facts, Genesis,
-    Grant, IdempotencyKey, Missing, Name, Note, Outcome, Phone, Record, RecordNumber, Refused, RequestCredit, Reverse,
-    SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State, Time, Verdict, decide,
+    Grant, IdempotencyKey, Name, Note, Outcome, PageMark, Phone, Record, RecordNumber, Refused, RequestCredit, Reverse,
+    SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State, Time, Verdict, decide, page_of,
 };
 use uuid::Uuid;
 
@@ -18,13 +16,16 @@ pub(crate) const KEYS_MAX: u64 = 1_000_000;
 pub(crate) struct Book {
     pub state: State,
     pub history: Vec<Record>,
+    /// What stood before each page.
+    pub marks: Vec<PageMark>,
     pub now: Time,
     secrets: u8,
 }
 
 pub(crate) fn genesis() -> Genesis {
     Genesis {
-        cluster: Uuid::from_u128(7),
+        ledger: Uuid::from_u128(7),
+        epoch: 1,
         currency: name("IRT"),
         decimals: 0,
         key_window_ms: WINDOW_MS,
@@ -40,8 +41,13 @@ impl Book {
     }
 
     pub(crate) fn beginning(genesis: Genesis) -> Self {
-        let mut book =
-            Self { state: State::new(ledger::TableSeed([1, 2])), history: Vec::new(), now: Time(1_000), secrets: 0 };
+        let mut book = Self {
+            state: State::new(ledger::TableSeed([1, 2])),
+            history: Vec::new(),
+            marks: Vec::new(),
+            now: Time(1_000),
+            secrets: 0,
+        };
         let outcome =
             book.submit(&Command { actor: SYSTEM_ACTOR, idempotency_key: None, action: Action::Genesis(genesis) });
         assert!(matches!(outcome, Outcome::New(_)));
@@ -54,12 +60,15 @@ impl Book {
         let outcome = loop {
             match decide(&self.state, &facts, command, self.now) {
                 Ok(outcome) => break outcome,
-                Err(Missing(number)) => facts.add(Arc::new(self.history[number as usize - 1].clone())),
+                Err(missing) => facts.supply(missing, &self.history),
             }
         };
         if let Outcome::New(record) = &outcome {
             self.state.apply(record);
             self.history.push(record.clone());
+            if self.marks.len() as u64 == page_of(record.number) {
+                self.marks.push(self.state.page_mark());
+            }
         }
         outcome
     }
@@ -86,7 +95,7 @@ impl Book {
     }
 
     pub(crate) fn credit(&mut self, actor: RecordNumber, sum: u64) {
-        let asked = Action::RequestCredit(RequestCredit { amount: amount(sum), note: Note::empty() });
+        let asked = Action::RequestCredit(RequestCredit { amount: amount(sum), note: Note::empty(), reference: None });
         let request = made(self.by(actor, "", asked));
         made(self.approve(request));
     }
@@ -100,7 +109,7 @@ impl Book {
     }
 
     pub(crate) fn charge(&mut self, actor: RecordNumber, key: &str, sum: u64) -> Outcome {
-        self.by(actor, key, Action::Charge(Charge { phone: phone(0), amount: amount(sum) }))
+        self.by(actor, key, Action::Charge(Charge { phone: phone(0), amount: amount(sum), reference: None }))
     }
 
     pub(crate) fn adjust(&mut self, seller: RecordNumber, key: &str, sum: i64) -> Outcome {

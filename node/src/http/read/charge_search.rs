@@ -1,10 +1,12 @@
 //! The search of charges: by phone, seller, key and time, in the narrowest index that has them all.
 
+use std::sync::Arc;
+
 use etebar_api as api;
 use etebar_api::read_phone;
-use ledger::{Charged, Event, IdempotencyKey, Phone, Record, RecordNumber, Time};
+use ledger::{Charged, Event, IdempotencyKey, PAGE_RECORDS, Phone, Record, RecordNumber, Time};
 
-use super::records::{PIECE, RecordReader, SCAN_RECORDS};
+use super::records::{self, RecordReader, SCAN_RECORDS};
 use crate::http::app::App;
 use crate::http::read;
 use crate::http::request::cursor::List;
@@ -23,15 +25,23 @@ pub(crate) struct Filter {
     to: Option<Time>,
 }
 
-/// Where charges that may match are looked for.
+/// Where charges that may match are looked for, up to the last record that the reader may see.
 pub(crate) enum Source {
     /// In those of these records that are not older than `since`: one of them may have been decided under the filter's key.
     Decision { numbers: Vec<RecordNumber>, since: Time },
-    /// In these records, and after the last of them where `more` is set.
-    Numbers { numbers: Vec<RecordNumber>, more: bool },
+    /// Among the charges of a phone, whose last one is known.
+    OfPhone { phone: Phone, last: RecordNumber, from: RecordNumber },
+    /// Among the entries of a seller.
+    OfSeller { seller: RecordNumber, last: RecordNumber, from: RecordNumber },
     /// In all records of this range.
     Range { first: RecordNumber, last: RecordNumber },
 }
+
+/// Most charges of a list that one request looks through for those of a filter; a longer search continues with the page's
+/// cursor. Source: each may lie in a page of its own, and reading one takes some 20 microseconds.
+const SCAN_LISTED: usize = 4_096;
+/// Charges of a list that are read at once where a filter passed over the first ones: those of a block.
+const PIECE_FILTERED: usize = 256;
 
 impl Filter {
     /// The filter of a query, as this caller may see it.
@@ -62,10 +72,14 @@ impl Filter {
             .with("to", text(self.to.map(|time| time.0)).as_deref())
     }
 
-    /// The narrowest source to search, from the number `after` on.
-    pub(crate) fn source(&self, replica: &Replica, after: RecordNumber, now: Time) -> Result<Source, Problem> {
+    /// The first record to look at, by time alone.
+    pub(crate) async fn first_record(&self, app: &App) -> Result<RecordNumber, Problem> {
+        records::first_record(app, self.from).await
+    }
+
+    /// The narrowest source to search, from the record `first` on.
+    pub(crate) fn source(&self, replica: &Replica, first: RecordNumber, now: Time) -> Result<Source, Problem> {
         let state = &replica.state;
-        let first = self.from.map_or(1, |from| state.record_from(from)).max(after.saturating_add(1));
         let seller = self.seller.map(|number| state.seller(number).ok_or_else(Problem::not_found)).transpose()?;
         if let (Some(key), Some(seller)) = (&self.key, self.seller) {
             let candidates = state.seller_candidates(seller, key, now).filter(|number| *number >= first);
@@ -73,17 +87,19 @@ impl Filter {
             numbers.sort_unstable();
             return Ok(Source::Decision { numbers, since: state.remembered_since(now) });
         }
+        let (from, last) = (first, state.records());
+        // A charge of a phone by a seller is in both lists: the shorter one is searched.
+        let entries = seller.map(|seller| (seller.number, seller.entries));
         if let Some(phone) = self.phone {
-            let charges = state.phone(phone).map_or(&[][..], |account| &account.charges);
-            let begin = charges.partition_point(|number| *number < first);
-            return Ok(some_of(charges[begin..].iter().copied(), charges.len() - begin));
+            let account = state.phone(phone).copied().unwrap_or_default();
+            if entries.is_none_or(|(_, entries)| account.charges <= entries) {
+                return Ok(Source::OfPhone { phone, last: account.last_charge, from });
+            }
         }
-        if let Some(seller) = seller {
-            let begin = seller.entries.partition_point(|entry| entry.record() < first);
-            let refs = seller.entries[begin..].iter();
-            return Ok(some_of(refs.map(|entry| entry.record()), seller.entries.len() - begin));
+        if let Some((seller, _)) = entries {
+            return Ok(Source::OfSeller { seller, last, from });
         }
-        Ok(Source::Range { first, last: state.records() })
+        Ok(Source::Range { first, last })
     }
 
     fn matches(&self, record: &Record) -> bool {
@@ -98,11 +114,6 @@ impl Filter {
     fn is_past(&self, record: &Record) -> bool {
         self.to.is_some_and(|to| record.time >= to)
     }
-}
-
-/// As many numbers as are copied at once while the state is locked.
-fn some_of(numbers: impl Iterator<Item = RecordNumber>, count: usize) -> Source {
-    Source::Numbers { numbers: numbers.take(PIECE).collect(), more: count > PIECE }
 }
 
 /// Charges that match, and the number after which the search continues.
@@ -120,55 +131,84 @@ pub(crate) fn search(
     source: Source,
     limit: usize,
 ) -> Result<FoundCharges, Problem> {
+    // One more than a page shows says whether there is a next one. Where those did not match, few do.
+    let piece = |after| if after == 0 { limit + 1 } else { PIECE_FILTERED.max(limit + 1) };
     match source {
         Source::Decision { numbers, since } => {
             let filter = Filter { from: filter.from.max(Some(since)), ..filter.clone() };
-            search_in(reader, &filter, numbers.into_iter(), false, limit)
+            Search::new(reader, &filter, limit, SCAN_RECORDS).through(|after| {
+                let next = numbers.iter().find(|number| **number > after);
+                next.map(|number| reader.record(*number)).into_iter().collect()
+            })
         }
-        Source::Numbers { numbers, more } => search_in(reader, filter, numbers.into_iter(), more, limit),
-        Source::Range { first, last } => {
-            let more = last.saturating_sub(first) >= SCAN_RECORDS as u64;
-            search_in(reader, filter, (first..=last).take(SCAN_RECORDS), more, limit)
-        }
+        Source::OfPhone { phone, last, from } => Search::new(reader, filter, limit, SCAN_LISTED)
+            .through(|after| reader.charges_of(phone, last, from.max(after + 1), piece(after))),
+        Source::OfSeller { seller, last, from } => Search::new(reader, filter, limit, SCAN_LISTED).through(|after| {
+            let entries = reader.entries_of(seller, from.max(after + 1), piece(after))?;
+            entries.into_iter().take_while(|number| *number <= last).map(|number| reader.record(number)).collect()
+        }),
+        Source::Range { first, last } => Search::new(reader, filter, limit, SCAN_RECORDS).through(|after| {
+            let next = first.max(after + 1);
+            let end = last.min(next.saturating_add(PAGE_RECORDS - 1));
+            (next..=end).map(|number| reader.record(number)).collect()
+        }),
     }
 }
 
-fn search_in(
-    reader: &RecordReader,
-    filter: &Filter,
-    numbers: impl Iterator<Item = RecordNumber>,
-    more: bool,
+/// A search under way.
+struct Search<'a> {
+    reader: &'a RecordReader,
+    filter: &'a Filter,
     limit: usize,
-) -> Result<FoundCharges, Problem> {
-    let mut charges: Vec<(RecordNumber, api::Charge)> = Vec::new();
-    let mut last = None;
-    for number in numbers {
-        let record = reader.record(number)?;
-        if filter.is_past(&record) {
-            return Ok(FoundCharges { charges, next: None });
-        }
-        if filter.matches(&record) {
-            if charges.len() == limit {
-                return Ok(FoundCharges { charges, next: last });
-            }
-            charges.extend(reader.info.charge(&record).map(|charge| (number, charge)));
-        }
-        last = Some(number);
-    }
-    Ok(FoundCharges { charges, next: last.filter(|_| more) })
+    /// How many records it may still look at.
+    scan: usize,
+    charges: Vec<(RecordNumber, api::Charge)>,
+    /// The last record that it looked at.
+    last: Option<RecordNumber>,
 }
 
-/// Adds what reversed each charge, up to the record `bound`.
+impl<'a> Search<'a> {
+    fn new(reader: &'a RecordReader, filter: &'a Filter, limit: usize, scan: usize) -> Self {
+        Self { reader, filter, limit, scan, charges: Vec::new(), last: None }
+    }
+
+    /// Looks through the pieces that `piece` gives after a record number, until it gives none or enough was seen.
+    fn through(
+        mut self,
+        piece: impl Fn(RecordNumber) -> Result<Vec<Arc<Record>>, Problem>,
+    ) -> Result<FoundCharges, Problem> {
+        loop {
+            let records = piece(self.last.unwrap_or(0))?;
+            if records.is_empty() {
+                return Ok(FoundCharges { charges: self.charges, next: None });
+            }
+            for record in records {
+                if self.filter.is_past(&record) {
+                    return Ok(FoundCharges { charges: self.charges, next: None });
+                }
+                let is_match = self.filter.matches(&record);
+                if self.scan == 0 || (is_match && self.charges.len() == self.limit) {
+                    return Ok(FoundCharges { charges: self.charges, next: self.last });
+                }
+                if is_match {
+                    self.charges.extend(self.reader.info.charge(&record).map(|charge| (record.number, charge)));
+                }
+                self.scan -= 1;
+                self.last = Some(record.number);
+            }
+        }
+    }
+}
+
+/// Adds what reversed each charge, among the first `records` records.
 pub(crate) fn with_reversals(
-    app: &App,
+    reader: &RecordReader,
     charges: Vec<(RecordNumber, api::Charge)>,
-    bound: RecordNumber,
-) -> Vec<api::ChargeRead> {
-    let replica = app.cluster.replica();
-    let reversal_of = |number| replica.state.reversal(number).filter(|reversal| reversal.record <= bound);
+    records: RecordNumber,
+) -> Result<Vec<api::ChargeRead>, Problem> {
     let shown = charges.into_iter().map(|(number, charge)| {
-        let reversed_by = reversal_of(number).map(|reversal| reversal.entry);
-        api::ChargeRead { charge, reversed_by }
+        let reversed_by = reader.reversed_by(number, records)?;
+        Ok(api::ChargeRead { charge, reversed_by })
     });
     shown.collect()
 }

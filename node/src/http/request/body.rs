@@ -4,9 +4,9 @@
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use etebar_api::{AmountIn, Code, FieldError, check_name};
+use etebar_api::{AmountIn, Code, FieldError, check_name, check_reference};
 use futures::StreamExt;
-use ledger::{Amount, ApiKeyNumber, Name, Note, SignedAmount};
+use ledger::{Amount, ApiKeyNumber, Name, Note, Reference, SignedAmount};
 use serde::Deserialize;
 
 use super::head::Head;
@@ -177,6 +177,13 @@ pub(crate) fn change(amount: AmountIn, decimals: u32) -> Result<SignedAmount, St
 pub(crate) fn name(text: &str) -> Result<Name, String> {
     check_name(text).map_err(|error| error.to_string())?;
     Name::new(text).map_err(|error| error.to_string())
+}
+
+/// The caller's own text, which may be missing. The ledger takes more, since old records hold more.
+pub(crate) fn reference(text: Option<&str>) -> Result<Option<Reference>, String> {
+    let Some(text) = text else { return Ok(None) };
+    check_reference(text).map_err(|error| error.to_string())?;
+    Reference::new(text).map(Some).map_err(|error| error.to_string())
 }
 
 /// A note that may be missing.

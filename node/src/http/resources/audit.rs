@@ -1,21 +1,18 @@
-//! The whole ledger, added up again at one position, from its records alone; while charges continue.
-
-use std::collections::BTreeMap;
+//! The whole ledger, added up again from its records alone, as far as the node's audit has come; at once at any age.
 
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use etebar_api as api;
-use ledger::{Audit, Broken, Claims, PAGE_RECORDS, RecordNumber, Sums, TableSeed, page_of};
-use tracing::error;
+use ledger::Broken;
 
 use crate::http::app::App;
 use crate::http::read;
-use crate::http::read::records::{self, RecordReader};
-use crate::http::read::recount::Recount;
 use crate::http::request::head::{Caller, Head};
-use crate::http::response::problem::{Answer, Problem};
+use crate::http::response::problem::Answer;
+use crate::http::response::render::LedgerInfo;
 use crate::http::response::reply;
+use crate::raft::Audited;
 
 /// The paths of this resource.
 pub(crate) fn routes() -> Router<App> {
@@ -26,65 +23,25 @@ pub(crate) fn routes() -> Router<App> {
 async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
-    let query = head.query(&[])?;
-    let recount = Recount::begin(&app, &caller, head.deadline).await?;
+    let query = head.query(&["min_entry"])?;
+    let min_entry = query.number("min_entry")?.unwrap_or(0);
     read::fresh(&app, &head, &query).await?;
-    let (applied, claims) = {
+    let audited = app.cluster.audited(min_entry, head.deadline).await?;
+    let info = app.ledger_info()?;
+    // Read after the audit's position, so that it is none behind it.
+    let (applied, newest) = {
         let replica = read::state(&app, &caller)?;
-        (replica.applied, Claims::without_balances(&replica.state))
+        (replica.applied, replica.state.entries())
     };
-    let seed = TableSeed::from_bytes(app.entropy.bytes().map_err(Problem::internal)?);
-    let shown = records::reading(&app, move |reader| add_up(reader, &recount, applied, claims, seed)).await?;
-    reply::json(applied, &shown)
+    reply::json(applied, &body(&info, &audited, newest))
 }
 
-/// What each seller held after the record `at`. The state is read a few sellers at a time while charges continue, so what
-/// their entries have moved since is subtracted.
-fn balances(
-    reader: &RecordReader,
-    recount: &Recount,
-    at: RecordNumber,
-) -> Result<BTreeMap<RecordNumber, i128>, Problem> {
-    let mut balances = BTreeMap::new();
-    let mut last = 0;
-    loop {
-        let piece = reader.holdings_after(last, at);
-        let Some(end) = piece.last() else { return Ok(balances) };
-        last = end.seller;
-        for holding in piece.into_iter().filter(|holding| holding.seller <= at) {
-            let mut since = Sums::default();
-            for number in holding.later {
-                since.add(&*reader.record(number)?);
-            }
-            balances.insert(holding.seller, i128::from(holding.balance) - since.total());
-        }
-        recount.check_deadline(0)?;
-    }
-}
-
-fn add_up(
-    reader: &RecordReader,
-    recount: &Recount,
-    applied: u64,
-    mut claims: Claims,
-    seed: TableSeed,
-) -> Result<api::Audit, Problem> {
-    claims.balances = balances(reader, recount, claims.records)?;
-    let mut audit = Audit::new(seed);
-    for number in 1..=claims.records {
-        recount.check_deadline(number)?;
-        if number % PAGE_RECORDS == 1
-            && let Some(mark) = reader.page_mark(page_of(number))
-        {
-            audit.compare_mark(&mark);
-        }
-        audit.feed(&*reader.record(number)?);
-    }
-    let report = audit.report(&claims);
-    report.broken.iter().for_each(|broken| log(broken, applied));
-    let amount = |minor: i128| reader.info.amount(minor);
-    Ok(api::Audit {
+fn body(info: &LedgerInfo, audited: &Audited, newest: u64) -> api::Audit {
+    let Audited { applied, report } = audited;
+    let amount = |minor: i128| info.amount(minor);
+    api::Audit {
         entries: report.sums.entries,
+        head: newest,
         sellers: report.sellers,
         credits: amount(report.sums.credits),
         adjustments: amount(report.sums.adjustments),
@@ -95,15 +52,9 @@ fn add_up(
         treasury: amount(report.treasury),
         consistent: report.is_consistent(),
         broken: report.broken.iter().map(shown).collect(),
-        applied,
+        applied: *applied,
         digest: report.digest.to_string(),
-    })
-}
-
-/// Logged for the operator: the books are wrong on this node at least.
-fn log(broken: &Broken, applied: u64) {
-    let Broken { promise, faults, record, entry, detail } = broken;
-    error!(promise = promise.name(), faults, record, entry, %detail, applied, "audit found a broken promise");
+    }
 }
 
 fn shown(broken: &Broken) -> api::BrokenPromise {

@@ -23,7 +23,12 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     head.query(&[])?.consistency()?;
     read::local(&app, &head).await?;
-    let key_window_ms = read::state(&app, &caller)?.state.genesis().map(|genesis| genesis.key_window_ms);
+    let audited = app.cluster.audit_progress();
+    let (key_window_ms, ledger_id, newest) = {
+        let replica = read::state(&app, &caller)?;
+        let fixed = replica.state.genesis().map(|genesis| genesis.key_window_ms);
+        (fixed, fixed.map(|_| replica.state.ledger_id()), replica.state.entries())
+    };
     let status = app.cluster.status();
     let shown = api::ClusterStatus {
         leader: status.leader,
@@ -31,8 +36,11 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
         nodes: status.members.iter().map(|each| node(each, app.scheme())).collect(),
         applied: status.applied,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        rules: Some(status.rules),
         key_window_seconds: key_window_ms.map(|window| window / 1_000),
+        ledger_id,
         clock: Some(clock(status.clock)),
+        audited: Some(api::AuditProgress { entries: audited.entries, head: newest, consistent: audited.is_consistent }),
     };
     reply::json(status.applied, &shown)
 }
@@ -60,6 +68,7 @@ fn node(member: &MemberStatus, scheme: &str) -> api::NodeStatus {
         healthy: member.healthy,
         applied: member.applied,
         lag: member.lag,
+        rules: member.rules,
     }
 }
 

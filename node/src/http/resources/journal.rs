@@ -4,7 +4,6 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use etebar_api as api;
-use ledger::PageMark;
 use ledger::{RecordNumber, Time, page_of};
 
 use crate::http::app::App;
@@ -50,45 +49,43 @@ impl FoundEntries {
 async fn all(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     caller.must_see_all()?;
-    let query = head.query(&["from", "to", "limit", "after"])?;
-    let (span, limit) = (Span::of(&query)?, query.limit()?);
+    let query = head.query(&["from", "to", "from_entry", "limit", "after"])?;
+    let (span, limit) = (Span { from_entry: query.number("from_entry")?, ..Span::of(&query)? }, query.limit()?);
     let list = span.filter(List::new("journal"));
     let after = list.after(query.get("after"))?;
     read::fresh(&app, &head, &query).await?;
     let permit = app.quotas.scans.take(caller.key, head.deadline).await?;
-    let (applied, after, bound, mark) = {
+    let first =
+        records::first_record(&app, span.from).await?.max(records::record_of_entry(&app, span.from_entry).await?);
+    let after = after.max(first.saturating_sub(1));
+    let (applied, bound) = {
         let replica = read::state(&app, &caller)?;
-        let state = &replica.state;
-        let after = after.max(span.first_record(state).saturating_sub(1));
-        (replica.applied, after, state.records(), state.page_mark(page_of(after.saturating_add(1))).copied())
+        (replica.applied, replica.state.records())
     };
-    let Some(mark) = mark else { return reply::json(applied, &list.page(Vec::<api::Entry>::new(), None)) };
-    let search = move |reader: &RecordReader| read_on(reader, span, after, bound, mark, limit);
+    let search = move |reader: &RecordReader| read_on(reader, span, after, bound, limit);
     let found = records::searching(&app, permit, search).await?;
     reply::json(applied, &list.page(found.entries, found.next))
 }
 
-/// Which entries: from (inclusive) and to (exclusive) times, in ledger time.
+/// Which entries: from (inclusive) and to (exclusive) times, in ledger time; from (inclusive) a number.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     from: Option<Time>,
     to: Option<Time>,
+    from_entry: Option<u64>,
 }
 
 impl Span {
     fn of(query: &Query<'_>) -> Result<Self, Problem> {
-        Ok(Self { from: query.time("from")?, to: query.time("to")? })
+        Ok(Self { from: query.time("from")?, to: query.time("to")?, from_entry: None })
     }
 
     /// The list, filtered by this span.
     fn filter(self, list: List) -> List {
         let text = |time: Option<Time>| time.map(|time| time.0.to_string());
-        list.with("from", text(self.from).as_deref()).with("to", text(self.to).as_deref())
-    }
-
-    /// A record at or before the first one within, at most a page before it.
-    fn first_record(self, state: &ledger::State) -> RecordNumber {
-        self.from.map_or(1, |from| state.record_from(from))
+        let from_entry = self.from_entry.map(|entry| entry.to_string());
+        let list = list.with("from", text(self.from).as_deref()).with("to", text(self.to).as_deref());
+        list.with("from_entry", from_entry.as_deref())
     }
 
     fn has_begun(self, time: Time) -> bool {
@@ -105,22 +102,24 @@ fn read_on(
     span: Span,
     after: RecordNumber,
     bound: RecordNumber,
-    mark: PageMark,
     limit: usize,
 ) -> Result<FoundEntries, Problem> {
     let mut found = FoundEntries::default();
     let mut over = false;
     let first = page_start(page_of(after.saturating_add(1)));
     let last = bound.min(first.saturating_add(SCAN_RECORDS as u64));
-    reader.for_each_entry(first..=last, mark, |record, entry, digest| {
+    reader.for_each_entry(first..=last, |record, entry, chain| {
         over = span.is_over(record.time);
         if over {
             return Ok(Flow::Enough);
         }
-        if record.number <= after || !span.has_begun(record.time) {
+        if record.number <= after
+            || !span.has_begun(record.time)
+            || span.from_entry.is_some_and(|from| entry.number < from)
+        {
             return Ok(Flow::On);
         }
-        Ok(found.take(record.number, || render::entry(&reader.info, entry, digest), limit))
+        Ok(found.take(record.number, || render::entry(&reader.info, entry, &chain.digest()), limit))
     })?;
     if last < bound && found.next.is_none() && !over {
         found.next = Some(last);
@@ -138,18 +137,17 @@ async fn of_seller(State(app): State<App>, head: Head) -> Answer {
     let after = list.after(query.get("after"))?;
     read::fresh(&app, &head, &query).await?;
     let permit = app.quotas.scans.take(caller.key, head.deadline).await?;
-    let (applied, pages) = {
+    let first = records::first_record(&app, span.from).await?.max(after.saturating_add(1));
+    let (applied, bound) = {
         let replica = read::state(&app, &caller)?;
-        let state = &replica.state;
-        let entries = &state.seller(seller).ok_or_else(Problem::not_found)?.entries;
-        let first = span.first_record(state).max(after.saturating_add(1));
-        let begin = entries.partition_point(|entry| entry.record() < first);
-        let numbers = entries[begin..].iter().map(|entry| entry.record()).take(limit + SLACK);
-        (replica.applied, by_page(numbers, |page| state.page_mark(page).copied())?)
+        replica.state.seller(seller).ok_or_else(Problem::not_found)?;
+        (replica.applied, replica.state.records())
     };
     let found = records::searching(&app, permit, move |reader| {
+        let entries = reader.entries_of(seller, first, limit + SLACK)?;
+        let numbers = entries.into_iter().filter(|number| *number <= bound);
         let mut found = FoundEntries::default();
-        for page in pages {
+        for page in by_page(numbers) {
             if read_page(reader, &page, &mut found, limit, span)? == Flow::Enough {
                 break;
             }
@@ -160,29 +158,21 @@ async fn of_seller(State(app): State<App>, head: Head) -> Answer {
     reply::json(applied, &list.page(found.entries, found.next))
 }
 
-/// The requested records of one page of the history, with the mark before it.
+/// The requested records of one page of the history.
 struct RequestedPage {
     number: u64,
-    mark: PageMark,
     requested: Vec<RecordNumber>,
 }
 
-fn by_page(
-    numbers: impl Iterator<Item = RecordNumber>,
-    mark_of: impl Fn(u64) -> Option<PageMark>,
-) -> Result<Vec<RequestedPage>, Problem> {
+fn by_page(numbers: impl Iterator<Item = RecordNumber>) -> Vec<RequestedPage> {
     let mut pages: Vec<RequestedPage> = Vec::new();
     for number in numbers {
         match pages.last_mut() {
             Some(page) if page.number == page_of(number) => page.requested.push(number),
-            Some(_) | None => {
-                let missing = || Problem::internal(format_args!("record {number} is in no page"));
-                let mark = mark_of(page_of(number)).ok_or_else(missing)?;
-                pages.push(RequestedPage { number: page_of(number), mark, requested: vec![number] });
-            }
+            Some(_) | None => pages.push(RequestedPage { number: page_of(number), requested: vec![number] }),
         }
     }
-    Ok(pages)
+    pages
 }
 
 fn read_page(
@@ -194,14 +184,14 @@ fn read_page(
 ) -> Result<Flow, Problem> {
     let Some(last) = page.requested.last() else { return Ok(Flow::On) };
     let mut flow = Flow::On;
-    reader.for_each_entry(page_start(page.number)..=*last, page.mark, |record, entry, digest| {
+    reader.for_each_entry(page_start(page.number)..=*last, |record, entry, chain| {
         if page.requested.binary_search(&record.number).is_err() || !span.has_begun(record.time) {
             return Ok(Flow::On);
         }
         flow = if span.is_over(record.time) {
             Flow::Enough
         } else {
-            found.take(record.number, || render::entry(&reader.info, entry, digest), limit)
+            found.take(record.number, || render::entry(&reader.info, entry, &chain.digest()), limit)
         };
         Ok(flow)
     })?;

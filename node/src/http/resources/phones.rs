@@ -7,7 +7,7 @@ use etebar_api as api;
 use etebar_api::read_phone;
 
 use crate::http::app::App;
-use crate::http::read;
+use crate::http::read::{self, records};
 use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::render::timestamp;
@@ -26,16 +26,16 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
     let phone = read_phone(head.parameter()).map_err(|error| Problem::invalid("/number", error))?;
     read::fresh(&app, &head, &query).await?;
     let info = app.ledger_info()?;
-    let (applied, shown) = {
+    let (applied, account) = {
         let replica = read::state(&app, &caller)?;
-        let account = replica.state.phone(phone).ok_or_else(Problem::not_found)?;
-        let shown = api::Phone {
-            phone: phone.to_string(),
-            balance: info.amount(account.balance.signed()),
-            charges: account.charges.len() as u64,
-            last_charge_at: timestamp(account.last_charge_at),
-        };
-        (replica.applied, shown)
+        (replica.applied, *replica.state.phone(phone).ok_or_else(Problem::not_found)?)
+    };
+    let last = records::reading(&app, move |reader| reader.record(account.last_charge)).await?;
+    let shown = api::Phone {
+        phone: phone.to_string(),
+        balance: info.amount(account.balance.signed()),
+        charges: account.charges,
+        last_charge_at: timestamp(last.time),
     };
     reply::json(applied, &shown)
 }

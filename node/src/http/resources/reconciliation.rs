@@ -9,7 +9,7 @@ use ledger::Sums;
 
 use crate::http::app::App;
 use crate::http::read;
-use crate::http::read::records::{self, RecordReader};
+use crate::http::read::records::{self, PIECE, RecordReader};
 use crate::http::read::recount::Recount;
 use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
@@ -30,7 +30,7 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
     let (applied, books) = {
         let replica = read::state(&app, &caller)?;
         let found = replica.state.seller(seller).ok_or_else(Problem::not_found)?;
-        let books = Books { seller, balance: found.balance.signed(), entries: found.entries.len() };
+        let books = Books { seller, balance: found.balance.signed(), entries: found.entries };
         (replica.applied, books)
     };
     let shown = records::reading(&app, move |reader| add_up(reader, &recount, &books)).await?;
@@ -41,17 +41,22 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
 struct Books {
     seller: RecordNumber,
     balance: i64,
-    entries: usize,
+    entries: u64,
 }
 
 fn add_up(reader: &RecordReader, recount: &Recount, books: &Books) -> Result<api::Reconciliation, Problem> {
     let Books { seller, balance, entries } = *books;
     let mut sums = Sums::default();
     let mut sound = true;
-    let mut read = 0;
+    let (mut read, mut next) = (0, 1);
     while read < entries {
-        for number in reader.entries_of(seller, read, entries)? {
-            recount.check_deadline(read as u64)?;
+        let piece = reader.entries_of(seller, next, PIECE)?;
+        let Some(last) = piece.last() else {
+            return Err(Problem::internal(format_args!("seller {seller} has {read} entries and not {entries}")));
+        };
+        next = last + 1;
+        for number in piece.into_iter().take(usize::try_from(entries - read).unwrap_or(PIECE)) {
+            recount.check_deadline(read)?;
             let record = reader.record(number)?;
             sound &= record.seller() == Some(seller) && sums.add(&record);
             // Each entry holds the balance after it; that must be the sum so far, and never below zero.

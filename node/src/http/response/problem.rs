@@ -12,7 +12,7 @@ use etebar_api::{Code, FieldError};
 use ledger::Rejection;
 use tracing::error;
 
-use crate::raft::{ReadError, SubmitError};
+use crate::raft::{AuditBehind, ReadError, SubmitError};
 
 /// What a handler returns.
 pub(crate) type Answer = Result<Response<Body>, Problem>;
@@ -108,6 +108,12 @@ impl From<ReadError> for Problem {
     }
 }
 
+impl From<AuditBehind> for Problem {
+    fn from(error: AuditBehind) -> Self {
+        Self::new(Code::Behind, error.to_string())
+    }
+}
+
 /// A rejection, which leaves no record, as the caller sees it. The error is a refusal by the state, which is rendered like
 /// a recorded one.
 pub(crate) fn rejection(rejection: Rejection) -> Result<Problem, ledger::Refusal> {
@@ -121,9 +127,11 @@ pub(crate) fn rejection(rejection: Rejection) -> Result<Problem, ledger::Refusal
             Problem::new(Code::IdempotencyKeyReused, "the idempotency key stands for another command")
         }
         Rejection::Conflict(refusal) => return Err(refusal),
-        Rejection::OutOfPlace | Rejection::Inconsistent | Rejection::SecretTaken | Rejection::Malformed => {
-            Problem::internal(format_args!("the ledger refused a command as {rejection:?}"))
-        }
+        Rejection::OutOfPlace
+        | Rejection::Inconsistent
+        | Rejection::SecretTaken
+        | Rejection::Malformed
+        | Rejection::UnknownRules => Problem::internal(format_args!("the ledger refused a command as {rejection:?}")),
     })
 }
 

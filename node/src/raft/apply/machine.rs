@@ -20,7 +20,7 @@ use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::install::{Builder, SnapshotData, install, snapshot_of};
 use crate::runtime;
 use crate::storage::StorageError;
-use crate::storage::format::codec;
+use crate::storage::format::{Kind, codec};
 use crate::storage::history::History;
 use crate::storage::types::{Decided, Decisions, NodeAddresses, Payload, TypeConfig};
 
@@ -64,10 +64,10 @@ impl Machine {
     async fn apply_where_it_suits(&self, entries: Vec<EntryResponder<TypeConfig>>) -> Result<(), io::Error> {
         let (published, history) = (self.published.clone(), self.history.clone());
         if !is_short(&entries) {
-            let work = move || apply(&published, &history, decode(entries)?);
+            let work = move || apply(&published, &history, decode(entries));
             return runtime::blocking(work).await.map_err(io::Error::other)?;
         }
-        let entries = decode(entries)?;
+        let entries = decode(entries);
         let is_light = is_light(&published, &entries);
         let work = move || apply(&published, &history, entries);
         // A panic means books that do not add up. Openraft would continue without its state machine, so it gets an error.
@@ -143,20 +143,21 @@ enum Content {
     Commands(CommandBatch),
     Membership(Membership<NodeNumber, NodeAddresses>),
     Blank,
+    /// It is no batch of commands that this build knows: those before it say why, where the rules were raised.
+    Unreadable(StorageError),
 }
 
 /// Decodes what is committed.
-///
-/// # Errors
-/// Where a payload is no batch of commands.
-pub(crate) fn decode(entries: Vec<EntryResponder<TypeConfig>>) -> Result<Vec<Committed>, io::Error> {
+pub(crate) fn decode(entries: Vec<EntryResponder<TypeConfig>>) -> Vec<Committed> {
     let decoded = entries.into_iter().map(|(entry, responder)| {
         let content = match entry.payload {
-            EntryPayload::Normal(Payload(bytes)) => Content::Commands(codec::decode(&bytes).map_err(io::Error::other)?),
+            EntryPayload::Normal(Payload(bytes)) => {
+                codec::decode(Kind::Commands, &bytes).map_or_else(Content::Unreadable, Content::Commands)
+            }
             EntryPayload::Membership(membership) => Content::Membership(membership),
             EntryPayload::Blank => Content::Blank,
         };
-        Ok(Committed { log_id: entry.log_id, content, responder })
+        Committed { log_id: entry.log_id, content, responder }
     });
     decoded.collect()
 }
@@ -176,7 +177,7 @@ pub(crate) fn is_light(published: &Published, entries: &[Committed]) -> bool {
     let batches = || {
         entries.iter().filter_map(|entry| match &entry.content {
             Content::Commands(batch) => Some(batch),
-            Content::Membership(_) | Content::Blank => None,
+            Content::Membership(_) | Content::Blank | Content::Unreadable(_) => None,
         })
     };
     let replica = published.replica();
@@ -190,6 +191,7 @@ pub(crate) fn apply(published: &Published, history: &History, entries: Vec<Commi
         let outcomes = match content {
             Content::Commands(batch) => {
                 let facts = fetch(&published.replica().state, history, &batch).map_err(io::Error::other)?;
+                check_rules(published, &batch)?;
                 let mut replica = published.replica_mut();
                 let outcomes = decide_all(published, history, &mut replica, facts, &batch, responder.is_some());
                 let outcomes = outcomes.map_err(io::Error::other)?;
@@ -206,14 +208,23 @@ pub(crate) fn apply(published: &Published, history: &History, entries: Vec<Commi
                 advance(&mut published.replica_mut(), log_id);
                 Vec::new()
             }
+            Content::Unreadable(error) => return Err(io::Error::other(error)),
         };
-        let digest = published.replica().state.digest();
+        let digest = published.replica().whole.1;
         published.publish(log_id.index, digest);
         if let Some(responder) = responder {
             responder.send(Decisions { position: log_id.index, outcomes });
         }
     }
     Ok(())
+}
+
+/// Stops a node that does not know the rules that the ledger is raised to.
+fn check_rules(published: &Published, batch: &CommandBatch) -> Result<(), io::Error> {
+    published.known_rules.check_raised(&batch.commands).map_err(|unknown| {
+        published.health.fail(unknown.to_string());
+        io::Error::other(unknown)
+    })
 }
 
 fn advance(replica: &mut Replica, log_id: LogIdOf<TypeConfig>) {
@@ -225,8 +236,8 @@ fn advance(replica: &mut Replica, log_id: LogIdOf<TypeConfig>) {
 fn fetch(state: &State, history: &History, batch: &CommandBatch) -> Result<Facts, StorageError> {
     let mut facts = Facts::default();
     for command in &batch.commands {
-        while let Some(Missing(number)) = missing(state, &facts, command, batch.stamp) {
-            facts.add(history.record(number)?);
+        while let Some(missing) = missing(state, &facts, command, batch.stamp) {
+            supply(&mut facts, history, missing)?;
         }
     }
     Ok(facts)
@@ -246,7 +257,8 @@ fn decide_all(
             Outcome::New(record) => {
                 replica.state.apply(&record);
                 published.note(&replica.state, &record);
-                let record = history.push(record);
+                facts.learn(&record);
+                let record = history.push(record, || replica.state.page_mark());
                 is_awaited.then(|| Decided::Recorded { record: (*record).clone(), replayed: false })
             }
             Outcome::Replay(number) if is_awaited => {
@@ -261,6 +273,15 @@ fn decide_all(
         }
     }
     Ok(outcomes)
+}
+
+/// Reads what is missing. What a record pushed before concluded is among it, durable or not.
+fn supply(facts: &mut Facts, history: &History, missing: Missing) -> Result<(), StorageError> {
+    match missing {
+        Missing::Record(number) => facts.add(history.record(number)?),
+        Missing::Conclusion(subject) => facts.add_conclusion(subject, history.conclusion(subject)?),
+    }
+    Ok(())
 }
 
 /// Decides on what was fetched; where an earlier command of the same entry made a record necessary, reads that too.
@@ -278,8 +299,8 @@ fn decide_one(
     let outcome = loop {
         match decide(state, facts, command, stamp) {
             Ok(outcome) => break outcome,
-            // Each time another one: those that its key seems to be decided by, and its subject.
-            Err(Missing(number)) => facts.add(history.record(number)?),
+            // Each time another one: those that its key seems to be decided by, its subject, and what concluded that.
+            Err(missing) => supply(facts, history, missing)?,
         }
     };
     assert_ne!(outcome, Outcome::Rejected(Rejection::Inconsistent), "a record that was read fits the state");
@@ -293,13 +314,17 @@ mod tests {
     use futures::executor::block_on;
     use ledger::{
         Action, Amount, ApiKeyHash, ApiKeyNumber, CreateKey, CreateSeller, DecideCredit, Event, Genesis, Grant, Name,
-        Note, RULES_VERSION, Record, RequestCredit, SYSTEM_ACTOR, SellerCreated, TableSeed, Verdict,
+        Note, PageMark, RULES_VERSION, RaiseRules, Record, RequestCredit, SYSTEM_ACTOR, SellerCreated, TableSeed,
+        Verdict,
     };
     use uuid::Uuid;
 
     use super::*;
+    use crate::raft::apply::rules::KnownRules;
+    use crate::raft::peers::link::trust::known_peers::KnownPeers;
+    use crate::storage::StoredMembership;
     use crate::storage::disk::Disks;
-    use crate::storage::model::ModelDisks;
+    use crate::storage::model::{ModelDisks, entry};
 
     const NOW: Time = Time(1);
 
@@ -311,7 +336,8 @@ mod tests {
     fn with_a_request() -> (State, Vec<Record>) {
         let name = |text| Name::new(text).unwrap();
         let genesis = Genesis {
-            cluster: Uuid::from_u128(7),
+            ledger: Uuid::from_u128(7),
+            epoch: 1,
             currency: name("IRT"),
             decimals: 0,
             key_window_ms: 1_000,
@@ -320,7 +346,7 @@ mod tests {
             admin_key: ApiKeyHash([1; 32]),
         };
         let key = CreateKey { name: name("till"), grant: Grant::Seller(2), hash: ApiKeyHash([2; 32]) };
-        let request = RequestCredit { amount: Amount::new(5).unwrap(), note: Note::empty() };
+        let request = RequestCredit { amount: Amount::new(5).unwrap(), note: Note::empty(), reference: None };
         let mut state = State::new(TableSeed([1, 2]));
         let mut records = Vec::new();
         for command in [
@@ -342,7 +368,8 @@ mod tests {
         block_on(History::create(&*disk)).unwrap();
         let history = History::open(disk).unwrap();
         for record in records {
-            drop::<Arc<Record>>(history.push(record));
+            let mark = PageMark { first: record.number, time: record.time, ..PageMark::default() };
+            drop::<Arc<Record>>(history.push(record, || mark));
         }
         history
     }
@@ -366,5 +393,23 @@ mod tests {
         let (state, mut records) = with_a_request();
         records[3].event = Event::SellerCreated(SellerCreated { name: Name::new("other").unwrap() });
         approve_on(&state, &history_of(records));
+    }
+
+    /// The entry after it is of a kind that only newer rules have: it must not hide why this node cannot go on.
+    #[test]
+    fn a_replica_whose_rules_are_outgrown_stops_before_what_it_cannot_read() {
+        let (state, records) = with_a_request();
+        let before = state.digest();
+        let published =
+            Published::new(state, None, StoredMembership::default(), KnownPeers::default(), KnownRules(RULES_VERSION));
+        let raise = by(SYSTEM_ACTOR, Action::RaiseRules(RaiseRules { to: RULES_VERSION + 1 }));
+        let batch = codec::encode(Kind::Commands, &CommandBatch { stamp: NOW, commands: vec![raise] }).unwrap();
+        let mut raised = entry(1, 1, 0);
+        raised.payload = EntryPayload::Normal(Payload(batch.into()));
+        let entries = decode(vec![(raised, None), (entry(1, 2, 5), None)]);
+        let refused = apply(&published, &history_of(records), entries).unwrap_err().to_string();
+        assert!(refused.contains("run a build that knows them"), "{refused}");
+        assert_eq!(published.health.failure().borrow().as_ref(), Some(&refused));
+        assert_eq!((published.replica().applied, published.replica().state.digest()), (0, before));
     }
 }

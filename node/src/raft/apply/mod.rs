@@ -7,4 +7,5 @@ pub(crate) mod api_keys;
 pub(crate) mod health;
 pub(crate) mod machine;
 pub(crate) mod replica;
+pub(crate) mod rules;
 pub(crate) mod waits;

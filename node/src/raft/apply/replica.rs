@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::api_keys::ApiKeys;
 use super::health::Health;
+use super::rules::KnownRules;
 use super::waits::Waits;
 use crate::raft::peers::link::trust::known_peers::KnownPeers;
 use crate::storage::types::TypeConfig;
@@ -35,6 +36,8 @@ pub struct Replica {
     /// How many records there were, and their digest, when `applied` was reached: an entry that could not be applied
     /// to its end leaves the state beyond it, which must not become durable or be sent to peers.
     pub(crate) whole: (u64, Digest),
+    /// The version of the rules when `applied` was reached.
+    pub(crate) rules: u32,
 }
 
 impl Replica {
@@ -43,6 +46,7 @@ impl Replica {
         self.log_id = log_id;
         self.applied = log_id.map_or(0, |id| id.index);
         self.whole = (self.state.records(), self.state.digest());
+        self.rules = self.state.rules();
     }
 }
 
@@ -67,6 +71,8 @@ pub(crate) struct Published {
     followed: watch::Sender<Option<Leader>>,
     /// The data directories that the log has bound to node numbers.
     pub known_peers: KnownPeers,
+    /// Which rules this node knows.
+    pub known_rules: KnownRules,
 }
 
 impl Published {
@@ -76,8 +82,9 @@ impl Published {
         log_id: Option<LogIdOf<TypeConfig>>,
         membership: StoredMembershipOf<TypeConfig>,
         known_peers: KnownPeers,
+        known_rules: KnownRules,
     ) -> Self {
-        let mut replica = Replica { state, applied: 0, log_id: None, membership, whole: (0, Digest::ZERO) };
+        let mut replica = Replica { state, applied: 0, log_id: None, membership, whole: (0, Digest::ZERO), rules: 0 };
         replica.reach(log_id);
         let published = Self {
             replica: RwLock::new(replica),
@@ -88,6 +95,7 @@ impl Published {
             health: Health::default(),
             followed: watch::Sender::new(None),
             known_peers,
+            known_rules,
         };
         published.publish_all();
         published

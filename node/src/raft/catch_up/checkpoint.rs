@@ -9,6 +9,9 @@ use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep};
 
+use ledger::State;
+
+use super::image::Images;
 use crate::raft::apply::replica::Published;
 use crate::runtime;
 use crate::storage::{Checkpoint, History, LogStore, StorageError};
@@ -37,14 +40,16 @@ struct Inner {
     published: Arc<Published>,
     history: Arc<History>,
     log: LogStore,
+    images: Arc<Images>,
     /// Held while the durable part of the history changes.
     turn: Mutex<()>,
 }
 
 impl Checkpointer {
-    /// Over this node's replica, history and log.
-    pub(crate) fn new(published: Arc<Published>, history: Arc<History>, log: LogStore) -> Self {
-        Self(Arc::new(Inner { published, history, log, turn: Mutex::new(()) }))
+    /// Over this node's replica, history and log; `last_image` are the records and the bytes of the last image.
+    pub(crate) fn new(published: Arc<Published>, history: Arc<History>, log: LogStore, last_image: (u64, u64)) -> Self {
+        let images = Images::new(history.clone(), last_image);
+        Self(Arc::new(Inner { published, history, log, images, turn: Mutex::new(()) }))
     }
 
     /// Keeps checkpoints away until the guard is dropped: pages of a snapshot lie beyond the last one.
@@ -70,7 +75,7 @@ impl Checkpointer {
         if self.0.published.health.failure().borrow().is_some() {
             return Ok(self.last());
         }
-        let to = self.present();
+        let (to, imaged) = self.present();
         if to.applied == self.last().applied || !self.wait_for_log(&to).await {
             return Ok(self.last());
         }
@@ -78,17 +83,25 @@ impl Checkpointer {
         runtime::on_disk(async move { history.write(written).await })
             .await
             .map_err(|unfinished| StorageError::Stopped { reason: unfinished.to_string() })??;
+        if let Some(state) = imaged {
+            self.0.images.write(state);
+        }
         Ok(to)
     }
 
-    fn present(&self) -> Checkpoint {
+    /// The checkpoint of what is applied, and a copy of that state where an image of it is due.
+    fn present(&self) -> (Checkpoint, Option<State>) {
         let replica = self.0.published.replica();
-        Checkpoint {
+        let is_whole = replica.state.records() == replica.whole.0;
+        let imaged = (is_whole && self.0.images.is_due(replica.whole.0)).then(|| replica.state.clone());
+        let to = Checkpoint {
             applied: replica.log_id,
             membership: replica.membership.clone(),
             records: replica.whole.0,
             digest: replica.whole.1,
-        }
+            rules: replica.rules,
+        };
+        (to, imaged)
     }
 
     /// Whether the own log came to hold, durably, all that `to` names.

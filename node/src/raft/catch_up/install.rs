@@ -1,12 +1,12 @@
 //! A snapshot as openraft names it: a checkpoint of this node, whose pages are sent and received separately (see
 //! `snapshot`). Installing one replays its pages and changes nothing where the digest is not the right one.
 
-use ledger::State;
 use openraft::storage::{RaftSnapshotBuilder, Snapshot, SnapshotMeta};
 use openraft::type_config::alias::SnapshotOf;
 use std::io;
 
 use super::checkpoint::Checkpointer;
+use super::replay::replay_into;
 use crate::raft::apply::replica::Published;
 use crate::storage::types::TypeConfig;
 use crate::storage::{Checkpoint, History, StorageError};
@@ -30,21 +30,6 @@ pub(crate) async fn install(published: &Published, history: &History, to: Checkp
     // Memory of millions of records: freed with no lock held.
     drop(before);
     Ok(())
-}
-
-/// The state that `history` holds on disk up to `to`, checked against its digest.
-///
-/// # Errors
-/// Where a page is damaged, or the records are not those that `to` was made of.
-pub(crate) fn replay_into(state: &mut State, history: &History, to: &Checkpoint) -> Result<(), StorageError> {
-    history.replay(state.records() + 1..=to.records, |record| state.apply(record))?;
-    if (state.records(), state.digest()) == (to.records, to.digest) {
-        return Ok(());
-    }
-    Err(StorageError::Damaged {
-        place: "the history".to_owned(),
-        reason: format!("its {} records do not have the digest of their checkpoint", to.records),
-    })
 }
 
 /// Builds a snapshot: writes a checkpoint and names it.

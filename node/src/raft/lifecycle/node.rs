@@ -10,6 +10,7 @@ use openraft::async_runtime::WatchReceiver;
 use super::settings::ClusterSettings;
 use crate::raft::apply::machine::EtebarRaft;
 use crate::raft::apply::replica::Published;
+use crate::raft::audit::Audits;
 use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::snapshot::receive::SnapshotReceiver;
 use crate::raft::ledger_time::ClockGuard;
@@ -39,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) published: Arc<Published>,
     /// All records, in pages on the disk.
     pub(crate) history: Arc<History>,
+    /// What the audit of the records has found.
+    pub(crate) audits: Arc<Audits>,
     /// Raft's log.
     pub(crate) log: LogStore,
     /// Writes the pages and the position that they cover.
@@ -107,6 +110,7 @@ impl Node {
             failure: self.unhealthy_reason(),
             ledger_time: Some(self.clock_guard.for_peers()),
             members: self.member_list(),
+            rules: self.me.build.rules,
         }
     }
 

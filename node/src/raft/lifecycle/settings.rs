@@ -95,10 +95,11 @@ mod tests {
     fn settings() -> ClusterSettings {
         let cluster = Uuid::from_u128(7);
         ClusterSettings {
-            identity: PeerIdentity { cluster, node: 1, incarnation: Uuid::from_u128(1) },
+            identity: PeerIdentity::new(cluster, 1, Uuid::from_u128(1)),
             members: BTreeMap::new(),
             genesis: Genesis {
-                cluster,
+                ledger: cluster,
+                epoch: 1,
                 currency: Name::new("IRT").unwrap(),
                 decimals: 0,
                 key_window_ms: 86_400_000,

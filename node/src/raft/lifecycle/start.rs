@@ -1,6 +1,7 @@
 //! How a node starts, and how it stops: opens its disks, replays the history, starts Raft and the background tasks.
 //!
-//! Invariant: nothing is served from a disk that was not read whole and found undamaged.
+//! Invariant: nothing is served from a log that was not read whole and found undamaged, nor from a state that is not the
+//! replay of its pages. Pages that an image stands for are read by the audit, and where somebody asks for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 use openraft::{Raft, ServerState};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::background;
 use super::hand_over::{end_raft, hand_over};
@@ -19,13 +21,15 @@ use super::settings::ClusterSettings;
 use crate::raft::answers::ClusterError;
 use crate::raft::apply::machine::{EtebarRaft, Machine};
 use crate::raft::apply::replica::Published;
+use crate::raft::apply::rules::KnownRules;
+use crate::raft::audit::Audits;
 use crate::raft::catch_up::checkpoint::Checkpointer;
-use crate::raft::catch_up::install::replay_into;
+use crate::raft::catch_up::replay::start_from;
 use crate::raft::catch_up::snapshot::receive::SnapshotReceiver;
 use crate::raft::catch_up::snapshot::send::SnapshotSender;
 use crate::raft::ledger_time::ClockGuard;
 use crate::raft::peers::leader::LeaderView;
-use crate::raft::peers::link::hello::Trust;
+use crate::raft::peers::link::hello::{PeerIdentity, Trust};
 use crate::raft::peers::link::serve::serve;
 use crate::raft::peers::link::trust::known_peers::KnownPeers;
 use crate::raft::peers::link::trust::received_lists::ReceivedLists;
@@ -36,7 +40,7 @@ use crate::raft::reads::position as read_tasks;
 use crate::raft::submit::proposer::Proposer;
 use crate::runtime::net::TcpListener;
 use crate::runtime::{self, Clock};
-use crate::storage::{History, LogSettings, LogStore, LogWriter, NodeDisks, StorageError};
+use crate::storage::{Checkpoint, History, LogSettings, LogStore, LogWriter, NodeDisks, StorageError};
 
 /// Longest wait for another node to take the leadership over.
 const HAND_OVER: Duration = Duration::from_millis(1_500);
@@ -50,23 +54,24 @@ pub(crate) async fn start(
     let config = Arc::new(settings.raft_config()?);
     let listener = listen(&settings).await?;
     let (log_settings, seed) = (LogSettings::for_log_bytes(settings.log_bytes), settings.table_seed);
-    let opened = runtime::blocking(move || open(&disks, log_settings, seed)).await;
-    let Opened { log, writer, history, state } = opened.map_err(damaged)??;
     let me = settings.identity;
+    let opened = runtime::blocking(move || open(&disks, log_settings, seed, &me)).await;
+    let Opened { log, writer, history, state, image } = opened.map_err(damaged)??;
     let known_peers = KnownPeers::kept_in(history.clone())?;
-    let (checkpoint, time_mark) = (history.checkpoint(), history.time_mark()?);
-    let published = Arc::new(Published::new(state, checkpoint.applied, checkpoint.membership, known_peers.clone()));
+    let (Checkpoint { applied, membership, .. }, time_mark) = (history.checkpoint(), history.time_mark()?);
+    let known_rules = KnownRules(me.build.rules);
+    let published = Arc::new(Published::new(state, applied, membership, known_peers.clone(), known_rules));
     run_writer(writer, published.clone())?;
-    let checkpoints = Checkpointer::new(published.clone(), history.clone(), log.clone());
+    let checkpoints = Checkpointer::new(published.clone(), history.clone(), log.clone(), image);
     let machine = Machine::new(published.clone(), history.clone(), checkpoints.clone());
     let trust = Trust::new(me, settings.peer_security.clone(), known_peers);
     let links = Links::new(trust.clone());
-    let sender = SnapshotSender::new(published.clone(), history.clone());
+    let sender = SnapshotSender::new(history.clone());
     let network = Network::new(links.clone(), sender, settings.answer_within());
     let raft = Raft::new(me.node, config, network, log.clone(), machine)
         .await
         .map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
-    let window = settings.genesis.key_window_ms;
+    let (window, queue) = (settings.genesis.key_window_ms, settings.waiting_max);
     let clock_guard = Arc::new(ClockGuard::new(clock.clone(), window, settings.trust_clock, time_mark));
     let (reads, waiting_reads) = ReadGates::new();
     let peer_table = Arc::new(PeerTable::default());
@@ -77,13 +82,13 @@ pub(crate) async fn start(
         peer_table: peer_table.clone(),
         majority_within: settings.election_max * 2 + settings.heartbeat,
     };
-    let queue = settings.waiting_max;
     let proposer = Proposer::start(raft.clone(), log.clone(), published.clone(), clock_guard.clone(), queue);
     let node = Arc::new(Node {
         me,
         leader,
         proposer,
         reads,
+        audits: Arc::new(Audits::new(settings.table_seed)),
         receiver: SnapshotReceiver::new(published.clone(), history.clone(), checkpoints.clone()),
         settings,
         clock,
@@ -119,16 +124,36 @@ struct Opened {
     writer: LogWriter,
     history: Arc<History>,
     state: State,
+    /// Records and bytes of the image that the state began with.
+    image: (u64, u64),
 }
 
-/// Blocks: reads the whole log and replays the whole history.
-fn open(disks: &NodeDisks, settings: LogSettings, table_seed: TableSeed) -> Result<Opened, StorageError> {
+/// Blocks: reads the whole log and the image of the state, and replays the pages behind it, where this build knows the rules
+/// and it is of this ledger.
+fn open(
+    disks: &NodeDisks,
+    settings: LogSettings,
+    table_seed: TableSeed,
+    me: &PeerIdentity,
+) -> Result<Opened, ClusterError> {
+    KnownRules(me.build.rules).check(History::checkpoint_on(&*disks.history)?.rules)?;
     let (log, writer) = LogStore::open(disks.log.clone(), settings)?;
     let history = Arc::new(History::open(disks.history.clone())?);
     log.check_joins(&history)?;
-    let mut state = State::new(table_seed);
-    replay_into(&mut state, &history, &history.checkpoint())?;
-    Ok(Opened { log, writer, history, state })
+    let (state, image) = start_from(&history, table_seed)?;
+    check_ledger(&state, me)?;
+    Ok(Opened { log, writer, history, state, image })
+}
+
+/// Refuses a history that is not of the ledger and the epoch that the data directory was made for.
+fn check_ledger(state: &State, me: &PeerIdentity) -> Result<(), ClusterError> {
+    let Some(genesis) = state.genesis() else { return Ok(()) };
+    let named = |(ledger, epoch): (Uuid, u32)| format!("ledger {ledger} in epoch {epoch}");
+    let (found, expected) = ((genesis.ledger, genesis.epoch), (me.ledger, me.epoch));
+    if found == expected {
+        return Ok(());
+    }
+    Err(ClusterError::Ledger { found: named(found), expected: named(expected) })
 }
 
 /// A record that does not fit the state is damage, whatever its checksum says.

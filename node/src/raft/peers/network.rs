@@ -22,11 +22,12 @@ use openraft::type_config::alias::{SnapshotOf, VoteOf};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::link::append::{Append, AppendLink, Appended};
+use super::link::append::AppendLink;
 use super::link::call::{CallError, Calls, Peer};
 use super::link::error::LinkError;
 use super::link::hello::Trust;
 use super::link::message::Purpose;
+use super::link::message::raft::{Append, Appended};
 use super::link::message::{Request, Response};
 use crate::raft::catch_up::install::SnapshotData;
 use crate::raft::catch_up::snapshot::send::{SnapshotSender, send_snapshot};
@@ -207,8 +208,8 @@ impl RaftNetworkV2<TypeConfig> for Client {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        match self.call(Request::Vote(rpc), RPCTypes::Vote, &option).await? {
-            Response::Vote(vote) => Ok(vote),
+        match self.call(Request::Vote(rpc.into()), RPCTypes::Vote, &option).await? {
+            Response::Vote(vote) => Ok(vote.into()),
             _ => Err(out_of_place()),
         }
     }
@@ -218,8 +219,8 @@ impl RaftNetworkV2<TypeConfig> for Client {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        match self.call(Request::PreVote(rpc), RPCTypes::Vote, &option).await? {
-            Response::PreVote(vote) => Ok(vote),
+        match self.call(Request::PreVote(rpc.into()), RPCTypes::Vote, &option).await? {
+            Response::PreVote(vote) => Ok(vote.into()),
             _ => Err(out_of_place()),
         }
     }
@@ -229,8 +230,8 @@ impl RaftNetworkV2<TypeConfig> for Client {
         req: TransferLeaderRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
-        match self.call(Request::TransferLeader(req), RPCTypes::TransferLeader, &option).await? {
-            Response::TransferLeader(answer) => Ok(answer),
+        match self.call(Request::TransferLeader(req.into()), RPCTypes::TransferLeader, &option).await? {
+            Response::TransferLeader(answer) => Ok(answer.into()),
             _ => Err(out_of_place()),
         }
     }

@@ -27,6 +27,7 @@ struct PeerEntry {
     leader: Option<u64>,
     applied: u64,
     incarnation: ledger::Incarnation,
+    rules: u32,
     failure: Option<String>,
     /// Its clock, in milliseconds since the Unix epoch, and when it was read.
     clock: Option<(u64, Instant)>,
@@ -44,6 +45,8 @@ pub(crate) struct PeerStatus {
     pub applied: u64,
     /// Its data directory.
     pub incarnation: ledger::Incarnation,
+    /// The newest version of the rules that its build knows.
+    pub rules: u32,
     /// Its status arrived within the last second and reports no failure.
     pub healthy: bool,
 }
@@ -66,6 +69,7 @@ impl PeerTable {
             leader: said.leader,
             applied: said.applied,
             incarnation: said.incarnation,
+            rules: said.rules,
             failure: None,
             clock: None,
             start: None,
@@ -78,6 +82,7 @@ impl PeerTable {
         entry.leader = said.leader;
         entry.applied = said.applied;
         entry.incarnation = said.incarnation;
+        entry.rules = said.rules;
         entry.failure.clone_from(&said.failure);
         entry.differs |= differs;
     }
@@ -106,6 +111,7 @@ impl PeerTable {
             leader: entry.leader,
             applied: entry.applied,
             incarnation: entry.incarnation,
+            rules: entry.rules,
             healthy: entry.received.elapsed() < STATUS_WITHIN && entry.failure.is_none(),
         })
     }

@@ -7,9 +7,9 @@ use futures::{Stream, StreamExt};
 use ledger::{NodeNumber, SYSTEM_ACTOR};
 use tokio::time::Instant;
 
-use super::link::append::{Append, Appended};
 use super::link::error::LinkError;
 use super::link::hello::{Connection, PeerCaller, PeerMembership};
+use super::link::message::raft::{Append, Appended};
 use super::link::message::{Request, Response};
 use super::link::serve::Serve;
 use crate::raft::lifecycle::node::Node;
@@ -18,8 +18,8 @@ use crate::raft::lifecycle::node::Node;
 fn is_its_own(from: PeerCaller, request: &Request) -> bool {
     match request {
         Request::Ping | Request::ReadPosition { .. } => true,
-        Request::Vote(rpc) | Request::PreVote(rpc) => rpc.vote.leader_id.node_id == from.node,
-        Request::TransferLeader(rpc) => rpc.from_leader().leader_id.node_id == from.node,
+        Request::Vote(rpc) | Request::PreVote(rpc) => rpc.vote.node == from.node,
+        Request::TransferLeader(rpc) => rpc.from.node == from.node,
         Request::Status(said) => (said.node, said.incarnation) == (from.node, from.incarnation),
         Request::Forward { commands, .. } => commands.iter().all(|command| command.actor != SYSTEM_ACTOR),
     }
@@ -41,13 +41,17 @@ impl Serve for Node {
         }
         match request {
             Request::Ping => Response::Pong,
-            Request::Vote(rpc) => self.raft.vote(rpc).await.map_or_else(|error| stopped(&error), Response::Vote),
+            Request::Vote(rpc) => {
+                let voted = self.raft.vote(rpc.into()).await;
+                voted.map_or_else(|error| stopped(&error), |vote| Response::Vote(vote.into()))
+            }
             Request::PreVote(rpc) => {
-                self.raft.pre_vote(rpc).await.map_or_else(|error| stopped(&error), Response::PreVote)
+                let voted = self.raft.pre_vote(rpc.into()).await;
+                voted.map_or_else(|error| stopped(&error), |vote| Response::PreVote(vote.into()))
             }
             Request::TransferLeader(rpc) => {
-                let handled = self.raft.handle_transfer_leader(rpc).await;
-                handled.map_or_else(|error| stopped(&error), Response::TransferLeader)
+                let handled = self.raft.handle_transfer_leader(rpc.into()).await;
+                handled.map_or_else(|error| stopped(&error), |taken| Response::TransferLeader(taken.into()))
             }
             Request::ReadPosition { wait_ms } => {
                 Response::ReadPosition(self.reads.quorum.position(after(wait_ms)).await)

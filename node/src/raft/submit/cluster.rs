@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ledger::{Command, Digest, Record, RecordNumber, Time};
+use ledger::{Command, Digest, PageMark, Record, RecordNumber, Time};
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::RwLockReadGuard;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -17,6 +17,7 @@ use crate::raft::answers::{
 use crate::raft::apply::api_keys::ApiKeys;
 use crate::raft::apply::replica::Replica;
 use crate::raft::apply::waits::TooManyWait;
+use crate::raft::audit::{AuditBehind, AuditProgress, Audited};
 use crate::raft::lifecycle::node::Node;
 use crate::raft::lifecycle::settings::ClusterSettings;
 use crate::raft::lifecycle::start::{start, stop};
@@ -25,7 +26,7 @@ use crate::raft::reads::gate::ReadCaller;
 use crate::raft::reads::position::{position_within_reach, read_position};
 use crate::runtime::{Clock, RaftRuntime};
 use crate::storage::types::Decisions;
-use crate::storage::{NodeDisks, StorageError};
+use crate::storage::{History, NodeDisks, StorageError};
 
 /// Longest orderly stop, after the answers in flight. Source: the contract's 5 s for both together.
 const SHUTDOWN: Duration = Duration::from_millis(2_500);
@@ -130,11 +131,35 @@ impl Cluster {
     /// # Errors
     /// Where there is none of that number, or its page is damaged.
     pub fn record(&self, number: RecordNumber) -> Result<Arc<Record>, StorageError> {
+        self.history(|history| history.record(number))
+    }
+
+    /// What stands before a page; blocks where the page is old.
+    ///
+    /// # Errors
+    /// Where there is no such page, or it is damaged.
+    pub fn page_mark(&self, page: u64) -> Result<PageMark, StorageError> {
+        self.history(|history| history.mark(page))
+    }
+
+    /// The first record that may be at or after `time`: all before it are earlier. Blocks.
+    ///
+    /// # Errors
+    /// Where a page is damaged.
+    pub fn record_from(&self, time: Time) -> Result<RecordNumber, StorageError> {
+        self.history(|history| history.record_from(time))
+    }
+
+    /// Reads records or lists of them, from memory or from the disk (then it blocks: use a blocking thread).
+    ///
+    /// # Errors
+    /// Where what is read is damaged, or there is no such record.
+    pub fn history<T>(&self, read: impl FnOnce(&History) -> Result<T, StorageError>) -> Result<T, StorageError> {
         let node = self.node();
-        node.history.record(number).inspect_err(|error| {
+        read(&node.history).inspect_err(|error| {
             // A node that finds damage stops: what else is damaged is not known.
             if matches!(error, StorageError::Damaged { .. }) {
-                node.published.health.fail(format!("a record could not be read: {error}"));
+                node.published.health.fail(format!("the history could not be read: {error}"));
             }
         })
     }
@@ -144,6 +169,19 @@ impl Cluster {
         self.node().published.digest_at(applied)
     }
 
+    /// The last position that was audited here, once that covers entry `min_entry`; 0 waits for nothing.
+    ///
+    /// # Errors
+    /// Where the audit does not come there in time.
+    pub async fn audited(&self, min_entry: u64, deadline: Instant) -> Result<Arc<Audited>, AuditBehind> {
+        self.node().audits.covering(min_entry, deadline).await
+    }
+
+    /// How far the audit of this node's records has come.
+    pub fn audit_progress(&self) -> AuditProgress {
+        self.node().audits.progress()
+    }
+
     /// The cluster as this node sees it now.
     pub fn status(&self) -> ClusterStatus {
         let node = self.node();
@@ -151,11 +189,14 @@ impl Cluster {
         let furthest = node.peer_table.furthest().max(applied);
         let voters: BTreeSet<u64> = node.raft.voter_ids().collect();
         let describe = |(id, addresses): (u64, crate::storage::NodeAddresses)| {
-            let (healthy, applied) = if id == node.me.node {
-                (node.unhealthy_reason().is_none(), Some(applied))
+            let (healthy, applied, rules) = if id == node.me.node {
+                // Of its own audit a node tells no peer: all have the same records, and nobody would be left to lead.
+                let unhealthy = node.unhealthy_reason().or_else(|| node.audits.fault().map(str::to_owned));
+                (unhealthy.is_none(), Some(applied), Some(node.me.build.rules))
             } else {
                 let status = node.peer_table.status(id);
-                (status.as_ref().is_some_and(|status| status.healthy), status.map(|status| status.applied))
+                let healthy = status.as_ref().is_some_and(|status| status.healthy);
+                (healthy, status.as_ref().map(|status| status.applied), status.map(|status| status.rules))
             };
             MemberStatus {
                 id,
@@ -165,12 +206,14 @@ impl Cluster {
                 healthy,
                 applied,
                 lag: applied.map(|applied| furthest.saturating_sub(applied)),
+                rules,
             }
         };
         let term = node.raft.metrics().borrow_watched().current_term;
         let members = node.members().into_iter().map(describe).collect();
         let clock = node.clock_guard.judged().health();
-        ClusterStatus { node: node.me.node, leader: node.leader.alive(), term, applied, members, clock }
+        let rules = node.published.replica().rules;
+        ClusterStatus { node: node.me.node, leader: node.leader.alive(), term, applied, rules, members, clock }
     }
 
     /// The position that the state here reflects. Cheaper than [`Self::status`].

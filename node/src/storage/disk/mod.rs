@@ -5,13 +5,17 @@
 //!
 //! A disk also keeps a high-water mark, how far it got, apart from the map: a database may take damage for a torn end and
 //! open shorter, without an error. Written after each sync and not synced itself, the mark is never ahead of what is
-//! durable; it survives the process, and after a power cut it may be an older one.
+//! durable; it survives the process, and after a power cut it may be an older one. And it keeps an image, which may be lost
+//! or damaged at any time.
 
+mod files;
 mod high_water;
+mod image_file;
 mod sled_disk;
 pub(crate) mod watch;
 
 use std::fmt::Debug;
+use std::io::Read;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -66,6 +70,9 @@ pub trait Disk: Debug + Send + Sync {
     /// The pairs from `from` (inclusive) to `until` (exclusive) in order, at most `most` of them.
     fn range(&self, from: &[u8], until: &[u8], most: usize) -> Result<Vec<Pair>, StorageError>;
 
+    /// The last pair from `from` (inclusive) to `until` (exclusive).
+    fn last(&self, from: &[u8], until: &[u8]) -> Result<Option<Pair>, StorageError>;
+
     /// Sets `key` to `value`; does not hold up writers of other disks.
     fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<(), StorageError>;
 
@@ -84,8 +91,26 @@ pub trait Disk: Debug + Send + Sync {
     /// Makes the high-water mark survive: before anything that it names is removed.
     fn sync_high_water(&self) -> Result<(), StorageError>;
 
+    /// The image that was kept last, from its beginning; none where there is none.
+    fn open_image(&self) -> Result<Option<Box<dyn Read + Send>>, StorageError>;
+
+    /// Begins another image. It counts, in place of the one before, once it is kept; one that is dropped before is lost.
+    fn create_image(&self) -> Result<Box<dyn ImageWriter>, StorageError>;
+
+    /// Removes the image, where there is one.
+    fn remove_image(&self) -> Result<(), StorageError>;
+
     /// Bytes that it takes on the file system.
     fn bytes_on_disk(&self) -> Result<u64, StorageError>;
+}
+
+/// An image that is being written: bytes beside the map of a disk, which only save time.
+pub trait ImageWriter: Send {
+    /// Appends `bytes`.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError>;
+
+    /// Makes it survive a power cut, whole, in place of the image before.
+    fn keep(self: Box<Self>) -> Result<(), StorageError>;
 }
 
 /// A folder of disks with names.

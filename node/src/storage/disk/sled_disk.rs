@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -18,8 +19,9 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+use super::files::{sync_file, sync_folder};
 use super::high_water::HighWaterFile;
-use super::{Batch, Disk, Disks, Pair, VALUE_BYTES_MAX};
+use super::{Batch, Disk, Disks, ImageWriter, Pair, VALUE_BYTES_MAX, image_file};
 use crate::storage::error::StorageError;
 
 /// See the head of this file; fixed for the life of a database.
@@ -188,6 +190,12 @@ impl Disk for SledDisk {
         .map_err(|error| self.failed(&error))
     }
 
+    fn last(&self, from: &[u8], until: &[u8]) -> Result<Option<Pair>, StorageError> {
+        guarded(&self.place, || self.db.range(from..until).next_back().transpose())?
+            .map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())))
+            .map_err(|error| self.failed(&error))
+    }
+
     fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<(), StorageError> {
         Self::check_value(&value)?;
         self.count_unsynced(key.len() + value.len())?;
@@ -227,6 +235,18 @@ impl Disk for SledDisk {
 
     fn sync_high_water(&self) -> Result<(), StorageError> {
         self.high_water.sync()
+    }
+
+    fn open_image(&self) -> Result<Option<Box<dyn Read + Send>>, StorageError> {
+        image_file::open(&self.place)
+    }
+
+    fn create_image(&self) -> Result<Box<dyn ImageWriter>, StorageError> {
+        image_file::create(&self.place)
+    }
+
+    fn remove_image(&self) -> Result<(), StorageError> {
+        image_file::remove(&self.place)
     }
 
     fn bytes_on_disk(&self) -> Result<u64, StorageError> {
@@ -300,16 +320,6 @@ fn open_file(path: &Path) -> Result<File, StorageError> {
 
 fn sync_data(file: &File, place: &Path) -> Result<(), StorageError> {
     file.sync_data().map_err(|error| StorageError::io("sync", place.display(), &error))
-}
-
-fn sync_file(path: &Path) -> Result<(), StorageError> {
-    let synced = File::open(path).and_then(|file| file.sync_all());
-    synced.map_err(|error| StorageError::io("sync", path.display(), &error))
-}
-
-/// A new name in a folder survives only once the folder itself is synced.
-fn sync_folder(path: &Path) -> Result<(), StorageError> {
-    sync_file(path)
 }
 
 #[cfg(test)]

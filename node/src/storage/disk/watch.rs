@@ -2,6 +2,7 @@
 //!
 //! The log's writer marks each of its rounds; a disk that many threads call is [`Watched`], which marks each call.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{Batch, Disk, Pair};
+use super::{Batch, Disk, ImageWriter, Pair};
 use crate::storage::error::StorageError;
 
 /// The work under way on one disk.
@@ -76,6 +77,11 @@ impl Disk for Watched {
         self.disk.range(from, until, most)
     }
 
+    fn last(&self, from: &[u8], until: &[u8]) -> Result<Option<Pair>, StorageError> {
+        let _at_work = self.watch.begin();
+        self.disk.last(from, until)
+    }
+
     fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<(), StorageError> {
         let _at_work = self.watch.begin();
         self.disk.insert(key, value)
@@ -106,6 +112,18 @@ impl Disk for Watched {
     fn sync_high_water(&self) -> Result<(), StorageError> {
         let _at_work = self.watch.begin();
         self.disk.sync_high_water()
+    }
+
+    fn open_image(&self) -> Result<Option<Box<dyn Read + Send>>, StorageError> {
+        self.disk.open_image()
+    }
+
+    fn create_image(&self) -> Result<Box<dyn ImageWriter>, StorageError> {
+        self.disk.create_image()
+    }
+
+    fn remove_image(&self) -> Result<(), StorageError> {
+        self.disk.remove_image()
     }
 
     fn bytes_on_disk(&self) -> Result<u64, StorageError> {

@@ -1,19 +1,18 @@
-//! Bytes of values: a version byte, then bincode; and a seal around what lies on the disk. The one file that names bincode.
+//! Bytes of values: the version of their kind, then bincode; and a seal around what lies on the disk. The one file that
+//! names bincode.
 //!
 //! Encoding is deterministic, so equal values have equal bytes on every node. Decoding is bounded and takes nothing that
-//! is left over. Version 1 stays readable; golden bytes in the tests hold it in place.
+//! is left over. Every version that was released stays readable; golden bytes in the tests hold them in place.
 
 use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::kind::Kind;
 use crate::storage::error::StorageError;
 
 /// Most bytes that one value may decode from: a group of 8,192 commands takes less than 2 MiB.
 pub const VALUE_LIMIT: usize = 16 * 1024 * 1024;
-
-/// The form that this build writes.
-const VERSION: u8 = 1;
 
 /// The seal's checksum, in bytes. BLAKE3 cut to 64 bits rather than a CRC: it is at hand, misses one damage in 2^64
 /// whatever its shape, and hashes more than a gigabyte a second.
@@ -28,22 +27,41 @@ const fn form() -> Form {
     config::standard().with_limit::<VALUE_LIMIT>()
 }
 
-/// The bytes of `value`.
+/// The bytes of `value`, behind the version of its kind.
 ///
 /// # Errors
 /// Where it is larger than [`VALUE_LIMIT`].
-pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StorageError> {
-    let mut bytes = vec![VERSION];
-    encode_after_version(value, &mut bytes)?;
+pub fn encode<T: Serialize>(kind: Kind, value: &T) -> Result<Vec<u8>, StorageError> {
+    let mut bytes = Vec::new();
+    encode_into(kind, value, &mut bytes)?;
     Ok(bytes)
 }
 
-/// Appends the bytes of `value` to `bytes`, without a version: for values inside one that has it.
-fn encode_after_version<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<(), StorageError> {
-    let written = bincode::serde::encode_into_std_write(value, bytes, form())
-        .map_err(|error| misformed(std::any::type_name::<T>(), error))?;
+/// What [`encode`] gives, in another version of the kind: a caller that still writes an older one has a type for it.
+///
+/// # Errors
+/// Where it is larger than [`VALUE_LIMIT`].
+pub fn encode_in<T: Serialize>(kind: Kind, version: u8, value: &T) -> Result<Vec<u8>, StorageError> {
+    let mut bytes = vec![version];
+    append(kind, value, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Appends what [`encode`] gives to `bytes`, so that one buffer serves for many values.
+///
+/// # Errors
+/// Where it is larger than [`VALUE_LIMIT`].
+pub fn encode_into<T: Serialize>(kind: Kind, value: &T, bytes: &mut Vec<u8>) -> Result<(), StorageError> {
+    bytes.push(kind.version());
+    append(kind, value, bytes)
+}
+
+/// Appends the bytes of `value` without a version.
+fn append<T: Serialize>(kind: Kind, value: &T, bytes: &mut Vec<u8>) -> Result<(), StorageError> {
+    let written =
+        bincode::serde::encode_into_std_write(value, bytes, form()).map_err(|error| misformed(kind, error))?;
     if written > VALUE_LIMIT {
-        return Err(misformed(std::any::type_name::<T>(), format!("{written} bytes, more than {VALUE_LIMIT}")));
+        return Err(misformed(kind, format!("{written} bytes, more than {VALUE_LIMIT}")));
     }
     Ok(())
 }
@@ -52,62 +70,91 @@ fn encode_after_version<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<
 ///
 /// # Errors
 /// Where the version is unknown, the bytes are not such a value, or some are left over.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageError> {
-    let what = std::any::type_name::<T>();
+pub fn decode<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, StorageError> {
     let Some((version, rest)) = bytes.split_first() else {
-        return Err(misformed(what, "it is empty"));
+        return Err(misformed(kind, "it is empty"));
     };
-    if *version != VERSION {
-        return Err(misformed(what, format!("version {version} is not known to this build")));
+    check_version(kind, *version).map_err(|reason| misformed(kind, reason))?;
+    decode_bare(kind, rest)
+}
+
+/// The value that [`encode_in`] gave these bytes for, in that version.
+///
+/// # Errors
+/// See [`decode`].
+pub fn decode_in<T: DeserializeOwned>(kind: Kind, version: u8, bytes: &[u8]) -> Result<T, StorageError> {
+    match bytes.split_first() {
+        Some((found, rest)) if *found == version => decode_bare(kind, rest),
+        Some((found, _)) => Err(misformed(kind, format!("version {found} is not {version}"))),
+        None => Err(misformed(kind, "it is empty")),
     }
-    let (value, used) = bincode::serde::decode_from_slice(rest, form()).map_err(|error| misformed(what, error))?;
-    if used != rest.len() {
-        return Err(misformed(what, format!("{} bytes are left over", rest.len() - used)));
+}
+
+/// The value in bytes without a version.
+fn decode_bare<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, StorageError> {
+    let (value, used) = bincode::serde::decode_from_slice(bytes, form()).map_err(|error| misformed(kind, error))?;
+    if used != bytes.len() {
+        return Err(misformed(kind, format!("{} bytes are left over", bytes.len() - used)));
     }
     Ok(value)
 }
 
-/// `body` with a checksum over it and over `key`, so that a value is also refused in another one's place.
-pub fn seal(key: &[u8], body: &[u8]) -> Vec<u8> {
+fn check_version(kind: Kind, version: u8) -> Result<(), String> {
+    if version == kind.version() { Ok(()) } else { Err(format!("version {version} is not known to this build")) }
+}
+
+/// `body` behind the version of its kind and a checksum over that, `key` and itself, so that a value is also refused in
+/// another one's place.
+pub fn seal(kind: Kind, key: &[u8], body: &[u8]) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(SEAL_BYTES + body.len());
-    sealed.push(VERSION);
-    sealed.extend_from_slice(&checksum(key, body));
+    sealed.push(kind.version());
+    sealed.extend_from_slice(&checksum(kind.version(), key, body));
     sealed.extend_from_slice(body);
     sealed
 }
 
 /// The body that was sealed under `key`; `place` names it where it is damaged.
-pub fn unseal<'a>(key: &[u8], sealed: &'a [u8], place: impl FnOnce() -> String) -> Result<&'a [u8], StorageError> {
+pub fn unseal<'a>(
+    kind: Kind,
+    key: &[u8],
+    sealed: &'a [u8],
+    place: impl Fn() -> String,
+) -> Result<&'a [u8], StorageError> {
     let Some((version, rest)) = sealed.split_first() else {
         return Err(StorageError::damaged(place(), "its value is empty"));
     };
-    if *version != VERSION {
-        return Err(StorageError::damaged(place(), format!("version {version} is not known to this build")));
-    }
+    check_version(kind, *version).map_err(|reason| StorageError::damaged(place(), reason))?;
     let Some((written, body)) = rest.split_first_chunk::<CHECKSUM_BYTES>() else {
         return Err(StorageError::damaged(place(), "its value is cut short"));
     };
-    if *written != checksum(key, body) {
+    if *written != checksum(*version, key, body) {
         return Err(StorageError::damaged(place(), "its checksum does not match"));
     }
     Ok(body)
 }
 
-/// The sealed bytes of `value`.
-pub fn seal_value<T: Serialize>(key: &[u8], value: &T) -> Result<Vec<u8>, StorageError> {
-    Ok(seal(key, &encode(value)?))
+/// The sealed bytes of `value`: one version, which is also that of the value.
+pub fn seal_value<T: Serialize>(kind: Kind, key: &[u8], value: &T) -> Result<Vec<u8>, StorageError> {
+    let mut body = Vec::new();
+    append(kind, value, &mut body)?;
+    Ok(seal(kind, key, &body))
 }
 
 /// The value that was sealed under `key`.
-pub fn unseal_value<T: DeserializeOwned>(key: &[u8], sealed: &[u8], place: &str) -> Result<T, StorageError> {
-    let body = unseal(key, sealed, || place.to_owned())?;
-    decode(body).map_err(|error| StorageError::damaged(place, error))
+pub fn unseal_value<T: DeserializeOwned>(
+    kind: Kind,
+    key: &[u8],
+    sealed: &[u8],
+    place: &str,
+) -> Result<T, StorageError> {
+    let body = unseal(kind, key, sealed, || place.to_owned())?;
+    decode_bare(kind, body).map_err(|error| StorageError::damaged(place, error))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the layout has one byte for the length of a key; none is longer")]
-fn checksum(key: &[u8], body: &[u8]) -> [u8; CHECKSUM_BYTES] {
+fn checksum(version: u8, key: &[u8], body: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&[key.len() as u8]);
+    hasher.update(&[version, key.len() as u8]);
     hasher.update(key);
     hasher.update(body);
     let mut short = [0; CHECKSUM_BYTES];
@@ -116,8 +163,8 @@ fn checksum(key: &[u8], body: &[u8]) -> [u8; CHECKSUM_BYTES] {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "callers pass what they made for the message")]
-fn misformed(what: impl ToString, reason: impl ToString) -> StorageError {
-    StorageError::Form { what: what.to_string(), reason: reason.to_string() }
+fn misformed(kind: Kind, reason: impl ToString) -> StorageError {
+    StorageError::Form { what: kind.name().to_owned(), reason: reason.to_string() }
 }
 
 #[cfg(test)]
@@ -126,40 +173,40 @@ mod tests {
 
     #[test]
     fn equal_values_come_back() {
-        let bytes = encode(&(7_u64, "credit")).unwrap();
-        assert_eq!(bytes, [1, 7, 6, b'c', b'r', b'e', b'd', b'i', b't']);
-        assert_eq!(decode::<(u64, String)>(&bytes).unwrap(), (7, "credit".to_owned()));
+        let bytes = encode(Kind::Page, &(7_u64, "credit")).unwrap();
+        assert_eq!(bytes, [2, 7, 6, b'c', b'r', b'e', b'd', b'i', b't']);
+        assert_eq!(decode::<(u64, String)>(Kind::Page, &bytes).unwrap(), (7, "credit".to_owned()));
     }
 
     #[test]
     fn left_over_bytes_are_refused() {
-        let mut bytes = encode(&7_u64).unwrap();
+        let mut bytes = encode(Kind::Page, &7_u64).unwrap();
         bytes.push(0);
-        assert!(decode::<u64>(&bytes).unwrap_err().to_string().contains("left over"));
+        assert!(decode::<u64>(Kind::Page, &bytes).unwrap_err().to_string().contains("left over"));
     }
 
     #[test]
     fn an_unknown_version_is_refused() {
-        assert!(decode::<u64>(&[9, 7]).unwrap_err().to_string().contains("version 9"));
+        assert!(decode::<u64>(Kind::Page, &[9, 7]).unwrap_err().to_string().contains("version 9"));
     }
 
     #[test]
     fn a_length_that_lies_is_refused_before_memory_is_taken() {
-        let mut lie = vec![VERSION, 253];
+        let mut lie = vec![Kind::Page.version(), 253];
         lie.extend_from_slice(&u64::MAX.to_le_bytes());
-        assert!(decode::<Vec<u8>>(&lie).is_err());
+        assert!(decode::<Vec<u8>>(Kind::Page, &lie).is_err());
     }
 
     #[test]
     fn every_flipped_bit_breaks_the_seal() {
-        let sealed = seal(b"key", b"the body of a value");
+        let sealed = seal(Kind::Page, b"key", b"the body of a value");
         for bit in 0..sealed.len() * 8 {
             let mut flipped = sealed.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let error = unseal(b"key", &flipped, || "entry 3".to_owned()).unwrap_err();
+            let error = unseal(Kind::Page, b"key", &flipped, || "entry 3".to_owned()).unwrap_err();
             assert!(error.to_string().starts_with("entry 3 is damaged"), "{error}");
         }
-        assert_eq!(unseal(b"key", &sealed, String::new).unwrap(), b"the body of a value");
-        assert!(unseal(b"kez", &sealed, String::new).is_err(), "a value in another one's place");
+        assert_eq!(unseal(Kind::Page, b"key", &sealed, String::new).unwrap(), b"the body of a value");
+        assert!(unseal(Kind::Page, b"kez", &sealed, String::new).is_err(), "a value in another one's place");
     }
 }

@@ -2,13 +2,14 @@
 
 use ledger::{
     Action, Adjust, Adjusted, Amount, ApiKeyHash, Balance, Charge, Charged, Command, CreateKey, CreateSeller,
-    CreditApproved, CreditRejected, CreditRequested, DecideCredit, Digest, Event, Genesis, Grant, IdempotencyKey,
-    KeyCreated, KeyRevoked, Name, NodeRegistered, Note, Phone, Record, Refusal, Refused, RegisterNode, Rejection,
-    RequestCredit, RequestShown, Reverse, Reversed, RevokeKey, SellerCreated, SellerStatus, SellerStatusSet,
-    SetSellerStatus, SignedAmount, Time, Verdict, chain_record,
+    CreditApproved, CreditRejected, CreditRequested, DecideCredit, Event, Genesis, Grant, IdempotencyKey, KeyCreated,
+    KeyRevoked, Name, NodeRegistered, Note, Phone, RaiseRules, Record, RecordChain, Reference, Refusal, Refused,
+    RegisterNode, Rejection, RequestCredit, RequestShown, Reverse, Reversed, RevokeKey, RulesRaised, SellerCreated,
+    SellerStatus, SellerStatusSet, SetSellerStatus, SignedAmount, Time, Verdict,
 };
 use uuid::Uuid;
 
+use super::Kind;
 use super::codec::encode;
 use crate::storage::types::Decided;
 
@@ -18,6 +19,10 @@ fn name() -> Name {
 
 fn note() -> Note {
     Note::new("why\nnot").unwrap()
+}
+
+fn reference() -> Option<Reference> {
+    Reference::new("سفارش-17").ok()
 }
 
 fn amount() -> Amount {
@@ -38,7 +43,8 @@ fn incarnation() -> Uuid {
 
 fn genesis() -> Genesis {
     Genesis {
-        cluster: Uuid::from_u128(7),
+        ledger: Uuid::from_u128(7),
+        epoch: 1,
         currency: Name::new("IRT").unwrap(),
         decimals: 2,
         key_window_ms: 86_400_000,
@@ -59,13 +65,14 @@ fn actions() -> Vec<Action> {
         Action::CreateKey(CreateKey { name: name(), grant: Grant::Auditor, hash: ApiKeyHash([2; 32]) }),
         Action::CreateKey(CreateKey { name: name(), grant: Grant::Seller(2), hash: ApiKeyHash([3; 32]) }),
         Action::RevokeKey(RevokeKey { key: 3 }),
-        Action::RequestCredit(RequestCredit { amount: amount(), note: note() }),
+        Action::RequestCredit(RequestCredit { amount: amount(), note: note(), reference: None }),
         Action::DecideCredit(DecideCredit { request: 4, verdict: Verdict::Approved, reason: note() }),
         Action::DecideCredit(DecideCredit { request: 4, verdict: Verdict::Rejected, reason: note() }),
         Action::Adjust(Adjust { seller: 2, amount: signed, reason: note() }),
-        Action::Charge(Charge { phone: phone(), amount: amount() }),
+        Action::Charge(Charge { phone: phone(), amount: amount(), reference: reference() }),
         Action::Reverse(Reverse { charge: 5, reason: note() }),
         Action::RegisterNode(RegisterNode { node: 3, incarnation: incarnation() }),
+        Action::RaiseRules(RaiseRules { to: 300 }),
     ]
 }
 
@@ -93,13 +100,25 @@ fn rejections() -> Vec<Rejection> {
         Rejection::KeyReused,
     ];
     rejections.extend(refusals().into_iter().map(Rejection::Conflict));
-    rejections.extend([Rejection::OutOfPlace, Rejection::Inconsistent, Rejection::SecretTaken, Rejection::Malformed]);
+    rejections.extend([
+        Rejection::OutOfPlace,
+        Rejection::Inconsistent,
+        Rejection::SecretTaken,
+        Rejection::Malformed,
+        Rejection::UnknownRules,
+    ]);
     rejections
 }
 
 fn events() -> Vec<Event> {
-    let request =
-        RequestShown { number: 4, seller: 2, amount: amount(), note: note(), created_at: Time(1_700_000_000_000) };
+    let request = RequestShown {
+        number: 4,
+        seller: 2,
+        amount: amount(),
+        note: note(),
+        created_at: Time(1_700_000_000_000),
+        reference: None,
+    };
     let (seller, entry, balance) = (2, 7, balance());
     let (name, reason, created_at) = (name(), note(), Time(1_700_000_000_001));
     let signed = SignedAmount::new(-250).unwrap();
@@ -112,17 +131,27 @@ fn events() -> Vec<Event> {
         Event::SellerStatusSet(SellerStatusSet { seller, status, name: name.clone(), balance, created_at }),
         Event::KeyCreated(KeyCreated { name, grant, hash }),
         Event::KeyRevoked(KeyRevoked { key: 3 }),
-        Event::CreditRequested(CreditRequested { seller, amount: amount(), note: note() }),
+        Event::CreditRequested(CreditRequested { seller, amount: amount(), note: note(), reference: reference() }),
         Event::CreditApproved(CreditApproved { request: request.clone(), reason: reason.clone(), entry, balance }),
         Event::CreditRejected(CreditRejected { request, reason: reason.clone() }),
         Event::Adjusted(Adjusted { seller, amount: signed, reason: reason.clone(), entry, balance }),
-        Event::Charged(Charged { seller, phone: phone(), amount: amount(), entry, balance }),
+        Event::Charged(Charged {
+            seller,
+            phone: phone(),
+            amount: amount(),
+            entry,
+            balance,
+            reference: reference(),
+            phone_charge: 3,
+            previous: 4,
+        }),
         Event::Reversed(Reversed { charge: 5, seller, phone: phone(), amount: amount(), reason, entry, balance }),
         Event::NodeRegistered(NodeRegistered { node: 3, incarnation: incarnation() }),
+        Event::RulesRaised(RulesRaised { to: 300 }),
     ];
     let refusal = Refusal::SellerSuspended;
     events.extend(actions().into_iter().map(|action| Event::Refused(Refused { action, refusal })));
-    let action = Action::Charge(Charge { phone: phone(), amount: amount() });
+    let action = Action::Charge(Charge { phone: phone(), amount: amount(), reference: None });
     events.extend(refusals().into_iter().map(|refusal| Event::Refused(Refused { action: action.clone(), refusal })));
     events
 }
@@ -133,19 +162,22 @@ fn records() -> Vec<Record> {
     (1..).zip(events()).map(record).collect()
 }
 
-fn hash_of<T: serde::Serialize>(values: &[T]) -> String {
+fn hash_of<T: serde::Serialize>(kind: Kind, values: &[T]) -> String {
     let mut hasher = blake3::Hasher::new();
     for value in values {
-        hasher.update(&encode(value).unwrap());
+        hasher.update(&encode(kind, value).unwrap());
     }
     hasher.finalize().to_hex().to_string()
 }
 
 #[test]
 fn records_of_every_kind_keep_their_bytes_and_their_digests() {
-    assert_eq!(hash_of(&records()), "6788c5aeda77b10a4171bde62ca6d644c9106ea0b7fdf215d3b824c922adfa66");
-    let digest = records().iter().fold(Digest::ZERO, |digest, record| chain_record(&digest, record));
-    assert_eq!(digest.to_string(), "86aecc424797b3fcdab6f73d28a4aead6b65eb9930ba3afa4caf637ebe25d5d9");
+    assert_eq!(hash_of(Kind::Record, &records()), "c83a3df88b177d66c83233183fa6f196740b8d305b5aea09bc5c55c6872d6ecb");
+    let mut chain = RecordChain::default();
+    for record in &records() {
+        chain.push(genesis().ledger, record);
+    }
+    assert_eq!(chain.digest().to_string(), "b3951b977791b03322e5e95ecc6acce59101c195e643987d286d71e5fe46db6e");
 }
 
 #[test]
@@ -153,10 +185,10 @@ fn commands_and_decisions_of_every_kind_keep_their_bytes() {
     let key = IdempotencyKey::new("order-17").ok();
     let command = |action| Command { actor: 1, idempotency_key: key.clone(), action };
     assert_eq!(
-        hash_of(&actions().into_iter().map(command).collect::<Vec<_>>()),
-        "66d117984be5c90fefe8e62f9712b41dfcf9d242e9afe7f8fb218e99823a605c"
+        hash_of(Kind::Message, &actions().into_iter().map(command).collect::<Vec<_>>()),
+        "cd7cac30da3deea11a71764157bd17e12b1915e74e9371f787c31d98154527b4"
     );
     let mut decided: Vec<Decided> = rejections().into_iter().map(Decided::NotRecorded).collect();
     decided.extend(records().into_iter().map(|record| Decided::Recorded { record, replayed: true }));
-    assert_eq!(hash_of(&decided), "ce1575f5430b5d241570c86a6d64316d3033fb15b6aaceccd8c254c62416185a");
+    assert_eq!(hash_of(Kind::Message, &decided), "03d50ba4772d16900608c8f4e925e7093b4510de1809f9a2fabb77e2a93e18ef");
 }

@@ -14,6 +14,11 @@ const PAGE: u8 = 0x12;
 const KNOWN_PEER: u8 = 0x13;
 const TIME_MARK: u8 = 0x14;
 const INSTALLED: u8 = 0x15;
+/// Kinds of keys of the history's lists: the entries of a seller, credit requests, and charges of a phone.
+pub(crate) const ENTRIES: u8 = 0x16;
+pub(crate) const REQUESTS: u8 = 0x17;
+pub(crate) const ANCHORS: u8 = 0x18;
+const CONCLUSION: u8 = 0x19;
 
 /// Which generation this is, and the first index that it may hold.
 pub(crate) fn generation() -> Vec<u8> {
@@ -73,6 +78,20 @@ pub(crate) fn time_mark() -> Vec<u8> {
 /// Which position was installed last.
 pub(crate) fn installed() -> Vec<u8> {
     vec![INSTALLED]
+}
+
+/// The block that begins with the record `first` of a list of `owner`.
+pub(crate) fn listed(kind: u8, owner: u64, first: u64) -> Vec<u8> {
+    let mut key = Vec::with_capacity(17);
+    key.push(kind);
+    key.extend_from_slice(&owner.to_be_bytes());
+    key.extend_from_slice(&first.to_be_bytes());
+    key
+}
+
+/// What concluded the charge or the credit request of this number.
+pub(crate) fn conclusion(subject: u64) -> Vec<u8> {
+    [[CONCLUSION].as_slice(), &subject.to_be_bytes()].concat()
 }
 
 /// The number and the part that a key of an entry or a page names.

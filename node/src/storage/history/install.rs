@@ -4,15 +4,18 @@
 //! only once [`History::install`] names a checkpoint that covers them. That one may be beyond the end of the log, until the
 //! log is purged up to it, so the position is kept beside it: any other log that ends before the history lost entries.
 
-use ledger::RecordNumber;
+use ledger::{RecordNumber, page_of};
 
+use super::index::IndexWriter;
+use super::page::{self, Page};
 use super::tail::Tail;
-use super::{Checkpoint, History, page, write_checkpoint};
+use super::{Checkpoint, History, write_checkpoint};
 use crate::storage::disk::Batch;
 use crate::storage::error::StorageError;
-use crate::storage::format::codec;
 use crate::storage::format::keys;
+use crate::storage::format::{Kind, codec};
 use crate::storage::types::LogId;
+use crate::storage::types::plain::PlainLogId;
 
 impl History {
     /// The bytes of `page` up to record `last`, for another node; checked as they are read. Blocks.
@@ -21,7 +24,7 @@ impl History {
     /// Where the page is damaged or does not hold that record.
     pub fn page(&self, page: u64, last: RecordNumber) -> Result<Vec<u8>, StorageError> {
         let mut bytes = page::read_bytes(&*self.disk, page)?;
-        let (_, length) = page::decode(page, &bytes, last)?;
+        let length = page::decode(page, &bytes, last)?.length;
         bytes.truncate(length);
         Ok(bytes)
     }
@@ -32,8 +35,8 @@ impl History {
     /// # Errors
     /// Where the bytes are not those records, or differ from what is durable here.
     pub async fn install_page(&self, page: u64, bytes: &[u8], last: RecordNumber) -> Result<(), StorageError> {
-        let _writing = self.writing.lock().await;
-        let (_, length) = page::decode(page, bytes, last)?;
+        let mut index = self.writing.lock().await;
+        let Page { records, length, .. } = page::decode(page, bytes, last)?;
         if length != bytes.len() {
             let reason = format!("{} bytes are left over after record {last}", bytes.len() - length);
             return Err(StorageError::Form { what: page::place(page), reason });
@@ -49,16 +52,21 @@ impl History {
         if last.min(page::last_of(page)) <= durable {
             return Ok(());
         }
-        page::write(&*self.disk, page, bytes)
+        page::write(&*self.disk, page, bytes)?;
+        // Where pages before this one are there from another transfer, the lists are made at the end, from all of them.
+        if records.first().is_some_and(|record| record.number <= index.taken() + 1) {
+            records.iter().try_for_each(|record| index.take(&*self.disk, record))?;
+        }
+        Ok(())
     }
 
-    /// Makes pages that were taken in durable and the history end at `to`, and marks `to` as installed. The caller has replayed them and compared the
-    /// digest, and pushes nothing meanwhile. Blocks.
+    /// Makes pages that were taken in durable and the history end at `to`, and marks `to` as installed. The caller has
+    /// replayed them and compared the digest, and pushes nothing meanwhile. Blocks.
     ///
     /// # Errors
     /// Where `to` is behind what this node knows, its last page is not there, or the disk fails.
     pub async fn install(&self, to: Checkpoint) -> Result<(), StorageError> {
-        let _writing = self.writing.lock().await;
+        let mut index = self.writing.lock().await;
         let pushed = self.records();
         if to.records < pushed {
             let reason = format!("{} records, but {pushed} are known", to.records);
@@ -66,19 +74,30 @@ impl History {
         }
         let mut mark = Batch::default();
         let key = keys::installed();
-        let sealed = codec::seal_value(&key, &to.applied)?;
+        let sealed = codec::seal_value(Kind::LogPosition, &key, &to.applied.map(PlainLogId::from))?;
         mark.insert(key, sealed);
         if to.records > pushed {
+            self.finish_index(&mut index, to.records)?;
             self.disk.sync().await?;
             let tail = Tail::after(&*self.disk, to.records)?;
             write_checkpoint(&*self.disk, &to, mark).await?;
             *self.tail_lock() = tail;
         } else {
-            self.write_pages(&to).await?;
+            self.write_pages(&to, &mut index).await?;
             write_checkpoint(&*self.disk, &to, mark).await?;
         }
+        self.overlay_lock().trim(to.records);
         *self.checkpoint_lock() = to;
         Ok(())
+    }
+
+    /// Writes what the pages that were taken in add to the lists, and was not taken with them.
+    fn finish_index(&self, index: &mut IndexWriter, last: RecordNumber) -> Result<(), StorageError> {
+        for page in page_of(index.taken() + 1)..=page_of(last) {
+            let records = page::read(&*self.disk, page, last)?.records;
+            records.iter().try_for_each(|record| index.take(&*self.disk, record))?;
+        }
+        index.write(&*self.disk)
     }
 
     /// The position that was installed last, if one was.
@@ -88,6 +107,8 @@ impl History {
     pub fn installed(&self) -> Result<Option<LogId>, StorageError> {
         let key = keys::installed();
         let Some(sealed) = self.disk.get(&key)? else { return Ok(None) };
-        codec::unseal_value(&key, &sealed, "the mark of an installed snapshot")
+        let plain: Option<PlainLogId> =
+            codec::unseal_value(Kind::LogPosition, &key, &sealed, "the mark of an installed snapshot")?;
+        Ok(plain.map(LogId::from))
     }
 }

@@ -7,8 +7,8 @@ use ledger::{Incarnation, NodeNumber};
 
 use super::History;
 use crate::storage::error::StorageError;
-use crate::storage::format::codec;
 use crate::storage::format::keys;
+use crate::storage::format::{Kind, codec};
 
 /// More nodes than any cluster ever had under this directory.
 const NODES_MAX: usize = 65_536;
@@ -20,7 +20,7 @@ impl History {
     /// Where what was kept is damaged.
     pub fn known_peers(&self) -> Result<Vec<(NodeNumber, Incarnation)>, StorageError> {
         let pairs = self.disk.range(&keys::known_peer(0), &keys::after_known_peers(), NODES_MAX)?;
-        pairs.iter().map(|(key, sealed)| codec::unseal_value(key, sealed, "a known peer")).collect()
+        pairs.iter().map(|(key, sealed)| codec::unseal_value(Kind::KnownPeer, key, sealed, "a known peer")).collect()
     }
 
     /// Stores a known peer; durable before this returns.
@@ -29,7 +29,7 @@ impl History {
     /// Where the disk fails.
     pub async fn keep_known_peer(&self, node: NodeNumber, incarnation: Incarnation) -> Result<(), StorageError> {
         let key = keys::known_peer(node);
-        let sealed = codec::seal_value(&key, &(node, incarnation))?;
+        let sealed = codec::seal_value(Kind::KnownPeer, &key, &(node, incarnation))?;
         self.disk.insert(&key, sealed)?;
         self.disk.sync().await
     }

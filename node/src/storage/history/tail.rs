@@ -1,11 +1,11 @@
 //! The newest records, in memory: all that are not durable yet, and some before them.
 //!
-//! Invariant: numbers follow each other, and the first one begins a page.
+//! Invariant: numbers follow each other, the first one begins a page, and there is a mark for each page begun.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ledger::{Record, RecordNumber, page_of};
+use ledger::{PageMark, Record, RecordNumber, page_of};
 
 use super::page::{self, PAGE_LEN};
 use crate::storage::disk::Disk;
@@ -19,6 +19,8 @@ const KEPT: usize = 256 * PAGE_LEN;
 pub(crate) struct Tail {
     first: RecordNumber,
     records: VecDeque<Arc<Record>>,
+    /// What stands before each page of them.
+    marks: VecDeque<PageMark>,
 }
 
 impl Tail {
@@ -26,8 +28,11 @@ impl Tail {
     pub(crate) fn after(disk: &dyn Disk, records: u64) -> Result<Self, StorageError> {
         let page = page_of(records + 1);
         let first = page::first_of(page);
-        let held = if records >= first { page::read(disk, page, records)? } else { Vec::new() };
-        Ok(Self { first, records: held.into_iter().map(Arc::new).collect() })
+        if records < first {
+            return Ok(Self { first, records: VecDeque::new(), marks: VecDeque::new() });
+        }
+        let held = page::read(disk, page, records)?;
+        Ok(Self { first, records: held.records.into_iter().map(Arc::new).collect(), marks: [held.mark].into() })
     }
 
     /// The number of the last record.
@@ -35,9 +40,14 @@ impl Tail {
         self.first - 1 + self.records.len() as u64
     }
 
-    /// Adds the next record.
-    pub(crate) fn push(&mut self, record: Arc<Record>) {
+    /// Adds the next record; `mark` is what stands before its page, asked for where it begins one.
+    pub(crate) fn push(&mut self, record: Arc<Record>, mark: impl FnOnce() -> PageMark) {
         assert_eq!(record.number, self.last() + 1, "records are pushed in order, without gaps");
+        if self.records.len().is_multiple_of(PAGE_LEN) {
+            let mark = mark();
+            assert_eq!((mark.first, mark.time), (record.number, record.time), "a mark is that of the record's page");
+            self.marks.push_back(mark);
+        }
         self.records.push_back(record);
     }
 
@@ -47,10 +57,20 @@ impl Tail {
         self.records.get(place).cloned()
     }
 
-    /// The records of `page` up to number `last`.
-    pub(crate) fn page(&self, page: u64, last: RecordNumber) -> Vec<Arc<Record>> {
+    /// What stands before `page`, if it is held here.
+    pub(crate) fn mark(&self, page: u64) -> Option<PageMark> {
+        let place = usize::try_from(page.checked_sub(page_of(self.first))?).ok()?;
+        self.marks.get(place).copied()
+    }
+
+    /// The records of `page` up to number `last`, and what stands before it.
+    ///
+    /// # Panics
+    /// Where the page is not held here.
+    pub(crate) fn page(&self, page: u64, last: RecordNumber) -> (PageMark, Vec<Arc<Record>>) {
+        let mark = self.mark(page).expect("a page with a record that is not durable is in the tail");
         let numbers = page::first_of(page)..=last.min(page::last_of(page));
-        numbers.filter_map(|number| self.get(number)).collect()
+        (mark, numbers.filter_map(|number| self.get(number)).collect())
     }
 
     /// Drops the oldest full durable pages, but for some.
@@ -60,6 +80,7 @@ impl Tail {
         let full = pages(usize::try_from((durable + 1).saturating_sub(self.first)).unwrap_or(usize::MAX));
         let dropped = surplus.min(full) * PAGE_LEN;
         self.records.drain(..dropped);
+        self.marks.drain(..dropped / PAGE_LEN);
         self.first += dropped as u64;
     }
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::History;
 use crate::storage::error::StorageError;
-use crate::storage::format::codec;
 use crate::storage::format::keys;
+use crate::storage::format::{Kind, codec};
 
 /// Ledger time and this node's clocks, read at one instant. All in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ impl History {
     pub fn time_mark(&self) -> Result<Option<TimeMark>, StorageError> {
         let key = keys::time_mark();
         let sealed = self.disk.get(&key)?;
-        sealed.map(|sealed| codec::unseal_value(&key, &sealed, "the mark of ledger time")).transpose()
+        sealed.map(|sealed| codec::unseal_value(Kind::TimeMark, &key, &sealed, "the mark of ledger time")).transpose()
     }
 
     /// Keeps a mark; it survives a power cut before this returns.
@@ -38,7 +38,7 @@ impl History {
     pub async fn keep_time_mark(&self, mark: &TimeMark) -> Result<(), StorageError> {
         let _writing = self.writing.lock().await;
         let key = keys::time_mark();
-        let sealed = codec::seal_value(&key, mark)?;
+        let sealed = codec::seal_value(Kind::TimeMark, &key, mark)?;
         self.disk.insert(&key, sealed)?;
         self.disk.sync().await
     }

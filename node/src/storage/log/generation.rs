@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::storage::disk::{Batch, Disk};
 use crate::storage::error::StorageError;
-use crate::storage::format::codec;
 use crate::storage::format::keys;
 use crate::storage::format::parts::{self, PARTS_MAX};
+use crate::storage::format::{Kind, codec};
+use crate::storage::types::plain::{PlainEntry, PlainLogId, PlainVote};
 use crate::storage::types::{LogEntry, LogId, Vote};
 
 /// One small database of the log.
@@ -48,7 +49,7 @@ pub(crate) struct Bounds {
 }
 
 /// How far the log got in the newest generation: its high-water mark. What is found at a start may be more, never less.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct LogHighWater {
     /// What this node voted for.
     pub vote: Option<Vote>,
@@ -56,6 +57,17 @@ pub(crate) struct LogHighWater {
     pub purged: Option<LogId>,
     /// The last log id there is.
     pub last: Option<LogId>,
+}
+
+/// A high-water mark as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlainLogHighWater {
+    /// See [`LogHighWater::vote`].
+    pub vote: Option<PlainVote>,
+    /// See [`LogHighWater::purged`].
+    pub purged: Option<PlainLogId>,
+    /// See [`LogHighWater::last`].
+    pub last: Option<PlainLogId>,
 }
 
 /// The folder of a generation. As wide as the largest number, so that names sort as numbers do.
@@ -72,17 +84,17 @@ impl Generation {
     /// Its high-water mark; none where none was written yet.
     pub(crate) fn reached(&self) -> Result<Option<LogHighWater>, StorageError> {
         let place = format!("the high-water mark of log generation {}", self.number);
-        let high_water = self.disk.high_water()?;
-        high_water
-            .map(|high_water| codec::decode(&high_water).map_err(|error| StorageError::damaged(&place, error)))
-            .transpose()
+        let Some(bytes) = self.disk.high_water()? else { return Ok(None) };
+        let plain: PlainLogHighWater =
+            codec::decode(Kind::LogHighWater, &bytes).map_err(|error| StorageError::damaged(&place, error))?;
+        Ok(Some(plain.into()))
     }
 
     /// The writes that begin this generation.
     pub(crate) fn beginning(&self, bounds: &Bounds) -> Result<Batch, StorageError> {
         let mut batch = Batch::default();
         let heading = Heading { number: self.number, first: self.first };
-        put(&mut batch, keys::generation(), &heading)?;
+        put(Kind::Generation, &mut batch, keys::generation(), &heading)?;
         bounds.put_all(&mut batch)?;
         Ok(batch)
     }
@@ -90,7 +102,7 @@ impl Generation {
     /// What its first write says; none where that never became durable.
     pub(crate) fn heading(number: u64, disk: &dyn Disk) -> Result<Option<Heading>, StorageError> {
         let place = format!("the heading of log generation {number}");
-        let heading: Option<Heading> = get(disk, &keys::generation(), &place)?;
+        let heading: Option<Heading> = get(Kind::Generation, disk, &keys::generation(), &place)?;
         match heading {
             Some(found) if found.number != number => {
                 Err(StorageError::damaged(place, format!("it is that of generation {}", found.number)))
@@ -103,9 +115,16 @@ impl Generation {
     pub(crate) fn bounds(&self) -> Result<Bounds, StorageError> {
         let place = |what: &str| format!("the {what} in log generation {}", self.number);
         Ok(Bounds {
-            vote: get(&*self.disk, &keys::vote(), &place("vote"))?,
-            committed: get(&*self.disk, &keys::committed(), &place("committed position"))?,
-            purged: get(&*self.disk, &keys::purged(), &place("purged position"))?,
+            vote: get::<PlainVote>(Kind::Vote, &*self.disk, &keys::vote(), &place("vote"))?.map(Vote::from),
+            committed: get::<PlainLogId>(
+                Kind::LogPosition,
+                &*self.disk,
+                &keys::committed(),
+                &place("committed position"),
+            )?
+            .map(LogId::from),
+            purged: get::<PlainLogId>(Kind::LogPosition, &*self.disk, &keys::purged(), &place("purged position"))?
+                .map(LogId::from),
         })
     }
 
@@ -116,7 +135,7 @@ impl Generation {
         if pairs.is_empty() {
             return Ok(None);
         }
-        let joined = parts::join(&pairs, place)?;
+        let joined = parts::join(Kind::LogEntry, &pairs, place)?;
         let Some((length, bytes)) = joined.split_first_chunk::<4>() else {
             return Err(StorageError::damaged(place(), "its length is missing"));
         };
@@ -125,7 +144,9 @@ impl Generation {
             let reason = format!("it has {} bytes of {length}: a part is missing", bytes.len());
             return Err(StorageError::damaged(place(), reason));
         }
-        let entry: LogEntry = codec::decode(bytes).map_err(|error| StorageError::damaged(place(), error))?;
+        let entry: PlainEntry =
+            codec::decode(Kind::LogEntry, bytes).map_err(|error| StorageError::damaged(place(), error))?;
+        let entry = LogEntry::try_from(entry).map_err(|error| StorageError::damaged(place(), error))?;
         if entry.log_id.index != index {
             return Err(StorageError::damaged(place(), format!("it is entry {}", entry.log_id.index)));
         }
@@ -159,13 +180,13 @@ impl Bounds {
     /// Writes what differs from `before`, which is on the disk already.
     pub(crate) fn put_changes(&self, before: &Self, batch: &mut Batch) -> Result<(), StorageError> {
         if self.vote != before.vote {
-            put_some(batch, keys::vote(), self.vote.as_ref())?;
+            put_some(Kind::Vote, batch, keys::vote(), self.vote.map(PlainVote::from).as_ref())?;
         }
         if self.committed != before.committed {
-            put_some(batch, keys::committed(), self.committed.as_ref())?;
+            put_some(Kind::LogPosition, batch, keys::committed(), self.committed.map(PlainLogId::from).as_ref())?;
         }
         if self.purged != before.purged {
-            put_some(batch, keys::purged(), self.purged.as_ref())?;
+            put_some(Kind::LogPosition, batch, keys::purged(), self.purged.map(PlainLogId::from).as_ref())?;
         }
         Ok(())
     }
@@ -178,35 +199,60 @@ impl Bounds {
 impl LogHighWater {
     /// Notes it on `disk`.
     pub(crate) fn write(&self, disk: &dyn Disk) -> Result<(), StorageError> {
-        disk.write_high_water(&codec::encode(self)?)
+        disk.write_high_water(&codec::encode(Kind::LogHighWater, &PlainLogHighWater::from(*self))?)
+    }
+}
+
+impl From<LogHighWater> for PlainLogHighWater {
+    fn from(reached: LogHighWater) -> Self {
+        Self {
+            vote: reached.vote.map(PlainVote::from),
+            purged: reached.purged.map(PlainLogId::from),
+            last: reached.last.map(PlainLogId::from),
+        }
+    }
+}
+
+impl From<PlainLogHighWater> for LogHighWater {
+    fn from(plain: PlainLogHighWater) -> Self {
+        Self {
+            vote: plain.vote.map(Vote::from),
+            purged: plain.purged.map(LogId::from),
+            last: plain.last.map(LogId::from),
+        }
     }
 }
 
 /// Adds the parts of `entry` to `batch`; gives its size in bytes.
 pub(crate) fn put_entry(batch: &mut Batch, entry: &LogEntry) -> Result<u64, StorageError> {
-    let encoded = codec::encode(entry)?;
+    let encoded = codec::encode(Kind::LogEntry, &PlainEntry::from(entry))?;
     let length = u32::try_from(encoded.len()).expect("the codec refuses more than 16 MiB").to_be_bytes();
     let bytes = [length.as_slice(), &encoded].concat();
-    for (key, sealed) in parts::split(&bytes, |part| keys::entry(entry.log_id.index, part))? {
+    for (key, sealed) in parts::split(Kind::LogEntry, &bytes, |part| keys::entry(entry.log_id.index, part))? {
         batch.insert(key, sealed);
     }
     Ok(bytes.len() as u64)
 }
 
-fn put<T: Serialize>(batch: &mut Batch, key: Vec<u8>, value: &T) -> Result<(), StorageError> {
-    let sealed = codec::seal_value(&key, value)?;
+fn put<T: Serialize>(kind: Kind, batch: &mut Batch, key: Vec<u8>, value: &T) -> Result<(), StorageError> {
+    let sealed = codec::seal_value(kind, &key, value)?;
     batch.insert(key, sealed);
     Ok(())
 }
 
-fn put_some<T: Serialize>(batch: &mut Batch, key: Vec<u8>, value: Option<&T>) -> Result<(), StorageError> {
+fn put_some<T: Serialize>(kind: Kind, batch: &mut Batch, key: Vec<u8>, value: Option<&T>) -> Result<(), StorageError> {
     let Some(value) = value else {
         batch.remove(key);
         return Ok(());
     };
-    put(batch, key, value)
+    put(kind, batch, key, value)
 }
 
-fn get<T: serde::de::DeserializeOwned>(disk: &dyn Disk, key: &[u8], place: &str) -> Result<Option<T>, StorageError> {
-    disk.get(key)?.map(|sealed| codec::unseal_value(key, &sealed, place)).transpose()
+fn get<T: serde::de::DeserializeOwned>(
+    kind: Kind,
+    disk: &dyn Disk,
+    key: &[u8],
+    place: &str,
+) -> Result<Option<T>, StorageError> {
+    disk.get(key)?.map(|sealed| codec::unseal_value(kind, key, &sealed, place)).transpose()
 }

@@ -9,6 +9,8 @@ use ledger::{Adjusted, Charged, CreditApproved, CreditRejected, Event, Record, R
 pub struct Accounts {
     sellers: BTreeMap<RecordNumber, i128>,
     phones: BTreeMap<u64, i128>,
+    /// How many charges each phone had, and the last of them.
+    charges_of: BTreeMap<u64, (u64, RecordNumber)>,
     treasury: i128,
     entries: u64,
     verdicts: BTreeSet<RecordNumber>,
@@ -31,9 +33,15 @@ impl Accounts {
                 self.treasury -= i128::from(amount.minor());
                 self.move_credit(record, *seller, i128::from(amount.minor()), *entry, balance.minor())
             }
-            Event::Charged(Charged { seller, phone, amount, entry, balance }) => {
+            Event::Charged(charged) => {
+                let Charged { seller, phone, amount, entry, balance, phone_charge, previous, .. } = charged;
                 let amount = i128::from(amount.minor());
                 *self.phones.entry(phone.digits()).or_default() += amount;
+                let (count, last) = self.charges_of.entry(phone.digits()).or_default();
+                if (*phone_charge, *previous) != (*count + 1, *last) {
+                    return Err(format!("record {number} does not follow its phone's charge {count}, record {last}"));
+                }
+                (*count, *last) = (*count + 1, number);
                 self.charges.insert(number, (*seller, phone.digits(), amount));
                 self.move_credit(record, *seller, -amount, *entry, balance.minor())
             }
@@ -55,7 +63,8 @@ impl Accounts {
             | Event::KeyRevoked(_)
             | Event::CreditRequested(_)
             | Event::Refused(_)
-            | Event::NodeRegistered(_) => Ok(()),
+            | Event::NodeRegistered(_)
+            | Event::RulesRaised(_) => Ok(()),
         }
     }
 

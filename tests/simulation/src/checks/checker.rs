@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use ledger::{
-    Audit, Claims, Command, Digest, Event, Facts, Missing, Outcome as Decision, Record, RecordNumber, State, Time,
-    decide,
+    Audit, AuditReport, Claims, Command, Digest, Event, Facts, Missing, Outcome as Decision, Record, RecordNumber,
+    State, Time, decide,
 };
 
 use crate::checks::accounts::Accounts;
@@ -28,6 +28,8 @@ pub struct FinalState {
     pub keys_held: u64,
     /// How many credit requests are pending there.
     pub pending: usize,
+    /// What its own audit found, once that came to the last record.
+    pub audited: AuditReport,
 }
 
 /// The check of one run, and what it has found so far.
@@ -143,7 +145,7 @@ impl<'a> Checker<'a> {
             http_reads.remove(&count).into_iter().flatten().for_each(|read| self.check_http_read(&state, read));
             let Some(record) = self.records.get(count as usize) else { break };
             self.check_record(&state, record);
-            audit.feed(record);
+            let Ok(()) = audit.feed(record, self.records);
             if let Err(what) = accounts.feed(record) {
                 self.violation(None, what);
             }
@@ -162,10 +164,11 @@ impl<'a> Checker<'a> {
     /// How many records there were at each position.
     fn counts(&mut self, positions: &BTreeMap<u64, Digest>) -> BTreeMap<u64, u64> {
         let mut count_of = HashMap::from([(Digest::ZERO, 0)]);
-        let mut digest = Digest::ZERO;
+        let mut chain = ledger::RecordChain::default();
+        let ledger = uuid::Uuid::from_u128(crate::network::CLUSTER);
         for record in self.records {
-            digest = ledger::chain_record(&digest, record);
-            count_of.insert(digest, record.number);
+            chain.push(ledger, record);
+            count_of.insert(chain.digest(), record.number);
         }
         let mut counts = BTreeMap::new();
         for (position, digest) in positions {
@@ -184,14 +187,20 @@ impl<'a> Checker<'a> {
         loop {
             match decide(state, &facts, command, stamp) {
                 Ok(decision) => return decision,
-                Err(Missing(number)) => facts.add(Arc::new(self.records[number as usize - 1].clone())),
+                Err(Missing::Record(number)) => facts.add(Arc::new(self.records[number as usize - 1].clone())),
+                // As of this state: the records after it conclude nothing yet.
+                Err(missing @ Missing::Conclusion(_)) => {
+                    facts.supply(missing, &self.records[..state.records() as usize]);
+                }
             }
         }
     }
 
-    fn check_end(&mut self, state: &State, audit: Audit, finals: &[FinalState]) {
+    fn check_end(&mut self, state: &State, mut audit: Audit, finals: &[FinalState]) {
         let claims = Claims::of(state);
-        for broken in audit.report(&claims).broken {
+        audit.compare(&claims);
+        let report = audit.report();
+        for broken in &report.broken {
             self.violation(None, format!("the audit finds a violation: {broken:?}"));
         }
         for replica in finals {
@@ -201,6 +210,10 @@ impl<'a> Checker<'a> {
             }
             if (replica.keys_held, replica.pending) != (state.keys_held(), state.pending_after(0).count()) {
                 self.violation(None, format!("node {node} remembers other keys or requests than a full replay gives"));
+            }
+            if replica.audited != report {
+                let found = &replica.audited;
+                self.violation(None, format!("the audit of node {node} finds {found:?}, a full one {report:?}"));
             }
         }
     }

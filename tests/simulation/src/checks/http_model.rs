@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use etebar::api::{self, AmountOut, Code, EntryKind, RequestStatus, Timestamp};
 use ledger::{
-    Adjusted, ApiKeyNumber, Charged, CreditApproved, CreditRejected, CreditRequested, Digest, Event, IdKind, Note,
-    Record, RecordNumber, Refusal, Rejection, RequestShown, Reversed, State, Verdict, chain_entry,
+    Adjusted, ApiKeyNumber, Charged, CreditApproved, CreditRejected, CreditRequested, Digest, EntryChain, Event,
+    IdKind, Note, Record, RecordNumber, Reference, Refusal, Rejection, RequestShown, Reversed, State, Verdict,
 };
 use uuid::Uuid;
 
@@ -28,15 +28,15 @@ impl<'a> HttpModel<'a> {
             state.apply(record);
         }
         let mut library = Self { records, verdicts: HashMap::new(), entries: HashMap::new(), names: HashMap::new() };
-        let mut digest = Digest::ZERO;
+        let mut chain = EntryChain::default();
         for record in records {
             if let Some(key) = state.api_key(record.number) {
                 library.names.insert(key.number, key.name.as_str().to_owned());
             }
             let actor = library.names.get(&record.actor).cloned().unwrap_or_default();
             if let Some(entry) = record.entry(&ids(), &actor) {
-                digest = chain_entry(&digest, &entry);
-                library.entries.insert(entry.number, (record, digest));
+                chain.push(state.ledger_id(), &entry);
+                library.entries.insert(entry.number, (record, chain.digest()));
             }
             if let Event::CreditApproved(CreditApproved { request, .. })
             | Event::CreditRejected(CreditRejected { request, .. }) = &record.event
@@ -86,7 +86,8 @@ impl<'a> HttpModel<'a> {
             | Event::KeyCreated(_)
             | Event::KeyRevoked(_)
             | Event::Refused(_)
-            | Event::NodeRegistered(_) => None,
+            | Event::NodeRegistered(_)
+            | Event::RulesRaised(_) => None,
         }
     }
 
@@ -102,6 +103,7 @@ impl<'a> HttpModel<'a> {
             seller_id: seller_id(request.seller),
             amount: money(request.amount.minor()),
             note: optional(&request.note),
+            reference: reference(request.reference.as_ref()),
             status,
             created_at: Timestamp(request.created_at.0),
             decided_at: Some(Timestamp(record.time.0)),
@@ -116,6 +118,7 @@ impl<'a> HttpModel<'a> {
         let (debit, credit) = if amount.minor() > 0 { (treasury, own) } else { (own, treasury) };
         Some(Resource::Entry(api::Entry {
             entry: *entry,
+            record: record.number,
             created_at: Timestamp(record.time.0),
             kind: EntryKind::Adjustment,
             seller_id: seller_id(*seller),
@@ -126,6 +129,7 @@ impl<'a> HttpModel<'a> {
             reference: ids().uuid(IdKind::Adjustment, record.number),
             phone: None,
             actor: self.names.get(&record.actor)?.clone(),
+            caller_reference: None,
             digest: self.entries.get(entry)?.1.to_string(),
         }))
     }
@@ -134,6 +138,7 @@ impl<'a> HttpModel<'a> {
         let Reversed { charge, seller, phone, amount, entry, balance, .. } = reversed;
         Some(Resource::Entry(api::Entry {
             entry: *entry,
+            record: record.number,
             created_at: Timestamp(record.time.0),
             kind: EntryKind::Reversal,
             seller_id: seller_id(*seller),
@@ -144,13 +149,14 @@ impl<'a> HttpModel<'a> {
             reference: ids().uuid(IdKind::Charge, *charge),
             phone: Some(format!("+{}", phone.digits())),
             actor: self.names.get(&record.actor)?.clone(),
+            caller_reference: None,
             digest: self.entries.get(entry)?.1.to_string(),
         }))
     }
 }
 
 fn charge_of(record: &Record, charged: &Charged) -> api::Charge {
-    let Charged { seller, phone, amount, entry, balance } = charged;
+    let Charged { seller, phone, amount, entry, balance, reference: given, .. } = charged;
     api::Charge {
         id: ids().uuid(IdKind::Charge, record.number),
         entry: *entry,
@@ -158,6 +164,7 @@ fn charge_of(record: &Record, charged: &Charged) -> api::Charge {
         phone: format!("+{}", phone.digits()),
         amount: money(amount.minor()),
         balance: money(balance.minor()),
+        reference: reference(given.as_ref()),
         created_at: Timestamp(record.time.0),
     }
 }
@@ -168,6 +175,7 @@ fn pending(record: &Record, filed: &CreditRequested) -> api::CreditRequest {
         seller_id: seller_id(filed.seller),
         amount: money(filed.amount.minor()),
         note: optional(&filed.note),
+        reference: reference(filed.reference.as_ref()),
         status: RequestStatus::Pending,
         created_at: Timestamp(record.time.0),
         decided_at: None,
@@ -184,6 +192,10 @@ fn money(minor: impl Into<i128>) -> AmountOut {
     AmountOut::new(minor, 0)
 }
 
+fn reference(given: Option<&Reference>) -> Option<String> {
+    given.map(|given| given.as_str().to_owned())
+}
+
 fn optional(note: &Note) -> Option<String> {
     Some(note.as_str().to_owned()).filter(|text| !text.is_empty())
 }
@@ -198,7 +210,11 @@ pub fn rejection_result(rejection: Rejection) -> Option<CommandResult> {
         }
         Rejection::KeyReused => Code::IdempotencyKeyReused,
         Rejection::Conflict(refusal) => return Some(refusal_result(refusal)),
-        Rejection::OutOfPlace | Rejection::Inconsistent | Rejection::SecretTaken | Rejection::Malformed => {
+        Rejection::OutOfPlace
+        | Rejection::Inconsistent
+        | Rejection::SecretTaken
+        | Rejection::Malformed
+        | Rejection::UnknownRules => {
             return None;
         }
     };

@@ -5,6 +5,7 @@ mod answers;
 mod checker;
 mod http_model;
 mod ledger_time;
+mod lists;
 mod observer;
 mod origin;
 mod question;
@@ -13,4 +14,5 @@ mod records;
 
 pub use checker::{FinalState, check};
 pub use ledger_time::LedgerTimeCheck;
+pub use lists::wrong_list;
 pub use observer::Observer;

@@ -1,7 +1,8 @@
 //! Observes the nodes after every simulated millisecond, and checks the invariants that must hold at all times.
 //!
-//! One leader a term; acknowledged positions and votes never go back, over restarts either; one digest and one number of
-//! remembered keys at a position; that number within its bound; an entry that was applied never becomes another.
+//! One leader a term; acknowledged positions and votes never go back, over restarts either; one digest, one version of the
+//! rules and one number of remembered keys at a position; that number within its bound; an entry that was applied never becomes
+//! another; no node's audit finds anything.
 
 use std::collections::BTreeMap;
 
@@ -41,6 +42,7 @@ pub struct Observer {
     /// The digest at each position, as applied first by any node.
     pub positions: BTreeMap<u64, Digest>,
     keys_at: BTreeMap<u64, u64>,
+    rules_at: BTreeMap<u64, u32>,
     /// When each record was first applied anywhere, in milliseconds since the start.
     pub applied_ms: Vec<u64>,
     nodes: BTreeMap<u64, NodeState>,
@@ -56,6 +58,7 @@ impl Observer {
             leaders: BTreeMap::new(),
             positions: BTreeMap::new(),
             keys_at: BTreeMap::new(),
+            rules_at: BTreeMap::new(),
             applied_ms: Vec::new(),
             nodes: BTreeMap::new(),
         }
@@ -86,6 +89,11 @@ impl Observer {
         self.nodes.get(&node).and_then(|seen| seen.probe.as_ref()).map_or(0, |probe| probe.members_index)
     }
 
+    /// The rules that a node's state goes by, at the last observation; 0 where there was none.
+    pub fn rules(&self, node: u64) -> u32 {
+        self.nodes.get(&node).and_then(|seen| seen.probe.as_ref()).map_or(0, |probe| probe.rules)
+    }
+
     /// How many terms had a leader.
     pub fn terms(&self) -> usize {
         self.leaders.len()
@@ -95,6 +103,9 @@ impl Observer {
     pub fn observe(&mut self, node: u64, cluster: &Cluster) -> Transition {
         let now = cluster.probe();
         self.check_leader(node, &now);
+        if let Some(fault) = &now.audit_fault {
+            self.recorder.violation(format!("node {node}: {fault}"));
+        }
         let (seen, records) = (self.applied_ms.len(), now.records as usize);
         self.applied_ms.resize(seen.max(records), self.recorder.now_ms());
         let seen = self.nodes.entry(node).or_default();
@@ -119,6 +130,7 @@ impl Observer {
             }
         }
         self.check_keys(node, &now);
+        self.check_rules(node, &now);
         self.nodes.entry(node).or_default().probe = Some(now);
         transition
     }
@@ -154,6 +166,17 @@ impl Observer {
             let position = now.applied;
             self.recorder
                 .violation(format!("node {node} remembers {held} keys at position {position}, another one {first}"));
+        }
+    }
+}
+
+impl Observer {
+    fn check_rules(&mut self, node: u64, now: &Probe) {
+        let (position, rules) = (now.applied, now.rules);
+        let first = *self.rules_at.entry(position).or_insert(rules);
+        if first != rules {
+            self.recorder
+                .violation(format!("node {node} goes by rules {rules} at position {position}, another one by {first}"));
         }
     }
 }

@@ -43,7 +43,8 @@ pub fn keyless_content(record: &Record) -> Option<String> {
         | Event::Charged(_)
         | Event::Reversed(_)
         | Event::Refused(_)
-        | Event::NodeRegistered(_) => return None,
+        | Event::NodeRegistered(_)
+        | Event::RulesRaised(_) => return None,
     };
     Some(format!("{} {action:?}", record.actor))
 }

@@ -10,7 +10,7 @@ impl Checker<'_> {
     /// A client submitted it and was not answered that it was not done; the rules give it; its number follows real time.
     pub fn check_record(&mut self, state: &State, record: &Record) {
         if record.actor == SYSTEM_ACTOR {
-            if !matches!(record.event, Event::Genesis(_) | Event::NodeRegistered(_)) {
+            if !matches!(record.event, Event::Genesis(_) | Event::NodeRegistered(_) | Event::RulesRaised(_)) {
                 self.violation(None, format!("no client submitted {record:?}"));
             }
             return;

@@ -9,7 +9,9 @@ use etebar::api::{
     NewReversal, Problem,
 };
 use etebar::{Answer, Client, Error, IdempotencyKey};
-use ledger::{Action, Adjust, Charge, Command, DecideCredit, IdKind, Note, Phone, RequestCredit, Reverse, Verdict};
+use ledger::{
+    Action, Adjust, Charge, Command, DecideCredit, IdKind, Note, Phone, Reference, RequestCredit, Reverse, Verdict,
+};
 
 use crate::command_port::PortReply;
 use crate::history::events::{AttemptOutcome, HttpBalance};
@@ -46,7 +48,8 @@ impl HttpClient {
             | Action::SetSellerStatus(_)
             | Action::CreateKey(_)
             | Action::RevokeKey(_)
-            | Action::RegisterNode(_) => false,
+            | Action::RegisterNode(_)
+            | Action::RaiseRules(_) => false,
         };
         commands.iter().all(is_supported)
     }
@@ -86,12 +89,14 @@ async fn submit_one(client: &Client, command: &Command) -> Result<HttpResponse, 
     let key =
         command.idempotency_key.as_ref().map(|key| IdempotencyKey::parse(key.as_str()).expect("it is one already"));
     match (&command.action, key) {
-        (Action::Charge(Charge { phone, amount }), Some(key)) => {
-            let new = NewCharge { phone: phone_text(*phone).into(), amount: money(amount.minor().cast_signed()) };
+        (Action::Charge(Charge { phone, amount, reference }), Some(key)) => {
+            let (phone, amount) = (phone_text(*phone).into(), money(amount.minor().cast_signed()));
+            let new = NewCharge { phone, amount, reference: reference_text(reference.as_ref()) };
             client.charge(&new, &key).await.map(|answer| done(answer, Resource::Charge))
         }
-        (Action::RequestCredit(RequestCredit { amount, note }), Some(key)) => {
-            let new = NewCreditRequest { amount: money(amount.minor().cast_signed()), note: optional(note) };
+        (Action::RequestCredit(RequestCredit { amount, note, reference }), Some(key)) => {
+            let (amount, reference) = (money(amount.minor().cast_signed()), reference_text(reference.as_ref()));
+            let new = NewCreditRequest { amount, note: optional(note), reference };
             client.request_credit(&new, &key).await.map(|answer| done(answer, Resource::CreditRequest))
         }
         (Action::Adjust(Adjust { seller, amount, reason }), Some(key)) => {
@@ -119,10 +124,11 @@ async fn submit_one(client: &Client, command: &Command) -> Result<HttpResponse, 
 
 async fn submit_batch(client: &Client, commands: &[Command]) -> Result<HttpResponse, Error> {
     let charges = commands.iter().map(|command| match (&command.action, &command.idempotency_key) {
-        (Action::Charge(Charge { phone, amount }), Some(key)) => BatchItem {
+        (Action::Charge(Charge { phone, amount, reference }), Some(key)) => BatchItem {
             phone: phone_text(*phone).into(),
             amount: money(amount.minor().cast_signed()),
             idempotency_key: key.as_str().into(),
+            reference: reference_text(reference.as_ref()),
         },
         (action, _) => panic!("a batch has charges alone, not {action:?}"),
     });
@@ -161,6 +167,10 @@ fn money(minor: i64) -> AmountIn {
 }
 
 /// A note as it is sent: an empty one is left out.
+fn reference_text(reference: Option<&Reference>) -> Option<Cow<'_, str>> {
+    reference.map(|reference| reference.as_str().into())
+}
+
 fn optional(note: &Note) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(note.as_str())).filter(|text| !text.is_empty())
 }

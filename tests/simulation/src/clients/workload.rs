@@ -9,7 +9,7 @@ use etebar_node::raft::{Decided, Decisions};
 use etebar_node::storage::model::Dice;
 use ledger::{
     Action, Adjust, Amount, ApiKeyNumber, Charge, Command, CreateKey, CreateSeller, DecideCredit, Event, Grant,
-    IdempotencyKey, KeyCreated, Name, Note, Phone, Record, RecordNumber, RequestCredit, Reverse, RevokeKey,
+    IdempotencyKey, KeyCreated, Name, Note, Phone, Record, RecordNumber, Reference, RequestCredit, Reverse, RevokeKey,
     SellerStatus, SetSellerStatus, SignedAmount, Verdict,
 };
 
@@ -117,7 +117,8 @@ impl Workload {
                 | Event::Adjusted(_)
                 | Event::Reversed(_)
                 | Event::Refused(_)
-                | Event::NodeRegistered(_) => {}
+                | Event::NodeRegistered(_)
+                | Event::RulesRaised(_) => {}
             }
         }
     }
@@ -162,11 +163,13 @@ impl WorkloadState {
         let mut command = self.issued[place].clone();
         if dice.once_in(4) {
             command.action = match &command.action {
-                Action::Charge(Charge { phone, amount }) => {
-                    Action::Charge(Charge { phone: *phone, amount: Amount::new(amount.minor() + 1).unwrap_or(*amount) })
-                }
+                Action::Charge(Charge { phone, amount, reference }) => Action::Charge(Charge {
+                    phone: *phone,
+                    amount: Amount::new(amount.minor() + 1).unwrap_or(*amount),
+                    reference: reference.clone(),
+                }),
                 Action::RequestCredit(RequestCredit { amount, .. }) => {
-                    Action::RequestCredit(RequestCredit { amount: *amount, note: note("changed") })
+                    Action::RequestCredit(RequestCredit { amount: *amount, note: note("changed"), reference: None })
                 }
                 Action::Adjust(Adjust { seller, amount, .. }) => {
                     Action::Adjust(Adjust { seller: *seller, amount: *amount, reason: note("changed") })
@@ -192,7 +195,7 @@ impl WorkloadState {
                 Operation::one(
                     seller_key,
                     Some(key),
-                    Action::RequestCredit(RequestCredit { amount, note: Note::empty() }),
+                    Action::RequestCredit(RequestCredit { amount, note: Note::empty(), reference: None }),
                 )
             }
             67..=78 => {
@@ -235,7 +238,9 @@ fn note(text: &str) -> Note {
 fn charge(dice: &mut Dice) -> Action {
     let phone = Phone::new(989_120_000_000 + dice.below(50)).expect("these are Iranian mobile numbers");
     let amount = Amount::new(dice.between(1, 30)).expect("it is at least one");
-    Action::Charge(Charge { phone, amount })
+    let reference =
+        Reference::new(&format!("order-{}", amount.minor())).ok().filter(|_| amount.minor().is_multiple_of(3));
+    Action::Charge(Charge { phone, amount, reference })
 }
 
 /// Several charges in one batch; sometimes one key twice, with the same content or other content.

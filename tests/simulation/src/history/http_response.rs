@@ -37,7 +37,7 @@ pub enum Resource {
 
 /// The ids of every simulated cluster.
 pub fn ids() -> IdSpace {
-    IdSpace::new(Uuid::from_u128(CLUSTER))
+    IdSpace::new(Uuid::from_u128(CLUSTER), 1)
 }
 
 impl CommandResult {

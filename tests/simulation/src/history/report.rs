@@ -98,7 +98,7 @@ fn describe_all(commands: &[Command]) -> String {
 fn describe(command: &Command) -> String {
     let key = command.idempotency_key.as_ref().map_or("no key", |key| key.as_str());
     let what = match &command.action {
-        Action::Charge(Charge { phone, amount }) => format!("charge {} to {phone}", amount.minor()),
+        Action::Charge(Charge { phone, amount, reference: _ }) => format!("charge {} to {phone}", amount.minor()),
         other => format!("{other:?}"),
     };
     format!("{what} by key {} under {key}", command.actor)

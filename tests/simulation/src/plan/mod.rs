@@ -47,6 +47,8 @@ pub struct Plan {
     pub jump_ms: u64,
     /// How late all clocks are at the start. They are corrected before the first fault; ledger time is late until then.
     pub late_ms: u64,
+    /// The ledger begins with the first rules, and some nodes run a build that knows no others until they are started anew.
+    pub old_builds: bool,
     /// Several clocks may be wrong at the same time, for which no guarantee is given that keys are kept.
     pub many_wrong_clocks: bool,
     /// The kinds of faults.
@@ -87,6 +89,8 @@ impl Plan {
             skew_ms: dice.between(0, 2_000),
             jump_ms: [1_000, 20_000, 2 * DAY_MS, 2 * DAY_MS][dice.below(4) as usize],
             late_ms: late_ms(seed),
+            // With dice of its own, as above.
+            old_builds: Dice::new(seed, 10).once_in(2),
             many_wrong_clocks: dice.once_in(6),
             kinds,
             pause_ms: dice.between(300, 1_200),

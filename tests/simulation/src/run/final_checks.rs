@@ -3,7 +3,7 @@
 use etebar_node::raft::Cluster;
 use ledger::{Claims, Record};
 
-use crate::checks::{FinalState, LedgerTimeCheck, check};
+use crate::checks::{FinalState, LedgerTimeCheck, check, wrong_list};
 use crate::world::World;
 
 /// Ledger time may be so far ahead of real time where at most one clock is wrong: clocks within 5 s of each other agree, right
@@ -32,6 +32,13 @@ impl World<'_> {
                     slack_ms: (!self.plan.many_wrong_clocks).then_some(CLOCK_SLACK_MS + self.skipped_ms),
                 };
                 check(&self.recorder, &records, &self.observer.positions, &finals, &ledger_time);
+                for (node, member) in &members {
+                    let own =
+                        usize::try_from(member.replica().state.records()).unwrap_or(usize::MAX).min(records.len());
+                    if let Some(what) = wrong_list(member, &records[..own]) {
+                        self.recorder.violation(format!("node {node} has {what} not as its records say"));
+                    }
+                }
             }
             Err(error) => self.recorder.violation(format!("the history is not readable at the end: {error}")),
         }
@@ -46,5 +53,6 @@ fn final_of(node: u64, member: &Cluster) -> FinalState {
         claims: Claims::of(&replica.state),
         keys_held: replica.state.keys_held(),
         pending: replica.state.pending_after(0).count(),
+        audited: member.last_audited().report,
     }
 }

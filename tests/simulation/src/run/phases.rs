@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ledger::RULES_VERSION;
+
 use crate::faults::FaultSchedule;
 use crate::run::operations::charges_since;
 use crate::world::World;
@@ -12,6 +14,8 @@ pub const LIVENESS: Duration = Duration::from_secs(10);
 const CHARGES: usize = 5;
 /// Longest wait for all nodes to converge after the last fault.
 const CONVERGENCE: Duration = Duration::from_secs(30);
+/// Longest wait for the audit of each node to come to its newest record, from the first one on.
+const AUDIT: Duration = Duration::from_secs(10);
 
 impl World<'_> {
     /// Where all clocks were late so far they are corrected, and all nodes start again: ledger time must not catch up at
@@ -94,8 +98,10 @@ impl World<'_> {
         let hosts: Vec<u64> = (1..=self.plan.hosts()).filter(|node| !self.lost.contains(node)).collect();
         for node in &hosts {
             self.crash(*node);
+            self.host(*node).upgrade();
         }
         self.recover(&hosts);
+        self.raise_rules();
         let converged = self.wait(CONVERGENCE, |world| {
             let acknowledged = world.recorder.history().acknowledged;
             let members = world.surviving_members();
@@ -112,6 +118,35 @@ impl World<'_> {
         if !converged && !self.recorder.has_violation() {
             self.recorder
                 .violation(format!("nodes {:?} did not converge within {CONVERGENCE:?}", self.surviving_members()));
+        }
+        self.audit_all();
+    }
+
+    /// The audit of each node must cover its whole history.
+    fn audit_all(&mut self) {
+        let behind = |world: &Self| -> Vec<(u64, u64, u64)> {
+            let probe = |node: u64| world.host(node).cluster().map(|cluster| (node, cluster.probe()));
+            let probes = world.surviving_members().into_iter().filter_map(probe);
+            let figures = probes.map(|(node, probe)| (node, probe.audited, probe.records));
+            figures.filter(|(_, audited, records)| audited < records).collect()
+        };
+        if !self.wait(AUDIT, |world| behind(world).is_empty()) && !self.recorder.has_violation() {
+            self.recorder.violation(format!("audits are behind after {AUDIT:?}: node, records, of {:?}", behind(self)));
+        }
+    }
+
+    /// Where every member runs the newest build and none is lost, the rules are raised at all.
+    fn raise_rules(&mut self) {
+        let members = self.surviving_members();
+        if self.recorder.has_violation() || members.len() < self.operator.members().len() {
+            return;
+        }
+        let raised =
+            self.wait(CONVERGENCE, |world| members.iter().all(|node| world.observer.rules(*node) == RULES_VERSION));
+        if !raised && !self.recorder.has_violation() {
+            self.recorder.violation(format!(
+                "every node knows rules {RULES_VERSION}, and they are not raised within {CONVERGENCE:?}"
+            ));
         }
     }
 

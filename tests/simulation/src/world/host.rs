@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use etebar_node::http::{self, App, Limits, secret};
-use etebar_node::raft::{Cluster, ClusterSettings, MembershipChange, PeerIdentity, PeerSecurity};
+use etebar_node::raft::{Build, Cluster, ClusterSettings, MembershipChange, PeerIdentity, PeerSecurity};
 use etebar_node::runtime::net::TcpListener;
 use etebar_node::runtime::{Clock, Entropy, Uptime, spawn};
 use etebar_node::storage::model::{Dice, ModelDisks};
@@ -68,6 +68,9 @@ pub struct Host {
     pub boots: Arc<AtomicU64>,
     /// How often its disks were wiped.
     pub wipes: Arc<AtomicU64>,
+    /// The newest rules that its build knows. A build is replaced by a newer one where a node is started anew, never the
+    /// other way round: that a node whose build does not know the ledger's rules stops is no fault.
+    known_rules: Arc<AtomicU32>,
     state: Arc<Mutex<HostState>>,
     instructed: Arc<Notify>,
     plan: Arc<Plan>,
@@ -86,6 +89,12 @@ impl Host {
             clock_drift_ms: Arc::default(),
             boots: Arc::default(),
             wipes: Arc::default(),
+            // A node that is added runs the newest build.
+            known_rules: Arc::new(AtomicU32::new(if plan.old_builds && node <= plan.nodes {
+                1
+            } else {
+                RULES_VERSION
+            })),
             state: Arc::default(),
             instructed: Arc::default(),
             plan: Arc::new(plan.clone()),
@@ -93,6 +102,16 @@ impl Host {
         };
         host.heal_disks();
         host
+    }
+
+    /// The newest rules that its build knows.
+    pub fn known_rules(&self) -> u32 {
+        self.known_rules.load(Ordering::Relaxed)
+    }
+
+    /// From its next start on it runs the newest build.
+    pub fn upgrade(&self) {
+        self.known_rules.store(RULES_VERSION, Ordering::Relaxed);
     }
 
     /// The state of its node.
@@ -140,13 +159,17 @@ impl Host {
     /// Runs the node, from this start to its crash.
     pub async fn run(self, boot: u64) -> Result<(), Box<dyn Error>> {
         self.state().instructions.clear();
+        if Dice::new(self.plan.seed, (500 + self.node) << 32 | boot).once_in(3) {
+            self.upgrade();
+        }
         let (recorder, off) = (self.recorder.clone(), self.clock_off_ms.clone());
         let now = move || (START_MS + recorder.now_ms()).saturating_add_signed(off.load(Ordering::Relaxed));
         let (since, boots) = (self.recorder.clone(), self.boots.clone());
         let uptime = move || Some(Uptime { boot: boots.load(Ordering::Relaxed).into(), ms: since.now_ms() });
         let clock = Clock::from_fn(now).with_uptime(uptime);
         let started = match self.open_disks(boot).await {
-            Ok(disks) => Cluster::start(self.settings(), disks, clock).await,
+            // On the heap: it is large, and every host has one.
+            Ok(disks) => Box::pin(Cluster::start(self.settings(), disks, clock)).await,
             Err(error) => Err(error.into()),
         };
         let cluster = match started {
@@ -195,6 +218,11 @@ impl Host {
     /// The disks, with an empty log and an empty history where there is nothing yet.
     async fn open_disks(&self, boot: u64) -> Result<NodeDisks, StorageError> {
         let history = self.history.open("history")?;
+        // An image of the state only saves time, so anything may happen to it.
+        let mut dice = Dice::new(self.plan.seed, (500 + self.node) << 32 | boot);
+        if dice.once_in(3) {
+            self.history.spoil_images(&mut dice);
+        }
         let disks = NodeDisks { log: Arc::new(self.log.clone()), history };
         if boot == 0 || self.log.list()?.is_empty() {
             disks.create().await?;
@@ -222,20 +250,23 @@ impl Host {
         }
     }
 
+    /// Its settings, with what its build can do.
     fn settings(&self) -> ClusterSettings {
         let (node, plan) = (self.node, &self.plan);
         let cluster = Uuid::from_u128(CLUSTER);
         let incarnation = Uuid::from_u128(u128::from(node | (self.wipes.load(Ordering::Relaxed) << 8)));
+        let identity = PeerIdentity::new(cluster, node, incarnation);
         ClusterSettings {
-            identity: PeerIdentity { cluster, node, incarnation },
+            identity: PeerIdentity { build: Build { rules: self.known_rules(), ..Build::OWN }, ..identity },
             members: (1..=plan.nodes).map(|node| (node, addresses(node))).collect::<BTreeMap<_, _>>(),
             genesis: Genesis {
-                cluster,
+                ledger: cluster,
+                epoch: 1,
                 currency: Name::new("IRT").expect("a short name"),
                 decimals: 0,
                 key_window_ms: plan.key_window_ms,
                 keys_max: plan.keys_max,
-                rules: RULES_VERSION,
+                rules: if plan.old_builds { 1 } else { RULES_VERSION },
                 admin_key: secret::hash(&admin_secret()),
             },
             peer_listen: "0.0.0.0:7121".to_owned(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use etebar_node::runtime::Rt;
 use etebar_node::storage::model::Dice;
+use ledger::RULES_VERSION;
 use turmoil::{Builder, Sim};
 
 use crate::checks::Observer;
@@ -73,6 +74,8 @@ pub struct World<'a> {
     pub next_trigger_ms: u64,
     /// How often each kind was injected.
     pub injected: BTreeMap<FaultKind, u64>,
+    /// The newest rules that the ledger was seen to go by.
+    pub rules_seen: u32,
     /// How far monotonic clocks ran ahead of time, all together: no node can know that.
     pub skipped_ms: u64,
 }
@@ -128,6 +131,7 @@ impl World<'_> {
             triggers: Vec::new(),
             next_trigger_ms: 0,
             injected: BTreeMap::new(),
+            rules_seen: if plan.old_builds { 1 } else { RULES_VERSION },
             skipped_ms: 0,
         }
     }

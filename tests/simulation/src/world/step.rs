@@ -4,6 +4,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use etebar_node::raft::Cluster;
+
 use crate::plan::FaultKind;
 use crate::world::{Recovery, STEPS, World};
 
@@ -57,6 +59,7 @@ impl World<'_> {
         let Some(cluster) = host.cluster() else { return self.check_exit(node) };
         let transition = self.observer.observe(node, &cluster);
         self.operator.observe(self.observer.membership_index(node), &cluster);
+        self.check_rules(node, &cluster);
         drop(cluster);
         self.check_exit(node);
         if self.triggers.is_empty() || self.recorder.now_ms() < self.next_trigger_ms {
@@ -74,6 +77,24 @@ impl World<'_> {
             let while_ms = self.dice.between(1, 300);
             self.crash_and_restart(node, while_ms);
             *self.injected.entry(kind).or_default() += 1;
+        }
+    }
+
+    /// Rules are raised once every member's build knows them. Looked at where they are first seen: members that are added
+    /// later run the newest build.
+    fn check_rules(&mut self, node: u64, cluster: &Cluster) {
+        let rules = self.observer.rules(node);
+        if rules <= self.rules_seen {
+            return;
+        }
+        self.rules_seen = rules;
+        self.trace(format!("the ledger goes by rules {rules}"));
+        for member in cluster.members_seen().all {
+            let known = self.host(member).known_rules();
+            if known < rules {
+                self.recorder
+                    .violation(format!("rules {rules} are used, and the build of node {member} knows {known}"));
+            }
         }
     }
 

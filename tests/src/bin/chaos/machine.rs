@@ -1,12 +1,14 @@
 //! What this machine can do to a cluster, and what has to be built first.
 
 use std::io::Write as _;
+use std::ops::RangeInclusive;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tests::faults::clocks;
 use tests::faults::failing_disk;
+use tests::machine::builds;
 use tests::machine::disk;
 use tests::machine::programs;
 
@@ -37,7 +39,7 @@ impl Machine {
         if !arguments.inside && can_partition() {
             return Err(go_inside(arguments, previous.as_deref(), given));
         }
-        let usable = previous.filter(|previous| link_of(previous) >= FIRST_LINK_IN_TLS || {
+        let usable = previous.filter(|previous| *links_of(previous).end() >= FIRST_LINK_IN_TLS || {
             eprintln!(
                 "NO UPGRADE: {} is of before mutual TLS between nodes; a cluster goes up from there once, all nodes stopped.",
                 previous.display()
@@ -92,14 +94,14 @@ impl Machine {
     }
 }
 
-/// The version of the peer link that a build of the node speaks; 1 where it does not say.
-pub(crate) fn link_of(program: &Path) -> u64 {
+/// The versions of the peer link that a build of the node speaks, from the first to the last; 1 where it does not say.
+pub(crate) fn links_of(program: &Path) -> RangeInclusive<u64> {
     let said = Command::new(program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
     let said = String::from_utf8_lossy(&said).into_owned();
-    let version = said
-        .split_once("peer link ")
-        .map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
-    version.and_then(|version| version.parse().ok()).unwrap_or(1)
+    let span = said.split_once("peer link ").map_or("1", |(_, rest)| rest.split([',', ')']).next().unwrap_or("1"));
+    let (lowest, highest) = span.split_once(" to ").unwrap_or((span, span));
+    let number = |text: &str| text.trim().parse().unwrap_or(1);
+    number(lowest)..=number(highest)
 }
 
 fn has(program: &str) -> bool {
@@ -146,12 +148,7 @@ fn build_previous(commit: &str) -> Result<PathBuf, End> {
     }
     eprintln!("building etebar-node of commit {hash} (some minutes)");
     unpack(&hash, &folder).map_err(|error| End::failed(format!("commit {hash} cannot be read: {error}")))?;
-    let mut cargo = programs::clean_command("cargo");
-    cargo.args(["build", "--quiet", "--release", "--locked", "--target-dir", "target", "-p", "etebar-node"]);
-    match cargo.current_dir(&folder).status() {
-        Ok(status) if status.success() => Ok(program),
-        Ok(_) | Err(_) => Err(End::failed(format!("commit {hash} does not build"))),
-    }
+    builds::node_of(&folder).map_err(|error| End::failed(format!("commit {hash}: {error}")))
 }
 
 fn unpack(commit: &str, folder: &Path) -> std::io::Result<()> {

@@ -1,13 +1,14 @@
-//! The input: a CSV file with the columns `phone`, `amount`, perhaps `idempotency_key`, and any others.
+//! The input: a CSV file with the columns `phone`, `amount`, perhaps `idempotency_key` and `reference`, and any
+//! others.
 //!
 //! It is read and checked whole before anything is sent. A line is named by its number in the file, as editors count it.
 
 use std::collections::HashMap;
 
-use ledger::Phone;
+use ledger::{Phone, Reference};
 
 use etebar::IdempotencyKey;
-use etebar::api::{self, AmountError, AmountIn, MAX_DECIMALS, read_phone};
+use etebar::api::{self, AmountError, AmountIn, MAX_DECIMALS, check_reference, read_phone};
 
 use super::csv_records::{Fault, Record, Records};
 use super::paths::{Paths, failed};
@@ -48,6 +49,8 @@ pub(crate) struct Line {
     pub(crate) amount: AmountIn,
     /// The key that the file gives; otherwise the import draws one.
     pub(crate) own_key: Option<IdempotencyKey>,
+    /// The text that the charge keeps.
+    pub(crate) reference: Option<String>,
 }
 
 /// Where each column is.
@@ -57,6 +60,7 @@ pub(crate) struct Columns {
     phone: usize,
     amount: usize,
     pub(crate) key: Option<usize>,
+    reference: Option<usize>,
 }
 
 impl Input {
@@ -175,6 +179,7 @@ impl Columns {
             }
         };
         let (phone, amount, key) = (at("phone")?, at("amount")?, at("idempotency_key")?);
+        let reference = at("reference")?;
         let (Some(phone), Some(amount)) = (phone, amount) else {
             let mut here: Vec<_> = names.iter().take(COLUMNS_SHOWN).map(|name| cell_shown(name)).collect();
             if names.len() > COLUMNS_SHOWN {
@@ -189,7 +194,7 @@ impl Columns {
         if let Some(name) = names.iter().find(ours) {
             return Err(format!("the result has a column {name} of its own: rename this one, or leave it out"));
         }
-        Ok(Columns { count: names.len(), phone, amount, key })
+        Ok(Columns { count: names.len(), phone, amount, key, reference })
     }
 
     fn line(&self, record: &Record) -> Result<Line, String> {
@@ -212,8 +217,20 @@ impl Columns {
                 Some(IdempotencyKey::parse(key).map_err(wrong)?)
             }
         };
-        Ok(Line { number: record.number, phone, amount, own_key })
+        let reference = match self.reference.map(|at| cell(at, "reference")).transpose()? {
+            Some("") | None => None,
+            Some(text) => {
+                Some(reference(text).map_err(|error| format!("reference \"{}\": {error}", cell_shown(text)))?)
+            }
+        };
+        Ok(Line { number: record.number, phone, amount, own_key, reference })
     }
+}
+
+/// A reference as the nodes take it.
+fn reference(text: &str) -> Result<String, String> {
+    check_reference(text).map_err(|error| error.to_string())?;
+    Reference::new(text).map(String::from).map_err(|error| error.to_string())
 }
 
 /// A cell as a fault repeats it.

@@ -1,18 +1,16 @@
 //! The check after a run: each seller's books against what was answered, and the audit of the whole ledger.
 //!
-//! A difference breaks a promise. What cannot be checked (an audit that takes longer than a node gives it, a node that is
-//! gone) is said, and breaks nothing.
+//! A difference breaks a promise. What cannot be checked (an audit that is far behind, a node that is gone) is said, and breaks nothing.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
 
 use etebar::Client;
 use etebar::api::Reconciliation;
 
 use super::drive::tally::Tally;
+use crate::books::audit;
 use crate::load::provision::Provisioned;
 use crate::output::error::CliError;
 
@@ -20,11 +18,6 @@ use crate::output::error::CliError;
 const CHECKS_AT_ONCE: usize = 4;
 /// Sellers whose books could not be read until the rest is not tried: each may take a call's whole time.
 const FAILURES_MAX: usize = 4;
-/// Longest wait for an audit to cover the run's last entry.
-const AUDIT_WAIT: Duration = Duration::from_secs(30);
-/// Wait between two looks at how far the audit is.
-const AUDIT_AGAIN: Duration = Duration::from_millis(250);
-
 /// What the check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Books {
@@ -97,24 +90,13 @@ async fn check_sellers(client: &Client, sellers: &[Provisioned], tally: &Tally) 
 
 /// The node's own audit, once it covers entry `newest`.
 async fn check_ledger(client: &Client, newest: u64) -> Books {
-    let began = Instant::now();
-    loop {
-        let audit = match client.audit().await {
-            Ok(audit) => audit.value,
-            Err(error) => return Books::NotChecked(format!("the audit of the ledger: {error}")),
-        };
-        if !audit.consistent {
+    match audit::covering(client, newest).await {
+        Err(error) => Books::NotChecked(format!("the audit of the ledger: {error}")),
+        Ok(audit) if !audit.consistent => {
             let first = audit.broken.first().map_or_else(String::new, |broken| format!(": {broken}"));
-            return Books::Wrong(format!("the audit finds the ledger inconsistent{first}"));
+            Books::Wrong(format!("the audit finds the ledger inconsistent{first}"))
         }
-        if audit.entries >= newest {
-            return Books::Exact;
-        }
-        if began.elapsed() > AUDIT_WAIT {
-            let behind = format!("it has reached entry {} of {newest}", audit.entries);
-            return Books::NotChecked(format!("the audit of the ledger: {behind} after {} s", AUDIT_WAIT.as_secs()));
-        }
-        sleep(AUDIT_AGAIN).await;
+        Ok(_) => Books::Exact,
     }
 }
 

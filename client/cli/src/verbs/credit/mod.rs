@@ -18,9 +18,9 @@ use crate::session::Session;
 pub(crate) async fn run(session: &Session, verb: CreditRequests) -> Result<(), CliError> {
     let client = &session.client;
     let (answer, done) = match verb {
-        CreditRequests::Create { amount, note, once } => {
+        CreditRequests::Create { amount, note, reference, once } => {
             let key = once.key()?;
-            let new = NewCreditRequest { amount, note: note.map(Into::into) };
+            let new = NewCreditRequest { amount, note: note.map(Into::into), reference: reference.map(Into::into) };
             let answer = session.write(Some(&key), client.request_credit(&new, &key)).await?;
             (answer, Done::new("the credit request is filed").under(&key))
         }
@@ -57,9 +57,19 @@ pub(crate) async fn adjust(session: &Session, verb: Adjust) -> Result<(), CliErr
 
 impl Listed for CreditRequest {
     const HEAD: &'static [&'static str] =
-        &["id", "seller", ">amount", "status", "created at", "decided at", "decided by", "note"];
-    const COLUMNS: &'static [&'static str] =
-        &["id", "seller_id", "amount", "note", "status", "created_at", "decided_at", "decided_by", "reason"];
+        &["id", "seller", ">amount", "status", "created at", "decided at", "decided by", "reference", "note"];
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "seller_id",
+        "amount",
+        "note",
+        "reference",
+        "status",
+        "created_at",
+        "decided_at",
+        "decided_by",
+        "reason",
+    ];
 
     fn row(&self) -> Vec<Cell> {
         vec![
@@ -70,6 +80,7 @@ impl Listed for CreditRequest {
             self.created_at.to_string().into(),
             or_dash(self.decided_at).into(),
             or_dash(self.decided_by.as_ref()).into(),
+            or_dash(self.reference.as_ref()).into(),
             or_dash(self.note.as_ref()).into(),
         ]
     }
@@ -81,6 +92,7 @@ fn shown(request: &CreditRequest) -> String {
         ("seller", request.seller_id.to_string().into()),
         ("amount", money(request.amount)),
         ("note", or_dash(request.note.as_ref()).into()),
+        ("reference", or_dash(request.reference.as_ref()).into()),
         ("status", credit_status(request.status)),
         ("created at", request.created_at.to_string().into()),
         ("decided at", or_dash(request.decided_at).into()),

@@ -68,7 +68,8 @@ fn command(
     let amount = faults.at(|| format!("/charges/{at}/amount"), body::amount(item.amount, decimals));
     let key = IdempotencyKey::new(&item.idempotency_key);
     let key = faults.at(|| format!("/charges/{at}/idempotency_key"), key);
-    let action = Action::Charge(Charge { phone: phone?, amount: amount? });
+    let reference = faults.at(|| format!("/charges/{at}/reference"), body::reference(item.reference.as_deref()));
+    let action = Action::Charge(Charge { phone: phone?, amount: amount?, reference: reference? });
     Some(Command { actor, idempotency_key: Some(key?), action })
 }
 

@@ -11,7 +11,7 @@ use ledger::{Action, Charge, IdKind, Reverse};
 
 use crate::http::app::App;
 use crate::http::read::charge_search::{Filter, FoundCharges, search, with_reversals};
-use crate::http::read::records::{self, RecordReader};
+use crate::http::read::records;
 use crate::http::request::body::{self, Call, Faults};
 use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
@@ -38,8 +38,11 @@ async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let mut faults = Faults::default();
     let phone = faults.at(|| "/phone".into(), read_phone(&asked.phone));
     let amount = faults.at(|| "/amount".into(), body::amount(asked.amount, decimals));
-    let (Some(phone), Some(amount)) = (phone, amount) else { return Err(faults.problem()) };
-    submit::run(&app, caller, Some(key), Action::Charge(Charge { phone, amount }), call.head.deadline).await
+    let reference = faults.at(|| "/reference".into(), body::reference(asked.reference.as_deref()));
+    let (Some(phone), Some(amount), Some(reference)) = (phone, amount, reference) else {
+        return Err(faults.problem());
+    };
+    submit::run(&app, caller, Some(key), Action::Charge(Charge { phone, amount, reference }), call.head.deadline).await
 }
 
 /// `GET /v1/charges/{id}`
@@ -48,20 +51,21 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
     let query = head.query(&[])?;
     let number = app.ledger_info()?.ids.number(IdKind::Charge, head.id()?).ok_or_else(Problem::not_found)?;
     read::fresh(&app, &head, &query).await?;
-    let (applied, reversed_by) = {
+    let (applied, records) = {
         let replica = read::state(&app, &caller)?;
-        if number > replica.state.records() {
-            return Err(Problem::not_found());
-        }
-        (replica.applied, replica.state.reversal(number).map(|reversal| reversal.entry))
+        (replica.applied, replica.state.records())
     };
+    if number > records {
+        return Err(Problem::not_found());
+    }
     let found = records::reading(&app, move |reader| {
         let record = reader.record(number)?;
-        Ok(record.seller().zip(reader.info.charge(&record)))
+        let Some((seller, charge)) = record.seller().zip(reader.info.charge(&record)) else { return Ok(None) };
+        Ok(Some((seller, api::ChargeRead { charge, reversed_by: reader.reversed_by(number, records)? })))
     });
-    let (seller, charge) = found.await?.ok_or_else(Problem::not_found)?;
+    let (seller, shown) = found.await?.ok_or_else(Problem::not_found)?;
     caller.must_see(seller)?;
-    reply::json(applied, &api::ChargeRead { charge, reversed_by })
+    reply::json(applied, &shown)
 }
 
 /// `GET /v1/charges`
@@ -75,13 +79,16 @@ async fn list(State(app): State<App>, head: Head) -> Answer {
     let permit = app.quotas.scans.take(caller.key, head.deadline).await?;
     // No wall clock: one that is ahead would hide a charge that a retry still finds.
     let now = app.cluster.ledger_time();
-    let (applied, bound, source) = {
+    let first = filter.first_record(&app).await?.max(after.saturating_add(1));
+    let (applied, records, source) = {
         let replica = read::state(&app, &caller)?;
-        (replica.applied, replica.state.records(), filter.source(&replica, after, now)?)
+        (replica.applied, replica.state.records(), filter.source(&replica, first, now)?)
     };
-    let search = move |reader: &RecordReader| search(reader, &filter, source, limit);
-    let FoundCharges { charges, next } = records::searching(&app, permit, search).await?;
-    let items = with_reversals(&app, charges, bound);
+    let found = records::searching(&app, permit, move |reader| {
+        let FoundCharges { charges, next } = search(reader, &filter, source, limit)?;
+        Ok((with_reversals(reader, charges, records)?, next))
+    });
+    let (items, next) = found.await?;
     reply::json(applied, &list.page(items, next))
 }
 

@@ -1,12 +1,12 @@
 //! A charge's JSON, written straight to bytes: the hot path. The same bytes as [`etebar_api::Charge`] serialises to.
 
 use etebar_api as api;
-use ledger::{Charged, Event, IdKind, Record, RecordNumber, Time};
+use ledger::{Charged, Event, IdKind, Record, RecordNumber, Reference, Time};
 
-use super::{LedgerInfo, timestamp};
+use super::{LedgerInfo, text_of, timestamp};
 
-/// Bytes that one charge takes at most, about.
-pub(crate) const CHARGE_BYTES: usize = 320;
+/// Bytes that one charge takes at most, about, a long reference apart.
+pub(crate) const CHARGE_BYTES: usize = 340;
 
 /// Writes charges one after the other. What consecutive ones share, the time and the seller, is rendered once.
 #[derive(Debug)]
@@ -24,7 +24,9 @@ impl ChargeWriter {
 
     /// Appends the charge of this record to `out`; `false` where the record is no charge, and nothing was written.
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, record: &Record) -> bool {
-        let Event::Charged(Charged { seller, phone, amount, entry, balance }) = &record.event else { return false };
+        let Event::Charged(Charged { seller, phone, amount, entry, balance, reference, .. }) = &record.event else {
+            return false;
+        };
         let LedgerInfo { ids, .. } = self.info;
         let mut uuid = [0_u8; uuid::fmt::Hyphenated::LENGTH];
         out.extend_from_slice(b"{\"id\":\"");
@@ -40,7 +42,9 @@ impl ChargeWriter {
         self.money(out, amount.minor());
         out.extend_from_slice(b"\",\"balance\":\"");
         self.money(out, balance.minor());
-        out.extend_from_slice(b"\",\"created_at\":\"");
+        out.extend_from_slice(b"\",\"reference\":");
+        text(out, reference.as_ref().map(Reference::as_str));
+        out.extend_from_slice(b",\"created_at\":\"");
         out.extend_from_slice(self.time(record.time).as_bytes());
         out.extend_from_slice(b"\"}");
         true
@@ -82,10 +86,18 @@ fn digits(out: &mut Vec<u8>, mut number: u64, width: usize) {
     out.extend_from_slice(&text[at.min(text.len() - width)..]);
 }
 
+/// Appends a text as JSON, or `null`.
+fn text(out: &mut Vec<u8>, text: Option<&str>) {
+    // Writing to memory does not fail, and a text is always JSON.
+    drop(serde_json::to_writer(out, &text));
+}
+
 impl LedgerInfo {
     /// A charge as lists show it; `None` where the record is no charge.
     pub fn charge(&self, record: &Record) -> Option<api::Charge> {
-        let Event::Charged(Charged { seller, phone, amount, entry, balance }) = &record.event else { return None };
+        let Event::Charged(Charged { seller, phone, amount, entry, balance, reference, .. }) = &record.event else {
+            return None;
+        };
         Some(api::Charge {
             id: self.ids.uuid(IdKind::Charge, record.number),
             entry: *entry,
@@ -93,6 +105,7 @@ impl LedgerInfo {
             phone: phone.to_string(),
             amount: self.amount(amount.plus()),
             balance: self.amount(balance.signed()),
+            reference: text_of(reference.as_ref()),
             created_at: timestamp(record.time),
         })
     }

@@ -4,10 +4,10 @@
 
 use axum::http::StatusCode;
 use etebar_api as api;
-use ledger::{Amount, Balance, CreditRequested, Digest, Event, IdKind, Note, Record, RecordNumber, Time};
+use ledger::{Amount, Balance, CreditRequested, Digest, Event, IdKind, Note, Record, RecordNumber, Reference, Time};
 use serde::Serialize;
 
-use super::{ChargeWriter, LedgerInfo, entry, note, refusal, role, status, timestamp};
+use super::{ChargeWriter, LedgerInfo, entry, note, refusal, role, status, text_of, timestamp};
 
 /// The answer to a command, as far as its record alone gives it.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(crate) fn decision(info: &LedgerInfo, record: &Record, secret: Option<String
             is_written.then_some(Rendered::Whole(StatusCode::CREATED, body))
         }
         Event::Refused(refused) => json(StatusCode::CONFLICT, &refusal(info, refused.refusal)),
-        Event::Genesis(_) | Event::NodeRegistered(_) => None,
+        Event::Genesis(_) | Event::NodeRegistered(_) | Event::RulesRaised(_) => None,
     }
 }
 
@@ -90,8 +90,8 @@ pub(crate) fn entry_made(info: &LedgerInfo, record: &Record, actor: &str, digest
 /// A credit request as it was filed; `None` where the record files none.
 pub(crate) fn credit_request(info: &LedgerInfo, record: &Record) -> Option<api::CreditRequest> {
     let Event::CreditRequested(filed) = &record.event else { return None };
-    let CreditRequested { seller, amount, note } = filed;
-    Some(pending(info, record.number, (*seller, *amount, note), record.time))
+    let CreditRequested { seller, amount, note, reference } = filed;
+    Some(pending(info, record.number, (*seller, *amount, note, reference.as_ref()), record.time))
 }
 
 /// A credit request as its verdict left it; `None` where the record is no verdict.
@@ -103,19 +103,20 @@ pub(crate) fn credit_request_decided(info: &LedgerInfo, verdict: &Record, actor:
     } else {
         return None;
     };
+    let asked = (request.seller, request.amount, &request.note, request.reference.as_ref());
     Some(api::CreditRequest {
         status,
         decided_at: Some(timestamp(verdict.time)),
         decided_by: Some(actor.to_owned()),
         reason: note(reason),
-        ..pending(info, request.number, (request.seller, request.amount, &request.note), request.created_at)
+        ..pending(info, request.number, asked, request.created_at)
     })
 }
 
 fn pending(
     info: &LedgerInfo,
     number: RecordNumber,
-    (seller, amount, said): (RecordNumber, Amount, &Note),
+    (seller, amount, said, reference): (RecordNumber, Amount, &Note, Option<&Reference>),
     filed_at: Time,
 ) -> api::CreditRequest {
     api::CreditRequest {
@@ -123,6 +124,7 @@ fn pending(
         seller_id: info.seller_id(seller),
         amount: info.amount(amount.plus()),
         note: note(said),
+        reference: text_of(reference),
         status: api::RequestStatus::Pending,
         created_at: timestamp(filed_at),
         decided_at: None,

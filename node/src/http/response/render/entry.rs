@@ -9,6 +9,7 @@ use super::{LedgerInfo, timestamp};
 pub(crate) fn entry(info: &LedgerInfo, entry: &ledger::Entry<'_>, digest: &Digest) -> api::Entry {
     api::Entry {
         entry: entry.number,
+        record: entry.record,
         created_at: timestamp(entry.time),
         kind: match entry.kind {
             EntryKind::Credit => api::EntryKind::Credit,
@@ -24,6 +25,7 @@ pub(crate) fn entry(info: &LedgerInfo, entry: &ledger::Entry<'_>, digest: &Diges
         reference: entry.reference,
         phone: entry.phone.map(|phone| phone.to_string()),
         actor: entry.actor.to_owned(),
+        caller_reference: entry.caller_reference.map(str::to_owned),
         digest: digest.to_string(),
     }
 }

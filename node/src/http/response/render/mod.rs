@@ -17,7 +17,7 @@ pub(crate) use refusal::refusal;
 
 use etebar_api as api;
 use etebar_api::{AmountOut, Timestamp};
-use ledger::{ApiKey, Grant, IdKind, IdSpace, Note, RecordNumber, Seller, Time};
+use ledger::{ApiKey, Grant, IdKind, IdSpace, Note, RecordNumber, Reference, Seller, Time};
 use uuid::Uuid;
 
 /// What the genesis fixed, as far as answers show it.
@@ -73,6 +73,11 @@ pub(crate) fn timestamp(time: Time) -> Timestamp {
 /// A note as an answer shows it: one that was not given is `null`.
 pub(crate) fn note(note: &Note) -> Option<String> {
     Some(note.as_str().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// A reference as an answer shows it: one that was not given is `null`.
+pub(crate) fn text_of(reference: Option<&Reference>) -> Option<String> {
+    reference.map(|reference| reference.as_str().to_owned())
 }
 
 /// A grant's role, and the seller of a seller's key.

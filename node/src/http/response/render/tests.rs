@@ -4,15 +4,16 @@
 use axum::http::StatusCode;
 use ledger::{
     Action, Adjusted, Amount, ApiKeyHash, Balance, Charge, Charged, CreditApproved, CreditRejected, CreditRequested,
-    Digest, Event, Grant, IdSpace, KeyCreated, KeyRevoked, Name, NodeRegistered, Note, Phone, Record, Refusal, Refused,
-    RequestShown, Reversed, SellerCreated, SellerStatus, SellerStatusSet, SignedAmount, Time, Verdict,
+    Digest, Event, Grant, IdSpace, KeyCreated, KeyRevoked, Name, NodeRegistered, Note, Phone, Record, Reference,
+    Refusal, Refused, RequestShown, Reversed, SellerCreated, SellerStatus, SellerStatusSet, SignedAmount, Time,
+    Verdict,
 };
 use uuid::Uuid;
 
 use super::{ChargeWriter, LedgerInfo, Rendered, decision, entry_made, verdict};
 
 fn info(decimals: u32) -> LedgerInfo {
-    LedgerInfo { ids: IdSpace::new(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)), decimals }
+    LedgerInfo { ids: IdSpace::new(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef), 1), decimals }
 }
 
 fn record(event: Event) -> Record {
@@ -59,11 +60,21 @@ fn request() -> RequestShown {
         amount: amount(1_000_000),
         note: note("for \"November\""),
         created_at: Time(1_699_999_999_000),
+        reference: None,
     }
 }
 
 fn charged() -> Event {
-    Event::Charged(Charged { seller: 5, phone: phone(), amount: amount(5_000), entry: 42, balance: balance(995_000) })
+    Event::Charged(Charged {
+        seller: 5,
+        phone: phone(),
+        amount: amount(5_000),
+        entry: 42,
+        balance: balance(995_000),
+        reference: Reference::new("order-17").ok(),
+        phone_charge: 1,
+        previous: 0,
+    })
 }
 
 #[test]
@@ -80,7 +91,7 @@ fn decisions_read_as_they_did_when_they_were_made() {
         Event::KeyCreated(KeyCreated { name: name("till 1"), grant: Grant::Seller(5), hash: ApiKeyHash([1; 32]) }),
         Event::KeyCreated(KeyCreated { name: name("eyes"), grant: Grant::Auditor, hash: ApiKeyHash([1; 32]) }),
         Event::KeyRevoked(KeyRevoked { key: 9 }),
-        Event::CreditRequested(CreditRequested { seller: 5, amount: amount(1), note: Note::empty() }),
+        Event::CreditRequested(CreditRequested { seller: 5, amount: amount(1), note: Note::empty(), reference: None }),
         Event::CreditApproved(CreditApproved {
             request: request(),
             reason: note("paid"),
@@ -122,7 +133,7 @@ fn refusals_read_as_they_did_when_they_were_made() {
         Refusal::NameTaken,
         Refusal::LastAdminKey,
     ];
-    let action = Action::Charge(Charge { phone: phone(), amount: amount(5_000) });
+    let action = Action::Charge(Charge { phone: phone(), amount: amount(5_000), reference: None });
     let told: String = refusals
         .map(|refusal| answer_to(Event::Refused(Refused { action: action.clone(), refusal })))
         .map(|(status, body)| format!("{status} {body}\n"))
@@ -142,6 +153,9 @@ fn a_written_charge_is_the_serialised_one() {
                 amount: amount(minor),
                 entry: minor,
                 balance: balance(minor - 1),
+                reference: Reference::new("a\"b\\سفارش").ok().filter(|_| minor > 1),
+                phone_charge: 1,
+                previous: 0,
             });
             let record = Record { time: Time(time), ..record(event) };
             let mut written = Vec::new();

@@ -19,7 +19,8 @@ use crate::raft::catch_up::install::SnapshotData;
 use crate::raft::peers::link::error::LinkError;
 use crate::raft::peers::link::hello::Connection;
 use crate::runtime;
-use crate::storage::types::TypeConfig;
+use crate::storage::types::plain::NoMembers;
+use crate::storage::types::{TypeConfig, Vote};
 use crate::storage::{Checkpoint, History, StorageError};
 
 /// Pause between two keep-alives of a receiver at work.
@@ -76,7 +77,7 @@ impl SnapshotReceiver {
         from: NodeNumber,
     ) -> Result<(), LinkError> {
         let answer = match self.receive_all(raft, &mut link, from).await {
-            Ok(vote) => FromReceiver::Done { vote },
+            Ok(vote) => FromReceiver::Done { vote: vote.into() },
             Err(TransferError::Link(error)) => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "snapshot not installed");
@@ -95,9 +96,12 @@ impl SnapshotReceiver {
         let FromSender::Offer { vote, to } = receive(link).await? else {
             return Err(TransferError::Refused("a transfer begins with an offer".into()));
         };
-        if vote.leader_id.node_id != from {
+        if vote.node != from {
             return Err(TransferError::Refused("an offer in another leader's name".into()));
         }
+        let (vote, to) =
+            (Vote::from(vote), to.try_into().map_err(|error: NoMembers| TransferError::Refused(error.to_string()))?);
+        self.check_rules(&to)?;
         let place = self.take_place(vote);
         // Own checkpoints would write pages with fewer records over those that lie beyond the last one.
         let _turn = at_work(link, self.checkpoints.hold()).await;
@@ -111,6 +115,14 @@ impl SnapshotReceiver {
         let installed = at_work(link, raft.install_full_snapshot(vote, snapshot)).await;
         let answer = installed.map_err(|fatal| TransferError::Refused(fatal.to_string()))?;
         Ok(answer.vote)
+    }
+
+    /// Stops a node that does not know the rules of what is offered: it could read no record of it.
+    fn check_rules(&self, to: &Checkpoint) -> Result<(), TransferError> {
+        self.published.known_rules.check(to.rules).map_err(|unknown| {
+            self.published.health.fail(unknown.to_string());
+            TransferError::Refused(unknown.to_string())
+        })
     }
 
     /// What was received since the checkpoint with so many records.

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{Digest, RecordNumber, State, chain_record, page_of};
+use ledger::{Digest, RecordNumber, page_of};
 use openraft::errors::StreamingError;
 use openraft::raft::SnapshotResponse;
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::transfer::{FromReceiver, FromSender, MESSAGE_TIMEOUT, TransferError};
-use crate::raft::apply::replica::Published;
 use crate::raft::catch_up::install::SnapshotData;
 use crate::raft::peers::link::call::Peer;
 use crate::raft::peers::link::error::LinkError;
@@ -29,14 +28,13 @@ pub(super) const INSTALL: Duration = Duration::from_mins(2);
 /// What sending needs of this node. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct SnapshotSender {
-    published: Arc<Published>,
     history: Arc<History>,
 }
 
 impl SnapshotSender {
-    /// Over this node's state and history.
-    pub(crate) fn new(published: Arc<Published>, history: Arc<History>) -> Self {
-        Self { published, history }
+    /// Over this node's history.
+    pub(crate) fn new(history: Arc<History>) -> Self {
+        Self { history }
     }
 }
 
@@ -62,12 +60,13 @@ async fn send(
     dial_until: Instant,
 ) -> Result<VoteOf<TypeConfig>, TransferError> {
     let mut link = peer.dial(Purpose::Snapshot, dial_until).await?;
-    give(&mut link, &FromSender::Offer { vote, to: to.clone() }).await?;
+    give(&mut link, &FromSender::Offer { vote: vote.into(), to: (&to).into() }).await?;
     let (records, digest, staged) = match take(&mut link).await? {
         ReceiverAnswer::Have { records, digest, staged } => (records, digest, staged),
         ReceiverAnswer::Done(vote) => return Ok(vote),
     };
-    if records <= to.records && digest_at(own, records).await? != digest {
+    let history = own.history.clone();
+    if records <= to.records && blocking(move || history.digest_at(records)).await? != digest {
         tracing::error!(peer = peer.node, records, "a follower's history is not the beginning of ours");
         give(&mut link, &FromSender::Diverged { records }).await?;
         return Err(TransferError::Refused(format!("its {records} records are not the first of ours")));
@@ -87,22 +86,6 @@ async fn send(
         ReceiverAnswer::Done(vote) => Ok(vote),
         ReceiverAnswer::Have { .. } => Err(TransferError::Refused("the peer began again".into())),
     }
-}
-
-/// The chain over our first `records` records.
-async fn digest_at(own: &SnapshotSender, records: RecordNumber) -> Result<Digest, TransferError> {
-    let (published, history) = (own.published.clone(), own.history.clone());
-    let digest = blocking(move || {
-        let before = digest_before_page_of(&published.replica().state, records);
-        (page_of(records) * ledger::PAGE_RECORDS + 1..=records)
-            .try_fold(before, |digest, number| Ok(chain_record(&digest, &*history.record(number)?)))
-    });
-    Ok(digest.await?)
-}
-
-/// The chain over all records before the page that holds record `records`; the chain's beginning for none.
-fn digest_before_page_of(state: &State, records: RecordNumber) -> Digest {
-    state.page_mark(page_of(records)).map_or(Digest::ZERO, |mark| mark.record_digest)
 }
 
 async fn blocking<T, F>(work: F) -> Result<T, StorageError>
@@ -134,7 +117,7 @@ pub(super) async fn take(link: &mut Connection) -> Result<ReceiverAnswer, Transf
             FromReceiver::Have { records, digest, staged } => {
                 return Ok(ReceiverAnswer::Have { records, digest, staged });
             }
-            FromReceiver::Done { vote } => return Ok(ReceiverAnswer::Done(vote)),
+            FromReceiver::Done { vote } => return Ok(ReceiverAnswer::Done(vote.into())),
             FromReceiver::Refused { reason } => return Err(TransferError::Refused(reason)),
             FromReceiver::AtWork => {}
         }

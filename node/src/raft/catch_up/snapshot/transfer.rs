@@ -5,12 +5,12 @@ use std::time::Duration;
 use ledger::{Digest, RecordNumber};
 use openraft::RaftTypeConfig;
 use openraft::errors::{ErrorSource, NetworkError, StreamingError, Unreachable};
-use openraft::type_config::alias::VoteOf;
 use serde::{Deserialize, Serialize};
 
 use crate::raft::peers::link::error::LinkError;
 use crate::storage::types::TypeConfig;
-use crate::storage::{Checkpoint, StorageError};
+use crate::storage::types::plain::PlainVote;
+use crate::storage::{PlainCheckpoint, StorageError};
 
 /// Longest time without a message on a transfer while pages are sent.
 pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromSender {
     /// What is on offer.
-    Offer { vote: VoteOf<TypeConfig>, to: Checkpoint },
+    Offer { vote: PlainVote, to: PlainCheckpoint },
     /// A page, up to the last record on offer, with the BLAKE3 of its bytes.
     Page { page: u64, bytes: Vec<u8>, checksum: [u8; 32] },
     /// That was all of them.
@@ -34,7 +34,7 @@ pub(crate) enum FromReceiver {
     /// The receiver has so many durable records, with this chain over them; pages up to `staged` need not be sent again.
     Have { records: u64, digest: Digest, staged: RecordNumber },
     /// It is installed, or the receiver's vote is higher.
-    Done { vote: VoteOf<TypeConfig> },
+    Done { vote: PlainVote },
     /// The receiver cannot take it.
     Refused { reason: String },
     /// Keep-alive: an own checkpoint, the writing of a page or the installation is in progress.

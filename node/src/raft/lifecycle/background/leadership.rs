@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ledger::{Action, Command, RegisterNode, SYSTEM_ACTOR};
+use ledger::{Action, Command, RaiseRules, RegisterNode, SYSTEM_ACTOR};
 use tokio::time::Instant;
 
 use crate::raft::ledger_time::notices::log_clocks;
@@ -27,8 +27,8 @@ const HISTORY_PATIENCE: u32 = 5;
 /// Rounds after which a leader ends a change of the members that was left open.
 const CHANGE_ROUNDS: u32 = 5;
 
-/// Where this node leads: writes the genesis, binds nodes to their data directories at first contact, and ends a change of the
-/// members that an earlier leader left open.
+/// Where this node leads: writes the genesis, binds nodes to their data directories at first contact, raises the rules once
+/// every member knows newer ones, and ends a change of the members that an earlier leader left open.
 pub(crate) async fn lead(node: Arc<Node>) {
     let mut ticks = runtime::every(ROUND);
     let mut open_rounds = 0_u32;
@@ -63,11 +63,19 @@ fn due(node: &Node) -> Vec<Action> {
         let status = node.peer_table.status(id)?;
         Some((id, status.incarnation))
     });
-    std::iter::once(own)
-        .chain(peers)
-        .filter(|(id, _)| replica.state.incarnation(*id).is_none())
-        .map(|(node, incarnation)| Action::RegisterNode(RegisterNode { node, incarnation }))
-        .collect()
+    let unbound = std::iter::once(own).chain(peers).filter(|(id, _)| replica.state.incarnation(*id).is_none());
+    let registrations = unbound.map(|(node, incarnation)| Action::RegisterNode(RegisterNode { node, incarnation }));
+    let common = rules_known_to_all(node).filter(|common| *common > replica.state.rules());
+    registrations.chain(common.map(|to| Action::RaiseRules(RaiseRules { to }))).collect()
+}
+
+/// The newest version of the rules that every member knows, learners too; `None` unless each of them reported it just now. One
+/// that is away may come back as an older build, and could then not serve the ledger.
+fn rules_known_to_all(node: &Node) -> Option<u32> {
+    node.peers().into_keys().try_fold(node.me.build.rules, |common, id| {
+        let status = node.peer_table.status(id).filter(|status| status.healthy)?;
+        Some(common.min(status.rules))
+    })
 }
 
 /// Compares the clocks, and lets ledger time follow those that can be trusted. A node whose clock is far from the others' does

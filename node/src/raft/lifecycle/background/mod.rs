@@ -23,6 +23,7 @@ pub(crate) fn start(node: &Arc<Node>) {
     runtime::spawn_vital("watch_majority", leadership::watch_majority(node.clone()));
     runtime::spawn_vital("watch_reach", leadership::watch_reach(node.clone()));
     runtime::spawn_vital("watch_raft", upkeep::watch_raft(node.clone()));
+    runtime::spawn_vital("audit", upkeep::audit(node.clone()));
     runtime::spawn_vital("recover", upkeep::recover(node.clone()));
     runtime::spawn_vital("follow_certificates", follow_certificates(node.trust.clone()));
 }

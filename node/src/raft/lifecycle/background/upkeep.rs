@@ -11,6 +11,7 @@ use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
 use tokio::time::Instant;
 
+use crate::raft::audit::{Auditor, follow};
 use crate::raft::lifecycle::hand_over::end_raft;
 use crate::raft::lifecycle::node::Node;
 use crate::raft::peers::link::message::{Request, Response};
@@ -200,6 +201,12 @@ async fn raft_ended(metrics: &mut WatchReceiverOf<TypeConfig, RaftMetrics<TypeCo
             return "raft stopped".to_owned();
         }
     }
+}
+
+/// Audits the records from the first one on, as long as the node runs.
+pub(crate) async fn audit(node: Arc<Node>) {
+    let auditor = Auditor::new(node.settings.table_seed, node.history.clone());
+    follow(node.published.clone(), node.audits.clone(), auditor, || is_over(&node)).await;
 }
 
 /// Marks the node recovered once everything committed before its start is applied, and the ledger has its genesis and

@@ -9,7 +9,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use openraft::raft::{AppendEntriesRequest, StreamAppendResult};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -17,16 +16,11 @@ use super::call::{DIAL, Peer};
 use super::error::LinkError;
 use super::hello::Connection;
 use super::message::Purpose;
+use super::message::raft::{Append, Appended, PlainAppend, PlainAppended};
 use crate::runtime;
-use crate::storage::types::TypeConfig;
 
 /// Requests sent and not yet answered, at most: the receiving side queues 64.
 const IN_FLIGHT: usize = 64;
-
-/// A request on its way in.
-pub type Append = AppendEntriesRequest<TypeConfig>;
-/// The answer to a request: the last log id that the peer now has, a conflict, or a higher vote.
-pub type Appended = StreamAppendResult<TypeConfig>;
 
 /// The connection of one replication or heartbeat stream, kept from session to session.
 #[derive(Debug)]
@@ -159,7 +153,7 @@ impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
         let late = oldest.map(|sent| *sent + self.answer_within);
         let answer = async {
             match kept {
-                Some(kept) => kept.connection.receiver.receive::<Appended>().await,
+                Some(kept) => kept.connection.receiver.receive::<PlainAppended>().await.map(Appended::from),
                 None => std::future::pending().await,
             }
         };
@@ -180,7 +174,9 @@ impl<S: Stream<Item = Append> + Send + Unpin> Session<'_, S> {
         };
         let deadline = Instant::now() + self.answer_within;
         let sender = &mut kept.connection.sender;
-        timeout_at(deadline, sender.feed(request)).await.map_err(|_elapsed| LinkError::TimedOut)??;
+        timeout_at(deadline, sender.feed(&PlainAppend::from(request)))
+            .await
+            .map_err(|_elapsed| LinkError::TimedOut)??;
         // Counted before it is flushed: dropped in between, it would go out with the next session.
         kept.unanswered.push_back(Instant::now());
         timeout_at(deadline, sender.flush()).await.map_err(|_elapsed| LinkError::TimedOut)?

@@ -4,9 +4,8 @@ use std::io;
 
 use ledger::NodeNumber;
 use rustls::{CertificateError, OtherError};
-use serde::{Deserialize, Serialize};
 
-use super::message::LINK_VERSION;
+use super::hello::version::LinkSpan;
 use super::trust::verifier::CertificateRefused;
 
 /// Why a connection ended.
@@ -86,10 +85,10 @@ fn distrust(error: &rustls::Error) -> LinkError {
 
 /// Why a caller is refused, as far as it may know: it says what the caller has to check, and nothing about the node that
 /// refuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum HelloRefusal {
-    /// It speaks another version of the link.
-    Version,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HelloRefusal {
+    /// It speaks no version of the link that the refusing node does; these are that one's.
+    Version(LinkSpan),
     /// Its certificate is not that of the number it says.
     Certificate,
     /// It dialled the address of another node.
@@ -100,6 +99,12 @@ pub(crate) enum HelloRefusal {
     Directory,
     /// It could not be stored: a fault of this side's disk.
     Disk,
+    /// It calls for something that the refusing build does not know.
+    Purpose,
+    /// It is of this cluster, and serves another ledger.
+    Ledger,
+    /// Of a kind that only newer builds know.
+    Other(u8),
 }
 
 /// What an operator has to know where a node is not a member.
@@ -110,12 +115,15 @@ impl HelloRefusal {
     /// Its kind, for throttling the log.
     fn kind(self) -> &'static str {
         match self {
-            Self::Version => "version",
+            Self::Version(_) => "version",
             Self::Certificate => "another number",
             Self::Address => "address",
             Self::NoMember => "no member",
             Self::Directory => "directory",
             Self::Disk => "disk",
+            Self::Purpose => "purpose",
+            Self::Ledger => "ledger",
+            Self::Other(_) => "other",
         }
     }
 
@@ -124,12 +132,10 @@ impl HelloRefusal {
         LinkError::refused(self.kind(), node.into(), reason)
     }
 
-    /// What the caller logs for its operator; `me` is the caller, `to` whom it dialled.
-    pub(super) fn remedy(self, me: NodeNumber, to: NodeNumber) -> String {
+    /// What the caller logs for its operator; `me` is the caller, which speaks `span`, `to` whom it dialled.
+    pub(super) fn remedy(self, me: NodeNumber, span: LinkSpan, to: NodeNumber) -> String {
         match self {
-            Self::Version => {
-                format!("node {to} speaks another version of the peer link than {LINK_VERSION}: run the same build")
-            }
+            Self::Version(theirs) => no_common_version(to, theirs, me, span),
             Self::Certificate => format!("node {to} does not accept this certificate as that of node {me}"),
             Self::Address => format!("another node answers at the address of node {to}: the address is wrong"),
             Self::NoMember => format!("for node {to} this node {me} is no member of the cluster now: {NO_MEMBER}"),
@@ -138,6 +144,29 @@ impl HelloRefusal {
                  the votes that it gave, and node {me} stays stopped while the others continue with a majority"
             ),
             Self::Disk => format!("node {to} could not write to its disk"),
+            Self::Purpose => {
+                format!("node {to} runs an older build, which does not serve this: run the newer one there too")
+            }
+            Self::Ledger => {
+                format!("node {to} serves another ledger than node {me}, or one that was restored: make node {me} anew")
+            }
+            Self::Other(kind) => {
+                format!("node {to} refuses node {me}, for reason {kind} of a newer build: its log says why")
+            }
         }
     }
+}
+
+/// Two nodes that cannot talk, and what to do.
+pub(super) fn no_common_version(
+    one: NodeNumber,
+    speaks: LinkSpan,
+    other: NodeNumber,
+    other_speaks: LinkSpan,
+) -> String {
+    let older = if speaks.highest < other_speaks.lowest { one } else { other };
+    format!(
+        "node {one} speaks version {speaks} of the peer link, node {other} version {other_speaks}: run a build on node {older} \
+         that speaks a version of the other's, if need be one of those in between first"
+    )
 }

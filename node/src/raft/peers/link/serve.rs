@@ -13,16 +13,17 @@ use ledger::NodeNumber;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::append::{Append, Appended};
 use super::error::LinkError;
 use super::frame::{Receiver, Sender};
 use super::hello::{Connection, PeerCaller, PeerMembership, Trust, answer};
 use super::message::Purpose;
+use super::message::raft::{Append, Appended, PlainAppend, PlainAppended};
 use super::message::{Numbered, Request, Response};
 use super::trust::pending::{PendingConnections, PendingSlot};
 use crate::runtime;
 use crate::runtime::log_throttle::LogThrottle;
 use crate::runtime::net::{TcpListener, TcpStream};
+use crate::storage::types::plain::NoMembers;
 
 /// Longest time from accepting to the end of the hello.
 const HELLO: Duration = Duration::from_secs(2);
@@ -105,7 +106,7 @@ async fn serve_one<M: Serve>(
 /// Requests until the peer closes the connection, sends nothing for [`IDLE`], or sends what does not decode.
 fn requests(receiver: Receiver) -> impl Stream<Item = Append> + Send + 'static {
     stream::unfold(receiver, |mut receiver| async move {
-        match timeout(IDLE, receiver.receive::<Append>()).await {
+        match timeout(IDLE, receive_append(&mut receiver)).await {
             Ok(Ok(request)) => Some((request, receiver)),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "append session ended");
@@ -116,12 +117,20 @@ fn requests(receiver: Receiver) -> impl Stream<Item = Append> + Send + 'static {
     })
 }
 
+async fn receive_append(receiver: &mut Receiver) -> Result<Append, LinkError> {
+    let plain: PlainAppend = receiver.receive().await?;
+    plain.try_into().map_err(|error: NoMembers| LinkError::Malformed(error.to_string()))
+}
+
 async fn serve_append<M: Serve>(connection: Connection, from: PeerCaller, node: &Arc<M>) -> Result<(), LinkError> {
     let Connection { mut sender, receiver } = connection;
     let mut answers = pin!(node.append(from, requests(receiver)));
     while let Some(answer) = answers.next().await {
         match answer {
-            Ok(answer) => timeout(ANSWER, sender.send(&answer)).await.map_err(|_elapsed| LinkError::TimedOut)??,
+            Ok(answer) => {
+                let answer = PlainAppended::from(&answer);
+                timeout(ANSWER, sender.send(&answer)).await.map_err(|_elapsed| LinkError::TimedOut)??;
+            }
             Err(stopped) => {
                 tracing::debug!(%stopped, "append session ended");
                 break;

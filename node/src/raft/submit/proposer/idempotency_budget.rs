@@ -185,7 +185,8 @@ mod tests {
         fn new(keys_max: u64) -> Self {
             let mut shop = Self { state: State::new(TableSeed([1, 2])), now: Time(1) };
             let genesis = Genesis {
-                cluster: Uuid::from_u128(7),
+                ledger: Uuid::from_u128(7),
+                epoch: 1,
                 currency: Name::new("IRT").unwrap(),
                 decimals: 0,
                 key_window_ms: WINDOW_MS,
@@ -245,6 +246,7 @@ mod tests {
             action: Action::Charge(Charge {
                 phone: Phone::new(989_120_000_000).unwrap(),
                 amount: Amount::new(1).unwrap(),
+                reference: None,
             }),
         };
         keys.map(charge).collect()

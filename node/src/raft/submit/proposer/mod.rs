@@ -24,7 +24,7 @@ use crate::raft::ledger_time::ClockGuard;
 use crate::raft::peers::link::message::{Commands, Unavailable};
 use crate::runtime;
 use crate::storage::LogStore;
-use crate::storage::format::codec;
+use crate::storage::format::{Kind, codec};
 use crate::storage::types::{Decisions, Payload};
 
 /// Most commands in an entry, and in a group. Source: a batch of the contract has up to 8,000.
@@ -269,7 +269,7 @@ impl Proposing {
             return;
         }
         let commands = groups.iter().flat_map(|group| group.commands.iter()).collect();
-        let encoded = codec::encode(&CommandBatchRef { stamp, commands });
+        let encoded = codec::encode(Kind::Commands, &CommandBatchRef { stamp, commands });
         let proposed: Vec<Proposed> =
             groups.into_iter().map(|group| Proposed { count: group.commands.len(), answer: group.answer }).collect();
         match encoded {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{History, checkpoint, created, expected, model, push, record, replayed};
-use crate::storage::format::{codec, keys};
-use crate::storage::history::TimeMark;
+use super::{History, checkpoint, created, expected, model, push, push_one, record, replayed};
+use crate::storage::format::{Kind, codec, keys};
+use crate::storage::history::{TimeMark, page};
 use crate::storage::model::Dice;
 
 #[tokio::test]
@@ -40,8 +40,8 @@ fn half_a_checkpoint(history: &History, dice: &mut Dice) {
     let before = history.checkpoint().records;
     let pushed = history.records();
     for page in ledger::page_of(before + 1)..=ledger::page_of(pushed) {
-        let records = history.tail_lock().page(page, pushed);
-        super::super::page::write(&*history.disk, page, &super::super::page::encode(&records).unwrap()).unwrap();
+        let (mark, records) = history.tail_lock().page(page, pushed);
+        page::write(&*history.disk, page, &page::encode(&mark, &records).unwrap()).unwrap();
         if dice.below(3) == 0 {
             return;
         }
@@ -91,7 +91,7 @@ async fn a_failed_sync_leaves_the_checkpoint_where_it_was() {
 async fn what_is_new_since_the_checkpoint_is_measured_in_bytes() {
     let (_disks, _disk, history) = created().await;
     push(&history, 1_000);
-    let encoded: usize = (1..=1_000).map(|number| codec::encode(&record(number)).unwrap().len()).sum();
+    let encoded: usize = (1..=1_000).map(|number| codec::encode(Kind::Record, &record(number)).unwrap().len()).sum();
     let about = history.unwritten_bytes();
     assert!(about > encoded as u64 && about < 4 * encoded as u64, "{about} for {encoded}");
     history.write(checkpoint(900)).await.unwrap();
@@ -138,10 +138,10 @@ async fn a_damaged_page_is_refused_with_its_place() {
     push(&history, 200);
     history.write(checkpoint(200)).await.unwrap();
     disks.damage("history", &keys::page(1, 0), |value| value.as_mut().unwrap()[100] ^= 1);
-    let error = history.replay(1..=200, |_| ()).unwrap_err().to_string();
+    let error = history.replay(1..=200, |_, _| Ok(())).unwrap_err().to_string();
     assert!(error.starts_with("page 1 of the history (records 65 to 128), part 0, is damaged"), "{error}");
     disks.damage("history", &keys::page(1, 0), |value| *value = None);
-    let error = history.replay(1..=200, |_| ()).unwrap_err().to_string();
+    let error = history.replay(1..=200, |_, _| Ok(())).unwrap_err().to_string();
     assert!(error.starts_with("page 1 of the history (records 65 to 128) is damaged"), "{error}");
     assert_eq!(*history.record(1).unwrap(), record(1), "other pages are read");
 }
@@ -181,7 +181,7 @@ async fn pushing_and_reading_continue_during_a_checkpoint() {
         move || futures::executor::block_on(history.write(to))
     });
     for number in 20_001..=22_000 {
-        history.push(record(number));
+        push_one(&history, record(number));
         assert_eq!(*history.record(number - 20_000).unwrap(), record(number - 20_000));
     }
     writer.join().unwrap().unwrap();

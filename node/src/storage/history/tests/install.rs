@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ledger::page_of;
+use ledger::{PageMark, Record, page_of};
 
-use super::{History, checkpoint, created, expected, push, record, replayed};
+use super::{History, checkpoint, created, expected, push, push_one, record, replayed};
 use crate::storage::model::Dice;
 
 /// Streams what `to` lacks of `from` up to record `last`.
@@ -27,7 +27,11 @@ async fn the_missing_pages_make_both_equal() {
 
         stream(&from, &to, 300).await;
         let mut lacked = Vec::new();
-        to.replay(own + 1..=300, |record| lacked.push(record.number)).unwrap();
+        let take = |_: &PageMark, record: &Record| {
+            lacked.push(record.number);
+            Ok(())
+        };
+        to.replay(own + 1..=300, take).unwrap();
         assert_eq!(lacked, (own + 1..=300).collect::<Vec<_>>());
         to.install(checkpoint(300)).await.unwrap();
 
@@ -59,8 +63,8 @@ async fn another_history_is_never_overwritten() {
     push(&from, 9);
     let mut other = record(10);
     other.actor = 4;
-    from.push(other);
-    (11..=80).for_each(|number| drop(from.push(record(number))));
+    push_one(&from, other);
+    push(&from, 70);
     from.write(checkpoint(80)).await.unwrap();
     let (_disks, _disk, to) = created().await;
     push(&to, 20);

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use tests::machine::programs;
 
 use crate::end::End;
-use crate::machine::link_of;
+use crate::machine::links_of;
 use crate::run::Run;
 
 pub(crate) fn kill_one(run: &mut Run) -> Result<(), End> {
@@ -59,7 +59,8 @@ pub(crate) fn restart_one(run: &mut Run) -> Result<(), End> {
 pub(crate) fn upgrade_all(run: &mut Run) -> Result<(), End> {
     let now = programs::programs().node.clone();
     let Some(previous) = run.previous.clone() else { return Err(End::failed("there is no build of before")) };
-    let in_turn = link_of(&previous) == link_of(&now);
+    let (before, after) = (links_of(&previous), links_of(&now));
+    let in_turn = before.start() <= after.end() && after.start() <= before.end();
     run.began(if in_turn {
         "all nodes back to the build of before, and up again"
     } else {

@@ -94,6 +94,7 @@ mod tests {
             seller_id: Uuid::from_u128(99),
             amount: AmountOut::new(amount, 0),
             note: None,
+            reference: None,
             status: RequestStatus::Pending,
             created_at: Timestamp(0),
             decided_at: None,

@@ -17,13 +17,10 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 use crate::pki::{Issued, revoked_in_memory};
 use crate::raft::peers::link::frame::HELLO_BYTES;
-use crate::raft::peers::link::hello::Hello;
-use crate::raft::peers::link::message::LINK_VERSION;
 use crate::raft::peers::link::message::Numbered;
 use crate::raft::peers::link::trust::follow::close_unproven;
 use crate::raft::peers::link::trust::open::PER_PURPOSE;
 use crate::raft::peers::link::trust::pending::PLACES;
-use crate::storage::format::codec;
 use crate::tls;
 
 /// A TLS client that presents this certificate, if any.
@@ -49,9 +46,7 @@ fn frame(body: &[u8]) -> Vec<u8> {
 }
 
 fn hello_of(me: PeerIdentity) -> Vec<u8> {
-    let PeerIdentity { cluster, node, incarnation } = me;
-    let hello = Hello { version: LINK_VERSION, cluster, node, incarnation, to: 2, purpose: Purpose::Control };
-    frame(&codec::encode(&hello).unwrap())
+    frame(&me.hello(2, Purpose::Control).encode())
 }
 
 /// Everything that comes back for `said`, until the peer closes the connection; whether that was with an alert.

@@ -1,6 +1,8 @@
 //! The link over loopback, with a peer that answers as a test sets it.
 
+mod golden;
 mod identity;
+mod versions;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,11 +16,12 @@ use openraft::{LogId, Vote};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use super::append::{Append, AppendLink, Appended};
+use super::append::AppendLink;
 use super::call::{CallError, Calls, Peer};
 use super::error::LinkError;
 use super::hello::{Connection, PeerCaller, PeerIdentity, PeerMembership, Trust, answer};
 use super::message::Purpose;
+use super::message::raft::{Append, Appended};
 use super::message::{Request, Response};
 use super::serve::{Serve, serve};
 use super::trust::known_peers::KnownPeers;
@@ -78,7 +81,7 @@ impl Serve for Parrot {
 }
 
 pub(super) fn identity(node: NodeNumber) -> PeerIdentity {
-    PeerIdentity { cluster: Uuid::from_u128(1), node, incarnation: Uuid::from_u128(u128::from(node)) }
+    PeerIdentity::new(Uuid::from_u128(1), node, Uuid::from_u128(u128::from(node)))
 }
 
 /// The authority of all nodes in these tests.
@@ -123,9 +126,13 @@ pub(super) fn peer(me: Trust, address: &str) -> Peer {
 
 /// A peer that is node 2, and how node 1 reaches it.
 async fn parrot(known_peers: KnownPeers) -> (tokio::task::JoinHandle<()>, Peer) {
+    parrot_as(identity(2), known_peers).await
+}
+
+async fn parrot_as(me: PeerIdentity, known_peers: KnownPeers) -> (tokio::task::JoinHandle<()>, Peer) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let serving = tokio::spawn(serve(listener, trust(identity(2), known_peers), Arc::new(Parrot)));
+    let serving = tokio::spawn(serve(listener, trust(me, known_peers), Arc::new(Parrot)));
     (serving, peer(trust(identity(1), KnownPeers::default()), &address))
 }
 

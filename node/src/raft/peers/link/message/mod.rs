@@ -1,20 +1,23 @@
-//! What nodes send each other apart from append sessions and snapshots: calls, each with one answer.
+//! What nodes send each other apart from the hello and snapshots: calls, each with one answer, and in [`raft`] what is Raft's,
+//! append sessions among it.
+//!
+//! Enums are encoded by position: add at the end, never remove or reorder, and send what is added only over a version of the
+//! link that has it.
+
+pub mod raft;
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use ledger::{Command, Digest, NodeNumber};
-use openraft::raft::{TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use self::raft::{PlainTransfer, PlainTransferred, PlainVoteRequest, PlainVoteResponse};
 use crate::raft::ledger_time::LedgerTime;
-use crate::storage::types::{Decisions, TypeConfig};
-
-/// The layout of everything on the link. Raised with any change; mixed versions do not talk.
-pub const LINK_VERSION: u32 = 3;
+use crate::storage::types::Decisions;
 
 /// What a connection is for. Each has its own, so that none waits for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// An ordered session of append requests and their answers.
     Append,
@@ -32,11 +35,11 @@ pub enum Request {
     /// A ping, sent while calls wait, so that a dead connection is noticed.
     Ping,
     /// Raft's request for a vote.
-    Vote(VoteRequest<TypeConfig>),
+    Vote(PlainVoteRequest),
     /// Raft's pre-vote.
-    PreVote(VoteRequest<TypeConfig>),
+    PreVote(PlainVoteRequest),
     /// Raft's hand-over of leadership.
-    TransferLeader(TransferLeaderRequest<TypeConfig>),
+    TransferLeader(PlainTransfer),
     /// A position that includes everything acknowledged so far; only the leader knows one.
     ReadPosition {
         /// How long the caller waits, in milliseconds.
@@ -59,11 +62,11 @@ pub enum Response {
     /// The answer to a ping.
     Pong,
     /// Raft's answer to a request for a vote.
-    Vote(VoteResponse<TypeConfig>),
+    Vote(PlainVoteResponse),
     /// Raft's answer to a pre-vote.
-    PreVote(VoteResponse<TypeConfig>),
+    PreVote(PlainVoteResponse),
     /// Raft's answer to a hand-over.
-    TransferLeader(TransferLeaderResponse<TypeConfig>),
+    TransferLeader(PlainTransferred),
     /// The position; `None` where this node cannot lead a read now.
     ReadPosition(Option<u64>),
     /// The status of the answering node.
@@ -108,6 +111,8 @@ pub struct StatusMessage {
     pub ledger_time: Option<LedgerTime>,
     /// The members as it knows them.
     pub members: MemberList,
+    /// The newest version of the ledger's rules that its build knows.
+    pub rules: u32,
 }
 
 /// A list of the members, and the log index of the entry that made it.

@@ -4,16 +4,20 @@
 //! stored about a number that is not a member's, and a refusal names nothing: its reason is in the log of the node that
 //! refused.
 
+pub mod bytes;
+pub mod version;
+
 use std::time::Duration;
 
 use ledger::{Incarnation, NodeNumber};
-use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::error::{HelloRefusal, LinkError, NO_MEMBER};
+use self::bytes::{CalledFor, Hello, Welcome};
+use self::version::{Build, LinkVersion};
+use super::error::{HelloRefusal, LinkError, NO_MEMBER, no_common_version};
 use super::frame::{self, Receiver, Sender};
-use super::message::{LINK_VERSION, Purpose};
+use super::message::Purpose;
 use super::trust::known_peers::KnownPeers;
 use super::trust::open::{OpenLink, OpenLinks, Side};
 use super::trust::transport::{Certified, PeerSecurity};
@@ -26,30 +30,18 @@ const CONNECT: Duration = Duration::from_millis(200);
 /// Who this node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerIdentity {
-    /// The cluster's id.
+    /// The cluster's id: of its members, their link and their certificates.
     pub cluster: Uuid,
+    /// The ledger's id; a restore keeps it.
+    pub ledger: Uuid,
+    /// 1, and one more for each restore of the ledger.
+    pub epoch: u32,
     /// The node's number.
     pub node: NodeNumber,
     /// Its data directory.
     pub incarnation: Incarnation,
-}
-
-/// What the caller says first.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Hello {
-    pub(super) version: u32,
-    pub(super) cluster: Uuid,
-    pub(super) node: NodeNumber,
-    pub(super) incarnation: Incarnation,
-    pub(super) to: NodeNumber,
-    pub(super) purpose: Purpose,
-}
-
-/// What it is answered.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Welcome {
-    Welcome { node: NodeNumber, incarnation: Incarnation },
-    Refused(HelloRefusal),
+    /// What its build can do.
+    pub build: Build,
 }
 
 /// Whether a node number belongs to the cluster, as far as this node knows.
@@ -104,6 +96,19 @@ impl Trust {
     }
 }
 
+impl PeerIdentity {
+    /// A node of this build and of a ledger that was never restored: its id is the cluster's.
+    pub fn new(cluster: Uuid, node: NodeNumber, incarnation: Incarnation) -> Self {
+        Self { cluster, ledger: cluster, epoch: 1, node, incarnation, build: Build::OWN }
+    }
+
+    /// What it says to the node `to`.
+    pub fn hello(self, to: NodeNumber, purpose: Purpose) -> Hello {
+        let Self { cluster, ledger, epoch, node, incarnation, build } = self;
+        Hello { build, cluster, ledger, epoch, node, incarnation, to, purpose: CalledFor::Known(purpose) }
+    }
+}
+
 /// Connects to a peer and introduces this node, all before `deadline`.
 pub async fn dial(
     trust: &Trust,
@@ -125,18 +130,22 @@ pub async fn dial(
             );
         }
         let (mut sender, mut receiver) = frame::split_for_hello(stream);
-        let PeerIdentity { cluster, node, incarnation } = trust.me;
-        sender.send(&Hello { version: LINK_VERSION, cluster, node, incarnation, to, purpose }).await?;
-        match receiver.receive::<Welcome>().await? {
-            Welcome::Refused(refusal) => Err(refusal.of(to, refusal.remedy(node, to))),
+        sender.send_bytes(trust.me.hello(to, purpose).encode()).await?;
+        match Welcome::decode(&receiver.receive_bytes().await?)? {
+            Welcome::Refused(refusal) => Err(refusal.of(to, refusal.remedy(trust.me.node, trust.me.build.link, to))),
             Welcome::Welcome { node, .. } if node != to => {
                 Err(HelloRefusal::Address.of(to, format!("{address} is node {node}, not {to}: the address is wrong")))
             }
-            Welcome::Welcome { node, incarnation } => {
+            Welcome::Welcome { version, rules, node, incarnation } => {
+                let link = trust.me.build.link;
+                if !(link.lowest..=link.highest).contains(&version) {
+                    return Err(LinkError::Malformed(format!("version {version} of the link was not offered")));
+                }
+                tracing::debug!(peer = node, version, rules, "link agreed on");
                 trust.known_peers.remember(node, incarnation).await?;
                 let side = Side::Dialled;
                 let link = OpenLink { node, incarnation, purpose, side, certified, is_remembered: true };
-                admitted(trust, sender, receiver, link)
+                admitted(trust, sender, receiver, version, link)
             }
         }
     };
@@ -155,23 +164,26 @@ pub async fn answer(
         stream.set_nodelay(true)?;
         let (stream, certified) = trust.security.accept(stream).await?;
         let (mut sender, mut receiver) = frame::split_for_hello(stream);
-        let hello = receiver.receive::<Hello>().await?;
+        let hello = Hello::decode(&receiver.receive_bytes().await?)?;
         let checked = match check(&trust.me, &hello, &certified) {
-            Ok(()) => take_in(trust, &membership_of, &hello).await,
+            Ok(agreed) => take_in(trust, &membership_of, &hello).await.map(|is_remembered| (agreed, is_remembered)),
             Err(refused) => Err(refused),
         };
-        let is_remembered = match checked {
-            Ok(is_remembered) => is_remembered,
+        let ((version, purpose), is_remembered) = match checked {
+            Ok(taken_in) => taken_in,
             Err((refusal, reason)) => {
-                sender.send(&Welcome::Refused(refusal)).await?;
+                sender.send_bytes(Welcome::Refused(refusal).encode()).await?;
                 return Err(refusal.of(certified.number(), reason));
             }
         };
-        sender.send(&Welcome::Welcome { node: trust.me.node, incarnation: trust.me.incarnation }).await?;
-        let Hello { node, incarnation, purpose, .. } = hello;
+        let PeerIdentity { node, incarnation, build, .. } = trust.me;
+        let welcome = Welcome::Welcome { version, rules: build.rules, node, incarnation };
+        sender.send_bytes(welcome.encode()).await?;
+        let Hello { node, incarnation, build, .. } = hello;
+        tracing::debug!(peer = node, version, rules = build.rules, "link agreed on");
         let side = Side::Accepted;
         let link = OpenLink { node, incarnation, purpose, side, certified, is_remembered };
-        Ok((PeerCaller { node, incarnation, purpose }, admitted(trust, sender, receiver, link)?))
+        Ok((PeerCaller { node, incarnation, purpose }, admitted(trust, sender, receiver, version, link)?))
     };
     timeout_at(deadline, introduce).await.map_err(|_elapsed| LinkError::TimedOut)?
 }
@@ -182,12 +194,13 @@ fn admitted(
     trust: &Trust,
     mut sender: Sender,
     mut receiver: Receiver,
+    version: LinkVersion,
     link: OpenLink,
 ) -> Result<Connection, LinkError> {
     let (node, certified) = (link.node, link.certified.clone());
     let held = trust.open.hold(link);
     trust.security.check(&certified).map_err(|refused| LinkError::certificate(Some(node), &refused))?;
-    receiver.admit(&mut sender, held);
+    receiver.admit(&mut sender, version, held);
     Ok(Connection { sender, receiver })
 }
 
@@ -212,14 +225,16 @@ async fn take_in(
     }
 }
 
-fn check(me: &PeerIdentity, hello: &Hello, certified: &Certified) -> Result<(), (HelloRefusal, String)> {
-    if hello.version != LINK_VERSION {
-        let reason = format!(
-            "node {} speaks version {} of the peer link, node {} version {LINK_VERSION}: run the same build",
-            hello.node, hello.version, me.node
-        );
-        return Err((HelloRefusal::Version, reason));
-    }
+/// The version of the link and the purpose that a caller gets, or why none.
+fn check(
+    me: &PeerIdentity,
+    hello: &Hello,
+    certified: &Certified,
+) -> Result<(LinkVersion, Purpose), (HelloRefusal, String)> {
+    let (own, theirs) = (me.build.link, hello.build.link);
+    let Some(version) = own.common(theirs) else {
+        return Err((HelloRefusal::Version(own), no_common_version(hello.node, theirs, me.node, own)));
+    };
     if !certified.is(hello.node) || hello.cluster != me.cluster {
         let reason = format!("a peer says it is node {} of cluster {}", hello.node, hello.cluster);
         return Err((HelloRefusal::Certificate, format!("{reason}, and {}", certified.who())));
@@ -231,5 +246,18 @@ fn check(me: &PeerIdentity, hello: &Hello, certified: &Certified) -> Result<(), 
     if hello.node == me.node {
         return Err((HelloRefusal::Address, format!("two nodes run as node {}: stop one", me.node)));
     }
-    Ok(())
+    if (hello.ledger, hello.epoch) != (me.ledger, me.epoch) {
+        let reason = format!(
+            "node {} serves ledger {} in epoch {}, node {} ledger {} in epoch {}: make the one anew that is not to be kept",
+            hello.node, hello.ledger, hello.epoch, me.node, me.ledger, me.epoch
+        );
+        return Err((HelloRefusal::Ledger, reason));
+    }
+    match hello.purpose {
+        CalledFor::Known(purpose) => Ok((version, purpose)),
+        CalledFor::Unknown(byte) => {
+            let reason = format!("node {} calls for purpose {byte} of a newer build: run it here too", hello.node);
+            Err((HelloRefusal::Purpose, reason))
+        }
+    }
 }

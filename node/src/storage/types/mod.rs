@@ -1,4 +1,8 @@
-//! What Raft stores and answers with: the types that the log, the history and Raft share.
+//! What Raft stores and answers with: the types that the log, the history and Raft share, and in [`plain`] the bytes of
+//! those that are openraft's.
+
+mod leader_id;
+pub mod plain;
 
 use std::fmt;
 
@@ -9,13 +13,12 @@ use serde::{Deserialize, Serialize};
 
 openraft::declare_raft_types!(
     /// Raft as Etebar uses it.
-    #[derive(Serialize, Deserialize)]
     pub TypeConfig:
         D = Payload,
         R = Decisions,
         NodeId = u64,
         Node = NodeAddresses,
-        LeaderId = super::leader_id::LeaderId,
+        LeaderId = leader_id::LeaderId,
         AsyncRuntime = crate::runtime::Rt,
 );
 

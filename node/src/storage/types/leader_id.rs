@@ -2,20 +2,19 @@
 //!
 //! openraft offers two orders of leaders. Its default ranks those of one term by number, so that a node of a higher
 //! number may take a term over and a term may have two leaders, one after the other; in its other order a vote is given
-//! once a term. This is the other one with the bytes of the default, in which version 1 wrote votes and logs.
+//! once a term. This is the other one, over the fields of the default.
 
 use std::cmp::Ordering;
 use std::fmt;
 
 use openraft::impls::leader_id_adv;
 use openraft::vote::{LeaderIdCompare, RaftLeaderId};
-use serde::{Deserialize, Serialize};
 
 /// A leader that a majority voted for; each entry of the log names the one that proposed it.
 pub(crate) type ElectedId = leader_id_adv::LeaderId<u64, u64>;
 
 /// A term, and who was voted for in it. Two of one term cannot be compared: the first vote of a term stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaderId {
     /// The term, from 1; 0 before any vote.
     pub term: u64,
@@ -73,7 +72,7 @@ impl RaftLeaderId for LeaderId {
 
 #[cfg(test)]
 mod tests {
-    use super::super::types::Vote;
+    use super::super::Vote;
 
     #[test]
     fn a_vote_is_given_once_a_term_and_the_elected_leader_is_followed() {

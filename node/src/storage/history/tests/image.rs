@@ -1,0 +1,142 @@
+//! The image: what comes back of it, and that nothing that happens to it costs more than a replay.
+
+use std::fs;
+
+use ledger::{Action, Adjust, CreateKey, CreateSeller, Note, Phone, SignedAmount, decide};
+use ledger::{
+    Amount, ApiKeyHash, Charge, Command, Facts, Genesis, Grant, Name, Outcome, SYSTEM_ACTOR, State, TableSeed, Time,
+};
+use uuid::Uuid;
+
+use super::{Checkpoint, History, checkpoint};
+use crate::storage::disk::{Disks, open_sled};
+use crate::storage::model::{Dice, ModelDisks};
+
+const CACHE: u64 = 8 * 1024 * 1024;
+
+/// A ledger of one seller that sells, in memory and in `history`.
+struct Shop {
+    state: State,
+    now: Time,
+}
+
+impl Shop {
+    fn open(history: &History) -> Self {
+        let mut shop = Self { state: State::new(TableSeed([5, 6])), now: Time(1_000) };
+        let name = |text: &str| Name::new(text).unwrap();
+        let genesis = Genesis {
+            ledger: Uuid::from_u128(7),
+            epoch: 1,
+            currency: name("IRT"),
+            decimals: 0,
+            key_window_ms: 60_000,
+            keys_max: 1_000_000,
+            rules: ledger::RULES_VERSION,
+            admin_key: ApiKeyHash([0; 32]),
+        };
+        shop.decide(history, SYSTEM_ACTOR, None, Action::Genesis(genesis));
+        shop.decide(history, 1, None, Action::CreateSeller(CreateSeller { name: name("shop") }));
+        let key = CreateKey { name: name("till"), grant: Grant::Seller(2), hash: ApiKeyHash([2; 32]) };
+        shop.decide(history, 1, None, Action::CreateKey(key));
+        let credit = Adjust { seller: 2, amount: SignedAmount::new(1_000_000_000).unwrap(), reason: Note::empty() };
+        shop.decide(history, 1, None, Action::Adjust(credit));
+        shop
+    }
+
+    fn decide(&mut self, history: &History, actor: u64, key: Option<&str>, action: Action) {
+        self.now.0 += 1;
+        let idempotency_key = key.map(|key| ledger::IdempotencyKey::new(key).unwrap());
+        let command = Command { actor, idempotency_key, action };
+        let Ok(Outcome::New(record)) = decide(&self.state, &Facts::default(), &command, self.now) else {
+            panic!("{command:?} is decided")
+        };
+        self.state.apply(&record);
+        history.push(record, || self.state.page_mark());
+    }
+
+    fn sell(&mut self, history: &History, count: u64) {
+        for _ in 0..count {
+            let number = self.state.records();
+            let phone = Phone::new(989_120_000_000 + number % 900).unwrap();
+            let charge =
+                Action::Charge(Charge { phone, amount: Amount::new(1 + number % 50).unwrap(), reference: None });
+            self.decide(history, 3, Some(&format!("sale-{number}")), charge);
+        }
+    }
+
+    async fn checkpoint(&self, history: &History) {
+        let digest = self.state.digest();
+        let to = Checkpoint { digest, ..checkpoint(0) };
+        let applied = Some(crate::storage::model::log_id(1, self.state.records()));
+        history.write(Checkpoint { records: self.state.records(), applied, ..to }).await.unwrap();
+    }
+}
+
+async fn history_in(disks: &ModelDisks) -> History {
+    let disk = disks.open("history").unwrap();
+    History::create(&*disk).await.unwrap();
+    History::open(disk).unwrap()
+}
+
+#[tokio::test]
+async fn a_state_comes_back_as_it_was_from_a_real_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = open_sled(folder.path(), CACHE).unwrap();
+    History::create(&*disk).await.unwrap();
+    let history = History::open(disk).unwrap();
+    assert!(history.read_image().is_none(), "none before the first");
+    let mut shop = Shop::open(&history);
+    for _ in 0..3 {
+        shop.sell(&history, 2_000);
+        shop.checkpoint(&history).await;
+        let bytes = history.write_image(&shop.state).unwrap();
+        let image = history.read_image().unwrap();
+        assert_eq!((image.state.difference(&shop.state), image.bytes), (None, bytes));
+    }
+    assert_eq!(fs::metadata(folder.path().join("image")).unwrap().len(), history.read_image().unwrap().bytes);
+    assert!(!folder.path().join("image.new").exists());
+    drop(history);
+    let history = History::open(open_sled(folder.path(), CACHE).unwrap()).unwrap();
+    assert_eq!(history.read_image().unwrap().state.difference(&shop.state), None, "after a restart");
+}
+
+#[tokio::test]
+async fn an_image_that_is_damaged_anywhere_is_not_used() {
+    let disks = ModelDisks::default();
+    let history = history_in(&disks).await;
+    let mut shop = Shop::open(&history);
+    shop.sell(&history, 300);
+    shop.checkpoint(&history).await;
+    history.write_image(&shop.state).unwrap();
+    shop.sell(&history, 10);
+    shop.checkpoint(&history).await;
+    let (mut used, mut unused) = (0, 0);
+    for seed in 0..400 {
+        history.write_image(&shop.state).unwrap();
+        history.write_image(&shop.state).unwrap();
+        let written = history.read_image().unwrap().state;
+        disks.spoil_images(&mut Dice::new(seed, 0));
+        match history.read_image() {
+            Some(image) => {
+                used += 1;
+                assert_eq!(image.state.difference(&written), None, "seed {seed}: all of it, or nothing");
+            }
+            None => unused += 1,
+        }
+        assert!(history.read_image().is_none() || unused < seed + 1, "seed {seed}: what was not used is gone");
+    }
+    assert!(used > 0 && unused > 200, "{used} used, {unused} not");
+}
+
+#[tokio::test]
+async fn no_image_is_ahead_of_what_is_durable() {
+    let disks = ModelDisks::default();
+    let history = history_in(&disks).await;
+    let mut shop = Shop::open(&history);
+    shop.sell(&history, 100);
+    shop.checkpoint(&history).await;
+    shop.sell(&history, 1);
+    let refused = history.write_image(&shop.state).unwrap_err();
+    assert!(refused.to_string().contains("durable"), "{refused}");
+    assert!(history.read_image().is_none());
+}

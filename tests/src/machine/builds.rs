@@ -1,0 +1,105 @@
+//! Other builds of the node, for clusters of mixed builds: that of a commit, and that of these sources with a patch.
+//!
+//! A build has a folder of its own below the target folder, which later runs find.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::programs;
+
+/// What a build of the node reads of the sources, relative to their root; of the tests what cargo wants to be there.
+const SOURCES: [&str; 8] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    "node",
+    "client",
+    "tests/Cargo.toml",
+    "tests/src",
+    "tests/architecture",
+];
+/// The name of the patched program: it lies beside that of these sources, in the same folder.
+const PATCHED: &str = "etebar-node-patched";
+
+/// The node of these sources with a patch of `tests/upgrade`, in the profile of the tests; panics where it does not build.
+///
+/// Built into the same folder as these sources, so that nothing but our own crates is compiled for it, and those without
+/// optimisation: seconds, not minutes.
+#[track_caller]
+pub fn patched_node(patch: &str) -> PathBuf {
+    let patch = programs::root().join("tests/upgrade").join(patch);
+    let [draft, copy] = ["patched-draft", "patched"].map(|name| programs::target().join(name));
+    copy_sources(programs::root(), &draft).expect("the sources can be copied");
+    apply(&patch, &draft);
+    // What is equal is not touched, so that it is not compiled again.
+    copy_sources(&draft, &copy).expect("they can be copied again");
+    let mut cargo = programs::clean_command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // The same packages as for the programs under test, so that what they stand on has the same features.
+    let packages = ["-p", "etebar-node", "-p", "etebar-cli"];
+    cargo.args(["build", "--quiet", "--offline", "--locked"]).args(packages).args(["--bin", PATCHED]);
+    let folder = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        cargo.arg("--release");
+        for package in ["ledger", "etebar-api", "etebar-node"] {
+            cargo.args(["--config", &format!("profile.release.package.{package}.opt-level=0")]);
+        }
+        "release"
+    };
+    let built = cargo.arg("--target-dir").arg(programs::target()).current_dir(&copy).status();
+    assert!(built.is_ok_and(|status| status.success()), "the node does not build with {}", patch.display());
+    programs::target().join(folder).join(PATCHED)
+}
+
+/// The node of the sources in `folder`, built by itself.
+///
+/// # Errors
+/// Where cargo does not start, or the sources do not build.
+pub fn node_of(folder: &Path) -> io::Result<PathBuf> {
+    let mut cargo = programs::clean_command("cargo");
+    cargo.args(["build", "--quiet", "--release", "--locked", "--target-dir", "target", "-p", "etebar-node"]);
+    if cargo.current_dir(folder).status()?.success() {
+        return Ok(folder.join("target/release/etebar-node"));
+    }
+    Err(io::Error::other("it does not build"))
+}
+
+/// Makes `to` equal to the sources in `from`. What is equal is not touched.
+fn copy_sources(from: &Path, to: &Path) -> io::Result<()> {
+    SOURCES.iter().try_for_each(|path| copy_all(&from.join(path), &to.join(path)))
+}
+
+fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+    if from.is_file() {
+        let content = fs::read(from)?;
+        if fs::read(to).is_ok_and(|there| there == content) {
+            return Ok(());
+        }
+        fs::create_dir_all(to.parent().expect("a file lies in a folder"))?;
+        return fs::write(to, content);
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(to)? {
+        let entry = entry?;
+        let source = from.join(entry.file_name());
+        if !source.exists() {
+            if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
+        }
+    }
+    for entry in fs::read_dir(from)? {
+        let name = entry?.file_name();
+        copy_all(&from.join(&name), &to.join(&name))?;
+    }
+    Ok(())
+}
+
+#[track_caller]
+fn apply(patch: &Path, copy: &Path) {
+    let mut git = Command::new("git");
+    // Without the ceiling the copy would be taken for a folder of the repository around it, which the paths do not mean.
+    git.env("GIT_CEILING_DIRECTORIES", copy.parent().expect("a copy lies in a folder"));
+    let applied = git.arg("apply").arg(patch).current_dir(copy).status();
+    assert!(applied.is_ok_and(|status| status.success()), "{} does not apply", patch.display());
+}
