@@ -36,7 +36,6 @@ impl History {
     /// # Errors
     /// Where the disk fails.
     pub async fn keep_time_mark(&self, mark: &TimeMark) -> Result<(), StorageError> {
-        let _writing = self.writing.lock().await;
         let key = keys::time_mark();
         let sealed = codec::seal_value(Kind::TimeMark, &key, mark)?;
         self.disk.insert(&key, sealed)?;

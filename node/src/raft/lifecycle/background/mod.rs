@@ -17,6 +17,7 @@ pub(crate) fn start(node: &Arc<Node>) {
     runtime::spawn_vital("exchange_status", upkeep::exchange_status(node.clone()));
     runtime::spawn_vital("lead", leadership::lead(node.clone()));
     runtime::spawn_vital("keep_history", upkeep::keep_history(node.clone()));
+    runtime::spawn_vital("keep_time", upkeep::keep_time(node.clone()));
     runtime::spawn_vital("keep_log_small", upkeep::keep_log_small(node.clone()));
     runtime::spawn_vital("watch_clock", leadership::watch_clock(node.clone()));
     runtime::spawn_vital("watch_disk", leadership::watch_disk(node.clone()));

@@ -25,8 +25,8 @@ const STATUS_ROUND: Duration = Duration::from_millis(200);
 const LOG_ROUND: Duration = Duration::from_millis(50);
 /// Pause between two looks at whether a checkpoint is due. Source: in that time 130,000 charges a second make 4 MB.
 const HISTORY_ROUND: Duration = Duration::from_millis(200);
-/// Looks after which the mark of ledger time is compared: once a second, which [`crate::raft::ledger_time`] counts on.
-const MARK_ROUNDS: u64 = 5;
+/// Pause between two looks at whether the mark of ledger time still holds, which [`crate::raft::ledger_time`] counts on.
+const TIME_ROUND: Duration = Duration::from_secs(1);
 /// Longest wait for a peer's status.
 const STATUS: Duration = Duration::from_secs(1);
 /// How long after a start a peer is not reported unreachable.
@@ -79,12 +79,11 @@ async fn exchange(node: Arc<Node>, links: PeerLinks) {
     }
 }
 
-/// Writes checkpoints when they are due, and beside them, compared each second, what carries ledger time over a stop.
+/// Writes checkpoints when they are due.
 pub(crate) async fn keep_history(node: Arc<Node>) {
     let mut ticks = runtime::every(HISTORY_ROUND);
-    let mut kept = None;
     let mut last = Instant::now();
-    for round in 0_u64.. {
+    loop {
         ticks.tick().await;
         if is_over(&node) {
             return;
@@ -95,16 +94,27 @@ pub(crate) async fn keep_history(node: Arc<Node>) {
                 node.published.health.fail(format!("a checkpoint could not be written: {error}"));
             }
         }
-        if round % MARK_ROUNDS == 0
-            && let Err(error) = keep_time(&node, &mut kept).await
-        {
+    }
+}
+
+/// Keeps what carries ledger time over a stop. Apart from the checkpoints, which wait for the log's disk: a mark that is
+/// older than a second may have been made before the clocks were set.
+pub(crate) async fn keep_time(node: Arc<Node>) {
+    let mut ticks = runtime::every(TIME_ROUND);
+    let mut kept = None;
+    loop {
+        ticks.tick().await;
+        if is_over(&node) {
+            return;
+        }
+        if let Err(error) = keep_mark(&node, &mut kept).await {
             node.published.health.fail(format!("the mark of ledger time could not be written: {error}"));
         }
     }
 }
 
 /// Stores a new mark of ledger time where the last one would no longer carry it over a stop.
-async fn keep_time(node: &Arc<Node>, kept: &mut Option<TimeMark>) -> Result<(), StorageError> {
+async fn keep_mark(node: &Arc<Node>, kept: &mut Option<TimeMark>) -> Result<(), StorageError> {
     // A failed node leaves its disk as it was.
     if node.published.health.failure().borrow().is_some() {
         return Ok(());
