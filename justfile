@@ -14,6 +14,7 @@ fix:
     cargo fmt --all
     cd tests/simulation && cargo fmt --all
     cd tests/fuzz && cargo fmt --all
+    cd node/benches && cargo fmt --all
 
 # All tests, or those that the arguments of cargo test choose.
 test *ARGUMENTS:
@@ -22,6 +23,11 @@ test *ARGUMENTS:
 # A demo of Etebar, half a minute after the build.
 demo *ARGUMENTS:
     cluster-scripts/demo.sh {{ ARGUMENTS }}
+
+# Micro-benchmarks of the ledger and of the storage, and the instructions of deciding and applying.
+benches *ARGUMENTS:
+    cd node/benches && cargo bench {{ ARGUMENTS }}
+    cluster-scripts/instructions.sh
 
 # Compares Etebar with the disk, PostgreSQL and etcd in one run, as ratios.
 compare *ARGUMENTS:

@@ -1,5 +1,5 @@
 //! How fast the log takes entries, each synced before the next is submitted, and the space that they take on the disk;
-//! and how fast the history takes records. Run: `cargo bench -p etebar-node --bench storage [-- FOLDER]`.
+//! and how fast the history takes records. Run: `cd node/benches && cargo bench --bench disk [-- FOLDER]`.
 
 use std::path::Path;
 use std::sync::Arc;
