@@ -65,7 +65,7 @@ fn keys(criterion: &mut Criterion) {
 /// Both digests, over a page of charges.
 fn chains(criterion: &mut Criterion) {
     let mut book = book_of(20_000);
-    while book.state.records() % PAGE_RECORDS != 0 {
+    while !book.state.records().is_multiple_of(PAGE_RECORDS) {
         let next = book.state.records();
         book.submit(&book.charges(next, next + 1)[0]);
     }

@@ -73,8 +73,7 @@ pub(crate) async fn start(
         .map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
     let (window, queue) = (settings.genesis.key_window_ms, settings.waiting_max);
     let clock_guard = Arc::new(ClockGuard::new(clock.clone(), window, settings.trust_clock, time_mark));
-    let (reads, waiting_reads) = ReadGates::new();
-    let peer_table = Arc::new(PeerTable::default());
+    let ((reads, waiting_reads), peer_table) = (ReadGates::new(), Arc::new(PeerTable::default()));
     let leader = LeaderView {
         me: me.node,
         raft: raft.clone(),

@@ -216,7 +216,7 @@ async fn raft_ended(metrics: &mut WatchReceiverOf<TypeConfig, RaftMetrics<TypeCo
 /// Audits the records from the first one on, as long as the node runs.
 pub(crate) async fn audit(node: Arc<Node>) {
     let auditor = Auditor::new(node.settings.table_seed, node.history.clone());
-    follow(node.published.clone(), node.audits.clone(), auditor, || is_over(&node)).await;
+    Box::pin(follow(node.published.clone(), node.audits.clone(), auditor, || is_over(&node))).await;
 }
 
 /// Marks the node recovered once everything committed before its start is applied, and the ledger has its genesis and
