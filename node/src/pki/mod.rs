@@ -237,7 +237,7 @@ pub(crate) fn revoked_in_memory(
     until: u64,
 ) -> crate::tls::RevocationLists {
     use x509_parser::prelude::FromDer;
-    let mut list = revoke::List::default();
+    let mut list = revoke::RevocationFile::default();
     for credentials in issued {
         let (_, parsed) = x509_parser::prelude::X509Certificate::from_der(&credentials.identity.cert[0]).unwrap();
         list.add(parsed.raw_serial(), 1_000);

@@ -48,7 +48,7 @@ pub(super) fn revoke(
     lock.lock().map_err(failed("lock", &path))?;
     let serials = serials_of(dir, authority, node, which)?;
     let path = dir.join("crl.pem");
-    let mut list = List::read(&path, authority)?;
+    let mut list = RevocationFile::read(&path, authority)?;
     let new = serials.into_iter().filter(|serial| list.add(serial, now_ms / 1_000)).count();
     Draft::write(&path, &list.sign(authority, now_ms / 1_000, lifetime.until)?, PUBLIC)?.replace()?;
     let until = humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(lifetime.until));
@@ -62,7 +62,7 @@ pub(super) fn revoke(
 
 /// Whether DIR/crl.pem has the certificate in this PEM text.
 pub(super) fn is_revoked(dir: &Path, authority: &Authority, certificate: &str) -> Result<bool, PkiError> {
-    let list = List::read(&dir.join("crl.pem"), authority)?;
+    let list = RevocationFile::read(&dir.join("crl.pem"), authority)?;
     let certificate = der(certificate, dir)?;
     Ok(parsed(&certificate, dir)?.is_some_and(|certificate| list.revoked.contains_key(certificate.raw_serial())))
 }
@@ -157,13 +157,13 @@ fn parsed<'a>(der: &'a CertificateDer<'_>, path: &Path) -> Result<Option<X509Cer
 
 /// An authority's list.
 #[derive(Debug, Default)]
-pub(crate) struct List {
+pub(crate) struct RevocationFile {
     number: u64,
     /// Serial numbers, and when each was revoked, in seconds since the Unix epoch.
     revoked: BTreeMap<Vec<u8>, u64>,
 }
 
-impl List {
+impl RevocationFile {
     /// The list that was written last; an empty one where there is none.
     fn read(path: &Path, authority: &Authority) -> Result<Self, PkiError> {
         let Some(text) = files::read(path)? else { return Ok(Self::default()) };

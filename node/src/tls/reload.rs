@@ -68,7 +68,7 @@ impl CredentialWatch {
         let CredentialWatch { mut files, clock, current } = self;
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut report = Report::default();
+        let mut report = LastReport::default();
         let mut expiry_due = Instant::now() + EXPIRY_AGAIN;
         loop {
             tokio::select! {
@@ -94,7 +94,7 @@ impl CredentialWatch {
                     Ok(()) => {
                         files.taken();
                         put_in_use(&current, *credentials, &files.paths, clock.now_ms());
-                        report = Report::default();
+                        report = LastReport::default();
                     }
                     Err(reason) => report.unusable(reason),
                 },
@@ -113,13 +113,12 @@ fn put_in_use(current: &watch::Sender<Arc<Credentials>>, new: Credentials, paths
 
 /// Logs where the other side refuses a certificate, or will within [`WARN_BEFORE_MS`].
 fn warn_of_expiry(paths: &TlsPaths, credentials: &Credentials, now_ms: u64) {
-    let own = Some((Watched::Own, &paths.certificate, credentials.validity));
+    let own = Some((WatchedFile::Own, &paths.certificate, credentials.validity));
     let authority = paths.authority.as_ref().zip(credentials.authority_validity);
     let lists = paths.revoked.as_ref().zip(credentials.revoked.as_ref());
-    let all = own
-        .into_iter()
-        .chain(authority.map(|(file, validity)| (Watched::Authority, file, validity)))
-        .chain(lists.map(|(file, lists)| (Watched::Lists, file, Validity { from_ms: 0, until_ms: lists.until_ms() })));
+    let all = own.into_iter().chain(authority.map(|(file, validity)| (WatchedFile::Authority, file, validity))).chain(
+        lists.map(|(file, lists)| (WatchedFile::Lists, file, Validity { from_ms: 0, until_ms: lists.until_ms() })),
+    );
     for (what, file, validity) in all {
         let left_ms = validity.until_ms.saturating_sub(now_ms);
         if left_ms == 0 {
@@ -134,13 +133,13 @@ fn warn_of_expiry(paths: &TlsPaths, credentials: &Credentials, now_ms: u64) {
 
 /// The file whose expiry is warned of.
 #[derive(Debug, Clone, Copy)]
-enum Watched {
+enum WatchedFile {
     Own,
     Authority,
     Lists,
 }
 
-impl Watched {
+impl WatchedFile {
     fn over(self) -> &'static str {
         match self {
             Self::Own => "the certificate has expired: others refuse it",
@@ -264,9 +263,9 @@ impl Mark {
 
 /// Keeps a fault that lasts from filling the log.
 #[derive(Debug, Default)]
-struct Report(Option<(String, Instant)>);
+struct LastReport(Option<(String, Instant)>);
 
-impl Report {
+impl LastReport {
     fn unusable(&mut self, text: String) {
         let now = Instant::now();
         let is_known = |(last, at): &(String, Instant)| *last == text && now.duration_since(*at) < REPORT_AGAIN;

@@ -17,7 +17,7 @@ use etebar::{Client, CreditRequestFilter, Error, Pager};
 use super::audit;
 use super::chain::{TrustedEntry, phone_digits};
 use super::nodes;
-use super::progress::Progress;
+use super::progress::InspectionBar;
 use super::promise::{Finding, Findings, Promise};
 use super::stream::Journal;
 use super::walk::{Credited, PhoneBooks, Sums, Undone, Walk};
@@ -77,7 +77,7 @@ pub(crate) async fn inspect<F: FnMut(&Entry)>(scope: Scope<'_, F>) -> Result<Ins
     let ledger = client.cluster().await?.value.ledger_id.unwrap_or_default();
 
     let (walk, journal) = (Walk::after(ledger, after), Journal::open(client.clone(), first));
-    let progress = Progress::after(first, output);
+    let progress = InspectionBar::after(first, output);
     let mut reading = Reading { client, walk, journal, is_whole: after.is_none(), observe, progress };
     reading.sellers(&sellers, (before, bound), &mut findings).await?;
     let (digest, nodes) = reading.audit(&mut findings).await?;
@@ -184,7 +184,7 @@ struct Reading<'a, F> {
     journal: Journal,
     is_whole: bool,
     observe: F,
-    progress: Progress,
+    progress: InspectionBar,
 }
 
 impl<F: FnMut(&Entry)> Reading<'_, F> {

@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_secs(5);
 const LOOK: u64 = 1_024;
 
 /// See the head of this file.
-pub(crate) struct Progress {
+pub(crate) struct InspectionBar {
     output: Output,
     bar: Option<ProgressBar>,
     last_shown: Instant,
@@ -22,16 +22,16 @@ pub(crate) struct Progress {
     last: u64,
 }
 
-impl Progress {
+impl InspectionBar {
     /// Of the entries after `first`.
-    pub(crate) fn after(first: u64, output: Output) -> Progress {
+    pub(crate) fn after(first: u64, output: Output) -> InspectionBar {
         let bar = (output.is_for_people() && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             let style = "{bar:30} {human_pos} of {human_len} entries, {eta} left";
             bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Progress { output, bar, last_shown: Instant::now(), first, last: first }
+        InspectionBar { output, bar, last_shown: Instant::now(), first, last: first }
     }
 
     /// It goes up to this entry, for now.
@@ -56,7 +56,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for InspectionBar {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

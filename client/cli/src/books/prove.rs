@@ -15,14 +15,14 @@ use etebar::{ChargeFilter, Client, IdempotencyKey};
 use super::inspection::{Inspection, Scope, inspect};
 use super::promise::{Finding, Promise, Verdict, worst};
 use super::verify;
-use crate::load::record::{self, Line};
+use crate::load::record::{self, RecordLine};
 use crate::output::error::CliError;
 use crate::output::{count, sheet};
 use crate::session::Session;
 
 /// What `prove --json` prints.
 #[derive(Debug, Serialize)]
-struct Report {
+struct ProofReport {
     acknowledged: u64,
     replayed: u64,
     refused: u64,
@@ -80,12 +80,12 @@ struct Proof {
 
 #[derive(Debug)]
 struct Acknowledged {
-    line: Line,
+    line: RecordLine,
     found: bool,
 }
 
 impl Proof {
-    fn take(&mut self, line: Line) {
+    fn take(&mut self, line: RecordLine) {
         self.sellers.insert(line.seller);
         let Some(charge) = line.charge.filter(|_| line.status == 201) else {
             if line.status == 0 && !self.charge_of.contains_key(&line.key) {
@@ -147,7 +147,7 @@ impl Proof {
         Ok(())
     }
 
-    fn report(&mut self, inspection: &Inspection) -> Report {
+    fn report(&mut self, inspection: &Inspection) -> ProofReport {
         let lost = self.charges.values().filter(|known| !known.found);
         let first_lost =
             lost.clone().map(|known| format!("key {} is not in the journal as answered", known.line.key)).next();
@@ -160,7 +160,7 @@ impl Proof {
         let kept = |promise| of(promise).is_some_and(|finding| finding.verdict == Verdict::Kept);
         let sums = [Promise::SumsEqual, Promise::SellerBalances, Promise::PhoneBalances, Promise::RunningBalances];
         let verdict = if lost + doubled > 0 { Verdict::Broken } else { worst(&inspection.findings) };
-        Report {
+        ProofReport {
             acknowledged: self.acknowledged,
             replayed: self.replayed,
             refused: self.refused,
@@ -177,7 +177,7 @@ impl Proof {
     }
 }
 
-impl Report {
+impl ProofReport {
     fn shown(&self) -> String {
         let yes = |yes: bool| if yes { "yes" } else { "NO" }.to_owned();
         sheet(&[
@@ -203,8 +203,8 @@ mod tests {
 
     const SELLER: Uuid = Uuid::from_u128(1);
 
-    fn line(key: &str, status: u16, charge: u64, replayed: bool) -> Line {
-        Line {
+    fn line(key: &str, status: u16, charge: u64, replayed: bool) -> RecordLine {
+        RecordLine {
             key: key.to_owned(),
             seller: SELLER,
             phone: "+989123456789".to_owned(),
@@ -238,7 +238,7 @@ mod tests {
         }
     }
 
-    fn lost_and_doubled(lines: Vec<Line>, entries: &[Entry]) -> (u64, u64) {
+    fn lost_and_doubled(lines: Vec<RecordLine>, entries: &[Entry]) -> (u64, u64) {
         let mut proof = Proof::default();
         for line in lines {
             proof.take(line);

@@ -13,7 +13,7 @@ use crate::session::Session;
 
 /// What `verify --json` prints.
 #[derive(Serialize)]
-struct Report<'a> {
+struct VerifyReport<'a> {
     verdict: Verdict,
     entries: u64,
     applied: u64,
@@ -24,7 +24,7 @@ struct Report<'a> {
     after: u64,
     /// Where a later check can go on: the last entry of the last page of records that is complete; `null` where there is none.
     resumable: Option<Resumable>,
-    promises: Vec<Line<'a>>,
+    promises: Vec<PromiseLine<'a>>,
 }
 
 #[derive(Serialize)]
@@ -34,7 +34,7 @@ struct Resumable {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct PromiseLine<'a> {
     #[serde(flatten)]
     finding: &'a Finding,
     sentence: &'static str,
@@ -48,9 +48,9 @@ pub(crate) async fn run(session: &Session, verb: &Verify) -> Result<(), CliError
     let scope = Scope { client: &session.client, after, output: session.output, observe: |_: &_| () };
     let inspection = inspect(scope).await?;
     let verdict = worst(&inspection.findings);
-    let lines = inspection.findings.iter().map(|finding| Line { finding, sentence: finding.promise.sentence() });
+    let lines = inspection.findings.iter().map(|finding| PromiseLine { finding, sentence: finding.promise.sentence() });
     let resumable = inspection.resumable.map(|TrustedEntry { entry, digest }| (entry, digest.to_string()));
-    let report = Report {
+    let report = VerifyReport {
         verdict,
         entries: inspection.entries,
         applied: inspection.applied,

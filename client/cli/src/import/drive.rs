@@ -13,7 +13,7 @@ use super::batch::{Batch, Charge, Sent, send};
 use super::files::input::Input;
 use super::files::record::Event;
 use super::files::resume::Resume;
-use super::progress::Progress;
+use super::progress::ImportBar;
 use super::signals::Signals;
 use super::window::Window;
 use crate::output::error::CliError;
@@ -50,7 +50,7 @@ pub(crate) async fn drive(
     if resume.is_closed() {
         return Ending::PastWindow;
     }
-    let progress = Progress::new(session.output, input.lines.len(), resume.answered_count());
+    let progress = ImportBar::new(session.output, input.lines.len(), resume.answered_count());
     let client = session.client.with_timeout(window.call());
     let open = resume.open_lines();
     // Apart from new lines: a node whose key table is full refuses a batch with a new key whole, and answers known keys.
@@ -77,7 +77,7 @@ struct Run<'a> {
     window: &'a Window,
     resume: &'a mut Resume,
     input: &'a Input,
-    progress: Progress,
+    progress: ImportBar,
     /// Lines that are to be sent, as batches.
     waiting: VecDeque<Vec<usize>>,
     under_way: JoinSet<(Vec<usize>, Sent)>,

@@ -27,7 +27,7 @@ use files::input::Input;
 use files::paths::Paths;
 use files::record::{Header, VERSION};
 use files::resume::Resume;
-use report::Report;
+use report::ImportReport;
 use window::{Clock, Window};
 
 pub(crate) async fn run(session: &Session, verb: Import) -> Result<(), CliError> {
@@ -37,7 +37,7 @@ pub(crate) async fn run(session: &Session, verb: Import) -> Result<(), CliError>
     if let Some(resume) = &known
         && resume.is_complete()
     {
-        let report = Report::new(&input, resume, 0);
+        let report = ImportReport::new(&input, resume, 0);
         return report.finish(session, &paths, Ending::Done);
     }
     let cluster = ask(session).await?;
@@ -50,24 +50,24 @@ pub(crate) async fn run(session: &Session, verb: Import) -> Result<(), CliError>
     }
     let before = resume.answered_count();
     let ending = drive::drive(session, &cluster.window, &mut resume, &input, verb.parallel).await;
-    let report = Report::new(&input, &resume, resume.answered_count() - before);
+    let report = ImportReport::new(&input, &resume, resume.answered_count() - before);
     report.finish(session, &paths, ending)
 }
 
 /// What the cluster says before anything is sent.
-struct Cluster {
+struct Asked {
     seller: Seller,
     window: Window,
 }
 
-impl Cluster {
+impl Asked {
     fn credit_is_short(&self, input: &Input) -> bool {
         let balance = self.seller.balance;
         input.sum(balance.decimals()) > balance.minor()
     }
 }
 
-async fn ask(session: &Session) -> Result<Cluster, CliError> {
+async fn ask(session: &Session) -> Result<Asked, CliError> {
     let me = Call::get("/v1/sellers/me");
     let (seller, raw) = session.client.fetch_raw(&me).await.map_err(|error| match error.problem() {
         Some(problem) if problem.status == 404 => CliError::Advised {
@@ -79,11 +79,11 @@ async fn ask(session: &Session) -> Result<Cluster, CliError> {
     })?;
     let clock = Clock::of_answer(&raw);
     let cluster = session.client.cluster().await?.value;
-    Ok(Cluster { seller, window: Window::new(clock, cluster.key_window_seconds, session.client.timeout()) })
+    Ok(Asked { seller, window: Window::new(clock, cluster.key_window_seconds, session.client.timeout()) })
 }
 
 /// Fixes every line's key and puts the resume file in its place. Nothing was sent before.
-fn start(paths: &Paths, input: &Input, cluster: &Cluster) -> Result<Resume, CliError> {
+fn start(paths: &Paths, input: &Input, cluster: &Asked) -> Result<Resume, CliError> {
     let decimals = cluster.seller.balance.decimals();
     input.check_amounts(paths, decimals)?;
     let header = Header {

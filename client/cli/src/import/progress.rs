@@ -13,7 +13,7 @@ use crate::output::{Output, count, waits_for_rate};
 /// Between two lines.
 const EVERY: Duration = Duration::from_secs(5);
 
-pub(crate) struct Progress {
+pub(crate) struct ImportBar {
     output: Output,
     bar: Option<ProgressBar>,
     last_shown: Instant,
@@ -22,9 +22,9 @@ pub(crate) struct Progress {
     refused: u64,
 }
 
-impl Progress {
+impl ImportBar {
     /// Of `lines`, so many were answered before.
-    pub(crate) fn new(output: Output, lines: usize, answered: usize) -> Progress {
+    pub(crate) fn new(output: Output, lines: usize, answered: usize) -> ImportBar {
         let (lines, answered) = (lines as u64, answered as u64);
         let bar = (output.is_for_people() && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(Some(lines), ProgressDrawTarget::stderr());
@@ -36,7 +36,7 @@ impl Progress {
             // Lines answered by earlier runs say nothing about the present rate.
             bar.reset_eta();
         }
-        Progress { output, bar, last_shown: Instant::now(), lines, answered, refused: 0 }
+        ImportBar { output, bar, last_shown: Instant::now(), lines, answered, refused: 0 }
     }
 
     /// So many more were answered, of which some were refused.
@@ -76,7 +76,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ImportBar {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

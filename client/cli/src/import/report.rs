@@ -24,15 +24,15 @@ use crate::session::Session;
 const LINES_NAMED: usize = 10;
 
 /// The summary of an import.
-pub(crate) struct Report<'a> {
+pub(crate) struct ImportReport<'a> {
     input: &'a Input,
     resume: &'a Resume,
-    tally: Tally,
+    tally: ImportCounts,
 }
 
 /// What `charges import --json` prints, but for the files.
 #[derive(Debug, Default, Serialize)]
-struct Tally {
+struct ImportCounts {
     lines: u64,
     charged: u64,
     /// Of those charged: how many the cluster had charged before this program got the answer.
@@ -47,9 +47,9 @@ struct Tally {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ShownReport<'a> {
     #[serde(flatten)]
-    tally: &'a Tally,
+    tally: &'a ImportCounts,
     amount_charged: AmountOut,
     result_file: String,
     /// Lines to import again as a file of their own.
@@ -57,12 +57,12 @@ struct Shown<'a> {
     resume_file: String,
 }
 
-impl<'a> Report<'a> {
-    pub(crate) fn new(input: &'a Input, resume: &'a Resume, answered_now: usize) -> Report<'a> {
+impl<'a> ImportReport<'a> {
+    pub(crate) fn new(input: &'a Input, resume: &'a Resume, answered_now: usize) -> ImportReport<'a> {
         let lines = input.lines.len() as u64;
-        let mut tally = Tally { lines, answered_now: answered_now as u64, ..Tally::default() };
+        let mut tally = ImportCounts { lines, answered_now: answered_now as u64, ..ImportCounts::default() };
         resume.known().iter().for_each(|known| tally.count(known));
-        Report { input, resume, tally }
+        ImportReport { input, resume, tally }
     }
 
     /// Writes the files, prints the summary, and says how to continue where not all was charged.
@@ -70,7 +70,7 @@ impl<'a> Report<'a> {
         let written = result::write(paths, self.input, self.resume)
             .and_then(|()| result::write_again(paths, self.input, self.resume));
         let again = written.map_err(|error| self.unreported(paths, &error))? > 0;
-        let shown = Shown {
+        let shown = ShownReport {
             tally: &self.tally,
             amount_charged: self.amount_charged(),
             result_file: paths.result.display().to_string(),
@@ -92,7 +92,7 @@ impl<'a> Report<'a> {
 
     /// The end of an import whose result cannot be written or printed.
     fn unreported(&self, paths: &Paths, why: &impl ToString) -> CliError {
-        let Tally { charged, unknown, .. } = self.tally;
+        let ImportCounts { charged, unknown, .. } = self.tally;
         let what = format!("{} lines are charged and {} unknown", count(charged), count(unknown));
         let hint = format!(
             "{} has each line's key and charge: keep it. The same command shows all of it again, and charges no line twice",
@@ -113,7 +113,7 @@ impl<'a> Report<'a> {
         if self.tally.unknown > 0 { 3 } else { otherwise }
     }
 
-    fn refusals(&self, shown: &Shown<'_>) -> Result<(), CliError> {
+    fn refusals(&self, shown: &ShownReport<'_>) -> Result<(), CliError> {
         if self.tally.refused == 0 {
             return Ok(());
         }
@@ -158,7 +158,7 @@ impl<'a> Report<'a> {
         CliError::Advised { text, hint, code }
     }
 
-    fn past_window(&self, paths: &Paths, shown: &Shown<'_>) -> CliError {
+    fn past_window(&self, paths: &Paths, shown: &ShownReport<'_>) -> CliError {
         let doubtful = |(known, _): &(&LineState, &u64)| matches!(known, LineState::InDoubt(_));
         let every: Vec<usize> = (0..self.input.lines.len()).collect();
         let numbers = self.resume.numbers(&every);
@@ -197,7 +197,7 @@ impl<'a> Report<'a> {
     }
 }
 
-impl Tally {
+impl ImportCounts {
     fn count(&mut self, known: &LineState) {
         match known {
             LineState::NotSent => self.not_sent += 1,
@@ -214,7 +214,7 @@ impl Tally {
     }
 }
 
-impl Shown<'_> {
+impl ShownReport<'_> {
     fn sheet(&self) -> String {
         let tally = self.tally;
         let mut pairs = vec![("lines", count(tally.lines)), ("charged", count(tally.charged))];

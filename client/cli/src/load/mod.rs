@@ -27,8 +27,8 @@ use tokio::time::Instant;
 use etebar::IdempotencyKey;
 
 use self::provision::{Credit, Provisioned};
-use self::record::Line;
-use self::worker::{CALL_TIMEOUT, Worker};
+use self::record::RecordLine;
+use self::worker::{CALL_TIMEOUT, RecordingWorker};
 use crate::arguments::Load;
 use crate::output::done::Done;
 use crate::output::error::CliError;
@@ -41,7 +41,7 @@ const LINES_WAITING: usize = 4_096;
 
 /// What `load --json` prints.
 #[derive(Debug, Default, Serialize)]
-struct Report {
+struct LoadReport {
     acknowledged: u64,
     replayed: u64,
     refused: u64,
@@ -111,7 +111,7 @@ async fn drive(
     load: &Load,
     sellers: &Arc<Vec<Provisioned>>,
     file: File,
-) -> Result<Report, CliError> {
+) -> Result<LoadReport, CliError> {
     let (lines, written) = mpsc::channel(LINES_WAITING);
     let writer = tokio::spawn(write(file, written));
     let run = IdempotencyKey::random()?.as_str()[..8].to_owned();
@@ -121,7 +121,7 @@ async fn drive(
     for number in 0..load.connections as usize {
         let seller = sellers[number % sellers.len()].clone();
         let client = session.client.with_key(&seller.key)?.with_timeout(CALL_TIMEOUT).starting_at(number);
-        let worker = Worker {
+        let worker = RecordingWorker {
             client,
             seller,
             prefix: format!("{}-{run}-{number}", load.processes_tag),
@@ -154,13 +154,13 @@ async fn drive(
 }
 
 /// Writes lines as they come, and counts them.
-async fn write(file: File, mut lines: mpsc::Receiver<Line>) -> Result<Report, CliError> {
+async fn write(file: File, mut lines: mpsc::Receiver<RecordLine>) -> Result<LoadReport, CliError> {
     let failed = |error: std::io::Error| {
         let hint = "what the record lacks is in the journal: `etebar journal --all`, `etebar verify`";
         Done::new("charges are done").hint(hint).unreported(&format!("the record: {error}"))
     };
     let mut file = BufWriter::with_capacity(64 * 1024, file);
-    let mut report = Report::default();
+    let mut report = LoadReport::default();
     let mut last_ms = None;
     while let Some(line) = lines.recv().await {
         report.count(&line, &mut last_ms);
@@ -174,8 +174,8 @@ async fn write(file: File, mut lines: mpsc::Receiver<Line>) -> Result<Report, Cl
     Ok(report)
 }
 
-impl Report {
-    fn count(&mut self, line: &Line, last_ms: &mut Option<u64>) {
+impl LoadReport {
+    fn count(&mut self, line: &RecordLine, last_ms: &mut Option<u64>) {
         self.attempts += u64::from(line.attempts);
         match line.status {
             201 => {

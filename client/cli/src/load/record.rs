@@ -14,7 +14,7 @@ use crate::output::error::CliError;
 
 /// One answer, or the lack of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Line {
+pub(crate) struct RecordLine {
     pub(crate) key: String,
     pub(crate) seller: Uuid,
     /// E.164.
@@ -32,7 +32,7 @@ pub(crate) struct Line {
 }
 
 /// Hands each line of a file to `take`.
-pub(crate) fn read(path: &Path, mut take: impl FnMut(Line)) -> Result<(), CliError> {
+pub(crate) fn read(path: &Path, mut take: impl FnMut(RecordLine)) -> Result<(), CliError> {
     let failed = |error: std::io::Error| CliError::local(format!("{}: {error}", path.display()));
     let file = std::fs::File::open(path).map_err(failed)?;
     for (index, line) in std::io::BufReader::new(file).lines().enumerate() {

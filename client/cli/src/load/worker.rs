@@ -11,7 +11,7 @@ use etebar::api::{AmountIn, NewCharge};
 use etebar::{Client, Error, IdempotencyKey, Stopwatch};
 
 use super::provision::Provisioned;
-use super::record::{Line, now_ms};
+use super::record::{RecordLine, now_ms};
 use crate::output::error::CliError;
 
 /// Time-out of one call; a charge without an answer is called again, until [`GRACE`] after the end.
@@ -26,18 +26,18 @@ const PHONES: u64 = 10_000;
 const AMOUNT_MAX: u64 = 1_000;
 
 /// Charges of one connection. Its random numbers need spread, not secrecy.
-pub(crate) struct Worker {
+pub(crate) struct RecordingWorker {
     pub(crate) client: Client,
     pub(crate) seller: Provisioned,
     /// Begins every key; differs between processes, runs and workers.
     pub(crate) prefix: String,
     pub(crate) random: Rng,
-    pub(crate) lines: mpsc::Sender<Line>,
+    pub(crate) lines: mpsc::Sender<RecordLine>,
     /// Since when no further charge is started.
     pub(crate) over: Arc<OnceLock<Instant>>,
 }
 
-impl Worker {
+impl RecordingWorker {
     /// Charges until it is over.
     pub(crate) async fn run(mut self) -> Result<(), CliError> {
         let mut number = 0_u64;
@@ -61,7 +61,7 @@ impl Worker {
     /// Sends a charge until it is answered, or its key may be forgotten, and records the answer; whether it was charged.
     async fn charge_until_answered(&self, charge: &NewCharge<'_>, key: &IdempotencyKey) -> Result<bool, CliError> {
         let (began, mut may_be_done) = (Stopwatch::start(), false);
-        let mut line = Line {
+        let mut line = RecordLine {
             key: key.to_string(),
             seller: self.seller.seller_id,
             phone: charge.phone.to_string(),

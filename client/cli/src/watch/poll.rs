@@ -20,7 +20,7 @@ const ANSWER_TIMEOUT_MAX: Duration = Duration::from_secs(2);
 /// The known nodes, and what each had applied at the poll before.
 pub(crate) struct Poller {
     client: Client,
-    nodes: Vec<Node>,
+    nodes: Vec<PolledNode>,
     before: HashMap<u64, (u64, Instant)>,
     /// The last view of the cluster that a node gave.
     cluster: Option<ClusterStatus>,
@@ -28,7 +28,7 @@ pub(crate) struct Poller {
 }
 
 #[derive(Clone)]
-struct Node {
+struct PolledNode {
     /// Known from its first answer on, or from the others' status.
     id: Option<u64>,
     /// `host:port`, which distinguishes nodes whose id is not known.
@@ -54,7 +54,9 @@ impl Poller {
     pub(crate) fn new(client: &Client, servers: &[String], interval: Duration) -> Result<Poller, CliError> {
         let nodes = servers
             .iter()
-            .map(|server| Ok(Node { id: None, api: plain(server), url: url(server), client: client.at([server])? }))
+            .map(|server| {
+                Ok(PolledNode { id: None, api: plain(server), url: url(server), client: client.at([server])? })
+            })
             .collect::<Result<Vec<_>, CliError>>()?;
         // The two requests of a poll, one after the other, fit into an interval, with a fifth of it to spare.
         let timeout = (interval * 2 / 5).min(ANSWER_TIMEOUT_MAX);
@@ -67,7 +69,7 @@ impl Poller {
         let mut asked = HashSet::new();
         // The answers may name nodes that were not known before: those are asked in a second turn.
         for _ in 0..2 {
-            let nodes: Vec<Node> = self.nodes.iter().filter(|node| !asked.contains(&node.api)).cloned().collect();
+            let nodes: Vec<PolledNode> = self.nodes.iter().filter(|node| !asked.contains(&node.api)).cloned().collect();
             let responses = self.ask_all(&nodes, &Call::get("/v1/cluster?consistency=local")).await;
             if asked.is_empty() {
                 refused_by_all(&responses)?;
@@ -102,7 +104,7 @@ impl Poller {
                 node.id = Some(status.id);
             } else {
                 let client = self.client.at_node(&status.api)?;
-                self.nodes.push(Node { id: Some(status.id), api, url: url(&status.api), client });
+                self.nodes.push(PolledNode { id: Some(status.id), api, url: url(&status.api), client });
             }
         }
         Ok(())
@@ -110,8 +112,8 @@ impl Poller {
 
     /// The digests at `position` of those that answered.
     async fn digests(&self, round: &Round, position: u64) -> HashMap<u64, String> {
-        let answered = |node: &&Node| node.id.is_some_and(|id| round.statuses.contains_key(&id));
-        let nodes: Vec<Node> = self.nodes.iter().filter(answered).cloned().collect();
+        let answered = |node: &&PolledNode| node.id.is_some_and(|id| round.statuses.contains_key(&id));
+        let nodes: Vec<PolledNode> = self.nodes.iter().filter(answered).cloned().collect();
         let path = Query::new("/v1/cluster/digest").and("applied", position).finish();
         let responses = self.ask_all::<DigestAt>(&nodes, &Call::get(path)).await;
         let digests = nodes.iter().zip(responses).filter_map(|(node, response)| match response {
@@ -121,7 +123,11 @@ impl Poller {
         digests.collect()
     }
 
-    async fn ask_all<T: DeserializeOwned + Send + 'static>(&self, nodes: &[Node], call: &Call) -> Vec<Response<T>> {
+    async fn ask_all<T: DeserializeOwned + Send + 'static>(
+        &self,
+        nodes: &[PolledNode],
+        call: &Call,
+    ) -> Vec<Response<T>> {
         let mut asked = JoinSet::new();
         for (index, node) in nodes.iter().enumerate() {
             let (client, call, timeout) = (node.client.clone(), call.clone(), self.timeout);

@@ -33,7 +33,7 @@ const PART_ITEMS: usize = 1_024;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Part {
     /// What there is once.
-    Head(Box<Head>),
+    Head(Box<StateHead>),
     /// Sellers, in the order of their numbers.
     Sellers(Vec<Seller>),
     /// API keys, in the order of their numbers.
@@ -54,7 +54,7 @@ pub enum Part {
 
 /// What a state has once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
+pub struct StateHead {
     /// The seed under which the tables in the other parts are hashed.
     pub seed: TableSeed,
     /// What the genesis fixed; `None` before the first record.
@@ -115,8 +115,8 @@ impl State {
             .chain(shares)
     }
 
-    fn head(&self) -> Head {
-        Head {
+    fn head(&self) -> StateHead {
+        StateHead {
             seed: self.keys.seed(),
             genesis: self.genesis().cloned(),
             rules: self.rules,
@@ -167,7 +167,7 @@ fn pieces<T>(mut items: impl Iterator<Item = T>) -> impl Iterator<Item = Vec<T>>
 #[derive(Clone)]
 pub struct StateBuilder {
     state: State,
-    head: Head,
+    head: StateHead,
 }
 
 impl core::fmt::Debug for StateBuilder {

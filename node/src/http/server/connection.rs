@@ -23,7 +23,7 @@ use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tracing::debug;
 
-use super::wire::{Outbound, Phase, Progress, Wire};
+use super::wire::{Outbound, Phase, RequestProgress, Wire};
 use crate::http::app::App;
 use crate::http::limits::Limits;
 
@@ -98,10 +98,10 @@ impl Shutdown {
 pub(crate) async fn serve_connection<S, F, A>(stream: S, app: App, shutdown: Arc<Shutdown>, answer: F)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Fn(Request<Incoming>, Arc<Progress>) -> A,
+    F: Fn(Request<Incoming>, Arc<RequestProgress>) -> A,
     A: Future<Output = Response<Body>>,
 {
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(RequestProgress::default());
     let limits = app.limits;
     let wire = Wire::new(stream, Arc::clone(&progress), app);
     let service = {
@@ -183,7 +183,7 @@ enum ConnectionEnd {
 
 /// The time-out of what one connection does now.
 struct Timer<'a> {
-    progress: &'a Progress,
+    progress: &'a RequestProgress,
     limits: &'a Limits,
     mark: (u32, Phase),
     due: Option<Instant>,
@@ -191,7 +191,7 @@ struct Timer<'a> {
 }
 
 impl<'a> Timer<'a> {
-    fn new(progress: &'a Progress, limits: &'a Limits) -> Self {
+    fn new(progress: &'a RequestProgress, limits: &'a Limits) -> Self {
         let due = Instant::now() + limits.head;
         Self { progress, limits, mark: progress.mark(), due: Some(due), sleep: Box::pin(sleep_until(due)) }
     }

@@ -24,7 +24,7 @@ use tracing::debug;
 
 use super::authority::is_authority;
 use super::connection::{Shutdown, Stage};
-use super::wire::{Inbound, Progress};
+use super::wire::{Inbound, RequestProgress};
 use crate::http::app::App;
 use crate::http::resources::router;
 use crate::http::response::problem::Problem;
@@ -50,7 +50,7 @@ impl ApiService {
     pub(crate) async fn answer(
         self,
         request: Request<Incoming>,
-        progress: Arc<Progress>,
+        progress: Arc<RequestProgress>,
         shutdown: Arc<Shutdown>,
     ) -> Response<Body> {
         let is_empty = hyper::body::Body::is_end_stream(request.body());

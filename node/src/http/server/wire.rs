@@ -39,14 +39,14 @@ pub(crate) enum Phase {
 
 /// Shared by the wire, the service and the timer of one connection; all of them run in one task.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
+pub(crate) struct RequestProgress {
     phase: AtomicU8,
     requests: AtomicU32,
     unread: AtomicBool,
     body_given: AtomicBool,
 }
 
-impl Progress {
+impl RequestProgress {
     /// How far the current request has come.
     pub(crate) fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Relaxed) {
@@ -114,12 +114,12 @@ impl Progress {
     }
 }
 
-/// A request's body that reports its end to a [`Progress`].
+/// A request's body that reports its end to a [`RequestProgress`].
 pub(crate) struct Inbound {
     /// The body.
     pub incoming: Incoming,
     /// Where it is reported.
-    pub progress: Arc<Progress>,
+    pub progress: Arc<RequestProgress>,
 }
 
 impl Body for Inbound {
@@ -143,12 +143,12 @@ impl Body for Inbound {
     }
 }
 
-/// An answer's body that reports to a [`Progress`] when hyper has all of it.
+/// An answer's body that reports to a [`RequestProgress`] when hyper has all of it.
 pub(crate) struct Outbound {
     /// The body.
     pub body: axum::body::Body,
     /// Where it is reported.
-    pub progress: Arc<Progress>,
+    pub progress: Arc<RequestProgress>,
 }
 
 impl Body for Outbound {
@@ -174,10 +174,10 @@ impl Drop for Outbound {
     }
 }
 
-/// A stream that reports to a [`Progress`], signs bare answers, and closes without a reset.
+/// A stream that reports to a [`RequestProgress`], signs bare answers, and closes without a reset.
 pub(crate) struct Wire<S> {
     stream: S,
-    progress: Arc<Progress>,
+    progress: Arc<RequestProgress>,
     app: App,
     bare: Bytes,
     left: usize,
@@ -191,7 +191,7 @@ enum Closing {
 
 impl<S> Wire<S> {
     /// What is read and dropped at the end has its bound in the app's limits.
-    pub(crate) fn new(stream: S, progress: Arc<Progress>, app: App) -> Self {
+    pub(crate) fn new(stream: S, progress: Arc<RequestProgress>, app: App) -> Self {
         let left = app.limits.linger_bytes;
         Self { stream, progress, app, bare: Bytes::new(), left, closing: None }
     }

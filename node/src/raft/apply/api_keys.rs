@@ -31,12 +31,12 @@ impl From<&ApiKey> for KnownKey {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Table {
+struct ApiKeyTable {
     by_hash: BTreeMap<ApiKeyHash, ApiKeyNumber>,
     by_number: BTreeMap<ApiKeyNumber, Arc<KnownKey>>,
 }
 
-impl Table {
+impl ApiKeyTable {
     fn put(&mut self, key: &ApiKey) {
         self.by_hash.insert(key.hash, key.number);
         self.by_number.insert(key.number, Arc::new(key.into()));
@@ -46,18 +46,18 @@ impl Table {
 /// All API keys at some position.
 #[derive(Debug, Clone, Default)]
 pub struct ApiKeys {
-    bulk: Arc<Table>,
-    recent: Table,
+    bulk: Arc<ApiKeyTable>,
+    recent: ApiKeyTable,
 }
 
 impl ApiKeys {
     /// All keys of a state.
     pub fn of(state: &State) -> Self {
-        let mut bulk = Table::default();
+        let mut bulk = ApiKeyTable::default();
         for (_, key) in state.api_keys_after(0) {
             bulk.put(key);
         }
-        Self { bulk: Arc::new(bulk), recent: Table::default() }
+        Self { bulk: Arc::new(bulk), recent: ApiKeyTable::default() }
     }
 
     /// The same ring, with this key as it is now.

@@ -37,12 +37,12 @@ pub(crate) struct Input {
     pub(crate) digest: String,
     pub(crate) columns: Columns,
     /// In the file's order, so sorted by number.
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<InputLine>,
 }
 
 /// One charge.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct InputLine {
     /// In the file; the first is 1, so the first charge is 2 at least.
     pub(crate) number: u64,
     pub(crate) phone: Phone,
@@ -93,7 +93,7 @@ impl Input {
 
     /// Checks the amounts in a currency of so many decimals.
     pub(crate) fn check_amounts(&self, paths: &Paths, decimals: u32) -> Result<(), CliError> {
-        let wrong = |line: &Line| {
+        let wrong = |line: &InputLine| {
             let error = line.amount.positive(decimals).err()?;
             Some((line.number, format!("amount {}: {error}", line.amount)))
         };
@@ -107,7 +107,7 @@ impl Input {
     }
 }
 
-impl Line {
+impl InputLine {
     /// Minor units; an amount that was not checked for these decimals counts as nothing.
     pub(crate) fn minor(&self, decimals: u32) -> i64 {
         self.amount.positive(decimals).unwrap_or(0)
@@ -132,7 +132,7 @@ fn unusable(text: String) -> CliError {
     CliError::Advised { text, hint: hint.to_owned(), code: WRONG_USAGE }
 }
 
-fn lines(paths: &Paths, columns: &Columns, records: Records<'_>) -> Result<Vec<Line>, CliError> {
+fn lines(paths: &Paths, columns: &Columns, records: Records<'_>) -> Result<Vec<InputLine>, CliError> {
     let (mut lines, mut faults) = (Vec::new(), Vec::new());
     for record in records {
         let line = record.and_then(|record| columns.line(&record).map_err(|fault| (record.number, fault)));
@@ -155,7 +155,7 @@ fn lines(paths: &Paths, columns: &Columns, records: Records<'_>) -> Result<Vec<L
     Ok(lines)
 }
 
-fn doubled_keys(lines: &[Line]) -> Vec<Fault> {
+fn doubled_keys(lines: &[InputLine]) -> Vec<Fault> {
     let mut first: HashMap<&IdempotencyKey, u64> = HashMap::new();
     let mut faults = Vec::new();
     for line in lines {
@@ -197,7 +197,7 @@ impl Columns {
         Ok(Columns { count: names.len(), phone, amount, key, reference })
     }
 
-    fn line(&self, record: &Record) -> Result<Line, String> {
+    fn line(&self, record: &Record) -> Result<InputLine, String> {
         let cells = &record.cells;
         if cells.len() != self.count {
             return Err(format!("{} cells, and {} columns", cells.len(), self.count));
@@ -223,7 +223,7 @@ impl Columns {
                 Some(reference(text).map_err(|error| format!("reference \"{}\": {error}", cell_shown(text)))?)
             }
         };
-        Ok(Line { number: record.number, phone, amount, own_key, reference })
+        Ok(InputLine { number: record.number, phone, amount, own_key, reference })
     }
 }
 

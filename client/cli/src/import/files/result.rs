@@ -11,7 +11,7 @@ use crate::output::error::CliError;
 /// Writes `FILE.result.csv`: the input's columns, then [`RESULT_COLUMNS`].
 pub(crate) fn write(paths: &Paths, input: &Input, resume: &Resume) -> Result<(), CliError> {
     let mut records = input.records();
-    let mut table = Table::new(&input.columns);
+    let mut table = ResultTable::new(&input.columns);
     if let Some(head) = records.next() {
         table.row(&head, &RESULT_COLUMNS.map(str::to_owned))?;
     }
@@ -31,7 +31,7 @@ pub(crate) fn write_again(paths: &Paths, input: &Input, resume: &Resume) -> Resu
         return Ok(0);
     }
     let mut records = input.records();
-    let mut table = Table::new(&input.columns);
+    let mut table = ResultTable::new(&input.columns);
     if let Some(head) = records.next() {
         table.row(&head, &[])?;
     }
@@ -74,14 +74,14 @@ fn cells(known: &LineState) -> [String; 5] {
 }
 
 /// CSV in memory, without the input's own column of keys: the result has that of all lines.
-struct Table {
+struct ResultTable {
     writer: csv::Writer<Vec<u8>>,
     key: Option<usize>,
 }
 
-impl Table {
-    fn new(columns: &Columns) -> Table {
-        Table { writer: csv::Writer::from_writer(Vec::new()), key: columns.key }
+impl ResultTable {
+    fn new(columns: &Columns) -> ResultTable {
+        ResultTable { writer: csv::Writer::from_writer(Vec::new()), key: columns.key }
     }
 
     fn row<const MORE: usize>(&mut self, carried: &csv::ByteRecord, more: &[String; MORE]) -> Result<(), CliError> {

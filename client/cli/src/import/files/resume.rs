@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use etebar::api::Seller;
 
-use super::input::{Input, Line};
+use super::input::{Input, InputLine};
 use super::paths::{self, Paths, failed};
 use super::record::{Event, Header, LineState, SentAt, VERSION, framed, unframed};
 use crate::output::error::{CliError, WRONG_USAGE};
@@ -94,7 +94,7 @@ impl Resume {
     }
 
     /// The key of a line.
-    pub(crate) fn key(&self, line: &Line) -> String {
+    pub(crate) fn key(&self, line: &InputLine) -> String {
         match &line.own_key {
             Some(key) => key.to_string(),
             None => format!("{}-{}", self.header.key_prefix, line.number),

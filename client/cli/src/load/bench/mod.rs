@@ -23,7 +23,7 @@ use self::drive::Job;
 use self::plan::{Plan, Requests};
 use self::report::comparison::Comparison;
 use self::report::saved::Saved;
-use self::report::{Measured, Report, drawing};
+use self::report::{BenchReport, Measured, drawing};
 use self::targets::Targets;
 use super::provision::{self, Credit, Made};
 use super::record::now_ms;
@@ -47,7 +47,7 @@ struct Files {
 #[derive(Debug, Serialize)]
 struct Printed<'a> {
     #[serde(flatten)]
-    report: &'a Report,
+    report: &'a BenchReport,
     #[serde(skip_serializing_if = "Option::is_none")]
     comparison: Option<&'a Comparison>,
 }

@@ -4,7 +4,7 @@ use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
 
 use super::mark::Mark;
-use super::series::Step;
+use super::series::PlotStep;
 use crate::load::panels::{Area, Axes, FONT, INK, LEFT, MARGINS, MEDIAN, Panel, RATE, SLOWEST, builder, failed};
 use crate::output::rounded;
 
@@ -15,7 +15,7 @@ const UPPER: i32 = 300;
 const MARKED: RGBColor = RGBColor(0xb0, 0x2a, 0x37);
 
 /// The whole drawing as SVG. `first_ms` is where time begins. Fails where the library cannot draw it, and says why.
-pub(crate) fn draw(title: &str, steps: &[Step], first_ms: u64, marks: &[Mark]) -> Result<String, String> {
+pub(crate) fn draw(title: &str, steps: &[PlotStep], first_ms: u64, marks: &[Mark]) -> Result<String, String> {
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -49,7 +49,7 @@ pub(crate) fn draw(title: &str, steps: &[Step], first_ms: u64, marks: &[Mark]) -
 
 fn rate(
     area: &Area<'_>,
-    steps: &[Step],
+    steps: &[PlotStep],
     end: f64,
     seconds: &impl Fn(u64) -> f64,
     spans: &[(f64, Option<f64>)],
@@ -65,7 +65,7 @@ fn rate(
 
 fn latency(
     area: &Area<'_>,
-    steps: &[Step],
+    steps: &[PlotStep],
     end: f64,
     seconds: &impl Fn(u64) -> f64,
     spans: &[(f64, Option<f64>)],

@@ -19,7 +19,7 @@ use series::Series;
 
 /// What `plot --json` prints.
 #[derive(Debug, Serialize)]
-struct Report {
+struct PlotReport {
     output: String,
     charges: u64,
     seconds: f64,
@@ -52,7 +52,7 @@ pub(crate) fn run(session: &Session, plot: &Plot) -> Result<(), CliError> {
     if sink.write(&svg)? {
         sink.finish()?;
     }
-    let report = Report {
+    let report = PlotReport {
         output: plot.output.display().to_string(),
         charges: series.charges(),
         seconds: (last - first) as f64 / 1_000.0,
@@ -72,7 +72,7 @@ fn effects(series: &Series, first: u64, last: u64, marks: &[Mark]) -> Vec<Effect
     effects.collect()
 }
 
-impl Report {
+impl PlotReport {
     fn shown(&self) -> String {
         let rows = self.marks.iter().map(|mark| {
             vec![format!("{:.1} s", mark.at_seconds), mark.what.clone(), format!("{} ms", count(mark.stopped_ms))]

@@ -3,7 +3,7 @@
 //! A replayed answer is no charge: it was counted when it was done. Times in milliseconds.
 
 use crate::load::latencies::Latencies;
-use crate::load::record::Line;
+use crate::load::record::RecordLine;
 
 /// Shortest step: shorter ones have too few charges for a percentile.
 const STEP_MIN_MS: u64 = 100;
@@ -18,7 +18,7 @@ pub(crate) struct Series {
 
 /// A stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(crate) struct PlotStep {
     pub(crate) at_ms: u64,
     pub(crate) per_second: u64,
     /// The median and the 99th percentile of what charges took; `None` where there was none.
@@ -26,7 +26,7 @@ pub(crate) struct Step {
 }
 
 impl Series {
-    pub(crate) fn take(&mut self, line: &Line) {
+    pub(crate) fn take(&mut self, line: &RecordLine) {
         if line.status == 201 && !line.replayed {
             self.charge(line.ended_ms, line.ended_ms.saturating_sub(line.started_ms));
         }
@@ -58,7 +58,7 @@ impl Series {
     }
 
     /// The whole in steps of equal length, none left out.
-    pub(crate) fn steps(&self) -> Vec<Step> {
+    pub(crate) fn steps(&self) -> Vec<PlotStep> {
         let Some((first, last)) = self.span() else { return Vec::new() };
         let length = STEP_MIN_MS.max((last - first).div_ceil(STEPS_MAX));
         let mut rest = self.charges.as_slice();
@@ -66,7 +66,11 @@ impl Series {
         for at_ms in (first..=last).step_by(usize::try_from(length).unwrap_or(usize::MAX)) {
             let (inside, after) = rest.split_at(rest.partition_point(|(at, _)| *at < at_ms + length));
             rest = after;
-            steps.push(Step { at_ms, per_second: inside.len() as u64 * 1_000 / length, took_ms: percentiles(inside) });
+            steps.push(PlotStep {
+                at_ms,
+                per_second: inside.len() as u64 * 1_000 / length,
+                took_ms: percentiles(inside),
+            });
         }
         steps
     }
@@ -96,7 +100,7 @@ mod tests {
         }
         series.finish();
         let steps = series.steps();
-        let step = |at_ms, per_second, took_ms| Step { at_ms, per_second, took_ms };
+        let step = |at_ms, per_second, took_ms| PlotStep { at_ms, per_second, took_ms };
         assert_eq!(steps, [step(1_000, 30, Some((2, 3))), step(1_100, 0, None), step(1_200, 10, Some((9, 9)))]);
     }
 

@@ -46,16 +46,16 @@ pub enum CallError {
 
 /// Calls to one peer for one purpose. Cheap to clone; the connection is made with the first call.
 #[derive(Debug, Clone)]
-pub struct Calls(mpsc::Sender<Call>);
+pub struct Calls(mpsc::Sender<PeerCall>);
 
 #[derive(Debug)]
-struct Call {
+struct PeerCall {
     request: Request,
     deadline: Instant,
     answer: oneshot::Sender<Result<Response, CallError>>,
 }
 
-impl Call {
+impl PeerCall {
     /// Whether its caller still waits for it.
     fn is_wanted(&self) -> bool {
         !self.answer.is_closed() && Instant::now() < self.deadline
@@ -96,7 +96,7 @@ impl Calls {
     /// Calls, and waits for the answer until `deadline`.
     pub async fn call(&self, request: Request, deadline: Instant) -> Result<Response, CallError> {
         let (answer, answered) = oneshot::channel();
-        match timeout_at(deadline, self.0.send(Call { request, deadline, answer })).await {
+        match timeout_at(deadline, self.0.send(PeerCall { request, deadline, answer })).await {
             Ok(Ok(())) => {}
             Ok(Err(_closed)) => return Err(CallError::NotSent("the link is closed".into())),
             Err(_elapsed) => return Err(CallError::NotSent("too many calls wait".into())),
@@ -109,7 +109,7 @@ impl Calls {
 }
 
 /// Connects whenever a call waits, and serves calls until the connection ends.
-async fn keep(peer: Peer, purpose: Purpose, mut queue: mpsc::Receiver<Call>) {
+async fn keep(peer: Peer, purpose: Purpose, mut queue: mpsc::Receiver<PeerCall>) {
     let mut pause = BACK_OFF.0;
     let throttle = LogThrottle::default();
     while let Some(first) = queue.recv().await {
@@ -153,7 +153,7 @@ fn report(peer: &Peer, error: &LinkError, throttle: &LogThrottle) {
 }
 
 /// Answers calls at once while the peer is not dialled again.
-async fn refuse_until(until: Instant, queue: &mut mpsc::Receiver<Call>, error: &LinkError) {
+async fn refuse_until(until: Instant, queue: &mut mpsc::Receiver<PeerCall>, error: &LinkError) {
     while let Ok(Some(call)) = timeout_at(until, queue.recv()).await {
         call.fail(CallError::NotSent(error.to_string()));
     }
@@ -177,7 +177,7 @@ impl InFlight {
 }
 
 /// Sends and receives side by side until one fails, then answers all that wait.
-async fn serve(connection: Connection, first: Call, queue: &mut mpsc::Receiver<Call>) -> LinkError {
+async fn serve(connection: Connection, first: PeerCall, queue: &mut mpsc::Receiver<PeerCall>) -> LinkError {
     let Connection { sender, receiver } = connection;
     let pending = Mutex::new(Pending { waiting: BTreeMap::new(), asked_since: None });
     let in_flight = InFlight { pending, answered: Notify::new() };
@@ -194,7 +194,12 @@ async fn serve(connection: Connection, first: Call, queue: &mut mpsc::Receiver<C
     ended
 }
 
-async fn send(mut sender: Sender, first: Call, queue: &mut mpsc::Receiver<Call>, in_flight: &InFlight) -> LinkError {
+async fn send(
+    mut sender: Sender,
+    first: PeerCall,
+    queue: &mut mpsc::Receiver<PeerCall>,
+    in_flight: &InFlight,
+) -> LinkError {
     let mut next = Some(first);
     let mut last_id = 0_u64;
     loop {
@@ -224,7 +229,7 @@ async fn send(mut sender: Sender, first: Call, queue: &mut mpsc::Receiver<Call>,
     }
 }
 
-async fn feed(sender: &mut Sender, call: Call, last_id: &mut u64, in_flight: &InFlight) -> Result<(), LinkError> {
+async fn feed(sender: &mut Sender, call: PeerCall, last_id: &mut u64, in_flight: &InFlight) -> Result<(), LinkError> {
     while in_flight.pending().waiting.len() >= UNANSWERED {
         sender.flush().await?;
         in_flight.answered.notified().await;

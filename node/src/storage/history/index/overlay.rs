@@ -16,12 +16,12 @@ const PIECE: usize = 4_096;
 
 /// Some numbers, in order, each with its list.
 #[derive(Debug)]
-struct Piece {
+struct OverlayPiece {
     lists: Vec<List>,
     numbers: Vec<RecordNumber>,
 }
 
-impl Piece {
+impl OverlayPiece {
     fn new() -> Self {
         Self { lists: Vec::with_capacity(PIECE), numbers: Vec::with_capacity(PIECE) }
     }
@@ -42,8 +42,8 @@ impl Piece {
 pub(crate) struct Overlay {
     /// What these records added is on the disk.
     written: RecordNumber,
-    full: VecDeque<Arc<Piece>>,
-    newest: Piece,
+    full: VecDeque<Arc<OverlayPiece>>,
+    newest: OverlayPiece,
     /// What records beyond `written` concluded.
     conclusions: HashMap<RecordNumber, Conclusion>,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Overlay {
 impl Overlay {
     /// Nothing is new after `written` records.
     pub(crate) fn after(written: RecordNumber) -> Self {
-        Self { written, full: VecDeque::new(), newest: Piece::new(), conclusions: HashMap::new() }
+        Self { written, full: VecDeque::new(), newest: OverlayPiece::new(), conclusions: HashMap::new() }
     }
 
     /// Adds what the next record adds.
@@ -69,7 +69,7 @@ impl Overlay {
         }
         // One record is in two lists at most, so this stays within what was reserved.
         if self.newest.numbers.len() + 2 > PIECE {
-            self.full.push_back(Arc::new(std::mem::replace(&mut self.newest, Piece::new())));
+            self.full.push_back(Arc::new(std::mem::replace(&mut self.newest, OverlayPiece::new())));
         }
     }
 
@@ -81,11 +81,11 @@ impl Overlay {
     }
 
     /// What is new of `list`, from the record `from` on, to be read once the lock is let go of.
-    pub(crate) fn view(&self, list: List, from: RecordNumber, most: usize) -> View {
+    pub(crate) fn view(&self, list: List, from: RecordNumber, most: usize) -> ListView {
         let from = from.max(self.written + 1);
         let mut newest = Vec::new();
         self.newest.find(list, from, most, &mut newest);
-        View { list, from, written: self.written, full: self.full.iter().cloned().collect(), newest }
+        ListView { list, from, written: self.written, full: self.full.iter().cloned().collect(), newest }
     }
 
     /// What concluded `subject`, where that is new, and up to which record the disk has what is older.
@@ -96,16 +96,16 @@ impl Overlay {
 
 /// What an overlay had of one list at an instant.
 #[derive(Debug)]
-pub(crate) struct View {
+pub(crate) struct ListView {
     list: List,
     from: RecordNumber,
     /// The disk has what records up to this one added, and perhaps more, which does not count.
     pub(crate) written: RecordNumber,
-    full: Vec<Arc<Piece>>,
+    full: Vec<Arc<OverlayPiece>>,
     newest: Vec<RecordNumber>,
 }
 
-impl View {
+impl ListView {
     /// Adds what is new to `found`, as long as that has fewer than `most`.
     pub(crate) fn add_to(&self, found: &mut Vec<RecordNumber>, most: usize) {
         for piece in &self.full {

@@ -44,7 +44,7 @@ impl Wire {
         let head = loop {
             self.read_more().await?;
             if let Some(end) = memmem::find(&self.buffer, b"\r\n\r\n") {
-                break Head::parse(&self.buffer[..end + 2], end + 4)?;
+                break AnswerHead::parse(&self.buffer[..end + 2], end + 4)?;
             }
             if self.buffer.len() > HEAD_BYTES {
                 return Err(unreadable("the head is too long"));
@@ -72,7 +72,7 @@ impl Wire {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Head {
+struct AnswerHead {
     status: u16,
     body_at: usize,
     body_bytes: usize,
@@ -81,15 +81,15 @@ struct Head {
     names_node: bool,
 }
 
-impl Head {
+impl AnswerHead {
     /// Reads a head whose every line ends with CR LF.
-    fn parse(bytes: &[u8], body_at: usize) -> io::Result<Head> {
+    fn parse(bytes: &[u8], body_at: usize) -> io::Result<AnswerHead> {
         let mut lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
         let first = lines.next().unwrap_or_default();
         let digits = first.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3));
         let status = digits.and_then(number).ok_or_else(|| unreadable("no status"))?;
         let status = u16::try_from(status).map_err(|_| unreadable("no status"))?;
-        let mut head = Head { status, body_at, body_bytes: 0, closes: false, names_node: false };
+        let mut head = AnswerHead { status, body_at, body_bytes: 0, closes: false, names_node: false };
         for line in lines {
             let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
             let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
@@ -125,8 +125,8 @@ mod tests {
     #[test]
     fn a_head_has_status_length_close_and_whether_a_node_gave_it() {
         let text = b"HTTP/1.1 201 Created\r\nContent-Length: 12\r\nconnection: close\r\nEtebar-Node: 2\r\n";
-        let head = Head::parse(text, 99).unwrap();
-        assert_eq!(head, Head { status: 201, body_at: 99, body_bytes: 12, closes: true, names_node: true });
+        let head = AnswerHead::parse(text, 99).unwrap();
+        assert_eq!(head, AnswerHead { status: 201, body_at: 99, body_bytes: 12, closes: true, names_node: true });
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n",
         ] {
-            assert!(Head::parse(text.as_bytes(), 0).is_err(), "{text:?}");
+            assert!(AnswerHead::parse(text.as_bytes(), 0).is_err(), "{text:?}");
         }
     }
 }

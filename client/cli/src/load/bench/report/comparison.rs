@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::super::plan::{Plan, Requests};
-use super::Report;
+use super::BenchReport;
 use super::saved::Saved;
 use crate::output::table;
 
@@ -32,7 +32,7 @@ struct Row {
 }
 
 impl Comparison {
-    pub(crate) fn new(plan: &Plan, report: &Report, saved: &Saved, file: &Path) -> Comparison {
+    pub(crate) fn new(plan: &Plan, report: &BenchReport, saved: &Saved, file: &Path) -> Comparison {
         let (now, then) = (report, &saved.report);
         let mut rows = vec![
             Row { name: "charges_per_second", now: now.charges_per_second, saved: then.charges_per_second },

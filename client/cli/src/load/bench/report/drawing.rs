@@ -24,24 +24,24 @@ const NINES_MAX: f64 = 6.0;
 const SAVED: RGBColor = RGBColor(0x8a, 0x8a, 0x8a);
 
 /// A line of the drawing: what it is called, its colour, and what was measured.
-struct Line<'a> {
+struct Curve<'a> {
     name: String,
     colour: RGBColor,
     latency: &'a Latencies,
     timeline: &'a Timeline,
 }
 
-impl<'a> Line<'a> {
-    fn of(name: String, colour: RGBColor, run: &'a Saved) -> Line<'a> {
-        Line { name, colour, latency: &run.latency_us, timeline: &run.timeline }
+impl<'a> Curve<'a> {
+    fn of(name: String, colour: RGBColor, run: &'a Saved) -> Curve<'a> {
+        Curve { name, colour, latency: &run.latency_us, timeline: &run.timeline }
     }
 }
 
 /// The whole drawing as SVG, with the `other` run in grey. Fails where the library cannot draw it, and says why.
 pub(crate) fn draw(run: &Saved, other: Option<&Saved>) -> Result<String, String> {
-    let mut lines: Vec<Line<'_>> =
-        other.map(|other| Line::of(format!("saved: {}", title(&other.plan)), SAVED, other)).into_iter().collect();
-    lines.push(Line::of("this run".to_owned(), RATE, run));
+    let mut lines: Vec<Curve<'_>> =
+        other.map(|other| Curve::of(format!("saved: {}", title(&other.plan)), SAVED, other)).into_iter().collect();
+    lines.push(Curve::of("this run".to_owned(), RATE, run));
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -56,7 +56,7 @@ pub(crate) fn draw(run: &Saved, other: Option<&Saved>) -> Result<String, String>
     Ok(svg)
 }
 
-fn heading(area: &Area<'_>, run: &Saved, lines: &[Line<'_>]) -> Result<(), String> {
+fn heading(area: &Area<'_>, run: &Saved, lines: &[Curve<'_>]) -> Result<(), String> {
     let title = format!("etebar bench: {}", title(&run.plan));
     area.draw(&Text::new(title, (16, 10), (FONT, 20).into_font().color(&INK))).map_err(failed)?;
     let left = i32::try_from(MARGINS.0 + LEFT).unwrap_or(0);
@@ -84,7 +84,7 @@ fn title(plan: &Plan) -> String {
     format!("{what}, {} connections, {rate}", count(u64::from(plan.connections)))
 }
 
-fn rate(area: &Area<'_>, lines: &[Line<'_>], requests: Requests) -> Result<(), String> {
+fn rate(area: &Area<'_>, lines: &[Curve<'_>], requests: Requests) -> Result<(), String> {
     // Batches count by their charges, since that is what they are for.
     let done = |step: &Step| step.requests.max(step.charges.saturating_add(step.reads));
     let drawn: Vec<Vec<(f64, f64)>> = lines
@@ -112,7 +112,7 @@ fn rate(area: &Area<'_>, lines: &[Line<'_>], requests: Requests) -> Result<(), S
     Ok(())
 }
 
-fn percentiles(area: &Area<'_>, lines: &[Line<'_>]) -> Result<(), String> {
+fn percentiles(area: &Area<'_>, lines: &[Curve<'_>]) -> Result<(), String> {
     let drawn: Vec<Vec<(f64, f64)>> = lines.iter().map(|line| curve(line.latency)).collect();
     let nines = drawn.iter().flatten().map(|(nines, _)| *nines).fold(2.0, f64::max);
     let latencies = || drawn.iter().flatten().map(|(_, latency)| *latency);

@@ -26,7 +26,7 @@ const LATE: f64 = 0.25;
 
 /// What `bench --json` prints, and what a saved run holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Report {
+pub(crate) struct BenchReport {
     pub(crate) charges_per_second: f64,
     pub(crate) requests_per_second: f64,
     pub(crate) reads_per_second: f64,
@@ -74,7 +74,7 @@ pub(crate) struct OfKind {
 
 /// A report with what it came from: for a file and a drawing.
 pub(crate) struct Measured {
-    pub(crate) report: Report,
+    pub(crate) report: BenchReport,
     pub(crate) latency: Latencies,
     pub(crate) timeline: Timeline,
 }
@@ -94,7 +94,7 @@ impl Measured {
             Books::Nothing => (None, None),
             Books::NotChecked(why) => (None, Some(why.clone())),
         };
-        let report = Report {
+        let report = BenchReport {
             charges_per_second: per_second(sum.charges),
             requests_per_second: per_second(sum.requests),
             reads_per_second: per_second(sum.reads),
@@ -140,7 +140,7 @@ impl Percentiles {
     }
 }
 
-impl Report {
+impl BenchReport {
     pub(crate) fn shown(&self) -> String {
         let rate = |value: f64| format!("{} /s", rounded(value));
         let latency = &self.latency;

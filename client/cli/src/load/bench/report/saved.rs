@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::drive::timeline::Timeline;
 use super::super::plan::Plan;
-use super::{Measured, Report};
+use super::{BenchReport, Measured};
 use crate::load::latencies::Latencies;
 use crate::output::error::CliError;
 
@@ -28,7 +28,7 @@ pub(crate) struct Saved {
     /// When the run ended, by the clock of the machine that drove it, since the Unix epoch.
     ended_ms: u64,
     pub(crate) plan: Plan,
-    pub(crate) report: Report,
+    pub(crate) report: BenchReport,
     /// Of all requests, in microseconds: each value and how often it was measured.
     pub(crate) latency_us: Latencies,
     /// Steps of 100 ms.
@@ -37,7 +37,7 @@ pub(crate) struct Saved {
 
 /// What a file says of itself.
 #[derive(Debug, Deserialize)]
-struct Head {
+struct SavedHead {
     format: String,
     version: u32,
 }
@@ -66,13 +66,13 @@ impl Saved {
             return Err(named("larger than any saved run".to_owned()));
         }
         let foreign = || named("`etebar bench --save` did not write it".to_owned());
-        let head: Head = serde_json::from_str(&text).map_err(|_| foreign())?;
+        let head: SavedHead = serde_json::from_str(&text).map_err(|_| foreign())?;
         match head {
-            Head { format, version: _ } if format != FORMAT => Err(foreign()),
-            Head { format: _, version: VERSION } => {
+            SavedHead { format, version: _ } if format != FORMAT => Err(foreign()),
+            SavedHead { format: _, version: VERSION } => {
                 serde_json::from_str(&text).map_err(|error| named(format!("damaged: {error}")))
             }
-            Head { format: _, version } => {
+            SavedHead { format: _, version } => {
                 Err(named(format!("it has version {version} of the format, and this program reads {VERSION}")))
             }
         }

@@ -45,14 +45,14 @@ pub struct OpenLink {
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct OpenTable {
     last: u64,
     open: BTreeMap<u64, (OpenLink, CancellationToken)>,
 }
 
 /// All open connections of this node. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct OpenLinks(Arc<Mutex<Table>>);
+pub struct OpenLinks(Arc<Mutex<OpenTable>>);
 
 /// A place among the open connections; free again when dropped.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Drop for OpenSlot {
 }
 
 impl OpenLinks {
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, OpenTable> {
         self.0.lock()
     }
 

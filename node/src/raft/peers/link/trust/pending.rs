@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 pub const PLACES: usize = 64;
 
 #[derive(Debug, Default)]
-struct Table {
+struct PendingTable {
     last: u64,
     waiting: BTreeMap<u64, (IpAddr, CancellationToken)>,
 }
 
 /// See the head of this file.
 #[derive(Debug, Clone, Default)]
-pub struct PendingConnections(Arc<Mutex<Table>>);
+pub struct PendingConnections(Arc<Mutex<PendingTable>>);
 
 /// The place of one connection; free again when dropped.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Drop for PendingSlot {
 }
 
 impl PendingConnections {
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, PendingTable> {
         self.0.lock()
     }
 
@@ -71,7 +71,7 @@ pub fn one_client(address: IpAddr) -> IpAddr {
     }
 }
 
-impl Table {
+impl PendingTable {
     fn close_one(&mut self) {
         let mut held: BTreeMap<IpAddr, usize> = BTreeMap::new();
         for (from, _) in self.waiting.values() {
