@@ -1,24 +1,28 @@
 #!/usr/bin/env bash
-# grow.sh [--charges 5000000] [--step N] [--sellers 1000] [--seconds 3] [--key-window 10s] [--port 27500] [--out DIR]
+# grow.sh [--charges 5000000] [--step N] [--sellers 10000] [--phones 1000000] [--seconds 3] [--key-window 10s]
+#         [--port 27500] [--out DIR]
 #
 # What a ledger costs as it grows: fills a cluster of its own, three nodes in a temporary folder, with batches of
 # `etebar bench`, and measures it when it is empty, at 1, 5 and 10 million charges and at every 10 million from there on, or
 # after each N charges where --step is given. At each size: charges a second, singly and in batches, each for so many
 # seconds; the memory of the largest node, once the idempotency keys' window is over; how long /v1/audit takes; what a
 # charge takes on the disk of a node; how long a killed follower takes until it is ready, and three killed nodes until the
-# next charge. The cluster is killed and deleted at the end. --charges 5000000 takes about three minutes.
+# next charge; how long a follower that lacks everything takes until it is ready; the 99th percentiles of pages of 100,
+# of sellers' statements and of phones' charges. The cluster is killed and deleted at the end. --charges 5000000 takes
+# about four minutes.
 #
-# DIR (./data) gets grow.md, the table, and grow.svg. `etebar bench` charges 100,000 phones. Run it on an otherwise idle
-# machine. Exit 0, 1 where something could not be measured, 2 for wrong usage.
+# DIR (./data) gets grow.md, the table, and grow.svg. Run it on an otherwise idle machine; it needs python3. Exit 0, 1 where
+# something could not be measured, 2 for wrong usage.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-CHARGES=5000000 STEP='' SELLERS=1000 LENGTH=3 WINDOW=10 PORT=27500 OUT=./data
+CHARGES=5000000 STEP='' SELLERS=10000 PHONES=1000000 LENGTH=3 WINDOW=10 PORT=27500 OUT=./data
 while [[ $# -gt 0 ]]; do
   case $1 in
     --help | -h) help ;;
     --charges) CHARGES=$(value_of "$1" "$@"); shift 2 ;;
     --step) STEP=$(value_of "$1" "$@"); shift 2 ;;
     --sellers) SELLERS=$(value_of "$1" "$@"); shift 2 ;;
+    --phones) PHONES=$(value_of "$1" "$@"); shift 2 ;;
     --seconds) LENGTH=$(value_of "$1" "$@"); shift 2 ;;
     --key-window) WINDOW=$(value_of "$1" "$@"); WINDOW=${WINDOW%s}; shift 2 ;;
     --port) PORT=$(value_of "$1" "$@"); shift 2 ;;
@@ -29,6 +33,7 @@ done
 [[ $CHARGES =~ ^[1-9][0-9]{3,9}$ ]] || wrong_usage "--charges is 1000 to 9999999999, not $CHARGES"
 [[ -z $STEP || $STEP =~ ^[1-9][0-9]{3,9}$ ]] || wrong_usage "--step is 1000 to 9999999999, not $STEP"
 [[ $SELLERS =~ ^[1-9][0-9]{0,4}$ ]] || wrong_usage "--sellers is 1 to 99999, not $SELLERS"
+[[ $PHONES =~ ^[1-9][0-9]{0,6}$ ]] || wrong_usage "--phones is 1 to 9999999, not $PHONES"
 [[ $LENGTH =~ ^[1-9][0-9]?$ ]] || wrong_usage "--seconds is 1 to 99, not $LENGTH"
 [[ $WINDOW =~ ^[1-9][0-9]{0,3}$ ]] || wrong_usage "--key-window is 1s to 9999s, not ${WINDOW}s"
 [[ $PORT =~ ^[1-9][0-9]{3,4}$ && $PORT -le 65000 ]] || wrong_usage "--port is 1000 to 65000, not $PORT"
@@ -124,6 +129,36 @@ all_killed_ms() {
   printf '%s' "$(($(now_ms) - began))"
 }
 
+# Milliseconds until a follower that has nothing but its first records has caught up and is ready. Its data directory is a
+# copy that was made when the ledger was empty: as good as a new disk, until nodes can be added.
+catch_up_ms() {
+  local leader id began
+  leader=$(leader_now) || fail 'the cluster has no leader'
+  id=$((leader % 3 + 1))
+  signal_node KILL "$id" || fail "node $id is not running"
+  rm -rf "${DATA[$id]:?}"
+  cp -a "$WORK/empty-$id" "${DATA[$id]}"
+  began=$(now_ms)
+  launch_all "$id"
+  wait_answer "$id" /readyz || fail "node $id did not catch up"
+  printf '%s' "$(($(now_ms) - began))"
+}
+
+# Stops all nodes, keeps copies of their data directories, and starts them again.
+keep_empty() {
+  local id
+  for id in "${IDS[@]}"; do signal_node KILL "$id" || true; done
+  for id in "${IDS[@]}"; do cp -a "${DATA[$id]}" "$WORK/empty-$id"; done
+  launch_all "${IDS[@]}"
+  read_cluster
+  for id in "${IDS[@]}"; do wait_answer "$id" /readyz || fail "node $id did not become ready"; done
+}
+
+# The 99th percentiles of pages of 100, in milliseconds: of sellers' statements, then of phones' charges.
+page_ms() {
+  python3 "$ROOT/cluster-scripts/compare/pages.py" "${API[1]}" "$ADMIN_KEY" 500 2>/dev/null || fail 'pages could not be read'
+}
+
 # ---- the course -----------------------------------------------------------------------------------------------------
 
 start_cluster() {
@@ -139,11 +174,11 @@ start_cluster() {
 }
 
 # fill CHARGES: batches until the ledger has so many more.
-fill() { bench --seconds 3600 --connections 8 --batch 1000 --sellers "$SELLERS" --charges "$1" >/dev/null; }
+fill() { bench --seconds 3600 --connections 8 --batch 1000 --sellers "$SELLERS" --phones "$PHONES" --charges "$1" >/dev/null; }
 
 # measure SIZE: one line of the table.
 measure() {
-  local single batch memory audit disk follower all charges
+  local single batch memory audit disk follower all empty pages charges
   charges=$(entries)
   disk=-
   ((charges - EMPTY_ENTRIES < 100000)) || disk=$((($(disk_kb) - EMPTY_KB) * 1024 / (charges - EMPTY_ENTRIES)))
@@ -157,15 +192,18 @@ measure() {
   read_cluster # the new process numbers, which a subshell wrote
   all=$(all_killed_ms)
   read_cluster
-  printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$charges" "$single" "$batch" "$memory" "$audit" "$disk" "$follower" "$all" >>"$WORK/rows"
-  printf '%12s entries: %s/s singly, %s/s in batches, %s MB, audit %s ms, %s bytes a charge, follower %s ms, all %s ms\n' \
-    "$(grouped "$charges")" "$single" "$batch" "$memory" "$audit" "$disk" "$follower" "$all"
+  empty=$(catch_up_ms)
+  read_cluster
+  pages=$(page_ms)
+  printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$charges" "$single" "$batch" "$memory" "$audit" "$disk" "$follower" "$all" "$empty" "${pages% *}" "${pages#* }" >>"$WORK/rows"
+  printf '%12s entries: %s/s singly, %s/s in batches, %s MB, audit %s ms, %s bytes a charge, follower %s ms, all %s ms, empty %s ms, pages %s ms\n' \
+    "$(grouped "$charges")" "$single" "$batch" "$memory" "$audit" "$disk" "$follower" "$all" "$empty" "$pages"
 }
 
 report() {
   printf 'Commit %s, %s cores, %s, key window %s s.\n\n' "$(git -C "$ROOT" rev-parse --short HEAD 2>/dev/null || echo unknown)" "$(nproc)" "$(date -u +%Y-%m-%d)" "$WINDOW"
-  printf '| entries | single charges/s | in batches/s | memory, MB | audit, ms | disk a charge, bytes | follower killed to ready, ms | all killed to a charge, ms |\n'
-  printf '| --- | --- | --- | --- | --- | --- | --- | --- |\n'
+  printf '| entries | single charges/s | in batches/s | memory, MB | audit, ms | disk a charge, bytes | follower killed to ready, ms | all killed to a charge, ms | empty node to ready, ms | page of a statement, p99 ms | page of a phone, p99 ms |\n'
+  printf '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n'
   awk -F '\t' '{ printf "|"; for (i = 1; i <= NF; i++) printf " %s |", $i; print "" }' "$WORK/rows"
 }
 
@@ -174,12 +212,14 @@ finish() {
   rm -rf "${WORK:?}"
 }
 
+has_tool python3 || install_packages python3
 build_programs
 mkdir -p "$OUT"
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/etebar-grow.XXXXXX")
 trap finish EXIT
 trap 'exit 130' INT TERM
 start_cluster
+keep_empty
 EMPTY_ENTRIES=$(entries) EMPTY_KB=$(disk_kb)
 while read -r size; do
   missing=$((size - $(entries)))

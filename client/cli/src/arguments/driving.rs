@@ -36,6 +36,9 @@ pub(crate) struct Bench {
     /// Sellers to spread charges over
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) sellers: u32,
+    /// Phones that are charged, at random
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) phones: u32,
     /// Which nodes to send to
     #[arg(long, default_value = "leader")]
     pub(crate) target: Target,
@@ -43,7 +46,7 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) processes: u32,
     /// Send `GET /livez` instead: what HTTP alone takes, as the limit to compare with
-    #[arg(long, conflicts_with_all = ["batch", "reads", "charges", "sellers"])]
+    #[arg(long, conflicts_with_all = ["batch", "reads", "charges", "sellers", "phones"])]
     pub(crate) no_op: bool,
     /// Keep the run in this file, as JSON
     #[arg(long, value_name = "FILE")]

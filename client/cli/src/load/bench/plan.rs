@@ -27,6 +27,7 @@ pub(crate) struct Plan {
     /// Most charges that are sent, those of the warm-up included.
     pub(crate) charges_max: Option<u64>,
     pub(crate) sellers: u32,
+    pub(crate) phones: u32,
     pub(crate) target: Target,
 }
 
@@ -68,6 +69,7 @@ impl Plan {
             rate: bench.rate,
             charges_max: bench.charges,
             sellers: if bench.no_op { 0 } else { bench.sellers },
+            phones: if bench.no_op { 0 } else { bench.phones },
             target: bench.target,
         })
     }
@@ -121,6 +123,7 @@ pub(crate) mod tests {
             rate: None,
             charges_max: None,
             sellers: 4,
+            phones: 100_000,
             target: Target::Leader,
         }
     }

@@ -93,7 +93,8 @@ impl Job {
         let prefix = format!("{}-{number:05}-", self.run);
         let amount = AmountIn::from_minor(1, self.decimals).to_string();
         let secret = self.sellers.first().map_or("", |seller| seller.key.as_str());
-        let shape = Shape { prefix: &prefix, secret, amount: &amount, seed: getrandom::u64()? };
+        let phones = u64::from(self.plan.phones);
+        let shape = Shape { prefix: &prefix, secret, amount: &amount, phones, seed: getrandom::u64()? };
         let batch = self.plan.batch;
         let charge = if batch == 1 { Template::single(&shape) } else { Template::batch(&shape, batch) };
         let (read, random) = (Template::read(secret), Rng::with_seed(getrandom::u64()?));

@@ -6,8 +6,8 @@ use fastrand::Rng;
 
 /// Digits of a key that count up. Source: 10^10 charges of one worker outlast any bench.
 const COUNTER_DIGITS: usize = 10;
-/// Digits of a phone that vary: 100,000 phones.
-const PHONE_DIGITS: usize = 5;
+/// Digits of a phone that vary.
+const PHONE_DIGITS: usize = 7;
 
 /// The bytes of a request and where its parts lie.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(crate) struct Template {
     /// Where the digits of each charge's key and phone begin.
     charges: Vec<Slots>,
     counter: u64,
+    phones: u64,
     random: Rng,
 }
 
@@ -35,6 +36,8 @@ pub(crate) struct Shape<'a> {
     pub(crate) secret: &'a str,
     /// As it is written in JSON, without quotes.
     pub(crate) amount: &'a str,
+    /// How many phones are charged, at random: 1 to 10,000,000, as many as the digits that vary allow.
+    pub(crate) phones: u64,
     pub(crate) seed: u64,
 }
 
@@ -51,7 +54,14 @@ impl Template {
         bytes.extend_from_slice(b"\r\n\r\n");
         let slots = Slots { counter, phone: bytes.len() + phone };
         bytes.extend_from_slice(&body);
-        Template { bytes, secret, charges: vec![slots], counter: 0, random: Rng::with_seed(shape.seed) }
+        Template {
+            bytes,
+            secret,
+            charges: vec![slots],
+            counter: 0,
+            phones: shape.phones,
+            random: Rng::with_seed(shape.seed),
+        }
     }
 
     /// `charges` charges, `POST /v1/charges/batch`.
@@ -79,7 +89,7 @@ impl Template {
             slots.phone += body_at;
         }
         bytes.extend_from_slice(&body);
-        Template { bytes, secret, charges: slots, counter: 0, random: Rng::with_seed(shape.seed) }
+        Template { bytes, secret, charges: slots, counter: 0, phones: shape.phones, random: Rng::with_seed(shape.seed) }
     }
 
     /// A read of the seller's balance, `GET /v1/sellers/me`.
@@ -87,13 +97,13 @@ impl Template {
         let mut bytes = Vec::new();
         let secret = push_request_line(&mut bytes, "GET /v1/sellers/me", secret);
         bytes.extend_from_slice(b"\r\n\r\n");
-        Template { bytes, secret, charges: Vec::new(), counter: 0, random: Rng::with_seed(0) }
+        Template { bytes, secret, charges: Vec::new(), counter: 0, phones: 0, random: Rng::with_seed(0) }
     }
 
     /// What costs a node nothing but HTTP, `GET /livez`: it has no secret.
     pub(crate) fn no_op() -> Template {
         let bytes = b"GET /livez HTTP/1.1\r\nhost: etebar\r\n\r\n".to_vec();
-        Template { bytes, secret: 0..0, charges: Vec::new(), counter: 0, random: Rng::with_seed(0) }
+        Template { bytes, secret: 0..0, charges: Vec::new(), counter: 0, phones: 0, random: Rng::with_seed(0) }
     }
 
     /// The next request, under another secret, with new keys and other phones.
@@ -103,7 +113,7 @@ impl Template {
             self.counter += 1;
             put_digits(&mut self.bytes[slots.counter..slots.counter + COUNTER_DIGITS], self.counter);
             // Phones need spread, not secrecy.
-            put_digits(&mut self.bytes[slots.phone..slots.phone + PHONE_DIGITS], self.random.u64(..));
+            put_digits(&mut self.bytes[slots.phone..slots.phone + PHONE_DIGITS], self.random.u64(..self.phones));
         }
         &self.bytes
     }
@@ -147,7 +157,6 @@ fn push_key(bytes: &mut Vec<u8>, prefix: &str) -> usize {
 /// Writes `before` and the rest of a phone; gives where its varying digits begin.
 fn push_phone(bytes: &mut Vec<u8>, before: &[u8]) -> usize {
     bytes.extend_from_slice(before);
-    bytes.extend_from_slice(b"00");
     let at = bytes.len();
     bytes.extend_from_slice(&[b'0'; PHONE_DIGITS]);
     at
@@ -165,7 +174,7 @@ mod tests {
     use super::*;
     use etebar::api::{BatchRequest, NewCharge};
 
-    const SHAPE: Shape<'_> = Shape { prefix: "b-1-", secret: "secret", amount: "1", seed: 7 };
+    const SHAPE: Shape<'_> = Shape { prefix: "b-1-", secret: "secret", amount: "1", phones: 5, seed: 7 };
 
     fn split(request: &[u8]) -> (String, Vec<u8>) {
         let at = memchr::memmem::find(request, b"\r\n\r\n").unwrap();
@@ -180,7 +189,7 @@ mod tests {
         assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
         assert!(head.contains("idempotency-key: b-1-0000000001\r\n"));
         let charge: NewCharge<'_> = serde_json::from_slice(&body).unwrap();
-        assert!(charge.phone.starts_with("+9891200") && charge.phone.len() == 13);
+        assert!(charge.phone.starts_with("+98912000000") && charge.phone.len() == 13);
         assert!(split(template.next("secret")).0.contains("idempotency-key: b-1-0000000002\r\n"));
         assert!(split(template.again()).0.contains("idempotency-key: b-1-0000000002\r\n"));
     }

@@ -237,7 +237,7 @@ mod tests {
         let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", node.local_addr().unwrap());
         let client = Client::new([&url]).unwrap();
-        let shape = Shape { prefix: "p-", secret: "etb_x", amount: "1", seed: 1 };
+        let shape = Shape { prefix: "p-", secret: "etb_x", amount: "1", phones: 1, seed: 1 };
         let mut worker = Worker {
             servers: vec![client.node_endpoint(&url).unwrap()],
             server: 0,
