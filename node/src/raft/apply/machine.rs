@@ -259,11 +259,11 @@ fn decide_all(
                 published.note(&replica.state, &record);
                 facts.learn(&record);
                 let record = history.push(record, || replica.state.page_mark());
-                is_awaited.then(|| Decided::Recorded { record: (*record).clone(), replayed: false })
+                is_awaited.then(|| Decided::Recorded { record, replayed: false })
             }
             Outcome::Replay(number) if is_awaited => {
                 let Some(record) = facts.get(number) else { unreachable!("the record of a replay is among the facts") };
-                Some(Decided::Recorded { record: (**record).clone(), replayed: true })
+                Some(Decided::Recorded { record: Arc::clone(record), replayed: true })
             }
             Outcome::Replay(_) => None,
             Outcome::Rejected(rejection) => Some(Decided::NotRecorded(rejection)),
