@@ -129,8 +129,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
     }
 }
 
-/// Entries of so many bytes and fewer may be applied where they arrive, if they need nothing from the disk.
-const SHORT_BYTES: usize = 4 * 1024;
+/// Entries of so many bytes and fewer may be applied where they arrive, if they need nothing from the disk: some 450 charges,
+/// which take about half a millisecond. So an entry that a few hundred callers share costs no hand-over to another thread.
+const SHORT_BYTES: usize = 32 * 1024;
 
 /// A committed entry with its commands decoded, and whoever waits for its outcomes.
 pub(crate) struct Committed {
