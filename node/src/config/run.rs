@@ -94,7 +94,7 @@ pub struct RunArgs {
     #[arg(long, env = "ETEBAR_HEAD_TIMEOUT", value_parser = read_duration)]
     #[serde(with = "durations")]
     pub head_timeout: Option<Duration>,
-    /// Most commands that wait to be proposed; more are refused as overloaded [default: 16384]
+    /// Most commands that wait to be proposed; more are refused as overloaded [default: 65536]
     #[arg(long, env = "ETEBAR_WAITING_MAX")]
     pub waiting_max: Option<u64>,
     /// Most commands a second of one API key at this node (a batch of n charges counts n, a replay a tenth); more are
@@ -156,7 +156,7 @@ impl RunArgs {
             )?,
             request_timeout: self.request_timeout.or(file.request_timeout).unwrap_or(Duration::from_secs(10)),
             head_timeout: self.head_timeout.or(file.head_timeout).unwrap_or(Duration::from_secs(5)),
-            waiting_max: within("waiting-max", self.waiting_max.or(file.waiting_max).unwrap_or(16_384), 1, 1 << 20)?,
+            waiting_max: within("waiting-max", self.waiting_max.or(file.waiting_max).unwrap_or(65_536), 1, 1 << 20)?,
             rate_per_key: self.rate_per_key.or(file.rate_per_key).map(rate_per_key).transpose()?,
             connections_max: within("connections-max", connections_max, 1, 1 << 20)?,
             connections_per_address: within(

@@ -48,7 +48,7 @@ fn certificates_may_be_named_in_the_file() {
 #[test]
 fn what_is_not_said_has_its_default() {
     let settings = run(&[]).unwrap();
-    assert_eq!((settings.log_bytes, settings.waiting_max), (268_435_456, 16_384));
+    assert_eq!((settings.log_bytes, settings.waiting_max), (268_435_456, 65_536));
     assert_eq!((settings.election_max, settings.rate_per_key), (Duration::from_millis(400), None));
     assert_eq!((settings.connections_max, settings.connections_per_address), (10_000, 5_000));
     assert_eq!(run(&["--connections-max", "7"]).unwrap().connections_per_address, 4);

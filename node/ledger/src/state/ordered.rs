@@ -11,19 +11,26 @@ use crate::values::ids::RecordNumber;
 /// Items in a piece: what the first change after a copy copies.
 const PIECE: usize = 256;
 
-type Piece<V> = Vec<(RecordNumber, V)>;
+/// Items with their numbers, which lie apart so that a search reads little memory. Both lists are equally long.
+#[derive(Debug, Clone)]
+struct Piece<V> {
+    numbers: Vec<RecordNumber>,
+    values: Vec<V>,
+}
 
 /// A map in the order of growing numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Ordered<V> {
     /// None is empty, and all but the last have [`PIECE`] items.
     pieces: Vec<Arc<Piece<V>>>,
+    /// The first number of each piece.
+    firsts: Vec<RecordNumber>,
     len: u64,
 }
 
 impl<V> Default for Ordered<V> {
     fn default() -> Self {
-        Self { pieces: Vec::new(), len: 0 }
+        Self { pieces: Vec::new(), firsts: Vec::new(), len: 0 }
     }
 }
 
@@ -36,22 +43,20 @@ impl<V> Ordered<V> {
     /// The one with this number.
     pub(super) fn get(&self, number: RecordNumber) -> Option<&V> {
         let piece = self.pieces.get(self.piece_of(number)?)?;
-        let at = index_of(piece, number)?;
-        piece.get(at).map(|(_, value)| value)
+        piece.values.get(piece.numbers.binary_search(&number).ok()?)
     }
 
     /// Those with greater numbers, in order.
     pub(super) fn after(&self, number: RecordNumber) -> impl Iterator<Item = (&RecordNumber, &V)> {
         let first = self.piece_of(number).unwrap_or(0);
         let pieces = self.pieces.get(first..).unwrap_or_default();
-        let from = pieces.first().map_or(0, |piece| piece.partition_point(|(found, _)| *found <= number));
-        pieces.iter().flat_map(|piece| piece.iter()).skip(from).map(|(number, value)| (number, value))
+        let from = pieces.first().map_or(0, |piece| piece.numbers.partition_point(|found| *found <= number));
+        pieces.iter().flat_map(|piece| piece.numbers.iter().zip(&piece.values)).skip(from)
     }
 
     /// The last piece that begins at or below `number`.
     fn piece_of(&self, number: RecordNumber) -> Option<usize> {
-        let begins_below = |piece: &Arc<Piece<V>>| piece.first().is_some_and(|(first, _)| *first <= number);
-        self.pieces.partition_point(begins_below).checked_sub(1)
+        self.firsts.partition_point(|first| *first <= number).checked_sub(1)
     }
 }
 
@@ -61,12 +66,19 @@ impl<V: Clone> Ordered<V> {
     /// # Panics
     /// Where its number is not greater than all before.
     pub(super) fn push(&mut self, number: RecordNumber, value: V) {
-        let last = self.pieces.last().and_then(|piece| piece.last());
-        assert!(last.is_none_or(|(last, _)| *last < number), "numbers only grow");
+        let last = self.pieces.last().and_then(|piece| piece.numbers.last());
+        assert!(last.is_none_or(|last| *last < number), "numbers only grow");
         self.len = self.len.saturating_add(1);
         match self.pieces.last_mut() {
-            Some(piece) if piece.len() < PIECE => Arc::make_mut(piece).push((number, value)),
-            Some(_) | None => self.pieces.push(Arc::new(Vec::from([(number, value)]))),
+            Some(piece) if piece.numbers.len() < PIECE => {
+                let piece = Arc::make_mut(piece);
+                piece.numbers.push(number);
+                piece.values.push(value);
+            }
+            Some(_) | None => {
+                self.firsts.push(number);
+                self.pieces.push(Arc::new(Piece { numbers: Vec::from([number]), values: Vec::from([value]) }));
+            }
         }
     }
 
@@ -74,13 +86,9 @@ impl<V: Clone> Ordered<V> {
     pub(super) fn get_mut(&mut self, number: RecordNumber) -> Option<&mut V> {
         let at = self.piece_of(number)?;
         let piece = self.pieces.get_mut(at)?;
-        let at = index_of(piece, number)?;
-        Arc::make_mut(piece).get_mut(at).map(|(_, value)| value)
+        let at = piece.numbers.binary_search(&number).ok()?;
+        Arc::make_mut(piece).values.get_mut(at)
     }
-}
-
-fn index_of<V>(piece: &Piece<V>, number: RecordNumber) -> Option<usize> {
-    piece.binary_search_by_key(&number, |(found, _)| *found).ok()
 }
 
 #[cfg(test)]

@@ -64,6 +64,11 @@ impl Waits {
         }
     }
 
+    /// Whether a request waits for any position.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
     /// Waits until the replica is at `position`; may be dropped at any time. Bound it by a deadline.
     pub(crate) async fn reached(&self, position: u64) -> Result<(), TooManyWait> {
         let (wake, woken) = oneshot::channel();

@@ -91,6 +91,11 @@ impl Audits {
         self.waits.reach(entries);
     }
 
+    /// Whether somebody waits until it has come further.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.waits.is_awaited()
+    }
+
     /// How far the audit has come.
     pub(crate) fn progress(&self) -> AuditProgress {
         AuditProgress {

@@ -17,6 +17,14 @@ const WAITING: usize = 65_536;
 /// leader answers.
 pub(crate) const UNKNOWN_KEYS_PAUSE: Duration = Duration::from_millis(10);
 
+/// Reads in a round from which on the next one waits for more.
+const LINGER_READS: usize = 12;
+/// How long it waits: the callers who were just answered ask again meanwhile, and share one question instead of several. A tick
+/// of the timer; a second one may be added to it.
+const LINGER: Duration = Duration::from_millis(1);
+/// How long after such a round the next one still waits; a read that comes later is a lone one.
+const LINGER_WITHIN: Duration = Duration::from_millis(20);
+
 /// A read that waits for its position; `None` where none could be confirmed.
 pub(crate) type Asker = oneshot::Sender<Option<u64>>;
 
@@ -82,12 +90,22 @@ where
     A: Future<Output = Option<u64>>,
 {
     let mut round = Vec::new();
+    // When the last round was answered, where many reads shared it.
+    let mut shared: Option<Instant> = None;
     while waiting.recv_many(&mut round, WAITING).await > 0 {
+        if shared.is_some_and(|answered| answered.elapsed() <= LINGER_WITHIN) {
+            sleep(LINGER).await;
+            while let Ok(asker) = waiting.try_recv() {
+                round.push(asker);
+            }
+        }
+        let is_shared = round.len() >= LINGER_READS;
         let position = ask().await;
         for asker in round.drain(..) {
             // A reader that stopped waiting needs no position.
             asker.send(position).ok();
         }
+        shared = is_shared.then(Instant::now);
         if !pause.is_zero() {
             sleep(pause).await;
         }

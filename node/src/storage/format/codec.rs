@@ -5,6 +5,7 @@
 //! is left over. Every version that was released stays readable; golden bytes in the tests hold them in place.
 
 use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
+use bincode::enc::write::SizeWriter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -32,9 +33,7 @@ const fn form() -> Form {
 /// # Errors
 /// Where it is larger than [`VALUE_LIMIT`].
 pub fn encode<T: Serialize>(kind: Kind, value: &T) -> Result<Vec<u8>, StorageError> {
-    let mut bytes = Vec::new();
-    encode_into(kind, value, &mut bytes)?;
-    Ok(bytes)
+    encode_in(kind, kind.version(), value)
 }
 
 /// What [`encode`] gives, in another version of the kind: a caller that still writes an older one has a type for it.
@@ -42,9 +41,18 @@ pub fn encode<T: Serialize>(kind: Kind, value: &T) -> Result<Vec<u8>, StorageErr
 /// # Errors
 /// Where it is larger than [`VALUE_LIMIT`].
 pub fn encode_in<T: Serialize>(kind: Kind, version: u8, value: &T) -> Result<Vec<u8>, StorageError> {
-    let mut bytes = vec![version];
+    let mut bytes = Vec::with_capacity(1 + length(kind, value)?);
+    bytes.push(version);
     append(kind, value, &mut bytes)?;
     Ok(bytes)
+}
+
+/// How many bytes `value` takes. Counting them first is cheaper than a buffer that grows: that copies what it holds, and takes
+/// fresh memory each time.
+fn length<T: Serialize>(kind: Kind, value: &T) -> Result<usize, StorageError> {
+    let mut counted = SizeWriter::default();
+    bincode::serde::encode_into_writer(value, &mut counted, form()).map_err(|error| misformed(kind, error))?;
+    Ok(counted.bytes_written)
 }
 
 /// Appends what [`encode`] gives to `bytes`, so that one buffer serves for many values.

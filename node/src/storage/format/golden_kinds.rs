@@ -189,6 +189,6 @@ fn commands_and_decisions_of_every_kind_keep_their_bytes() {
         "cd7cac30da3deea11a71764157bd17e12b1915e74e9371f787c31d98154527b4"
     );
     let mut decided: Vec<Decided> = rejections().into_iter().map(Decided::NotRecorded).collect();
-    decided.extend(records().into_iter().map(|record| Decided::Recorded { record, replayed: true }));
+    decided.extend(records().into_iter().map(|record| Decided::Recorded { record: record.into(), replayed: true }));
     assert_eq!(hash_of(Kind::Message, &decided), "03d50ba4772d16900608c8f4e925e7093b4510de1809f9a2fabb77e2a93e18ef");
 }

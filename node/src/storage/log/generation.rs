@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use openraft::EntryPayload;
 use serde::{Deserialize, Serialize};
 
 use crate::storage::disk::{Batch, Disk};
@@ -223,11 +224,21 @@ impl From<PlainLogHighWater> for LogHighWater {
     }
 }
 
+/// More bytes than an entry has beside its payload.
+const ENTRY_OVERHEAD: usize = 64;
+
 /// Adds the parts of `entry` to `batch`; gives its size in bytes.
 pub(crate) fn put_entry(batch: &mut Batch, entry: &LogEntry) -> Result<u64, StorageError> {
-    let encoded = codec::encode(Kind::LogEntry, &PlainEntry::from(entry))?;
-    let length = u32::try_from(encoded.len()).expect("the codec refuses more than 16 MiB").to_be_bytes();
-    let bytes = [length.as_slice(), &encoded].concat();
+    const LENGTH: usize = 4;
+    let payload = match &entry.payload {
+        EntryPayload::Normal(payload) => payload.0.len(),
+        EntryPayload::Blank | EntryPayload::Membership(_) => 0,
+    };
+    let mut bytes = Vec::with_capacity(LENGTH + ENTRY_OVERHEAD + payload);
+    bytes.extend_from_slice(&[0; LENGTH]);
+    codec::encode_into(Kind::LogEntry, &PlainEntry::from(entry), &mut bytes)?;
+    let length = u32::try_from(bytes.len() - LENGTH).expect("the codec refuses more than 16 MiB");
+    bytes[..LENGTH].copy_from_slice(&length.to_be_bytes());
     for (key, sealed) in parts::split(Kind::LogEntry, &bytes, |part| keys::entry(entry.log_id.index, part))? {
         batch.insert(key, sealed);
     }

@@ -5,6 +5,7 @@ mod leader_id;
 pub mod plain;
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ledger::{Record, Rejection};
@@ -71,11 +72,28 @@ pub struct Decisions {
 pub enum Decided {
     /// It is decided and recorded: done, or refused permanently ([`ledger::Event::Refused`]).
     Recorded {
-        /// The decision.
-        record: Record,
+        /// The decision, shared with the history.
+        #[serde(with = "shared")]
+        record: Arc<Record>,
         /// Whether it was decided before, under the same key.
         replayed: bool,
     },
     /// Nothing was done and nothing is remembered.
     NotRecorded(Rejection),
+}
+
+/// A record that is shared in memory; its bytes are those of the record.
+mod shared {
+    use std::sync::Arc;
+
+    use ledger::Record;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(record: &Arc<Record>, to: S) -> Result<S::Ok, S::Error> {
+        record.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Record>, D::Error> {
+        Record::deserialize(from).map(Arc::new)
+    }
 }

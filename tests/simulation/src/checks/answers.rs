@@ -82,7 +82,7 @@ impl<'a> Checker<'a> {
             Decided::NotRecorded(rejection) => return Answer::Refused(*rejection),
         };
         match self.records.get(record.number as usize - 1) {
-            Some(found) if found == record => {}
+            Some(found) if found == &**record => {}
             Some(found) => self.violation(Some(op), format!("{record:?} was acknowledged, and is {found:?}")),
             None => self.violation(Some(op), format!("{record:?} was acknowledged, and is lost")),
         }

@@ -93,7 +93,8 @@ impl Workload {
     pub fn observe(&self, decisions: &Decisions) {
         let mut state = self.state();
         for decided in &decisions.outcomes {
-            let Decided::Recorded { record: Record { number, event, .. }, replayed } = decided else { continue };
+            let Decided::Recorded { record, replayed } = decided else { continue };
+            let Record { number, event, .. } = &**record;
             match event {
                 Event::KeyCreated(KeyCreated { name, grant: Grant::Seller(seller), .. }) => {
                     let key = (*number, secret_of(name.as_str()));

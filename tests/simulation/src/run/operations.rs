@@ -1,7 +1,7 @@
 //! What became of the operations of a run.
 
 use etebar_node::raft::Decided;
-use ledger::{Event, Record};
+use ledger::Event;
 
 use crate::command_port::PortReply;
 use crate::history::RunHistory;
@@ -15,8 +15,9 @@ pub fn attempts(operations: &[OperationHistory]) -> impl Iterator<Item = &(Logic
 
 /// Charges among the operations from `first` on that were accepted for the first time.
 pub fn charges_since(history: &RunHistory, first: usize) -> usize {
-    let is_charge = |decided: &&Decided| {
-        matches!(decided, Decided::Recorded { record: Record { event: Event::Charged(_), .. }, replayed: false })
+    let is_charge = |decided: &&Decided| match decided {
+        Decided::Recorded { record, replayed: false } => matches!(record.event, Event::Charged(_)),
+        Decided::Recorded { .. } | Decided::NotRecorded(_) => false,
     };
     let is_http_charge = |result: &&CommandResult| match result {
         CommandResult::Done { resource, replayed: false } => matches!(**resource, Resource::Charge(_)),

@@ -23,7 +23,7 @@ fn ms(millis: u64) -> Duration {
 fn replay() -> Decided {
     let event = ledger::Event::SellerCreated(SellerCreated { name: ledger::Name::new("a").unwrap() });
     let record = ledger::Record { number: 2, time: ledger::Time(1), actor: 1, idempotency_key: None, event };
-    Decided::Recorded { record, replayed: true }
+    Decided::Recorded { record: std::sync::Arc::new(record), replayed: true }
 }
 
 /// A request of so many new commands; the time after which it passes where it does not.

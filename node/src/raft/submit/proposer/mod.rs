@@ -1,9 +1,11 @@
 //! One entry for many: takes the groups that wait, proposes them as one log entry, and answers each.
 //!
 //! Invariants: one entry is in flight; a group stays whole and in one entry; what is refused here was never proposed.
-//! No fixed delay: alone, a group goes at once; under load entries grow by themselves while one is in flight.
+//! No fixed delay: alone, a group goes at once. Under load entries grow: while one is in flight, and by [`LINGER`] after one
+//! that many callers shared.
 
 mod idempotency_budget;
+mod lanes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -18,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::idempotency_budget::IdempotencyBudget;
+use self::lanes::Lanes;
 use crate::raft::apply::machine::EtebarRaft;
 use crate::raft::apply::replica::Published;
 use crate::raft::ledger_time::ClockGuard;
@@ -40,6 +43,14 @@ const CROWDED_WAIT: Duration = Duration::from_millis(200);
 const BEHIND_WAIT: Duration = Duration::from_secs(1);
 /// How often it checks whether it still has to wait.
 const CROWDED_LOOK: Duration = Duration::from_millis(2);
+
+/// Groups in an entry from which on the next one waits for more. Source: with fewer callers nothing was gained.
+const LINGER_GROUPS: usize = 12;
+/// How long it waits: the callers who were just answered ask again meanwhile, and then share one entry instead of several, each
+/// of which costs the nodes as much processor time as a dozen charges. A tick of the timer; a second one may be added to it.
+const LINGER: Duration = Duration::from_millis(1);
+/// How long after such an entry the next one still waits; a charge that comes later is a lone one.
+const LINGER_WITHIN: Duration = Duration::from_millis(20);
 
 /// Longest wait of a new leader for the others' clocks, where it has not received ledger time. Source: the longest wait for a
 /// peer's status.
@@ -67,7 +78,7 @@ struct Group {
     commands: Commands,
     bytes: usize,
     /// Its place in the queue, one permit a command, given back when the group is taken. The permits bound the queue.
-    room: OwnedSemaphorePermit,
+    _held: OwnedSemaphorePermit,
     stage: Arc<AtomicU8>,
     answer: oneshot::Sender<Result<Decisions, Unavailable>>,
 }
@@ -83,13 +94,6 @@ impl Group {
 struct Proposed {
     count: usize,
     answer: oneshot::Sender<Result<Decisions, Unavailable>>,
-}
-
-impl From<Group> for Proposed {
-    fn from(group: Group) -> Self {
-        drop(group.room);
-        Self { count: group.commands.len(), answer: group.answer }
-    }
 }
 
 impl Proposed {
@@ -127,11 +131,11 @@ impl Proposer {
         }
         let full = || Unavailable::Overloaded("the queue of commands is full".into());
         let count = u32::try_from(commands.len()).map_err(|_large| full())?;
-        let room = self.room.clone().try_acquire_many_owned(count).map_err(|_full| full())?;
+        let held = self.room.clone().try_acquire_many_owned(count).map_err(|_full| full())?;
         let stage = Arc::new(AtomicU8::new(WAITING));
         let (answer, answered) = oneshot::channel();
         let ended_before = self.ended.load(Ordering::Acquire);
-        let group = Group { commands, bytes, room, stage: stage.clone(), answer };
+        let group = Group { commands, bytes, _held: held, stage: stage.clone(), answer };
         if self.queue.send(group).is_err() {
             return Err(Unavailable::NotLeader(None));
         }
@@ -161,39 +165,30 @@ struct Proposing {
 }
 
 async fn run(proposing: Proposing, mut queue: mpsc::UnboundedReceiver<Group>) {
-    let mut held = None;
+    let mut lanes = Lanes::default();
+    // When the last entry ended, where many callers shared it.
+    let mut shared: Option<Instant> = None;
     loop {
-        let first = match held.take() {
-            Some(group) => group,
-            None => match queue.recv().await {
-                Some(group) => group,
-                None => return,
-            },
-        };
+        if lanes.is_empty() {
+            let Some(group) = queue.recv().await else { return };
+            lanes.push(group);
+        }
+        if shared.is_some_and(|ended| ended.elapsed() <= LINGER_WITHIN) {
+            sleep(LINGER).await;
+        }
         proposing.wait_for_purge().await;
         proposing.wait_for_disk().await;
         proposing.wait_for_apply().await;
         proposing.wait_for_clocks().await;
-        let groups = collect(first, &mut queue, &mut held);
+        while let Ok(group) = queue.try_recv() {
+            lanes.push(group);
+        }
+        let groups = lanes.next_entry();
+        let is_shared = groups.len() >= LINGER_GROUPS;
         proposing.propose(groups).await;
+        shared = is_shared.then(Instant::now);
         proposing.ended.fetch_add(1, Ordering::AcqRel);
     }
-}
-
-/// What waits now, as far as it fits one entry; the first group that does not is held for the next.
-fn collect(first: Group, queue: &mut mpsc::UnboundedReceiver<Group>, held: &mut Option<Group>) -> Vec<Group> {
-    let (mut count, mut bytes) = (first.commands.len(), first.bytes);
-    let mut groups = vec![first];
-    while let Ok(group) = queue.try_recv() {
-        count += group.commands.len();
-        bytes += group.bytes;
-        if count > ENTRY_COMMANDS || bytes > ENTRY_BYTES {
-            *held = Some(group);
-            break;
-        }
-        groups.push(group);
-    }
-    groups
 }
 
 /// A [`crate::raft::apply::machine::CommandBatch`] made of borrowed commands; the same bytes.
