@@ -37,7 +37,7 @@ pub enum Kind {
     List,
     /// How a charge or a credit request was concluded.
     Conclusion,
-    /// A part of an image of the state. Raised with every change of what it holds: an image of another version is not read.
+    /// A part of an image. Raised with every change of what it holds: an image of another version is not read.
     Image,
     /// A message of the peer link. The two sides agree on a version; this is the newest that the build speaks.
     Message,
@@ -86,7 +86,7 @@ impl Kind {
             Self::HighWater => "a high-water mark",
             Self::List => "a list of records",
             Self::Conclusion => "a conclusion",
-            Self::Image => "an image of the state",
+            Self::Image => "a part of an image",
             Self::Message => "a message between nodes",
         }
     }

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use self::cache::{PageBytes, PageCache};
 pub use self::checkpoint::{Checkpoint, PlainCheckpoint};
 pub use self::export::{ExportError, PAGES_HEADING};
-pub use self::image::Image;
+pub use self::image::{Image, WrittenImage};
 use self::index::{IndexWriter, Overlay};
 pub use self::scan::Scanned;
 use self::tail::Tail;
@@ -133,14 +133,6 @@ impl History {
     /// Bytes that so many records take on the disk, about: as many as charges do.
     pub fn bytes_of(records: u64) -> u64 {
         records.saturating_mul(page::RECORD_BYTES)
-    }
-
-    /// Removes the image, where there is one.
-    ///
-    /// # Errors
-    /// Where the disk fails.
-    pub fn remove_image(&self) -> Result<(), StorageError> {
-        self.disk.remove_image()
     }
 
     /// The number of the last record pushed, durable or not; 0 before the first.

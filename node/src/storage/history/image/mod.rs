@@ -1,38 +1,37 @@
-//! The image: the state as of some record, in a file beside the pages, so that a start replays only the pages behind it.
+//! Images: what was made of the records up to some one, in files beside the pages, so that a start goes on from there. There
+//! is one of the state and one of the audit.
 //!
-//! The pages are the truth. An image that is damaged, cut, of another form or ahead of the checkpoint is removed, and the
-//! pages are replayed from the beginning.
+//! The pages are the truth. An image that is damaged, cut, of another form, ahead of the checkpoint or of other records is
+//! removed, and what it stood for is made again from the first record on.
 //!
-//! Layout: [`MAGIC`], the form of the parts (4 bytes, big-endian), then frames, each behind its length (4 bytes, big-endian)
-//! and sealed under its number from 0: a part each, and an end that says how many there were.
+//! Read in this order: [`frames`] (the bytes of a file), and what each image is made of, below.
 
-use std::io::{self, Read};
+mod frames;
 
-use ledger::{IMAGE_VERSION, Part, State, StateBuilder, page_of};
-use serde::{Deserialize, Serialize};
+use ledger::{AUDIT_IMAGE_VERSION, Audit, AuditBuilder, IMAGE_VERSION, StateBuilder};
+use ledger::{RecordNumber, State, page_of};
 
+use self::frames::Form;
+pub use self::frames::WrittenImage;
+use super::page::Page;
 use super::{History, page};
-use crate::storage::disk::ImageWriter;
+use crate::storage::disk::ImageName;
 use crate::storage::error::StorageError;
-use crate::storage::format::Kind;
-use crate::storage::format::codec::{self, SEAL_BYTES, VALUE_LIMIT};
 
-const MAGIC: [u8; 8] = *b"etbimage";
-
-/// Where the image lies, for messages.
-const PLACE: &str = "the image of the state";
-
-/// What is in a frame.
-#[derive(Debug, Serialize, Deserialize)]
-enum Frame {
-    Part(Part),
-    End { parts: u64 },
-}
+/// The image of the state.
+const STATE: Form =
+    Form { name: ImageName::State, magic: *b"etbimage", version: IMAGE_VERSION, place: "the image of the state" };
+/// The image of the audit.
+const AUDIT: Form =
+    Form { name: ImageName::Audit, magic: *b"etbaudit", version: AUDIT_IMAGE_VERSION, place: "the image of the audit" };
 
 /// An image that was read.
-pub struct Image {
-    /// The state that it holds.
-    pub state: State,
+#[derive(Debug)]
+pub struct Image<T> {
+    /// What it holds.
+    pub of: T,
+    /// The last record that it covers.
+    pub records: u64,
     /// Its bytes on the disk.
     pub bytes: u64,
 }
@@ -43,123 +42,98 @@ impl History {
     /// # Errors
     /// Where a record of `state` is not durable, or the disk fails. What there was before then stays.
     pub fn write_image(&self, state: &State) -> Result<u64, StorageError> {
-        let durable = self.durable_records();
-        if state.records() > durable {
-            let reason = format!("{} records, of which {durable} are durable", state.records());
-            return Err(StorageError::OutOfOrder { doing: "write an image", reason });
-        }
-        let mut frames = FrameWriter { file: self.disk.create_image()?, frames: 0, bytes: 0 };
-        frames.write(&MAGIC)?;
-        frames.write(&IMAGE_VERSION.to_be_bytes())?;
-        for part in state.parts() {
-            frames.put(&Frame::Part(part))?;
-        }
-        let parts = frames.frames;
-        frames.put(&Frame::End { parts })?;
-        frames.file.keep()?;
-        Ok(frames.bytes)
+        self.check_durable(state.records())?;
+        self.keep_image(frames::write(&*self.disk, &STATE, state.records(), state.parts())?)
     }
 
-    /// The last image; `None` where there is none that can be used. One that cannot is removed, and the log says why. Blocks.
-    pub fn read_image(&self) -> Option<Image> {
-        let found = self.disk.open_image().and_then(|file| file.map(|file| self.read_from(file)).transpose());
+    /// Writes `audit` beside the image before, in whose place it comes once [`Self::keep_image`] is told so. Blocks. `None` where
+    /// the audit has no image.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn write_audit_image(&self, audit: &Audit) -> Result<Option<WrittenImage>, StorageError> {
+        let Some(parts) = audit.parts() else { return Ok(None) };
+        frames::write(&*self.disk, &AUDIT, audit.records(), parts).map(Some)
+    }
+
+    /// Puts an image, all of whose records have to be durable, in place of the one before. Blocks; returns its bytes.
+    ///
+    /// # Errors
+    /// Where one of its records is not durable, or the disk fails. What there was before then stays.
+    pub fn keep_image(&self, image: WrittenImage) -> Result<u64, StorageError> {
+        self.check_durable(image.records())?;
+        image.keep()
+    }
+
+    fn check_durable(&self, records: u64) -> Result<(), StorageError> {
+        let durable = self.durable_records();
+        if records > durable {
+            let reason = format!("{records} records, of which {durable} are durable");
+            return Err(StorageError::OutOfOrder { doing: "write an image", reason });
+        }
+        Ok(())
+    }
+
+    /// The last image of the state; `None` where there is none that can be used. One that cannot is removed, and the log says
+    /// why. Blocks.
+    pub fn read_image(&self) -> Option<Image<State>> {
+        self.usable(&STATE, self.read_state())
+    }
+
+    /// The last image of the audit, in the same way. It is one of records that this history has: their chains are compared.
+    pub fn read_audit_image(&self) -> Option<Image<Audit>> {
+        self.usable(&AUDIT, self.read_audit())
+    }
+
+    /// Removes the image of the state, where there is one.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn remove_image(&self) -> Result<(), StorageError> {
+        self.disk.remove_image(ImageName::State)
+    }
+
+    fn usable<T>(&self, form: &Form, found: Result<Option<Image<T>>, StorageError>) -> Option<Image<T>> {
         let error = match found {
             Ok(image) => return image,
             Err(error) => error,
         };
-        tracing::warn!(%error, "the image of the state is not used: all pages are replayed");
-        if let Err(error) = self.disk.remove_image() {
+        tracing::warn!(%error, "an image is not used: all pages are read in place of it");
+        if let Err(error) = self.disk.remove_image(form.name) {
             tracing::warn!(%error, "it could not be removed");
         }
         None
     }
 
-    fn read_from(&self, file: Box<dyn Read + Send>) -> Result<Image, StorageError> {
-        let mut frames = FrameReader { file, sealed: Vec::new(), frames: 0, bytes: 0 };
-        let heading: [u8; 12] = frames.array()?;
-        if heading[..8] != MAGIC || heading[8..] != IMAGE_VERSION.to_be_bytes() {
-            return Err(damaged("it has another form than this build writes"));
-        }
-        let Frame::Part(first) = frames.next()? else { return Err(damaged("it is empty")) };
-        let mut builder = StateBuilder::new(first).map_err(damaged)?;
-        let parts = loop {
-            match frames.next()? {
-                Frame::Part(part) => builder.add(part).map_err(damaged)?,
-                Frame::End { parts } => break parts,
-            }
-        };
-        if parts + 1 != frames.frames {
-            return Err(damaged(format!("{parts} parts were written, and {} are there", frames.frames - 1)));
-        }
-        let (records, durable) = (builder.records(), self.durable_records());
+    fn read_state(&self) -> Result<Option<Image<State>>, StorageError> {
+        let Some(mut parts) = frames::open(&*self.disk, &STATE)? else { return Ok(None) };
+        let mut builder = StateBuilder::new(parts.first()?).map_err(|error| STATE.damaged(error))?;
+        parts.rest(|part| builder.add(part))?;
+        let records = builder.records();
+        let open = self.page_up_to(&STATE, records)?.map_or_else(Vec::new, |page| page.records);
+        let of = builder.finish(&open).map_err(|error| STATE.damaged(error))?;
+        Ok(Some(Image { of, records, bytes: parts.bytes() }))
+    }
+
+    fn read_audit(&self) -> Result<Option<Image<Audit>>, StorageError> {
+        let Some(mut parts) = frames::open(&*self.disk, &AUDIT)? else { return Ok(None) };
+        let mut builder = AuditBuilder::new(parts.first()?).map_err(|error| AUDIT.damaged(error))?;
+        parts.rest(|part| builder.add(part))?;
+        let records = builder.records();
+        let Some(open) = self.page_up_to(&AUDIT, records)? else { return Err(AUDIT.damaged("it is of no record")) };
+        let of = builder.finish(&open.mark, &open.records).map_err(|error| AUDIT.damaged(error))?;
+        Ok(Some(Image { of, records, bytes: parts.bytes() }))
+    }
+
+    /// The page of the last record of an image up to that one; `None` where it has none.
+    fn page_up_to(&self, form: &Form, records: RecordNumber) -> Result<Option<Page>, StorageError> {
+        let durable = self.durable_records();
         if records > durable {
-            return Err(damaged(format!("it holds {records} records, the history {durable}")));
+            return Err(form.damaged(format!("it holds {records} records, the history {durable}")));
         }
-        let open = if records == 0 { Vec::new() } else { page::read(&*self.disk, page_of(records), records)?.records };
-        let state = builder.finish(&open).map_err(damaged)?;
-        Ok(Image { state, bytes: frames.bytes })
-    }
-}
-
-fn damaged(reason: impl ToString) -> StorageError {
-    StorageError::damaged(PLACE, reason)
-}
-
-struct FrameWriter {
-    file: Box<dyn ImageWriter>,
-    frames: u64,
-    bytes: u64,
-}
-
-impl FrameWriter {
-    fn put(&mut self, frame: &Frame) -> Result<(), StorageError> {
-        let sealed = codec::seal_value(Kind::Image, &self.frames.to_be_bytes(), frame)?;
-        let length = u32::try_from(sealed.len()).expect("the codec refuses more than 16 MiB");
-        self.write(&length.to_be_bytes())?;
-        self.write(&sealed)?;
-        self.frames += 1;
-        Ok(())
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
-        self.bytes += bytes.len() as u64;
-        self.file.write(bytes)
-    }
-}
-
-struct FrameReader {
-    file: Box<dyn Read + Send>,
-    /// The frame that was read last.
-    sealed: Vec<u8>,
-    frames: u64,
-    bytes: u64,
-}
-
-impl FrameReader {
-    fn next(&mut self) -> Result<Frame, StorageError> {
-        let length = u32::from_be_bytes(self.array()?) as usize;
-        if length > VALUE_LIMIT + SEAL_BYTES {
-            return Err(damaged(format!("a frame of {length} bytes")));
+        if records == 0 {
+            return Ok(None);
         }
-        self.sealed.resize(length, 0);
-        self.file.read_exact(&mut self.sealed).map_err(|error| unread(&error))?;
-        self.bytes += length as u64;
-        let frame = codec::unseal_value(Kind::Image, &self.frames.to_be_bytes(), &self.sealed, PLACE)?;
-        self.frames += 1;
-        Ok(frame)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], StorageError> {
-        let mut bytes = [0; N];
-        self.file.read_exact(&mut bytes).map_err(|error| unread(&error))?;
-        self.bytes += N as u64;
-        Ok(bytes)
-    }
-}
-
-fn unread(error: &io::Error) -> StorageError {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => damaged("it is cut short"),
-        _ => StorageError::io("read", PLACE, error),
+        page::read(&*self.disk, page_of(records), records).map(Some)
     }
 }
