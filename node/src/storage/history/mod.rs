@@ -16,8 +16,10 @@ mod known_peers;
 mod marks;
 mod page;
 mod scan;
+mod staged;
 mod tail;
 mod time_mark;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ pub use self::export::{ExportError, PAGES_HEADING};
 pub use self::image::{Image, WrittenImage};
 use self::index::{IndexWriter, Overlay};
 pub use self::scan::Scanned;
+use self::staged::Staged;
 use self::tail::Tail;
 pub use self::time_mark::TimeMark;
 use super::disk::watch::{StallWatch, Watched};
@@ -60,6 +63,8 @@ pub struct History {
     cache: Mutex<PageCache<PageBytes>>,
     marks: Mutex<PageCache<PageMark>>,
     checkpoint: Mutex<Checkpoint>,
+    /// Changes only while `writing` is held.
+    staged: parking_lot::Mutex<Staged>,
     /// Held while pages, lists or the checkpoint are written.
     writing: tokio::sync::Mutex<IndexWriter>,
 }
@@ -89,6 +94,7 @@ impl History {
         let checkpoint = Self::checkpoint_on(&*disk)?;
         check_reached(&*disk, &checkpoint)?;
         let tail = Tail::after(&*disk, checkpoint.records)?;
+        let staged = Staged::on(&*disk, checkpoint.records)?;
         let watch = Arc::new(StallWatch::default());
         Ok(Self {
             disk: Arc::new(Watched::new(disk, Arc::clone(&watch))),
@@ -97,6 +103,7 @@ impl History {
             overlay: Mutex::new(Overlay::after(checkpoint.records)),
             cache: Mutex::new(PageCache::of_bytes()),
             marks: Mutex::new(PageCache::of_marks()),
+            staged: parking_lot::Mutex::new(staged),
             writing: tokio::sync::Mutex::new(IndexWriter::after(checkpoint.records)),
             checkpoint: Mutex::new(checkpoint),
         })
@@ -251,7 +258,11 @@ impl History {
             *index = IndexWriter::after(before);
             for page in page_of(before + 1)..=page_of(to.records) {
                 let (mark, records) = self.tail_lock().page(page, to.records);
-                page::write(&*self.disk, page, &page::encode(&mark, &records)?)?;
+                let bytes = page::encode(&mark, &records)?;
+                // What was received of it goes further, and is not to be sent again.
+                if !self.is_staged(page) || !self.staged_begins_with(page, &bytes).await? {
+                    page::write(&*self.disk, page, &bytes)?;
+                }
                 records.iter().try_for_each(|record| index.take(&*self.disk, record))?;
             }
             index.write(&*self.disk)?;
