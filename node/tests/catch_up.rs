@@ -4,6 +4,7 @@ mod kit;
 
 use std::time::Duration;
 
+use etebar_node::raft::Received;
 use etebar_node::storage::Decided;
 use tokio::time::Instant;
 
@@ -51,6 +52,56 @@ async fn a_node_away_longer_than_the_log_reaches_gets_the_pages_it_lacks() {
     trio.stop(follower).await;
     trio.run(follower).await;
     assert_eq!(trio.balance(follower, seller).await, 100_000_000 - spent);
+    trio.agree().await;
+}
+
+/// The last record of the pages that a node keeps of a transfer that is not over.
+fn kept(trio: &Trio, node: u64) -> u64 {
+    trio.node(node).history(|history| Ok(history.staged_durably())).unwrap()
+}
+
+/// Waits until a transfer to a node has begun, and checks that it begins with the last page that is kept.
+async fn continues(trio: &Trio, node: u64, before: Received, kept: u64) {
+    trio.wait_until("the transfer goes on", |trio| trio.node(node).received().transfers > before.transfers).await;
+    let begun = trio.node(node).received();
+    assert!(
+        begun.first_page + 1 >= kept / 64,
+        "{kept} records were kept, and it begins with page {}",
+        begun.first_page
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_continues_where_it_was_cut_whichever_side_ended() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    let (seller, key) = trio.seller(1, "shop", 100_000_000).await;
+    let away = trio.follower().await;
+    let last_seen = trio.agree().await;
+    trio.kill(away);
+    let leader = trio.leader().await;
+    let is_much =
+        || trio.node(leader).log_begins_after() > last_seen && trio.node(leader).replica().state.records() > 120_000;
+    let spent = charge_until(&trio, leader, key, "away", is_much).await;
+    let records = trio.node(leader).replica().state.records();
+
+    trio.run(away).await;
+    trio.wait_until("a part is received", |trio| kept(trio, away) > 0).await;
+    let had = kept(&trio, away);
+    trio.kill(away);
+    assert!(had < records / 2, "{had} of {records} records: the receiver ended in the middle");
+    trio.run(away).await;
+    continues(&trio, away, Received::default(), had).await;
+
+    trio.wait_until("more is received", |trio| kept(trio, away) > had).await;
+    let (before, had) = (trio.node(away).received(), kept(&trio, away));
+    trio.kill(leader);
+    assert!(had < records * 3 / 4, "{had} of {records} records: the sender ended in the middle");
+    continues(&trio, away, before, had).await;
+    assert_eq!(trio.balance(away, seller).await, 100_000_000 - spent);
+    let received = trio.node(away).received();
+    let all = records / 64;
+    assert!(received.pages < all, "{} of {all} pages since the first cut", received.pages);
+    trio.run(leader).await;
     trio.agree().await;
 }
 

@@ -30,7 +30,10 @@ pub mod digest;
 pub mod entry;
 pub mod page;
 
-pub use audit::{Accounts, Audit, AuditReport, Broken, Claims, Past, Promise, SellerSpan, Sums};
+pub use audit::{
+    AUDIT_IMAGE_VERSION, Accounts, Audit, AuditBuilder, AuditPart, AuditReport, Broken, Claims, Past, Promise,
+    SellerSpan, Sums,
+};
 pub use commands::*;
 pub use decide::{Facts, Missing, Outcome, decide, missing};
 pub use digest::{Digest, EntryChain, RecordChain};

@@ -10,9 +10,10 @@ use std::collections::{HashMap, HashSet};
 
 use book::{ADMIN, Book, WINDOW_MS, amount, idempotency_key, made, phone, refusal};
 use ledger::{
-    Action, Adjust, Adjusted, Audit, Charge, Charged, Claims, Command, CreditApproved, CreditRejected, DecideCredit,
-    EntryChain, Event, Grant, Note, Outcome, Record, RecordNumber, Refusal, Refused, Rejection, RequestCredit, Reverse,
-    Reversed, RevokeKey, SellerStatus, SetSellerStatus, SignedAmount, State, StateBuilder, Verdict, page_of,
+    Action, Adjust, Adjusted, Audit, AuditBuilder, Charge, Charged, Claims, Command, CreditApproved, CreditRejected,
+    DecideCredit, EntryChain, Event, Grant, ImageError, Note, Outcome, Record, RecordNumber, Refusal, Refused,
+    Rejection, RequestCredit, Reverse, Reversed, RevokeKey, SellerStatus, SetSellerStatus, SignedAmount, State,
+    StateBuilder, Verdict, page_of,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
@@ -272,6 +273,50 @@ fn read_back(state: &State, history: &[Record]) -> State {
     builder.finish(history.iter().filter(in_page)).unwrap()
 }
 
+/// What the parts of an audit give, with the page of its last record.
+fn read_audit_back(audit: &Audit, book: &Book) -> Result<Audit, ImageError> {
+    let mut parts = audit.parts().expect("it has a record and found nothing");
+    let mut builder = AuditBuilder::new(parts.next().unwrap())?;
+    parts.try_for_each(|part| builder.add(part))?;
+    let (records, page) = (audit.records(), page_of(audit.records()));
+    let in_page = |record: &&Record| record.number <= records && page_of(record.number) == page;
+    builder.finish(&book.marks[page as usize], book.history.iter().filter(in_page))
+}
+
+#[test]
+fn an_image_of_an_audit_is_not_taken_for_that_of_other_records() {
+    let ledger_with = |sum: u64| {
+        let (mut book, mut audit) = (Book::new(), Audit::new(ledger::TableSeed([3, 4])));
+        let (_, key) = book.seller("shop");
+        book.credit(key, 1_000);
+        made(book.charge(key, "k", sum));
+        for record in &book.history {
+            let Ok(()) = audit.feed(record, book.history.as_slice());
+        }
+        (book, audit)
+    };
+    let ((book, audit), (other, _)) = (ledger_with(1), ledger_with(2));
+    assert!(read_audit_back(&audit, &book).is_ok());
+    let refused = read_audit_back(&audit, &other).unwrap_err();
+    assert_eq!(refused, ImageError("the history has other records than were audited"));
+}
+
+#[test]
+fn an_audit_that_found_something_has_no_image() {
+    let mut book = Book::new();
+    let (_, key) = book.seller("shop");
+    book.credit(key, 1_000);
+    let mut audit = Audit::new(ledger::TableSeed([3, 4]));
+    assert!(audit.parts().is_none(), "nor one that has seen no record");
+    for record in &book.history {
+        let Ok(()) = audit.feed(record, book.history.as_slice());
+    }
+    assert!(audit.parts().is_some());
+    let claims = Claims { entries: 9, ..Claims::of(&book.state) };
+    audit.compare(&claims);
+    assert!(audit.parts().is_none());
+}
+
 /// Plays a sequence against the model; gives the book, and what was sent at which time.
 fn run(steps: &[Step]) -> (Book, Vec<(u64, Command)>) {
     let mut book = Book::new();
@@ -338,6 +383,26 @@ proptest! {
         assert_eq!(read.difference(&replayed), None, "after {} of {} records", at, book.history.len());
         assert_eq!(copy.records(), at as u64, "a copy stays as it was");
         assert_eq!(read_back(&copy, &book.history).difference(&copy), None);
+    }
+
+    #[test]
+    fn an_image_of_the_audit_is_the_audit_and_goes_on_as_it_does(steps in steps(), at in any::<Index>()) {
+        let (book, _) = run(&steps);
+        let at = 1 + at.index(book.history.len());
+        let (before, after) = book.history.split_at(at);
+        let mut audit = Audit::new(ledger::TableSeed([3, 4]));
+        for record in before {
+            let Ok(()) = audit.feed(record, book.history.as_slice());
+        }
+        let mut read = read_audit_back(&audit, &book).unwrap();
+        assert_eq!(read.difference(&audit), None);
+        for record in after {
+            let Ok(()) = audit.feed(record, book.history.as_slice());
+            let Ok(()) = read.feed(record, book.history.as_slice());
+        }
+        [&mut audit, &mut read].into_iter().for_each(|audit| audit.compare(&Claims::of(&book.state)));
+        assert_eq!(read.difference(&audit), None, "after {} of {} records", at, book.history.len());
+        assert!(read.report().is_consistent(), "{:?}", read.report().broken);
     }
 
     #[test]

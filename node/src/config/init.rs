@@ -45,7 +45,7 @@ pub struct InitArgs {
     #[arg(long, env = "ETEBAR_KEY_WINDOW", default_value = "24h", value_parser = read_duration)]
     pub key_window: Duration,
     /// How many idempotency keys are remembered at most.
-    #[arg(long, env = "ETEBAR_KEYS_MAX", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, env = "ETEBAR_KEYS_MAX", default_value_t = 40_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub keys_max: u64,
 }
 

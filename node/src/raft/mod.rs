@@ -23,6 +23,7 @@ pub use answers::{
 pub use apply::api_keys::{ApiKeys, KnownKey};
 pub use apply::replica::Replica;
 pub use audit::{AuditBehind, AuditProgress, Audited};
+pub use catch_up::snapshot::receive::Received;
 pub use lifecycle::settings::ClusterSettings;
 pub use peers::link;
 pub use peers::link::hello::PeerIdentity;

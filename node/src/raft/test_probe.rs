@@ -11,6 +11,7 @@ use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 
 use super::audit::Audited;
+use super::catch_up::snapshot::receive::Received;
 use super::lifecycle::hand_over::hand_over;
 use super::submit::cluster::Cluster;
 use crate::storage::{LogId, Vote};
@@ -48,6 +49,10 @@ pub struct Probe {
     pub audited: u64,
     /// What its audit found broken.
     pub audit_fault: Option<String>,
+    /// The last record of the pages of a transfer that it keeps, even over a power cut, and that are not installed; 0 for none.
+    pub staged: u64,
+    /// What it received in transfers since it was started.
+    pub received: Received,
 }
 
 /// The members, as one of them sees them.
@@ -98,6 +103,8 @@ impl Cluster {
             members_index,
             audited: node.audits.progress().records,
             audit_fault: node.audits.fault().map(str::to_owned),
+            staged: node.history.staged_durably(),
+            received: node.receiver.received(),
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::disk::{Batch, Disk, Disks, HIGH_WATER_BYTES_MAX, ImageWriter, Pair};
+use super::disk::{Batch, Disk, Disks, HIGH_WATER_BYTES_MAX, ImageName, ImageWriter, Pair};
 use super::error::StorageError;
 
 /// How often a stalled sync checks whether it may continue.
@@ -88,9 +88,14 @@ struct Content {
     high_water: Option<Vec<u8>>,
     durable_high_water: Option<Vec<u8>>,
     ever_synced: bool,
-    image: Option<Vec<u8>>,
-    /// The image before.
-    older_image: Option<Vec<u8>>,
+    images: BTreeMap<ImageName, Images>,
+}
+
+/// An image, and the one before.
+#[derive(Debug, Default, Clone)]
+struct Images {
+    last: Option<Vec<u8>>,
+    older: Option<Vec<u8>>,
 }
 
 impl Content {
@@ -180,16 +185,16 @@ impl ModelDisks {
 
     /// Does to the images what must cost no more than time: one is lost, cut, changed in one bit, or is the one before.
     pub fn spoil_images(&self, dice: &mut Dice) {
-        for content in self.lock().disks.values_mut() {
-            let Some(image) = &mut content.image else { continue };
+        for images in self.lock().disks.values_mut().flat_map(|content| content.images.values_mut()) {
+            let Some(image) = &mut images.last else { continue };
             match dice.below(4) {
-                0 => content.image = None,
+                0 => images.last = None,
                 1 => image.truncate(dice.index(image.len())),
                 2 => {
                     let at = dice.index(image.len());
                     image[at] ^= 1 << dice.below(8);
                 }
-                _ => content.image.clone_from(&content.older_image),
+                _ => images.last.clone_from(&images.older),
             }
         }
     }
@@ -347,17 +352,18 @@ impl Disk for ModelDisk {
         Ok(())
     }
 
-    fn open_image(&self) -> Result<Option<Box<dyn Read + Send>>, StorageError> {
-        let image = self.with(|content| content.image.clone());
+    fn open_image(&self, name: ImageName) -> Result<Option<Box<dyn Read + Send>>, StorageError> {
+        let image = self.with(|content| content.images.get(&name).and_then(|images| images.last.clone()));
         Ok(image.map(|image| Box::new(Cursor::new(image)) as Box<dyn Read + Send>))
     }
 
-    fn create_image(&self) -> Result<Box<dyn ImageWriter>, StorageError> {
-        Ok(Box::new(ModelImage { disk: Self { name: self.name.clone(), of: self.of.clone() }, bytes: Vec::new() }))
+    fn create_image(&self, name: ImageName) -> Result<Box<dyn ImageWriter>, StorageError> {
+        let disk = Self { name: self.name.clone(), of: self.of.clone() };
+        Ok(Box::new(ModelImage { disk, name, bytes: Vec::new() }))
     }
 
-    fn remove_image(&self) -> Result<(), StorageError> {
-        self.with(|content| content.image = None);
+    fn remove_image(&self, name: ImageName) -> Result<(), StorageError> {
+        self.with(|content| content.images.entry(name).or_default().last = None);
         Ok(())
     }
 
@@ -369,6 +375,7 @@ impl Disk for ModelDisk {
 /// Kept at once and whole, as a file that is synced and then renamed.
 struct ModelImage {
     disk: ModelDisk,
+    name: ImageName,
     bytes: Vec<u8>,
 }
 
@@ -379,12 +386,15 @@ impl ImageWriter for ModelImage {
     }
 
     fn keep(self: Box<Self>) -> Result<(), StorageError> {
-        let Self { disk, bytes } = *self;
+        let Self { disk, name, bytes } = *self;
         let health = disk.of.lock().health;
         if health.full || health.syncs_fail {
             return Err(disk.failed("the image could not be synced"));
         }
-        disk.with(|content| content.older_image = content.image.replace(bytes));
+        disk.with(|content| {
+            let images = content.images.entry(name).or_default();
+            images.older = images.last.replace(bytes);
+        });
         Ok(())
     }
 }

@@ -53,6 +53,22 @@ fn an_audit_answers_at_once_and_says_what_is_the_newest_entry() {
 }
 
 #[test]
+fn the_cluster_shows_how_many_idempotency_keys_are_held() {
+    let node = Node::start();
+    let held = |held: u64, fullest: u64| json!({ "held": held, "max": 40_000_000, "fullest_share": fullest });
+    let (_, one) = node.seller_with("one", "10000");
+    let (_, other) = node.seller_with("other", "10000");
+    let before = number(&node.get(ADMIN, "/v1/cluster").json()["keys"], "held");
+    assert_eq!(node.get(ADMIN, "/v1/cluster").json()["keys"], held(before, 0), "admins' keys are no seller's");
+    for at in 0..5 {
+        assert_eq!(node.charge(&one, &format!("k{at}"), "1").status, 201);
+    }
+    assert_eq!(node.charge(&other, "k0", "1").status, 201);
+    assert_eq!(node.charge(&other, "k0", "1").status, 201, "a replay takes no other key");
+    assert_eq!(node.get(ADMIN, "/v1/cluster").json()["keys"], held(before + 6, 5));
+}
+
+#[test]
 fn an_entry_that_is_not_audited_in_time_is_answered_with_behind() {
     let node = Node::with(Limits { request: Duration::from_millis(300), ..Limits::default() }, 0);
     node.seller_with("shop", "10000");

@@ -177,7 +177,7 @@ async fn cluster(folder: &Path, decimals: u8) -> Cluster {
             currency: ledger::Name::new("IRT").unwrap(),
             decimals,
             key_window_ms: 86_400_000,
-            keys_max: 10_000_000,
+            keys_max: 40_000_000,
             rules: ledger::RULES_VERSION,
             admin_key: secret::hash(ADMIN),
         },

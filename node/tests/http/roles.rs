@@ -32,6 +32,7 @@ fn a_seller_sees_only_its_own() {
     }
     assert_eq!(node.get(&key, "/v1/cluster").status, 200);
     assert_eq!(node.get(&key, "/v1/cluster").json()["key_window_seconds"], 86_400);
+    assert_eq!(node.get(&key, "/v1/cluster").json()["keys"], json!(null), "how busy others are is not for a seller");
 }
 
 #[test]

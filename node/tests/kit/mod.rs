@@ -97,7 +97,7 @@ impl Trio {
                 currency: Name::new("IRT").unwrap(),
                 decimals: 0,
                 key_window_ms: 86_400_000,
-                keys_max: 10_000_000,
+                keys_max: 40_000_000,
                 rules: RULES_VERSION,
                 admin_key: ApiKeyHash([7; 32]),
             },

@@ -1,5 +1,7 @@
 //! The process whose power is cut: it writes the log and the history at once, and says what was acknowledged.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -92,6 +94,12 @@ pub(crate) fn run(folder: &Path, seed: u64) {
     runtime.block_on(write_log(&folder.join("log"), Dice(seed)));
 }
 
+/// The folders of the log's generations.
+fn generations(folder: &Path) -> BTreeSet<OsString> {
+    let names = std::fs::read_dir(folder).unwrap().map(|found| found.unwrap().file_name());
+    names.filter(|name| name.to_str().is_some_and(|name| name.parse::<u64>().is_ok())).collect()
+}
+
 async fn write_log(folder: &Path, mut dice: Dice) {
     let disks: Arc<dyn Disks> = Arc::new(SledDisks::new(folder.to_owned(), 4 << 20));
     let (mut log, writer) = LogStore::open(Arc::clone(&disks), settings()).unwrap();
@@ -100,6 +108,7 @@ async fn write_log(folder: &Path, mut dice: Dice) {
     let mut term = vote.map_or(0, |vote| vote.leader_id.term) + 1;
     log.save_vote(&Vote::new(term, 1)).await.unwrap();
     println!("voted={term}");
+    let mut there = generations(folder);
     loop {
         let state = log.get_log_state().await.unwrap();
         let (first, next) = (next_index(state.last_purged_log_id), next_index(state.last_log_id));
@@ -116,12 +125,14 @@ async fn write_log(folder: &Path, mut dice: Dice) {
             1 if next > first + 60 => {
                 let upto = next - 30;
                 println!("purging={upto}");
-                let before = disks.list().unwrap().len();
                 let last = log.reader().try_get_log_entries(upto..=upto).await.unwrap();
                 log.purge(last[0].log_id).await.unwrap();
                 // A purge is not waited for; a vote is, and the writer keeps their order.
                 log.save_vote(&Vote::new(term, 1)).await.unwrap();
-                println!("purged={upto},{}", before.saturating_sub(disks.list().unwrap().len()));
+                // They are dropped beside the writer: those of this purge are gone by the next one.
+                let now = generations(folder);
+                println!("purged={upto},{}", there.difference(&now).count());
+                there = now;
             }
             _ => {
                 let (tx, synced) = TypeConfig::oneshot();

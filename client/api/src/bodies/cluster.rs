@@ -34,6 +34,22 @@ pub struct ClusterStatus {
     /// How far the asked node has audited its records; `None` from a node of a version that does not report it.
     #[serde(default)]
     pub audited: Option<AuditProgress>,
+    /// The idempotency keys that are remembered at that position; `None` before the cluster is bootstrapped, for a seller's
+    /// API key, and from a node of a version that does not report it.
+    #[serde(default)]
+    pub keys: Option<KeysHeld>,
+}
+
+/// How many idempotency keys are remembered. From three quarters of `max` on each seller has an equal share; at `max` new
+/// commands are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysHeld {
+    /// Keys within their window.
+    pub held: u64,
+    /// Most keys that are remembered, as it was fixed when the cluster was made.
+    pub max: u64,
+    /// Keys of the seller that holds most. Counted by 64ths of the window, so it may be that much too high.
+    pub fullest_share: u64,
 }
 
 /// How far a node's audit, which goes on in the background, has come.

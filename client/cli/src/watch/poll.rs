@@ -174,6 +174,7 @@ impl Poller {
             applied_per_second: nodes.iter().filter_map(|node| node.applied_per_second).reduce(f64::max),
             position,
             agree: None,
+            keys: current.and_then(|cluster| cluster.keys),
             nodes,
         }
         .compared()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use etebar::api::{AuditProgress, ClockHealth, Timestamp};
+use etebar::api::{AuditProgress, ClockHealth, KeysHeld, Timestamp};
 
 use crate::output::paint::Cell;
 use crate::output::{count, or_dash, rounded, table};
@@ -29,6 +29,8 @@ pub(crate) struct Snapshot {
     pub(crate) position: Option<u64>,
     /// Whether all digests are the same; `null` where fewer than two are known.
     pub(crate) agree: Option<bool>,
+    /// The idempotency keys that are remembered, as the leader reports them.
+    pub(crate) keys: Option<KeysHeld>,
     #[serde(rename = "members")]
     pub(crate) nodes: Vec<NodeView>,
 }
@@ -139,6 +141,18 @@ pub(crate) fn plain(url: &str) -> String {
     url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or(url).to_owned()
 }
 
+/// Whether so many keys are remembered that each seller has an equal share: three quarters of all.
+fn are_scarce(keys: KeysHeld) -> bool {
+    keys.held >= keys.max - keys.max / 4
+}
+
+/// How many idempotency keys are remembered, in a line for people.
+fn keys_note(keys: KeysHeld) -> String {
+    let held = format!("{} of {}", count(keys.held), count(keys.max));
+    let held = if are_scarce(keys) { Cell::waiting(&held) } else { Cell::from(held) };
+    format!("idempotency keys: {held}, the fullest seller has {}", count(keys.fullest_share))
+}
+
 impl State {
     fn cell(self) -> Cell {
         match self {
@@ -183,6 +197,7 @@ impl Snapshot {
         lines.push(String::new());
         lines.extend(table(&head, &rows).lines().map(str::to_owned));
         lines.push(String::new());
+        lines.extend(self.keys.map(keys_note));
         lines.extend(self.nodes.iter().filter_map(NodeView::clock_note));
         lines.extend(self.nodes.iter().filter_map(NodeView::audit_note));
         lines.push(format!("{}, every {interval:?}; q quits", self.at));
@@ -196,7 +211,9 @@ impl Snapshot {
             let clock = node.clock_word().map(|word| format!(" ({})", Cell::waiting(word))).unwrap_or_default();
             format!("{name} {} {}{clock}", node.role.unwrap_or("-"), node.state.cell())
         });
-        format!("{}  {}; {}; {}", self.at, self.summary(), self.agreement(), nodes.collect::<Vec<_>>().join(", "))
+        let keys = self.keys.filter(|keys| are_scarce(*keys)).map(|keys| format!("; {}", keys_note(keys)));
+        let (nodes, keys) = (nodes.collect::<Vec<_>>().join(", "), keys.unwrap_or_default());
+        format!("{}  {}; {}; {nodes}{keys}", self.at, self.summary(), self.agreement())
     }
 
     fn summary(&self) -> String {

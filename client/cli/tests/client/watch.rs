@@ -26,7 +26,9 @@ fn cluster(second_digest: &'static str, hung: &Arc<AtomicBool>) -> Fake {
             } else {
                 let clock = if id == 2 { "differs" } else { "agrees" };
                 let members = members.lock().unwrap().clone();
-                json!({"leader": 1, "term": 4, "applied": 12_345, "version": "0", "members": members, "clock": clock})
+                let keys = json!({"held": 31_000_000, "max": 40_000_000, "fullest_share": 9_000_000});
+                json!({"leader": 1, "term": 4, "applied": 12_345, "version": "0", "members": members, "clock": clock,
+                    "keys": keys})
             };
             Reaction::Answer(200, lines.clone(), body.to_string())
         })
@@ -59,6 +61,7 @@ fn a_poll_has_every_node_that_the_cluster_names_also_those_that_do_not_answer() 
         let clocks: Vec<&Value> = snapshot["members"].as_array().unwrap().iter().map(|node| &node["clock"]).collect();
         assert_eq!(clocks, [&json!("agrees"), &json!("differs"), &Value::Null]);
         assert_eq!((&snapshot["position"], &snapshot["agree"]), (&json!(12_345), &json!(true)));
+        assert_eq!(snapshot["keys"]["held"], 31_000_000);
         assert_eq!(
             (&snapshot["members"][0]["role"], &snapshot["members"][1]["role"]),
             (&json!("leader"), &json!("follower"))
@@ -68,6 +71,7 @@ fn a_poll_has_every_node_that_the_cluster_names_also_those_that_do_not_answer() 
     assert_eq!(people.lines().count(), 1, "{people}");
     assert!(people.contains("leader 1, term 4, applied 12,345"), "{people}");
     assert!(people.contains("2 follower healthy (clock differs)"), "{people}");
+    assert!(people.contains("keys: 31,000,000 of 40,000,000, the fullest seller has 9,000,000"), "{people}");
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
 
 use super::promise::{FaultAt, Findings, Promise};
 use crate::commands::Event;
@@ -14,14 +17,14 @@ use crate::values::ids::{ApiKeyNumber, RecordNumber, SYSTEM_ACTOR};
 use crate::values::text::Name;
 
 /// See the head of this file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Actors {
     rules: u32,
     keys: BTreeMap<ApiKeyNumber, Key>,
     suspended: BTreeSet<RecordNumber>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Key {
     name: Name,
     /// The name as people see it.
@@ -106,5 +109,55 @@ impl Actors {
     /// Whose idempotency keys this actor's are; `None` for the cluster itself.
     pub(super) fn scope(&self, actor: ApiKeyNumber) -> Option<(Grant, &FoldedName)> {
         self.keys.get(&actor).map(|key| (key.grant, &key.folded))
+    }
+}
+
+/// An API key as an image holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ActorPart {
+    number: ApiKeyNumber,
+    name: Name,
+    grant: Grant,
+    revoked: bool,
+}
+
+/// To and from an image.
+impl Actors {
+    /// The version of the rules.
+    pub(super) fn rules(&self) -> u32 {
+        self.rules
+    }
+
+    /// All API keys, in the order of their numbers.
+    pub(super) fn parts(&self) -> impl Iterator<Item = ActorPart> + '_ {
+        let part = |(number, key): (&ApiKeyNumber, &Key)| ActorPart {
+            number: *number,
+            name: key.name.clone(),
+            grant: key.grant,
+            revoked: key.revoked,
+        };
+        self.keys.iter().map(part)
+    }
+
+    /// The sellers that are suspended, in the order of their numbers.
+    pub(super) fn suspended(&self) -> impl Iterator<Item = RecordNumber> + '_ {
+        self.suspended.iter().copied()
+    }
+
+    /// Takes the rules of an image.
+    pub(super) fn set_rules(&mut self, rules: u32) {
+        self.rules = rules;
+    }
+
+    /// Takes an API key of an image.
+    pub(super) fn put(&mut self, part: ActorPart) {
+        let ActorPart { number, name, grant, revoked } = part;
+        let folded = FoldedName::of(&name);
+        self.keys.insert(number, Key { name, folded, grant, revoked });
+    }
+
+    /// Takes suspended sellers of an image.
+    pub(super) fn put_suspended(&mut self, sellers: Vec<RecordNumber>) {
+        self.suspended.extend(sellers);
     }
 }

@@ -10,12 +10,14 @@ use core::hash::{BuildHasher, Hasher};
 use core::mem;
 
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
 
 use super::actors::Actors;
 use super::past::Past;
 use crate::record::Record;
 use crate::state::api_key::Grant;
 use crate::state::genesis::Genesis;
+use crate::state::idempotency_table::bytes;
 use crate::state::sharded::TableSeed;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{RecordNumber, Time};
@@ -142,6 +144,102 @@ impl Keys {
         });
         let first_live = self.first_live;
         slots.map(move |slot| number_of(*slot, before)).filter(move |number| *number >= first_live)
+    }
+}
+
+/// Least slots in a part of an image.
+const PART_SLOTS: usize = 1_024;
+
+/// Some tables that follow each other, as an image holds them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeyTables {
+    /// Which table is the first.
+    first: u32,
+    /// How many slots each has.
+    lengths: Vec<u32>,
+    /// All slots, 8 bytes each, little-endian.
+    #[serde(with = "bytes")]
+    slots: Vec<u8>,
+}
+
+/// To and from an image.
+impl Keys {
+    /// The seed of its hashes.
+    pub(super) fn seed(&self) -> TableSeed {
+        self.seed
+    }
+
+    /// How long a key stands for one decision.
+    pub(super) fn window_ms(&self) -> u64 {
+        self.window_ms
+    }
+
+    /// The marks of time, and the first record within the window.
+    pub(super) fn live(&self) -> (Vec<(Time, RecordNumber)>, RecordNumber) {
+        (self.marks.iter().copied().collect(), self.first_live)
+    }
+
+    /// How many keys are kept of records that are not before the first within the window; `last` is the record taken last.
+    pub(super) fn count(&self, last: RecordNumber) -> u64 {
+        self.tables.iter().map(|table| self.live_slots(table, last).count() as u64).sum()
+    }
+
+    /// The tables, some at a time, without what is out of the window.
+    pub(super) fn in_tables(&self, last: RecordNumber) -> impl Iterator<Item = KeyTables> + '_ {
+        let mut tables = (0_u32..).zip(&self.tables).peekable();
+        core::iter::from_fn(move || {
+            let (first, _) = tables.peek()?;
+            let mut part = KeyTables { first: *first, lengths: Vec::new(), slots: Vec::new() };
+            while part.slots.len() < PART_SLOTS.saturating_mul(8)
+                && let Some((_, table)) = tables.next()
+            {
+                let before = part.slots.len();
+                part.slots.extend(self.live_slots(table, last).flat_map(u64::to_le_bytes));
+                let length = part.slots.len().saturating_sub(before) / 8;
+                part.lengths.push(u32::try_from(length).unwrap_or(u32::MAX));
+            }
+            Some(part)
+        })
+    }
+
+    fn live_slots<'a>(&self, table: &'a HashTable<u64>, last: RecordNumber) -> impl Iterator<Item = u64> + use<'a> {
+        let first_live = self.first_live;
+        table.iter().copied().filter(move |slot| number_of(*slot, last) >= first_live)
+    }
+
+    /// Continues with the marks of an image.
+    pub(super) fn resume(&mut self, window_ms: u64, marks: Vec<(Time, RecordNumber)>, first_live: RecordNumber) {
+        (self.window_ms, self.marks, self.first_live) = (window_ms, marks.into(), first_live);
+    }
+
+    /// Takes tables of an image.
+    pub(super) fn put_tables(&mut self, part: &KeyTables) -> Result<(), &'static str> {
+        let (mut slots, rest) = part.slots.as_chunks::<8>();
+        let mut tables = self.tables.iter_mut().skip(usize::try_from(part.first).unwrap_or(usize::MAX));
+        for length in &part.lengths {
+            let length = usize::try_from(*length).unwrap_or(usize::MAX);
+            let (of_table, after) = slots.split_at_checked(length).ok_or("keys are missing from their table")?;
+            let table = tables.next().ok_or("there is no such table of keys")?;
+            *table = HashTable::with_capacity(length);
+            for slot in of_table.iter().map(|slot| u64::from_le_bytes(*slot)) {
+                table.insert_unique(slot_hash(slot), slot, |slot| slot_hash(*slot));
+            }
+            slots = after;
+        }
+        if slots.is_empty() && rest.is_empty() { Ok(()) } else { Err("keys are left over") }
+    }
+
+    /// Whether the two keep the same keys within the window.
+    pub(super) fn is_like(&self, other: &Self, last: RecordNumber) -> bool {
+        let live = |keys: &Self| {
+            let tables = keys.tables.iter().map(|table| {
+                let mut live: Vec<u64> = keys.live_slots(table, last).collect();
+                live.sort_unstable();
+                live
+            });
+            tables.collect::<Vec<_>>()
+        };
+        (&self.marks, live(self)) == (&other.marks, live(other))
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod actors;
 mod claims;
+mod image;
 mod keys;
 mod once;
 mod past;
@@ -19,6 +20,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::commands::{Charged, Event, RequestShown, Reversed};
@@ -33,6 +35,7 @@ use crate::values::phone::Phone;
 
 use self::actors::Actors;
 pub use self::claims::{Accounts, Claims, SellerSpan};
+pub use self::image::{AUDIT_IMAGE_VERSION, AuditBuilder, AuditPart};
 use self::keys::Keys;
 use self::once::{End, MarkOutcome, Once};
 pub use self::past::Past;
@@ -46,6 +49,7 @@ pub use self::sums::Sums;
 pub struct Audit {
     ids: IdSpace,
     ledger: Uuid,
+    epoch: u32,
     sums: Sums,
     sellers: BTreeMap<RecordNumber, SellerBooks>,
     seller_total: i128,
@@ -63,7 +67,7 @@ pub struct Audit {
 }
 
 /// A seller's account, as its entries make it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct SellerBooks {
     /// The sum of its entries.
     sum: i128,
@@ -103,6 +107,7 @@ impl Audit {
         Self {
             ids: IdSpace::default(),
             ledger: Uuid::nil(),
+            epoch: 0,
             sums: Sums::default(),
             sellers: BTreeMap::new(),
             seller_total: 0,
@@ -130,6 +135,11 @@ impl Audit {
         self.findings.check(Promise::DigestChain, mark.entry_digest == self.entry_chain.digest(), place, || {
             format!("the published digests differ before record {}, in the page before it", place.record)
         });
+    }
+
+    /// What its tables are hashed under.
+    pub fn table_seed(&self) -> TableSeed {
+        self.keys.seed()
     }
 
     /// How many records were fed: the number of the last one.
@@ -204,7 +214,7 @@ impl Audit {
         self.once.keep(record);
         if let Event::Genesis(genesis) = &record.event {
             self.ids = IdSpace::new(genesis.ledger, genesis.epoch);
-            self.ledger = genesis.ledger;
+            (self.ledger, self.epoch) = (genesis.ledger, genesis.epoch);
             self.keys.begin(genesis);
         } else if let Event::SellerCreated(_) = &record.event {
             self.sellers.insert(record.number, SellerBooks::default());

@@ -4,8 +4,10 @@
 //! names is read again.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use hashbrown::HashSet;
+use serde::{Deserialize, Serialize};
 
 use crate::commands::{Charged, Event, RequestShown, Reversed};
 use crate::record::Record;
@@ -14,7 +16,7 @@ use crate::values::amount::Amount;
 use crate::values::ids::{RecordNumber, Time};
 
 /// How a credit request ends, once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum End {
     Approved,
     Rejected,
@@ -34,8 +36,8 @@ pub(super) enum MarkOutcome {
 }
 
 /// A credit request as it was filed, and its end.
-#[derive(Debug, Clone, Copy)]
-struct Request {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Request {
     seller: RecordNumber,
     amount: Amount,
     created_at: Time,
@@ -89,3 +91,34 @@ impl Once {
         MarkOutcome::Fits
     }
 }
+
+/// To and from an image.
+impl Once {
+    /// All credit requests, in the order of their numbers.
+    pub(super) fn requests(&self) -> impl Iterator<Item = (RecordNumber, Request)> + '_ {
+        self.requests.iter().map(|(number, request)| (*number, *request))
+    }
+
+    /// All charges that were undone, in no order.
+    pub(super) fn reversed(&self) -> impl Iterator<Item = RecordNumber> + '_ {
+        self.reversed.iter().copied()
+    }
+
+    /// Takes credit requests of an image.
+    pub(super) fn put_requests(&mut self, requests: Vec<(RecordNumber, Request)>) {
+        self.requests.extend(requests);
+    }
+
+    /// Takes charges of an image that were undone.
+    pub(super) fn put_reversed(&mut self, charges: Vec<RecordNumber>) {
+        self.reversed.extend(charges);
+    }
+}
+
+impl PartialEq for Once {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.requests, &self.reversed) == (&other.requests, &other.reversed)
+    }
+}
+
+impl Eq for Once {}

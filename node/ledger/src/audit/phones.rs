@@ -58,6 +58,11 @@ impl Phones {
         found.map_or(0, |(_, balance)| *balance)
     }
 
+    /// All phones with what they hold, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Phone, i64)> + '_ {
+        self.tables.iter().flat_map(|table| table.iter().copied())
+    }
+
     /// Up to so many phones, all in turn.
     pub(super) fn take_turn(&mut self, phones_max: usize) -> Vec<Phone> {
         let mut phones = Vec::new();

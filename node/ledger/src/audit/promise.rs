@@ -80,7 +80,7 @@ pub struct Broken {
 }
 
 /// Collects faults by promise.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Findings(BTreeMap<Promise, Broken>);
 
 impl Findings {
@@ -97,6 +97,11 @@ impl Findings {
         let first = || Broken { promise, faults: 0, record, entry, detail: detail() };
         let broken = self.0.entry(promise).or_insert_with(first);
         broken.faults = broken.faults.saturating_add(1);
+    }
+
+    /// Whether nothing was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// One item a promise that is broken.

@@ -2,11 +2,13 @@
 //!
 //! Unit: minor units, signed from the sellers' side.
 
+use serde::{Deserialize, Serialize};
+
 use crate::entry::EntryKind;
 use crate::record::Record;
 
 /// Sums of entries by kind. `credits + adjustments + charges + reversals` is what sellers hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sums {
     /// Approved credit requests; not negative.
     pub credits: i128,

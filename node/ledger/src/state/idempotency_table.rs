@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::sharded::{Sharded, TableSeed};
+use super::sharded::{SHARDS as HOLDER_TABLES, Sharded, TableSeed};
 use crate::values::ids::{RecordNumber, Time};
 
 /// Number of tables, of which one at a time is rebuilt: with 40 million keys that moves 40,000 slots.
@@ -120,6 +120,49 @@ struct Shares {
     order: Vec<RecordNumber>,
 }
 
+/// The most keys that one seller holds. It falls only where a bucket is dropped; what it is then shows once all sellers were
+/// gone through, one small table of them with each insert. Until then it may be too high, and never too low.
+#[derive(Debug, Clone, Default)]
+struct Fullest {
+    held: u64,
+    recount: Option<Recount>,
+}
+
+/// Going through the sellers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Recount {
+    /// The next of their small tables.
+    table: usize,
+    /// The most that one holds, of those that were gone through or inserted a key meanwhile.
+    found: u64,
+}
+
+impl Fullest {
+    /// A seller holds so many now.
+    fn see(&mut self, held: u64) {
+        self.held = self.held.max(held);
+        if let Some(recount) = &mut self.recount {
+            recount.found = recount.found.max(held);
+        }
+    }
+
+    /// Sellers hold fewer now.
+    fn begin_recount(&mut self) {
+        self.recount = Some(Recount::default());
+    }
+
+    fn go_on(&mut self, holders: &Sharded<u64>) {
+        let Some(recount) = &mut self.recount else { return };
+        let most = holders.shard(recount.table).map(|(_, held)| *held).max();
+        recount.found = recount.found.max(most.unwrap_or(0));
+        recount.table = recount.table.saturating_add(1);
+        if recount.table >= HOLDER_TABLES {
+            self.held = recount.found;
+            self.recount = None;
+        }
+    }
+}
+
 /// The keys that are remembered.
 #[derive(Debug, Clone)]
 pub struct IdempotencyTable {
@@ -134,6 +177,7 @@ pub struct IdempotencyTable {
     holders: Sharded<u64>,
     /// How many sellers hold any.
     holding: u64,
+    fullest: Fullest,
     /// The last record that was inserted.
     head: RecordNumber,
     window_ms: u64,
@@ -174,6 +218,7 @@ impl IdempotencyTable {
             shares: VecDeque::new(),
             holders: Sharded::new(seed),
             holding: 0,
+            fullest: Fullest::default(),
             head: 0,
             window_ms,
             bound,
@@ -220,6 +265,7 @@ impl IdempotencyTable {
         if let Some(seller) = seller {
             self.count_share(seller, time);
         }
+        self.fullest.go_on(&self.holders);
     }
 
     fn count_share(&mut self, seller: RecordNumber, time: Time) {
@@ -238,6 +284,7 @@ impl IdempotencyTable {
         self.holding = self.holding.saturating_add(u64::from(*held == 0));
         *in_bucket = in_bucket.saturating_add(1);
         *held = held.saturating_add(1);
+        self.fullest.see(*held);
     }
 
     /// Drops buckets that `time` is past.
@@ -259,6 +306,7 @@ impl IdempotencyTable {
             *held = held.saturating_sub(oldest.sellers.get(seller).copied().unwrap_or(0));
             self.holding = self.holding.saturating_sub(u64::from(*held == 0));
         }
+        self.fullest.begin_recount();
     }
 
     /// How many inserts at `time` keep the number of keys within the bound, `most` at most.
@@ -272,6 +320,12 @@ impl IdempotencyTable {
         let gone =
             expired.checked_sub(1).and_then(|last| self.counted.get(last)).map_or(self.dropped, |last| last.until);
         self.inserted.saturating_sub(gone)
+    }
+
+    /// The most keys that one seller holds, as of the last insert: counted by buckets, as [`Self::shares`] is, and perhaps too
+    /// high for the next few hundred inserts after one was dropped.
+    pub fn fullest(&self) -> u64 {
+        self.fullest.held
     }
 
     /// How many of them each seller holds.
@@ -339,18 +393,18 @@ pub struct SellerKeys {
 }
 
 /// Bytes as one piece, since serde takes a vector of them byte by byte.
-mod bytes {
+pub(crate) mod bytes {
     use alloc::vec::Vec;
     use core::fmt;
 
     use serde::de::{Error, Visitor};
     use serde::{Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(bytes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         struct Bytes;
         impl Visitor<'_> for Bytes {
             type Value = Vec<u8>;
@@ -427,6 +481,7 @@ impl IdempotencyTable {
             let Some(held) = self.holders.get_or_default(seller) else { continue };
             self.holding = self.holding.saturating_add(u64::from(*held == 0 && count > 0));
             *held = held.saturating_add(count);
+            self.fullest.see(*held);
         }
         self.shares.push_back(shares);
     }
@@ -508,6 +563,23 @@ mod tests {
             let live = decided.iter().filter(|(_, since)| at < since + WINDOW_MS).count() as u64;
             assert_eq!(table.in_use(Time(at)), live);
         }
+    }
+
+    #[test]
+    fn the_fullest_share_is_never_too_low_and_right_once_all_sellers_were_gone_through() {
+        let mut table = table();
+        let mut was_exact = 0;
+        for number in 1..=60_000_u64 {
+            let seller = if number < 20_000 { 7 } else { number % 300 };
+            let now = Time(number / 20);
+            table.insert(IdempotencyHash(TableSeed([3, 4]).hash_one(number)), Some(seller), number, now);
+            let shares = table.shares(now);
+            let most = (0..300).map(|seller| shares.held(seller)).max().unwrap_or(0);
+            assert!(table.fullest() >= most, "record {number}: {} of {most}", table.fullest());
+            was_exact += u64::from(table.fullest() == most);
+        }
+        assert!(was_exact > 10_000, "{was_exact}");
+        assert!(table.fullest() < 100, "the one that held nearly all of them holds few now: {}", table.fullest());
     }
 
     #[test]

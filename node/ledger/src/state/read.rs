@@ -175,6 +175,11 @@ impl State {
         self.keys.in_use(self.time)
     }
 
+    /// The most of them that one seller holds. Counted by parts of the window: it may be too high for a 64th of it.
+    pub fn keys_fullest_share(&self) -> u64 {
+        self.keys.fullest()
+    }
+
     /// The records that may be the decision under a seller's key, within the window at `now`. It is the one that holds the
     /// key and is not older than [`State::remembered_since`].
     pub fn seller_candidates(

@@ -24,10 +24,11 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
     head.query(&[])?.consistency()?;
     read::local(&app, &head).await?;
     let audited = app.cluster.audit_progress();
-    let (key_window_ms, ledger_id, newest) = {
+    let (key_window_ms, ledger_id, newest, keys) = {
         let replica = read::state(&app, &caller)?;
         let fixed = replica.state.genesis().map(|genesis| genesis.key_window_ms);
-        (fixed, fixed.map(|_| replica.state.ledger_id()), replica.state.entries())
+        let keys = caller.must_see_all().ok().and_then(|()| keys(&replica.state));
+        (fixed, fixed.map(|_| replica.state.ledger_id()), replica.state.entries(), keys)
     };
     let status = app.cluster.status();
     let shown = api::ClusterStatus {
@@ -41,8 +42,15 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
         ledger_id,
         clock: Some(clock(status.clock)),
         audited: Some(api::AuditProgress { entries: audited.entries, head: newest, consistent: audited.is_consistent }),
+        keys,
     };
     reply::json(status.applied, &shown)
+}
+
+/// How many idempotency keys a state remembers. What the fullest seller holds is not for other sellers to know.
+fn keys(state: &ledger::State) -> Option<api::KeysHeld> {
+    let max = state.genesis()?.keys_max;
+    Some(api::KeysHeld { held: state.keys_held(), max, fullest_share: state.keys_fullest_share() })
 }
 
 fn clock(health: ClockHealth) -> api::ClockHealth {

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use ledger::{Audit, AuditReport, Claims, PAGE_RECORDS, Past, Record, RecordNumber, TableSeed};
 
 use super::audits::Audited;
+use super::image::AuditImages;
+use super::patrol::Patrol;
 use crate::raft::apply::replica::Published;
 use crate::storage::history::Scanned;
 use crate::storage::{History, StorageError};
@@ -27,6 +29,10 @@ pub(crate) struct Auditor {
     audit: Audit,
     history: Arc<History>,
     goal: Option<Goal>,
+    images: AuditImages,
+    patrol: Patrol,
+    /// Records that were durable when the step began.
+    durable: u64,
 }
 
 /// What a state claimed, and the log position that it reflected.
@@ -37,9 +43,22 @@ struct Goal {
 }
 
 impl Auditor {
-    /// At the beginning of the history.
-    pub(crate) fn new(seed: TableSeed, history: Arc<History>) -> Self {
-        Self { audit: Audit::new(seed), history, goal: None }
+    /// At the beginning of the history, with tables that are hashed under `seed`.
+    pub(super) fn new(seed: TableSeed, history: Arc<History>) -> Self {
+        Self::after(Audit::new(seed), history, (0, 0))
+    }
+
+    /// Where the image of the audit ends, or else at the beginning. Blocks.
+    pub(super) fn resume(seed: TableSeed, history: Arc<History>) -> Self {
+        let Some(image) = history.read_audit_image() else { return Self::new(seed, history) };
+        tracing::debug!(records = image.records, bytes = image.bytes, "the audit begins with its image");
+        #[cfg(feature = "simulation")]
+        assert_like_an_audit(&image.of, &history);
+        Self::after(image.of, history, (image.records, image.bytes))
+    }
+
+    fn after(audit: Audit, history: Arc<History>, image: (u64, u64)) -> Self {
+        Self { audit, history, goal: None, images: AuditImages::after(image), patrol: Patrol::default(), durable: 0 }
     }
 
     /// How many records and entries were audited, and what was found.
@@ -47,12 +66,14 @@ impl Auditor {
         (self.audit.records(), self.audit.entries(), self.audit.report())
     }
 
-    /// Reads what the next step takes. Holds locks that applying needs, for microseconds, so it belongs on a thread that is
-    /// not kept from running. Blocks on the disk.
+    /// Reads what the next step takes, and where that goes to another position a few old pages. Holds locks that applying needs,
+    /// for microseconds, so it belongs on a thread that is not kept from running. Blocks on the disk.
     pub(super) fn gather(&mut self, published: &Published) -> Result<Scanned, StorageError> {
+        self.durable = self.history.durable_records();
         let goal = if let Some(goal) = self.goal.take() {
             goal
         } else {
+            self.patrol.round(&self.history, self.audit.records())?;
             let accounts = self.audit.accounts_to_ask(ACCOUNTS, ACCOUNTS);
             let replica = published.replica();
             Goal { applied: replica.applied, claims: Claims::with(&replica.state, &accounts) }
@@ -63,7 +84,8 @@ impl Auditor {
         self.history.scan(first..=last)
     }
 
-    /// Audits these records. Where they reach the goal it is compared, and the audit has come to that position.
+    /// Audits these records. Where they reach the goal it is compared, and the audit has come to that position. Blocks where an
+    /// image is written.
     pub(super) fn take(&mut self, step: &Scanned) -> Result<Option<Audited>, StorageError> {
         let past = Pages(self.history.clone());
         let mut marks = step.marks.iter().peekable();
@@ -73,9 +95,27 @@ impl Auditor {
             }
             self.audit.feed(record, &past)?;
         }
+        self.images.advance(&self.audit, &self.history, self.durable);
         let Some(goal) = self.goal.take_if(|goal| goal.claims.records <= self.audit.records()) else { return Ok(None) };
         self.audit.compare(&goal.claims);
         Ok(Some(Audited { applied: goal.applied, report: self.audit.report() }))
+    }
+}
+
+/// What an image saves may never be seen but in the time that an audit takes.
+#[cfg(feature = "simulation")]
+fn assert_like_an_audit(audit: &Audit, history: &Arc<History>) {
+    let mut fed = Audit::new(audit.table_seed());
+    let past = Pages(history.clone());
+    for number in 1..=audit.records() {
+        // A page that was damaged meanwhile is found where somebody reads it.
+        let Ok(record) = history.record(number) else { return };
+        if fed.feed(&record, &past).is_err() {
+            return;
+        }
+    }
+    if let Some(what) = audit.difference(&fed) {
+        panic!("the audit that began with an image differs from one of all records: {what}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{AuditReport, Broken, Promise};
+use ledger::{AuditReport, Broken, Promise, TableSeed};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::auditor::Auditor;
@@ -17,7 +17,7 @@ use super::audits::{Audited, Audits};
 use crate::raft::apply::replica::Published;
 use crate::runtime::spare_thread::SpareThread;
 use crate::runtime::{self, Unfinished};
-use crate::storage::StorageError;
+use crate::storage::{History, StorageError};
 
 /// Pause before what came is audited: then more has come, and a position has its cost, a thousand balances that are compared,
 /// for many records. It is also how much later than the state an audit is, where nothing else keeps it. Source: at 20 ms the
@@ -51,12 +51,13 @@ enum Stepped {
     Arrived(Arc<Audited>),
 }
 
-/// Audits until `is_over`, which it asks between two steps. Without the audit a node serves on, and says that nobody looks after
-/// its books.
+/// Audits `history` until `is_over`, which it asks between two steps; tables are hashed under `seed`. Without the audit a node
+/// serves on, and says that nobody looks after its books.
 pub(crate) async fn follow(
     published: Arc<Published>,
     audits: Arc<Audits>,
-    auditor: Auditor,
+    history: Arc<History>,
+    seed: TableSeed,
     is_over: impl Fn() -> bool,
 ) {
     let spare = match SpareThread::start("audit") {
@@ -64,13 +65,21 @@ pub(crate) async fn follow(
         Err(error) => return audits.end(&format!("there is no thread for it: {error}")),
     };
     let mut follower = Follower { published, audits: audits.clone(), spare, logged: BTreeSet::new() };
-    if let Err(Unfinished) = follower.run(auditor, is_over).await {
+    if let Err(Unfinished) = follower.run(history, seed, is_over).await {
         audits.end("it panicked");
     }
 }
 
 impl Follower {
-    async fn run(&mut self, mut auditor: Auditor, is_over: impl Fn() -> bool) -> Result<(), Unfinished> {
+    async fn run(
+        &mut self,
+        history: Arc<History>,
+        seed: TableSeed,
+        is_over: impl Fn() -> bool,
+    ) -> Result<(), Unfinished> {
+        let mut auditor = self.spare.run(move || Auditor::resume(seed, history)).await?;
+        let (records, entries, _) = auditor.progress();
+        self.audits.advance(records, entries);
         let mut applied = self.published.applied();
         while !is_over() {
             applied.borrow_and_update();

@@ -13,8 +13,8 @@ use crate::storage::{Checkpoint, History, StorageError};
 pub(crate) fn start_from(history: &History, seed: TableSeed) -> Result<(State, (u64, u64)), StorageError> {
     let to = history.checkpoint();
     if let Some(image) = history.read_image() {
-        let last = (image.state.records(), image.bytes);
-        let mut state = image.state;
+        let last = (image.records, image.bytes);
+        let mut state = image.of;
         // A record that does not fit the state panics. Here the image may be what is wrong.
         let replayed = catch_unwind(AssertUnwindSafe(|| replay_into(&mut state, history, &to)));
         if let Ok(Ok(())) = replayed {

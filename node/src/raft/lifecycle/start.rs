@@ -1,7 +1,7 @@
 //! How a node starts, and how it stops: opens its disks, replays the history, starts Raft and the background tasks.
 //!
 //! Invariant: nothing is served from a log that was not read whole and found undamaged, nor from a state that is not the
-//! replay of its pages. Pages that an image stands for are read by the audit, and where somebody asks for them.
+//! replay of its pages. Pages that an image stands for are read by the audit's patrol, and where somebody asks for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -18,6 +18,7 @@ use crate::raft::apply::api_keys::ApiKeys;
 use crate::raft::apply::replica::Replica;
 use crate::raft::apply::waits::TooManyWait;
 use crate::raft::audit::{AuditBehind, AuditProgress, Audited};
+use crate::raft::catch_up::snapshot::receive::Received;
 use crate::raft::lifecycle::node::Node;
 use crate::raft::lifecycle::settings::ClusterSettings;
 use crate::raft::lifecycle::start::{start, stop};
@@ -234,6 +235,11 @@ impl Cluster {
     /// The position up to which this node's log was purged; 0 where it never was.
     pub fn log_begins_after(&self) -> u64 {
         self.node().raft.data_metrics().borrow_watched().purged.map_or(0, |purged| purged.index)
+    }
+
+    /// What other nodes sent this one of the history since its start.
+    pub fn received(&self) -> Received {
+        self.node().receiver.received()
     }
 
     /// Bytes that this node's log takes on its file system; 0 where that cannot be measured. Reads the file system.

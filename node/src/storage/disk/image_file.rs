@@ -1,11 +1,11 @@
-//! The image of a disk: one file beside the map, replaced whole.
+//! The images of a disk: a file each beside the map, replaced whole.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::ImageWriter;
 use super::files::sync_folder;
+use super::{ImageName, ImageWriter};
 use crate::storage::error::StorageError;
 
 /// Bytes between two syncs while one is written. Source: what one sync has to write at once delays the syncs of the log; this
@@ -13,14 +13,14 @@ use crate::storage::error::StorageError;
 const SYNC_BYTES: usize = 4 * 1024 * 1024;
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Where the image of the disk in `folder` is.
-fn path_in(folder: &Path) -> PathBuf {
-    folder.join("image")
+/// Where an image of the disk in `folder` is.
+fn path_in(folder: &Path, name: ImageName) -> PathBuf {
+    folder.join(name.file())
 }
 
 /// The last one that was kept.
-pub(super) fn open(folder: &Path) -> Result<Option<Box<dyn Read + Send>>, StorageError> {
-    let path = path_in(folder);
+pub(super) fn open(folder: &Path, name: ImageName) -> Result<Option<Box<dyn Read + Send>>, StorageError> {
+    let path = path_in(folder, name);
     match File::open(&path) {
         Ok(file) => Ok(Some(Box::new(BufReader::with_capacity(BUFFER_BYTES, file)))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -29,16 +29,16 @@ pub(super) fn open(folder: &Path) -> Result<Option<Box<dyn Read + Send>>, Storag
 }
 
 /// Begins another one.
-pub(super) fn create(folder: &Path) -> Result<Box<dyn ImageWriter>, StorageError> {
-    let path = folder.join("image.new");
+pub(super) fn create(folder: &Path, name: ImageName) -> Result<Box<dyn ImageWriter>, StorageError> {
+    let path = folder.join(format!("{}.new", name.file()));
     let file = File::create(&path).map_err(|error| StorageError::io("make", path.display(), &error))?;
     let file = Synced { file, unsynced: 0 };
-    Ok(Box::new(NewImage { folder: folder.to_owned(), path, file: BufWriter::with_capacity(BUFFER_BYTES, file) }))
+    Ok(Box::new(NewImage { folder: folder.to_owned(), name, path, file: BufWriter::with_capacity(BUFFER_BYTES, file) }))
 }
 
 /// Removes what there is.
-pub(super) fn remove(folder: &Path) -> Result<(), StorageError> {
-    let path = path_in(folder);
+pub(super) fn remove(folder: &Path, name: ImageName) -> Result<(), StorageError> {
+    let path = path_in(folder, name);
     match fs::remove_file(&path) {
         Ok(()) => sync_folder(folder),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -70,6 +70,7 @@ impl Write for Synced {
 
 struct NewImage {
     folder: PathBuf,
+    name: ImageName,
     path: PathBuf,
     file: BufWriter<Synced>,
 }
@@ -88,7 +89,7 @@ impl ImageWriter for NewImage {
     fn keep(mut self: Box<Self>) -> Result<(), StorageError> {
         self.file.flush().map_err(|error| self.failed("write", &error))?;
         self.file.get_ref().file.sync_all().map_err(|error| self.failed("sync", &error))?;
-        fs::rename(&self.path, path_in(&self.folder)).map_err(|error| self.failed("rename", &error))?;
+        fs::rename(&self.path, path_in(&self.folder, self.name)).map_err(|error| self.failed("rename", &error))?;
         sync_folder(&self.folder)
     }
 }

@@ -5,8 +5,8 @@
 //!
 //! A disk also keeps a high-water mark, how far it got, apart from the map: a database may take damage for a torn end and
 //! open shorter, without an error. Written after each sync and not synced itself, the mark is never ahead of what is
-//! durable; it survives the process, and after a power cut it may be an older one. And it keeps an image, which may be lost
-//! or damaged at any time.
+//! durable; it survives the process, and after a power cut it may be an older one. And it keeps images, which may be lost or
+//! damaged at any time.
 
 mod files;
 mod high_water;
@@ -62,6 +62,25 @@ impl Batch {
     }
 }
 
+/// Which of the images beside a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ImageName {
+    /// That of the state.
+    State,
+    /// That of the audit.
+    Audit,
+}
+
+impl ImageName {
+    /// The name of its file.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::State => "image",
+            Self::Audit => "audit-image",
+        }
+    }
+}
+
 /// One ordered map of bytes that survives.
 pub trait Disk: Debug + Send + Sync {
     /// The value of `key`.
@@ -91,14 +110,15 @@ pub trait Disk: Debug + Send + Sync {
     /// Makes the high-water mark survive: before anything that it names is removed.
     fn sync_high_water(&self) -> Result<(), StorageError>;
 
-    /// The image that was kept last, from its beginning; none where there is none.
-    fn open_image(&self) -> Result<Option<Box<dyn Read + Send>>, StorageError>;
+    /// The image of this name that was kept last, from its beginning; none where there is none.
+    fn open_image(&self, name: ImageName) -> Result<Option<Box<dyn Read + Send>>, StorageError>;
 
-    /// Begins another image. It counts, in place of the one before, once it is kept; one that is dropped before is lost.
-    fn create_image(&self) -> Result<Box<dyn ImageWriter>, StorageError>;
+    /// Begins another image of this name, one at a time. It counts, in place of the one before, once it is kept; one that is
+    /// dropped before is lost.
+    fn create_image(&self, name: ImageName) -> Result<Box<dyn ImageWriter>, StorageError>;
 
-    /// Removes the image, where there is one.
-    fn remove_image(&self) -> Result<(), StorageError>;
+    /// Removes the image of this name, where there is one.
+    fn remove_image(&self, name: ImageName) -> Result<(), StorageError>;
 
     /// Bytes that it takes on the file system.
     fn bytes_on_disk(&self) -> Result<u64, StorageError>;

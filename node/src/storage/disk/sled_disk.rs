@@ -21,7 +21,7 @@ use futures::future::BoxFuture;
 
 use super::files::{sync_file, sync_folder};
 use super::high_water::HighWaterFile;
-use super::{Batch, Disk, Disks, ImageWriter, Pair, VALUE_BYTES_MAX, image_file};
+use super::{Batch, Disk, Disks, ImageName, ImageWriter, Pair, VALUE_BYTES_MAX, image_file};
 use crate::storage::error::StorageError;
 
 /// See the head of this file; fixed for the life of a database.
@@ -237,16 +237,16 @@ impl Disk for SledDisk {
         self.high_water.sync()
     }
 
-    fn open_image(&self) -> Result<Option<Box<dyn Read + Send>>, StorageError> {
-        image_file::open(&self.place)
+    fn open_image(&self, name: ImageName) -> Result<Option<Box<dyn Read + Send>>, StorageError> {
+        image_file::open(&self.place, name)
     }
 
-    fn create_image(&self) -> Result<Box<dyn ImageWriter>, StorageError> {
-        image_file::create(&self.place)
+    fn create_image(&self, name: ImageName) -> Result<Box<dyn ImageWriter>, StorageError> {
+        image_file::create(&self.place, name)
     }
 
-    fn remove_image(&self) -> Result<(), StorageError> {
-        image_file::remove(&self.place)
+    fn remove_image(&self, name: ImageName) -> Result<(), StorageError> {
+        image_file::remove(&self.place, name)
     }
 
     fn bytes_on_disk(&self) -> Result<u64, StorageError> {

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{Batch, Disk, ImageWriter, Pair};
+use super::{Batch, Disk, ImageName, ImageWriter, Pair};
 use crate::storage::error::StorageError;
 
 /// The work under way on one disk.
@@ -114,16 +114,16 @@ impl Disk for Watched {
         self.disk.sync_high_water()
     }
 
-    fn open_image(&self) -> Result<Option<Box<dyn Read + Send>>, StorageError> {
-        self.disk.open_image()
+    fn open_image(&self, name: ImageName) -> Result<Option<Box<dyn Read + Send>>, StorageError> {
+        self.disk.open_image(name)
     }
 
-    fn create_image(&self) -> Result<Box<dyn ImageWriter>, StorageError> {
-        self.disk.create_image()
+    fn create_image(&self, name: ImageName) -> Result<Box<dyn ImageWriter>, StorageError> {
+        self.disk.create_image(name)
     }
 
-    fn remove_image(&self) -> Result<(), StorageError> {
-        self.disk.remove_image()
+    fn remove_image(&self, name: ImageName) -> Result<(), StorageError> {
+        self.disk.remove_image(name)
     }
 
     fn bytes_on_disk(&self) -> Result<u64, StorageError> {

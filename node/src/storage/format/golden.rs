@@ -95,6 +95,11 @@ fn a_mark_of_an_install() {
 }
 
 #[test]
+fn a_mark_of_pages_that_were_received() {
+    check(Kind::Staged, &19_200_u64, "02fb004b");
+}
+
+#[test]
 fn a_mark_of_time() {
     let (ledger_ms, wall_ms) = (1_700_000_000_000, 1_700_000_000_001);
     let mark = TimeMark { ledger_ms, wall_ms: Some(wall_ms), uptime: Some((7, 300)), owed_ms: 5 };

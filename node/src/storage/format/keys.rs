@@ -19,6 +19,7 @@ pub(crate) const ENTRIES: u8 = 0x16;
 pub(crate) const REQUESTS: u8 = 0x17;
 pub(crate) const ANCHORS: u8 = 0x18;
 const CONCLUSION: u8 = 0x19;
+const STAGED: u8 = 0x1a;
 
 /// Which generation this is, and the first index that it may hold.
 pub(crate) fn generation() -> Vec<u8> {
@@ -78,6 +79,11 @@ pub(crate) fn time_mark() -> Vec<u8> {
 /// Which position was installed last.
 pub(crate) fn installed() -> Vec<u8> {
     vec![INSTALLED]
+}
+
+/// How far the pages of a transfer go that are not installed yet.
+pub(crate) fn staged() -> Vec<u8> {
+    vec![STAGED]
 }
 
 /// The block that begins with the record `first` of a list of `owner`.

@@ -37,7 +37,9 @@ pub enum Kind {
     List,
     /// How a charge or a credit request was concluded.
     Conclusion,
-    /// A part of an image of the state. Raised with every change of what it holds: an image of another version is not read.
+    /// How far the pages of a transfer go that are not installed yet.
+    Staged,
+    /// A part of an image. Raised with every change of what it holds: an image of another version is not read.
     Image,
     /// A message of the peer link. The two sides agree on a version; this is the newest that the build speaks.
     Message,
@@ -62,6 +64,7 @@ impl Kind {
             | Self::HighWater
             | Self::List
             | Self::Conclusion
+            | Self::Staged
             | Self::Image => 2,
             // Versions up to 3 had no hello that both sides could go by.
             Self::Message => 4,
@@ -86,7 +89,8 @@ impl Kind {
             Self::HighWater => "a high-water mark",
             Self::List => "a list of records",
             Self::Conclusion => "a conclusion",
-            Self::Image => "an image of the state",
+            Self::Staged => "the mark of pages that were received",
+            Self::Image => "a part of an image",
             Self::Message => "a message between nodes",
         }
     }

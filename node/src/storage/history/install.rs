@@ -30,10 +30,11 @@ impl History {
     }
 
     /// Writes the bytes of `page`, up to record `last`, that another node gave. They count once a checkpoint covers
-    /// them. What is durable here already is compared and not written again. Blocks.
+    /// them. What is durable here already, or was received before, is compared and not written again. Blocks.
     ///
     /// # Errors
-    /// Where the bytes are not those records, or differ from what is durable here.
+    /// Where the bytes are not those records, or differ from what is durable here. Where they differ from what was received
+    /// before, nothing of that counts any more.
     pub async fn install_page(&self, page: u64, bytes: &[u8], last: RecordNumber) -> Result<(), StorageError> {
         let mut index = self.writing.lock().await;
         let Page { records, length, .. } = page::decode(page, bytes, last)?;
@@ -52,12 +53,19 @@ impl History {
         if last.min(page::last_of(page)) <= durable {
             return Ok(());
         }
+        if self.is_staged(page) {
+            if self.staged_begins_with(page, bytes).await? {
+                return Ok(());
+            }
+            let reason = format!("{} differs from the one received before: all are received again", page::place(page));
+            return Err(StorageError::OutOfOrder { doing: "continue a transfer", reason });
+        }
         page::write(&*self.disk, page, bytes)?;
         // Where pages before this one are there from another transfer, the lists are made at the end, from all of them.
         if records.first().is_some_and(|record| record.number <= index.taken() + 1) {
             records.iter().try_for_each(|record| index.take(&*self.disk, record))?;
         }
-        Ok(())
+        self.stage(page, last).await
     }
 
     /// Makes pages that were taken in durable and the history end at `to`, and marks `to` as installed. The caller has

@@ -16,8 +16,10 @@ mod known_peers;
 mod marks;
 mod page;
 mod scan;
+mod staged;
 mod tail;
 mod time_mark;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -32,9 +34,10 @@ use serde::{Deserialize, Serialize};
 use self::cache::{PageBytes, PageCache};
 pub use self::checkpoint::{Checkpoint, PlainCheckpoint};
 pub use self::export::{ExportError, PAGES_HEADING};
-pub use self::image::Image;
+pub use self::image::{Image, WrittenImage};
 use self::index::{IndexWriter, Overlay};
 pub use self::scan::Scanned;
+use self::staged::Staged;
 use self::tail::Tail;
 pub use self::time_mark::TimeMark;
 use super::disk::watch::{StallWatch, Watched};
@@ -60,6 +63,8 @@ pub struct History {
     cache: Mutex<PageCache<PageBytes>>,
     marks: Mutex<PageCache<PageMark>>,
     checkpoint: Mutex<Checkpoint>,
+    /// Changes only while `writing` is held.
+    staged: parking_lot::Mutex<Staged>,
     /// Held while pages, lists or the checkpoint are written.
     writing: tokio::sync::Mutex<IndexWriter>,
 }
@@ -89,6 +94,7 @@ impl History {
         let checkpoint = Self::checkpoint_on(&*disk)?;
         check_reached(&*disk, &checkpoint)?;
         let tail = Tail::after(&*disk, checkpoint.records)?;
+        let staged = Staged::on(&*disk, checkpoint.records)?;
         let watch = Arc::new(StallWatch::default());
         Ok(Self {
             disk: Arc::new(Watched::new(disk, Arc::clone(&watch))),
@@ -97,6 +103,7 @@ impl History {
             overlay: Mutex::new(Overlay::after(checkpoint.records)),
             cache: Mutex::new(PageCache::of_bytes()),
             marks: Mutex::new(PageCache::of_marks()),
+            staged: parking_lot::Mutex::new(staged),
             writing: tokio::sync::Mutex::new(IndexWriter::after(checkpoint.records)),
             checkpoint: Mutex::new(checkpoint),
         })
@@ -133,14 +140,6 @@ impl History {
     /// Bytes that so many records take on the disk, about: as many as charges do.
     pub fn bytes_of(records: u64) -> u64 {
         records.saturating_mul(page::RECORD_BYTES)
-    }
-
-    /// Removes the image, where there is one.
-    ///
-    /// # Errors
-    /// Where the disk fails.
-    pub fn remove_image(&self) -> Result<(), StorageError> {
-        self.disk.remove_image()
     }
 
     /// The number of the last record pushed, durable or not; 0 before the first.
@@ -259,7 +258,11 @@ impl History {
             *index = IndexWriter::after(before);
             for page in page_of(before + 1)..=page_of(to.records) {
                 let (mark, records) = self.tail_lock().page(page, to.records);
-                page::write(&*self.disk, page, &page::encode(&mark, &records)?)?;
+                let bytes = page::encode(&mark, &records)?;
+                // What was received of it goes further, and is not to be sent again.
+                if !self.is_staged(page) || !self.staged_begins_with(page, &bytes).await? {
+                    page::write(&*self.disk, page, &bytes)?;
+                }
                 records.iter().try_for_each(|record| index.take(&*self.disk, record))?;
             }
             index.write(&*self.disk)?;

@@ -4,6 +4,7 @@
 //! queue, writes one batch, syncs once, and then completes the callbacks. A write or a sync that fails is final: all that
 //! waits gets the error, and nothing more is taken. Read [`store`](LogStore) first, then `writer`, `recovery`.
 
+mod attendant;
 mod generation;
 mod recovery;
 mod store;

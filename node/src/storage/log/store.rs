@@ -45,7 +45,7 @@ impl LogStore {
         let bounds = recovered.bounds;
         let shared = Arc::new(SharedLog::new(recovered.view, recovered.generations, settings));
         let (queue, work) = mpsc::channel(settings.queue);
-        let writer = LogWriter::new(Arc::clone(&shared), disks, work, bounds);
+        let writer = LogWriter::new(Arc::clone(&shared), disks, work, bounds)?;
         Ok((Self { shared, queue }, writer))
     }
 

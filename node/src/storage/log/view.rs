@@ -14,6 +14,7 @@ use futures::Stream;
 use futures::stream;
 use openraft::{OptionalSend, RaftLogReader};
 
+use super::attendant::AsideBytes;
 use super::generation::Generation;
 use super::{LogSettings, next_index};
 use crate::storage::disk::watch::StallWatch;
@@ -53,12 +54,20 @@ pub(crate) struct SharedLog {
     pub settings: LogSettings,
     /// What the writer is at.
     pub watch: StallWatch,
+    /// What lies beside the generations.
+    pub aside: Arc<AsideBytes>,
 }
 
 impl SharedLog {
     /// A log that was read from the disk.
     pub(crate) fn new(view: View, generations: Vec<Generation>, settings: LogSettings) -> Self {
-        Self { view: Mutex::new(view), generations: RwLock::new(generations), settings, watch: StallWatch::default() }
+        Self {
+            view: Mutex::new(view),
+            generations: RwLock::new(generations),
+            settings,
+            watch: StallWatch::default(),
+            aside: Arc::default(),
+        }
     }
 
     /// The view; held briefly.
@@ -105,9 +114,11 @@ impl SharedLog {
         Ok(entries)
     }
 
-    /// Bytes that all generations take on the file system.
+    /// Bytes that all generations take on the file system, with what is made ahead or not yet dropped.
     pub(crate) fn bytes_on_disk(&self) -> Result<u64, StorageError> {
-        self.generations().iter().map(|generation| generation.disk.bytes_on_disk()).sum()
+        let held: Result<u64, StorageError> =
+            self.generations().iter().map(|generation| generation.disk.bytes_on_disk()).sum();
+        Ok(held? + self.aside.get())
     }
 
     /// Bytes on the file system of the generations that hold entries after `index`.

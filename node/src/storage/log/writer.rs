@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
 
+use super::attendant::Attendant;
 use super::generation::{Bounds, Generation, LogHighWater, name_of};
 use super::next_index;
 use super::view::SharedLog;
@@ -26,6 +27,8 @@ pub struct LogWriter {
     bounds: Bounds,
     /// The last log id that is durable.
     last: Option<LogId>,
+    /// Until the log is closed.
+    attendant: Option<Attendant>,
 }
 
 impl LogWriter {
@@ -34,9 +37,10 @@ impl LogWriter {
         disks: Arc<dyn Disks>,
         queue: mpsc::Receiver<Work>,
         bounds: Bounds,
-    ) -> Self {
+    ) -> Result<Self, StorageError> {
         let last = shared.view().last;
-        Self { shared, disks, queue, bounds, last }
+        let attendant = Some(Attendant::start(Arc::clone(&disks), Arc::clone(&shared.aside))?);
+        Ok(Self { shared, disks, queue, bounds, last, attendant })
     }
 
     /// Runs the writer in a thread of its own until the log is closed, all its handles are gone, or a write fails.
@@ -60,6 +64,9 @@ impl LogWriter {
             Ok(()) => "it was closed".to_owned(),
             Err(error) => {
                 tracing::error!(%error, "the log could not be written; nothing more is taken");
+                if let Some(attendant) = self.attendant.take() {
+                    attendant.abandon();
+                }
                 error.to_string()
             }
         };
@@ -77,6 +84,7 @@ impl LogWriter {
             let _at_work = shared.watch.begin();
             let mut round = Round::default();
             let alone = self.collect(work, &mut round)?;
+            self.attendant().check()?;
             self.write(round).await?;
             match alone {
                 None => {}
@@ -155,18 +163,28 @@ impl LogWriter {
         LogHighWater { vote: self.bounds.vote, purged: self.bounds.purged, last: self.last }.write(disk)
     }
 
-    /// Whether the newest generation is large enough, and entry `first` would not be its first.
-    fn is_full(&self, first: u64) -> Result<bool, StorageError> {
-        let generations = self.shared.generations();
-        let newest = generations.last().expect("a log has a generation while it is open");
-        Ok(newest.first < first && newest.disk.bytes_on_disk()? >= self.shared.settings.generation_bytes)
+    /// Whether the newest generation is large enough, and entry `first` would not be its first. Where it is nearly so,
+    /// the next one is made.
+    fn is_full(&mut self, first: u64) -> Result<bool, StorageError> {
+        let (number, begins, bytes) = {
+            let generations = self.shared.generations();
+            let newest = generations.last().expect("a log has a generation while it is open");
+            (newest.number, newest.first, newest.disk.bytes_on_disk()?)
+        };
+        let full = self.shared.settings.generation_bytes;
+        if bytes >= full / 4 * 3 {
+            self.attendant().prepare(number + 1)?;
+        }
+        Ok(begins < first && bytes >= full)
     }
 
     /// Begins a generation for the entries from `first` on. Durable with the next sync of the newest disk.
     fn begin(&mut self, first: u64, bounds: Bounds) -> Result<(), StorageError> {
         let last = self.shared.generations().last().map_or(0, |newest| newest.number);
         let number = last + 1;
-        let generation = Generation { number, first, disk: self.disks.open(&name_of(number))? };
+        let ahead = self.attendant().take(number)?;
+        let disk = ahead.map_or_else(|| self.disks.open(&name_of(number)), Ok)?;
+        let generation = Generation { number, first, disk };
         generation.disk.apply(generation.beginning(&bounds)?)?;
         self.bounds = bounds;
         self.shared.generations_mut().push(generation);
@@ -238,11 +256,11 @@ impl LogWriter {
             disk.sync().await?;
         }
         self.shared.generations_mut().clear();
-        Ok(())
+        self.attendant.take().map_or(Ok(()), Attendant::finish)
     }
 
-    /// Drops the generations that `goes` names by themselves and the first index of the next one.
-    fn discard(&self, goes: impl Fn(&Generation, Option<u64>) -> bool) -> Result<(), StorageError> {
+    /// Has the generations dropped that `goes` names by themselves and the first index of the next one.
+    fn discard(&mut self, goes: impl Fn(&Generation, Option<u64>) -> bool) -> Result<(), StorageError> {
         let gone = {
             let mut generations = self.shared.generations_mut();
             let ends: Vec<Option<u64>> =
@@ -254,8 +272,11 @@ impl LogWriter {
             *generations = kept.into_iter().map(|(generation, _)| generation).collect();
             gone
         };
-        gone.into_iter()
-            .try_for_each(|(generation, _)| self.disks.discard(&name_of(generation.number), generation.disk))
+        gone.into_iter().try_for_each(|(generation, _)| self.attendant().discard(generation.number, generation.disk))
+    }
+
+    fn attendant(&mut self) -> &mut Attendant {
+        self.attendant.as_mut().expect("a log has an attendant while it is open")
     }
 
     fn newest(&self) -> Arc<dyn Disk> {

@@ -2,13 +2,13 @@
 //!
 //! One leader a term; acknowledged positions and votes never go back, over restarts either; one digest, one version of the
 //! rules and one number of remembered keys at a position; that number within its bound; an entry that was applied never becomes
-//! another; no node's audit finds anything.
+//! another; no node's audit finds anything; what was received of a history is not sent again.
 
 use std::collections::BTreeMap;
 
-use etebar_node::raft::Cluster;
 use etebar_node::raft::test_probe::Probe;
-use ledger::Digest;
+use etebar_node::raft::{Cluster, Received};
+use ledger::{Digest, PAGE_RECORDS};
 
 use crate::history::Recorder;
 
@@ -30,6 +30,8 @@ pub struct Transition {
     pub truncated: bool,
     /// It leads, and its log has entries that are not durable.
     pub leads_unflushed: bool,
+    /// It received a page of a transfer.
+    pub received: bool,
 }
 
 /// What was observed of all nodes so far.
@@ -118,7 +120,11 @@ impl Observer {
             voted: last.as_ref().is_some_and(|last| last.vote != now.vote),
             truncated: last.as_ref().is_some_and(|last| end(last) > end(&now)),
             leads_unflushed: now.leads && end(&now) > now.durable_end,
+            received: last.as_ref().is_some_and(|last| last.received.pages < now.received.pages),
         };
+        if let Some(last) = &last {
+            check_transfer(&self.recorder, node, last, &now);
+        }
         let applied_before = last.as_ref().map_or(0, |last| last.applied);
         if now.applied < applied_before {
             let applied = now.applied;
@@ -194,5 +200,18 @@ fn check_restart(recorder: &Recorder, node: u64, before: &Probe, now: &Probe) {
     if now.checkpoint < before.checkpoint {
         let (was, is) = (before.checkpoint, now.checkpoint);
         recorder.violation(format!("node {node} had {was} durable records, and came back with {is}"));
+    }
+    if now.staged < before.staged && now.checkpoint < before.staged {
+        let (was, is) = (before.staged, now.staged);
+        recorder.violation(format!("node {node} kept pages up to record {was}, and came back with those up to {is}"));
+    }
+}
+
+/// A transfer begins with the last page that the node keeps of those before, as far as they are on offer.
+fn check_transfer(recorder: &Recorder, node: u64, last: &Probe, now: &Probe) {
+    let Received { transfers, offered, first_page, .. } = now.received;
+    let kept = last.staged.min(offered - offered % PAGE_RECORDS);
+    if transfers > last.received.transfers && kept > now.checkpoint && first_page + 1 < kept / PAGE_RECORDS {
+        recorder.violation(format!("node {node} kept pages up to record {kept}, and was sent page {first_page} again"));
     }
 }

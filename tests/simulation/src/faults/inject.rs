@@ -60,7 +60,10 @@ impl World<'_> {
                 let skip = Duration::from_millis(self.dice.between(100, 2_000));
                 self.instruct(node, Instruction::SkipTime(skip))
             }
-            FaultKind::CrashAfterVote | FaultKind::CrashAfterWrite | FaultKind::CrashAfterTruncation => false,
+            FaultKind::CrashAfterVote
+            | FaultKind::CrashAfterWrite
+            | FaultKind::CrashAfterTruncation
+            | FaultKind::CutTransfer => false,
         }
     }
 

@@ -57,10 +57,12 @@ pub enum FaultKind {
     CrashAfterWrite,
     /// Power is lost just after a truncation.
     CrashAfterTruncation,
+    /// A transfer of history is cut: its receiver or its sender loses power, or the link between them.
+    CutTransfer,
 }
 
 impl FaultKind {
-    /// All kinds.
+    /// All kinds but [`Self::CutTransfer`], which a seed draws apart.
     pub const ALL: [Self; 27] = [
         Self::Crash,
         Self::CrashSeveral,
@@ -93,6 +95,6 @@ impl FaultKind {
 
     /// Whether it is injected when a node makes a certain transition, instead of in its turn.
     pub fn is_triggered(self) -> bool {
-        matches!(self, Self::CrashAfterVote | Self::CrashAfterWrite | Self::CrashAfterTruncation)
+        matches!(self, Self::CrashAfterVote | Self::CrashAfterWrite | Self::CrashAfterTruncation | Self::CutTransfer)
     }
 }

@@ -74,6 +74,10 @@ impl Plan {
             kinds.sort_unstable();
             kinds.dedup();
         }
+        // With dice of its own, as above.
+        if Dice::new(seed, 11).once_in(2) {
+            kinds.push(FaultKind::CutTransfer);
+        }
         Self {
             seed,
             nodes,

@@ -218,7 +218,7 @@ impl Host {
     /// The disks, with an empty log and an empty history where there is nothing yet.
     async fn open_disks(&self, boot: u64) -> Result<NodeDisks, StorageError> {
         let history = self.history.open("history")?;
-        // An image of the state only saves time, so anything may happen to it.
+        // The images of the state and of the audit only save time, so anything may happen to them.
         let mut dice = Dice::new(self.plan.seed, (500 + self.node) << 32 | boot);
         if dice.once_in(3) {
             self.history.spoil_images(&mut dice);

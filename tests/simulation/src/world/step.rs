@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use etebar_node::raft::Cluster;
 
+use crate::network::host_name;
 use crate::plan::FaultKind;
 use crate::world::{Recovery, STEPS, World};
 
@@ -69,14 +70,32 @@ impl World<'_> {
             (*kind == FaultKind::CrashAfterVote && transition.voted)
                 || (*kind == FaultKind::CrashAfterTruncation && transition.truncated)
                 || (*kind == FaultKind::CrashAfterWrite && transition.leads_unflushed)
+                || (*kind == FaultKind::CutTransfer && transition.received)
         };
         let Some(kind) = self.triggers.iter().copied().find(is_now) else { return };
         let is_rare = kind != FaultKind::CrashAfterWrite;
         if self.dice.once_in(if is_rare { 2 } else { 30 }) {
             self.next_trigger_ms = self.recorder.now_ms() + TRIGGER_PAUSE_MS;
             let while_ms = self.dice.between(1, 300);
-            self.crash_and_restart(node, while_ms);
+            if kind == FaultKind::CutTransfer {
+                self.cut_transfer(node, while_ms);
+            } else {
+                self.crash_and_restart(node, while_ms);
+            }
             *self.injected.entry(kind).or_default() += 1;
+        }
+    }
+
+    /// Cuts the transfer that a node receives: on its side, on the leader's, or between the two.
+    fn cut_transfer(&mut self, node: u64, while_ms: u64) {
+        let sender = self.observer.leader().filter(|leader| *leader != node);
+        let cut = match (self.dice.below(3), sender) {
+            (0, Some(sender)) => self.crash_and_restart(sender, while_ms),
+            (1, Some(sender)) => self.partition(&host_name(node), &host_name(sender), while_ms),
+            _ => self.crash_and_restart(node, while_ms),
+        };
+        if cut {
+            self.trace(format!("that cut the transfer to node {node}"));
         }
     }
 

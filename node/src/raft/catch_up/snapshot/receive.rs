@@ -4,10 +4,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{NodeNumber, RecordNumber};
+use ledger::{NodeNumber, PAGE_RECORDS, RecordNumber};
 use openraft::storage::{Snapshot, SnapshotMeta};
 use openraft::type_config::alias::VoteOf;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, timeout};
 
@@ -51,22 +51,27 @@ pub(crate) struct SnapshotReceiver {
     published: Arc<Published>,
     history: Arc<History>,
     checkpoints: Checkpointer,
-    staged: Mutex<Staged>,
+    received: Mutex<Received>,
 }
 
-/// Full pages that were received and lie beyond the checkpoint. They count for as long as that is the last one: the
-/// next would write its own last page, with fewer records, over one of them.
-#[derive(Debug, Default)]
-struct Staged {
-    checkpoint: u64,
-    upto: RecordNumber,
+/// What a node received in transfers since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Received {
+    /// How many transfers gave a page.
+    pub transfers: u64,
+    /// The last record on offer in the last of them.
+    pub offered: RecordNumber,
+    /// The page that it began with.
+    pub first_page: u64,
+    /// How many pages all of them gave.
+    pub pages: u64,
 }
 
 impl SnapshotReceiver {
     /// Over this node's replica and history.
     pub(crate) fn new(published: Arc<Published>, history: Arc<History>, checkpoints: Checkpointer) -> Self {
         let newest = watch::Sender::new((0, None));
-        Self { newest, published, history, checkpoints, staged: Mutex::default() }
+        Self { newest, published, history, checkpoints, received: Mutex::default() }
     }
 
     /// Serves one transfer.
@@ -106,7 +111,9 @@ impl SnapshotReceiver {
         // Own checkpoints would write pages with fewer records over those that lie beyond the last one.
         let _turn = at_work(link, self.checkpoints.hold()).await;
         let own = self.history.checkpoint();
-        let staged = self.staged_beyond(own.records).upto;
+        // Of what an earlier transfer brought, what is on offer now.
+        let staged = self.history.staged().min(to.records - to.records % PAGE_RECORDS);
+        tracing::info!(from, records = own.records, staged, offered = to.records, "receiving history");
         let have = FromReceiver::Have { records: own.records, digest: own.digest, staged };
         timeout(MESSAGE_TIMEOUT, link.sender.send(&have)).await.map_err(|_elapsed| LinkError::TimedOut)??;
         self.receive_pages(link, &to, place).await?;
@@ -125,13 +132,19 @@ impl SnapshotReceiver {
         })
     }
 
-    /// What was received since the checkpoint with so many records.
-    fn staged_beyond(&self, checkpoint: u64) -> MutexGuard<'_, Staged> {
-        let mut staged = self.staged.lock();
-        if staged.checkpoint != checkpoint {
-            *staged = Staged { checkpoint, upto: 0 };
+    /// What was received since the start.
+    pub(crate) fn received(&self) -> Received {
+        *self.received.lock()
+    }
+
+    /// Counts a page of a transfer that offers so many records; `is_first` where it is the first of it.
+    fn count(&self, page: u64, offered: RecordNumber, is_first: bool) {
+        let mut received = self.received.lock();
+        received.pages += 1;
+        if is_first {
+            received.transfers += 1;
+            (received.offered, received.first_page) = (offered, page);
         }
-        staged
     }
 
     /// Ends the transfer under way, unless it is from a newer leader than this one; returns the place of this one.
@@ -155,6 +168,7 @@ impl SnapshotReceiver {
     }
 
     async fn receive_pages(&self, link: &mut Connection, to: &Checkpoint, place: u64) -> Result<(), TransferError> {
+        let mut is_first = true;
         loop {
             let given = tokio::select! {
                 biased;
@@ -168,14 +182,11 @@ impl SnapshotReceiver {
                     if checksum != *blake3::hash(&bytes).as_bytes() {
                         return Err(LinkError::Malformed(format!("page {page} was damaged on its way")).into());
                     }
+                    self.count(page, to.records, std::mem::take(&mut is_first));
                     let (history, last) = (self.history.clone(), to.records);
                     // The sender may have given the last one long before a slow disk has them all.
                     let write = runtime::on_disk(async move { history.install_page(page, &bytes, last).await });
                     at_work(link, write).await.map_err(StorageError::from)??;
-                    let end = (page + 1) * ledger::PAGE_RECORDS;
-                    if end <= to.records {
-                        self.staged_beyond(self.history.checkpoint().records).upto = end;
-                    }
                 }
                 FromSender::End => return Ok(()),
                 FromSender::Diverged { records } => {

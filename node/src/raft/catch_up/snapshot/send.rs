@@ -1,13 +1,14 @@
 //! The sending side: offers a checkpoint, and sends the pages that the follower lacks.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{Digest, RecordNumber, page_of};
+use ledger::{Digest, PAGE_RECORDS, RecordNumber, page_of};
 use openraft::errors::StreamingError;
 use openraft::raft::SnapshotResponse;
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::transfer::{FromReceiver, FromSender, MESSAGE_TIMEOUT, TransferError};
 use crate::raft::catch_up::install::SnapshotData;
@@ -22,8 +23,6 @@ use crate::storage::{Checkpoint, History, StorageError};
 /// Longest time without a keep-alive of a receiver at work. Source: nothing else is sent to it meanwhile, and a majority may
 /// need it; a sync of a slow disk delays no keep-alive.
 pub(super) const ALIVE_WITHIN: Duration = Duration::from_secs(3);
-/// Longest wait for the follower to replay and install what it received.
-pub(super) const INSTALL: Duration = Duration::from_mins(2);
 
 /// What sending needs of this node. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -71,10 +70,10 @@ async fn send(
         give(&mut link, &FromSender::Diverged { records }).await?;
         return Err(TransferError::Refused(format!("its {records} records are not the first of ours")));
     }
-    let from = records.max(staged) + 1;
-    tracing::info!(peer = peer.node, from, to = to.records, "sending history");
-    if from <= to.records {
-        for page in page_of(from)..=page_of(to.records) {
+    let page = first_page(records, staged);
+    tracing::info!(peer = peer.node, from = page * PAGE_RECORDS + 1, to = to.records, "sending history");
+    if records < to.records {
+        for page in page..=page_of(to.records) {
             let (history, last) = (own.history.clone(), to.records);
             let bytes = blocking(move || history.page(page, last)).await?;
             let checksum = *blake3::hash(&bytes).as_bytes();
@@ -88,6 +87,12 @@ async fn send(
     }
 }
 
+/// The first page that a receiver lacks, which has `records` durable records and pages of an earlier transfer up to `staged`. Of
+/// those the last one is sent again: the receiver compares it, and its header has the chain over all before it.
+pub(super) fn first_page(records: u64, staged: RecordNumber) -> u64 {
+    page_of(if staged > records { staged } else { records + 1 })
+}
+
 async fn blocking<T, F>(work: F) -> Result<T, StorageError>
 where
     F: FnOnce() -> Result<T, StorageError> + Send + 'static,
@@ -96,8 +101,24 @@ where
     runtime::blocking(work).await?
 }
 
-async fn give(link: &mut Connection, what: &FromSender) -> Result<(), LinkError> {
-    timeout(MESSAGE_TIMEOUT, link.sender.send(what)).await.map_err(|_elapsed| LinkError::TimedOut)?
+/// Sends one message, however long the receiver takes to read it: it may be writing what it was given before, and says so.
+async fn give(link: &mut Connection, what: &FromSender) -> Result<(), TransferError> {
+    let Connection { sender, receiver, .. } = link;
+    let mut sending = pin!(sender.send(what));
+    loop {
+        let said = tokio::select! {
+            biased;
+            sent = &mut sending => return Ok(sent?),
+            said = timeout(MESSAGE_TIMEOUT, receiver.receive()) => said.map_err(|_elapsed| LinkError::TimedOut)??,
+        };
+        match said {
+            FromReceiver::AtWork => {}
+            FromReceiver::Refused { reason } => return Err(TransferError::Refused(reason)),
+            FromReceiver::Have { .. } | FromReceiver::Done { .. } => {
+                return Err(TransferError::Refused("the peer answered before the end".into()));
+            }
+        }
+    }
 }
 
 /// What a receiver answered after some work.
@@ -107,12 +128,10 @@ pub(super) enum ReceiverAnswer {
     Done(VoteOf<TypeConfig>),
 }
 
-/// Waits for a receiver for as long as it sends keep-alives, up to [`INSTALL`].
+/// Waits for a receiver for as long as it sends keep-alives: how long a replay takes grows with what was sent.
 pub(super) async fn take(link: &mut Connection) -> Result<ReceiverAnswer, TransferError> {
-    let until = Instant::now() + INSTALL;
     loop {
-        let deadline = until.min(Instant::now() + ALIVE_WITHIN);
-        let said = timeout_at(deadline, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)??;
+        let said = timeout(ALIVE_WITHIN, link.receiver.receive()).await.map_err(|_elapsed| LinkError::TimedOut)??;
         match said {
             FromReceiver::Have { records, digest, staged } => {
                 return Ok(ReceiverAnswer::Have { records, digest, staged });

@@ -11,7 +11,7 @@ use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
 use tokio::time::Instant;
 
-use crate::raft::audit::{Auditor, follow};
+use crate::raft::audit::follow;
 use crate::raft::lifecycle::hand_over::end_raft;
 use crate::raft::lifecycle::node::Node;
 use crate::raft::peers::link::message::{Request, Response};
@@ -213,10 +213,10 @@ async fn raft_ended(metrics: &mut WatchReceiverOf<TypeConfig, RaftMetrics<TypeCo
     }
 }
 
-/// Audits the records from the first one on, as long as the node runs.
+/// Audits the records, as long as the node runs.
 pub(crate) async fn audit(node: Arc<Node>) {
-    let auditor = Auditor::new(node.settings.table_seed, node.history.clone());
-    Box::pin(follow(node.published.clone(), node.audits.clone(), auditor, || is_over(&node))).await;
+    let (history, seed) = (node.history.clone(), node.settings.table_seed);
+    Box::pin(follow(node.published.clone(), node.audits.clone(), history, seed, || is_over(&node))).await;
 }
 
 /// Marks the node recovered once everything committed before its start is applied, and the ledger has its genesis and

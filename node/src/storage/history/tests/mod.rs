@@ -6,6 +6,7 @@ mod index;
 mod install;
 mod marks;
 mod on_disk;
+mod staged;
 
 use std::cell::RefCell;
 use std::sync::Arc;

@@ -3,12 +3,16 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use openraft::storage::RaftLogStorage;
 use openraft::{RaftLogReader, Vote};
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::{Running, refusal, small};
-use crate::storage::disk::{Disks, SledDisks};
+use crate::storage::disk::{Disk, Disks, SledDisks};
+use crate::storage::error::StorageError;
 use crate::storage::log::LogStore;
 use crate::storage::log::generation::name_of;
 use crate::storage::model::{Dice, entry, log_id};
@@ -51,8 +55,13 @@ async fn purged_generations_give_their_disk_back() {
     // A purge is not waited for; a vote is, and the writer keeps their order.
     running.log.save_vote(&Vote::new(1, 1)).await.unwrap();
     assert!(most < 6 * GENERATION, "{most} bytes on the disk, while 40 MB went through");
-    assert!(disks.list().unwrap().len() <= 3, "{:?}", disks.list());
-    assert_eq!(running.log.bytes_since(399).unwrap(), disk_of_newest(&disks, &running));
+    // With the one that is made ahead, once the others are dropped.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while fs::read_dir(folder.path()).unwrap().count() > 4 {
+        assert!(Instant::now() < deadline, "{:?}", fs::read_dir(folder.path()).unwrap().collect::<Vec<_>>());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(running.log.bytes_since(399).unwrap(), disk_of_newest(&running));
     let before = running.entries();
     assert_eq!(before.first().unwrap().log_id, log_id(1, 396));
     running.close().await;
@@ -63,8 +72,7 @@ async fn purged_generations_give_their_disk_back() {
     running.close().await;
 }
 
-fn disk_of_newest(disks: &Arc<dyn Disks>, running: &Running) -> u64 {
-    assert!(!disks.list().unwrap().is_empty());
+fn disk_of_newest(running: &Running) -> u64 {
     running.log.shared().generations().last().unwrap().disk.bytes_on_disk().unwrap()
 }
 
@@ -190,4 +198,75 @@ async fn damage_anywhere_is_refused_or_does_no_harm() {
         fs::remove_dir_all(&hurt).unwrap();
     }
     assert!(refused > 20, "only {refused} were refused: the damage missed");
+}
+
+/// Which threads make and drop databases.
+#[derive(Debug)]
+struct Named {
+    disks: Arc<dyn Disks>,
+    done: Mutex<Vec<String>>,
+}
+
+impl Named {
+    fn note(&self, what: &str, name: &str) {
+        let thread = std::thread::current().name().unwrap_or_default().to_owned();
+        self.done.lock().push(format!("{what} {} on {thread}", name.trim_start_matches('0')));
+    }
+}
+
+impl Disks for Named {
+    fn list(&self) -> Result<Vec<String>, StorageError> {
+        self.disks.list()
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn Disk>, StorageError> {
+        self.note("open", name);
+        self.disks.open(name)
+    }
+
+    fn discard(&self, name: &str, last: Arc<dyn Disk>) -> Result<(), StorageError> {
+        self.note("discard", name);
+        self.disks.discard(name, last)
+    }
+
+    fn place(&self) -> String {
+        self.disks.place()
+    }
+}
+
+#[tokio::test]
+async fn generations_are_made_and_dropped_beside_the_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = Arc::new(Named { disks: disks(folder.path()), done: Mutex::default() });
+    let disks: Arc<dyn Disks> = named.clone();
+    let mut running = Running::create(&disks, small(GENERATION)).await;
+    let begun = named.done.lock().len();
+    running.fill(1, 0..150, 100_000).await;
+    running.log.purge(log_id(1, 145)).await.unwrap();
+    running.close().await;
+    let done = named.done.lock().split_off(begun);
+    assert!(done.iter().any(|what| what == "open 2 on log-attendant"), "{done:?}");
+    assert!(done.iter().any(|what| what == "discard 1 on log-attendant"), "{done:?}");
+    assert!(done.iter().all(|what| what.ends_with("on log-attendant")), "{done:?}");
+    // What was made ahead and never begun is dropped by the next start.
+    let mut running = Running::open(&disks, small(GENERATION));
+    assert_eq!(running.entries().last(), Some(&entry(1, 149, 100_000)));
+    running.fill(1, 150..190, 100_000).await;
+    running.close().await;
+}
+
+#[tokio::test]
+async fn a_generation_that_cannot_be_dropped_stops_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let disks = disks(folder.path());
+    let mut running = Running::create(&disks, small(GENERATION)).await;
+    running.fill(1, 0..150, 100_000).await;
+    fs::write(folder.path().join(format!("{}.discarded", name_of(1))), b"in the way").unwrap();
+    running.log.purge(log_id(1, 145)).await.unwrap();
+    let begun = Instant::now();
+    while running.log.save_vote(&Vote::new(2, 1)).await.is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "the failure is noticed");
+    }
+    let ended = running.writer.join().unwrap().unwrap_err().to_string();
+    assert!(ended.contains("rename"), "{ended}");
 }
