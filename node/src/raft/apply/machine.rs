@@ -260,7 +260,7 @@ fn decide_all(
                 published.note(&replica.state, &record);
                 facts.learn(&record);
                 let record = history.push(record, || replica.state.page_mark());
-                is_awaited.then(|| Decided::Recorded { record, replayed: false })
+                is_awaited.then_some(Decided::Recorded { record, replayed: false })
             }
             Outcome::Replay(number) if is_awaited => {
                 let Some(record) = facts.get(number) else { unreachable!("the record of a replay is among the facts") };
