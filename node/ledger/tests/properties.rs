@@ -400,7 +400,9 @@ proptest! {
             let Ok(()) = audit.feed(record, book.history.as_slice());
             let Ok(()) = read.feed(record, book.history.as_slice());
         }
-        [&mut audit, &mut read].into_iter().for_each(|audit| audit.compare(&Claims::of(&book.state)));
+        for audit in [&mut audit, &mut read] {
+            audit.compare(&Claims::of(&book.state));
+        }
         assert_eq!(read.difference(&audit), None, "after {} of {} records", at, book.history.len());
         assert!(read.report().is_consistent(), "{:?}", read.report().broken);
     }
