@@ -18,7 +18,7 @@ has_tool valgrind || install_packages valgrind
 has_tool valgrind || fail 'valgrind is not installed'
 PACKAGE=$ROOT/node/benches
 RECORDED=$PACKAGE/instructions.txt
-(cd "$PACKAGE" && cargo build --quiet --release --locked --bin instructions) || fail 'the benchmarks could not be built'
+(cd "$PACKAGE" && cargo build --quiet --release --locked --target-dir target --bin instructions) || fail 'the benchmarks could not be built'
 OUT=$(mktemp -d)
 trap 'rm -rf "$OUT"' EXIT
 

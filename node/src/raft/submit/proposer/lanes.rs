@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::{ENTRY_BYTES, ENTRY_COMMANDS, Group};
+use super::group::{ENTRY_BYTES, ENTRY_COMMANDS, Group};
 
 /// Most commands of a small group: deciding so many takes less than a millisecond.
 const SMALL_COMMANDS: usize = 256;

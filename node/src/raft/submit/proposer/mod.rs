@@ -4,6 +4,7 @@
 //! No fixed delay: alone, a group goes at once. Under load entries grow: while one is in flight, and by [`LINGER`] after one
 //! that many callers shared.
 
+mod group;
 mod idempotency_budget;
 mod lanes;
 
@@ -16,9 +17,10 @@ use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, RaftError};
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use self::group::{ENTRY_COMMANDS, GIVEN_UP, GROUP_BYTES, Group, WAITING};
 use self::idempotency_budget::IdempotencyBudget;
 use self::lanes::Lanes;
 use crate::raft::apply::machine::EtebarRaft;
@@ -29,13 +31,6 @@ use crate::runtime;
 use crate::storage::LogStore;
 use crate::storage::format::{Kind, codec};
 use crate::storage::types::{Decisions, Payload};
-
-/// Most commands in an entry, and in a group. Source: a batch of the contract has up to 8,000.
-pub(crate) const ENTRY_COMMANDS: usize = 8_192;
-/// Bytes after which an entry takes no further group; one group alone may be larger, up to [`GROUP_BYTES`].
-pub(crate) const ENTRY_BYTES: usize = 1024 * 1024;
-/// Most bytes of one group, so that its entry fits a frame of the peer link with room to spare.
-pub(crate) const GROUP_BYTES: usize = 6 * 1024 * 1024;
 
 /// Longest wait of one entry for the log to be purged: with 1 MiB an entry, slower than any purge.
 const CROWDED_WAIT: Duration = Duration::from_millis(200);
@@ -59,10 +54,6 @@ const CLOCKS_WAIT: Duration = Duration::from_secs(1);
 /// How often a leader that has not applied its whole log checks it again.
 const APPLIED_LOOK: Duration = Duration::from_millis(20);
 
-const WAITING: u8 = 0;
-const TAKEN: u8 = 1;
-const GIVEN_UP: u8 = 2;
-
 /// Puts groups of commands into the log of a leader. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Proposer {
@@ -71,23 +62,6 @@ pub(crate) struct Proposer {
     room: Arc<Semaphore>,
     /// Entries that came to an end, one way or the other.
     ended: Arc<AtomicU64>,
-}
-
-#[derive(Debug)]
-struct Group {
-    commands: Commands,
-    bytes: usize,
-    /// Its place in the queue, one permit a command, given back when the group is taken. The permits bound the queue.
-    _held: OwnedSemaphorePermit,
-    stage: Arc<AtomicU8>,
-    answer: oneshot::Sender<Result<Decisions, Unavailable>>,
-}
-
-impl Group {
-    /// Whether the caller still waits; from here on it counts as proposed.
-    fn take(&self) -> bool {
-        self.stage.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
 }
 
 /// A group that is in an entry.
