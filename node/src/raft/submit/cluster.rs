@@ -50,7 +50,7 @@ impl Cluster {
     pub async fn start(settings: ClusterSettings, disks: NodeDisks, clock: Clock) -> Result<Self, ClusterError> {
         let runtime =
             RaftRuntime::start().map_err(|error| ClusterError::Setting(format!("no threads for raft: {error}")))?;
-        let started = runtime.run(start(settings, disks, clock)).await;
+        let started = runtime.run(Box::pin(start(settings, disks, clock))).await;
         let node = started.map_err(|unfinished| ClusterError::Raft(unfinished.to_string()))??;
         Ok(Self(Arc::new(Handle { node, runtime })))
     }

@@ -75,7 +75,9 @@ mod tests {
 
     fn lanes(groups: &[usize]) -> Lanes {
         let mut lanes = Lanes::default();
-        groups.iter().for_each(|commands| lanes.push(group(*commands)));
+        for commands in groups {
+            lanes.push(group(*commands));
+        }
         lanes
     }
 

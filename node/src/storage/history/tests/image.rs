@@ -158,7 +158,7 @@ impl Past for Own<'_> {
 /// The audit of `history` from one record to another.
 fn feed(audit: &mut Audit, history: &History, last: u64) {
     for number in audit.records() + 1..=last {
-        audit.feed(&*history.record(number).unwrap(), &Own(history)).unwrap();
+        audit.feed(&history.record(number).unwrap(), &Own(history)).unwrap();
     }
 }
 
