@@ -30,8 +30,8 @@ pub struct Transition {
     pub truncated: bool,
     /// It leads, and its log has entries that are not durable.
     pub leads_unflushed: bool,
-    /// It received a page of a transfer.
-    pub received: bool,
+    /// So many pages of a transfer were received.
+    pub pages_received: u64,
 }
 
 /// What was observed of all nodes so far.
@@ -120,7 +120,7 @@ impl Observer {
             voted: last.as_ref().is_some_and(|last| last.vote != now.vote),
             truncated: last.as_ref().is_some_and(|last| end(last) > end(&now)),
             leads_unflushed: now.leads && end(&now) > now.durable_end,
-            received: last.as_ref().is_some_and(|last| last.received.pages < now.received.pages),
+            pages_received: last.as_ref().map_or(0, |last| now.received.pages.saturating_sub(last.received.pages)),
         };
         if let Some(last) = &last {
             check_transfer(&self.recorder, node, last, &now);

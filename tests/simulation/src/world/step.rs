@@ -70,7 +70,7 @@ impl World<'_> {
             (*kind == FaultKind::CrashAfterVote && transition.voted)
                 || (*kind == FaultKind::CrashAfterTruncation && transition.truncated)
                 || (*kind == FaultKind::CrashAfterWrite && transition.leads_unflushed)
-                || (*kind == FaultKind::CutTransfer && transition.received)
+                || (*kind == FaultKind::CutTransfer && transition.pages_received > 0)
         };
         let Some(kind) = self.triggers.iter().copied().find(is_now) else { return };
         let is_rare = kind != FaultKind::CrashAfterWrite;
