@@ -27,8 +27,14 @@ pub(crate) struct Plan {
     /// Most charges that are sent, those of the warm-up included.
     pub(crate) charges_max: Option<u64>,
     pub(crate) sellers: u32,
+    /// A run that was kept before it could be chosen has what it was then.
+    #[serde(default = "default_phones")]
     pub(crate) phones: u32,
     pub(crate) target: Target,
+}
+
+fn default_phones() -> u32 {
+    100_000
 }
 
 /// What is asked.
