@@ -109,7 +109,7 @@ mod tests {
             "format": "etebar-bench", "version": 1, "program": "0", "ended_ms": 1767225600000,
             "plan": {
                 "requests": "ledger", "connections": 10, "processes": 1, "seconds": 10, "warm_up_seconds": 0, "batch": 1,
-                "reads_percent": 0, "rate": null, "charges_max": null, "phones": 100_000, "sellers": 4, "target": "leader"
+                "reads_percent": 0, "rate": null, "charges_max": null, "phones": 100000, "sellers": 4, "target": "leader"
             },
             "report": {
                 "charges_per_second": 0.3, "requests_per_second": 0.3, "reads_per_second": 0.0,
