@@ -19,16 +19,13 @@ use super::{Audit, SellerBooks, Sums};
 use crate::digest::{Digest, EntryChain, RecordChain};
 use crate::page::{PageMark, page_of};
 use crate::record::Record;
-use crate::state::image::ImageError;
+use crate::state::image::{ImageError, pieces};
 use crate::state::sharded::TableSeed;
 use crate::values::ids::{IdSpace, RecordNumber, Time};
 use crate::values::phone::Phone;
 
 /// The form of the parts. Raised with every change of them; an image of another one is not read.
 pub const AUDIT_IMAGE_VERSION: u32 = 1;
-
-/// Items in a part.
-const PART_ITEMS: usize = 1_024;
 
 /// A part of an audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,14 +149,6 @@ impl Audit {
             .or_else(|| same(self.keys.is_like(&other.keys, self.records), "the idempotency keys"))
             .or_else(|| same(self.findings == other.findings, "the findings"))
     }
-}
-
-/// The items of an iterator, [`PART_ITEMS`] at a time.
-fn pieces<T>(mut items: impl Iterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
-    core::iter::from_fn(move || {
-        let piece: Vec<T> = items.by_ref().take(PART_ITEMS).collect();
-        (!piece.is_empty()).then_some(piece)
-    })
 }
 
 /// Puts parts together again.

@@ -26,7 +26,7 @@ use crate::values::ids::{IdSpace, RecordNumber, Time};
 /// The form of the parts. Raised with every change of them; an image of another one is not read.
 pub const IMAGE_VERSION: u32 = 1;
 
-/// Items in a part of sellers, API keys, nodes or requests.
+/// Items in a part that is a list of them.
 const PART_ITEMS: usize = 1_024;
 
 /// A part of a state.
@@ -156,7 +156,7 @@ impl State {
 }
 
 /// The items of an iterator, [`PART_ITEMS`] at a time.
-fn pieces<T>(mut items: impl Iterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
+pub(crate) fn pieces<T>(mut items: impl Iterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
     core::iter::from_fn(move || {
         let piece: Vec<T> = items.by_ref().take(PART_ITEMS).collect();
         (!piece.is_empty()).then_some(piece)

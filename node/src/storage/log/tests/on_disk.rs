@@ -55,16 +55,13 @@ async fn purged_generations_give_their_disk_back() {
     // A purge is not waited for; a vote is, and the writer keeps their order.
     running.log.save_vote(&Vote::new(1, 1)).await.unwrap();
     assert!(most < 6 * GENERATION, "{most} bytes on the disk, while 40 MB went through");
-    // With the one that is made ahead, once the others are dropped.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while fs::read_dir(folder.path()).unwrap().count() > 4 {
-        assert!(Instant::now() < deadline, "{:?}", fs::read_dir(folder.path()).unwrap().collect::<Vec<_>>());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
     assert_eq!(running.log.bytes_since(399).unwrap(), disk_of_newest(&running));
     let before = running.entries();
     assert_eq!(before.first().unwrap().log_id, log_id(1, 396));
     running.close().await;
+    // Closing waits until all are dropped that were to be. The one that was made ahead is among those that are left.
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert!(left.len() <= 4, "{left:?}");
 
     let mut running = Running::open(&disks, small(GENERATION));
     assert_eq!(running.entries(), before);
