@@ -14,6 +14,8 @@
 # DIR (./data) gets grow.md, the table, and grow.svg. Run it on an otherwise idle machine; it needs python3. Exit 0, 1 where
 # something could not be measured, 2 for wrong usage.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# A node that lacks everything receives all of it first.
+START_SECONDS=${ETEBAR_START_SECONDS:-600}
 
 CHARGES=5000000 STEP='' SELLERS=10000 PHONES=1000000 LENGTH=3 WINDOW=10 PORT=27500 OUT=./data
 while [[ $# -gt 0 ]]; do
@@ -130,7 +132,8 @@ all_killed_ms() {
 }
 
 # Milliseconds until a follower that has nothing but its first records has caught up and is ready. Its data directory is a
-# copy that was made when the ledger was empty: as good as a new disk, until nodes can be added.
+# copy that was made when the ledger was empty: as good as a new disk, until nodes can be added. The leader is restarted
+# meanwhile, since one that knows how far a follower's log went sends nothing to a log that became shorter.
 catch_up_ms() {
   local leader id began
   leader=$(leader_now) || fail 'the cluster has no leader'
@@ -138,6 +141,9 @@ catch_up_ms() {
   signal_node KILL "$id" || fail "node $id is not running"
   rm -rf "${DATA[$id]:?}"
   cp -a "$WORK/empty-$id" "${DATA[$id]}"
+  signal_node KILL "$leader" || fail "node $leader is not running"
+  launch_all "$leader"
+  wait_answer "$leader" /readyz || fail "node $leader did not become ready"
   began=$(now_ms)
   launch_all "$id"
   wait_answer "$id" /readyz || fail "node $id did not catch up"
