@@ -7,12 +7,15 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::hint::black_box;
 
 use crate::commands::kind::{Context, Denial, RequiredRole};
 use crate::commands::{Action, Command, Event, Refused};
 use crate::record::Record;
 use crate::refusal::Rejection;
 use crate::state::api_key::{ApiKey, Grant};
+use crate::state::idempotency_table::IdempotencyHash;
 use crate::state::{Conclusion, State};
 use crate::values::ids::{RecordNumber, SYSTEM_ACTOR, Time};
 
@@ -135,6 +138,26 @@ pub fn missing(state: &State, facts: &Facts, command: &Command, stamp: Time) -> 
     look_up(state, facts, command, stamp).err()
 }
 
+/// Reads what the idempotency keys of these commands look up, and does nothing with it. One command after the other waits for
+/// memory; here no read depends on the one before, so that the processor waits for many at once.
+pub fn touch_keys(state: &State, commands: &[Command]) {
+    let hash = |command: &Command| {
+        let (key, actor) = (command.idempotency_key.as_ref()?, state.api_key(command.actor)?);
+        Some(state.key_hash(actor.scope(), key))
+    };
+    let keys: Vec<IdempotencyHash> = commands.iter().filter_map(hash).collect();
+    for key in keys {
+        black_box(state.first_slot(key));
+    }
+}
+
+/// Reads the accounts of the phones of these commands in the same way.
+pub fn touch_phones(state: &State, commands: &[Command]) {
+    for phone in commands.iter().filter_map(|command| command.action.kind().phone()) {
+        black_box(state.phone(phone).map(|account| account.charges));
+    }
+}
+
 /// What old records say of a command.
 enum Found<'a> {
     /// Its idempotency key was decided by this record.
@@ -191,8 +214,6 @@ fn authorise<'a>(state: &'a State, command: &Command) -> Result<Option<&'a ApiKe
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
-
     use uuid::Uuid;
 
     use super::*;

@@ -35,7 +35,7 @@ pub use audit::{
     SellerSpan, Sums,
 };
 pub use commands::*;
-pub use decide::{Facts, Missing, Outcome, decide, missing};
+pub use decide::{Facts, Missing, Outcome, decide, missing, touch_keys, touch_phones};
 pub use digest::{Digest, EntryChain, RecordChain};
 pub use entry::{Account, Entry, EntryKind, Movement};
 pub use page::{PAGE_RECORDS, PageMark, page_of};

@@ -49,6 +49,10 @@ impl CommandKind for Charge {
         RequiredRole::Seller
     }
 
+    fn phone(&self) -> Option<Phone> {
+        Some(self.phone)
+    }
+
     fn is_repeatable(&self) -> bool {
         false
     }

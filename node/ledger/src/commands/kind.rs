@@ -7,6 +7,7 @@ use crate::state::api_key::{ApiKey, Grant};
 use crate::state::seller::{Seller, SellerStatus};
 use crate::state::{Concluded, Conclusion, State};
 use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
+use crate::values::phone::Phone;
 
 /// Who may have a command decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,11 @@ pub(crate) trait CommandKind {
 
     /// The old record that its `evaluate` reads.
     fn subject(&self, _state: &State) -> Option<RecordNumber> {
+        None
+    }
+
+    /// The phone whose account its `evaluate` reads.
+    fn phone(&self) -> Option<Phone> {
         None
     }
 

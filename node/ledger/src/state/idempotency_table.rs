@@ -241,6 +241,12 @@ impl IdempotencyTable {
         alike.filter_map(|slot| number_of(slot, self.head)).filter(move |number| *number >= first)
     }
 
+    /// The slot where the look-up of a key begins; free where the table has none.
+    pub fn first_slot(&self, key: IdempotencyHash) -> u64 {
+        let slot = self.shards.get(key.shard()).and_then(|shard| shard.slots.get(shard.home(key.fingerprint())));
+        slot.copied().unwrap_or(FREE)
+    }
+
     /// The earliest decision that is remembered at `now`: all later than the window before.
     pub fn remembered_since(&self, now: Time) -> Time {
         Time(now.0.checked_sub(self.window_ms).map_or(0, |end| end.saturating_add(1)))

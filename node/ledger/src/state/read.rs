@@ -220,7 +220,7 @@ impl State {
     }
 
     /// The hash of a key in its scope.
-    pub(super) fn key_hash(&self, scope: IdempotencyScope<'_>, key: &IdempotencyKey) -> IdempotencyHash {
+    pub(crate) fn key_hash(&self, scope: IdempotencyScope<'_>, key: &IdempotencyKey) -> IdempotencyHash {
         let mut hasher = self.keys.seed().build_hasher();
         match scope {
             IdempotencyScope::Seller(seller) => {
@@ -235,6 +235,11 @@ impl State {
         }
         hasher.write(key.as_str().as_bytes());
         IdempotencyHash(hasher.finish())
+    }
+
+    /// The slot where the look-up of a key begins, whatever is in it.
+    pub(crate) fn first_slot(&self, key: IdempotencyHash) -> u64 {
+        self.keys.first_slot(key)
     }
 
     /// How many new keys may be decided at `stamp` without passing the operator's bound, `most` at most.

@@ -9,7 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
-use ledger::{Command, Facts, Missing, NodeNumber, Outcome, Rejection, State, Time, decide, missing};
+use ledger::{
+    Command, Facts, Missing, NodeNumber, Outcome, Rejection, State, Time, decide, missing, touch_keys, touch_phones,
+};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use openraft::{EntryPayload, Membership, OptionalSend, Raft};
@@ -64,14 +66,14 @@ impl Machine {
     async fn apply_where_it_suits(&self, entries: Vec<EntryResponder<TypeConfig>>) -> Result<(), io::Error> {
         let (published, history) = (self.published.clone(), self.history.clone());
         if !is_short(&entries) {
-            let work = move || apply(&published, &history, decode(entries));
+            let work = move || apply(&published, &history, decode(entries), Reading::Needed);
             return runtime::blocking(work).await.map_err(io::Error::other)?;
         }
         let entries = decode(entries);
-        let is_light = is_light(&published, &entries);
-        let work = move || apply(&published, &history, entries);
+        let reading = reading(&published, &entries);
+        let work = move || apply(&published, &history, entries, reading);
         // A panic means books that do not add up. Openraft would continue without its state machine, so it gets an error.
-        if is_light {
+        if reading == Reading::NotNeeded {
             catch_unwind(AssertUnwindSafe(work)).map_err(|_panic| io::Error::other("it does not fit the state"))?
         } else {
             runtime::blocking(work).await.map_err(io::Error::other)?
@@ -172,26 +174,54 @@ fn is_short(entries: &[EntryResponder<TypeConfig>]) -> bool {
     entries.iter().map(bytes).sum::<usize>() <= SHORT_BYTES
 }
 
-/// Whether applying what is short reads no disk either. A record that an earlier command of these entries makes necessary is
-/// nearly always still in memory; otherwise it is read here.
-pub(crate) fn is_light(published: &Published, entries: &[Committed]) -> bool {
-    let batches = || {
-        entries.iter().filter_map(|entry| match &entry.content {
-            Content::Commands(batch) => Some(batch),
-            Content::Membership(_) | Content::Blank | Content::Unreadable(_) => None,
-        })
-    };
+/// Whether old records are read before entries are decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Some may be needed.
+    Needed,
+    /// No command needs one, but for what an earlier command of these entries concludes.
+    NotNeeded,
+}
+
+/// Whether applying what is short reads old records. One that an earlier command of these entries makes necessary is nearly
+/// always still in memory; otherwise it is read while they are decided.
+pub(crate) fn reading(published: &Published, entries: &[Committed]) -> Reading {
+    let batches = entries.iter().filter_map(|entry| match &entry.content {
+        Content::Commands(batch) => Some(batch),
+        Content::Membership(_) | Content::Blank | Content::Unreadable(_) => None,
+    });
     let replica = published.replica();
     let (state, facts) = (&replica.state, Facts::default());
-    batches().all(|batch| batch.commands.iter().all(|command| missing(state, &facts, command, batch.stamp).is_none()))
+    let mut each = batches.flat_map(|batch| touched(state, batch).map(|command| (command, batch.stamp)));
+    let needs_none = each.all(|(command, stamp)| missing(state, &facts, command, stamp).is_none());
+    if needs_none { Reading::NotNeeded } else { Reading::Needed }
+}
+
+/// Commands that are touched at a time: what they look up stays in the nearest caches until it is used.
+const TOUCHED: usize = 128;
+
+/// The commands of `batch`, what their keys look up read a little before each.
+fn touched<'a>(state: &State, batch: &'a CommandBatch) -> impl Iterator<Item = &'a Command> {
+    batch.commands.chunks(TOUCHED).flat_map(|some| {
+        touch_keys(state, some);
+        some
+    })
 }
 
 /// Applies `entries` in order and answers those that somebody waits for.
-pub(crate) fn apply(published: &Published, history: &History, entries: Vec<Committed>) -> Result<(), io::Error> {
+pub(crate) fn apply(
+    published: &Published,
+    history: &History,
+    entries: Vec<Committed>,
+    reading: Reading,
+) -> Result<(), io::Error> {
     for Committed { log_id, content, responder } in entries {
         let outcomes = match content {
             Content::Commands(batch) => {
-                let facts = fetch(&published.replica().state, history, &batch).map_err(io::Error::other)?;
+                let facts = match reading {
+                    Reading::Needed => fetch(&published.replica().state, history, &batch).map_err(io::Error::other)?,
+                    Reading::NotNeeded => Facts::default(),
+                };
                 check_rules(published, &batch)?;
                 let mut replica = published.replica_mut();
                 let outcomes = decide_all(published, history, &mut replica, facts, &batch, responder.is_some());
@@ -236,7 +266,7 @@ fn advance(replica: &mut Replica, log_id: LogIdOf<TypeConfig>) {
 /// Reads, before the state is locked against readers, what the whole entry needs of old records.
 fn fetch(state: &State, history: &History, batch: &CommandBatch) -> Result<Facts, StorageError> {
     let mut facts = Facts::default();
-    for command in &batch.commands {
+    for command in touched(state, batch) {
         while let Some(missing) = missing(state, &facts, command, batch.stamp) {
             supply(&mut facts, history, missing)?;
         }
@@ -253,24 +283,30 @@ fn decide_all(
     is_awaited: bool,
 ) -> Result<Vec<Decided>, StorageError> {
     let mut outcomes = Vec::with_capacity(if is_awaited { batch.commands.len() } else { 0 });
-    for command in &batch.commands {
-        let decided = match decide_one(history, &replica.state, &mut facts, command, batch.stamp)? {
-            Outcome::New(record) => {
-                replica.state.apply(&record);
-                published.note(&replica.state, &record);
-                facts.learn(&record);
-                let record = history.push(record, || replica.state.page_mark());
-                is_awaited.then_some(Decided::Recorded { record, replayed: false })
+    for some in batch.commands.chunks(TOUCHED) {
+        touch_keys(&replica.state, some);
+        touch_phones(&replica.state, some);
+        for command in some {
+            let decided = match decide_one(history, &replica.state, &mut facts, command, batch.stamp)? {
+                Outcome::New(record) => {
+                    replica.state.apply(&record);
+                    published.note(&replica.state, &record);
+                    facts.learn(&record);
+                    let record = history.push(record, || replica.state.page_mark());
+                    is_awaited.then_some(Decided::Recorded { record, replayed: false })
+                }
+                Outcome::Replay(number) if is_awaited => {
+                    let Some(record) = facts.get(number) else {
+                        unreachable!("the record of a replay is among the facts")
+                    };
+                    Some(Decided::Recorded { record: Arc::clone(record), replayed: true })
+                }
+                Outcome::Replay(_) => None,
+                Outcome::Rejected(rejection) => Some(Decided::NotRecorded(rejection)),
+            };
+            if is_awaited {
+                outcomes.extend(decided);
             }
-            Outcome::Replay(number) if is_awaited => {
-                let Some(record) = facts.get(number) else { unreachable!("the record of a replay is among the facts") };
-                Some(Decided::Recorded { record: Arc::clone(record), replayed: true })
-            }
-            Outcome::Replay(_) => None,
-            Outcome::Rejected(rejection) => Some(Decided::NotRecorded(rejection)),
-        };
-        if is_awaited {
-            outcomes.extend(decided);
         }
     }
     Ok(outcomes)
@@ -408,7 +444,7 @@ mod tests {
         let mut raised = entry(1, 1, 0);
         raised.payload = EntryPayload::Normal(Payload(batch.into()));
         let entries = decode(vec![(raised, None), (entry(1, 2, 5), None)]);
-        let refused = apply(&published, &history_of(records), entries).unwrap_err().to_string();
+        let refused = apply(&published, &history_of(records), entries, Reading::Needed).unwrap_err().to_string();
         assert!(refused.contains("run a build that knows them"), "{refused}");
         assert_eq!(published.health.failure().borrow().as_ref(), Some(&refused));
         assert_eq!((published.replica().applied, published.replica().state.digest()), (0, before));
