@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, timeout};
 
-use super::transfer::{FromReceiver, FromSender, MESSAGE_TIMEOUT, TransferError};
+use super::transfer::{FromReceiver, FromSender, MESSAGE_TIMEOUT, PAGES_AT_ONCE, TransferError};
 use crate::raft::apply::machine::EtebarRaft;
 use crate::raft::apply::replica::Published;
 use crate::raft::catch_up::checkpoint::Checkpointer;
@@ -117,10 +117,12 @@ impl SnapshotReceiver {
         let have = FromReceiver::Have { records: own.records, digest: own.digest, staged };
         timeout(MESSAGE_TIMEOUT, link.sender.send(&have)).await.map_err(|_elapsed| LinkError::TimedOut)??;
         self.receive_pages(link, &to, place).await?;
+        tracing::info!(from, records = to.records, "history received: it is replayed");
         let meta = SnapshotMeta { last_log_id: to.applied, last_membership: to.membership.clone() };
         let snapshot = Snapshot { meta, snapshot: SnapshotData(to) };
         let installed = at_work(link, raft.install_full_snapshot(vote, snapshot)).await;
         let answer = installed.map_err(|fatal| TransferError::Refused(fatal.to_string()))?;
+        tracing::info!(from, "history installed");
         Ok(answer.vote)
     }
 
@@ -170,6 +172,27 @@ impl SnapshotReceiver {
     async fn receive_pages(&self, link: &mut Connection, to: &Checkpoint, place: u64) -> Result<(), TransferError> {
         let mut is_first = true;
         loop {
+            let mut pages = Vec::new();
+            let ended = self.collect_pages(link, place, &mut pages).await;
+            for (page, _) in &pages {
+                self.count(*page, to.records, std::mem::take(&mut is_first));
+            }
+            // What came is kept also where the sender is gone.
+            self.write_pages(link, pages, to.records).await?;
+            if ended? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes pages until there are some, or the transfer has ended, which is said then.
+    async fn collect_pages(
+        &self,
+        link: &mut Connection,
+        place: u64,
+        pages: &mut Vec<(u64, Vec<u8>)>,
+    ) -> Result<bool, TransferError> {
+        while pages.len() < PAGES_AT_ONCE {
             let given = tokio::select! {
                 biased;
                 given = receive(link) => given?,
@@ -182,13 +205,9 @@ impl SnapshotReceiver {
                     if checksum != *blake3::hash(&bytes).as_bytes() {
                         return Err(LinkError::Malformed(format!("page {page} was damaged on its way")).into());
                     }
-                    self.count(page, to.records, std::mem::take(&mut is_first));
-                    let (history, last) = (self.history.clone(), to.records);
-                    // The sender may have given the last one long before a slow disk has them all.
-                    let write = runtime::on_disk(async move { history.install_page(page, &bytes, last).await });
-                    at_work(link, write).await.map_err(StorageError::from)??;
+                    pages.push((page, bytes));
                 }
-                FromSender::End => return Ok(()),
+                FromSender::End => return Ok(true),
                 FromSender::Diverged { records } => {
                     let reason = format!(
                         "the first {records} records here are not those of the leader: this node's data is kept \
@@ -200,6 +219,25 @@ impl SnapshotReceiver {
                 FromSender::Offer { .. } => return Err(TransferError::Refused("a second offer".into())),
             }
         }
+        Ok(false)
+    }
+
+    /// Writes pages that were received. The sender may have given the last one long before a slow disk has them all.
+    async fn write_pages(
+        &self,
+        link: &mut Connection,
+        pages: Vec<(u64, Vec<u8>)>,
+        last: RecordNumber,
+    ) -> Result<(), TransferError> {
+        let history = self.history.clone();
+        let write = runtime::on_disk(async move {
+            for (page, bytes) in pages {
+                history.install_page(page, &bytes, last).await?;
+            }
+            Ok::<_, StorageError>(())
+        });
+        at_work(link, write).await.map_err(StorageError::from)??;
+        Ok(())
     }
 }
 

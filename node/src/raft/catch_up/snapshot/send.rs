@@ -10,7 +10,7 @@ use openraft::raft::SnapshotResponse;
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
 use tokio::time::{Instant, timeout};
 
-use super::transfer::{FromReceiver, FromSender, MESSAGE_TIMEOUT, TransferError};
+use super::transfer::{FromReceiver, FromSender, MESSAGE_TIMEOUT, PAGES_AT_ONCE, TransferError};
 use crate::raft::catch_up::install::SnapshotData;
 use crate::raft::peers::link::call::Peer;
 use crate::raft::peers::link::error::LinkError;
@@ -59,7 +59,7 @@ async fn send(
     dial_until: Instant,
 ) -> Result<VoteOf<TypeConfig>, TransferError> {
     let mut link = peer.dial(Purpose::Snapshot, dial_until).await?;
-    give(&mut link, &FromSender::Offer { vote: vote.into(), to: (&to).into() }).await?;
+    give(&mut link, FromSender::Offer { vote: vote.into(), to: (&to).into() }).await?;
     let (records, digest, staged) = match take(&mut link).await? {
         ReceiverAnswer::Have { records, digest, staged } => (records, digest, staged),
         ReceiverAnswer::Done(vote) => return Ok(vote),
@@ -67,24 +67,33 @@ async fn send(
     let history = own.history.clone();
     if records <= to.records && blocking(move || history.digest_at(records)).await? != digest {
         tracing::error!(peer = peer.node, records, "a follower's history is not the beginning of ours");
-        give(&mut link, &FromSender::Diverged { records }).await?;
+        give(&mut link, FromSender::Diverged { records }).await?;
         return Err(TransferError::Refused(format!("its {records} records are not the first of ours")));
     }
     let page = first_page(records, staged);
     tracing::info!(peer = peer.node, from = page * PAGE_RECORDS + 1, to = to.records, "sending history");
     if records < to.records {
-        for page in page..=page_of(to.records) {
+        let mut first = page;
+        while first <= page_of(to.records) {
+            let pages = first..page_of(to.records).saturating_add(1).min(first + PAGES_AT_ONCE as u64);
+            first = pages.end;
             let (history, last) = (own.history.clone(), to.records);
-            let bytes = blocking(move || history.page(page, last)).await?;
-            let checksum = *blake3::hash(&bytes).as_bytes();
-            give(&mut link, &FromSender::Page { page, bytes, checksum }).await?;
+            let given = blocking(move || pages.map(|page| page_message(&history, page, last)).collect()).await?;
+            give_all(&mut link, given).await?;
         }
     }
-    give(&mut link, &FromSender::End).await?;
+    give(&mut link, FromSender::End).await?;
     match take(&mut link).await? {
         ReceiverAnswer::Done(vote) => Ok(vote),
         ReceiverAnswer::Have { .. } => Err(TransferError::Refused("the peer began again".into())),
     }
+}
+
+/// A page as it is sent. Blocks.
+fn page_message(history: &History, page: u64, last: RecordNumber) -> Result<FromSender, StorageError> {
+    let bytes = history.page(page, last)?;
+    let checksum = *blake3::hash(&bytes).as_bytes();
+    Ok(FromSender::Page { page, bytes, checksum })
 }
 
 /// The first page that a receiver lacks, which has `records` durable records and pages of an earlier transfer up to `staged`. Of
@@ -101,10 +110,15 @@ where
     runtime::blocking(work).await?
 }
 
-/// Sends one message, however long the receiver takes to read it: it may be writing what it was given before, and says so.
-async fn give(link: &mut Connection, what: &FromSender) -> Result<(), TransferError> {
+/// Sends one message, as [`give_all`] does.
+async fn give(link: &mut Connection, what: FromSender) -> Result<(), TransferError> {
+    give_all(link, vec![what]).await
+}
+
+/// Sends these messages, however long the receiver takes to read them: it may be writing what it was given before, and says so.
+async fn give_all(link: &mut Connection, messages: Vec<FromSender>) -> Result<(), TransferError> {
     let Connection { sender, receiver, .. } = link;
-    let mut sending = pin!(sender.send(what));
+    let mut sending = pin!(sender.send_all(&messages));
     loop {
         let said = tokio::select! {
             biased;
