@@ -7,8 +7,8 @@ use super::disk::open_sled;
 use super::{Disk, Disks, History, LogStore, SledDisks, StorageError};
 
 /// sled's page cache, in bytes: of one generation of the log, and of the history.
-const LOG_CACHE: u64 = 8 * 1024 * 1024;
-const HISTORY_CACHE: u64 = 32 * 1024 * 1024;
+const LOG_CACHE: u64 = 2 * 1024 * 1024;
+const HISTORY_CACHE: u64 = 16 * 1024 * 1024;
 
 /// The disks of a node.
 #[derive(Debug, Clone)]
