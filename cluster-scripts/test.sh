@@ -20,6 +20,7 @@ NEEDED=(
   'flock util-linux'
   'git git'
   'ip iproute2'
+  'make make'
   'mkfs.ext4 e2fsprogs'
   'mount mount'
   'nft nftables'
@@ -56,7 +57,11 @@ case " $* " in
     # The ledger's tests alone use proptest, which asks more of a crate below the node than the node does. Tested with the
     # others, they would have the node built twice: for its own tests, and as the program that the scenarios start.
     "${TEST[@]}" -p ledger "$@"
-    exec "${TEST[@]}" --workspace --exclude ledger "$@"
+    # The node's unit tests need no speed, and optimising them takes as long as the program itself.
+    "${TEST[@]}" --workspace --exclude ledger --lib --config 'profile.release.package.etebar-node.opt-level=1' "$@"
+    "${TEST[@]}" --workspace --exclude ledger --bins --test '*' "$@"
+    # These are built as they run.
+    [[ ${1:-} == --no-run ]] || exec "${TEST[@]}" --workspace --exclude ledger --doc
     ;;
   *) exec "${TEST[@]}" --workspace "$@" ;;
 esac
