@@ -42,7 +42,10 @@ rm -rf --one-file-system "${BARE:?}"
 mkdir -p "$BARE"
 [[ $KEEP == yes ]] || trap 'rm -rf --one-file-system "${BARE:?}"' EXIT
 say "making a bare $RELEASE in $BARE"
-debootstrap --variant=minbase --include=ca-certificates,gcc,libc6-dev "$RELEASE" "$BARE" "$MIRROR" >"$BARE.log" 2>&1 \
+# Root installs the rest.
+PACKAGES=ca-certificates,gcc,libc6-dev
+if [[ $AS_USER == yes ]]; then PACKAGES+=,make; fi
+debootstrap --variant=minbase --include="$PACKAGES" "$RELEASE" "$BARE" "$MIRROR" >"$BARE.log" 2>&1 \
   || { tail -n 20 "$BARE.log" >&2; fail 'debootstrap failed'; }
 rm -f "$BARE.log"
 # How this machine reaches its mirrors, where that takes settings.

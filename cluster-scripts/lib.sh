@@ -87,6 +87,7 @@ build_programs() {
   if [[ -x $NODE_PROGRAM && -x $CLIENT_PROGRAM ]] && ! sources_newer; then return 0; fi
   PATH=$PATH:$HOME/.cargo/bin
   command -v cargo >/dev/null || fail "$TARGET/release lacks a program and cargo is not installed (see https://rustup.rs)"
+  has_tool make || install_packages make # for the allocator of the node
   say "building etebar-node and etebar (some minutes the first time)"
   (cd "$ROOT" && cargo build --release --locked -p etebar-node -p etebar-cli >&2) || fail "the build failed"
 }
