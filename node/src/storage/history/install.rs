@@ -18,7 +18,7 @@ use crate::storage::types::LogId;
 use crate::storage::types::plain::PlainLogId;
 
 impl History {
-    /// The bytes of `page` up to record `last`, for another node, which decodes them; their seal is checked as they are read. Blocks.
+    /// The bytes of `page` up to record `last`, for another node, which decodes them. Their seal is checked here. Blocks.
     ///
     /// # Errors
     /// Where the page is damaged, or ends before that record, if it is not to be full.

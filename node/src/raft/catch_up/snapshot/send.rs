@@ -59,7 +59,7 @@ async fn send(
     dial_until: Instant,
 ) -> Result<VoteOf<TypeConfig>, TransferError> {
     let mut link = peer.dial(Purpose::Snapshot, dial_until).await?;
-    give(&mut link, FromSender::Offer { vote: vote.into(), to: (&to).into() }).await?;
+    give(&mut link, &FromSender::Offer { vote: vote.into(), to: (&to).into() }).await?;
     let (records, digest, staged) = match take(&mut link).await? {
         ReceiverAnswer::Have { records, digest, staged } => (records, digest, staged),
         ReceiverAnswer::Done(vote) => return Ok(vote),
@@ -67,7 +67,7 @@ async fn send(
     let history = own.history.clone();
     if records <= to.records && blocking(move || history.digest_at(records)).await? != digest {
         tracing::error!(peer = peer.node, records, "a follower's history is not the beginning of ours");
-        give(&mut link, FromSender::Diverged { records }).await?;
+        give(&mut link, &FromSender::Diverged { records }).await?;
         return Err(TransferError::Refused(format!("its {records} records are not the first of ours")));
     }
     let page = first_page(records, staged);
@@ -78,11 +78,13 @@ async fn send(
             let pages = first..page_of(to.records).saturating_add(1).min(first + PAGES_AT_ONCE as u64);
             first = pages.end;
             let (history, last) = (own.history.clone(), to.records);
-            let given = blocking(move || pages.map(|page| page_message(&history, page, last)).collect()).await?;
-            give_all(&mut link, given).await?;
+            let read = move || pages.map(|page| page_message(&history, page, last)).collect::<Result<Vec<_>, _>>();
+            for message in blocking(read).await? {
+                give(&mut link, &message).await?;
+            }
         }
     }
-    give(&mut link, FromSender::End).await?;
+    give(&mut link, &FromSender::End).await?;
     match take(&mut link).await? {
         ReceiverAnswer::Done(vote) => Ok(vote),
         ReceiverAnswer::Have { .. } => Err(TransferError::Refused("the peer began again".into())),
@@ -110,15 +112,10 @@ where
     runtime::blocking(work).await?
 }
 
-/// Sends one message, as [`give_all`] does.
-async fn give(link: &mut Connection, what: FromSender) -> Result<(), TransferError> {
-    give_all(link, vec![what]).await
-}
-
-/// Sends these messages, however long the receiver takes to read them: it may be writing what it was given before, and says so.
-async fn give_all(link: &mut Connection, messages: Vec<FromSender>) -> Result<(), TransferError> {
+/// Sends one message, however long the receiver takes to read it: it may be writing what it was given before, and says so.
+async fn give(link: &mut Connection, what: &FromSender) -> Result<(), TransferError> {
     let Connection { sender, receiver, .. } = link;
-    let mut sending = pin!(sender.send_all(&messages));
+    let mut sending = pin!(sender.send(what));
     loop {
         let said = tokio::select! {
             biased;

@@ -15,8 +15,8 @@ use crate::storage::{PlainCheckpoint, StorageError};
 /// Longest time without a message on a transfer while pages are sent.
 pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pages that are read, sent and written at a time, at most. Source: each takes a hand-over to another thread and back, which
-/// cost as much as a page; these are some 300 kB.
+/// Pages that are read at a time by the sender, and written at a time by the receiver, at most. Source: each time takes a hand-over
+/// to another thread and back, which cost as much as a page; these are some 300 kB.
 #[cfg(not(feature = "simulation"))]
 pub(super) const PAGES_AT_ONCE: usize = 32;
 /// Pages at a time; a simulated run has a dozen.

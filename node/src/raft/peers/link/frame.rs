@@ -70,19 +70,12 @@ impl Sender {
     /// Sends one value and flushes, unless the connection is to be closed: the sender of a snapshot receives
     /// nothing meanwhile, and learns of it here.
     pub async fn send<T: Serialize>(&mut self, value: &T) -> Result<(), LinkError> {
-        self.send_all(std::slice::from_ref(value)).await
-    }
-
-    /// Sends several values in the same way, and flushes once.
-    pub async fn send_all<T: Serialize>(&mut self, values: &[T]) -> Result<(), LinkError> {
         let closing = self.closing.clone();
         tokio::select! {
             biased;
             () = closing.cancelled() => Err(LinkError::Closed),
             sent = async {
-                for value in values {
-                    self.feed(value).await?;
-                }
+                self.feed(value).await?;
                 self.flush().await
             } => sent,
         }
