@@ -30,7 +30,7 @@ pub(crate) struct CallState {
     pub(crate) may_be_done_since: Option<Stopwatch>,
     /// Servers that take nothing of this API key for now.
     pub(crate) rate_limits: RateLimits,
-    /// Why the last attempt did not settle the call.
+    /// Why the last attempt that had its full time, or ended before it, did not settle the call.
     reason: Reason,
     /// How long the cluster remembers the call's key; `None` while it is not known or not needed.
     pub(crate) key_window: Option<Duration>,

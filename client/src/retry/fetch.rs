@@ -163,7 +163,12 @@ impl Client {
                     state.may_be_done_since.get_or_insert(started);
                 }
                 state.untrusted = if matches!(failure, Failure::Untrusted(_)) { state.untrusted + 1 } else { 0 };
-                state.set_reason(Reason::of(failure.to_string()));
+                // An attempt that the call's end cut short says less than the one before it.
+                let cut_short = timeout < call.attempt_timeout && started.elapsed() >= timeout;
+                if state.attempts == 1 || !cut_short {
+                    state.set_reason(Reason::of(failure.to_string()));
+                }
+                state.not_repeated = None;
                 return ControlFlow::Continue(Duration::ZERO);
             }
         };

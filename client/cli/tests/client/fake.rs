@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A request as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,11 @@ pub(crate) struct Asked {
     pub authorization: Option<String>,
     pub body: String,
 }
+
+/// For a call that ends by its time-out: long enough for one attempt at least on a machine that is busy otherwise.
+pub(crate) const ENOUGH: Duration = Duration::from_secs(2);
+/// The same for the program.
+pub(crate) const ENOUGH_TEXT: &str = "2s";
 
 /// What to do about a request.
 #[derive(Debug, Clone)]

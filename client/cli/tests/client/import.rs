@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::fake::{Reaction, nowhere, problem};
+use crate::fake::{ENOUGH_TEXT, Reaction, nowhere, problem};
 use crate::shop::{Desk, PATIENCE, Shop, Trouble, shop};
 
 /// Lines in a batch.
@@ -463,7 +463,7 @@ fn what_was_never_sent_may_be_sent_however_late() {
 #[test]
 fn without_a_node_nothing_is_begun_and_without_answers_it_stops_with_3_and_resumes() {
     let desk = Desk::lines(1_200);
-    let down = command(&nowhere(), &desk.input(), &["--timeout", "300ms"]).output().unwrap();
+    let down = command(&nowhere(), &desk.input(), &["--timeout", ENOUGH_TEXT]).output().unwrap();
     assert_eq!(down.status.code(), Some(3));
     assert!(!desk.has("orders.csv.resume"));
     let leaderless = Reaction::Answer(503, vec![], problem("no_leader", 503));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use etebar::api::{AmountIn, Code, NewCharge};
 use etebar::{Client, Error, IdempotencyKey};
 
-use crate::fake::{CHARGE, Fake, Reaction, nowhere, problem};
+use crate::fake::{CHARGE, ENOUGH, Fake, Reaction, nowhere, problem};
 
 fn answered() -> Reaction {
     Reaction::Answer(201, vec!["etebar-applied: 12", "etebar-node: 2"], CHARGE.to_owned())
@@ -91,7 +91,7 @@ async fn a_revoked_key_after_a_broken_attempt_leaves_the_outcome_unknown() {
 #[tokio::test]
 async fn what_no_server_took_is_certainly_not_done() {
     let fake = Fake::start(|_, _| refused("no_leader", 503));
-    let client = client(&[&nowhere(), &fake.url]).with_timeout(Duration::from_millis(300));
+    let client = client(&[&nowhere(), &fake.url]).with_timeout(ENOUGH);
     let error = client.charge(&charge(), &key()).await.unwrap_err();
     assert!(matches!(error, Error::NotDone(_)), "{error}");
 }
@@ -99,17 +99,26 @@ async fn what_no_server_took_is_certainly_not_done() {
 #[tokio::test]
 async fn silence_ends_at_the_deadline_with_an_unknown_outcome() {
     let fake = Fake::node(|_, _| Reaction::NoAnswer);
-    let client = client(&[&fake.url]).with_timeout(Duration::from_millis(400));
+    let client = client(&[&fake.url]).with_timeout(ENOUGH);
     let started = Instant::now();
     let error = client.charge(&charge(), &key()).await.unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown(_)), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < 2 * ENOUGH, "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_call_that_ends_in_the_middle_of_an_attempt_says_why_the_one_before_it_failed() {
+    let fake = Fake::node(|_, before| if before == 0 { refused("no_leader", 503) } else { Reaction::NoAnswer });
+    let client = client(&[&fake.url]).with_timeout(ENOUGH);
+    let error = client.audit(None).await.unwrap_err();
+    assert!(matches!(&error, Error::NotDone(not_done) if not_done.attempts == 2), "{error:?}");
+    assert!(error.to_string().contains("no_leader"), "{error}");
 }
 
 #[tokio::test]
 async fn a_read_without_an_answer_is_never_unknown() {
     let fake = Fake::start(|_, _| Reaction::Break);
-    let client = client(&[&fake.url]).with_timeout(Duration::from_millis(300));
+    let client = client(&[&fake.url]).with_timeout(ENOUGH);
     assert!(matches!(client.audit(None).await.unwrap_err(), Error::NotDone(_)));
 }
 
@@ -134,7 +143,7 @@ async fn a_rate_is_a_nodes_own_so_the_others_are_asked_at_once_and_that_one_no_m
     let started = Instant::now();
     let answer = client(&[&full.url, &fine.url]).charge(&charge(), &key()).await.unwrap();
     assert_eq!((answer.attempts, full.asked().len(), fine.asked().len()), (5, 1, 4));
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(30), "it is not waited for: {:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tests::faults::lying_proxy::{About, LIES, Lie, Proxy};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::fake::{Asked, CHARGE, Fake, Reaction};
+use crate::fake::{Asked, CHARGE, ENOUGH, ENOUGH_TEXT, Fake, Reaction};
 use crate::program::{code, err, etebar};
 
 fn amount() -> AmountIn {
@@ -53,7 +53,7 @@ fn cluster(window_seconds: u64) -> String {
 
 fn behind(node: &Fake) -> (Proxy, Client) {
     let proxy = Proxy::before(node.url.trim_start_matches("http://").parse().unwrap());
-    let client = Client::new([proxy.url()]).unwrap().with_timeout(Duration::from_millis(700));
+    let client = Client::new([proxy.url()]).unwrap().with_timeout(ENOUGH);
     (proxy, client)
 }
 
@@ -108,29 +108,34 @@ async fn check(lie: &'static Lie) {
 
 #[test]
 fn a_page_instead_of_a_read_exits_with_3() {
-    let node = node(86_400);
-    let (proxy, _) = behind(&node);
-    for lie in LIES.iter().filter(|lie| ["401", "404", "503 as text", "200 page"].contains(&lie.name)) {
+    let check = |lie: &'static Lie| {
+        let node = node(86_400);
+        let (proxy, _) = behind(&node);
         proxy.falsify(lie, About::Everything);
-        let output = etebar(&proxy.url(), &["--timeout", "200ms", "audit"]);
+        let output = etebar(&proxy.url(), &["--timeout", ENOUGH_TEXT, "audit"]);
         assert_eq!(code(&output), 3, "{}: {}", lie.name, err(&output));
-        assert!(err(&output).contains("names no node"), "{}", err(&output));
-    }
+        assert!(err(&output).contains("names no node"), "{}: {}", lie.name, err(&output));
+    };
+    std::thread::scope(|scope| {
+        for lie in LIES.iter().filter(|lie| ["401", "404", "503 as text", "200 page"].contains(&lie.name)) {
+            scope.spawn(move || check(lie));
+        }
+    });
 }
 
 #[tokio::test]
 async fn a_key_is_repeated_for_half_of_the_time_for_which_it_is_remembered() {
-    let node = node(2);
+    let node = node(8);
     let (proxy, client) = behind(&node);
     proxy.falsify(&LIES[0], About::Writes);
     let client = client.with_timeout(Duration::from_secs(30));
     let started = Instant::now();
     let error = client.charge(&charge(), &key()).await.unwrap_err();
     let took = started.elapsed();
-    assert!(matches!(&error, Error::OutcomeUnknown(unknown) if unknown.key_window == Some(Duration::from_secs(2))));
-    assert!(error.to_string().contains("within 2 s"), "{error}");
+    assert!(matches!(&error, Error::OutcomeUnknown(unknown) if unknown.key_window == Some(Duration::from_secs(8))));
+    assert!(error.to_string().contains("within 8 s"), "{error}");
     assert!(posts(&node) > 1, "it is repeated");
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
     assert_eq!(node.asked().iter().filter(|asked| asked.line == "GET /v1/cluster").count(), 1, "it is learned once");
 }
 
@@ -145,7 +150,7 @@ async fn where_no_node_says_how_long_keys_are_remembered_the_shortest_time_is_as
         done(asked, 86_400)
     });
     let (proxy, client) = behind(&node);
-    let client = client.with_timeout(Duration::from_secs(3));
+    let client = client.with_timeout(Duration::from_secs(5));
     let spread = || {
         let mut sent = sent.lock().unwrap();
         let spread = (sent.len(), *sent.last().unwrap() - sent[0]);
@@ -157,11 +162,11 @@ async fn where_no_node_says_how_long_keys_are_remembered_the_shortest_time_is_as
     assert!(matches!(&error, Error::OutcomeUnknown(_)), "{error}");
     assert!(error.to_string().contains("could not be learned"), "{error}");
     let (times, took) = spread();
-    assert!(times > 1 && took < Duration::from_secs(1), "{times} in {took:?}");
+    assert!(times > 1 && took < Duration::from_secs(2), "{times} in {took:?}");
     // A verdict needs no memory: the same again moves nothing, whenever it comes.
     client.approve(Uuid::from_u128(10), &NewDecision::default()).await.unwrap_err();
     let (_, took) = spread();
-    assert!(took > Duration::from_secs(1), "{took:?}");
+    assert!(took > Duration::from_secs(2), "{took:?}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use ledger::{Account, EntryChain, EntryKind, IdKind, IdSpace, Phone, Time};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::fake::{CHARGE, Fake, Reaction, nowhere, problem};
+use crate::fake::{CHARGE, ENOUGH_TEXT, Fake, Reaction, nowhere, problem};
 
 pub(crate) fn etebar(server: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_etebar"));
@@ -75,14 +75,14 @@ fn wrong_usage_exits_with_2() {
 
 #[test]
 fn no_answer_exits_with_3() {
-    let down = etebar(&nowhere(), &["--timeout", "300ms", "audit"]);
+    let down = etebar(&nowhere(), &["--timeout", ENOUGH_TEXT, "audit"]);
     assert_eq!(code(&down), 3, "{}", err(&down));
 }
 
 #[test]
 fn an_unknown_outcome_exits_with_3_and_names_the_key() {
     let fake = Fake::node(|_, _| Reaction::Break);
-    let arguments = ["--timeout", "300ms", "--json", "charge", "09123456789", "5", "--idempotency-key", "order-17"];
+    let arguments = ["--timeout", ENOUGH_TEXT, "--json", "charge", "09123456789", "5", "--idempotency-key", "order-17"];
     let output = etebar(&fake.url, &arguments);
     let stated: Value = serde_json::from_str(&err(&output)).unwrap();
     assert_eq!(code(&output), 3);
@@ -100,7 +100,7 @@ fn every_no_says_what_to_do_next() {
         hint
     };
     let down = nowhere();
-    let shown = hint(&down, &["--timeout", "300ms", "audit"]);
+    let shown = hint(&down, &["--timeout", ENOUGH_TEXT, "audit"]);
     assert!(shown.starts_with(&format!("tried {down}; is the cluster up? cluster-scripts/up.sh")), "{shown}");
     let revoked = answering(401, problem("unauthenticated", 401));
     assert!(hint(&revoked.url, &["audit"]).contains("ETEBAR_KEY"));
@@ -111,10 +111,10 @@ fn every_no_says_what_to_do_next() {
 #[test]
 fn an_unknown_outcome_names_the_command_that_settles_it_without_the_secret() {
     let fake = Fake::node(|_, _| Reaction::Break);
-    let output = etebar(&fake.url, &["--timeout", "300ms", "--key", "etb_secret", "charge", "0912 345 6789", "5"]);
+    let output = etebar(&fake.url, &["--timeout", ENOUGH_TEXT, "--key", "etb_secret", "charge", "0912 345 6789", "5"]);
     let said = err(&output);
     let hint = said.lines().last().unwrap();
-    assert!(hint.contains(" --timeout 300ms --key KEY charge '0912 345 6789' 5 --idempotency-key "), "{said}");
+    assert!(hint.contains(" --timeout 2s --key KEY charge '0912 345 6789' 5 --idempotency-key "), "{said}");
     assert!(!said.contains("etb_secret"));
     let key = hint.rsplit(' ').next().unwrap();
     assert!(fake.asked().iter().all(|asked| asked.key.as_deref() == Some(key)), "{key}");
