@@ -80,7 +80,7 @@ async fn a_transfer_continues_where_it_was_cut_whichever_side_ended() {
     trio.kill(away);
     let leader = trio.leader().await;
     let is_much =
-        || trio.node(leader).log_begins_after() > last_seen && trio.node(leader).replica().state.records() > 120_000;
+        || trio.node(leader).log_begins_after() > last_seen && trio.node(leader).replica().state.records() > 300_000;
     let spent = charge_until(&trio, leader, key, "away", is_much).await;
     let records = trio.node(leader).replica().state.records();
 

@@ -212,9 +212,11 @@ fn check_history(folder: &Path, promised: &Promised, round: u64) {
     assert!(records >= promised.checkpoint, "round {round}: {records} records, {} promised", promised.checkpoint);
     let mut last = 0;
     history
-        .replay(1..=records, |_, found| {
-            last += 1;
-            assert_eq!(*found, record(last), "round {round}");
+        .replay(1..=records, |page| {
+            for found in &page.records {
+                last += 1;
+                assert_eq!(*found, record(last), "round {round}");
+            }
             Ok(())
         })
         .unwrap();

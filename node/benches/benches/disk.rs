@@ -115,9 +115,9 @@ async fn records(place: &Path) -> Result<(), Failure> {
         history.bytes_on_disk()? as f64 / number as f64
     );
     let started = Instant::now();
-    let mut replayed = 0_u64;
-    history.replay(1..=number, |_, _| {
-        replayed += 1;
+    let mut replayed = 0;
+    history.replay(1..=number, |page| {
+        replayed += page.records.len();
         Ok(())
     })?;
     println!("history: {:.0} records/s replayed", replayed as f64 / started.elapsed().as_secs_f64());

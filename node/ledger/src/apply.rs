@@ -23,4 +23,10 @@ impl State {
             self.advance_journal(record, &movement);
         }
     }
+
+    /// Reads what applying these records looks up, as many at once as the processor can, and does nothing with it.
+    pub fn touch(&self, records: &[Record]) {
+        self.touch_keys(records.iter().filter_map(|record| Some((record.actor, record.idempotency_key.as_ref()?))));
+        self.touch_phones(records.iter().filter_map(|record| record.movement()?.phone));
+    }
 }

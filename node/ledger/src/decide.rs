@@ -7,15 +7,12 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::hint::black_box;
 
 use crate::commands::kind::{Context, Denial, RequiredRole};
 use crate::commands::{Action, Command, Event, Refused};
 use crate::record::Record;
 use crate::refusal::Rejection;
 use crate::state::api_key::{ApiKey, Grant};
-use crate::state::idempotency_table::IdempotencyHash;
 use crate::state::{Conclusion, State};
 use crate::values::ids::{RecordNumber, SYSTEM_ACTOR, Time};
 
@@ -138,24 +135,14 @@ pub fn missing(state: &State, facts: &Facts, command: &Command, stamp: Time) -> 
     look_up(state, facts, command, stamp).err()
 }
 
-/// Reads what the idempotency keys of these commands look up, and does nothing with it. One command after the other waits for
-/// memory; here no read depends on the one before, so that the processor waits for many at once.
+/// Reads what the idempotency keys of these commands look up, as many at once as the processor can, and does nothing with it.
 pub fn touch_keys(state: &State, commands: &[Command]) {
-    let hash = |command: &Command| {
-        let (key, actor) = (command.idempotency_key.as_ref()?, state.api_key(command.actor)?);
-        Some(state.key_hash(actor.scope(), key))
-    };
-    let keys: Vec<IdempotencyHash> = commands.iter().filter_map(hash).collect();
-    for key in keys {
-        black_box(state.first_slot(key));
-    }
+    state.touch_keys(commands.iter().filter_map(|command| Some((command.actor, command.idempotency_key.as_ref()?))));
 }
 
 /// Reads the accounts of the phones of these commands in the same way.
 pub fn touch_phones(state: &State, commands: &[Command]) {
-    for phone in commands.iter().filter_map(|command| command.action.kind().phone()) {
-        black_box(state.phone(phone).map(|account| account.charges));
-    }
+    state.touch_phones(commands.iter().filter_map(|command| command.action.kind().phone()));
 }
 
 /// What old records say of a command.

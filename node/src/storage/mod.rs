@@ -15,7 +15,7 @@ pub mod types;
 
 pub use disk::{Batch, Disk, Disks, SledDisks};
 pub use error::StorageError;
-pub use history::{Checkpoint, History, PlainCheckpoint, TimeMark};
+pub use history::{Checkpoint, History, Page, PlainCheckpoint, TimeMark};
 pub use log::{LOG_BYTES_MIN, LogReader, LogSettings, LogStore, LogWriter};
 pub use open::NodeDisks;
 pub use types::{Decided, Decisions, LogId, NodeAddresses, Payload, StoredMembership, TypeConfig, Vote};

@@ -101,7 +101,7 @@ fn snapshots() -> (Vec<Seed>, Page) {
     let bytes = history.page(0, 1).expect("a page");
     let checksum = *blake3::hash(&bytes).as_bytes();
     let offer = |to: &Checkpoint| frame(&FromSender::Offer { vote: vote().into(), to: to.into() });
-    let page = frame(&FromSender::Page { page: 0, bytes: bytes.clone(), checksum });
+    let page = frame(&FromSender::Page { page: 0, bytes: bytes.clone().into(), checksum });
     let end = frame(&FromSender::End);
     let far = Checkpoint { records: 100, ..to.clone() };
     let seeds = vec![

@@ -1,6 +1,8 @@
 //! What can be read of a state. Look-ups by number; lists in order of their numbers, oldest first.
 
+use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hasher};
+use core::hint::black_box;
 use core::ops::Bound;
 
 use uuid::Uuid;
@@ -237,9 +239,21 @@ impl State {
         IdempotencyHash(hasher.finish())
     }
 
-    /// The slot where the look-up of a key begins, whatever is in it.
-    pub(crate) fn first_slot(&self, key: IdempotencyHash) -> u64 {
-        self.keys.first_slot(key)
+    /// Reads where the look-ups of these idempotency keys begin, and does nothing with it. One command or record after the other
+    /// waits for memory; here no read depends on the one before, so that the processor waits for many at once.
+    pub(crate) fn touch_keys<'a>(&self, keys: impl Iterator<Item = (ApiKeyNumber, &'a IdempotencyKey)>) {
+        let hash = |(actor, key)| Some(self.key_hash(self.api_key(actor)?.scope(), key));
+        let keys: Vec<IdempotencyHash> = keys.filter_map(hash).collect();
+        for key in keys {
+            black_box(self.keys.first_slot(key));
+        }
+    }
+
+    /// Reads the accounts of these phones in the same way.
+    pub(crate) fn touch_phones(&self, phones: impl Iterator<Item = Phone>) {
+        for phone in phones {
+            black_box(self.phone(phone).map(|account| account.charges));
+        }
     }
 
     /// How many new keys may be decided at `stamp` without passing the operator's bound, `most` at most.

@@ -115,10 +115,11 @@ impl RaftStateMachine<TypeConfig> for Machine {
         meta: &SnapshotMetaOf<TypeConfig>,
         snapshot: SnapshotData,
     ) -> Result<(), io::Error> {
-        let SnapshotData(to) = snapshot;
+        let SnapshotData { checkpoint: to, received } = snapshot;
         assert_eq!(to.applied, meta.last_log_id, "a snapshot is named by its checkpoint");
+        let received = received.ok_or_else(|| io::Error::other("a snapshot of this node's own is not installed"))?;
         let (published, history) = (self.published.clone(), self.history.clone());
-        let installed = runtime::on_disk(async move { install(&published, &history, to).await })
+        let installed = runtime::on_disk(async move { install(&published, &history, to, received).await })
             .await
             .map_err(io::Error::other)
             .and_then(|installed| installed.map_err(io::Error::other));
@@ -127,7 +128,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
 
     async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf<TypeConfig, SnapshotData>>, io::Error> {
         let last = self.checkpoints.last();
-        Ok(last.applied.is_some().then(|| snapshot_of(last)))
+        Ok(last.applied.is_some().then(|| snapshot_of(last, None)))
     }
 }
 

@@ -33,16 +33,17 @@ impl History {
     }
 
     /// Writes the bytes of `page`, up to record `last`, that another node gave. They count once a checkpoint covers
-    /// them. What is durable here already, or was received before, is compared and not written again. Blocks.
+    /// them. What is durable here already, or was received before, is compared and not written again. Returns the page, decoded.
+    /// Blocks.
     ///
     /// # Errors
     /// Where the bytes are not those records, or differ from what is durable here. Where they differ from what was received
     /// before, nothing of that counts any more.
-    pub async fn install_page(&self, page: u64, bytes: &[u8], last: RecordNumber) -> Result<(), StorageError> {
+    pub async fn install_page(&self, page: u64, bytes: &[u8], last: RecordNumber) -> Result<Page, StorageError> {
         let mut index = self.writing.lock().await;
-        let Page { records, length, .. } = page::decode(page, bytes, last)?;
-        if length != bytes.len() {
-            let reason = format!("{} bytes are left over after record {last}", bytes.len() - length);
+        let decoded = page::decode(page, bytes, last)?;
+        if decoded.length != bytes.len() {
+            let reason = format!("{} bytes are left over after record {last}", bytes.len() - decoded.length);
             return Err(StorageError::Form { what: page::place(page), reason });
         }
         let durable = self.checkpoint_lock().records.min(page::last_of(page));
@@ -54,25 +55,28 @@ impl History {
             }
         }
         if last.min(page::last_of(page)) <= durable {
-            return Ok(());
+            return Ok(decoded);
         }
         if self.is_staged(page) {
             if self.staged_begins_with(page, bytes).await? {
-                return Ok(());
+                return Ok(decoded);
             }
+            *index = IndexWriter::after(self.durable_records());
             let reason = format!("{} differs from the one received before: all are received again", page::place(page));
             return Err(StorageError::OutOfOrder { doing: "continue a transfer", reason });
         }
         page::write(&*self.disk, page, bytes)?;
         // Where pages before this one are there from another transfer, the lists are made at the end, from all of them.
+        let records = &decoded.records;
         if records.first().is_some_and(|record| record.number <= index.taken() + 1) {
             records.iter().try_for_each(|record| index.take(&*self.disk, record))?;
         }
-        self.stage(page, last).await
+        self.stage(page, last).await?;
+        Ok(decoded)
     }
 
     /// Makes pages that were taken in durable and the history end at `to`, and marks `to` as installed. The caller has
-    /// replayed them and compared the digest, and pushes nothing meanwhile. Blocks.
+    /// applied them and compared the digest, and pushes nothing meanwhile. Blocks.
     ///
     /// # Errors
     /// Where `to` is behind what this node knows, its last page is not there, or the disk fails.

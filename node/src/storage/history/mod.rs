@@ -36,6 +36,7 @@ pub use self::checkpoint::{Checkpoint, PlainCheckpoint};
 pub use self::export::{ExportError, PAGES_HEADING};
 pub use self::image::{Image, WrittenImage};
 use self::index::{IndexWriter, Overlay};
+pub use self::page::Page;
 pub use self::scan::Scanned;
 use self::staged::Staged;
 use self::tail::Tail;
@@ -209,24 +210,23 @@ impl History {
         Ok(found)
     }
 
-    /// Reads the records of `numbers` from the disk in order, each with what the header of its page says, checking that none
-    /// is damaged or missing. Blocks.
+    /// Reads the records of `numbers` from the disk in order, page by page, checking that none is damaged or missing. Blocks.
     ///
     /// # Errors
     /// At the first page that is damaged or does not hold them, and where `with` fails.
     pub fn replay(
         &self,
         numbers: RangeInclusive<RecordNumber>,
-        mut with: impl FnMut(&PageMark, &Record) -> Result<(), StorageError>,
+        mut with: impl FnMut(&Page) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         let (first, last) = (*numbers.start().max(&1), *numbers.end());
         if first > last {
             return Ok(());
         }
         for page in page_of(first)..=page_of(last) {
-            let page = page::read(&*self.disk, page, last.min(page::last_of(page)))?;
-            let mut records = page.records.iter().filter(|record| record.number >= first);
-            records.try_for_each(|record| with(&page.mark, record))?;
+            let mut page = page::read(&*self.disk, page, last)?;
+            page.records.retain(|record| record.number >= first);
+            with(&page)?;
         }
         Ok(())
     }

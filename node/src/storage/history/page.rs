@@ -94,10 +94,10 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 
 /// A page, decoded.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub struct Page {
     /// What its header says.
     pub mark: PageMark,
-    /// Its records.
+    /// Its records, in order.
     pub records: Vec<Record>,
     /// Bytes that header and records take.
     pub length: usize,

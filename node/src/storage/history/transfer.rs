@@ -3,6 +3,7 @@
 use ledger::{PAGE_RECORDS, RecordNumber};
 use parking_lot::MutexGuard;
 
+use super::index::IndexWriter;
 use super::staged::{Staged, write_mark};
 use super::{History, page};
 use crate::storage::disk::Batch;
@@ -45,13 +46,27 @@ impl History {
             Err(error) => return Err(error),
         };
         tracing::error!(page = page::place(page), reason, "pages that were received before are not used");
+        self.remove_mark().await?;
+        Ok(false)
+    }
+
+    /// Makes nothing count of what was received before: all of it is to be sent again. Blocks.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub async fn forget_staged(&self) -> Result<(), StorageError> {
+        let mut index = self.writing.lock().await;
+        *index = IndexWriter::after(self.durable_records());
+        self.remove_mark().await
+    }
+
+    async fn remove_mark(&self) -> Result<(), StorageError> {
         *self.staged_lock() = Staged::default();
         let mut batch = Batch::default();
         batch.remove(keys::staged());
         self.disk.apply(batch)?;
         // Before one of these pages is written again: no mark may say that it is whole.
-        self.disk.sync().await?;
-        Ok(false)
+        self.disk.sync().await
     }
 
     /// Takes up that `page` was written, as far as record `last`, which is the last on offer.

@@ -45,8 +45,7 @@ pub(crate) async fn send_snapshot(
     snapshot: SnapshotOf<TypeConfig, SnapshotData>,
     dial_until: Instant,
 ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-    let SnapshotData(to) = snapshot.snapshot;
-    let sent = send(peer, sender, vote, to, dial_until).await;
+    let sent = send(peer, sender, vote, snapshot.snapshot.checkpoint, dial_until).await;
     let vote = sent.inspect_err(|error| tracing::warn!(peer = peer.node, %error, "snapshot not sent"))?;
     Ok(SnapshotResponse::new(vote))
 }
@@ -95,7 +94,7 @@ async fn send(
 fn page_message(history: &History, page: u64, last: RecordNumber) -> Result<FromSender, StorageError> {
     let bytes = history.page(page, last)?;
     let checksum = *blake3::hash(&bytes).as_bytes();
-    Ok(FromSender::Page { page, bytes, checksum })
+    Ok(FromSender::Page { page, bytes: bytes.into(), checksum })
 }
 
 /// The first page that a receiver lacks, which has `records` durable records and pages of an earlier transfer up to `staged`. Of

@@ -13,7 +13,7 @@ use crate::raft::peers::link::tests::connected;
 async fn a_receiver_at_work_is_waited_for_and_one_that_sends_nothing_is_given_up() {
     let (mut sending, mut receiving) = connected().await;
     let working = async {
-        let have = at_work(&mut receiving, async {
+        let have = at_work(&mut receiving.sender, async {
             // The time is what is tested: the work has to outlast `ALIVE_WITHIN`.
             sleep(ALIVE_WITHIN + KEEP_ALIVE * 2).await;
             FromReceiver::Have { records: 7, digest: Digest::ZERO, staged: 0 }

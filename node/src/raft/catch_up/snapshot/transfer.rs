@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use ledger::{Digest, RecordNumber};
 use openraft::RaftTypeConfig;
 use openraft::errors::{ErrorSource, NetworkError, StreamingError, Unreachable};
@@ -29,7 +30,7 @@ pub(crate) enum FromSender {
     /// What is on offer.
     Offer { vote: PlainVote, to: PlainCheckpoint },
     /// A page, up to the last record on offer, with the BLAKE3 of its bytes.
-    Page { page: u64, bytes: Vec<u8>, checksum: [u8; 32] },
+    Page { page: u64, bytes: Bytes, checksum: [u8; 32] },
     /// That was all of them.
     End,
     /// The receiver's history is not the beginning of the sender's.

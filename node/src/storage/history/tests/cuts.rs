@@ -138,10 +138,10 @@ async fn a_damaged_page_is_refused_with_its_place() {
     push(&history, 200);
     history.write(checkpoint(200)).await.unwrap();
     disks.damage("history", &keys::page(1, 0), |value| value.as_mut().unwrap()[100] ^= 1);
-    let error = history.replay(1..=200, |_, _| Ok(())).unwrap_err().to_string();
+    let error = history.replay(1..=200, |_| Ok(())).unwrap_err().to_string();
     assert!(error.starts_with("page 1 of the history (records 65 to 128), part 0, is damaged"), "{error}");
     disks.damage("history", &keys::page(1, 0), |value| *value = None);
-    let error = history.replay(1..=200, |_, _| Ok(())).unwrap_err().to_string();
+    let error = history.replay(1..=200, |_| Ok(())).unwrap_err().to_string();
     assert!(error.starts_with("page 1 of the history (records 65 to 128) is damaged"), "{error}");
     assert_eq!(*history.record(1).unwrap(), record(1), "other pages are read");
 }

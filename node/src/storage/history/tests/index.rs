@@ -149,7 +149,7 @@ fn checkpoint(records: u64) -> Checkpoint {
 }
 
 /// All that the index has on a disk.
-fn index_of(disk: &dyn Disk) -> Vec<Pair> {
+pub(super) fn index_of(disk: &dyn Disk) -> Vec<Pair> {
     disk.range(&[keys::ENTRIES], &[keys::ANCHORS + 2], usize::MAX).unwrap()
 }
 
@@ -220,7 +220,7 @@ async fn a_start_writes_no_list_again() {
     let before = index_of(&*disk);
     drop(history);
     let history = History::open(Arc::clone(&disk)).unwrap();
-    history.replay(1..=1_000, |_, _| Ok(())).unwrap();
+    history.replay(1..=1_000, |_| Ok(())).unwrap();
     history.write(checkpoint(1_000)).await.unwrap();
     assert!(index_of(&*disk) == before);
     book.check(&history, 1_000, &mut Dice(9));

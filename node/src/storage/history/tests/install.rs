@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ledger::{PageMark, Record, page_of};
+use ledger::page_of;
 
-use super::{History, checkpoint, created, expected, push, push_one, record, replayed};
+use super::{History, Page, checkpoint, created, expected, push, push_one, record, replayed};
 use crate::storage::model::Dice;
 
 /// Streams what `to` lacks of `from` up to record `last`.
@@ -27,8 +27,8 @@ async fn the_missing_pages_make_both_equal() {
 
         stream(&from, &to, 300).await;
         let mut lacked = Vec::new();
-        let take = |_: &PageMark, record: &Record| {
-            lacked.push(record.number);
+        let take = |page: &Page| {
+            lacked.extend(page.records.iter().map(|record| record.number));
             Ok(())
         };
         to.replay(own + 1..=300, take).unwrap();

@@ -61,7 +61,7 @@ async fn a_header_that_is_not_the_pages_is_named() {
         let mut bytes = page::encode(&mark(3), &[Arc::new(record(193))]).unwrap();
         change(&mut bytes);
         page::write(&*disk, 3, &bytes).unwrap();
-        history.replay(193..=193, |_, _| Ok(())).unwrap_err().to_string()
+        history.replay(193..=193, |_| Ok(())).unwrap_err().to_string()
     };
     let place = "page 3 of the history (records 193 to 256) is damaged: ";
     let first = write(&|bytes| bytes[24] ^= 1);

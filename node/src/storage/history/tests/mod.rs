@@ -17,7 +17,7 @@ use ledger::{
 use openraft::Membership;
 use uuid::Uuid;
 
-use super::{Checkpoint, History};
+use super::{Checkpoint, History, Page};
 use crate::storage::disk::{Disk, Disks};
 use crate::storage::model::{ModelDisks, log_id};
 use crate::storage::types::{NodeAddresses, StoredMembership};
@@ -99,9 +99,9 @@ fn checkpoint(records: u64) -> Checkpoint {
 
 fn replayed(history: &History, last: u64) -> Vec<Record> {
     let mut records = Vec::new();
-    let take = |found: &PageMark, record: &Record| {
-        assert_eq!(*found, mark(page_of(record.number)));
-        records.push(record.clone());
+    let take = |page: &Page| {
+        assert_eq!(page.mark, mark(page_of(page.records[0].number)));
+        records.extend_from_slice(&page.records);
         Ok(())
     };
     history.replay(1..=last, take).unwrap();

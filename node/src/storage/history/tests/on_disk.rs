@@ -81,8 +81,8 @@ type All = (super::Checkpoint, Vec<ledger::Record>);
 fn read_all(folder: &std::path::Path) -> Result<All, crate::storage::StorageError> {
     let history = History::open(open_sled(folder, CACHE)?)?;
     let mut records = Vec::new();
-    history.replay(1..=history.checkpoint().records, |_, record| {
-        records.push(record.clone());
+    history.replay(1..=history.checkpoint().records, |page| {
+        records.extend_from_slice(&page.records);
         Ok(())
     })?;
     Ok((history.checkpoint(), records))

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use ledger::page_of;
+use ledger::{Event, page_of};
 
+use super::index::index_of;
 use super::{History, checkpoint, created, expected, push, push_one, record, replayed};
 use crate::storage::format::keys;
 use crate::storage::model::Dice;
@@ -93,12 +94,15 @@ async fn what_was_received_is_compared_and_not_used_where_it_differs() {
     let (_disks, _disk, other) = created().await;
     push(&other, 9);
     let mut forged = record(10);
-    forged.actor = 4;
+    let Event::Charged(charged) = &mut forged.event else { unreachable!("a charge") };
+    charged.seller = 9;
     push_one(&other, forged);
     push(&other, ALL - 10);
     other.write(checkpoint(ALL)).await.unwrap();
 
-    let from = sender().await;
+    let (_from_disks, from_disk, from) = created().await;
+    push(&from, ALL);
+    from.write(checkpoint(ALL)).await.unwrap();
     let (_disks, disk, to) = created().await;
     give(&other, &to, 1, 18_000).await;
     let page = other.page(0, ALL).unwrap();
@@ -110,8 +114,18 @@ async fn what_was_received_is_compared_and_not_used_where_it_differs() {
     give(&from, &to, 1, ALL).await;
     to.install(checkpoint(ALL)).await.unwrap();
     assert_eq!(replayed(&to, ALL), expected(ALL));
+    assert!(index_of(&*disk) == index_of(&*from_disk), "no list keeps what was not used");
 
-    // The same where the node decided those records itself meanwhile: its own are written.
+    // Whoever finds what was received to be wrong can have all of it sent again.
+    let (_disks, disk, to) = created().await;
+    give(&other, &to, 1, 18_000).await;
+    to.forget_staged().await.unwrap();
+    assert_eq!((to.staged(), disk.get(&keys::staged()).unwrap()), (0, None));
+    give(&from, &to, 1, ALL).await;
+    to.install(checkpoint(ALL)).await.unwrap();
+    assert!(index_of(&*disk) == index_of(&*from_disk), "no list keeps what was forgotten");
+
+    // Where the node decided those records itself meanwhile, its own are written.
     let (_disks, _disk, to) = created().await;
     give(&other, &to, 1, 18_000).await;
     push(&to, 300);

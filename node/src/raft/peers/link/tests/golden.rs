@@ -149,7 +149,7 @@ fn a_snapshots_transfer() {
         "Snapshots",
         &[
             ("offer", bytes_of(&FromSender::Offer { vote: vote(), to: (&to).into() })),
-            ("page", bytes_of(&FromSender::Page { page: 1, bytes: vec![1, 2], checksum: [9; 32] })),
+            ("page", bytes_of(&FromSender::Page { page: 1, bytes: vec![1, 2].into(), checksum: [9; 32] })),
             ("end", bytes_of(&FromSender::End)),
             ("diverged", bytes_of(&FromSender::Diverged { records: 64 })),
             ("have", bytes_of(&FromReceiver::Have { records: 65, digest: Digest([7; 32]), staged: 128 })),
