@@ -201,6 +201,8 @@ fn authorise<'a>(state: &'a State, command: &Command) -> Result<Option<&'a ApiKe
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use uuid::Uuid;
 
     use super::*;

@@ -50,7 +50,8 @@ fn replay_all(state: State, history: &History, to: &Checkpoint) -> Result<State,
 
 /// A state that records are applied to, page after page, from the disk or as they are received.
 pub(crate) struct Replay {
-    state: State,
+    /// A state is kilobytes by itself, which what holds this (futures, Raft's commands) would copy about.
+    state: Box<State>,
     /// The first record of the page whose header was compared last.
     page: Option<RecordNumber>,
 }
@@ -58,7 +59,7 @@ pub(crate) struct Replay {
 impl Replay {
     /// Begins with the record after those of `state`.
     pub(crate) fn onto(state: State) -> Self {
-        Self { state, page: None }
+        Self { state: Box::new(state), page: None }
     }
 
     /// Applies the records that `history` has on disk up to `last`. Blocks.
@@ -99,7 +100,7 @@ impl Replay {
     /// # Errors
     /// Where the records are not those that `to` was made of.
     pub(crate) fn finish(self, to: &Checkpoint) -> Result<State, StorageError> {
-        let state = self.state;
+        let state = *self.state;
         if (state.records(), state.digest(), state.rules()) == (to.records, to.digest, to.rules) {
             return Ok(state);
         }

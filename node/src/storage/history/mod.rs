@@ -6,18 +6,12 @@
 //!
 //! Unit: record numbers from 1; page `p` holds `p * 64 + 1 ..= (p + 1) * 64`, on every replica.
 
-mod cache;
 mod checkpoint;
 mod export;
 mod image;
 pub(crate) mod index;
-mod install;
 mod known_peers;
-mod marks;
-mod page;
-mod scan;
-mod staged;
-mod tail;
+mod pages;
 mod time_mark;
 mod transfer;
 
@@ -31,16 +25,17 @@ use std::time::Duration;
 use ledger::{PageMark, Record, RecordNumber, page_of};
 use serde::{Deserialize, Serialize};
 
-use self::cache::{PageBytes, PageCache};
 pub use self::checkpoint::{Checkpoint, PlainCheckpoint};
 pub use self::export::{ExportError, PAGES_HEADING};
 pub use self::image::{Image, WrittenImage};
 use self::index::{IndexWriter, Overlay};
-pub use self::page::Page;
-pub use self::scan::Scanned;
-use self::staged::Staged;
-use self::tail::Tail;
+use self::pages::cache::{PageBytes, PageCache};
+use self::pages::page;
+pub use self::pages::page::Page;
+pub use self::pages::scan::Scanned;
+use self::pages::tail::Tail;
 pub use self::time_mark::TimeMark;
+use self::transfer::staged::Staged;
 use super::disk::watch::{StallWatch, Watched};
 use super::disk::{Batch, Disk};
 use super::error::StorageError;

@@ -13,7 +13,7 @@ use ledger::{RecordNumber, State, page_of};
 
 use self::frames::Form;
 pub use self::frames::WrittenImage;
-use super::page::Page;
+use super::Page;
 use super::{History, page};
 use crate::storage::disk::ImageName;
 use crate::storage::error::StorageError;

@@ -3,12 +3,13 @@
 use ledger::{PAGE_RECORDS, RecordNumber};
 use parking_lot::MutexGuard;
 
-use super::index::IndexWriter;
 use super::staged::{Staged, write_mark};
-use super::{History, page};
 use crate::storage::disk::Batch;
 use crate::storage::error::StorageError;
 use crate::storage::format::keys;
+use crate::storage::history::History;
+use crate::storage::history::index::IndexWriter;
+use crate::storage::history::pages::page;
 
 /// Pages between two marks. Source: some 1.2 MB of them, of which a sync takes a few milliseconds; so much is sent again at most.
 #[cfg(not(feature = "simulation"))]
@@ -31,13 +32,17 @@ impl History {
     }
 
     /// Whether this page, full, is one of them.
-    pub(super) fn is_staged(&self, page: u64) -> bool {
+    pub(in crate::storage::history) fn is_staged(&self, page: u64) -> bool {
         page::last_of(page) <= self.staged()
     }
 
     /// Whether what is here of a page that was received before begins with `bytes`. Where it does not, or cannot be read, none of
     /// these pages counts any more.
-    pub(super) async fn staged_begins_with(&self, page: u64, bytes: &[u8]) -> Result<bool, StorageError> {
+    pub(in crate::storage::history) async fn staged_begins_with(
+        &self,
+        page: u64,
+        bytes: &[u8],
+    ) -> Result<bool, StorageError> {
         let found = page::read_bytes(&*self.disk, page);
         let reason = match found {
             Ok(own) if own.starts_with(bytes) => return Ok(true),
@@ -70,7 +75,7 @@ impl History {
     }
 
     /// Takes up that `page` was written, as far as record `last`, which is the last on offer.
-    pub(super) async fn stage(&self, page: u64, last: RecordNumber) -> Result<(), StorageError> {
+    pub(in crate::storage::history) async fn stage(&self, page: u64, last: RecordNumber) -> Result<(), StorageError> {
         let durable = self.durable_records();
         let is_due = {
             let mut staged = self.staged_lock();

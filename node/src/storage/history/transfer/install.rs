@@ -6,14 +6,14 @@
 
 use ledger::{RecordNumber, page_of};
 
-use super::index::IndexWriter;
-use super::page::{self, Page};
-use super::tail::Tail;
-use super::{Checkpoint, History, write_checkpoint};
 use crate::storage::disk::Batch;
 use crate::storage::error::StorageError;
 use crate::storage::format::keys;
 use crate::storage::format::{Kind, codec};
+use crate::storage::history::index::IndexWriter;
+use crate::storage::history::pages::page::{self, Page};
+use crate::storage::history::pages::tail::Tail;
+use crate::storage::history::{Checkpoint, History, write_checkpoint};
 use crate::storage::types::LogId;
 use crate::storage::types::plain::PlainLogId;
 

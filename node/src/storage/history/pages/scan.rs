@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use ledger::{PageMark, Record, RecordNumber, page_of};
 
-use super::{History, page};
+use super::page;
 use crate::storage::error::StorageError;
+use crate::storage::history::History;
 
 /// Records that follow each other, and what stands before each page that begins among them.
 #[derive(Debug, Default)]

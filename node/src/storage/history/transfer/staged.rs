@@ -16,18 +16,18 @@ const PLACE: &str = "the mark of pages that were received";
 
 /// See the head of this file.
 #[derive(Debug, Default)]
-pub(super) struct Staged {
+pub(in crate::storage::history) struct Staged {
     /// The last record of these pages, which ends a page; 0 for none.
-    pub(super) upto: RecordNumber,
+    pub(in crate::storage::history) upto: RecordNumber,
     /// What the mark on the disk says.
-    pub(super) marked: RecordNumber,
+    pub(in crate::storage::history) marked: RecordNumber,
     /// What it says after a power cut, at least.
-    pub(super) kept: RecordNumber,
+    pub(in crate::storage::history) kept: RecordNumber,
 }
 
 impl Staged {
     /// What is beyond the `durable` records of a disk.
-    pub(super) fn on(disk: &dyn Disk, durable: u64) -> Result<Self, StorageError> {
+    pub(in crate::storage::history) fn on(disk: &dyn Disk, durable: u64) -> Result<Self, StorageError> {
         let key = keys::staged();
         let Some(sealed) = disk.get(&key)? else { return Ok(Self::default()) };
         let upto: RecordNumber = codec::unseal_value(Kind::Staged, &key, &sealed, PLACE)?;
@@ -42,7 +42,7 @@ impl Staged {
 }
 
 /// Writes the mark; it survives a power cut from the next sync on.
-pub(super) fn write_mark(disk: &dyn Disk, upto: RecordNumber) -> Result<(), StorageError> {
+pub(in crate::storage::history) fn write_mark(disk: &dyn Disk, upto: RecordNumber) -> Result<(), StorageError> {
     let key = keys::staged();
     let sealed = codec::seal_value(Kind::Staged, &key, &upto)?;
     disk.insert(&key, sealed)

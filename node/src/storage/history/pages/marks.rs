@@ -2,8 +2,9 @@
 
 use ledger::{Digest, PageMark, RecordChain, RecordNumber, Time, page_of};
 
-use super::{History, page};
+use super::page;
 use crate::storage::error::StorageError;
+use crate::storage::history::History;
 
 impl History {
     /// What stands before `page`: from memory, or else from the page's header on the disk, which blocks.
