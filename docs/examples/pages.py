@@ -174,6 +174,7 @@ REFUSAL = variants(
     ("limit_exceeded", []),
     ("name_taken", []),
     ("last_admin_key", []),
+    ("address_taken", []),
 )
 
 
@@ -200,6 +201,9 @@ ACTION = variants(
     ("reverse", fields("charge:NUMBER reason:TEXT")),
     ("register_node", fields("node:NUMBER incarnation:UUID")),
     ("raise_rules", fields("to:NUMBER")),
+    ("add_node", fields("above:NUMBER api:TEXT peer:TEXT")),
+    ("promote_node", fields("node:NUMBER")),
+    ("remove_node", fields("node:NUMBER")),
 )
 EVENT = variants(
     ("genesis", GENESIS),
@@ -225,6 +229,9 @@ EVENT = variants(
     ("refused", fields("action:ACTION refusal:REFUSAL")),
     ("node_registered", fields("node:NUMBER incarnation:UUID")),
     ("rules_raised", fields("to:NUMBER")),
+    ("node_added", fields("node:NUMBER api:TEXT peer:TEXT")),
+    ("node_promoted", fields("node:NUMBER")),
+    ("node_removed", fields("node:NUMBER")),
 )
 RECORD = fields("number:NUMBER time:NUMBER actor:NUMBER idempotency_key:OPTION event:EVENT")
 RECORD_VERSION, PAGE_VERSION = 2, 2

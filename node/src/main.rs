@@ -108,6 +108,8 @@ fn not_started(error: ClusterError) -> Failure {
             "{error}: keep the data directory and do not run `init` again; this node does not start, and the others continue while \
              they are a majority"
         )),
+        // Like a directory that is not this node's: no restart helps.
+        ClusterError::Removed(_) => wrong(error),
         ClusterError::Setting(_)
         | ClusterError::Listen { .. }
         | ClusterError::Raft(_)

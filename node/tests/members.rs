@@ -7,12 +7,12 @@ use std::time::Duration;
 use etebar_node::raft::link::error::LinkError;
 use etebar_node::raft::link::message::Purpose;
 use etebar_node::raft::link::message::{MemberList, Numbered, Request, Response, StatusMessage};
-use etebar_node::raft::{ChangeError, MembershipChange, PeerIdentity, VotingRole};
+use etebar_node::raft::{ChangeError, ClusterError, MembershipChange, PeerIdentity, VotingRole};
 use etebar_node::runtime::Clock;
-use ledger::Digest;
+use ledger::{Action, AddNode, Address, Digest, NodeAddresses, PromoteNode, RemoveNode};
 use tokio::time::{Instant, timeout};
 
-use self::kit::{PATIENCE, Trio, charge, is_new_charge, submit_within};
+use self::kit::{PATIENCE, Trio, admin, charge, is_new_charge, of_ledger, submit_within};
 
 /// So small that a new node needs a snapshot.
 const LOG_BYTES: u64 = 16 << 20;
@@ -22,10 +22,10 @@ async fn charges(trio: &Trio, node: u64, key: u64, name: &str, count: u64) {
     assert!(trio.submit(node, charges).await.outcomes.iter().all(is_new_charge));
 }
 
-async fn refusal(trio: &Trio, change: MembershipChange) -> String {
+async fn refusal(trio: &Trio, change: MembershipChange) -> ChangeError {
     match trio.try_change(change.clone()).await {
-        Err(ChangeError::Refused(why)) => why,
-        other => panic!("{change:?}: {other:?}"),
+        Err(error) => error,
+        Ok(node) => panic!("{change:?}: done with node {node}"),
     }
 }
 
@@ -43,8 +43,8 @@ async fn a_new_member_takes_the_place_of_an_old_one() {
 
     let addresses = trio.join(4).await;
     assert!(submit_within(trio.node(4), charge(key, "early"), Duration::from_millis(300)).await.is_err());
-    trio.change(MembershipChange::Add { node: 4, addresses: addresses.clone() }).await;
-    trio.change(MembershipChange::Add { node: 4, addresses }).await;
+    trio.add(4, &addresses).await;
+    trio.add(4, &addresses).await;
     charges(&trio, 1, key, "with-a-learner", 100).await;
     trio.wait_until("the learner follows", |trio| trio.node(4).readiness().recovered).await;
     assert_eq!(trio.balance(4, seller).await, 800);
@@ -92,12 +92,83 @@ async fn a_wiped_node_is_replaced_under_a_new_number() {
     trio.wipe(wiped).await;
     trio.change(MembershipChange::Remove { node: wiped }).await;
     let addresses = trio.join(4).await;
-    let again = MembershipChange::Add { node: wiped, addresses: addresses.clone() };
-    assert!(refusal(&trio, again).await.contains("a number that was never used"));
-    trio.change(MembershipChange::Add { node: 4, addresses }).await;
+    trio.add(4, &addresses).await;
     trio.change(MembershipChange::Promote { node: 4 }).await;
     assert_eq!(trio.balance(4, seller).await, 900);
     trio.agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_is_given_once_whatever_became_of_its_node() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    trio.seller(1, "shop", 1_000).await;
+    let addresses = trio.join(4).await;
+    trio.add(4, &addresses).await;
+    trio.change(MembershipChange::Remove { node: 4 }).await;
+    trio.change(MembershipChange::Remove { node: 4 }).await;
+    // At the same addresses, as where a disk was replaced.
+    trio.add(5, &addresses).await;
+    assert_eq!(refusal(&trio, MembershipChange::Promote { node: 4 }).await, ChangeError::UnknownNode(4));
+    let taken = MembershipChange::Add {
+        addresses: NodeAddresses { peer: Address::new("elsewhere:1").unwrap(), ..of_ledger(&addresses) },
+    };
+    assert_eq!(refusal(&trio, taken).await, ChangeError::AddressTaken);
+    let behind = refusal(&trio, MembershipChange::Promote { node: 5 }).await;
+    assert!(matches!(behind, ChangeError::MemberBehind(_)), "nobody runs as node 5: {behind:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_is_carried_out_once_it_can_be_by_whoever_leads() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    let (seller, key) = trio.seller(1, "shop", 1_000).await;
+    let addresses = trio.join(4).await;
+    trio.kill(4);
+    trio.add(4, &addresses).await;
+    // It is promoted while it is down, and the leader that would do it is gone by then.
+    trio.submit(1, vec![admin(Action::PromoteNode(PromoteNode { node: 4 }))]).await;
+    let leader = trio.leader().await;
+    trio.kill(leader);
+    charges(&trio, trio.nodes()[0], key, "meanwhile", 10).await;
+    trio.run(4).await;
+    trio.wait_until("it votes", |trio| trio.nodes().iter().all(|node| voters(trio, *node).contains(&4))).await;
+    trio.run(leader).await;
+    // A leader is to go: it hands leadership over by itself.
+    let leader = trio.leader().await;
+    let asked = trio.nodes().into_iter().find(|node| *node != leader).unwrap();
+    trio.submit(asked, vec![admin(Action::RemoveNode(RemoveNode { node: leader }))]).await;
+    let rest: Vec<u64> = (1..=4).filter(|node| *node != leader).collect();
+    trio.wait_until("it is removed", |trio| voters(trio, asked) == rest).await;
+    assert_eq!(trio.balance(asked, seller).await, 990);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_node_stops_and_does_not_start_again() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    trio.seller(1, "shop", 1_000).await;
+    let leader = trio.leader().await;
+    let [away, removed] = (1..=3).filter(|node| *node != leader).collect::<Vec<_>>()[..] else { panic!() };
+    let addresses = trio.join(4).await;
+    trio.add(4, &addresses).await;
+    trio.change(MembershipChange::Promote { node: 4 }).await;
+
+    // One that runs learns of it by the log.
+    trio.change(MembershipChange::Remove { node: removed }).await;
+    let told = timeout(PATIENCE, trio.node(removed).failed()).await.expect("it stops");
+    assert!(told.contains("was removed from the cluster"), "{told}");
+    trio.stop(removed).await;
+    let again = trio.try_run(removed).await.err();
+    assert!(matches!(again, Some(ClusterError::Removed(node)) if node == removed), "{again:?}");
+
+    // One that is down learns of it by the others, which refuse it.
+    trio.kill(away);
+    trio.wait_until("it is missed", |trio| {
+        trio.nodes().iter().all(|node| trio.node(*node).status().members.iter().any(|it| it.id == away && !it.healthy))
+    })
+    .await;
+    trio.change(MembershipChange::Remove { node: away }).await;
+    trio.run(away).await;
+    let told = timeout(PATIENCE, trio.node(away).failed()).await.expect("it stops");
+    assert!(told.contains("say that it is no member"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,13 +179,16 @@ async fn a_change_that_would_cost_the_majority_is_refused() {
     let [dead, alive] = trio.nodes().into_iter().filter(|node| *node != leader).collect::<Vec<_>>()[..] else {
         panic!()
     };
-    assert!(refusal(&trio, MembershipChange::Promote { node: 4 }).await.contains("add it first"));
+    assert_eq!(refusal(&trio, MembershipChange::Promote { node: 4 }).await, ChangeError::UnknownNode(4));
+    assert_eq!(refusal(&trio, MembershipChange::Remove { node: 4 }).await, ChangeError::UnknownNode(4));
     trio.kill(dead);
     trio.wait_until("it is missed", |trio| {
-        trio.node(leader).status().members.iter().any(|member| member.id == dead && !member.healthy)
+        let misses = |node| trio.node(node).status().members.iter().any(|member| member.id == dead && !member.healthy);
+        misses(leader) && misses(alive)
     })
     .await;
-    assert!(refusal(&trio, MembershipChange::Remove { node: alive }).await.contains("no majority"));
+    let refused = refusal(&trio, MembershipChange::Remove { node: alive }).await;
+    assert!(matches!(&refused, ChangeError::QuorumAtRisk(why) if why.contains("no majority")), "{refused:?}");
     trio.change(MembershipChange::Remove { node: dead }).await;
     assert_eq!(voters(&trio, leader).len(), 2);
 }
@@ -156,7 +230,7 @@ async fn a_number_that_is_not_a_members_is_not_stored() {
     trio.leader().await;
     // The real node has another data directory, and is known by it from now on.
     let addresses = trio.join(4).await;
-    trio.change(MembershipChange::Add { node: 4, addresses }).await;
+    trio.add(4, &addresses).await;
     trio.change(MembershipChange::Promote { node: 4 }).await;
     assert_eq!(trio.balance(4, seller).await, 1_000);
     trio.agree().await;
@@ -169,7 +243,7 @@ async fn a_node_that_was_away_follows_a_leader_that_was_added_meanwhile() {
     let away = trio.follower().await;
     trio.kill(away);
     let addresses = trio.join(4).await;
-    trio.change(MembershipChange::Add { node: 4, addresses }).await;
+    trio.add(4, &addresses).await;
     trio.change(MembershipChange::Promote { node: 4 }).await;
     let leaves = (1..=3).find(|node| *node != away).unwrap();
     trio.change(MembershipChange::Remove { node: leaves }).await;
@@ -216,15 +290,15 @@ async fn an_addition_that_is_not_committed_is_not_passed_on() {
     let mut trio = Trio::start(LOG_BYTES).await;
     trio.seller(1, "shop", 1_000).await;
     let leader = trio.leader().await;
-    let addresses = trio.join(4).await;
+    let addresses = of_ledger(&trio.join(4).await);
+    // The leader carries out what was decided a moment later; the others are killed in between.
     let others: Vec<_> = (1..=3).filter(|node| *node != leader).collect();
+    trio.submit(leader, vec![admin(Action::AddNode(AddNode { above: 3, addresses }))]).await;
     for node in &others {
         trio.kill(*node);
     }
-    let addition = MembershipChange::Add { node: 4, addresses };
-    let added = trio.node(leader).change_members(addition, Instant::now() + Duration::from_millis(100)).await;
-    assert!(matches!(added, Err(ChangeError::OutcomeUnknown { .. })), "{added:?}");
-    assert!(trio.node(leader).status().members.iter().any(|member| member.id == 4), "it is in the log");
+    let shows = |trio: &Trio| trio.node(leader).status().members.iter().any(|member| member.id == 4);
+    trio.wait_until("it is in the log", shows).await;
 
     let peer = trio.peer(others[0], leader);
     let mut link = peer.dial(Purpose::Control, Instant::now() + PATIENCE).await.unwrap();

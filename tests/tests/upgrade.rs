@@ -51,7 +51,7 @@ fn a_cluster_is_upgraded_node_by_node_under_load_and_its_rules_after_the_last() 
     let cluster = Plan::new("upgrade").start();
     let sellers: Vec<_> = (0..4).map(|_| cluster.seller_with(1_000_000)).collect();
     let known = |id| rules(&cluster, id);
-    eventually("node 1 to know the others", || known(1) == Some((2, vec![2, 2, 2])));
+    eventually("node 1 to know the others", || known(1) == Some((3, vec![3, 3, 3])));
     let load = Load::start(&cluster, &sellers, 8, 41);
 
     // The way there, and back.
@@ -62,13 +62,13 @@ fn a_cluster_is_upgraded_node_by_node_under_load_and_its_rules_after_the_last() 
         become_build(&cluster, id, &newer, &load);
     }
     for id in cluster.ids() {
-        eventually("each node to know what the others know", || known(id) == Some((2, vec![3, 2, 3])));
+        eventually("each node to know what the others know", || known(id) == Some((3, vec![4, 3, 4])));
         assert_eq!(toy_adjustment(&cluster, id, &sellers[0]), 201, "newer rules wait for the last node");
     }
 
     become_build(&cluster, 2, &newer, &load);
     for id in cluster.ids() {
-        eventually("the rules to be raised", || known(id) == Some((3, vec![3, 3, 3])));
+        eventually("the rules to be raised", || known(id) == Some((4, vec![4, 4, 4])));
         assert_eq!(toy_adjustment(&cluster, id, &sellers[0]), 409, "the newer rules hold");
     }
     load.wait_for_more(100);
@@ -84,7 +84,7 @@ fn a_cluster_is_upgraded_node_by_node_under_load_and_its_rules_after_the_last() 
     node.launch();
     assert_eq!(node.wait_end(tests::wait::PATIENCE).code(), Some(1));
     let last = node.log_tail(1);
-    assert!(last.contains("the ledger goes by rules 3, and this build knows rules up to 2: run a build"), "{last}");
+    assert!(last.contains("the ledger goes by rules 4, and this build knows rules up to 3: run a build"), "{last}");
     node.become_build(&newer);
     cluster.start_ready(follower);
     books::check(&cluster);

@@ -69,9 +69,12 @@ pub(crate) fn meaning<T>(
         return Meaning::Unknown(Reason::of(format!("a {} without a problem that is known here", answer.status)));
     };
     match problem.code {
-        Code::RateLimited | Code::NoLeader | Code::Overloaded | Code::Behind | Code::DiskFull => {
-            Meaning::NotYet(problem.into())
-        }
+        Code::RateLimited
+        | Code::NoLeader
+        | Code::Overloaded
+        | Code::Behind
+        | Code::UpgradePending
+        | Code::DiskFull => Meaning::NotYet(problem.into()),
         // A panic may come after the commit.
         Code::OutcomeUnknown | Code::Internal => Meaning::Unknown(problem.into()),
         Code::InvalidRequest
@@ -87,6 +90,9 @@ pub(crate) fn meaning<T>(
         | Code::LimitExceeded
         | Code::NameTaken
         | Code::LastAdminKey
+        | Code::AddressTaken
+        | Code::MemberBehind
+        | Code::QuorumAtRisk
         | Code::TooLarge
         | Code::UnsupportedMediaType
         | Code::IdempotencyKeyReused => Meaning::Refused(problem),

@@ -4,5 +4,6 @@
 
 mod administration;
 mod charges;
+mod members;
 pub(crate) mod pager;
 pub(crate) mod reads;

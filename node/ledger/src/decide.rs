@@ -181,6 +181,9 @@ fn authorise<'a>(state: &'a State, command: &Command) -> Result<Option<&'a ApiKe
         return Err(Rejection::OutOfPlace);
     }
     let role = command.action.kind().role();
+    if command.action.kind().since() > state.rules().max(1) {
+        return Err(Rejection::NotYet);
+    }
     if command.actor == SYSTEM_ACTOR {
         return match role {
             // An idempotency key is remembered in the scope of an API key, and here is none.

@@ -31,6 +31,8 @@ pub enum Refusal {
     NameTaken,
     /// It is the last active admin key: without it the ledger could not be administered.
     LastAdminKey,
+    /// Another node has one of the addresses.
+    AddressTaken,
 }
 
 impl Refusal {
@@ -50,6 +52,7 @@ impl Refusal {
             Self::LimitExceeded => bytes.u8(5),
             Self::NameTaken => bytes.u8(6),
             Self::LastAdminKey => bytes.u8(7),
+            Self::AddressTaken => bytes.u8(8),
         }
     }
 }
@@ -83,4 +86,8 @@ pub enum Rejection {
     Malformed,
     /// This build does not know the rules that the ledger is raised to: for the node alone, which must not go on.
     UnknownRules,
+    /// The rules that the ledger goes by do not have such a command yet: not every node's build knows it.
+    NotYet,
+    /// There is no such node, or it has no need of it.
+    UnknownNode,
 }

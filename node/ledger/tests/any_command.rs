@@ -13,10 +13,10 @@ use std::sync::Arc;
 use book::{amount, idempotency_key, name, phone};
 use fastrand::Rng;
 use ledger::{
-    Action, Adjust, ApiKeyHash, Audit, Charge, Claims, Command, CreateKey, CreateSeller, DecideCredit, Event, Facts,
-    Genesis, Grant, MAX_MINOR, Missing, Note, Outcome, RaiseRules, Record, RecordNumber, Reference, Refused,
-    RegisterNode, Rejection, RequestCredit, Reverse, RevokeKey, SYSTEM_ACTOR, SellerStatus, SetSellerStatus,
-    SignedAmount, State, Time, Verdict, decide, missing,
+    Action, AddNode, Address, Adjust, ApiKeyHash, Audit, Charge, Claims, Command, CreateKey, CreateSeller,
+    DecideCredit, Event, Facts, Genesis, Grant, MAX_MINOR, Missing, NodeAddresses, Note, Outcome, PromoteNode,
+    RaiseRules, Record, RecordNumber, Reference, Refused, RegisterNode, Rejection, RemoveNode, RequestCredit, Reverse,
+    RevokeKey, SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State, Time, Verdict, decide, missing,
 };
 use uuid::Uuid;
 
@@ -186,12 +186,22 @@ impl Run {
                 reference: Reference::new("order-7").ok().filter(|_| self.rng.bool()),
             }),
             82..=95 => Action::Reverse(Reverse { charge: self.number(), reason: self.note() }),
-            96 => Action::RaiseRules(RaiseRules { to: *self.rng.choice(&[0, 1, 2, 2, 3, u32::MAX]).unwrap() }),
-            _ => {
+            96 => Action::RaiseRules(RaiseRules { to: *self.rng.choice(&[0, 1, 2, 3, 3, 4, u32::MAX]).unwrap() }),
+            97 => {
                 let incarnation = Uuid::from_u128(u128::from(self.rng.u8(..3)));
-                Action::RegisterNode(RegisterNode { node: self.rng.u64(..4), incarnation })
+                Action::RegisterNode(RegisterNode { node: self.rng.u64(..6), incarnation })
             }
+            98 => Action::AddNode(AddNode {
+                above: *self.rng.choice(&[0, 1, 3, 3, 3, u64::MAX]).unwrap(),
+                addresses: NodeAddresses { api: self.address(), peer: self.address() },
+            }),
+            _ if self.rng.bool() => Action::PromoteNode(PromoteNode { node: self.rng.u64(..8) }),
+            _ => Action::RemoveNode(RemoveNode { node: self.rng.u64(..8) }),
         }
+    }
+
+    fn address(&mut self) -> Address {
+        Address::new(&format!("h{}:1", self.rng.u8(..6))).unwrap()
     }
 
     fn genesis(&mut self) -> Genesis {
@@ -202,7 +212,7 @@ impl Run {
             decimals: self.rng.u8(..8),
             key_window_ms: *self.rng.choice(&[0, 1, 50, 5_000, 86_400_000, u64::MAX]).unwrap(),
             keys_max: *self.rng.choice(&[0, 1, 5, 1_000_000, u64::MAX]).unwrap(),
-            rules: *self.rng.choice(&[0, 1, 1, 1, 2]).unwrap(),
+            rules: *self.rng.choice(&[0, 1, 1, 2, 3]).unwrap(),
             admin_key: self.hash(),
         }
     }
@@ -306,12 +316,13 @@ fn whatever_is_decided_applies_and_the_books_stay_right() {
     let kinds = [
         ("new", "Genesis SellerCreated SellerStatusSet KeyCreated KeyRevoked CreditRequested CreditApproved"),
         ("new", "CreditRejected Adjusted Charged Reversed NodeRegistered RulesRaised"),
+        ("new", "NodeAdded NodePromoted NodeRemoved"),
         ("recorded", "InsufficientCredit SellerSuspended RequestDecided ChargeReversed LimitExceeded NameTaken"),
-        ("recorded", "LastAdminKey"),
+        ("recorded", "LastAdminKey AddressTaken"),
         ("conflict", "InsufficientCredit SellerSuspended RequestDecided ChargeReversed LimitExceeded NameTaken"),
-        ("conflict", "LastAdminKey"),
+        ("conflict", "LastAdminKey AddressTaken"),
         ("rejected", "KeyRevoked Forbidden UnknownSeller UnknownKey UnknownRequest UnknownCharge KeyReused"),
-        ("rejected", "OutOfPlace SecretTaken Malformed UnknownRules"),
+        ("rejected", "OutOfPlace SecretTaken Malformed UnknownRules NotYet UnknownNode"),
     ];
     for (kind, names) in kinds {
         expected.extend(names.split(' ').map(|name| format!("{kind} {name}")));

@@ -171,7 +171,9 @@ fn of_refusal(refusal: Refusal) -> Answer {
         Refusal::SellerSuspended => Answer::Suspended,
         Refusal::RequestDecided { .. } => Answer::Opposite,
         Refusal::ChargeReversed => Answer::ReversedAlready,
-        Refusal::LimitExceeded | Refusal::NameTaken | Refusal::LastAdminKey => panic!("not drawn: {refusal:?}"),
+        Refusal::LimitExceeded | Refusal::NameTaken | Refusal::LastAdminKey | Refusal::AddressTaken => {
+            panic!("not drawn: {refusal:?}")
+        }
     }
 }
 

@@ -5,9 +5,9 @@ mod book;
 
 use book::{ADMIN, Book, WINDOW_MS, amount, made, phone, refusal};
 use ledger::{
-    Action, Adjust, Balance, Charge, Charged, Digest, EntryChain, Event, Grant, IdKind, IdSpace, MAX_MINOR, Outcome,
-    Phone, RaiseRules, RecordChain, Refusal, RegisterNode, Rejection, RequestCredit, RevokeKey, SellerStatus, State,
-    Time, Verdict,
+    Action, AddNode, Address, Adjust, Balance, Charge, Charged, Digest, EntryChain, Event, Grant, IdKind, IdSpace,
+    MAX_MINOR, NodeAddresses, Outcome, Phone, PromoteNode, RULES_NODES, RaiseRules, RecordChain, Refusal, RegisterNode,
+    Rejection, RemoveNode, RequestCredit, RevokeKey, SellerStatus, State, Time, Verdict,
 };
 use uuid::Uuid;
 
@@ -363,6 +363,77 @@ fn a_node_keeps_the_data_directory_that_it_registered_first() {
     made(book.by(ledger::SYSTEM_ACTOR, "", register(1)));
     assert_eq!(book.by(ledger::SYSTEM_ACTOR, "", register(2)), Outcome::Rejected(Rejection::OutOfPlace));
     assert_eq!(book.state.incarnation(1), Some(Uuid::from_u128(1)));
+}
+
+fn addresses(host: &str) -> NodeAddresses {
+    let address = |port: u16| Address::new(&format!("{host}:{port}")).unwrap();
+    NodeAddresses { api: address(7101), peer: address(7121) }
+}
+
+fn add(book: &mut Book, above: u64, host: &str) -> Outcome {
+    book.by(ADMIN, "", Action::AddNode(AddNode { above, addresses: addresses(host) }))
+}
+
+fn added(book: &mut Book, above: u64, host: &str) -> u64 {
+    let record = made(add(book, above, host));
+    match &book.history[record as usize - 1].event {
+        Event::NodeAdded(added) => added.node,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_node_gets_a_number_that_was_never_given() {
+    let mut book = Book::new();
+    let remove = |node| Action::RemoveNode(RemoveNode { node });
+    assert_eq!(added(&mut book, 3, "a"), 4, "after those that the cluster was founded with");
+    let first = book.state.records();
+    assert_eq!(add(&mut book, 3, "a"), Outcome::Replay(first), "the same addresses are the same node");
+    assert_eq!(added(&mut book, 4, "b"), 5);
+    made(book.by(ADMIN, "", remove(5)));
+    assert_eq!(added(&mut book, 4, "b"), 6, "the number of one that was removed is not given again");
+    let promoted = made(book.by(ADMIN, "", Action::PromoteNode(PromoteNode { node: 6 })));
+    assert_eq!(add(&mut book, 4, "b"), Outcome::Replay(promoted), "whatever was decided of it since");
+    made(book.by(ADMIN, "", remove(9)));
+    assert_eq!(added(&mut book, 4, "c"), 10);
+}
+
+#[test]
+fn an_address_is_one_nodes() {
+    let mut book = Book::new();
+    added(&mut book, 3, "a");
+    let mixed = NodeAddresses { api: addresses("b").api, peer: addresses("a").peer };
+    let swapped = NodeAddresses { api: addresses("a").peer, peer: addresses("b").peer };
+    for taken in [mixed, swapped] {
+        let outcome = book.by(ADMIN, "", Action::AddNode(AddNode { above: 3, addresses: taken }));
+        assert_eq!(refusal(&outcome), Refusal::AddressTaken);
+    }
+}
+
+#[test]
+fn a_node_is_promoted_and_removed_once_and_never_comes_back() {
+    let mut book = Book::new();
+    let promote = |node| Action::PromoteNode(PromoteNode { node });
+    let remove = |node| Action::RemoveNode(RemoveNode { node });
+    let unknown = Outcome::Rejected(Rejection::UnknownNode);
+    assert_eq!(book.by(ADMIN, "", promote(4)), unknown);
+    added(&mut book, 3, "a");
+    let promoted = made(book.by(ADMIN, "", promote(4)));
+    assert_eq!(book.by(ADMIN, "", promote(4)), Outcome::Replay(promoted));
+    let removed = made(book.by(ADMIN, "", remove(4)));
+    assert_eq!(book.by(ADMIN, "", remove(4)), Outcome::Replay(removed));
+    assert_eq!(book.by(ADMIN, "", promote(4)), unknown);
+    assert_eq!(book.by(ADMIN, "", remove(0)), unknown);
+    let register = Action::RegisterNode(RegisterNode { node: 4, incarnation: Uuid::from_u128(4) });
+    assert_eq!(book.by(ledger::SYSTEM_ACTOR, "", register), Outcome::Rejected(Rejection::OutOfPlace));
+}
+
+#[test]
+fn older_rules_have_no_commands_about_nodes() {
+    let mut book = Book::beginning(ledger::Genesis { rules: RULES_NODES - 1, ..book::genesis() });
+    assert_eq!(add(&mut book, 3, "a"), Outcome::Rejected(Rejection::NotYet));
+    made(book.by(ledger::SYSTEM_ACTOR, "", Action::RaiseRules(RaiseRules { to: RULES_NODES })));
+    assert_eq!(added(&mut book, 3, "a"), 4);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub enum Consistency {
 }
 
 /// Why commands got no decision. The caller may always retry under the same keys.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
     /// Nothing was written: no leader with a quorum could be reached in time.
     #[error("no leader is known")]
@@ -76,6 +76,11 @@ pub enum ClusterError {
     /// The ledger goes by rules that this build does not know.
     #[error(transparent)]
     Rules(#[from] UnknownRules),
+    /// The node was removed from the cluster.
+    #[error(
+        "node {0} was removed from the cluster: its data directory cannot be served again; add a new node in its place"
+    )]
+    Removed(u64),
     /// The history is of another ledger, or of another epoch of it, than the data directory says.
     #[error("the history is of {found}, and the data directory of {expected}: put back what belongs there")]
     Ledger {
@@ -135,6 +140,19 @@ pub enum VotingRole {
     Learner,
 }
 
+/// How far a member is on its way to a vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberStage {
+    /// It was added, and never seen.
+    Waiting,
+    /// It follows, and is behind or not healthy.
+    CatchingUp,
+    /// It has caught up, and may be promoted.
+    Ready,
+    /// It votes.
+    Voting,
+}
+
 /// One node as this node sees it.
 #[derive(Debug, Clone)]
 pub struct MemberStatus {
@@ -146,6 +164,8 @@ pub struct MemberStatus {
     pub peer: String,
     /// Its part in votes.
     pub role: VotingRole,
+    /// How far it is on its way to a vote.
+    pub stage: MemberStage,
     /// Whether its status arrived within the last second and reports no failure.
     pub healthy: bool,
     /// Its position, where its status was ever received.

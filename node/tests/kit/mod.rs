@@ -17,7 +17,8 @@ use etebar_node::raft::link::call::Peer;
 use etebar_node::raft::link::hello::Trust;
 use etebar_node::raft::link::trust::known_peers::KnownPeers;
 use etebar_node::raft::{
-    ChangeError, Cluster, ClusterSettings, Consistency, MembershipChange, PeerIdentity, SubmitError,
+    ChangeError, Cluster, ClusterError, ClusterSettings, Consistency, MembershipChange, PeerIdentity, ReadError,
+    SubmitError,
 };
 use etebar_node::runtime::Clock;
 use etebar_node::storage::{Decided, Decisions, NodeAddresses, NodeDisks};
@@ -33,6 +34,8 @@ use self::pki::Pki;
 
 /// The record of the genesis, and so the number of the first admin's key.
 pub(crate) const ADMIN: ApiKeyNumber = 1;
+/// How long one attempt at a change of the members may take.
+const ATTEMPT: Duration = Duration::from_secs(5);
 /// Longest wait for anything that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at what must happen.
@@ -115,10 +118,15 @@ impl Trio {
 
     /// Starts a node on the data it has; waits for the one before it to release the files.
     pub(crate) async fn run(&mut self, node: u64) {
+        let started = self.try_run(node).await;
+        self.running.insert(node, started.unwrap());
+    }
+
+    /// The same of a node that may refuse to start.
+    pub(crate) async fn try_run(&self, node: u64) -> Result<Cluster, ClusterError> {
         let path = self.path(node);
         let disks = first_success("its files are let go of", async || NodeDisks::open(&path)).await;
-        let started = Cluster::start(self.settings(node), disks, Clock::system()).await;
-        self.running.insert(node, started.unwrap());
+        Cluster::start(self.settings(node), disks, Clock::system()).await
     }
 
     /// Takes a node away without notice.
@@ -147,17 +155,22 @@ impl Trio {
         addresses
     }
 
-    /// Has the members changed, by the current leader, for as long as it takes.
-    pub(crate) async fn change(&self, change: MembershipChange) {
-        first_success("the members are changed", async || self.try_change(change.clone()).await).await;
+    /// Has the members changed, for as long as it takes; the number of the node that it is about.
+    pub(crate) async fn change(&self, change: MembershipChange) -> u64 {
+        first_success("the members are changed", async || self.try_change(change.clone()).await).await
     }
 
-    /// Asks the node that takes itself for the leader to change the members.
-    pub(crate) async fn try_change(&self, change: MembershipChange) -> Result<(), ChangeError> {
-        match self.running.iter().find(|(id, node)| node.leader() == Some(**id)) {
-            Some((_, leader)) => leader.change_members(change, Instant::now() + PATIENCE).await,
-            None => Err(ChangeError::NotLeader(None)),
-        }
+    /// Adds the node that serves there, and checks that it gets this number.
+    pub(crate) async fn add(&self, node: u64, addresses: &NodeAddresses) {
+        let addresses = of_ledger(addresses);
+        assert_eq!(self.change(MembershipChange::Add { addresses }).await, node);
+    }
+
+    /// Asks the first node that runs and follows a leader to change the members.
+    pub(crate) async fn try_change(&self, change: MembershipChange) -> Result<u64, ChangeError> {
+        let asked = self.running.values().find(|node| node.leader().is_some());
+        let asked = asked.ok_or(ReadError::NoLeader)?;
+        asked.change_members(ADMIN, change, Instant::now() + ATTEMPT).await
     }
 
     /// How a node reaches another one, with its own certificate and data directory.
@@ -278,6 +291,12 @@ async fn first_success<T, E: Debug>(what: &str, attempt: impl AsyncFn() -> Resul
     }
 }
 
+/// Addresses as a command has them.
+pub(crate) fn of_ledger(addresses: &NodeAddresses) -> ledger::NodeAddresses {
+    let address = |text: &str| ledger::Address::new(text).unwrap();
+    ledger::NodeAddresses { api: address(&addresses.api), peer: address(&addresses.peer) }
+}
+
 /// A command of the first admin, without an idempotency key.
 pub(crate) fn admin(action: Action) -> Command {
     Command { actor: ADMIN, idempotency_key: None, action }
@@ -320,7 +339,7 @@ pub(crate) async fn submit_within(
 }
 
 fn new_addresses() -> NodeAddresses {
-    NodeAddresses { api: String::new(), peer: free_address() }
+    NodeAddresses { api: free_address(), peer: free_address() }
 }
 
 fn free_address() -> String {

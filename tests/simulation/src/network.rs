@@ -1,6 +1,7 @@
 //! What all simulated clusters have in common: the names of hosts, their ports, the cluster's id and the time of its start.
 
 use etebar_node::storage::NodeAddresses;
+use ledger::Address;
 
 /// When every simulation starts, in milliseconds since the Unix epoch.
 pub const START_MS: u64 = 1_700_000_000_000;
@@ -23,6 +24,13 @@ pub fn host_name(node: u64) -> String {
 /// Where a node serves.
 pub fn addresses(node: u64) -> NodeAddresses {
     NodeAddresses { api: format!("{}:80", host_name(node)), peer: format!("{}:7121", host_name(node)) }
+}
+
+/// The same as a command has them.
+pub fn ledger_addresses(node: u64) -> ledger::NodeAddresses {
+    let of_ledger = |text: &str| Address::new(text).expect("a short address");
+    let addresses = addresses(node);
+    ledger::NodeAddresses { api: of_ledger(&addresses.api), peer: of_ledger(&addresses.peer) }
 }
 
 /// The port behind which a node is.

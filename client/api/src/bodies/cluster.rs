@@ -1,5 +1,7 @@
 //! The cluster as one of its nodes sees it, and the digest by which replicas are compared.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -91,6 +93,9 @@ pub struct NodeStatus {
     pub peer: String,
     /// Its part in Raft.
     pub role: NodeRole,
+    /// How far it is on its way to a vote; `None` from a node of a version that does not report it.
+    #[serde(default)]
+    pub status: Option<NodeStage>,
     /// Whether it reported within the last second, and found nothing wrong with itself.
     pub healthy: bool,
     /// Last position that it reported; `None` where it never did.
@@ -110,6 +115,32 @@ pub enum NodeRole {
     Voter,
     /// It only follows.
     Learner,
+}
+
+/// How far a node is on its way to a vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeStage {
+    /// It was added, and the asked node has never seen it: it is to be started.
+    Waiting,
+    /// It follows, and is behind or not healthy.
+    CatchingUp,
+    /// It has caught up: it may be promoted.
+    Ready,
+    /// It votes.
+    Voting,
+}
+
+/// `POST /v1/cluster/members`: where a new node will serve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewMember<'a> {
+    /// `host:port` of its HTTP API.
+    #[serde(borrow)]
+    pub api: Cow<'a, str>,
+    /// `host:port` of its peer link.
+    #[serde(borrow)]
+    pub peer: Cow<'a, str>,
 }
 
 /// `GET /v1/cluster/digest`: one replica's digest over everything decided, at one position.

@@ -37,6 +37,12 @@ pub enum Code {
     NameTaken,
     /// 409: without this key no admin key would be left.
     LastAdminKey,
+    /// 409: another member of the cluster has one of the addresses.
+    AddressTaken,
+    /// 409: the learner has not caught up, so it cannot become a voter yet.
+    MemberBehind,
+    /// 409: without that member the others would be no majority.
+    QuorumAtRisk,
     /// 413: the body or the batch exceeds its limit.
     TooLarge,
     /// 415: the body is not `application/json`.
@@ -51,6 +57,8 @@ pub enum Code {
     Overloaded,
     /// 503: the node did not reach the requested position in time.
     Behind,
+    /// 503: not every node's build knows such a command yet.
+    UpgradePending,
     /// 507: the node has no disk space left.
     DiskFull,
     /// 504: the write may or may not be done.
@@ -61,7 +69,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the contract's order.
-    pub const ALL: [Code; 23] = [
+    pub const ALL: [Code; 27] = [
         Code::InvalidRequest,
         Code::IdempotencyKeyMissing,
         Code::Unauthenticated,
@@ -75,6 +83,9 @@ impl Code {
         Code::LimitExceeded,
         Code::NameTaken,
         Code::LastAdminKey,
+        Code::AddressTaken,
+        Code::MemberBehind,
+        Code::QuorumAtRisk,
         Code::TooLarge,
         Code::UnsupportedMediaType,
         Code::RateLimited,
@@ -82,6 +93,7 @@ impl Code {
         Code::NoLeader,
         Code::Overloaded,
         Code::Behind,
+        Code::UpgradePending,
         Code::DiskFull,
         Code::OutcomeUnknown,
         Code::Internal,
@@ -129,6 +141,11 @@ impl Code {
             Code::LastAdminKey => {
                 ("last_admin_key", "/problems/last-admin-key", "The last admin key cannot be revoked")
             }
+            Code::AddressTaken => ("address_taken", "/problems/address-taken", "The address is another node's"),
+            Code::MemberBehind => ("member_behind", "/problems/member-behind", "The node has not caught up"),
+            Code::QuorumAtRisk => {
+                ("quorum_at_risk", "/problems/quorum-at-risk", "The other nodes would be no majority")
+            }
             Code::TooLarge => ("too_large", "/problems/too-large", "The request is too large"),
             Code::UnsupportedMediaType => {
                 ("unsupported_media_type", "/problems/unsupported-media-type", "The body is not application/json")
@@ -142,6 +159,7 @@ impl Code {
             Code::NoLeader => ("no_leader", "/problems/no-leader", "No leader is known"),
             Code::Overloaded => ("overloaded", "/problems/overloaded", "The node has no room for more now"),
             Code::Behind => ("behind", "/problems/behind", "The node is behind the position asked for"),
+            Code::UpgradePending => ("upgrade_pending", "/problems/upgrade-pending", "Not every node knows this yet"),
             Code::DiskFull => ("disk_full", "/problems/disk-full", "The disk is full"),
             Code::OutcomeUnknown => ("outcome_unknown", "/problems/outcome-unknown", "The outcome is unknown"),
             Code::Internal => ("internal", "/problems/internal", "The node has a defect"),
@@ -162,13 +180,16 @@ impl Code {
             | Code::ChargeReversed
             | Code::LimitExceeded
             | Code::NameTaken
-            | Code::LastAdminKey => 409,
+            | Code::LastAdminKey
+            | Code::AddressTaken
+            | Code::MemberBehind
+            | Code::QuorumAtRisk => 409,
             Code::TooLarge => 413,
             Code::UnsupportedMediaType => 415,
             Code::IdempotencyKeyReused => 422,
             Code::RateLimited => 429,
             Code::Internal => 500,
-            Code::NoLeader | Code::Overloaded | Code::Behind => 503,
+            Code::NoLeader | Code::Overloaded | Code::Behind | Code::UpgradePending => 503,
             Code::OutcomeUnknown => 504,
             Code::DiskFull => 507,
         }
@@ -176,7 +197,7 @@ impl Code {
 
     /// Whether the same request under the same key can succeed later.
     pub fn retryable(self) -> bool {
-        matches!(self.status(), 429 | 503 | 504 | 507)
+        matches!(self.status(), 429 | 503 | 504 | 507) || matches!(self, Code::MemberBehind | Code::QuorumAtRisk)
     }
 
     /// Whether it settles every attempt under its idempotency key: a decision that the ledger remembers does, and so does that

@@ -6,7 +6,7 @@ mod values;
 
 pub(crate) use driving::{Bench, Load, Plot, Target};
 pub(crate) use resources::{
-    Adjust, ChargeOne, Charges, CreditRequests, Import, Journal, Keys, Sellers, Statement, Watch,
+    Adjust, ChargeOne, Charges, CreditRequests, Import, Journal, Keys, Members, NewNode, Sellers, Statement, Watch,
 };
 pub(crate) use values::{Colour, Format, Listing, OneSeller, Verify};
 
@@ -124,6 +124,9 @@ spreadsheet would take for a formula has a ' before it.")]
         #[command(subcommand)]
         verb: Option<Cluster>,
     },
+    /// Members of the cluster: list, add, promote, remove, replace
+    #[command(subcommand)]
+    Members(Members),
     /// A live table of the nodes: role, state, lag, rate, digest
     #[command(after_help = "\
 Example: etebar watch

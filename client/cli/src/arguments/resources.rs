@@ -235,6 +235,60 @@ pub(crate) enum Cluster {
     Status,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Members {
+    /// All members, learners too, and how far each is
+    #[command(after_help = "Example: etebar members list")]
+    List,
+    /// Add a node: it gets a number, and follows without a vote
+    #[command(after_help = "\
+Example: etebar members add --api 10.0.0.4:7100 --peer 10.0.0.4:7120
+Repeating it with the same addresses shows the same node. What to do next is printed: `etebar-node join` on its machine, then
+`etebar members promote ID`.")]
+    Add(NewNode),
+    /// Give a node that has caught up a vote
+    #[command(after_help = "Example: etebar members promote 4")]
+    Promote {
+        /// Its number
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+    },
+    /// Remove a node, permanently; a dead one too
+    #[command(after_help = "\
+Example: etebar members remove 2
+Its number and its data directory cannot come back. A leader hands leadership over first; a node that runs stops by itself.")]
+    Remove {
+        /// Its number
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+    },
+    /// Put a new node in the place of another: add, wait until it has caught up, promote, remove
+    #[command(after_help = "\
+Example: etebar members replace 2 --api 10.0.0.4:7100 --peer 10.0.0.4:7120
+It waits for the new node, which is to be started meanwhile as it says. Where it was interrupted, run it again: what is done
+stays done. A new node may have the addresses of the old one, which is then removed first.")]
+    Replace {
+        /// The number of the node that goes
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        old: u64,
+        #[command(flatten)]
+        new: NewNode,
+        /// How long to wait for the new node to catch up
+        #[arg(long, value_name = "TIME", default_value = "30m", value_parser = super::values::duration)]
+        wait: Duration,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewNode {
+    /// Where its API will be, as others dial it
+    #[arg(long, value_name = "HOST:PORT", value_parser = super::values::address)]
+    pub(crate) api: String,
+    /// Where its peer link will be, as others dial it
+    #[arg(long, value_name = "HOST:PORT", value_parser = super::values::address)]
+    pub(crate) peer: String,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Statement {
     #[command(flatten)]

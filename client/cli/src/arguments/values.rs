@@ -184,6 +184,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads an address, `HOST:PORT`.
+pub(crate) fn address(text: &str) -> Result<String, String> {
+    etebar::api::read_address(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
 impl Once {
     /// The caller's key, or a random one: made here, once for all attempts.
     pub(crate) fn key(self) -> Result<IdempotencyKey, CliError> {

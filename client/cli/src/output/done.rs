@@ -5,8 +5,6 @@
 
 use std::fmt;
 
-use uuid::Uuid;
-
 use etebar::IdempotencyKey;
 
 /// What a write has done, reported where its answer could not be printed.
@@ -27,7 +25,7 @@ impl Done {
 
     /// The id of what came to be.
     #[must_use]
-    pub(crate) fn id(self, id: Uuid) -> Done {
+    pub(crate) fn id(self, id: impl fmt::Display) -> Done {
         Done { id: Some(id.to_string()), ..self }
     }
 

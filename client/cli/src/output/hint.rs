@@ -110,6 +110,16 @@ fn of_code(code: Code) -> &'static str {
             "choose another --name, or revoke the key that has it: `etebar keys list`, `etebar keys revoke ID`"
         }
         Code::LastAdminKey => "make another admin key first: `etebar keys create --role admin --name NAME`",
+        Code::AddressTaken => {
+            "`etebar members list` shows whose it is; to use the addresses of a node that is gone, remove that one first"
+        }
+        Code::MemberBehind => {
+            "start the node if it is down, wait until `etebar members list` shows it as ready, and try again"
+        }
+        Code::QuorumAtRisk => {
+            "nothing was changed; bring the other nodes back, or add new ones and promote them: `etebar members add`"
+        }
+        Code::UpgradePending => "run the new build on every node first: the rules are raised by themselves then",
         Code::TooLarge => "send less at once",
         Code::RateLimited | Code::Overloaded => "wait a little and send it again: nothing was done",
         Code::IdempotencyKeyReused => {

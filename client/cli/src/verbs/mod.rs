@@ -6,6 +6,7 @@ mod completions;
 mod credit;
 mod journal;
 mod keys;
+mod members;
 mod sellers;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -60,6 +61,7 @@ async fn dispatch(session: &Session, arguments: Arguments) -> Result<(), CliErro
         Verb::Phone { number } => journal::phone(session, &number).await,
         Verb::Audit => journal::audit(session).await,
         Verb::Cluster { verb: _ } => cluster::status(session).await,
+        Verb::Members(verb) => members::run(session, verb).await,
         Verb::Watch(verb) => watch::run(session, &arguments.global, verb).await,
         Verb::Digest { applied } => cluster::digest(session, applied).await,
         Verb::Bench(verb) => bench::run(session, &arguments.global, verb).await,

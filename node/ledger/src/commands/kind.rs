@@ -25,6 +25,11 @@ pub(crate) trait CommandKind {
     /// Who may have it decided.
     fn role(&self) -> RequiredRole;
 
+    /// The first version of the rules that has this kind.
+    fn since(&self) -> u32 {
+        1
+    }
+
     /// The old record that its `evaluate` reads.
     fn subject(&self, _state: &State) -> Option<RecordNumber> {
         None

@@ -12,8 +12,8 @@ mod create_key;
 mod create_seller;
 mod decide_credit;
 mod genesis;
+mod nodes;
 mod raise_rules;
-mod register_node;
 mod request_credit;
 mod reverse;
 mod revoke_key;
@@ -28,8 +28,10 @@ pub use self::create_seller::{CreateSeller, SellerCreated};
 use self::decide_credit::CreditDecision;
 pub use self::decide_credit::{CreditApproved, CreditRejected, DecideCredit, RequestShown};
 use self::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
+pub use self::nodes::{
+    AddNode, NodeAdded, NodePromoted, NodeRegistered, NodeRemoved, PromoteNode, RegisterNode, RemoveNode,
+};
 pub use self::raise_rules::{RaiseRules, RulesRaised};
-pub use self::register_node::{NodeRegistered, RegisterNode};
 pub use self::request_credit::{CreditRequested, RequestCredit};
 pub use self::reverse::{Reverse, Reversed};
 pub use self::revoke_key::{KeyRevoked, RevokeKey};
@@ -103,6 +105,12 @@ pub enum Action {
     RegisterNode(RegisterNode),
     /// Raises the version of the rules.
     RaiseRules(RaiseRules),
+    /// Adds a node.
+    AddNode(AddNode),
+    /// Gives a node that was added a vote.
+    PromoteNode(PromoteNode),
+    /// Removes a node, permanently.
+    RemoveNode(RemoveNode),
 }
 
 /// What happened.
@@ -136,6 +144,12 @@ pub enum Event {
     NodeRegistered(NodeRegistered),
     /// The version of the rules was raised.
     RulesRaised(RulesRaised),
+    /// A node was added.
+    NodeAdded(NodeAdded),
+    /// A node is to vote.
+    NodePromoted(NodePromoted),
+    /// A node is to be a member no longer.
+    NodeRemoved(NodeRemoved),
 }
 
 impl Action {
@@ -159,6 +173,9 @@ impl Action {
             Self::Reverse(command) => command.evaluate(context, subject.and_then(charged)).map(Event::Reversed),
             Self::RegisterNode(command) => command.evaluate(context).map(Event::NodeRegistered),
             Self::RaiseRules(command) => command.evaluate(context).map(Event::RulesRaised),
+            Self::AddNode(command) => command.evaluate(context).map(Event::NodeAdded),
+            Self::PromoteNode(command) => command.evaluate(context).map(Event::NodePromoted),
+            Self::RemoveNode(command) => command.evaluate(context).map(Event::NodeRemoved),
         }
     }
 
@@ -182,6 +199,9 @@ impl Action {
             Self::Reverse(command) => (10, command),
             Self::RegisterNode(command) => (11, command),
             Self::RaiseRules(command) => (12, command),
+            Self::AddNode(command) => (13, command),
+            Self::PromoteNode(command) => (14, command),
+            Self::RemoveNode(command) => (15, command),
         }
     }
 
@@ -199,8 +219,15 @@ impl Action {
             Self::Adjust(asked) => matches!(event, Event::Adjusted(event) if event.answers(asked)),
             Self::Charge(asked) => matches!(event, Event::Charged(event) if event.answers(asked)),
             Self::Reverse(asked) => matches!(event, Event::Reversed(event) if event.answers(asked)),
-            // The cluster's own have no idempotency key, and a verdict is found again by its request.
-            Self::Genesis(_) | Self::DecideCredit(_) | Self::RegisterNode(_) | Self::RaiseRules(_) => false,
+            // The cluster's own have no idempotency key, and a verdict is found again by its request, what became of a node by
+            // that node.
+            Self::Genesis(_)
+            | Self::DecideCredit(_)
+            | Self::RegisterNode(_)
+            | Self::RaiseRules(_)
+            | Self::AddNode(_)
+            | Self::PromoteNode(_)
+            | Self::RemoveNode(_) => false,
         }
     }
 
@@ -250,6 +277,9 @@ impl Event {
             Self::Refused(event) => (12, event),
             Self::NodeRegistered(event) => (13, event),
             Self::RulesRaised(event) => (14, event),
+            Self::NodeAdded(event) => (15, event),
+            Self::NodePromoted(event) => (16, event),
+            Self::NodeRemoved(event) => (17, event),
         }
     }
 

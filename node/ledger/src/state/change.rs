@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::api_key::{ApiKey, Grant, IdempotencyScope};
 use super::genesis::Genesis;
 use super::idempotency_table::IdempotencyTable;
+use super::node::{Node, NodeAddresses, NodeMembership};
 use super::read::actor_name;
 use super::seller::{Seller, SellerStatus};
 use super::{Incarnation, NodeNumber, PhoneAccount, State};
@@ -188,7 +189,28 @@ impl State {
 
     /// Binds a node's number to its data directory.
     pub(crate) fn register_node(&mut self, node: NodeNumber, incarnation: Incarnation) {
-        self.nodes.insert(node, incarnation);
+        self.nodes.entry(node).or_default().incarnation = Some(incarnation);
+    }
+
+    /// Adds a node that is to follow.
+    pub(crate) fn add_node(&mut self, at: At, node: NodeNumber, addresses: NodeAddresses) {
+        assert!(node > self.last_node(), "a node's number is given once");
+        let (addresses, membership) = (Some(addresses), NodeMembership::Learner);
+        self.nodes.insert(node, Node { incarnation: None, addresses, membership, decided_by: at.number });
+    }
+
+    /// A node that was added is to vote.
+    pub(crate) fn promote_node(&mut self, at: At, node: NodeNumber) {
+        let Some(node) = self.nodes.get_mut(&node) else { panic!("a node that is promoted was added before") };
+        assert!(node.membership == NodeMembership::Learner, "a node is promoted once");
+        (node.membership, node.decided_by) = (NodeMembership::Voter, at.number);
+    }
+
+    /// A node is to be a member no longer.
+    pub(crate) fn remove_node(&mut self, at: At, node: NodeNumber) {
+        let node = self.nodes.entry(node).or_default();
+        assert!(node.membership != NodeMembership::Removed, "a node is removed once");
+        (node.membership, node.decided_by) = (NodeMembership::Removed, at.number);
     }
 
     /// Remembers the idempotency key of a record.

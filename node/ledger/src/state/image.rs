@@ -14,17 +14,18 @@ use serde::{Deserialize, Serialize};
 use super::api_key::{ApiKey, Grant};
 use super::genesis::Genesis;
 use super::idempotency_table::{Counts, IdempotencyTable, SellerKeys, Slots};
+use super::node::Node;
 use super::read::actor_name;
 use super::seller::Seller;
 use super::sharded::{SHARDS, TableSeed};
-use super::{Incarnation, NodeNumber, PhoneAccount, State, Totals};
+use super::{NodeNumber, PhoneAccount, State, Totals};
 use crate::digest::{Digest, EntryChain, RecordChain};
 use crate::page::{PageMark, page_of};
 use crate::record::Record;
 use crate::values::ids::{IdSpace, RecordNumber, Time};
 
 /// The form of the parts. Raised with every change of them; an image of another one is not read.
-pub const IMAGE_VERSION: u32 = 1;
+pub const IMAGE_VERSION: u32 = 2;
 
 /// Items in a part that is a list of them.
 const PART_ITEMS: usize = 1_024;
@@ -38,8 +39,8 @@ pub enum Part {
     Sellers(Vec<Seller>),
     /// API keys, in the order of their numbers.
     ApiKeys(Vec<ApiKey>),
-    /// Nodes with their data directories.
-    Nodes(Vec<(NodeNumber, Incarnation)>),
+    /// Nodes, by number.
+    Nodes(Vec<(NodeNumber, Node)>),
     /// Pending credit requests, each with its seller.
     Pending(Vec<(RecordNumber, RecordNumber)>),
     /// Phones by their digits, in no order.
@@ -99,7 +100,7 @@ impl State {
         let head = core::iter::once(Part::Head(Box::new(self.head())));
         let sellers = pieces(self.sellers.after(0).map(|(_, seller)| seller.clone())).map(Part::Sellers);
         let api_keys = pieces(self.api_keys.after(0).map(|(_, key)| key.clone())).map(Part::ApiKeys);
-        let nodes = pieces(self.nodes()).map(Part::Nodes);
+        let nodes = pieces(self.nodes().map(|(number, node)| (number, node.clone()))).map(Part::Nodes);
         let pending = pieces(self.pending.iter().map(|(request, seller)| (*request, *seller))).map(Part::Pending);
         let phones = (0..SHARDS).map(|shard| Part::Phones(self.phones.shard(shard).copied().collect()));
         let counts = core::iter::once_with(|| Part::Counts(self.keys.counts()));

@@ -10,6 +10,7 @@ mod change;
 pub mod genesis;
 pub mod idempotency_table;
 pub mod image;
+pub mod node;
 mod ordered;
 mod read;
 pub mod seller;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 use self::api_key::ApiKey;
 use self::genesis::Genesis;
 use self::idempotency_table::IdempotencyTable;
+use self::node::Node;
 use self::ordered::Ordered;
 use self::seller::Seller;
 use self::sharded::{Sharded, TableSeed};
@@ -128,7 +130,8 @@ pub struct State {
     /// How many active keys have a name: one, or more where older rules allowed it.
     active_key_names: Arc<BTreeMap<FoldedName, u32>>,
     active_admin_keys: u64,
-    nodes: BTreeMap<NodeNumber, Incarnation>,
+    /// All nodes that a record names, those that were removed too: their numbers are not given again.
+    nodes: BTreeMap<NodeNumber, Node>,
     /// The credit requests without a verdict, each with its seller.
     pending: BTreeMap<RecordNumber, RecordNumber>,
     /// The same by seller.

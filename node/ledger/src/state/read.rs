@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::api_key::{ApiKey, Grant, IdempotencyScope};
 use super::genesis::Genesis;
 use super::idempotency_table::{IdempotencyHash, IdempotencyShares};
+use super::node::{Node, NodeAddresses, NodeMembership};
 use super::ordered::Ordered;
 use super::seller::Seller;
 use super::sharded::TableSeed;
@@ -139,12 +140,28 @@ impl State {
 
     /// The data directory that is known under a node's number.
     pub fn incarnation(&self, node: NodeNumber) -> Option<Incarnation> {
-        self.nodes.get(&node).copied()
+        self.nodes.get(&node)?.incarnation
     }
 
-    /// All nodes' numbers with their data directories.
-    pub fn nodes(&self) -> impl Iterator<Item = (NodeNumber, Incarnation)> + '_ {
-        self.nodes.iter().map(|(node, incarnation)| (*node, *incarnation))
+    /// A node that a record names.
+    pub fn node(&self, number: NodeNumber) -> Option<&Node> {
+        self.nodes.get(&number)
+    }
+
+    /// All nodes that a record names, those that were removed too, by number.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeNumber, &Node)> + '_ {
+        self.nodes.iter().map(|(number, node)| (*number, node))
+    }
+
+    /// The highest number of a node that a record names; 0 before the first.
+    pub fn last_node(&self) -> NodeNumber {
+        self.nodes.keys().next_back().copied().unwrap_or(0)
+    }
+
+    /// The node that was added under one of these addresses, and not removed.
+    pub(crate) fn node_at(&self, addresses: &NodeAddresses) -> Option<(NodeNumber, &Node)> {
+        let is_there = |node: &Node| node.addresses.as_ref().is_some_and(|there| there.overlaps(addresses));
+        self.nodes().find(|(_, node)| node.membership != NodeMembership::Removed && is_there(node))
     }
 
     /// The records of the pending credit requests after `number`, oldest first.

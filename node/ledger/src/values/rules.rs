@@ -3,8 +3,11 @@
 
 /// The newest version of the rules: of [`mod@crate::decide`], of what a record's digest covers, and of how a recorded answer
 /// reads. This build knows all versions from 1 to it.
-pub const RULES_VERSION: u32 = RULES_FOLDED_NAMES;
+pub const RULES_VERSION: u32 = RULES_NODES;
 
 /// From this version on the names of active keys are compared as people see them ([`crate::FoldedName`]); before, byte for
 /// byte.
 pub const RULES_FOLDED_NAMES: u32 = 2;
+
+/// From this version on nodes are added, promoted and removed by commands ([`crate::AddNode`]).
+pub const RULES_NODES: u32 = 3;

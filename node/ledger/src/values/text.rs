@@ -78,6 +78,12 @@ text!(
     check_reference
 );
 
+text!(
+    /// An address of a node, `HOST:PORT`: 3 to 261 visible ASCII characters.
+    Address,
+    check_address
+);
+
 impl Note {
     /// The note where none was given.
     pub fn empty() -> Self {
@@ -96,6 +102,8 @@ pub const NAME_CHARS: usize = 100;
 pub const NOTE_CHARS: usize = 500;
 /// Longest reference, in characters. Source: the contract, `POST /v1/charges`.
 pub const REFERENCE_CHARS: usize = 64;
+/// Longest address, in bytes. Source: a host name has at most 255, RFC 1035, section 2.3.4; and a colon with a port.
+pub const ADDRESS_BYTES: usize = 261;
 /// Longest idempotency key, in bytes. Source: the contract, section Idempotency.
 pub const KEY_BYTES: usize = 64;
 
@@ -128,6 +136,13 @@ fn check_reference(text: &str) -> Result<(), TextError> {
     }
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(TextError("a reference has visible characters alone, and no space"));
+    }
+    Ok(())
+}
+
+fn check_address(text: &str) -> Result<(), TextError> {
+    if !(3..=ADDRESS_BYTES).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(TextError("an address has 3 to 261 visible ASCII characters"));
     }
     Ok(())
 }

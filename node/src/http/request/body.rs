@@ -89,6 +89,15 @@ impl JsonBody {
     }
 }
 
+/// An empty body: absent, or `{}`.
+pub(crate) fn nothing_but_an_empty_object(body: &JsonBody) -> Result<(), Problem> {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    let Nothing {} = body.parse_or_default()?;
+    Ok(())
+}
+
 /// Joins the pieces of a body of at most `most` bytes. A body of one piece is not copied.
 async fn collect(body: Body, most: usize) -> Result<Bytes, Problem> {
     let mut pieces = body.into_data_stream();

@@ -9,7 +9,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use etebar_api::{Code, IDEMPOTENCY_KEY, MIN_APPLIED};
-use ledger::{ApiKeyHash, ApiKeyNumber, Grant, IdempotencyKey, RecordNumber, State};
+use ledger::{ApiKeyHash, ApiKeyNumber, Grant, IdempotencyKey, NodeNumber, RecordNumber, State};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -59,6 +59,11 @@ impl Head {
     /// The id in the path. A text that is no id names nothing.
     pub(crate) fn id(&self) -> Result<Uuid, Problem> {
         Uuid::try_parse(self.parameter()).map_err(|_| Problem::not_found())
+    }
+
+    /// The node's number in the path. A text that is no number names nothing.
+    pub(crate) fn node(&self) -> Result<NodeNumber, Problem> {
+        whole_number(self.parameter()).ok_or_else(Problem::not_found)
     }
 
     /// The query, which may have the `known` parameters.

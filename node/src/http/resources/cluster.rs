@@ -11,7 +11,7 @@ use crate::http::read;
 use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
-use crate::raft::{ClockHealth, Consistency, MemberStatus, VotingRole};
+use crate::raft::{ClockHealth, Consistency, MemberStage, MemberStatus, VotingRole};
 
 /// The paths of this resource.
 pub(crate) fn routes() -> Router<App> {
@@ -63,7 +63,8 @@ fn clock(health: ClockHealth) -> api::ClockHealth {
     }
 }
 
-fn node(member: &MemberStatus, scheme: &str) -> api::NodeStatus {
+/// A member as the API shows it.
+pub(super) fn node(member: &MemberStatus, scheme: &str) -> api::NodeStatus {
     api::NodeStatus {
         id: member.id,
         // A URL, as in cluster.json, so that a caller can use it as it is.
@@ -73,6 +74,12 @@ fn node(member: &MemberStatus, scheme: &str) -> api::NodeStatus {
             VotingRole::Voter => api::NodeRole::Voter,
             VotingRole::Learner => api::NodeRole::Learner,
         },
+        status: Some(match member.stage {
+            MemberStage::Waiting => api::NodeStage::Waiting,
+            MemberStage::CatchingUp => api::NodeStage::CatchingUp,
+            MemberStage::Ready => api::NodeStage::Ready,
+            MemberStage::Voting => api::NodeStage::Voting,
+        }),
         healthy: member.healthy,
         applied: member.applied,
         lag: member.lag,

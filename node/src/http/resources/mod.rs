@@ -9,6 +9,7 @@ mod credit_requests;
 mod health;
 mod journal;
 mod keys;
+mod members;
 mod phones;
 mod reconciliation;
 mod sellers;
@@ -29,6 +30,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(health::routes())
         .merge(journal::routes())
         .merge(keys::routes())
+        .merge(members::routes())
         .merge(phones::routes())
         .merge(reconciliation::routes())
         .merge(sellers::routes())

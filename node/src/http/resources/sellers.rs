@@ -7,7 +7,7 @@ use etebar_api::{NewAdjustment, NewSeller};
 use ledger::{Action, Adjust, CreateSeller, SellerStatus, SetSellerStatus};
 
 use crate::http::app::App;
-use crate::http::request::body::{self, Call, Faults, JsonBody};
+use crate::http::request::body::{self, Call, Faults, nothing_but_an_empty_object};
 use crate::http::request::cursor::List;
 use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
@@ -104,13 +104,4 @@ async fn adjust(State(app): State<App>, mut call: Call) -> Answer {
     let (Some(amount), Some(reason)) = (amount, reason) else { return Err(faults.problem()) };
     let action = Action::Adjust(Adjust { seller, amount, reason });
     submit::run(&app, caller, Some(key), action, call.head.deadline).await
-}
-
-/// An empty body: absent, or `{}`.
-fn nothing_but_an_empty_object(body: &JsonBody) -> Result<(), Problem> {
-    #[derive(Default, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Nothing {}
-    let Nothing {} = body.parse_or_default()?;
-    Ok(())
 }

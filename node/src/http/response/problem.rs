@@ -12,7 +12,7 @@ use etebar_api::{Code, FieldError};
 use ledger::Rejection;
 use tracing::error;
 
-use crate::raft::{AuditBehind, ReadError, SubmitError};
+use crate::raft::{AuditBehind, ChangeError, ReadError, SubmitError};
 
 /// What a handler returns.
 pub(crate) type Answer = Result<Response<Body>, Problem>;
@@ -108,6 +108,25 @@ impl From<ReadError> for Problem {
     }
 }
 
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ChangeError::NotRead(error) => error.into(),
+            ChangeError::NotSubmitted(error) => error.into(),
+            ChangeError::UpgradePending { .. } => Self::new(Code::UpgradePending, detail),
+            ChangeError::UnknownNode(_) => Self::new(Code::NotFound, detail),
+            ChangeError::AddressTaken => Self::new(Code::AddressTaken, detail),
+            ChangeError::MemberBehind(_) => Self::new(Code::MemberBehind, detail),
+            ChangeError::QuorumAtRisk(_) => Self::new(Code::QuorumAtRisk, detail),
+            ChangeError::Rejected(why) => rejection(why).unwrap_or_else(|refusal| {
+                Self::internal(format_args!("a change of the members was refused: {refusal:?}"))
+            }),
+            ChangeError::NotCarriedOut { .. } => Self::new(Code::OutcomeUnknown, detail),
+        }
+    }
+}
+
 impl From<AuditBehind> for Problem {
     fn from(error: AuditBehind) -> Self {
         Self::new(Code::Behind, error.to_string())
@@ -120,11 +139,16 @@ pub(crate) fn rejection(rejection: Rejection) -> Result<Problem, ledger::Refusal
     Ok(match rejection {
         Rejection::KeyRevoked => Problem::unauthenticated("the key is revoked"),
         Rejection::Forbidden => Problem::forbidden(),
-        Rejection::UnknownSeller | Rejection::UnknownKey | Rejection::UnknownRequest | Rejection::UnknownCharge => {
-            Problem::not_found()
-        }
+        Rejection::UnknownSeller
+        | Rejection::UnknownKey
+        | Rejection::UnknownRequest
+        | Rejection::UnknownCharge
+        | Rejection::UnknownNode => Problem::not_found(),
         Rejection::KeyReused => {
             Problem::new(Code::IdempotencyKeyReused, "the idempotency key stands for another command")
+        }
+        Rejection::NotYet => {
+            Problem::new(Code::UpgradePending, "not every node's build knows this command yet: upgrade all of them")
         }
         Rejection::Conflict(refusal) => return Err(refusal),
         Rejection::OutOfPlace
@@ -149,7 +173,7 @@ impl IntoResponse for Problem {
             Code::Unauthenticated => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Code::RateLimited | Code::NoLeader | Code::Overloaded | Code::Behind => {
+            Code::RateLimited | Code::NoLeader | Code::Overloaded | Code::Behind | Code::UpgradePending => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER_S);
             }
             Code::InvalidRequest
@@ -164,6 +188,9 @@ impl IntoResponse for Problem {
             | Code::LimitExceeded
             | Code::NameTaken
             | Code::LastAdminKey
+            | Code::AddressTaken
+            | Code::MemberBehind
+            | Code::QuorumAtRisk
             | Code::TooLarge
             | Code::UnsupportedMediaType
             | Code::IdempotencyKeyReused

@@ -133,8 +133,10 @@ impl Published {
     fn publish_all(&self) {
         let replica = self.replica();
         self.publish_keys(ApiKeys::of(&replica.state));
-        for (node, incarnation) in replica.state.nodes() {
-            self.known_peers.add(node, incarnation);
+        for (number, node) in replica.state.nodes() {
+            if let Some(incarnation) = node.incarnation {
+                self.known_peers.add(number, incarnation);
+            }
         }
         let (applied, digest) = (replica.applied, replica.whole.1);
         drop(replica);

@@ -44,7 +44,10 @@ impl KnownRules {
             | Action::Adjust(_)
             | Action::Charge(_)
             | Action::Reverse(_)
-            | Action::RegisterNode(_) => Ok(()),
+            | Action::RegisterNode(_)
+            | Action::AddNode(_)
+            | Action::PromoteNode(_)
+            | Action::RemoveNode(_) => Ok(()),
         })
     }
 }

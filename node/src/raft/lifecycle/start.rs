@@ -28,6 +28,7 @@ use crate::raft::catch_up::replay::start_from;
 use crate::raft::catch_up::snapshot::receive::SnapshotReceiver;
 use crate::raft::catch_up::snapshot::send::SnapshotSender;
 use crate::raft::ledger_time::ClockGuard;
+use crate::raft::membership::leave::is_removed;
 use crate::raft::peers::leader::LeaderView;
 use crate::raft::peers::link::hello::{PeerIdentity, Trust};
 use crate::raft::peers::link::serve::serve;
@@ -141,6 +142,9 @@ fn open(
     log.check_joins(&history)?;
     let (state, image) = start_from(&history, table_seed)?;
     check_ledger(&state, me)?;
+    if is_removed(&state, me.node) {
+        return Err(ClusterError::Removed(me.node));
+    }
     Ok(Opened { log, writer, history, state, image })
 }
 

@@ -1,11 +1,10 @@
-//! The other nodes: the link to them, what is known of them, and changes of the members.
+//! The other nodes: the link to them, and what is known of them.
 //!
 //! Read in this order: [`link`], [`network`] (openraft's calls over it), [`peer_table`], [`leader`],
-//! [`service`] (what this node does for them), [`membership`].
+//! [`service`] (what this node does for them).
 
 pub(crate) mod leader;
 pub mod link;
-pub(crate) mod membership;
 pub(crate) mod network;
 pub(crate) mod peer_table;
 pub(crate) mod service;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ledger::{Command, Digest, PageMark, Record, RecordNumber, Time};
+use ledger::{ApiKeyNumber, Command, Digest, NodeNumber, PageMark, Record, RecordNumber, Time};
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::RwLockReadGuard;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -22,7 +22,8 @@ use crate::raft::catch_up::snapshot::receive::Received;
 use crate::raft::lifecycle::node::Node;
 use crate::raft::lifecycle::settings::ClusterSettings;
 use crate::raft::lifecycle::start::{start, stop};
-use crate::raft::peers::membership::{ChangeError, MembershipChange, change_members};
+use crate::raft::membership::decide::{ChangeError, MembershipChange, change_members};
+use crate::raft::membership::fitness::stage;
 use crate::raft::reads::gate::ReadCaller;
 use crate::raft::reads::position::{position_within_reach, read_position};
 use crate::runtime::{Clock, RaftRuntime};
@@ -109,12 +110,19 @@ impl Cluster {
         }
     }
 
-    /// Changes the members, where this node leads. A change that is in effect already is a success.
+    /// Changes the members in the name of that API key, wherever the leader is, and waits until that is in effect; returns the
+    /// node's number. A change that is in effect already is a success.
     ///
     /// # Errors
-    /// See [`ChangeError`]: only one of them may have changed anything.
-    pub async fn change_members(&self, change: MembershipChange, deadline: Instant) -> Result<(), ChangeError> {
-        change_members(self.node(), change, deadline).await
+    /// See [`ChangeError`]: of some the change may be decided, and is carried out later then.
+    pub async fn change_members(
+        &self,
+        actor: ApiKeyNumber,
+        change: MembershipChange,
+        deadline: Instant,
+    ) -> Result<NodeNumber, ChangeError> {
+        self.read(Consistency::Linearizable, None, deadline).await?;
+        change_members(self.node(), actor, change, deadline).await
     }
 
     /// The state now. Never held across an await: applying waits for it.
@@ -199,11 +207,13 @@ impl Cluster {
                 let healthy = status.as_ref().is_some_and(|status| status.healthy);
                 (healthy, status.as_ref().map(|status| status.applied), status.map(|status| status.rules))
             };
+            let role = if voters.contains(&id) { VotingRole::Voter } else { VotingRole::Learner };
             MemberStatus {
                 id,
                 api: addresses.api,
                 peer: addresses.peer,
-                role: if voters.contains(&id) { VotingRole::Voter } else { VotingRole::Learner },
+                role,
+                stage: stage(node, id, role),
                 healthy,
                 applied,
                 lag: applied.map(|applied| furthest.saturating_sub(applied)),

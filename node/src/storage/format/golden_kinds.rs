@@ -1,11 +1,12 @@
 //! Every kind of command, event, refusal and rejection keeps its bytes: as it is stored and sent, and in the records' chain.
 
 use ledger::{
-    Action, Adjust, Adjusted, Amount, ApiKeyHash, Balance, Charge, Charged, Command, CreateKey, CreateSeller,
-    CreditApproved, CreditRejected, CreditRequested, DecideCredit, Event, Genesis, Grant, IdempotencyKey, KeyCreated,
-    KeyRevoked, Name, NodeRegistered, Note, Phone, RaiseRules, Record, RecordChain, Reference, Refusal, Refused,
-    RegisterNode, Rejection, RequestCredit, RequestShown, Reverse, Reversed, RevokeKey, RulesRaised, SellerCreated,
-    SellerStatus, SellerStatusSet, SetSellerStatus, SignedAmount, Time, Verdict,
+    Action, AddNode, Address, Adjust, Adjusted, Amount, ApiKeyHash, Balance, Charge, Charged, Command, CreateKey,
+    CreateSeller, CreditApproved, CreditRejected, CreditRequested, DecideCredit, Event, Genesis, Grant, IdempotencyKey,
+    KeyCreated, KeyRevoked, Name, NodeAdded, NodeAddresses, NodePromoted, NodeRegistered, NodeRemoved, Note, Phone,
+    PromoteNode, RaiseRules, Record, RecordChain, Reference, Refusal, Refused, RegisterNode, Rejection, RemoveNode,
+    RequestCredit, RequestShown, Reverse, Reversed, RevokeKey, RulesRaised, SellerCreated, SellerStatus,
+    SellerStatusSet, SetSellerStatus, SignedAmount, Time, Verdict,
 };
 use uuid::Uuid;
 
@@ -178,6 +179,43 @@ fn records_of_every_kind_keep_their_bytes_and_their_digests() {
         chain.push(genesis().ledger, record);
     }
     assert_eq!(chain.digest().to_string(), "b3951b977791b03322e5e95ecc6acce59101c195e643987d286d71e5fe46db6e");
+}
+
+/// What rules 3 brought: kinds that only stand behind those above.
+fn kinds_of_rules_3() -> (Vec<Action>, Vec<Event>) {
+    let address = |text: &str| Address::new(text).unwrap();
+    let addresses = NodeAddresses { api: address("10.0.0.4:7104"), peer: address("node-4.example:7124") };
+    let actions = vec![
+        Action::AddNode(AddNode { above: 3, addresses: addresses.clone() }),
+        Action::PromoteNode(PromoteNode { node: 4 }),
+        Action::RemoveNode(RemoveNode { node: 2 }),
+    ];
+    let events = vec![
+        Event::NodeAdded(NodeAdded { node: 4, addresses }),
+        Event::NodePromoted(NodePromoted { node: 4 }),
+        Event::NodeRemoved(NodeRemoved { node: 2 }),
+        Event::Refused(Refused { action: actions[0].clone(), refusal: Refusal::AddressTaken }),
+    ];
+    (actions, events)
+}
+
+#[test]
+fn kinds_of_rules_3_keep_their_bytes_and_their_digests() {
+    let (actions, events) = kinds_of_rules_3();
+    let commands: Vec<_> =
+        actions.into_iter().map(|action| Command { actor: 1, idempotency_key: None, action }).collect();
+    assert_eq!(hash_of(Kind::Message, &commands), "C3");
+    let record = |(number, event)| Record { number, time: Time(number), actor: 3, idempotency_key: None, event };
+    let records: Vec<Record> = (1..).zip(events).map(record).collect();
+    assert_eq!(hash_of(Kind::Record, &records), "R3");
+    let rejections = [Rejection::NotYet, Rejection::UnknownNode, Rejection::Conflict(Refusal::AddressTaken)]
+        .map(Decided::NotRecorded);
+    assert_eq!(hash_of(Kind::Message, &rejections), "D3");
+    let mut chain = RecordChain::default();
+    for record in &records {
+        chain.push(genesis().ledger, record);
+    }
+    assert_eq!(chain.digest().to_string(), "X3");
 }
 
 #[test]

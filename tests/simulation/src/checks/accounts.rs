@@ -64,7 +64,10 @@ impl Accounts {
             | Event::CreditRequested(_)
             | Event::Refused(_)
             | Event::NodeRegistered(_)
-            | Event::RulesRaised(_) => Ok(()),
+            | Event::RulesRaised(_)
+            | Event::NodeAdded(_)
+            | Event::NodePromoted(_)
+            | Event::NodeRemoved(_) => Ok(()),
         }
     }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use ledger::{
-    Audit, AuditReport, Claims, Command, Digest, Event, Facts, Missing, Outcome as Decision, Record, RecordNumber,
-    State, Time, decide,
+    Audit, AuditReport, Claims, Command, Digest, Event, Facts, Missing, NodeMembership, Outcome as Decision, Record,
+    RecordNumber, State, Time, decide,
 };
 
 use crate::checks::accounts::Accounts;
@@ -54,6 +54,8 @@ pub struct Checker<'a> {
     pub acknowledged: HashMap<RecordNumber, LogicalTime>,
     /// Operations without a key that had their effect.
     pub used: HashSet<usize>,
+    /// What was decided of each node so far.
+    pub nodes: BTreeMap<u64, NodeMembership>,
     /// The latest first invocation of an operation so far, in the order of records.
     pub latest_invocation: Option<(LogicalTime, usize)>,
 }
@@ -109,6 +111,7 @@ impl<'a> Checker<'a> {
             new_in: HashMap::new(),
             acknowledged: HashMap::new(),
             used: HashSet::new(),
+            nodes: BTreeMap::new(),
             latest_invocation: None,
         }
     }

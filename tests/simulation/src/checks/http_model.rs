@@ -87,7 +87,10 @@ impl<'a> HttpModel<'a> {
             | Event::KeyRevoked(_)
             | Event::Refused(_)
             | Event::NodeRegistered(_)
-            | Event::RulesRaised(_) => None,
+            | Event::RulesRaised(_)
+            | Event::NodeAdded(_)
+            | Event::NodePromoted(_)
+            | Event::NodeRemoved(_) => None,
         }
     }
 
@@ -214,7 +217,9 @@ pub fn rejection_result(rejection: Rejection) -> Option<CommandResult> {
         | Rejection::Inconsistent
         | Rejection::SecretTaken
         | Rejection::Malformed
-        | Rejection::UnknownRules => {
+        | Rejection::UnknownRules
+        | Rejection::NotYet
+        | Rejection::UnknownNode => {
             return None;
         }
     };
@@ -233,6 +238,7 @@ pub fn refusal_result(refusal: Refusal) -> CommandResult {
         Refusal::LimitExceeded => (Code::LimitExceeded, None),
         Refusal::NameTaken => (Code::NameTaken, None),
         Refusal::LastAdminKey => (Code::LastAdminKey, None),
+        Refusal::AddressTaken => (Code::AddressTaken, None),
     };
     CommandResult::Refused { code, balance }
 }

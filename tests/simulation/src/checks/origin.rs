@@ -44,7 +44,10 @@ pub fn keyless_content(record: &Record) -> Option<String> {
         | Event::Reversed(_)
         | Event::Refused(_)
         | Event::NodeRegistered(_)
-        | Event::RulesRaised(_) => return None,
+        | Event::RulesRaised(_)
+        | Event::NodeAdded(_)
+        | Event::NodePromoted(_)
+        | Event::NodeRemoved(_) => return None,
     };
     Some(format!("{} {action:?}", record.actor))
 }

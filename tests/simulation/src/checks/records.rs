@@ -1,7 +1,7 @@
 //! Each record of the history: a client submitted it, the rules give it, it took effect once, and its number follows
 //! real time.
 
-use ledger::{Event, Outcome as Decision, Record, SYSTEM_ACTOR, State};
+use ledger::{Event, NodeMembership, Outcome as Decision, Record, SYSTEM_ACTOR, State};
 
 use crate::checks::checker::Checker;
 use crate::checks::origin::{CommandOrigin, keyless_content};
@@ -10,9 +10,19 @@ impl Checker<'_> {
     /// A client submitted it and was not answered that it was not done; the rules give it; its number follows real time.
     pub fn check_record(&mut self, state: &State, record: &Record) {
         if record.actor == SYSTEM_ACTOR {
-            if !matches!(record.event, Event::Genesis(_) | Event::NodeRegistered(_) | Event::RulesRaised(_)) {
-                self.violation(None, format!("no client submitted {record:?}"));
+            match &record.event {
+                Event::Genesis(_) | Event::RulesRaised(_) => {}
+                Event::NodeRegistered(registered) => {
+                    let node = *self.nodes.entry(registered.node).or_default();
+                    if node == NodeMembership::Removed {
+                        self.violation(None, format!("that node was removed before: {record:?}"));
+                    }
+                }
+                _ => self.violation(None, format!("no client submitted {record:?}")),
             }
+            return;
+        }
+        if self.is_of_node(record) {
             return;
         }
         let origins = match &record.idempotency_key {
@@ -43,6 +53,31 @@ impl Checker<'_> {
             self.check_effects(record, &fitting);
         }
         self.check_order(record, &fitting);
+    }
+
+    /// Whether the operator asked for it: what is decided of a node. A number is given once, and a node that was removed has no
+    /// further part.
+    fn is_of_node(&mut self, record: &Record) -> bool {
+        let fits = match &record.event {
+            Event::NodeAdded(added) => {
+                let is_new = self.nodes.keys().next_back().is_none_or(|last| added.node > *last);
+                is_new && self.nodes.insert(added.node, NodeMembership::Learner).is_none()
+            }
+            Event::NodePromoted(promoted) => {
+                let before = self.nodes.insert(promoted.node, NodeMembership::Voter);
+                before == Some(NodeMembership::Learner)
+            }
+            Event::NodeRemoved(removed) => {
+                let before = self.nodes.insert(removed.node, NodeMembership::Removed);
+                // One that the cluster was founded with may be in no record before.
+                before != Some(NodeMembership::Removed)
+            }
+            _ => return false,
+        };
+        if !fits {
+            self.violation(None, format!("it does not follow from what was decided of that node before: {record:?}"));
+        }
+        true
     }
 
     /// A command without a key has one effect at most, however it was answered.

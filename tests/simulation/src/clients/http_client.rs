@@ -49,7 +49,10 @@ impl HttpClient {
             | Action::CreateKey(_)
             | Action::RevokeKey(_)
             | Action::RegisterNode(_)
-            | Action::RaiseRules(_) => false,
+            | Action::RaiseRules(_)
+            | Action::AddNode(_)
+            | Action::PromoteNode(_)
+            | Action::RemoveNode(_) => false,
         };
         commands.iter().all(is_supported)
     }

@@ -119,7 +119,10 @@ impl Workload {
                 | Event::Reversed(_)
                 | Event::Refused(_)
                 | Event::NodeRegistered(_)
-                | Event::RulesRaised(_) => {}
+                | Event::RulesRaised(_)
+                | Event::NodeAdded(_)
+                | Event::NodePromoted(_)
+                | Event::NodeRemoved(_) => {}
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use etebar_node::storage::model::ModelDisks;
+use ledger::RULES_NODES;
 
 use crate::world::{Recovery, World};
 
@@ -22,7 +23,10 @@ impl World<'_> {
     }
 
     fn may_lose(&self, node: u64) -> bool {
-        !self.lost.contains(&node) && self.lost.len() < self.plan.nodes as usize - self.plan.majority()
+        // By older rules a lost node could not be replaced, and while it is away the rules are not raised.
+        self.rules_seen >= RULES_NODES
+            && !self.lost.contains(&node)
+            && self.lost.len() < self.plan.nodes as usize - self.plan.majority()
     }
 
     /// Flips a bit of what a node has on its disks.

@@ -13,7 +13,7 @@ use etebar_node::runtime::net::TcpListener;
 use etebar_node::runtime::{Clock, Entropy, Uptime, spawn};
 use etebar_node::storage::model::{Dice, ModelDisks};
 use etebar_node::storage::{Disks, NodeDisks, StorageError};
-use ledger::{Genesis, Name, RULES_VERSION};
+use ledger::{ApiKeyNumber, Genesis, Name, RULES_VERSION};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,8 @@ use crate::history::Recorder;
 use crate::network::{CLUSTER, HTTP_PORT, START_MS, addresses};
 use crate::plan::Plan;
 
+/// The first admin's API key, which the operator acts under.
+const ADMIN: ApiKeyNumber = 1;
 /// Longest wait for a membership change. The operator then looks what became of it.
 pub const MEMBERSHIP_CHANGE: Duration = Duration::from_millis(1_500);
 
@@ -241,9 +243,9 @@ impl Host {
                 Some(Instruction::Change(change)) => {
                     let cluster = cluster.clone();
                     // Whether it was done shows in the membership.
-                    spawn(
-                        async move { drop(cluster.change_members(change, Instant::now() + MEMBERSHIP_CHANGE).await) },
-                    );
+                    spawn(async move {
+                        drop(cluster.change_members(ADMIN, change, Instant::now() + MEMBERSHIP_CHANGE).await)
+                    });
                 }
                 Some(Instruction::SkipTime(time)) => tokio::time::advance(time).await,
             }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use ledger::RULES_NODES;
+
 use crate::world::World;
 use crate::world::host::Instruction;
 
@@ -13,15 +15,17 @@ impl World<'_> {
     /// Adds a node with a new number to the target members and, in most cases, removes another: preferably a lost one.
     pub fn replace_node(&mut self) -> bool {
         let Some(new) = (1..=self.plan.hosts()).find(|node| !self.known_nodes.contains(node)) else { return false };
-        if self.recorder.now_ms() >= self.operator.until_ms {
+        // Older rules have no commands about members.
+        if self.recorder.now_ms() >= self.operator.until_ms || self.rules_seen < RULES_NODES {
             return false;
         }
         self.known_nodes.insert(new);
         self.operator.target.insert(new);
         let lost = self.operator.target.iter().copied().find(|node| self.lost.contains(node));
+        let members = self.operator.members();
         let leaves = lost.or_else(|| {
             let place = self.dice.below(self.operator.target.len() as u64) as usize;
-            self.operator.target.iter().copied().nth(place).filter(|node| *node != new)
+            self.operator.target.iter().copied().nth(place).filter(|node| members.contains(node))
         });
         self.trace(format!("node {new} is to be added to the members, and {leaves:?} to be removed"));
         if let Some(leaves) = leaves {
@@ -30,7 +34,7 @@ impl World<'_> {
         true
     }
 
-    /// Asks the current leader for the next change.
+    /// Asks the current leader, or any node, for the next change.
     pub fn operate(&mut self) {
         let now_ms = self.recorder.now_ms();
         if self.plan.spares == 0 || now_ms < self.operator.next_ms || now_ms >= self.operator.until_ms {
@@ -42,7 +46,8 @@ impl World<'_> {
         let changes = self.operator.next_changes(&seen, &self.lost);
         if !changes.is_empty() {
             let change = changes[self.dice.below(changes.len() as u64) as usize].clone();
-            self.instruct(leader, Instruction::Change(change));
+            let asked = if self.dice.once_in(2) { leader } else { self.any_node() };
+            self.instruct(asked, Instruction::Change(change));
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use etebar_node::raft::test_probe::MembersSeen;
 use etebar_node::raft::{Cluster, MembershipChange};
 
-use crate::network::addresses;
+use crate::network::ledger_addresses;
 use crate::world::host::MEMBERSHIP_CHANGE;
 
 /// The operator, and the memberships that it saw.
@@ -73,14 +73,19 @@ impl Operator {
     pub fn next_changes(&self, seen: &MembersSeen, lost: &BTreeSet<u64>) -> Vec<MembershipChange> {
         let voters = seen.voter_sets.last().cloned().unwrap_or_default();
         let mut changes = Vec::new();
+        let mut is_first = true;
         for node in self.target.iter().copied() {
             if !seen.all.contains(&node) {
-                changes.push(MembershipChange::Add { node, addresses: addresses(node) });
+                // Numbers are given in order: the hosts are added in the order of theirs.
+                if is_first {
+                    changes.push(MembershipChange::Add { addresses: ledger_addresses(node) });
+                }
+                is_first = false;
             } else if !voters.contains(&node) {
                 changes.push(MembershipChange::Promote { node });
             }
         }
-        let are_all_there = changes.is_empty();
+        let are_all_there = changes.is_empty() && is_first;
         let leaving = seen.all.iter().filter(|node| !self.target.contains(node));
         changes.extend(
             leaving

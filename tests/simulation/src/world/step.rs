@@ -122,7 +122,9 @@ impl World<'_> {
         let Some(why) = self.hosts[node as usize - 1].state().ended.take() else { return };
         self.trace(format!("node {node}: {why}"));
         let is_asked = why.ends_with("as instructed");
-        if self.lost.contains(&node) {
+        let is_removed = !self.operator.target.contains(&node)
+            && (why.contains("was removed from the cluster") || why.contains("say that it is no member"));
+        if self.lost.contains(&node) || is_removed {
             self.stop_host(node);
         } else if is_asked || self.may_stop.contains(&node) {
             let while_ms = self.dice.between(20, 1_000);

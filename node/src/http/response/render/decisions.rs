@@ -68,7 +68,13 @@ pub(crate) fn decision(info: &LedgerInfo, record: &Record, secret: Option<String
             is_written.then_some(Rendered::Whole(StatusCode::CREATED, body))
         }
         Event::Refused(refused) => json(StatusCode::CONFLICT, &refusal(info, refused.refusal)),
-        Event::Genesis(_) | Event::NodeRegistered(_) | Event::RulesRaised(_) => None,
+        // What became of a node is shown by the list of members.
+        Event::Genesis(_)
+        | Event::NodeRegistered(_)
+        | Event::RulesRaised(_)
+        | Event::NodeAdded(_)
+        | Event::NodePromoted(_)
+        | Event::NodeRemoved(_) => None,
     }
 }
 

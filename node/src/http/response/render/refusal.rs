@@ -22,6 +22,7 @@ pub(crate) fn refusal(info: &LedgerInfo, refusal: Refusal) -> Problem {
         Refusal::ChargeReversed => Problem::new(Code::ChargeReversed, "the charge was reversed before"),
         Refusal::LimitExceeded => Problem::new(Code::LimitExceeded, "a balance would exceed 10^15 minor units"),
         Refusal::NameTaken => Problem::new(Code::NameTaken, "another active key has this name"),
+        Refusal::AddressTaken => Problem::new(Code::AddressTaken, "one of these addresses is another node's"),
         Refusal::LastAdminKey => {
             Problem::new(Code::LastAdminKey, "without this key nobody could administer the ledger")
         }

@@ -11,7 +11,7 @@ use crate::raft::ledger_time::notices::log_clocks;
 use crate::raft::ledger_time::verdict::ClockVerdict;
 use crate::raft::lifecycle::hand_over::{COMMAND, hand_over};
 use crate::raft::lifecycle::node::Node;
-use crate::raft::peers::membership::{end_change, is_change_open};
+use crate::raft::membership::carry_out::CarryOut;
 use crate::raft::submit::submitter::submit;
 use crate::runtime;
 use crate::runtime::log_throttle::LogThrottle;
@@ -24,25 +24,19 @@ const OUT_OF_REACH: Duration = Duration::from_millis(500);
 /// How many times longer a call of the history's disk may take than one of the log's. Source: no answer waits for a checkpoint,
 /// but applying waits for a record that it has to read.
 const HISTORY_PATIENCE: u32 = 5;
-/// Rounds after which a leader ends a change of the members that was left open.
-const CHANGE_ROUNDS: u32 = 5;
 
 /// Where this node leads: writes the genesis, binds nodes to their data directories at first contact, raises the rules once
-/// every member knows newer ones, and ends a change of the members that an earlier leader left open.
+/// every member knows newer ones, and makes the members those that were decided.
 pub(crate) async fn lead(node: Arc<Node>) {
     let mut ticks = runtime::every(ROUND);
-    let mut open_rounds = 0_u32;
+    let mut members = CarryOut::default();
     loop {
         ticks.tick().await;
         if !node.leader.is_me() {
-            open_rounds = 0;
+            members.forget();
             continue;
         }
-        open_rounds = if is_change_open(&node) { open_rounds + 1 } else { 0 };
-        // The leader that began it usually ends it.
-        if open_rounds > CHANGE_ROUNDS {
-            end_change(&node).await;
-        }
+        members.round(&node).await;
         for action in due(&node) {
             let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, action };
             if let Err(error) = submit(&node, vec![command], Instant::now() + COMMAND).await {

@@ -9,6 +9,7 @@ mod upkeep;
 use std::sync::Arc;
 
 use super::node::Node;
+use crate::raft::membership::leave::watch_removal;
 use crate::raft::peers::link::trust::follow::follow_certificates;
 use crate::runtime;
 
@@ -23,6 +24,7 @@ pub(crate) fn start(node: &Arc<Node>) {
     runtime::spawn_vital("watch_disk", leadership::watch_disk(node.clone()));
     runtime::spawn_vital("watch_majority", leadership::watch_majority(node.clone()));
     runtime::spawn_vital("watch_reach", leadership::watch_reach(node.clone()));
+    runtime::spawn_vital("watch_removal", watch_removal(node.clone()));
     runtime::spawn_vital("watch_raft", upkeep::watch_raft(node.clone()));
     runtime::spawn_vital("audit", upkeep::audit(node.clone()));
     runtime::spawn_vital("recover", upkeep::recover(node.clone()));

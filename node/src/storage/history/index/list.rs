@@ -90,6 +90,9 @@ pub(crate) fn lists_of(record: &Record, mut add: impl FnMut(List)) {
         | Event::CreditRejected(_)
         | Event::Refused(_)
         | Event::NodeRegistered(_)
-        | Event::RulesRaised(_) => {}
+        | Event::RulesRaised(_)
+        | Event::NodeAdded(_)
+        | Event::NodePromoted(_)
+        | Event::NodeRemoved(_) => {}
     }
 }

@@ -20,6 +20,7 @@ use super::frame::{self, Receiver, Sender};
 use super::message::Purpose;
 use super::trust::known_peers::KnownPeers;
 use super::trust::open::{OpenLink, OpenLinks, Side};
+use super::trust::refusals::Refusals;
 use super::trust::transport::{Certified, PeerSecurity};
 use crate::runtime::net::TcpStream;
 
@@ -87,12 +88,14 @@ pub struct Trust {
     pub known_peers: KnownPeers,
     /// Who is connected.
     pub open: OpenLinks,
+    /// Who refuses this node as no member.
+    pub refusals: Refusals,
 }
 
 impl Trust {
     /// Without a connection yet.
     pub fn new(me: PeerIdentity, security: PeerSecurity, known_peers: KnownPeers) -> Self {
-        Self { me, security, known_peers, open: OpenLinks::default() }
+        Self { me, security, known_peers, open: OpenLinks::default(), refusals: Refusals::default() }
     }
 }
 
@@ -131,7 +134,9 @@ pub async fn dial(
         }
         let (mut sender, mut receiver) = frame::split_for_hello(stream);
         sender.send_bytes(trust.me.hello(to, purpose).encode()).await?;
-        match Welcome::decode(&receiver.receive_bytes().await?)? {
+        let welcome = Welcome::decode(&receiver.receive_bytes().await?)?;
+        trust.refusals.record(to, welcome == Welcome::Refused(HelloRefusal::NoMember));
+        match welcome {
             Welcome::Refused(refusal) => Err(refusal.of(to, refusal.remedy(trust.me.node, trust.me.build.link, to))),
             Welcome::Welcome { node, .. } if node != to => {
                 Err(HelloRefusal::Address.of(to, format!("{address} is node {node}, not {to}: the address is wrong")))

@@ -11,5 +11,6 @@ pub mod known_peers;
 pub mod open;
 pub mod pending;
 pub mod received_lists;
+pub mod refusals;
 pub mod transport;
 pub mod verifier;

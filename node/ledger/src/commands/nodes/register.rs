@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
+use crate::commands::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
 use crate::entry::Movement;
 use crate::refusal::Rejection;
+use crate::state::node::{Node, NodeMembership};
 use crate::state::{Incarnation, NodeNumber, State};
 use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
 
@@ -47,9 +48,10 @@ impl CommandKind for RegisterNode {
 }
 
 impl RegisterNode {
-    /// The number must not be bound yet.
+    /// The number must not be bound yet, nor be of a node that was removed.
     pub(crate) fn evaluate(self, context: &Context<'_>) -> Result<NodeRegistered, Denial> {
-        if context.state.incarnation(self.node).is_some() {
+        let is_removed = |node: &Node| node.membership == NodeMembership::Removed;
+        if context.state.node(self.node).is_some_and(|node| node.incarnation.is_some() || is_removed(node)) {
             return Err(Rejection::OutOfPlace.into());
         }
         Ok(NodeRegistered { node: self.node, incarnation: self.incarnation })
