@@ -18,7 +18,8 @@ mod submit;
 pub mod test_probe;
 
 pub use answers::{
-    ClockHealth, ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, SubmitError, VotingRole,
+    ClockHealth, ClusterError, ClusterStatus, Consistency, LeadError, MemberStatus, ReadError, Readiness, SubmitError,
+    VotingRole,
 };
 pub use apply::api_keys::{ApiKeys, KnownKey};
 pub use apply::replica::Replica;

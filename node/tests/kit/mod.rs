@@ -115,9 +115,14 @@ impl Trio {
 
     /// Starts a node on the data it has; waits for the one before it to release the files.
     pub(crate) async fn run(&mut self, node: u64) {
+        self.run_with(node, Clock::system()).await;
+    }
+
+    /// The same by another clock.
+    pub(crate) async fn run_with(&mut self, node: u64, clock: Clock) {
         let path = self.path(node);
         let disks = first_success("its files are let go of", async || NodeDisks::open(&path)).await;
-        let started = Cluster::start(self.settings(node), disks, Clock::system()).await;
+        let started = Cluster::start(self.settings(node), disks, clock).await;
         self.running.insert(node, started.unwrap());
     }
 

@@ -13,8 +13,9 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use tokio::time::{Instant, timeout_at};
 
-use crate::raft::lifecycle::hand_over::{COMMAND, hand_over};
+use crate::raft::lifecycle::hand_over::{COMMAND, Successor, hand_over};
 use crate::raft::lifecycle::node::Node;
+use crate::raft::peers::link::message::NotHandedOver;
 use crate::storage::{self, TypeConfig};
 
 /// A learner that lags by more positions than this is not made a voter: a majority might have to wait for it.
@@ -82,8 +83,11 @@ pub(crate) async fn change_members(
         MembershipChange::Promote { node } => promotion(local, node)?,
         MembershipChange::Remove { node } if node == local.me.node => {
             let why = "this node leads, and no other voter is healthy to take over: promote a new one first";
-            let hands_over = hand_over(local).await;
-            return Err(if hands_over { ChangeError::NotLeader(None) } else { ChangeError::Refused(why.into()) });
+            return Err(match hand_over(local, Successor::Best, deadline).await {
+                Ok(leader) => ChangeError::NotLeader(Some(leader)),
+                Err(NotHandedOver::NotTaken | NotHandedOver::NotLeader(_)) => ChangeError::NotLeader(None),
+                Err(_no_voter) => ChangeError::Refused(why.into()),
+            });
         }
         MembershipChange::Remove { node } => removal(local, node)?,
     };
