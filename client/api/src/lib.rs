@@ -15,7 +15,9 @@ mod values;
 pub use bodies::charges::{
     BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, MAX_BATCH, NewCharge, NewReversal,
 };
-pub use bodies::cluster::{AuditProgress, ClockHealth, ClusterStatus, DigestAt, KeysHeld, NodeRole, NodeStatus};
+pub use bodies::cluster::{
+    AuditProgress, ClockHealth, ClusterStatus, DigestAt, KeysHeld, NewLeader, NodeRole, NodeStatus,
+};
 pub use bodies::credit_requests::{CreditRequest, NewCreditRequest, NewDecision, RequestStatus};
 pub use bodies::journal::{Audit, BrokenPromise, Entry, EntryKind, NewAdjustment, Phone, Reconciliation};
 pub use bodies::keys::{Key, NewKey, Role};

@@ -87,6 +87,8 @@ pub(crate) fn meaning<T>(
         | Code::LimitExceeded
         | Code::NameTaken
         | Code::LastAdminKey
+        | Code::MemberBehind
+        | Code::CannotLead
         | Code::TooLarge
         | Code::UnsupportedMediaType
         | Code::IdempotencyKeyReused => Meaning::Refused(problem),

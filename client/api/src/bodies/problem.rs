@@ -37,6 +37,10 @@ pub enum Code {
     NameTaken,
     /// 409: without this key no admin key would be left.
     LastAdminKey,
+    /// 409: the member would have to catch up first; nothing was done.
+    MemberBehind,
+    /// 409: the member cannot lead now; the detail says why, and what to do.
+    CannotLead,
     /// 413: the body or the batch exceeds its limit.
     TooLarge,
     /// 415: the body is not `application/json`.
@@ -61,7 +65,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the contract's order.
-    pub const ALL: [Code; 23] = [
+    pub const ALL: [Code; 25] = [
         Code::InvalidRequest,
         Code::IdempotencyKeyMissing,
         Code::Unauthenticated,
@@ -75,6 +79,8 @@ impl Code {
         Code::LimitExceeded,
         Code::NameTaken,
         Code::LastAdminKey,
+        Code::MemberBehind,
+        Code::CannotLead,
         Code::TooLarge,
         Code::UnsupportedMediaType,
         Code::RateLimited,
@@ -129,6 +135,8 @@ impl Code {
             Code::LastAdminKey => {
                 ("last_admin_key", "/problems/last-admin-key", "The last admin key cannot be revoked")
             }
+            Code::MemberBehind => ("member_behind", "/problems/member-behind", "The member is behind"),
+            Code::CannotLead => ("cannot_lead", "/problems/cannot-lead", "The member cannot lead now"),
             Code::TooLarge => ("too_large", "/problems/too-large", "The request is too large"),
             Code::UnsupportedMediaType => {
                 ("unsupported_media_type", "/problems/unsupported-media-type", "The body is not application/json")
@@ -162,7 +170,9 @@ impl Code {
             | Code::ChargeReversed
             | Code::LimitExceeded
             | Code::NameTaken
-            | Code::LastAdminKey => 409,
+            | Code::LastAdminKey
+            | Code::MemberBehind
+            | Code::CannotLead => 409,
             Code::TooLarge => 413,
             Code::UnsupportedMediaType => 415,
             Code::IdempotencyKeyReused => 422,
@@ -176,13 +186,18 @@ impl Code {
 
     /// Whether the same request under the same key can succeed later.
     pub fn retryable(self) -> bool {
-        matches!(self.status(), 429 | 503 | 504 | 507)
+        matches!(self.status(), 429 | 503 | 504 | 507) || self.is_of_members()
     }
 
     /// Whether it settles every attempt under its idempotency key: a decision that the ledger remembers does, and so does that
     /// the key stands for another command. All other codes are about one attempt, and an earlier one may have been done.
     pub fn settles_key(self) -> bool {
-        matches!(self.status(), 409 | 422)
+        matches!(self.status(), 409 | 422) && !self.is_of_members()
+    }
+
+    /// Whether it is about the members and not about the ledger, which remembers nothing of it.
+    fn is_of_members(self) -> bool {
+        matches!(self, Code::MemberBehind | Code::CannotLead)
     }
 }
 

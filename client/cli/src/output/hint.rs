@@ -110,6 +110,8 @@ fn of_code(code: Code) -> &'static str {
             "choose another --name, or revoke the key that has it: `etebar keys list`, `etebar keys revoke ID`"
         }
         Code::LastAdminKey => "make another admin key first: `etebar keys create --role admin --name NAME`",
+        Code::MemberBehind => "`etebar watch` shows how far it is behind; then send the same again: nothing was done",
+        Code::CannotLead => "`etebar cluster status` shows who leads, votes and is healthy; the detail says what to do",
         Code::TooLarge => "send less at once",
         Code::RateLimited | Code::Overloaded => "wait a little and send it again: nothing was done",
         Code::IdempotencyKeyReused => {
