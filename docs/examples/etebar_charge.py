@@ -51,6 +51,8 @@ CODES = {
     "limit_exceeded": 409,
     "name_taken": 409,
     "last_admin_key": 409,
+    "member_behind": 409,
+    "cannot_lead": 409,
     "too_large": 413,
     "unsupported_media_type": 415,
     "idempotency_key_reused": 422,

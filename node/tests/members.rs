@@ -156,7 +156,7 @@ async fn a_removed_node_stops_and_does_not_start_again() {
     let told = timeout(PATIENCE, trio.node(removed).failed()).await.expect("it stops");
     assert!(told.contains("was removed from the cluster"), "{told}");
     trio.stop(removed).await;
-    let again = trio.try_run(removed).await.err();
+    let again = trio.try_run(removed, Clock::system()).await.err();
     assert!(matches!(again, Some(ClusterError::Removed(node)) if node == removed), "{again:?}");
 
     // One that is down learns of it by the others, which refuse it.

@@ -93,6 +93,7 @@ pub(crate) fn meaning<T>(
         | Code::AddressTaken
         | Code::MemberBehind
         | Code::QuorumAtRisk
+        | Code::CannotLead
         | Code::TooLarge
         | Code::UnsupportedMediaType
         | Code::IdempotencyKeyReused => Meaning::Refused(problem),

@@ -1,10 +1,10 @@
-//! Sellers, API keys, credit requests and adjustments: all writes but charges.
+//! Sellers, API keys, credit requests, adjustments, and who leads: all writes but charges.
 
 use uuid::Uuid;
 
 use etebar_api::{
-    CreditRequest, Entry, EntryKind, Key, NewAdjustment, NewCreditRequest, NewDecision, NewKey, NewSeller,
-    RequestStatus, Seller, SellerStatus,
+    ClusterStatus, CreditRequest, Entry, EntryKind, Key, NewAdjustment, NewCreditRequest, NewDecision, NewKey,
+    NewLeader, NewSeller, RequestStatus, Seller, SellerStatus,
 };
 
 use crate::call::Call;
@@ -42,6 +42,13 @@ impl Client {
     /// Revokes an API key; repeating it changes nothing. Admins only.
     pub async fn revoke_key(&self, id: Uuid) -> Result<Answer<()>, Error> {
         self.fetch_nothing(&Call::delete(format!("/v1/keys/{id}"))).await
+    }
+
+    /// Has a member lead, and waits until it does; repeating it changes nothing. The cluster as the asked node sees it then.
+    /// Admins only.
+    pub async fn lead(&self, id: u64) -> Result<Answer<ClusterStatus>, Error> {
+        let call = Call::post("/v1/cluster/leader").json(&NewLeader { id }).slow();
+        self.fetch_matching(&call, |shown: &ClusterStatus| shown.leader == Some(id)).await
     }
 
     /// Asks for more credit. Sellers only.

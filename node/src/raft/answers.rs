@@ -53,6 +53,34 @@ pub enum ReadError {
     },
 }
 
+/// Why a member was not made the leader. The caller may always ask again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LeadError {
+    /// Nothing was begun: no leader could be reached in time.
+    #[error("no leader is known")]
+    NoLeader,
+    /// Nothing was begun: there is no member of this number.
+    #[error("there is no node {0}: see the members' list")]
+    UnknownMember(u64),
+    /// Nothing was begun: the member would have to catch up first.
+    #[error("node {node} is {positions} positions behind the leader: wait until it has caught up, then ask again")]
+    Behind {
+        /// The member.
+        node: u64,
+        /// How many positions of the log it lacks.
+        positions: u64,
+    },
+    /// The member does not lead; the reason says what to do.
+    #[error("{0}")]
+    CannotLead(String),
+    /// It may lead, or may soon.
+    #[error("no answer within {waited:?}")]
+    OutcomeUnknown {
+        /// How long the caller waited.
+        waited: Duration,
+    },
+}
+
 /// Why a node could not start, or had to stop. Never a reason to try again by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {

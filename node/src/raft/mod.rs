@@ -19,7 +19,7 @@ mod submit;
 pub mod test_probe;
 
 pub use answers::{
-    ClockHealth, ClusterError, ClusterStatus, Consistency, MemberStage, MemberStatus, ReadError, Readiness,
+    ClockHealth, ClusterError, ClusterStatus, Consistency, LeadError, MemberStage, MemberStatus, ReadError, Readiness,
     SubmitError, VotingRole,
 };
 pub use apply::api_keys::{ApiKeys, KnownKey};

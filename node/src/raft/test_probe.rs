@@ -9,10 +9,11 @@ use std::sync::atomic::Ordering;
 use ledger::Digest;
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
+use tokio::time::Instant;
 
 use super::audit::Audited;
 use super::catch_up::snapshot::receive::Received;
-use super::lifecycle::hand_over::hand_over;
+use super::lifecycle::hand_over::{Successor, hand_over, hand_over_unchecked};
 use super::submit::cluster::Cluster;
 use crate::storage::{LogId, Vote};
 
@@ -126,10 +127,18 @@ impl Cluster {
         }
     }
 
-    /// Asks openraft to hand leadership over, where this node leads.
-    pub async fn hand_over(&self) {
+    /// Hands leadership over to the furthest voter that can lead, where this node leads.
+    pub async fn hand_over(&self, deadline: Instant) {
         if self.node().leader.is_me() {
-            hand_over(self.node()).await;
+            // A refusal is one of the outcomes that the simulation is about.
+            drop(hand_over(self.node(), Successor::Best, deadline).await);
+        }
+    }
+
+    /// Hands leadership over to a node, where this one leads, as if that one had failed just after it was checked.
+    pub async fn hand_over_unchecked(&self, to: u64) {
+        if self.node().leader.is_me() {
+            hand_over_unchecked(self.node(), to).await;
         }
     }
 }

@@ -73,6 +73,7 @@ fn each_role_keeps_to_its_own_doings() {
         (format!("/v1/credit-requests/{id}/approve"), json!({})),
         (format!("/v1/credit-requests/{id}/reject"), json!({})),
         (format!("/v1/charges/{id}/reversal"), json!({ "reason": "x" })),
+        ("/v1/cluster/leader".to_owned(), json!({ "id": 1 })),
     ];
     for (path, body) in &by_admins {
         for key in [&key, &auditor] {
@@ -112,4 +113,18 @@ fn without_a_known_key_nothing_is_shown() {
         assert_eq!(reply.status, 200, "{reply:?}");
         assert!(reply.body.lines().all(|line| line.starts_with("ok ")), "{}", reply.body);
     }
+}
+
+#[test]
+fn a_member_that_leads_already_leads_and_one_that_is_not_there_is_not_found() {
+    let node = Node::start();
+    let lead = |body: &Value| node.post(ADMIN, "/v1/cluster/leader", "", body);
+    let leads = lead(&json!({ "id": 1 }));
+    assert_eq!((leads.status, &leads.json()["leader"]), (200, &json!(1)), "{leads:?}");
+    let unknown = lead(&json!({ "id": 9 }));
+    assert_eq!((unknown.status, unknown.code().as_str()), (404, "not_found"));
+    for body in [json!({}), json!({ "id": "one" }), json!({ "id": -1 }), json!({ "id": 1, "now": true })] {
+        assert_eq!(lead(&body).code(), "invalid_request", "{body}");
+    }
+    assert_eq!(node.get(ADMIN, "/v1/cluster/leader").code(), "method_not_allowed");
 }

@@ -118,15 +118,20 @@ impl Trio {
 
     /// Starts a node on the data it has; waits for the one before it to release the files.
     pub(crate) async fn run(&mut self, node: u64) {
-        let started = self.try_run(node).await;
+        self.run_with(node, Clock::system()).await;
+    }
+
+    /// The same by another clock.
+    pub(crate) async fn run_with(&mut self, node: u64, clock: Clock) {
+        let started = self.try_run(node, clock).await;
         self.running.insert(node, started.unwrap());
     }
 
     /// The same of a node that may refuse to start.
-    pub(crate) async fn try_run(&self, node: u64) -> Result<Cluster, ClusterError> {
+    pub(crate) async fn try_run(&self, node: u64, clock: Clock) -> Result<Cluster, ClusterError> {
         let path = self.path(node);
         let disks = first_success("its files are let go of", async || NodeDisks::open(&path)).await;
-        Cluster::start(self.settings(node), disks, Clock::system()).await
+        Cluster::start(self.settings(node), disks, clock).await
     }
 
     /// Takes a node away without notice.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// `GET /v1/cluster`.
+/// `GET /v1/cluster`, and the answer to `POST /v1/cluster/leader`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterStatus {
     /// Id of the leader; `None` where the asked node knows none.
@@ -40,6 +40,14 @@ pub struct ClusterStatus {
     /// API key, and from a node of a version that does not report it.
     #[serde(default)]
     pub keys: Option<KeysHeld>,
+}
+
+/// `POST /v1/cluster/leader`: who shall lead. The answer is a [`ClusterStatus`], once it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewLeader {
+    /// Number of the member.
+    pub id: u64,
 }
 
 /// How many idempotency keys are remembered. From three quarters of `max` on each seller has an equal share; at `max` new

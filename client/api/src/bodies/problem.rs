@@ -43,6 +43,8 @@ pub enum Code {
     MemberBehind,
     /// 409: without that member the others would be no majority.
     QuorumAtRisk,
+    /// 409: the member cannot lead now; the detail says why, and what to do.
+    CannotLead,
     /// 413: the body or the batch exceeds its limit.
     TooLarge,
     /// 415: the body is not `application/json`.
@@ -69,7 +71,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the contract's order.
-    pub const ALL: [Code; 27] = [
+    pub const ALL: [Code; 28] = [
         Code::InvalidRequest,
         Code::IdempotencyKeyMissing,
         Code::Unauthenticated,
@@ -86,6 +88,7 @@ impl Code {
         Code::AddressTaken,
         Code::MemberBehind,
         Code::QuorumAtRisk,
+        Code::CannotLead,
         Code::TooLarge,
         Code::UnsupportedMediaType,
         Code::RateLimited,
@@ -146,6 +149,7 @@ impl Code {
             Code::QuorumAtRisk => {
                 ("quorum_at_risk", "/problems/quorum-at-risk", "The other nodes would be no majority")
             }
+            Code::CannotLead => ("cannot_lead", "/problems/cannot-lead", "The member cannot lead now"),
             Code::TooLarge => ("too_large", "/problems/too-large", "The request is too large"),
             Code::UnsupportedMediaType => {
                 ("unsupported_media_type", "/problems/unsupported-media-type", "The body is not application/json")
@@ -183,7 +187,8 @@ impl Code {
             | Code::LastAdminKey
             | Code::AddressTaken
             | Code::MemberBehind
-            | Code::QuorumAtRisk => 409,
+            | Code::QuorumAtRisk
+            | Code::CannotLead => 409,
             Code::TooLarge => 413,
             Code::UnsupportedMediaType => 415,
             Code::IdempotencyKeyReused => 422,
@@ -197,13 +202,19 @@ impl Code {
 
     /// Whether the same request under the same key can succeed later.
     pub fn retryable(self) -> bool {
-        matches!(self.status(), 429 | 503 | 504 | 507) || matches!(self, Code::MemberBehind | Code::QuorumAtRisk)
+        matches!(self.status(), 429 | 503 | 504 | 507)
+            || matches!(self, Code::MemberBehind | Code::QuorumAtRisk | Code::CannotLead)
     }
 
     /// Whether it settles every attempt under its idempotency key: a decision that the ledger remembers does, and so does that
     /// the key stands for another command. All other codes are about one attempt, and an earlier one may have been done.
     pub fn settles_key(self) -> bool {
-        matches!(self.status(), 409 | 422)
+        matches!(self.status(), 409 | 422) && !self.is_of_members()
+    }
+
+    /// Whether it is about the members and not about the ledger, which remembers nothing of it.
+    fn is_of_members(self) -> bool {
+        matches!(self, Code::AddressTaken | Code::MemberBehind | Code::QuorumAtRisk | Code::CannotLead)
     }
 }
 

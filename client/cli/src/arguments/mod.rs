@@ -127,6 +127,15 @@ spreadsheet would take for a formula has a ' before it.")]
     /// Members of the cluster: list, add, promote, remove, replace
     #[command(subcommand)]
     Members(Members),
+    /// Have a member lead the cluster: before work on the node that leads, say
+    #[command(after_help = "\
+Example: etebar leader 2
+It exits with 0 once that member leads, also where it did before, and with 1 where it cannot: it does not vote, is down,
+unhealthy or behind. Charges wait for a fraction of a second, and none fails.")]
+    Leader {
+        /// Number of the member, as `etebar cluster status` shows it
+        id: u64,
+    },
     /// A live table of the nodes: role, state, lag, rate, digest
     #[command(after_help = "\
 Example: etebar watch

@@ -120,6 +120,7 @@ fn of_code(code: Code) -> &'static str {
             "nothing was changed; bring the other nodes back, or add new ones and promote them: `etebar members add`"
         }
         Code::UpgradePending => "run the new build on every node first: the rules are raised by themselves then",
+        Code::CannotLead => "`etebar members list` shows who votes and is healthy; the detail says what to do",
         Code::TooLarge => "send less at once",
         Code::RateLimited | Code::Overloaded => "wait a little and send it again: nothing was done",
         Code::IdempotencyKeyReused => {

@@ -1,10 +1,11 @@
-//! `etebar cluster status` and `etebar digest`.
+//! `etebar cluster status`, `etebar leader` and `etebar digest`.
 
 use serde::Serialize;
 
 use etebar::api::{ClockHealth, ClusterStatus};
 
 use crate::books::nodes::{self, NodeDigest};
+use crate::output::done::Done;
 use crate::output::error::CliError;
 use crate::output::paint::Cell;
 use crate::output::words::role;
@@ -14,6 +15,11 @@ use crate::session::Session;
 pub(crate) async fn status(session: &Session) -> Result<(), CliError> {
     let cluster = session.client.cluster().await?.value;
     session.output.either(&cluster, || shown(&cluster))
+}
+
+pub(crate) async fn lead(session: &Session, id: u64) -> Result<(), CliError> {
+    let cluster = session.write(None, session.client.lead(id)).await?.value;
+    session.report(&cluster, || shown(&cluster), || Done::new(format!("node {id} leads")))
 }
 
 fn shown(cluster: &ClusterStatus) -> String {

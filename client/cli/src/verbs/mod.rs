@@ -62,6 +62,7 @@ async fn dispatch(session: &Session, arguments: Arguments) -> Result<(), CliErro
         Verb::Audit => journal::audit(session).await,
         Verb::Cluster { verb: _ } => cluster::status(session).await,
         Verb::Members(verb) => members::run(session, verb).await,
+        Verb::Leader { id } => cluster::lead(session, id).await,
         Verb::Watch(verb) => watch::run(session, &arguments.global, verb).await,
         Verb::Digest { applied } => cluster::digest(session, applied).await,
         Verb::Bench(verb) => bench::run(session, &arguments.global, verb).await,

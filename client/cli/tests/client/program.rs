@@ -57,6 +57,19 @@ fn a_refusal_exits_with_1_and_says_why() {
 }
 
 #[test]
+fn a_member_that_cannot_lead_is_a_refusal_with_its_hint() {
+    let fake = answering(409, problem("cannot_lead", 409));
+    let refused = etebar(&fake.url, &["leader", "2"]);
+    assert_eq!(code(&refused), 1);
+    assert!(
+        err(&refused).starts_with("etebar: cannot_lead: so it is\nhint: `etebar cluster status` shows"),
+        "{}",
+        err(&refused)
+    );
+    assert_eq!(fake.asked().len(), 1, "a refusal is not asked for again");
+}
+
+#[test]
 fn wrong_usage_exits_with_2() {
     let cases: [&[&str]; 7] = [
         &["fly"],

@@ -1,13 +1,14 @@
-//! The cluster as this node sees it, and this replica's digest. Neither asks another node.
+//! The cluster as this node sees it, and this replica's digest, neither of which asks another node; and who shall lead it.
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
+use axum::routing::{get, post};
 use etebar_api as api;
 use etebar_api::Code;
 
 use crate::http::app::App;
 use crate::http::read;
+use crate::http::request::body::Call;
 use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
@@ -15,7 +16,10 @@ use crate::raft::{ClockHealth, Consistency, MemberStage, MemberStatus, VotingRol
 
 /// The paths of this resource.
 pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/v1/cluster", get(show)).route("/v1/cluster/digest", get(digest))
+    Router::new()
+        .route("/v1/cluster", get(show))
+        .route("/v1/cluster/digest", get(digest))
+        .route("/v1/cluster/leader", post(lead))
 }
 
 /// `GET /v1/cluster`
@@ -23,9 +27,27 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
     head.query(&[])?.consistency()?;
     read::local(&app, &head).await?;
+    status(&app, &caller)
+}
+
+/// `POST /v1/cluster/leader`
+async fn lead(State(app): State<App>, mut call: Call) -> Answer {
+    let caller = Caller::of(&call.head, &app).await?;
+    caller.must_be_admin()?;
+    let body = call.json(&app, caller.key).await?;
+    let api::NewLeader { id } = body.parse()?;
+    // No command of the ledger checks the key again, so this node has to have applied all that may have revoked it.
+    app.cluster.read(Consistency::Linearizable, call.head.min_applied()?, call.head.deadline).await?;
+    drop(read::state(&app, &caller)?);
+    app.cluster.lead(id, call.head.deadline).await?;
+    status(&app, &caller)
+}
+
+/// The cluster as this node sees it.
+fn status(app: &App, caller: &Caller) -> Answer {
     let audited = app.cluster.audit_progress();
     let (key_window_ms, ledger_id, newest, keys) = {
-        let replica = read::state(&app, &caller)?;
+        let replica = read::state(app, caller)?;
         let fixed = replica.state.genesis().map(|genesis| genesis.key_window_ms);
         let keys = caller.must_see_all().ok().and_then(|()| keys(&replica.state));
         (fixed, fixed.map(|_| replica.state.ledger_id()), replica.state.entries(), keys)

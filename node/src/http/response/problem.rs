@@ -12,7 +12,7 @@ use etebar_api::{Code, FieldError};
 use ledger::Rejection;
 use tracing::error;
 
-use crate::raft::{AuditBehind, ChangeError, ReadError, SubmitError};
+use crate::raft::{AuditBehind, ChangeError, LeadError, ReadError, SubmitError};
 
 /// What a handler returns.
 pub(crate) type Answer = Result<Response<Body>, Problem>;
@@ -127,6 +127,22 @@ impl From<ChangeError> for Problem {
     }
 }
 
+impl From<LeadError> for Problem {
+    fn from(error: LeadError) -> Self {
+        let detail = error.to_string();
+        match error {
+            LeadError::NoLeader => Self::new(Code::NoLeader, detail),
+            LeadError::UnknownMember(_) => Self::new(Code::NotFound, detail),
+            LeadError::Behind { .. } => Self::new(Code::MemberBehind, detail),
+            LeadError::CannotLead(_) => Self::new(Code::CannotLead, detail),
+            LeadError::OutcomeUnknown { .. } => Self::new(
+                Code::OutcomeUnknown,
+                format!("{detail}; it may lead now, or soon; the same request again returns once it does"),
+            ),
+        }
+    }
+}
+
 impl From<AuditBehind> for Problem {
     fn from(error: AuditBehind) -> Self {
         Self::new(Code::Behind, error.to_string())
@@ -191,6 +207,7 @@ impl IntoResponse for Problem {
             | Code::AddressTaken
             | Code::MemberBehind
             | Code::QuorumAtRisk
+            | Code::CannotLead
             | Code::TooLarge
             | Code::UnsupportedMediaType
             | Code::IdempotencyKeyReused

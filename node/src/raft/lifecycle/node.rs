@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ledger::NodeNumber;
 use openraft::async_runtime::WatchReceiver;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::settings::ClusterSettings;
 use crate::raft::apply::machine::EtebarRaft;
@@ -14,9 +16,10 @@ use crate::raft::audit::Audits;
 use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::snapshot::receive::SnapshotReceiver;
 use crate::raft::ledger_time::ClockGuard;
+use crate::raft::ledger_time::verdict::ClockVerdict;
 use crate::raft::peers::leader::LeaderView;
 use crate::raft::peers::link::hello::{PeerIdentity, PeerMembership, Trust};
-use crate::raft::peers::link::message::{MemberList, StatusMessage};
+use crate::raft::peers::link::message::{MemberList, Request, Response, StatusMessage};
 use crate::raft::peers::link::trust::received_lists::ReceivedLists;
 use crate::raft::peers::network::{Links, PeerLinks};
 use crate::raft::peers::peer_table::PeerTable;
@@ -67,7 +70,9 @@ pub(crate) struct Node {
     /// Everything committed before the start is applied.
     pub(crate) recovered: AtomicBool,
     /// An orderly stop has begun.
-    pub(crate) stopping: AtomicBool,
+    pub(crate) stopping: Arc<AtomicBool>,
+    /// One hand-over of the leadership at a time.
+    pub(crate) hand_overs: Arc<Semaphore>,
 }
 
 impl Node {
@@ -95,6 +100,34 @@ impl Node {
     pub(crate) fn unhealthy_reason(&self) -> Option<String> {
         let stalled = || self.published.health.is_disk_stalled().then(|| "its disk does not answer".to_owned());
         self.published.health.failure().borrow().clone().or_else(stalled)
+    }
+
+    /// Why this node must not be made the leader, where it must not; openraft would let it.
+    pub(crate) fn reason_not_to_lead(&self) -> Option<String> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Some("it is being stopped".to_owned());
+        }
+        match self.clock_guard.judged().clocks.verdict {
+            ClockVerdict::Off(ahead_ms) => Some(format!("its clock is {ahead_ms} ms ahead of the others'")),
+            ClockVerdict::Alone | ClockVerdict::Near | ClockVerdict::Apart | ClockVerdict::Good => {
+                self.unhealthy_reason()
+            }
+        }
+    }
+
+    /// Exchanges status with a peer, before `deadline`, and stores what it says of itself; `None` where it does not answer, and
+    /// then it becomes unhealthy in the table.
+    pub(crate) async fn ask_status(&self, links: &PeerLinks, deadline: Instant) -> Option<StatusMessage> {
+        let asked = Instant::now();
+        let status = Request::Status(self.status_message());
+        let Ok(Response::Status(said)) = links.control.call(status, deadline).await else { return None };
+        if said.node != links.peer.node {
+            tracing::error!(peer = links.peer.node, said = said.node, "a peer sent the status of another node");
+            return None;
+        }
+        self.receive_status(&said);
+        self.peer_table.record_clock(&said, asked);
+        Some(said)
     }
 
     /// The status of this node.

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ledger::{State, TableSeed};
-use openraft::async_runtime::WatchReceiver;
+use openraft::Raft;
 use openraft::errors::{InitializeError, RaftError};
-use openraft::{Raft, ServerState};
-use tokio::time::timeout;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::background;
-use super::hand_over::{end_raft, hand_over};
+use super::hand_over::{Successor, end_raft, hand_over};
 use super::node::Node;
 use super::settings::ClusterSettings;
 use crate::raft::answers::ClusterError;
@@ -66,8 +66,7 @@ pub(crate) async fn start(
     let checkpoints = Checkpointer::new(published.clone(), history.clone(), log.clone(), image);
     let machine = Machine::new(published.clone(), history.clone(), checkpoints.clone());
     let trust = Trust::new(me, settings.peer_security.clone(), known_peers);
-    let links = Links::new(trust.clone());
-    let sender = SnapshotSender::new(history.clone());
+    let (links, sender) = (Links::new(trust.clone()), SnapshotSender::new(history.clone()));
     let network = Network::new(links.clone(), sender, settings.answer_within());
     let raft = Raft::new(me.node, config, network, log.clone(), machine)
         .await
@@ -103,7 +102,8 @@ pub(crate) async fn start(
         peer_table,
         received_lists: ReceivedLists::default(),
         recovered: AtomicBool::new(false),
-        stopping: AtomicBool::new(false),
+        stopping: Arc::new(AtomicBool::new(false)),
+        hand_overs: Arc::new(Semaphore::new(1)),
     });
     read_tasks::serve(waiting_reads, &node);
     runtime::spawn_vital("peer listener", serve(listener, trust, node.clone()));
@@ -206,12 +206,12 @@ async fn initialise(raft: &EtebarRaft, settings: &ClusterSettings) -> Result<(),
 pub(crate) async fn stop(node: Arc<Node>) {
     node.stopping.store(true, Ordering::Release);
     node.raft.runtime_config().elect(false);
-    if node.leader.leads_raft() && hand_over(&node).await {
-        let mut metrics = node.raft.server_metrics();
-        let handed_over =
-            async { while metrics.borrow_watched().state == ServerState::Leader && metrics.changed().await.is_ok() {} };
-        if timeout(HAND_OVER, handed_over).await.is_err() {
-            tracing::warn!("leadership was not taken over in time");
+    if node.leader.leads_raft() {
+        let until = Instant::now() + HAND_OVER;
+        match timeout_at(until, hand_over(&node, Successor::Best, until)).await {
+            Ok(Ok(leader)) => tracing::debug!(leader, "another node leads"),
+            Ok(Err(why)) => tracing::warn!(?why, "leadership not handed over"),
+            Err(_elapsed) => tracing::warn!("leadership was not taken over in time"),
         }
     }
     if let Err(error) = node.checkpoints.write().await {

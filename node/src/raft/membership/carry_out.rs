@@ -12,7 +12,7 @@ use openraft::ChangeMembers;
 use tokio::time::{Instant, timeout};
 
 use super::fitness::{may_leave, may_vote, voter_sets};
-use crate::raft::lifecycle::hand_over::{COMMAND, hand_over};
+use crate::raft::lifecycle::hand_over::{COMMAND, Successor, hand_over};
 use crate::raft::lifecycle::node::Node;
 use crate::runtime::log_throttle::LogThrottle;
 use crate::storage;
@@ -50,7 +50,11 @@ impl CarryOut {
             None => {}
             Some(Ok(_)) if !may_change(local) => {}
             Some(Ok(next)) => change(local, next).await,
-            Some(Err(Obstacle::Leads)) => drop(hand_over(local).await),
+            Some(Err(Obstacle::Leads)) => {
+                if let Err(why) = hand_over(local, Successor::Best, Instant::now() + COMMAND).await {
+                    tracing::debug!(?why, "leadership not handed over, before this node is removed");
+                }
+            }
             Some(Err(Obstacle::NotSafe(why))) => {
                 if self.throttle.is_due("members") {
                     tracing::warn!(%why, "a change of the members was decided, and waits");

@@ -140,6 +140,7 @@ impl Client {
         let within = option.soft_ttl();
         match self.links.control.call(request, Instant::now() + within).await {
             Ok(Response::Declined(reason)) | Err(CallError::NotSent(reason)) => Err(unreachable_peer(&reason)),
+            Err(error @ CallError::OlderBuild) => Err(unreachable_peer(&error.to_string())),
             Ok(response) => Ok(response),
             Err(CallError::NoAnswer) => Err(self.timed_out(action, within)),
         }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::link::message::StatusMessage;
 use crate::raft::apply::replica::Published;
 use crate::raft::ledger_time::line::NO_TERM;
-use crate::raft::ledger_time::verdict::ClocksReceived;
+use crate::raft::ledger_time::verdict::{ClockVerdict, ClocksReceived};
 
 /// A node whose last status is older than this is not healthy.
 const STATUS_WITHIN: Duration = Duration::from_secs(1);
@@ -129,13 +129,20 @@ impl PeerTable {
     /// How the clocks received lately compare with ours, which shows `ours_ms`. They advance with the
     /// monotonic clock meanwhile, so that a change of our own clock shows at once.
     pub(crate) fn clocks(&self, ours_ms: u64) -> ClocksReceived {
-        let off = |(theirs_ms, read): (u64, Instant)| {
-            let passed = read.elapsed();
-            let off = i128::from(theirs_ms) + i128::try_from(passed.as_millis()).ok()? - i128::from(ours_ms);
-            (passed < CLOCK_WITHIN).then(|| i64::try_from(off).unwrap_or(if off < 0 { i64::MIN } else { i64::MAX }))
-        };
-        let others: Vec<i64> = self.lock().values().filter_map(|entry| entry.clock.and_then(off)).collect();
+        let others: Vec<i64> = self.lock().values().filter_map(|entry| ahead(entry.clock?, ours_ms)).collect();
         ClocksReceived::of(&others)
+    }
+
+    /// How a node's clock compares with ours, which shows `ours_ms`, and the others', as it may judge itself; `Alone` where it
+    /// was not received lately.
+    pub(crate) fn clock_of(&self, node: u64, ours_ms: u64) -> ClockVerdict {
+        let all = self.lock();
+        let Some(own) = all.get(&node).and_then(|entry| ahead(entry.clock?, ours_ms)) else {
+            return ClockVerdict::Alone;
+        };
+        let others = all.iter().filter(|(id, _)| **id != node).filter_map(|(_, entry)| ahead(entry.clock?, ours_ms));
+        let others: Vec<i64> = std::iter::once(0).chain(others).map(|other| other.saturating_sub(own)).collect();
+        ClockVerdict::of(&others)
     }
 
     /// Where the others that know of no leader carried ledger time to, in milliseconds as of now.
@@ -147,4 +154,11 @@ impl PeerTable {
         };
         self.lock().values().filter_map(|entry| entry.start.and_then(carried)).collect()
     }
+}
+
+/// How far a clock, as it was read, is ahead of ours now, in milliseconds; `None` where it was read too long ago.
+fn ahead((theirs_ms, read): (u64, Instant), ours_ms: u64) -> Option<i64> {
+    let passed = read.elapsed();
+    let ahead = i128::from(theirs_ms) + i128::try_from(passed.as_millis()).ok()? - i128::from(ours_ms);
+    (passed < CLOCK_WITHIN).then(|| i64::try_from(ahead).unwrap_or(if ahead < 0 { i64::MIN } else { i64::MAX }))
 }

@@ -12,12 +12,13 @@ use super::link::hello::{Connection, PeerCaller, PeerMembership};
 use super::link::message::raft::{Append, Appended};
 use super::link::message::{Request, Response};
 use super::link::serve::Serve;
+use crate::raft::lifecycle::hand_over::{Successor, hand_over};
 use crate::raft::lifecycle::node::Node;
 
 /// Whether a request is one that this caller may make: in its own name alone, and never in that of the cluster.
 fn is_its_own(from: PeerCaller, request: &Request) -> bool {
     match request {
-        Request::Ping | Request::ReadPosition { .. } => true,
+        Request::Ping | Request::ReadPosition { .. } | Request::HandOver { .. } => true,
         Request::Vote(rpc) | Request::PreVote(rpc) => rpc.vote.node == from.node,
         Request::TransferLeader(rpc) => rpc.from.node == from.node,
         Request::Status(said) => (said.node, said.incarnation) == (from.node, from.incarnation),
@@ -50,6 +51,12 @@ impl Serve for Node {
                 voted.map_or_else(|error| stopped(&error), |vote| Response::PreVote(vote.into()))
             }
             Request::TransferLeader(rpc) => {
+                if rpc.to == self.me.node
+                    && let Some(why) = self.reason_not_to_lead()
+                {
+                    tracing::warn!(from = from.node, %why, "this node does not take the leadership over");
+                    return Response::Declined(why);
+                }
                 let handled = self.raft.handle_transfer_leader(rpc.into()).await;
                 handled.map_or_else(|error| stopped(&error), |taken| Response::TransferLeader(taken.into()))
             }
@@ -62,6 +69,9 @@ impl Serve for Node {
             }
             Request::Forward { commands, wait_ms } => {
                 Response::Forward(self.proposer.propose(commands, after(wait_ms)).await)
+            }
+            Request::HandOver { to, wait_ms } => {
+                Response::HandOver(hand_over(self, Successor::This(to), after(wait_ms)).await.map(drop))
             }
         }
     }

@@ -113,6 +113,6 @@ async fn ask_leader(node: &Node) -> Option<u64> {
     };
     match answer {
         Ok(Response::ReadPosition(position)) => position,
-        Ok(_) | Err(CallError::NotSent(_) | CallError::NoAnswer) => None,
+        Ok(_) | Err(CallError::NotSent(_) | CallError::OlderBuild | CallError::NoAnswer) => None,
     }
 }

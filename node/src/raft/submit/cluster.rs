@@ -10,9 +10,10 @@ use openraft::async_runtime::WatchReceiver;
 use parking_lot::RwLockReadGuard;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::lead::lead;
 use super::submitter::submit;
 use crate::raft::answers::{
-    ClusterError, ClusterStatus, Consistency, MemberStatus, ReadError, Readiness, SubmitError, VotingRole,
+    ClusterError, ClusterStatus, Consistency, LeadError, MemberStatus, ReadError, Readiness, SubmitError, VotingRole,
 };
 use crate::raft::apply::api_keys::ApiKeys;
 use crate::raft::apply::replica::Replica;
@@ -123,6 +124,18 @@ impl Cluster {
     ) -> Result<NodeNumber, ChangeError> {
         self.read(Consistency::Linearizable, None, deadline).await?;
         change_members(self.node(), actor, change, deadline).await
+    }
+
+    /// Has member `to` lead, and returns once this node knows that it does; at once where it does already. Any node takes it.
+    ///
+    /// # Errors
+    /// See [`LeadError`].
+    pub async fn lead(&self, to: NodeNumber, deadline: Instant) -> Result<(), LeadError> {
+        let begun = Instant::now();
+        let node = self.0.node.clone();
+        // On Raft's threads, and to its end, also where the caller is gone.
+        let led = self.0.runtime.run(Box::pin(async move { lead(&node, to, deadline).await })).await;
+        led.unwrap_or_else(|_unfinished| Err(LeadError::OutcomeUnknown { waited: begun.elapsed() }))
     }
 
     /// The state now. Never held across an await: applying waits for it.

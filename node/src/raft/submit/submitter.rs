@@ -92,7 +92,9 @@ async fn forward(node: &Node, leader: u64, commands: Commands, deadline: Instant
     let wait_ms = millis_until(deadline).saturating_sub(ANSWER_TRAVELS_MS);
     match links.forward.call(Request::Forward { commands, wait_ms }, deadline).await {
         Ok(Response::Forward(outcome)) => outcome,
-        Ok(Response::Declined(_)) | Err(CallError::NotSent(_)) => Err(Unavailable::NotLeader(None)),
+        Ok(Response::Declined(_)) | Err(CallError::NotSent(_) | CallError::OlderBuild) => {
+            Err(Unavailable::NotLeader(None))
+        }
         Ok(_) | Err(CallError::NoAnswer) => Err(Unavailable::Unknown),
     }
 }

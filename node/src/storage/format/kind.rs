@@ -67,7 +67,7 @@ impl Kind {
             | Self::Staged
             | Self::Image => 2,
             // Versions up to 3 had no hello that both sides could go by.
-            Self::Message => 4,
+            Self::Message => 5,
         }
     }
 

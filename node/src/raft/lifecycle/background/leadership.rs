@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::raft::ledger_time::notices::log_clocks;
 use crate::raft::ledger_time::verdict::ClockVerdict;
-use crate::raft::lifecycle::hand_over::{COMMAND, hand_over};
+use crate::raft::lifecycle::hand_over::{COMMAND, Successor, hand_over, is_handing_over};
 use crate::raft::lifecycle::node::Node;
 use crate::raft::membership::carry_out::CarryOut;
 use crate::raft::submit::submitter::submit;
@@ -24,6 +24,8 @@ const OUT_OF_REACH: Duration = Duration::from_millis(500);
 /// How many times longer a call of the history's disk may take than one of the log's. Source: no answer waits for a checkpoint,
 /// but applying waits for a record that it has to read.
 const HISTORY_PATIENCE: u32 = 5;
+/// Longest wait of a leader that gives up for a voter that can lead; it tries again.
+const GIVE_UP: Duration = Duration::from_secs(1);
 
 /// Where this node leads: writes the genesis, binds nodes to their data directories at first contact, raises the rules once
 /// every member knows newer ones, and makes the members those that were decided.
@@ -90,8 +92,8 @@ pub(crate) async fn watch_clock(node: Arc<Node>) {
                     tracing::error!(ahead_ms = ms, "clock is off: this node does not lead");
                 }
                 node.raft.runtime_config().elect(false);
-                if node.leader.is_me() {
-                    hand_over(&node).await;
+                if node.leader.is_me() && !is_handing_over(&node) {
+                    give_up_leadership(node.clone());
                 }
             }
             ClockVerdict::Alone | ClockVerdict::Near | ClockVerdict::Apart | ClockVerdict::Good => {
@@ -130,11 +132,18 @@ pub(crate) async fn watch_disk(node: Arc<Node>) {
         node.raft.runtime_config().elect(false);
         if node.leader.leads_raft() && given_up.is_none_or(|at| at.elapsed() > patience) {
             given_up = Some(Instant::now());
-            // Not awaited: Raft itself may be blocked on the disk, and would not answer.
-            let node = node.clone();
-            runtime::spawn(async move { hand_over(&node).await });
+            give_up_leadership(node.clone());
         }
     }
+}
+
+/// Hands over to the best voter. Not awaited: Raft itself may be blocked on the disk, and would not answer.
+fn give_up_leadership(node: Arc<Node>) {
+    runtime::spawn(async move {
+        if let Err(why) = hand_over(&node, Successor::Best, Instant::now() + GIVE_UP).await {
+            tracing::debug!(?why, "leadership not handed over");
+        }
+    });
 }
 
 /// The disk that stalls, if one does: of which one piece of work has taken too long.

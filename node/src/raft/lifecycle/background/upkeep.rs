@@ -14,8 +14,6 @@ use tokio::time::Instant;
 use crate::raft::audit::follow;
 use crate::raft::lifecycle::hand_over::end_raft;
 use crate::raft::lifecycle::node::Node;
-use crate::raft::peers::link::message::{Request, Response};
-use crate::raft::peers::network::PeerLinks;
 use crate::runtime;
 use crate::storage::{StorageError, TimeMark, TypeConfig};
 
@@ -46,7 +44,8 @@ pub(crate) async fn exchange_status(node: Arc<Node>) {
         node.close_links_of_removed().await;
         for (id, peer) in peers {
             let links = node.links.to(id, &peer);
-            runtime::spawn(exchange(node.clone(), links));
+            let asking = node.clone();
+            runtime::spawn(async move { asking.ask_status(&links, Instant::now() + STATUS).await });
             let is_healthy = node.peer_table.status(id).is_some_and(|status| status.healthy);
             // No status arrives at once after a start.
             if is_healthy || begun.elapsed() >= FIRST_STATUS {
@@ -62,20 +61,6 @@ fn log_health(peer: u64, is_healthy: bool, was_healthy: Option<bool>) {
         (Some(true) | None, false) => tracing::warn!(peer, "a peer is unreachable or unhealthy"),
         (Some(false) | None, true) => tracing::info!(peer, "a peer is healthy"),
         (Some(true), true) | (Some(false), false) => {}
-    }
-}
-
-async fn exchange(node: Arc<Node>, links: PeerLinks) {
-    let asked = Instant::now();
-    let status = Request::Status(node.status_message());
-    // A peer that does not answer becomes unhealthy in the table.
-    if let Ok(Response::Status(said)) = links.control.call(status, asked + STATUS).await {
-        if said.node != links.peer.node {
-            tracing::error!(peer = links.peer.node, said = said.node, "a peer sent the status of another node");
-            return;
-        }
-        node.receive_status(&said);
-        node.peer_table.record_clock(&said, asked);
     }
 }
 

@@ -39,6 +39,9 @@ pub enum CallError {
     /// The peer certainly never saw it.
     #[error("not sent: {0}")]
     NotSent(String),
+    /// The peer certainly never saw it: its build does not know such a call.
+    #[error("not sent: the peer runs an older build")]
+    OlderBuild,
     /// The peer may have seen it, and may have done it.
     #[error("sent, but not answered")]
     NoAnswer,
@@ -236,6 +239,10 @@ async fn feed(sender: &mut Sender, call: PeerCall, last_id: &mut u64, in_flight:
     }
     if !call.is_wanted() {
         call.fail(CallError::NotSent("its time was up".into()));
+        return Ok(());
+    }
+    if call.request.since() > sender.version() {
+        call.fail(CallError::OlderBuild);
         return Ok(());
     }
     *last_id += 1;

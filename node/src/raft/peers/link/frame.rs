@@ -67,6 +67,11 @@ pub(crate) fn codec_of_frames() -> LengthDelimitedCodec {
 }
 
 impl Sender {
+    /// The version of its frames, once the hello agreed on it.
+    pub fn version(&self) -> LinkVersion {
+        self.version
+    }
+
     /// Sends one value and flushes, unless the connection is to be closed: the sender of a snapshot receives
     /// nothing meanwhile, and learns of it here.
     pub async fn send<T: Serialize>(&mut self, value: &T) -> Result<(), LinkError> {

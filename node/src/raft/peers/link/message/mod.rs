@@ -13,6 +13,7 @@ use ledger::{Command, Digest, NodeNumber};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use self::raft::{PlainTransfer, PlainTransferred, PlainVoteRequest, PlainVoteResponse};
+use super::hello::version::{LINK_VERSIONS, LinkVersion};
 use crate::raft::ledger_time::LedgerTime;
 use crate::storage::types::Decisions;
 
@@ -54,6 +55,29 @@ pub enum Request {
         /// How long the caller waits, in milliseconds.
         wait_ms: u64,
     },
+    /// The leader shall make this voter the leader; only the leader takes it. Since version 5 of the link.
+    HandOver {
+        /// The voter.
+        to: NodeNumber,
+        /// How long the caller waits, in milliseconds.
+        wait_ms: u64,
+    },
+}
+
+impl Request {
+    /// The first version of the link that has it.
+    pub(crate) fn since(&self) -> LinkVersion {
+        match self {
+            Self::Ping
+            | Self::Vote(_)
+            | Self::PreVote(_)
+            | Self::TransferLeader(_)
+            | Self::ReadPosition { .. }
+            | Self::Status(_)
+            | Self::Forward { .. } => LINK_VERSIONS.lowest,
+            Self::HandOver { .. } => 5,
+        }
+    }
 }
 
 /// The answer to the call of the same name.
@@ -75,6 +99,8 @@ pub enum Response {
     Forward(Result<Decisions, Unavailable>),
     /// The node is stopping or cannot serve this.
     Declined(String),
+    /// Whether that voter leads now, and why not. Since version 5 of the link.
+    HandOver(Result<(), NotHandedOver>),
 }
 
 /// Why forwarded commands got no decision.
@@ -88,6 +114,29 @@ pub enum Unavailable {
     Unknown,
     /// Nothing was written: the leader's disk has no more room than it keeps in reserve.
     DiskFull,
+}
+
+/// Why a leader did not make a voter the leader.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NotHandedOver {
+    /// Nothing was begun: this node does not lead; perhaps this one does.
+    NotLeader(Option<NodeNumber>),
+    /// Nothing was begun: there is no member of that number.
+    NotMember,
+    /// Nothing was begun: it does not vote.
+    Learner,
+    /// Nothing was begun: it does not answer.
+    Unreachable,
+    /// Nothing was begun: it is unhealthy, for this reason.
+    Unhealthy(String),
+    /// Nothing was begun: its clock is so many milliseconds ahead of the others' (behind, where negative).
+    ClockOff(i64),
+    /// Nothing was begun: its log or its state is so many positions behind, after a wait too.
+    Behind(u64),
+    /// Nothing was begun: the leader hands over to another one at this moment.
+    Busy,
+    /// It was asked to, and did not come to lead in time. Writes continue under whoever leads now.
+    NotTaken,
 }
 
 /// The status of a node; exchanged a few times a second.

@@ -1,4 +1,5 @@
-//! Bytes of every frame after the hello, in version 4 of the link. What was released stays: a change is a new version.
+//! Bytes of every frame after the hello, in the first version of the link that has it. What was released stays: a change is a
+//! new version.
 
 use ledger::{Command, Digest, Refusal, RegisterNode, Rejection, SYSTEM_ACTOR};
 use serde::Serialize;
@@ -10,13 +11,15 @@ use crate::raft::ledger_time::LedgerTime;
 use crate::raft::peers::link::message::raft::{
     PlainAppend, PlainAppended, PlainTransfer, PlainTransferred, PlainVoteRequest, PlainVoteResponse,
 };
-use crate::raft::peers::link::message::{MemberList, Numbered, StatusMessage, Unavailable};
+use crate::raft::peers::link::message::{MemberList, NotHandedOver, Numbered, StatusMessage, Unavailable};
 use crate::storage::format::{Kind, codec};
 use crate::storage::model::{entry, log_id};
 use crate::storage::types::plain::{PlainLogId, PlainVote};
 use crate::storage::{Checkpoint, Decided, Decisions};
 
 const VERSION: u8 = 4;
+/// The version with which a leader is asked to hand over.
+const HAND_OVER: u8 = 5;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
@@ -24,9 +27,13 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Its bytes; what they decode to has the same.
 fn bytes_of<T: Serialize + DeserializeOwned>(value: &T) -> String {
-    let bytes = codec::encode_in(Kind::Message, VERSION, value).unwrap();
-    let again: T = codec::decode_in(Kind::Message, VERSION, &bytes).unwrap();
-    assert_eq!(codec::encode_in(Kind::Message, VERSION, &again).unwrap(), bytes);
+    bytes_in(VERSION, value)
+}
+
+fn bytes_in<T: Serialize + DeserializeOwned>(version: u8, value: &T) -> String {
+    let bytes = codec::encode_in(Kind::Message, version, value).unwrap();
+    let again: T = codec::decode_in(Kind::Message, version, &bytes).unwrap();
+    assert_eq!(codec::encode_in(Kind::Message, version, &again).unwrap(), bytes);
     hex(&bytes)
 }
 
@@ -156,6 +163,31 @@ fn a_snapshots_transfer() {
             ("done", bytes_of(&FromReceiver::Done { vote: vote() })),
             ("refused", bytes_of(&FromReceiver::Refused { reason: "why".into() })),
             ("at work", bytes_of(&FromReceiver::AtWork)),
+        ],
+    );
+}
+
+#[test]
+fn a_hand_over_that_is_asked_for() {
+    let asked = |body: Request| {
+        assert_eq!(body.since(), HAND_OVER);
+        bytes_in(HAND_OVER, &Numbered { id: 7, body })
+    };
+    let refused = |why| bytes_in(HAND_OVER, &Numbered { id: 7, body: Response::HandOver(Err(why)) });
+    check(
+        "Hand-over, since version 5",
+        &[
+            ("hand over", asked(Request::HandOver { to: 3, wait_ms: 300 })),
+            ("handed over", bytes_in(HAND_OVER, &Numbered { id: 7, body: Response::HandOver(Ok(())) })),
+            ("not the leader", refused(NotHandedOver::NotLeader(Some(2)))),
+            ("not a member", refused(NotHandedOver::NotMember)),
+            ("learner", refused(NotHandedOver::Learner)),
+            ("unreachable", refused(NotHandedOver::Unreachable)),
+            ("unhealthy", refused(NotHandedOver::Unhealthy("why".into()))),
+            ("clock off", refused(NotHandedOver::ClockOff(-9_000))),
+            ("behind", refused(NotHandedOver::Behind(300))),
+            ("busy", refused(NotHandedOver::Busy)),
+            ("not taken", refused(NotHandedOver::NotTaken)),
         ],
     );
 }

@@ -59,3 +59,14 @@ async fn a_purpose_of_a_newer_build_is_refused_by_name() {
     let answer = Welcome::decode(&receiver.receive_bytes().await.unwrap()).unwrap();
     assert_eq!(answer, Welcome::Refused(HelloRefusal::Purpose));
 }
+
+#[tokio::test]
+async fn a_call_that_an_older_build_does_not_know_is_not_sent_to_it() {
+    let ask = async |highest| {
+        let (_serving, peer) = pair(speaking(2, 4, highest), identity(1)).await;
+        let request = Request::HandOver { to: 3, wait_ms: 1 };
+        Calls::open(peer, Purpose::Control).call(request, Instant::now() + SOON).await
+    };
+    assert!(matches!(ask(4).await, Err(CallError::OlderBuild)));
+    assert!(matches!(ask(5).await, Ok(Response::Pong)));
+}
