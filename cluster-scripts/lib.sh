@@ -143,16 +143,30 @@ known_node() { [[ -v API[$1] ]] || fail "the cluster in $DIR has no node $1 (it 
 # Makes what is missing of DIR/pki: an authority, and a certificate for each node. Call with the lock held. A node whose
 # certificate is there needs no authority's key, so that may be kept elsewhere.
 make_certificates() {
-  local id cluster said
+  local id
+  for id in "${IDS[@]}"; do make_certificate "$id"; done
+}
+
+# The same for node $1 alone.
+make_certificate() {
+  local cluster said
+  [[ ! -f $DIR/pki/node-$1.pem || ! -f $DIR/pki/node-$1.key ]] || return 0
+  cluster=$(cluster_id)
+  said=$("$NODE_PROGRAM" pki ca --dir "$DIR/pki" 2>&1) || fail "the authority: $said"
+  said=$("$NODE_PROGRAM" pki node --dir "$DIR/pki" --cluster-id "$cluster" --id "$1" --host "${PEER[$1]%:*}" 2>&1) \
+    || fail "the certificate of node $1: $said"
+}
+
+# Prints the cluster's id, as a node's data directory has it.
+cluster_id() {
+  local id cluster
   for id in "${IDS[@]}"; do
-    [[ ! -f $DIR/pki/node-$id.pem || ! -f $DIR/pki/node-$id.key ]] || continue
-    # A node's identity.json is indented JSON.
+    [[ -f ${DATA[$id]}/identity.json ]] || continue
+    # It is indented JSON.
     cluster=$(sed -n 's/^ *"cluster": "\([0-9a-f-]*\)",\{0,1\}$/\1/p' "${DATA[$id]}/identity.json" | head -n 1)
-    [[ -n $cluster ]] || fail "${DATA[$id]}/identity.json names no cluster"
-    said=$("$NODE_PROGRAM" pki ca --dir "$DIR/pki" 2>&1) || fail "the authority: $said"
-    said=$("$NODE_PROGRAM" pki node --dir "$DIR/pki" --cluster-id "$cluster" --id "$id" --host "${PEER[$id]%:*}" 2>&1) \
-      || fail "the certificate of node $id: $said"
+    [[ -z $cluster ]] || { printf '%s' "$cluster"; return 0; }
   done
+  fail "no data directory in $DIR names the cluster"
 }
 
 # One script at a time starts nodes and writes cluster.json. Held until `unlock_cluster` or the end of the script.
@@ -298,7 +312,23 @@ count_answers() {
   done
 }
 
+# ---- the client program ---------------------------------------------------------------------------------------------
+
+# client ARGUMENTS…: the client program as the admin, through any node of the cluster.
+client() { client_without '' "$@"; }
+
+# client_without ID ARGUMENTS…: the same through any node but that one, where there is another.
+client_without() {
+  local id urls='' without=$1
+  shift
+  for id in "${IDS[@]}"; do [[ $id == "$without" ]] || urls+=${urls:+,}${API[$id]}; done
+  ETEBAR_SERVER=${urls:-${API[$without]}} ETEBAR_KEY=$ADMIN_KEY "$CLIENT_PROGRAM" "$@" 9>&-
+}
+
 # ---- HTTP -----------------------------------------------------------------------------------------------------------
+
+# True where nobody listens on port $2 of host $1.
+port_is_free() { ! (exec 8<>"/dev/tcp/$1/$2") 2>/dev/null; }
 
 # http_get URL PATH [KEY]: prints the body; succeeds for a 200 within 2 s alone. The key is on no command line.
 http_get() (

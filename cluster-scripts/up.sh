@@ -52,8 +52,6 @@ create() {
   trap - EXIT
 }
 
-port_is_free() { ! (exec 8<>"/dev/tcp/$1/$2") 2>/dev/null; }
-
 # The cluster in DIR must fit the arguments.
 check_arguments() {
   local first=${API[${IDS[0]}]##*:}

@@ -1,17 +1,21 @@
 //! `etebar-node`: draws a key, makes certificates, makes a data directory, or serves one. Thin: the modules are in the library.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use etebar_api as api;
 use etebar_node::config::{
-    ApiProtection, CommandLine, InitArgs, PagesArgs, RunArgs, Settings, Verb, key_window_warning,
+    ApiProtection, CommandLine, InitArgs, JoinArgs, PagesArgs, RunArgs, Settings, Verb, key_window_warning,
 };
 use etebar_node::http::{self, ApiTls, App, Limits};
-use etebar_node::identity::{DataDir, DataDirError, FORMAT, GenesisSettings, Identity, MemberAddress};
+use etebar_node::identity::{
+    DataDir, DataDirError, FORMAT, GenesisSettings, Identity, Joined, MemberAddress, UnfinishedDataDir,
+};
 use etebar_node::pki::{self, PkiError, PkiVerb};
-use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, PeerSecurity};
+use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, Introduction, PeerIdentity, PeerSecurity};
 use etebar_node::runtime::log::Events;
 use etebar_node::runtime::{Clock, Entropy};
 use etebar_node::storage::{History, NodeAddresses, NodeDisks};
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
     let done = match line.verb {
         Verb::Keygen => keygen(),
         Verb::Init(arguments) => init(&arguments),
+        Verb::Join(arguments) => join(&arguments),
         Verb::Run(arguments) => run(*arguments),
         Verb::Pages(arguments) => pages(&arguments),
         Verb::Pki(verb) => pki(&verb),
@@ -105,7 +110,7 @@ fn refused(error: DataDirError) -> Failure {
 fn not_started(error: ClusterError) -> Failure {
     match error {
         ClusterError::Storage(error) => failed(format!(
-            "{error}: keep the data directory and do not run `init` again; this node does not start, and the others continue while \
+            "{error}: keep the data directory and do not run `init` or `join` again; this node does not start, and the others continue while \
              they are a majority"
         )),
         // Like a directory that is not this node's: no restart helps.
@@ -151,10 +156,10 @@ fn pki(verb: &PkiVerb) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes a data directory with an empty log and an empty history; all of it survives a power cut.
+/// Makes the data directory of a founding member.
 fn init(arguments: &InitArgs) -> Result<(), Failure> {
     let members = arguments.member_map().map_err(wrong)?;
-    let incarnation = uuid::Builder::from_random_bytes(Entropy::system().bytes().map_err(failed)?).into_uuid();
+    let incarnation = new_incarnation()?;
     let identity = Identity {
         format: FORMAT,
         cluster: arguments.cluster_id,
@@ -164,6 +169,7 @@ fn init(arguments: &InitArgs) -> Result<(), Failure> {
         node: arguments.id,
         incarnation,
         members,
+        joined: None,
         genesis: GenesisSettings {
             currency: arguments.currency.clone(),
             places: arguments.places,
@@ -172,15 +178,73 @@ fn init(arguments: &InitArgs) -> Result<(), Failure> {
             admin_key_hash: arguments.admin_key_hash.clone(),
         },
     };
-    let path = &arguments.data_dir;
-    DataDir::prepare(path, &NodeDisks::FOLDERS).map_err(refused)?;
-    let disks = NodeDisks::open(path).map_err(failed)?;
-    runtime(1)?.block_on(disks.create()).map_err(failed)?;
-    drop(disks);
-    DataDir::finish(path, &identity, &NodeDisks::FOLDERS).map_err(refused)?;
+    make(&arguments.data_dir, &identity)?;
     if let Some(warning) = key_window_warning(identity.genesis.key_window_ms) {
         eprintln!("etebar-node: warning: {warning}");
     }
+    Ok(())
+}
+
+/// Makes the data directory of a member that was added, with what another member says. One that is there already is a success.
+fn join(arguments: &JoinArgs) -> Result<(), Failure> {
+    let (path, cluster, node) = (&arguments.data_dir, arguments.cluster_id, arguments.id);
+    if DataDir::is_made_for(path, &NodeDisks::FOLDERS, node, cluster).map_err(refused)? {
+        let path = path.display().to_string();
+        println!("{} is there already for node {node} of cluster {cluster}", api::shown(&path, LINE_CHARS));
+        return Ok(());
+    }
+    // Before anybody is asked: the disk is more often at fault than the cluster.
+    DataDir::check_free(path, &NodeDisks::FOLDERS).map_err(refused)?;
+    let security = PeerSecurity::open(arguments.peer_files(), Clock::system(), cluster, node).map_err(wrong)?;
+    let incarnation = new_incarnation()?;
+    // The ledger is what the others are asked for.
+    let me = PeerIdentity { ledger: uuid::Uuid::nil(), epoch: 0, ..PeerIdentity::new(cluster, node, incarnation) };
+    let introduced = runtime(1)?.block_on(raft::ask_seeds(&security, me, &arguments.seeds)).map_err(failed)?;
+    make(path, &joining(me, introduced)?)
+}
+
+/// The identity of a node that was introduced to its cluster. It is not among the members that it begins with.
+fn joining(me: PeerIdentity, introduced: Introduction) -> Result<Identity, Failure> {
+    let mut members = BTreeMap::new();
+    for member in introduced.members {
+        for address in [&member.api, &member.peer] {
+            api::read_address(address)
+                .map_err(|error| failed(format!("the address of node {}: {error}", member.node)))?;
+        }
+        members.insert(member.node, MemberAddress { api: member.api, peer: member.peer });
+    }
+    let address = members.remove(&me.node).ok_or_else(|| failed("the members that were sent lack this node"))?;
+    Ok(Identity {
+        format: FORMAT,
+        cluster: me.cluster,
+        ledger: introduced.ledger,
+        epoch: introduced.epoch,
+        node: me.node,
+        incarnation: me.incarnation,
+        members,
+        joined: Some(Joined { address, members_index: introduced.members_index }),
+        genesis: GenesisSettings {
+            currency: introduced.currency,
+            places: introduced.places,
+            key_window_ms: introduced.key_window_ms,
+            keys_max: introduced.keys_max,
+            admin_key_hash: Digest(introduced.admin_key_hash).to_string(),
+        },
+    })
+}
+
+/// Draws what distinguishes this data directory from another one under its node's number.
+fn new_incarnation() -> Result<uuid::Uuid, Failure> {
+    Ok(uuid::Builder::from_random_bytes(Entropy::system().bytes().map_err(failed)?).into_uuid())
+}
+
+/// Makes a data directory with an empty log and an empty history; all of it survives a power cut.
+fn make(path: &Path, identity: &Identity) -> Result<(), Failure> {
+    let unfinished = UnfinishedDataDir::begin(path, &NodeDisks::FOLDERS).map_err(refused)?;
+    let disks = NodeDisks::open(path).map_err(failed)?;
+    runtime(1)?.block_on(disks.create()).map_err(failed)?;
+    drop(disks);
+    unfinished.finish(identity, &NodeDisks::FOLDERS).map_err(refused)?;
     let path = path.display().to_string();
     let path = api::shown(&path, LINE_CHARS);
     println!("made {path} for node {} of cluster {}", identity.node, identity.cluster);
@@ -334,8 +398,7 @@ async fn claim(address: &str) -> io::Result<TcpSocket> {
 }
 
 fn own_address(data_dir: &DataDir) -> Result<&MemberAddress, Failure> {
-    let identity = &data_dir.identity;
-    identity.members.get(&identity.node).ok_or_else(|| failed("identity.json does not name this node's addresses"))
+    data_dir.identity.address().ok_or_else(|| failed("identity.json does not name this node's addresses"))
 }
 
 fn cluster_settings(
@@ -358,7 +421,7 @@ fn cluster_settings(
     };
     let addresses = |address: &MemberAddress| NodeAddresses { api: address.api.clone(), peer: address.peer.clone() };
     Ok(ClusterSettings {
-        identity: raft::PeerIdentity {
+        identity: PeerIdentity {
             cluster: identity.cluster,
             ledger: identity.ledger,
             epoch: identity.epoch,
@@ -367,6 +430,7 @@ fn cluster_settings(
             build: raft::Build::OWN,
         },
         members: identity.members.iter().map(|(id, address)| (*id, addresses(address))).collect(),
+        members_index: identity.joined.as_ref().map(|joined| joined.members_index),
         genesis,
         peer_listen: settings.peer_listen.map_or_else(|| own.peer.clone(), |address| address.to_string()),
         peer_security,

@@ -46,8 +46,9 @@ async fn any_node_has_any_voter_lead() {
 async fn a_member_that_cannot_lead_is_refused_and_nothing_stops() {
     let mut trio = Trio::start(LOG_BYTES).await;
     let (_seller, key) = trio.seller(1, "shop", 1_000).await;
-    let addresses = trio.join(4).await;
+    let addresses = trio.place(4);
     trio.add(4, &addresses).await;
+    trio.join(4).await;
     let leader = trio.leader().await;
     let followers: Vec<u64> = (1..=3).filter(|node| *node != leader).collect();
     for asked in [leader, followers[0]] {

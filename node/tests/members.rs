@@ -11,6 +11,7 @@ use etebar_node::raft::{ChangeError, ClusterError, MembershipChange, PeerIdentit
 use etebar_node::runtime::Clock;
 use ledger::{Action, AddNode, Address, Digest, NodeAddresses, PromoteNode, RemoveNode};
 use tokio::time::{Instant, timeout};
+use uuid::Uuid;
 
 use self::kit::{PATIENCE, Trio, admin, charge, is_new_charge, of_ledger, submit_within};
 
@@ -41,10 +42,10 @@ async fn a_new_member_takes_the_place_of_an_old_one() {
     let (seller, key) = trio.seller(1, "shop", 1_000).await;
     charges(&trio, 2, key, "before", 100).await;
 
-    let addresses = trio.join(4).await;
-    assert!(submit_within(trio.node(4), charge(key, "early"), Duration::from_millis(300)).await.is_err());
+    let addresses = trio.place(4);
     trio.add(4, &addresses).await;
     trio.add(4, &addresses).await;
+    trio.join(4).await;
     charges(&trio, 1, key, "with-a-learner", 100).await;
     trio.wait_until("the learner follows", |trio| trio.node(4).readiness().recovered).await;
     assert_eq!(trio.balance(4, seller).await, 800);
@@ -91,8 +92,9 @@ async fn a_wiped_node_is_replaced_under_a_new_number() {
     charges(&trio, trio.nodes()[0], key, "meanwhile", 100).await;
     trio.wipe(wiped).await;
     trio.change(MembershipChange::Remove { node: wiped }).await;
-    let addresses = trio.join(4).await;
+    let addresses = trio.place(4);
     trio.add(4, &addresses).await;
+    trio.join(4).await;
     trio.change(MembershipChange::Promote { node: 4 }).await;
     assert_eq!(trio.balance(4, seller).await, 900);
     trio.agree().await;
@@ -102,8 +104,9 @@ async fn a_wiped_node_is_replaced_under_a_new_number() {
 async fn a_number_is_given_once_whatever_became_of_its_node() {
     let mut trio = Trio::start(LOG_BYTES).await;
     trio.seller(1, "shop", 1_000).await;
-    let addresses = trio.join(4).await;
+    let addresses = trio.place(4);
     trio.add(4, &addresses).await;
+    trio.join(4).await;
     trio.change(MembershipChange::Remove { node: 4 }).await;
     trio.change(MembershipChange::Remove { node: 4 }).await;
     // At the same addresses, as where a disk was replaced.
@@ -121,9 +124,9 @@ async fn a_number_is_given_once_whatever_became_of_its_node() {
 async fn what_was_decided_is_carried_out_once_it_can_be_by_whoever_leads() {
     let mut trio = Trio::start(LOG_BYTES).await;
     let (seller, key) = trio.seller(1, "shop", 1_000).await;
-    let addresses = trio.join(4).await;
-    trio.kill(4);
+    let addresses = trio.place(4);
     trio.add(4, &addresses).await;
+    trio.introduce(4).await;
     // It is promoted while it is down, and the leader that would do it is gone by then.
     trio.submit(1, vec![admin(Action::PromoteNode(PromoteNode { node: 4 }))]).await;
     let leader = trio.leader().await;
@@ -147,8 +150,9 @@ async fn a_removed_node_stops_and_does_not_start_again() {
     trio.seller(1, "shop", 1_000).await;
     let leader = trio.leader().await;
     let [away, removed] = (1..=3).filter(|node| *node != leader).collect::<Vec<_>>()[..] else { panic!() };
-    let addresses = trio.join(4).await;
+    let addresses = trio.place(4);
     trio.add(4, &addresses).await;
+    trio.join(4).await;
     trio.change(MembershipChange::Promote { node: 4 }).await;
 
     // One that runs learns of it by the log.
@@ -219,7 +223,7 @@ async fn a_number_that_is_not_a_members_is_not_stored() {
     let mut trio = Trio::start(LOG_BYTES).await;
     let (seller, key) = trio.seller(1, "shop", 1_000).await;
     // It has a certificate, and was not added.
-    trio.join(4).await;
+    trio.intrude(4).await;
     let before = submit_within(trio.node(4), charge(key, "early"), Duration::from_secs(1)).await;
     assert!(before.is_err(), "{before:?}");
     trio.kill(4);
@@ -229,8 +233,9 @@ async fn a_number_that_is_not_a_members_is_not_stored() {
     }
     trio.leader().await;
     // The real node has another data directory, and is known by it from now on.
-    let addresses = trio.join(4).await;
+    let addresses = trio.place(4);
     trio.add(4, &addresses).await;
+    trio.join(4).await;
     trio.change(MembershipChange::Promote { node: 4 }).await;
     assert_eq!(trio.balance(4, seller).await, 1_000);
     trio.agree().await;
@@ -242,8 +247,9 @@ async fn a_node_that_was_away_follows_a_leader_that_was_added_meanwhile() {
     let (seller, key) = trio.seller(1, "shop", 1_000).await;
     let away = trio.follower().await;
     trio.kill(away);
-    let addresses = trio.join(4).await;
+    let addresses = trio.place(4);
     trio.add(4, &addresses).await;
+    trio.join(4).await;
     trio.change(MembershipChange::Promote { node: 4 }).await;
     let leaves = (1..=3).find(|node| *node != away).unwrap();
     trio.change(MembershipChange::Remove { node: leaves }).await;
@@ -290,7 +296,7 @@ async fn an_addition_that_is_not_committed_is_not_passed_on() {
     let mut trio = Trio::start(LOG_BYTES).await;
     trio.seller(1, "shop", 1_000).await;
     let leader = trio.leader().await;
-    let addresses = of_ledger(&trio.join(4).await);
+    let addresses = of_ledger(&trio.place(4));
     // The leader carries out what was decided a moment later; the others are killed in between.
     let others: Vec<_> = (1..=3).filter(|node| *node != leader).collect();
     trio.submit(leader, vec![admin(Action::AddNode(AddNode { above: 3, addresses }))]).await;
@@ -306,6 +312,118 @@ async fn an_addition_that_is_not_committed_is_not_passed_on() {
     let answer = timeout(PATIENCE, link.receiver.receive()).await.expect("an answer");
     let Ok(Numbered { body: Response::Status(said), .. }) = answer else { panic!("{answer:?}") };
     assert_eq!(said.members.members, [1, 2, 3]);
+}
+
+/// Whether node `to` takes a connection of node `from`, which has a certificate of the cluster.
+async fn is_taken(trio: &Trio, from: u64, to: u64) -> bool {
+    match trio.peer(from, to).dial(Purpose::Control, Instant::now() + PATIENCE).await {
+        Ok(_connection) => true,
+        Err(LinkError::Refused(refused)) => {
+            assert_eq!(refused.kind, "no member", "{refused}");
+            false
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_joining_node_takes_members_alone_before_it_has_a_log() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    let removed = trio.follower().await;
+    trio.change(MembershipChange::Remove { node: removed }).await;
+    let addresses = trio.place(4);
+    trio.add(4, &addresses).await;
+    trio.introduce(4).await;
+    let members: Vec<_> = (1..=3).filter(|node| *node != removed).collect();
+    for node in &members {
+        trio.kill(*node);
+    }
+    trio.run(4).await;
+    assert!(is_taken(&trio, members[0], 4).await && is_taken(&trio, members[1], 4).await);
+    assert!(!is_taken(&trio, removed, 4).await, "it was removed before the node joined");
+    trio.place(9);
+    trio.wipe(9).await;
+    assert!(!is_taken(&trio, 9, 4).await, "it never was a member");
+    assert!(trio.node(4).status().leader.is_none(), "it begins no cluster of its own");
+    for node in members {
+        trio.run(node).await;
+    }
+    trio.wait_until("it follows", |trio| trio.node(4).readiness().recovered).await;
+    assert!(!is_taken(&trio, removed, 4).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_joining_node_refuses_a_member_that_was_removed_since_it_asked() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    let addresses = trio.place(4);
+    trio.add(4, &addresses).await;
+    trio.introduce(4).await;
+    let removed = trio.follower().await;
+    trio.change(MembershipChange::Remove { node: removed }).await;
+    trio.kill(removed);
+    let addresses = trio.place(5);
+    trio.add(5, &addresses).await;
+    trio.join(5).await;
+    trio.change(MembershipChange::Promote { node: 5 }).await;
+    while trio.leader().await != 5 {
+        let leader = trio.leader().await;
+        trio.stop(leader).await;
+        trio.run(leader).await;
+    }
+    // The leader is unknown to it, and so vouched for by those that it knows.
+    trio.run(4).await;
+    trio.wait_until("it follows", |trio| trio.node(4).readiness().recovered).await;
+    assert!(!is_taken(&trio, removed, 4).await);
+    trio.agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_joins_a_cluster_of_which_no_founder_is_left() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    let (seller, key) = trio.seller(1, "shop", 1_000).await;
+    for (new, old) in [(4, 1), (5, 2), (6, 3)] {
+        let addresses = trio.place(new);
+        trio.add(new, &addresses).await;
+        trio.join(new).await;
+        trio.change(MembershipChange::Promote { node: new }).await;
+        trio.change(MembershipChange::Remove { node: old }).await;
+        trio.kill(old);
+    }
+    charges(&trio, 4, key, "without-founders", 100).await;
+    // The log that it is sent begins with the founders' list.
+    let addresses = trio.place(7);
+    trio.add(7, &addresses).await;
+    trio.join(7).await;
+    trio.change(MembershipChange::Promote { node: 7 }).await;
+    assert_eq!(trio.balance(7, seller).await, 900);
+    assert_eq!(voters(&trio, 7), [4, 5, 6, 7]);
+    trio.agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_member_that_has_no_data_directory_yet_is_introduced() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    let [first, second, third] = [1, 2, 3].map(|n| Uuid::from_u128(0xa000 + n));
+    let addresses = trio.place(4);
+    let refused = trio.ask(4, first).await.unwrap_err().to_string();
+    assert!(refused.contains("no member of cluster") && refused.contains("`etebar members add`"), "{refused}");
+
+    trio.add(4, &addresses).await;
+    let told = trio.ask(4, first).await.unwrap();
+    let members: Vec<_> = told.members.iter().map(|member| (member.node, member.peer.clone())).collect();
+    let expected: Vec<_> = (1..=4).map(|node| (node, trio.peer_address(node).to_owned())).collect();
+    assert_eq!((members, told.ledger, told.epoch), (expected, trio.cluster, 1));
+    assert_eq!((told.currency.as_str(), told.places, told.key_window_ms), ("IRT", 0, 86_400_000));
+    assert_eq!(trio.ask(4, second).await.unwrap(), told, "the first attempt was interrupted, and is not remembered");
+
+    trio.join(4).await;
+    trio.wait_until("the log knows its directory", |trio| trio.node(4).readiness().recovered).await;
+    let refused = trio.ask(4, third).await.unwrap_err().to_string();
+    assert!(refused.contains("number 4 was used") && !refused.contains('\n'), "{refused}");
+    trio.change(MembershipChange::Remove { node: 4 }).await;
+    trio.kill(4);
+    let refused = trio.ask(4, third).await.unwrap_err().to_string();
+    assert!(refused.contains("no member of cluster"), "{refused}");
 }
 
 /// The status of a node that knows nothing yet.

@@ -11,13 +11,15 @@ use tests::operator::scripts::{ScriptCluster, is_running, run, script};
 use tests::{Caller, eventually};
 
 /// `DIR` must be given to nothing else than this.
-const ALL: [&str; 12] = [
+const ALL: [&str; 14] = [
     "up.sh",
     "down.sh",
     "kill.sh",
     "pause.sh",
     "resume.sh",
     "start.sh",
+    "add.sh",
+    "remove.sh",
     "status.sh",
     "demo.sh",
     "chaos.sh",
@@ -55,6 +57,9 @@ fn every_script_explains_itself_and_refuses_what_it_does_not_know() {
         ("kill.sh", &["x"][..]),
         ("kill.sh", &[]),
         ("start.sh", &["leader"]),
+        ("add.sh", &["4"]),
+        ("remove.sh", &["leader"]),
+        ("remove.sh", &[]),
         ("up.sh", &["--nodes", "0"]),
         ("up.sh", &["--port"]),
     ] {

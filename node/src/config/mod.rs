@@ -2,9 +2,10 @@
 //! these that gives it wins.
 //!
 //! Units are in the value (`50ms`, `24h`) or bytes. A wrong setting is one line and exit code 2. Read in this order: [`init`],
-//! [`run`] (what may be given), [`settings`] (complete and checked).
+//! [`join`], [`run`] (what may be given), [`settings`] (complete and checked).
 
 pub mod init;
+pub mod join;
 pub mod pages;
 pub mod run;
 pub mod settings;
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 use ledger::RULES_VERSION;
 
 pub use self::init::{InitArgs, key_window_warning};
+pub use self::join::JoinArgs;
 pub use self::pages::PagesArgs;
 pub use self::run::RunArgs;
 pub use self::settings::{ApiProtection, Settings};
@@ -50,7 +52,13 @@ pub enum Verb {
     /// Example: etebar-node init --data-dir /var/lib/etebar --id 1 --cluster-id $(uuidgen) --admin-key-hash HEX
     /// --member 1=10.0.0.1:7101/10.0.0.1:7121 --member 2=… --member 3=…
     Init(Box<InitArgs>),
-    /// Serve a data directory that `init` made.
+    /// Make the data directory of a node that `etebar members add` added to a running cluster: what it has to begin with is
+    /// asked of a member, over the peer link. Safe to repeat, so it can stand before each start.
+    ///
+    /// Example: etebar-node join --data-dir /var/lib/etebar --id 4 --cluster-id 6f2c… --seed 10.0.0.1:7121 10.0.0.2:7121
+    /// --peer-ca ca.pem --peer-cert node-4.pem --peer-key node-4.key
+    Join(Box<JoinArgs>),
+    /// Serve a data directory that `init` or `join` made.
     ///
     /// Example: etebar-node run --data-dir /var/lib/etebar --log-bytes 1073741824
     Run(Box<RunArgs>),

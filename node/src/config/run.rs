@@ -23,7 +23,7 @@ const BODY_BYTES_MAX: u64 = 64 << 20;
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct RunArgs {
-    /// The directory that `init` made.
+    /// The directory that `init` or `join` made.
     #[arg(long, env = "ETEBAR_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// A TOML file with any of these settings; flags and environment win over it.

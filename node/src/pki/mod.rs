@@ -235,9 +235,10 @@ pub(crate) fn revoked_in_memory(
     by: &Authority,
     issued: &[&crate::tls::Credentials],
     until: u64,
+    number: u64,
 ) -> crate::tls::RevocationLists {
     use x509_parser::prelude::FromDer;
-    let mut list = revoke::RevocationFile::default();
+    let mut list = revoke::RevocationFile::numbered_after(number.saturating_sub(1));
     for credentials in issued {
         let (_, parsed) = x509_parser::prelude::X509Certificate::from_der(&credentials.identity.cert[0]).unwrap();
         list.add(parsed.raw_serial(), 1_000);

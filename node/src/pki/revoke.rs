@@ -183,6 +183,12 @@ impl RevocationFile {
         Ok(Self { number, revoked: list.iter_revoked_certificates().map(entry).collect() })
     }
 
+    /// An empty list that follows that of this number.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn numbered_after(number: u64) -> Self {
+        Self { number, ..Self::default() }
+    }
+
     /// Takes a certificate in; whether it was not there.
     pub(crate) fn add(&mut self, serial: &[u8], now: u64) -> bool {
         let is_new = !self.revoked.contains_key(serial);

@@ -1,14 +1,16 @@
 //! Revocation lists: the certificates that an authority revoked.
 //!
 //! Invariant of [`RevocationLists`]: there is one at least; each is whole, signed by an authority that is trusted here (or
-//! by one that leads to it), and the only one of its authority, so that none is hidden by an older one beside it.
+//! by one that leads to it), and the only one of its authority, so that none is hidden by an older one beside it. Which of two
+//! files is older, the numbers of their lists say (`crlNumber` of RFC 5280), which an authority only raises.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use webpki::{CertRevocationList, EndEntityCert, OwnedCertRevocationList};
+use x509_parser::num_bigint::BigUint;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 
@@ -18,6 +20,8 @@ use super::error::{TlsFileError, reason};
 #[derive(Debug)]
 pub struct RevocationLists {
     lists: Vec<CertRevocationList<'static>>,
+    /// The number of the list of each authority, by its name; a list without one is older than all others.
+    numbers: BTreeMap<Vec<u8>, Option<BigUint>>,
     /// When the first of them ends.
     until: UnixTime,
 }
@@ -29,7 +33,7 @@ impl RevocationLists {
             .collect::<Result<_, pem::Error>>()
             .map_err(|error| TlsFileError::BadPem { path: path.to_owned(), why: reason(&error) })?;
         let mut until = UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::MAX >> 1));
-        let (mut lists, mut names) = (Vec::new(), BTreeSet::new());
+        let (mut lists, mut numbers) = (Vec::new(), BTreeMap::new());
         for (index, der) in ders.iter().enumerate() {
             let number = index + 1;
             let bad = |why: String| TlsFileError::BadRevocationList { path: path.to_owned(), number, why };
@@ -41,7 +45,7 @@ impl RevocationLists {
             if !issuers.iter().any(|issuer| has_signed(issuer, &parsed)) {
                 return Err(TlsFileError::ForeignRevocationList { path: path.to_owned(), number });
             }
-            if !names.insert(parsed.issuer().as_raw().to_vec()) {
+            if numbers.insert(parsed.issuer().as_raw().to_vec(), parsed.crl_number().cloned()).is_some() {
                 return Err(TlsFileError::SecondRevocationList { path: path.to_owned(), number });
             }
             let end = parsed.next_update().map_or(0, |end| end.timestamp());
@@ -49,7 +53,17 @@ impl RevocationLists {
             until = until.min(UnixTime::since_unix_epoch(end));
             lists.push(list.into());
         }
-        if lists.is_empty() { Err(TlsFileError::NoRevocationList(path.to_owned())) } else { Ok(Self { lists, until }) }
+        if lists.is_empty() {
+            return Err(TlsFileError::NoRevocationList(path.to_owned()));
+        }
+        Ok(Self { lists, numbers, until })
+    }
+
+    /// Whether one of them is older than that of the same authority in `before`: it may lack certificates that were revoked.
+    pub fn has_older_than(&self, before: &Self) -> bool {
+        let is_older =
+            |(name, number): (&Vec<u8>, &Option<BigUint>)| before.numbers.get(name).is_some_and(|newer| number < newer);
+        self.numbers.iter().any(is_older)
     }
 
     /// When the first of them ended, where that was before `now`.

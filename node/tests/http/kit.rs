@@ -171,6 +171,7 @@ async fn cluster(folder: &Path, decimals: u8) -> Cluster {
     let settings = ClusterSettings {
         identity: PeerIdentity::new(id, 1, id),
         members: [(1, NodeAddresses { api: String::new(), peer: peer.clone() })].into(),
+        members_index: None,
         genesis: ledger::Genesis {
             ledger: id,
             epoch: 1,

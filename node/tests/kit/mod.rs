@@ -17,8 +17,8 @@ use etebar_node::raft::link::call::Peer;
 use etebar_node::raft::link::hello::Trust;
 use etebar_node::raft::link::trust::known_peers::KnownPeers;
 use etebar_node::raft::{
-    ChangeError, Cluster, ClusterError, ClusterSettings, Consistency, MembershipChange, PeerIdentity, ReadError,
-    SubmitError,
+    ChangeError, Cluster, ClusterError, ClusterSettings, Consistency, Introduction, JoinError, MembershipChange,
+    PeerIdentity, ReadError, SubmitError, ask_seeds,
 };
 use etebar_node::runtime::Clock;
 use etebar_node::storage::{Decided, Decisions, NodeAddresses, NodeDisks};
@@ -49,6 +49,8 @@ pub(crate) struct Trio {
     members: BTreeMap<u64, NodeAddresses>,
     /// Where all serve, those that came later too.
     addresses: BTreeMap<u64, NodeAddresses>,
+    /// What those that came later were told when they joined.
+    introductions: BTreeMap<u64, Introduction>,
     folders: BTreeMap<u64, TempDir>,
     incarnations: BTreeMap<u64, Uuid>,
     running: BTreeMap<u64, Cluster>,
@@ -65,6 +67,7 @@ impl Trio {
             pki: Pki::new(),
             addresses: members.clone(),
             members,
+            introductions: BTreeMap::new(),
             folders: (1..=3).map(|node| (node, tempfile::tempdir().unwrap())).collect(),
             incarnations: (1..=3).map(|node| (node, Uuid::from_u128(u128::from(node)))).collect(),
             running: BTreeMap::new(),
@@ -91,9 +94,18 @@ impl Trio {
     }
 
     fn settings(&self, node: u64) -> ClusterSettings {
+        // Those that joined, as the program keeps it: without the node itself.
+        let told = self.introductions.get(&node);
+        let members = told.map(|told| {
+            let others = told.members.iter().filter(|member| member.node != node);
+            others
+                .map(|member| (member.node, NodeAddresses { api: member.api.clone(), peer: member.peer.clone() }))
+                .collect()
+        });
         ClusterSettings {
             identity: PeerIdentity::new(self.cluster, node, self.incarnations[&node]),
-            members: self.members.clone(),
+            members: members.unwrap_or_else(|| self.members.clone()),
+            members_index: told.map(|told| told.members_index),
             genesis: Genesis {
                 ledger: self.cluster,
                 epoch: 1,
@@ -147,17 +159,41 @@ impl Trio {
     /// Gives a node that is down an empty data directory, as if its disk had been replaced.
     pub(crate) async fn wipe(&mut self, node: u64) {
         self.folders.insert(node, tempfile::tempdir().unwrap());
-        self.incarnations.insert(node, Uuid::from_u128(1_000 + u128::from(node)));
+        let before = self.incarnations.get(&node).map_or(1_000, |before| before.as_u128() + 1_000);
+        self.incarnations.insert(node, Uuid::from_u128(before + u128::from(node)));
         self.make(node).await;
     }
 
-    /// Starts a node under a new number, which waits to be added; where it serves.
-    pub(crate) async fn join(&mut self, node: u64) -> NodeAddresses {
-        let addresses = new_addresses();
-        self.addresses.insert(node, addresses.clone());
+    /// Where a node is to serve that does not run yet.
+    pub(crate) fn place(&mut self, node: u64) -> NodeAddresses {
+        self.addresses.entry(node).or_insert_with(new_addresses).clone()
+    }
+
+    /// What the running nodes tell a node that joins with this data directory.
+    pub(crate) async fn ask(&self, node: u64, incarnation: Uuid) -> Result<Introduction, JoinError> {
+        let me = PeerIdentity { ledger: Uuid::nil(), epoch: 0, ..PeerIdentity::new(self.cluster, node, incarnation) };
+        let seeds: Vec<String> = self.running.keys().map(|seed| self.peer_address(*seed).to_owned()).collect();
+        ask_seeds(&self.pki.security(self.cluster, node), me, &seeds).await
+    }
+
+    /// Makes the data directory of a node that was added, with what the others tell it; it does not run yet.
+    pub(crate) async fn introduce(&mut self, node: u64) {
+        self.wipe(node).await;
+        let told = self.ask(node, self.incarnations[&node]).await.unwrap();
+        self.introductions.insert(node, told);
+    }
+
+    /// Starts a node that was added.
+    pub(crate) async fn join(&mut self, node: u64) {
+        self.introduce(node).await;
+        self.run(node).await;
+    }
+
+    /// Starts a node under a number that was not added; it knows the first members.
+    pub(crate) async fn intrude(&mut self, node: u64) {
+        self.place(node);
         self.wipe(node).await;
         self.run(node).await;
-        addresses
     }
 
     /// Has the members changed, for as long as it takes; the number of the node that it is about.

@@ -37,7 +37,7 @@ pub const RULES: Rules = Rules {
         &["node/src/http", "node/src/raft", "node/src/tls"],
         &["node/src/storage", "node/src/tls"],
         &["node/src/main.rs", "node/src/config", "node/src/raft"],
-        &["node/src/raft", "node/src/identity.rs"],
+        &["node/src/raft", "node/src/identity"],
         &["node/src/raft", "node/src/runtime"],
         &["node/src", "client/api/src", "node/ledger/src"],
         &["client/cli/src", "client/src", "client/api/src", "node/ledger/src"],

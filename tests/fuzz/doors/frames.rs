@@ -13,6 +13,7 @@ use super::ledger_of_a_few::Small;
 use crate::raft::catch_up::snapshot::transfer::{FromReceiver, FromSender};
 use crate::raft::link::frame::codec_of_frames;
 use crate::raft::link::hello::bytes::{Hello, Welcome};
+use crate::raft::link::message::join::JoinAnswer;
 use crate::raft::link::message::raft::{Append, PlainAppend, PlainAppended};
 use crate::raft::link::message::{Numbered, Request, Response};
 use crate::storage::format::{Kind, codec};
@@ -26,7 +27,7 @@ pub(crate) fn peer_frames(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };
     let mut frames = FramedRead::new(bytes, codec_of_frames());
     while let Some(Ok(frame)) = block_on(frames.next()) {
-        match kind % 8 {
+        match kind % 9 {
             0 => hello(&frame),
             1 => welcome(&frame),
             2 => {
@@ -37,7 +38,8 @@ pub(crate) fn peer_frames(bytes: &[u8]) {
             4 => append(&frame),
             5 => round_trip::<PlainAppended>(&frame),
             6 => round_trip::<FromSender>(&frame),
-            _ => round_trip::<FromReceiver>(&frame),
+            7 => round_trip::<FromReceiver>(&frame),
+            _ => introduction(&frame),
         }
     }
 }
@@ -59,6 +61,13 @@ fn hello(bytes: &[u8]) {
 fn welcome(bytes: &[u8]) {
     let Ok(welcome) = Welcome::decode(bytes) else { return };
     assert!(bytes.starts_with(&welcome.encode()));
+}
+
+/// The answer to a node that joins is checked, whatever is in it.
+fn introduction(bytes: &[u8]) {
+    round_trip::<JoinAnswer>(bytes);
+    let Ok(JoinAnswer::Introduced(introduction)) = codec::decode(Kind::Message, bytes) else { return };
+    drop(introduction.check(introduction.members.first().map_or(0, |member| member.node), u32::MAX));
 }
 
 /// A request to append that openraft takes is written as it was read.

@@ -105,6 +105,7 @@ fn settings() -> ClusterSettings {
     ClusterSettings {
         identity: PeerIdentity::new(Uuid::from_u128(7), 1, Uuid::from_u128(8)),
         members: [(1, member)].into(),
+        members_index: None,
         genesis: genesis(),
         peer_listen: "127.0.0.1:0".to_owned(),
         peer_security: security(),

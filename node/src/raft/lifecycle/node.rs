@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ledger::NodeNumber;
+use openraft::Membership;
 use openraft::async_runtime::WatchReceiver;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -76,12 +77,18 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// All members by number: those of the log, or the founding ones before there is a log.
+    /// What the log says of the members; `None` where the list that this node was made with is newer. A node that joined takes
+    /// the log in from its beginning, and those that were members then may all be gone.
+    fn in_log<T>(&self, look: impl FnOnce(&Membership<NodeNumber, storage::NodeAddresses>) -> T) -> Option<T> {
+        let list = self.raft.server_metrics().borrow_watched().membership_config.clone();
+        let index = list.log_id().as_ref().map(|id| id.index);
+        (index.is_some() && index >= self.settings.members_index).then(|| look(list.membership()))
+    }
+
+    /// All members by number: those of the log, or those that this node was made with until it has a newer list.
     pub(crate) fn members(&self) -> BTreeMap<NodeNumber, storage::NodeAddresses> {
-        let membership = self.raft.server_metrics().borrow_watched().membership_config.clone();
-        let members: BTreeMap<_, _> =
-            membership.membership().nodes().map(|(node, addresses)| (*node, addresses.clone())).collect();
-        if members.is_empty() { self.settings.members.clone() } else { members }
+        let members = self.in_log(|list| list.nodes().map(|(node, addresses)| (*node, addresses.clone())).collect());
+        members.unwrap_or_else(|| self.settings.members.clone())
     }
 
     /// All members but this one.
@@ -156,47 +163,26 @@ impl Node {
         MemberList { index, members }
     }
 
-    /// Whether a number is a member's: by the log's list or, before there is one, by the list that the cluster is founded with;
-    /// on a node that is behind, also by the newer lists that known members sent.
+    /// Whether a number is a member's: by the log's list, and on a node that is behind also by the newer lists that known members
+    /// sent. Until the log's list is as new as the one that this node was made with, the newest of those that were sent counts
+    /// alone: a node that joins refuses a member that was removed since it asked, once a known member has sent its list.
     pub(crate) fn membership_of(&self, node: NodeNumber) -> PeerMembership {
-        let (is_member, is_empty) = {
-            let metrics = self.raft.server_metrics();
-            let metrics = metrics.borrow_watched();
-            let members = metrics.membership_config.membership();
-            (members.get_node(&node).is_some(), members.nodes().next().is_none())
-        };
+        let in_log = self.in_log(|list| list.get_node(&node).is_some());
         // Committed lists are compared with committed ones: a later one that is only in the log here may be truncated.
-        let is_counted = || {
-            let index = self.published.replica().membership.log_id().as_ref().map(|id| id.index);
-            self.received_lists.counts(node, index) == Some(true)
+        let applied = self.published.replica().membership.log_id().as_ref().map(|id| id.index);
+        let received = self.received_lists.counts(node, applied.max(self.settings.members_index));
+        let is_member = match in_log {
+            Some(in_log) => in_log || received == Some(true),
+            None => received.unwrap_or_else(|| self.settings.members.contains_key(&node)),
         };
-        if is_member || (is_empty && self.settings.members.contains_key(&node)) || is_counted() {
-            PeerMembership::Member
-        } else if is_empty && !self.settings.members.contains_key(&self.me.node) {
-            PeerMembership::Undecided
-        } else {
-            PeerMembership::NotMember
-        }
+        if is_member { PeerMembership::Member } else { PeerMembership::NotMember }
     }
 
-    /// Closes the connections of nodes that are no longer members, and stores the data directories of those that were accepted
-    /// before the members' list was known.
-    pub(crate) async fn close_links_of_removed(&self) {
-        let closed = self.trust.open.keep(|link| self.membership_of(link.node) != PeerMembership::NotMember);
+    /// Closes the connections of nodes that are no longer members.
+    pub(crate) fn close_links_of_removed(&self) {
+        let closed = self.trust.open.keep(|link| self.membership_of(link.node) == PeerMembership::Member);
         if closed > 0 {
             tracing::info!(closed, "connections of a node that was removed are closed");
-        }
-        for (node, incarnation) in self.trust.open.not_remembered() {
-            if self.membership_of(node) != PeerMembership::Member {
-                continue;
-            }
-            match self.trust.known_peers.remember(node, incarnation).await {
-                Ok(()) => self.trust.open.mark_remembered(node, incarnation),
-                Err(error) => {
-                    tracing::warn!(peer = node, %error, "peer refused");
-                    self.trust.open.keep(|link| (link.node, link.incarnation) != (node, incarnation));
-                }
-            }
         }
     }
 

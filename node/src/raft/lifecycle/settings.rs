@@ -16,8 +16,11 @@ use crate::storage::types::NodeAddresses;
 pub struct ClusterSettings {
     /// Who this node is.
     pub identity: PeerIdentity,
-    /// The founding members, the same list on each. A node that is not among them waits to be added.
+    /// The founding members, the same list on each; on a node that joined, the others that were members then. A node that is
+    /// not among them waits for a leader.
     pub members: BTreeMap<u64, NodeAddresses>,
+    /// Of a node that joined: the index of the log entry that made that list.
+    pub members_index: Option<u64>,
     /// The first command of the log, the same on each node.
     pub genesis: Genesis,
     /// Where to listen for peers, `host:port`.
@@ -97,6 +100,7 @@ mod tests {
         ClusterSettings {
             identity: PeerIdentity::new(cluster, 1, Uuid::from_u128(1)),
             members: BTreeMap::new(),
+            members_index: None,
             genesis: Genesis {
                 ledger: cluster,
                 epoch: 1,

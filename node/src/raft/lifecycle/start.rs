@@ -190,7 +190,8 @@ fn run_writer(writer: LogWriter, published: Arc<Published>) -> Result<(), Storag
     Ok(())
 }
 
-/// With the same list on every node this is safe to do on each, and again. One that is not on it waits to be added.
+/// With the same list on every node this is safe to do on each, and again. A node that joined is not on its list: it would
+/// found a cluster of its own.
 async fn initialise(raft: &EtebarRaft, settings: &ClusterSettings) -> Result<(), ClusterError> {
     if !settings.members.contains_key(&settings.identity.node) {
         return Ok(());

@@ -7,8 +7,10 @@ use futures::{Stream, StreamExt};
 use ledger::{NodeNumber, SYSTEM_ACTOR};
 use tokio::time::Instant;
 
+use super::introduction::introduce;
 use super::link::error::LinkError;
 use super::link::hello::{Connection, PeerCaller, PeerMembership};
+use super::link::message::join::JoinAnswer;
 use super::link::message::raft::{Append, Appended};
 use super::link::message::{Request, Response};
 use super::link::serve::Serve;
@@ -90,6 +92,10 @@ impl Serve for Node {
             std::future::ready(may)
         });
         self.raft.stream_append(requests).map(|answer| answer.map_err(|fatal| fatal.to_string()))
+    }
+
+    async fn introduce(&self, to: PeerCaller) -> JoinAnswer {
+        introduce(self, to).await
     }
 
     async fn snapshot(&self, from: PeerCaller, connection: Connection) -> Result<(), LinkError> {

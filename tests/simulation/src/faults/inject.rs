@@ -98,7 +98,8 @@ impl World<'_> {
     /// counted, it and the minority would be a majority without the acknowledged entries.
     fn wipe_while_others_lag(&mut self) -> bool {
         let fewest_behind = self.plan.nodes as usize - self.plan.majority();
-        if self.lost.len() >= fewest_behind || self.hosts.iter().any(|host| host.cluster().is_none()) {
+        if self.lost.len() >= fewest_behind || self.known_nodes.iter().any(|node| self.host(*node).cluster().is_none())
+        {
             return false;
         }
         let behind = self.some_nodes(fewest_behind);

@@ -1,6 +1,6 @@
 //! One simulated host: its disks and its clock, which survive its crashes, and the node that runs on it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
@@ -30,6 +30,9 @@ const ADMIN: ApiKeyNumber = 1;
 /// Longest wait for a membership change. The operator then looks what became of it.
 pub const MEMBERSHIP_CHANGE: Duration = Duration::from_millis(1_500);
 
+/// Pause between two attempts to join.
+const JOIN_AGAIN: Duration = Duration::from_millis(100);
+
 /// An instruction to the node on a running host.
 #[derive(Debug, Clone)]
 pub enum Instruction {
@@ -41,6 +44,15 @@ pub enum Instruction {
     Change(MembershipChange),
     /// Find that so much time has passed at once, as after a pause, or as its clock runs ahead of the others'.
     SkipTime(Duration),
+}
+
+/// What a node was told when it joined.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The other members.
+    pub members: BTreeSet<u64>,
+    /// The index of the log entry that made their list.
+    pub index: u64,
 }
 
 /// The state of the node on a host.
@@ -73,6 +85,8 @@ pub struct Host {
     /// The newest rules that its build knows. A build is replaced by a newer one where a node is started anew, never the
     /// other way round: that a node whose build does not know the ledger's rules stops is no fault.
     known_rules: Arc<AtomicU32>,
+    /// What it was told when it joined; a node that is no founder waits for it.
+    told: Arc<Mutex<Option<Told>>>,
     state: Arc<Mutex<HostState>>,
     instructed: Arc<Notify>,
     plan: Arc<Plan>,
@@ -97,6 +111,7 @@ impl Host {
             } else {
                 RULES_VERSION
             })),
+            told: Arc::default(),
             state: Arc::default(),
             instructed: Arc::default(),
             plan: Arc::new(plan.clone()),
@@ -158,8 +173,23 @@ impl Host {
         }
     }
 
+    /// Has its node join, once; a founder never does.
+    pub fn tell(&self, told: impl FnOnce() -> Told) {
+        if self.node > self.plan.nodes {
+            self.told.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(told);
+        }
+    }
+
+    fn told(&self) -> Option<Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Runs the node, from this start to its crash.
     pub async fn run(self, boot: u64) -> Result<(), Box<dyn Error>> {
+        // As with the program: it has no data directory before it joined.
+        while self.node > self.plan.nodes && self.told().is_none() {
+            tokio::time::sleep(JOIN_AGAIN).await;
+        }
         self.state().instructions.clear();
         if Dice::new(self.plan.seed, (500 + self.node) << 32 | boot).once_in(3) {
             self.upgrade();
@@ -258,9 +288,12 @@ impl Host {
         let cluster = Uuid::from_u128(CLUSTER);
         let incarnation = Uuid::from_u128(u128::from(node | (self.wipes.load(Ordering::Relaxed) << 8)));
         let identity = PeerIdentity::new(cluster, node, incarnation);
+        let told = self.told();
+        let members = told.as_ref().map_or_else(|| (1..=plan.nodes).collect(), |told| told.members.clone());
         ClusterSettings {
             identity: PeerIdentity { build: Build { rules: self.known_rules(), ..Build::OWN }, ..identity },
-            members: (1..=plan.nodes).map(|node| (node, addresses(node))).collect::<BTreeMap<_, _>>(),
+            members: members.into_iter().map(|node| (node, addresses(node))).collect(),
+            members_index: told.map(|told| told.index),
             genesis: Genesis {
                 ledger: cluster,
                 epoch: 1,

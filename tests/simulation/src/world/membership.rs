@@ -6,7 +6,7 @@ use std::time::Duration;
 use ledger::RULES_NODES;
 
 use crate::world::World;
-use crate::world::host::Instruction;
+use crate::world::host::{Instruction, Told};
 
 /// Pause between two looks at the leader's membership, in milliseconds.
 const INTERVAL_MS: u64 = 200;
@@ -37,10 +37,14 @@ impl World<'_> {
     /// Asks the current leader, or any node, for the next change.
     pub fn operate(&mut self) {
         let now_ms = self.recorder.now_ms();
-        if self.plan.spares == 0 || now_ms < self.operator.next_ms || now_ms >= self.operator.until_ms {
+        if self.plan.spares == 0 || now_ms < self.operator.next_ms {
             return;
         }
         self.operator.next_ms = now_ms + INTERVAL_MS;
+        self.let_join();
+        if now_ms >= self.operator.until_ms {
+            return;
+        }
         let Some(leader) = self.observer.leader() else { return };
         let Some(seen) = self.host(leader).cluster().map(|cluster| cluster.members_seen()) else { return };
         let changes = self.operator.next_changes(&seen, &self.lost);
@@ -48,6 +52,17 @@ impl World<'_> {
             let change = changes[self.dice.below(changes.len() as u64) as usize].clone();
             let asked = if self.dice.once_in(2) { leader } else { self.any_node() };
             self.instruct(asked, Instruction::Change(change));
+        }
+    }
+
+    /// Has the nodes join that were added.
+    fn let_join(&self) {
+        let members = self.operator.members();
+        for node in members.iter().copied().filter(|node| *node > self.plan.nodes) {
+            self.host(node).tell(|| {
+                let others = members.iter().copied().filter(|other| *other != node).collect();
+                Told { members: others, index: self.operator.settled_index() }
+            });
         }
     }
 

@@ -69,6 +69,11 @@ impl Operator {
         self.lists.get(&self.settled).map_or_else(|| self.target.clone(), |seen| seen.all.clone())
     }
 
+    /// The index of the newest membership that was applied; 0 where only the first ones were members.
+    pub fn settled_index(&self) -> u64 {
+        self.settled
+    }
+
     /// The changes that may come next; only a lost member is removed before another took its place.
     pub fn next_changes(&self, seen: &MembersSeen, lost: &BTreeSet<u64>) -> Vec<MembershipChange> {
         let voters = seen.voter_sets.last().cloned().unwrap_or_default();

@@ -41,7 +41,7 @@ pub(crate) async fn exchange_status(node: Arc<Node>) {
         node.peer_table.keep(|id| peers.contains_key(&id));
         node.received_lists.keep(|id| peers.contains_key(&id));
         node.links.keep(|id| peers.contains_key(&id));
-        node.close_links_of_removed().await;
+        node.close_links_of_removed();
         for (id, peer) in peers {
             let links = node.links.to(id, &peer);
             let asking = node.clone();

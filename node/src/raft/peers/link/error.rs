@@ -109,7 +109,7 @@ pub enum HelloRefusal {
 
 /// What an operator has to know where a node is not a member.
 pub(super) const NO_MEMBER: &str =
-    "the members are those of `init --member`; one that was removed cannot come back under its number";
+    "`etebar members add` adds one under a new number; one that was removed cannot come back under its number";
 
 impl HelloRefusal {
     /// Its kind, for throttling the log.

@@ -115,6 +115,12 @@ impl Receiver {
         self.held = Some(held);
     }
 
+    /// The peer was asked for a value of this version that takes `bytes` at most.
+    pub fn expect(&mut self, version: LinkVersion, bytes: usize) {
+        self.version = version;
+        self.frames.decoder_mut().set_max_frame_length(bytes);
+    }
+
     /// The next value; cancel-safe.
     pub async fn receive<T: DeserializeOwned>(&mut self) -> Result<T, LinkError> {
         let frame = self.receive_bytes().await?;

@@ -17,6 +17,7 @@ use super::error::LinkError;
 use super::frame::{Receiver, Sender};
 use super::hello::{Connection, PeerCaller, PeerMembership, Trust, answer};
 use super::message::Purpose;
+use super::message::join::JoinAnswer;
 use super::message::raft::{Append, Appended, PlainAppend, PlainAppended};
 use super::message::{Numbered, Request, Response};
 use super::trust::pending::{PendingConnections, PendingSlot};
@@ -51,6 +52,9 @@ pub trait Serve: Send + Sync + 'static {
     ) -> impl Stream<Item = Result<Appended, String>> + Send
     where
         S: Stream<Item = Append> + Send + 'static;
+
+    /// Introduces the cluster to a node that joins.
+    fn introduce(&self, to: PeerCaller) -> impl Future<Output = JoinAnswer> + Send;
 
     /// Receives a snapshot.
     fn snapshot(&self, from: PeerCaller, connection: Connection) -> impl Future<Output = Result<(), LinkError>> + Send;
@@ -100,6 +104,19 @@ async fn serve_one<M: Serve>(
         Purpose::Append => serve_append(connection, caller, node).await,
         Purpose::Control | Purpose::Forward => serve_calls(connection, caller, node).await,
         Purpose::Snapshot => node.snapshot(caller, connection).await,
+        Purpose::Join => serve_join(connection, caller, node).await,
+    }
+}
+
+/// Sends the one answer of the connection, and waits for the caller to close it, so that none of it is lost.
+async fn serve_join<M: Serve>(connection: Connection, to: PeerCaller, node: &Arc<M>) -> Result<(), LinkError> {
+    let Connection { mut sender, mut receiver } = connection;
+    let answer = node.introduce(to).await;
+    timeout(ANSWER, sender.send(&answer)).await.map_err(|_elapsed| LinkError::TimedOut)??;
+    tracing::info!(peer = to.node, "a node that joins was answered");
+    match timeout(ANSWER, receiver.receive_bytes()).await {
+        Ok(Ok(_more)) => Err(LinkError::Malformed("a node that joins has nothing to say".to_owned())),
+        Ok(Err(_)) | Err(_) => Ok(()),
     }
 }
 

@@ -164,11 +164,12 @@ fn byte_of(purpose: Purpose) -> u8 {
         Purpose::Control => 2,
         Purpose::Forward => 3,
         Purpose::Snapshot => 4,
+        Purpose::Join => 5,
     }
 }
 
 fn purpose_of(byte: u8) -> CalledFor {
-    let purposes = [Purpose::Append, Purpose::Control, Purpose::Forward, Purpose::Snapshot];
+    let purposes = [Purpose::Append, Purpose::Control, Purpose::Forward, Purpose::Snapshot, Purpose::Join];
     purposes.into_iter().find(|purpose| byte_of(*purpose) == byte).map_or(CalledFor::Unknown(byte), CalledFor::Known)
 }
 
@@ -249,6 +250,16 @@ mod tests {
         }
         let answer = Welcome::Refused(HelloRefusal::Disk);
         assert_eq!(Welcome::decode(&[answer.encode().as_slice(), b"more"].concat()).unwrap(), answer);
+    }
+
+    #[test]
+    fn every_purpose_has_its_byte() {
+        let purposes = [Purpose::Append, Purpose::Control, Purpose::Forward, Purpose::Snapshot, Purpose::Join];
+        for (purpose, byte) in purposes.into_iter().zip(1..) {
+            let hello = hello(CalledFor::Known(purpose));
+            assert_eq!(hello.encode().last(), Some(&byte));
+            assert_eq!(Hello::decode(&hello.encode()).unwrap(), hello);
+        }
     }
 
     #[test]

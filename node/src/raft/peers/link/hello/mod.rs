@@ -1,10 +1,14 @@
 //! The hello: who calls whom, and what for. Both sides check, against what the certificates proved.
 //!
-//! Invariants: after a welcome, both sides are members of one cluster with the data directories they are known by. Nothing is
-//! stored about a number that is not a member's, and a refusal names nothing: its reason is in the log of the node that
-//! refused.
+//! Invariants: after a welcome, both sides are members of one cluster with the data directories they are known by; one that
+//! joins is a member whose number is known with no other directory. Nothing is stored about a number that is not a member's,
+//! nor of a node that joins, whose directory may never come to be. A refusal names nothing: its reason is in the log of the node
+//! that refused.
+//!
+//! Read in this order: [`bytes`], [`version`], this file, [`join`] (the hello of a node without a data directory).
 
 pub mod bytes;
+pub mod join;
 pub mod version;
 
 use std::time::Duration;
@@ -52,9 +56,6 @@ pub enum PeerMembership {
     Member,
     /// Not a member, or no longer one: every request is refused, and nothing about it is stored.
     NotMember,
-    /// This node waits to be added and has no members' list yet: it accepts every holder of a certificate of the
-    /// cluster, and stores nothing about them.
-    Undecided,
 }
 
 /// Both halves of a connection that was welcomed.
@@ -149,7 +150,7 @@ pub async fn dial(
                 tracing::debug!(peer = node, version, rules, "link agreed on");
                 trust.known_peers.remember(node, incarnation).await?;
                 let side = Side::Dialled;
-                let link = OpenLink { node, incarnation, purpose, side, certified, is_remembered: true };
+                let link = OpenLink { node, incarnation, purpose, side, certified };
                 admitted(trust, sender, receiver, version, link)
             }
         }
@@ -171,11 +172,13 @@ pub async fn answer(
         let (mut sender, mut receiver) = frame::split_for_hello(stream);
         let hello = Hello::decode(&receiver.receive_bytes().await?)?;
         let checked = match check(&trust.me, &hello, &certified) {
-            Ok(agreed) => take_in(trust, &membership_of, &hello).await.map(|is_remembered| (agreed, is_remembered)),
+            Ok((version, purpose)) => {
+                take_in(trust, &membership_of, &hello, purpose).await.map(|()| (version, purpose))
+            }
             Err(refused) => Err(refused),
         };
-        let ((version, purpose), is_remembered) = match checked {
-            Ok(taken_in) => taken_in,
+        let (version, purpose) = match checked {
+            Ok(agreed) => agreed,
             Err((refusal, reason)) => {
                 sender.send_bytes(Welcome::Refused(refusal).encode()).await?;
                 return Err(refusal.of(certified.number(), reason));
@@ -187,7 +190,7 @@ pub async fn answer(
         let Hello { node, incarnation, build, .. } = hello;
         tracing::debug!(peer = node, version, rules = build.rules, "link agreed on");
         let side = Side::Accepted;
-        let link = OpenLink { node, incarnation, purpose, side, certified, is_remembered };
+        let link = OpenLink { node, incarnation, purpose, side, certified };
         Ok((PeerCaller { node, incarnation, purpose }, admitted(trust, sender, receiver, version, link)?))
     };
     timeout_at(deadline, introduce).await.map_err(|_elapsed| LinkError::TimedOut)?
@@ -209,23 +212,27 @@ fn admitted(
     Ok(Connection { sender, receiver })
 }
 
-/// Remembers a caller that is a member; returns whether it did.
+/// Remembers a caller that is a member. One that joins is looked up alone: where it is interrupted, the next attempt makes
+/// another data directory.
 async fn take_in(
     trust: &Trust,
     membership_of: &impl Fn(NodeNumber) -> PeerMembership,
     hello: &Hello,
-) -> Result<bool, (HelloRefusal, String)> {
+    purpose: Purpose,
+) -> Result<(), (HelloRefusal, String)> {
     let (node, incarnation) = (hello.node, hello.incarnation);
-    let known = |reason| (HelloRefusal::Directory, reason);
     match membership_of(node) {
         PeerMembership::NotMember => {
-            Err((HelloRefusal::NoMember, format!("node {node} is no member of the cluster now: {NO_MEMBER}")))
+            return Err((HelloRefusal::NoMember, format!("node {node} is no member of the cluster now: {NO_MEMBER}")));
         }
-        PeerMembership::Undecided => trust.known_peers.check(node, incarnation).map(|()| false).map_err(known),
-        PeerMembership::Member => {
-            trust.known_peers.check(node, incarnation).map_err(known)?;
+        PeerMembership::Member => {}
+    }
+    trust.known_peers.check(node, incarnation).map_err(|reason| (HelloRefusal::Directory, reason))?;
+    match purpose {
+        Purpose::Join => Ok(()),
+        Purpose::Append | Purpose::Control | Purpose::Forward | Purpose::Snapshot => {
             let remembered = trust.known_peers.remember(node, incarnation).await;
-            remembered.map(|()| true).map_err(|error| (HelloRefusal::Disk, error.to_string()))
+            remembered.map_err(|error| (HelloRefusal::Disk, error.to_string()))
         }
     }
 }
@@ -251,7 +258,12 @@ fn check(
     if hello.node == me.node {
         return Err((HelloRefusal::Address, format!("two nodes run as node {}: stop one", me.node)));
     }
-    if (hello.ledger, hello.epoch) != (me.ledger, me.epoch) {
+    // Who joins asks which ledger it is, and can name none.
+    let expected = match hello.purpose {
+        CalledFor::Known(Purpose::Join) => (Uuid::nil(), 0),
+        CalledFor::Known(_) | CalledFor::Unknown(_) => (me.ledger, me.epoch),
+    };
+    if (hello.ledger, hello.epoch) != expected {
         let reason = format!(
             "node {} serves ledger {} in epoch {}, node {} ledger {} in epoch {}: make the one anew that is not to be kept",
             hello.node, hello.ledger, hello.epoch, me.node, me.ledger, me.epoch

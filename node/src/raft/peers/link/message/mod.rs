@@ -1,9 +1,10 @@
-//! What nodes send each other apart from the hello and snapshots: calls, each with one answer, and in [`raft`] what is Raft's,
-//! append sessions among it.
+//! What nodes send each other apart from the hello and snapshots: calls, each with one answer; in [`raft`] what is Raft's,
+//! append sessions among it; in [`join`] what a node that joins is told.
 //!
 //! Enums are encoded by position: add at the end, never remove or reorder, and send what is added only over a version of the
 //! link that has it.
 
+pub mod join;
 pub mod raft;
 
 use std::ops::Deref;
@@ -28,6 +29,8 @@ pub enum Purpose {
     Forward,
     /// One snapshot.
     Snapshot,
+    /// One answer to a node that has no data directory yet.
+    Join,
 }
 
 /// A call to a peer.

@@ -193,6 +193,19 @@ fn a_hand_over_that_is_asked_for() {
 }
 
 #[test]
+fn what_a_node_that_joins_is_told() {
+    check(
+        "Introductions",
+        &[
+            ("introduced", bytes_of(&JoinAnswer::Introduced(introduction()))),
+            ("no member", bytes_of(&JoinAnswer::NoMember)),
+            ("number used", bytes_of(&JoinAnswer::NumberUsed)),
+            ("not now", bytes_of(&JoinAnswer::NotNow("why".to_owned()))),
+        ],
+    );
+}
+
+#[test]
 fn a_frame_of_another_version_is_refused() {
     let bytes = codec::encode_in(Kind::Message, VERSION, &Request::Ping).unwrap();
     assert!(codec::decode_in::<Request>(Kind::Message, VERSION + 1, &bytes).is_err());

@@ -255,7 +255,35 @@ fn soon_and_over() -> (u64, u64) {
 
 /// What node 2 reads beside a list that has these certificates.
 fn with_list(own: &Credentials, revoked: &[&Credentials], until: u64) -> Credentials {
-    Credentials { revoked: Some(revoked_in_memory(authority(), revoked, until).into()), ..own.clone() }
+    with_numbered_list(own, revoked, until, 1)
+}
+
+/// The same, where the list has this number.
+fn with_numbered_list(own: &Credentials, revoked: &[&Credentials], until: u64, number: u64) -> Credentials {
+    Credentials { revoked: Some(revoked_in_memory(authority(), revoked, until, number).into()), ..own.clone() }
+}
+
+#[tokio::test]
+async fn an_older_revocation_list_does_not_replace_a_newer_one() {
+    let (cluster, (until, _)) = (Uuid::from_u128(1), soon_and_over());
+    let (own, stolen) = (certificate(authority(), 1, 2), certificate(authority(), 1, 1));
+    let me = PeerSecurity::fixed(&with_numbered_list(&own, &[], until, 255), cluster, 2).unwrap();
+    let newer = with_numbered_list(&own, &[&stolen], until, 256);
+    me.replace(&newer).unwrap();
+    for older in [1, 2, 255] {
+        let refused = me.replace(&with_numbered_list(&own, &[], until, older)).unwrap_err().to_string();
+        assert!(refused.contains("--peer-crl") && refused.contains("older than the one in use"), "{refused}");
+    }
+    me.replace(&newer).expect("it is read again with a changed certificate");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let me = Trust::new(identity(2), me, KnownPeers::default());
+    tokio::spawn(serve(listener, me.clone(), Arc::new(Parrot)));
+    let thief = PeerSecurity::fixed(&stolen, cluster, 1).unwrap();
+    let thief = super::peer(Trust::new(identity(1), thief, KnownPeers::default()), &address);
+    assert_eq!(answer_to(&hello_of(identity(1)), Some(&stolen), &thief).await, (Vec::new(), true));
+    me.security.replace(&with_numbered_list(&own, &[], until, 1_000)).expect("a newer one may take it off");
+    assert!(thief.dial(Purpose::Control, Instant::now() + SOON).await.is_ok());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod golden;
 mod identity;
+mod join;
 mod versions;
 
 use std::sync::{Arc, OnceLock};
@@ -21,6 +22,7 @@ use super::call::{CallError, Calls, Peer};
 use super::error::LinkError;
 use super::hello::{Connection, PeerCaller, PeerIdentity, PeerMembership, Trust, answer};
 use super::message::Purpose;
+use super::message::join::{IntroducedMember, Introduction, JoinAnswer};
 use super::message::raft::{Append, Appended};
 use super::message::{Request, Response};
 use super::serve::{Serve, serve};
@@ -75,8 +77,32 @@ impl Serve for Parrot {
         })
     }
 
+    async fn introduce(&self, to: PeerCaller) -> JoinAnswer {
+        if to.node == THIRD { JoinAnswer::Introduced(introduction()) } else { JoinAnswer::NotNow("not yet".to_owned()) }
+    }
+
     async fn snapshot(&self, _from: PeerCaller, _connection: Connection) -> Result<(), LinkError> {
         Ok(())
+    }
+}
+
+/// The number of a node that is introduced.
+const THIRD: NodeNumber = 3;
+
+/// What it is told.
+fn introduction() -> Introduction {
+    let member = |node: NodeNumber| IntroducedMember { node, api: format!("a:{node}"), peer: format!("b:{node}") };
+    Introduction {
+        ledger: Uuid::from_u128(1),
+        epoch: 2,
+        rules: 2,
+        currency: "IRT".to_owned(),
+        places: 0,
+        key_window_ms: 86_400_000,
+        keys_max: 40_000_000,
+        admin_key_hash: [7; 32],
+        members_index: 300,
+        members: [1, 2, THIRD].map(member).to_vec(),
     }
 }
 

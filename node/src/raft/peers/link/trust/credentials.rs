@@ -166,8 +166,16 @@ impl PeerCredentials {
     /// refuse the others that are.
     ///
     /// # Errors
-    /// Where it does not fit this node: what was in use stays.
+    /// Where it does not fit this node, or a revocation list in it is older than the one in use: what was in use stays.
     pub fn replace(&self, read: &tls::Credentials) -> Result<(), CredentialsError> {
+        let before = self.now().verifier.revoked.clone();
+        if read.revoked.as_ref().zip(before).is_some_and(|(read, before)| read.has_older_than(&before)) {
+            return Err(CredentialsError(
+                "--peer-crl: a revocation list is older than the one in use (its number is lower), and may lack certificates \
+                 that were revoked: give this node the crl.pem that `etebar-node pki revoke` wrote last"
+                    .to_owned(),
+            ));
+        }
         let configs = Arc::new(PeerConfigs::new(read, self.cluster, self.node)?);
         *self.configs.write() = configs;
         Ok(())

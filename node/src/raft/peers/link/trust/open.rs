@@ -40,8 +40,6 @@ pub struct OpenLink {
     pub side: Side,
     /// What the peer proved.
     pub certified: Certified,
-    /// Whether the peer is remembered; not, where the members were not known yet.
-    pub is_remembered: bool,
 }
 
 #[derive(Debug, Default)]
@@ -118,19 +116,5 @@ impl OpenLinks {
             kept
         });
         before - table.open.len()
-    }
-
-    /// The peers that are not remembered yet.
-    pub fn not_remembered(&self) -> Vec<(NodeNumber, Incarnation)> {
-        let table = self.table();
-        let waiting = table.open.values().filter(|(facts, _)| !facts.is_remembered);
-        waiting.map(|(facts, _)| (facts.node, facts.incarnation)).collect()
-    }
-
-    /// Notes that a node is remembered.
-    pub fn mark_remembered(&self, node: NodeNumber, incarnation: Incarnation) {
-        for (facts, _) in self.table().open.values_mut() {
-            facts.is_remembered |= (facts.node, facts.incarnation) == (node, incarnation);
-        }
     }
 }

@@ -1,6 +1,7 @@
-//! Newer lists of members that known nodes sent, for a node that was away while others were added.
+//! Newer lists of members that known nodes sent, for a node that was away while others were added, or has no log yet.
 //!
-//! Without them, a node that is behind would refuse a leader that was added meanwhile. Invariant: only a list that is newer
+//! Without them, a node that is behind would refuse a leader that was added meanwhile, and one that joins would accept a member
+//! that was removed meanwhile. Invariant: only a list that is newer
 //! than the own one counts, and only from a member of the own list; nothing of it is stored.
 
 use std::collections::BTreeMap;
