@@ -21,12 +21,12 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use self::api_key::ApiKey;
 use self::genesis::Genesis;
 use self::idempotency_table::IdempotencyTable;
 use self::node::Node;
+pub use self::node::{Incarnation, NodeNumber};
 use self::ordered::Ordered;
 use self::seller::Seller;
 use self::sharded::{Sharded, TableSeed};
@@ -35,12 +35,6 @@ use crate::page::PageMark;
 use crate::values::amount::Balance;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{ApiKeyHash, ApiKeyNumber, IdSpace, RecordNumber, Time};
-
-/// The number of a node.
-pub type NodeNumber = u64;
-
-/// Drawn when a data directory is made; a wiped node comes back with another.
-pub type Incarnation = Uuid;
 
 /// The end of a credit request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

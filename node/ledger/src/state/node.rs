@@ -1,11 +1,17 @@
 //! What the ledger has decided of a node.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::Incarnation;
 use crate::digest::ItemBytes;
 use crate::values::ids::RecordNumber;
 use crate::values::text::Address;
+
+/// The number of a node.
+pub type NodeNumber = u64;
+
+/// Drawn when a data directory is made; a wiped node comes back with another.
+pub type Incarnation = Uuid;
 
 /// Where a node serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger::RULES_VERSION;
+use ledger::{NodeMembership, RULES_VERSION};
 
 use crate::faults::FaultSchedule;
 use crate::run::operations::charges_since;
@@ -119,7 +119,24 @@ impl World<'_> {
             self.recorder
                 .violation(format!("nodes {:?} did not converge within {CONVERGENCE:?}", self.surviving_members()));
         }
+        self.stop_removed();
         self.audit_all();
+    }
+
+    /// A node that was removed stops by itself, unless its disks were lost: then it has nothing to learn it from.
+    fn stop_removed(&mut self) {
+        let Some(first) = self.surviving_members().first().and_then(|node| self.host(*node).cluster()) else { return };
+        let removed: Vec<u64> = {
+            let replica = first.replica();
+            let removed = replica.state.nodes().filter(|(_, node)| node.membership == NodeMembership::Removed);
+            removed.map(|(number, _)| number).filter(|node| !self.lost.contains(node)).collect()
+        };
+        drop(first);
+        let stopped =
+            self.wait(CONVERGENCE, |world| removed.iter().all(|node| world.host(*node).cluster().is_none()));
+        if !stopped && !self.recorder.has_violation() {
+            self.recorder.violation(format!("nodes {removed:?} were removed, and one of them still runs"));
+        }
     }
 
     /// The audit of each node must cover its whole history.

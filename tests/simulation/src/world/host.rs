@@ -268,7 +268,7 @@ impl Host {
             let instruction = self.state().instructions.pop_front();
             match instruction {
                 None => self.instructed.notified().await,
-                Some(Instruction::TransferLeadership) => cluster.hand_over().await,
+                Some(Instruction::TransferLeadership) => cluster.hand_over(Instant::now() + MEMBERSHIP_CHANGE).await,
                 Some(Instruction::Stop) => return,
                 Some(Instruction::Change(change)) => {
                     let cluster = cluster.clone();
