@@ -132,8 +132,7 @@ impl World<'_> {
             removed.map(|(number, _)| number).filter(|node| !self.lost.contains(node)).collect()
         };
         drop(first);
-        let stopped =
-            self.wait(CONVERGENCE, |world| removed.iter().all(|node| world.host(*node).cluster().is_none()));
+        let stopped = self.wait(CONVERGENCE, |world| removed.iter().all(|node| world.host(*node).cluster().is_none()));
         if !stopped && !self.recorder.has_violation() {
             self.recorder.violation(format!("nodes {removed:?} were removed, and one of them still runs"));
         }

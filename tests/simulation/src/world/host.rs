@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -85,6 +85,8 @@ pub struct Host {
     /// The newest rules that its build knows. A build is replaced by a newer one where a node is started anew, never the
     /// other way round: that a node whose build does not know the ledger's rules stops is no fault.
     known_rules: Arc<AtomicU32>,
+    /// Whether its data directory was finished.
+    is_made: Arc<AtomicBool>,
     /// What it was told when it joined; a node that is no founder waits for it.
     told: Arc<Mutex<Option<Told>>>,
     state: Arc<Mutex<HostState>>,
@@ -111,6 +113,7 @@ impl Host {
             } else {
                 RULES_VERSION
             })),
+            is_made: Arc::default(),
             told: Arc::default(),
             state: Arc::default(),
             instructed: Arc::default(),
@@ -249,6 +252,11 @@ impl Host {
 
     /// The disks, with an empty log and an empty history where there is nothing yet.
     async fn open_disks(&self, boot: u64) -> Result<NodeDisks, StorageError> {
+        // As with the program, a data directory that was not finished is made anew.
+        if !self.is_made.load(Ordering::Relaxed) {
+            self.log.wipe();
+            self.history.wipe();
+        }
         let history = self.history.open("history")?;
         // The images of the state and of the audit only save time, so anything may happen to them.
         let mut dice = Dice::new(self.plan.seed, (500 + self.node) << 32 | boot);
@@ -256,8 +264,9 @@ impl Host {
             self.history.spoil_images(&mut dice);
         }
         let disks = NodeDisks { log: Arc::new(self.log.clone()), history };
-        if boot == 0 || self.log.list()?.is_empty() {
+        if !self.is_made.load(Ordering::Relaxed) || self.log.list()?.is_empty() {
             disks.create().await?;
+            self.is_made.store(true, Ordering::Relaxed);
         }
         Ok(disks)
     }
