@@ -55,6 +55,7 @@ impl World<'_> {
             FaultKind::TransferLeadership => {
                 self.observer.leader().is_some_and(|leader| self.instruct(leader, Instruction::TransferLeadership))
             }
+            FaultKind::MoveLeadership => self.move_leadership(while_ms),
             FaultKind::ReplaceNode => self.replace_node(),
             FaultKind::SkipTime => {
                 let skip = Duration::from_millis(self.dice.between(100, 2_000));

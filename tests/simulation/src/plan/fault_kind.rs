@@ -59,10 +59,12 @@ pub enum FaultKind {
     CrashAfterTruncation,
     /// A transfer of history is cut: its receiver or its sender loses power, or the link between them.
     CutTransfer,
+    /// A member is asked to lead, whatever its state; it may be cut off or lose power just then.
+    MoveLeadership,
 }
 
 impl FaultKind {
-    /// All kinds but [`Self::CutTransfer`], which a seed draws apart.
+    /// All kinds but [`Self::CutTransfer`] and [`Self::MoveLeadership`], which a seed draws apart.
     pub const ALL: [Self; 27] = [
         Self::Crash,
         Self::CrashSeveral,

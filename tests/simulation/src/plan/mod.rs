@@ -78,6 +78,9 @@ impl Plan {
         if Dice::new(seed, 11).once_in(2) {
             kinds.push(FaultKind::CutTransfer);
         }
+        if Dice::new(seed, 12).once_in(2) {
+            kinds.push(FaultKind::MoveLeadership);
+        }
         Self {
             seed,
             nodes,

@@ -32,12 +32,18 @@ pub const MEMBERSHIP_CHANGE: Duration = Duration::from_millis(1_500);
 
 /// Pause between two attempts to join.
 const JOIN_AGAIN: Duration = Duration::from_millis(100);
+/// Longest wait for another leader.
+const LEAD: Duration = Duration::from_millis(1_500);
 
 /// An instruction to the node on a running host.
 #[derive(Debug, Clone)]
 pub enum Instruction {
     /// Transfer leadership.
     TransferLeadership,
+    /// Have this node lead, wherever the leader is.
+    Lead(u64),
+    /// Transfer leadership to this node, where this one leads, whether that one can lead or not.
+    TransferUnchecked(u64),
     /// Stop in an orderly way.
     Stop,
     /// Change the membership.
@@ -277,7 +283,16 @@ impl Host {
             let instruction = self.state().instructions.pop_front();
             match instruction {
                 None => self.instructed.notified().await,
-                Some(Instruction::TransferLeadership) => cluster.hand_over(Instant::now() + MEMBERSHIP_CHANGE).await,
+                Some(Instruction::TransferLeadership) => cluster.hand_over(Instant::now() + LEAD).await,
+                Some(Instruction::Lead(to)) => {
+                    let cluster = cluster.clone();
+                    // Where it cannot lead it is refused.
+                    spawn(async move { drop(cluster.lead(to, Instant::now() + LEAD).await) });
+                }
+                Some(Instruction::TransferUnchecked(to)) => {
+                    let cluster = cluster.clone();
+                    spawn(async move { cluster.hand_over_unchecked(to).await });
+                }
                 Some(Instruction::Stop) => return,
                 Some(Instruction::Change(change)) => {
                     let cluster = cluster.clone();
