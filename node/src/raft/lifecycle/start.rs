@@ -142,7 +142,8 @@ fn open(
     log.check_joins(&history)?;
     let (state, image) = start_from(&history, table_seed)?;
     check_ledger(&state, me)?;
-    if is_removed(&state, me.node) {
+    let is_member = history.checkpoint().membership.membership().get_node(&me.node).is_some();
+    if is_removed(&state, me.node) && !is_member {
         return Err(ClusterError::Removed(me.node));
     }
     Ok(Opened { log, writer, history, state, image })

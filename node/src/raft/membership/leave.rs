@@ -1,4 +1,7 @@
 //! The end of a node that was removed: it stops by itself and says so, and its data directory is not served again.
+//!
+//! Invariant: it stops once the others are through with removing it, not when that is decided: until then it votes, and the
+//! others may need its vote.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,32 +14,25 @@ use crate::runtime;
 
 /// Pause between two looks.
 const ROUND: Duration = Duration::from_millis(200);
-/// How long a node whose removal is decided stays, where it does not see that the others are through with it.
-const LINGER: Duration = Duration::from_secs(5);
 /// How long a majority of the voters must refuse a node as no member before it takes that for true.
 const REFUSED: Duration = Duration::from_secs(5);
 
-/// Whether a state says that a node was removed.
+/// Whether a state says that a node is to be removed, or was.
 pub(crate) fn is_removed(state: &State, node: NodeNumber) -> bool {
     state.node(node).is_some_and(|node| node.membership == NodeMembership::Removed)
 }
 
-/// Stops this node once it was removed: it applied the record of that, or most of the voters refuse it as no member, which is
-/// how one learns of it that was down meanwhile.
+/// Stops this node once it was removed: its list of members says so, or most of the voters refuse it as no member. Where it did
+/// not apply the record of it, since it was down meanwhile, it believes them after a while.
 pub(crate) async fn watch_removal(node: Arc<Node>) {
     let mut ticks = runtime::every(ROUND);
-    let (mut decided, mut refused): (Option<Instant>, Option<Instant>) = (None, None);
+    let mut refused: Option<Instant> = None;
     loop {
         ticks.tick().await;
         let me = node.me.node;
         let is_decided = is_removed(&node.published.replica().state, me);
-        decided = is_decided.then(|| decided.unwrap_or_else(Instant::now));
         refused = is_refused(&node).then(|| refused.unwrap_or_else(Instant::now));
-        let is_over = |since: Instant| {
-            // While it leads it hands leadership over first.
-            !node.leader.leads_raft() && (is_out(&node) || since.elapsed() > LINGER)
-        };
-        if decided.is_some_and(is_over) {
+        if is_decided && !node.leader.leads_raft() && is_out(&node) {
             node.published.health.fail(format!(
                 "node {me} was removed from the cluster: its data directory is kept, and cannot be served again"
             ));
