@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ledger::{NodeMembership, NodeNumber};
+use ledger::{Address, NodeMembership, NodeNumber};
 use openraft::ChangeMembers;
 use tokio::time::{Instant, timeout};
 
@@ -47,7 +47,6 @@ impl CarryOut {
         }
         self.open_rounds = 0;
         match self.next(local) {
-            None => {}
             Some(Ok(_)) if !may_change(local) => {}
             Some(Ok(next)) => change(local, next).await,
             Some(Err(Obstacle::Leads)) => {
@@ -55,11 +54,11 @@ impl CarryOut {
                     tracing::debug!(?why, "leadership not handed over, before this node is removed");
                 }
             }
-            Some(Err(Obstacle::NotSafe(why))) => {
-                if self.throttle.is_due("members") {
-                    tracing::warn!(%why, "a change of the members was decided, and waits");
-                }
+            Some(Err(Obstacle::NotSafe(why))) if self.throttle.is_due("members") => {
+                tracing::warn!(%why, "a change of the members was decided, and waits");
             }
+            // Nothing is to be done, or it is told often enough what is in the way.
+            None | Some(Err(Obstacle::NotSafe(_))) => {}
         }
     }
 
@@ -71,31 +70,9 @@ impl CarryOut {
 
     /// The next change; the first that is safe. `None` where all that was decided is in effect.
     fn next(&mut self, local: &Node) -> Option<Result<Change, Obstacle>> {
-        let members = local.members();
         let voters = voter_sets(local).pop().unwrap_or_default();
-        let mut wanted: [Vec<(NodeNumber, Wanted)>; 3] = Default::default();
-        {
-            let replica = local.published.replica();
-            for (number, node) in replica.state.nodes() {
-                let is_member = members.contains_key(&number);
-                match (node.membership, &node.addresses) {
-                    (NodeMembership::Founding, _) => {}
-                    (NodeMembership::Removed, _) if is_member => wanted[2].push((number, Wanted::Gone)),
-                    (NodeMembership::Removed, _) => {}
-                    (NodeMembership::Learner | NodeMembership::Voter, Some(addresses)) if !is_member => {
-                        let addresses = storage::NodeAddresses {
-                            api: addresses.api.as_str().to_owned(),
-                            peer: addresses.peer.as_str().to_owned(),
-                        };
-                        wanted[0].push((number, Wanted::Member(addresses)));
-                    }
-                    (NodeMembership::Voter, _) if !voters.contains(&number) => wanted[1].push((number, Wanted::Voter)),
-                    (NodeMembership::Learner | NodeMembership::Voter, _) => {}
-                }
-            }
-        }
         let mut obstacle = None;
-        for (number, wanted) in wanted.into_iter().flatten() {
+        for (number, wanted) in wanted(local, &voters) {
             match self.change_for(local, number, wanted, voters.contains(&number)) {
                 Ok(change) => return Some(Ok(change)),
                 Err(Some(found)) => drop(obstacle.get_or_insert(found)),
@@ -140,6 +117,35 @@ impl CarryOut {
         let status = local.peer_table.status(number).filter(|status| status.healthy);
         status.is_none_or(|status| status.applied >= position) || since.elapsed() > FAREWELL
     }
+}
+
+/// What was decided and is not in effect: nodes to be added first, then promoted, then removed.
+fn wanted(local: &Node, voters: &BTreeSet<NodeNumber>) -> Vec<(NodeNumber, Wanted)> {
+    let members = local.members();
+    let replica = local.published.replica();
+    let wanted = |(number, node): (NodeNumber, &ledger::Node)| {
+        let is_member = members.contains_key(&number);
+        let wanted = match node.membership {
+            NodeMembership::Learner | NodeMembership::Voter if !is_member => {
+                let addresses = node.addresses.as_ref()?;
+                let text = |address: &Address| address.as_str().to_owned();
+                Wanted::Member(storage::NodeAddresses { api: text(&addresses.api), peer: text(&addresses.peer) })
+            }
+            NodeMembership::Voter if !voters.contains(&number) => Wanted::Voter,
+            NodeMembership::Removed if is_member => Wanted::Gone,
+            NodeMembership::Founding | NodeMembership::Learner | NodeMembership::Voter | NodeMembership::Removed => {
+                return None;
+            }
+        };
+        Some((number, wanted))
+    };
+    let mut all: Vec<_> = replica.state.nodes().filter_map(wanted).collect();
+    all.sort_by_key(|(_, wanted)| match wanted {
+        Wanted::Member(_) => 0,
+        Wanted::Voter => 1,
+        Wanted::Gone => 2,
+    });
+    all
 }
 
 /// Where a node is wanted.
