@@ -169,7 +169,7 @@ fn a_node_whose_disk_was_lost_is_replaced_by_one_verb() {
 fn what_cannot_be_is_refused_and_changes_nothing() {
     let cluster = up("members-refused");
     let admin = cluster.admin(1);
-    let (_, auditor) = admin.new_key("auditor", None);
+    let (auditor, _) = admin.new_key("auditor", None);
     let auditor = Caller { address: admin.address, key: auditor };
     let members_path = "/v1/cluster/members";
     let new = json!({"api": "127.0.0.1:1", "peer": "127.0.0.1:2"});

@@ -68,7 +68,28 @@ pub(crate) fn may_leave(local: &Node, node: NodeNumber) -> Result<(), String> {
             rest.len()
         ));
     }
-    Ok(())
+    match rest.iter().find(|voter| could_be_among_strangers(local, **voter, &rest)) {
+        Some(lost) => Err(format!(
+            "without node {node}, node {lost} could be left with nodes that were added since it was last seen, and would refuse \
+             them: wait until it has caught up, or remove it first"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether a majority of these voters consists of one that is behind and of others that it does not know: it would refuse them
+/// as no members, and nobody could tell it better.
+fn could_be_among_strangers(local: &Node, voter: NodeNumber, voters: &BTreeSet<NodeNumber>) -> bool {
+    if voter == local.me.node {
+        return false;
+    }
+    // One that was never heard knows those at least that the cluster was founded with.
+    let known = local.received_lists.sent_by(voter);
+    let known = known.unwrap_or_else(|| local.settings.members.keys().copied().collect());
+    let is_known = |other: &&NodeNumber| known.contains(other);
+    let strangers = voters.iter().filter(|other| **other != voter && !is_known(other)).count();
+    // Where it knows none of them, it is lost already.
+    strangers + 1 < voters.len() && (strangers + 1) * 2 > voters.len()
 }
 
 /// The sets of voters of which each needs a majority, by the newest list in the log: two while a change is under way.

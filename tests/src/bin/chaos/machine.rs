@@ -39,12 +39,12 @@ impl Machine {
         if !arguments.inside && can_partition() {
             return Err(go_inside(arguments, previous.as_deref(), given));
         }
-        let usable = previous.filter(|previous| *links_of(previous).end() >= FIRST_LINK_IN_TLS || {
-            eprintln!(
-                "NO UPGRADE: {} is of before mutual TLS between nodes; a cluster goes up from there once, all nodes stopped.",
-                previous.display()
-            );
-            false
+        let usable = previous.filter(|previous| {
+            let why = no_way_back(previous);
+            if let Some(why) = &why {
+                eprintln!("NO UPGRADE: {} {why}.", previous.display());
+            }
+            why.is_none()
         });
         if usable.is_none() && arguments.previous.is_none() && arguments.previous_commit.is_none() {
             eprintln!("NO UPGRADE: it needs --previous or --previous-commit.");
@@ -94,12 +94,38 @@ impl Machine {
     }
 }
 
+/// Why a cluster of this build cannot go to that older one and back; `None` where it can.
+fn no_way_back(previous: &Path) -> Option<String> {
+    if *links_of(previous).end() < FIRST_LINK_IN_TLS {
+        return Some(
+            "is of before mutual TLS between nodes; a cluster goes up from there once, all nodes stopped".into(),
+        );
+    }
+    let (before, now) = (rules_of(previous), rules_of(&programs::programs().node));
+    (before < now).then(|| {
+        format!(
+            "knows rules up to {before}, and a ledger that this build makes goes by rules {now}: there is no way back"
+        )
+    })
+}
+
+/// The newest rules that a build of the node knows; 1 where it does not say.
+fn rules_of(program: &Path) -> u64 {
+    stated(program, "rules ").trim().parse().unwrap_or(1)
+}
+
+/// What stands behind `name` in the version of a build of the node, up to the next comma; `1` where nothing does.
+fn stated(program: &Path, name: &str) -> String {
+    let said = Command::new(program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let value = said.split_once(name).map(|(_, rest)| rest.split([',', ')']).next().unwrap_or("1"));
+    value.unwrap_or("1").to_owned()
+}
+
 /// The versions of the peer link that a build of the node speaks, from the first to the last; 1 where it does not say.
 pub(crate) fn links_of(program: &Path) -> RangeInclusive<u64> {
-    let said = Command::new(program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    let span = said.split_once("peer link ").map_or("1", |(_, rest)| rest.split([',', ')']).next().unwrap_or("1"));
-    let (lowest, highest) = span.split_once(" to ").unwrap_or((span, span));
+    let span = stated(program, "peer link ");
+    let (lowest, highest) = span.split_once(" to ").unwrap_or((&span, &span));
     let number = |text: &str| text.trim().parse().unwrap_or(1);
     number(lowest)..=number(highest)
 }

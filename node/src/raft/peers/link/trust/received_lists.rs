@@ -28,6 +28,11 @@ impl ReceivedLists {
         }
     }
 
+    /// The members by the list that a node sent last.
+    pub fn sent_by(&self, node: NodeNumber) -> Option<Vec<NodeNumber>> {
+        self.lists().get(&node).map(|list| list.members.clone())
+    }
+
     /// Forgets the lists of nodes that were removed.
     pub fn keep(&self, is_kept: impl Fn(NodeNumber) -> bool) {
         self.lists().retain(|node, _| is_kept(*node));
