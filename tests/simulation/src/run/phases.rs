@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use etebar_node::raft::Cluster;
 use ledger::{NodeMembership, RULES_VERSION};
 
 use crate::faults::FaultSchedule;
@@ -123,7 +124,8 @@ impl World<'_> {
         self.audit_all();
     }
 
-    /// A node that was removed stops by itself, unless its disks were lost: then it has nothing to learn it from.
+    /// A node that was removed stops by itself, unless its disks were lost, or it was down when that was decided and too few of
+    /// the nodes that it knows are left: then it has nothing to learn it from.
     fn stop_removed(&mut self) {
         let Some(first) = self.surviving_members().first().and_then(|node| self.host(*node).cluster()) else { return };
         let removed: Vec<u64> = {
@@ -132,7 +134,12 @@ impl World<'_> {
             removed.map(|(number, _)| number).filter(|node| !self.lost.contains(node)).collect()
         };
         drop(first);
-        let stopped = self.wait(CONVERGENCE, |world| removed.iter().all(|node| world.host(*node).cluster().is_none()));
+        let knows = |node: u64, cluster: &Cluster| {
+            let replica = cluster.replica();
+            replica.state.node(node).is_some_and(|node| node.membership == NodeMembership::Removed)
+        };
+        let runs = |world: &Self, node: u64| world.host(node).cluster().is_some_and(|cluster| knows(node, &cluster));
+        let stopped = self.wait(CONVERGENCE, |world| !removed.iter().any(|node| runs(world, *node)));
         if !stopped && !self.recorder.has_violation() {
             self.recorder.violation(format!("nodes {removed:?} were removed, and one of them still runs"));
         }
