@@ -184,7 +184,7 @@ impl RevocationFile {
     }
 
     /// An empty list that follows that of this number.
-    #[cfg(any(test, feature = "fuzzing"))]
+    #[cfg(test)]
     pub(crate) fn numbered_after(number: u64) -> Self {
         Self { number, ..Self::default() }
     }

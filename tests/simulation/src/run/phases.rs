@@ -124,24 +124,31 @@ impl World<'_> {
         self.audit_all();
     }
 
-    /// A node that was removed stops by itself, unless its disks were lost, or it was down when that was decided and too few of
-    /// the nodes that it knows are left: then it has nothing to learn it from.
+    /// A node that was removed stops by itself, unless its disks were lost, or it does not have the record of that, or none of
+    /// the nodes that it knows is left: then it has nothing to learn it from.
     fn stop_removed(&mut self) {
         let Some(first) = self.surviving_members().first().and_then(|node| self.host(*node).cluster()) else { return };
+        // A removal may wait, decided, until the others can do without the node.
+        let all = self.operator.members();
         let removed: Vec<u64> = {
             let replica = first.replica();
             let removed = replica.state.nodes().filter(|(_, node)| node.membership == NodeMembership::Removed);
-            removed.map(|(number, _)| number).filter(|node| !self.lost.contains(node)).collect()
+            removed.map(|(number, _)| number).filter(|node| !self.lost.contains(node) && !all.contains(node)).collect()
         };
         drop(first);
-        let knows = |node: u64, cluster: &Cluster| {
+        let members = self.surviving_members();
+        let can_know = |node: u64, cluster: &Cluster| {
+            let seen = cluster.members_seen();
             let replica = cluster.replica();
-            replica.state.node(node).is_some_and(|node| node.membership == NodeMembership::Removed)
+            let is_told = replica.state.node(node).is_some_and(|node| node.membership == NodeMembership::Removed);
+            is_told && seen.voter_sets.iter().flatten().any(|voter| members.contains(voter))
         };
-        let runs = |world: &Self, node: u64| world.host(node).cluster().is_some_and(|cluster| knows(node, &cluster));
+        let runs = |world: &Self, node: u64| world.host(node).cluster().is_some_and(|cluster| can_know(node, &cluster));
         let stopped = self.wait(CONVERGENCE, |world| !removed.iter().any(|node| runs(world, *node)));
         if !stopped && !self.recorder.has_violation() {
-            self.recorder.violation(format!("nodes {removed:?} were removed, and one of them still runs"));
+            let seen = |node: &u64| Some((*node, self.host(*node).cluster()?.members_seen()));
+            let seen: Vec<_> = removed.iter().filter_map(seen).collect();
+            self.recorder.violation(format!("nodes {removed:?} were removed, and run as {seen:?} among {members:?}"));
         }
     }
 
