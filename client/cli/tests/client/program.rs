@@ -62,7 +62,7 @@ fn a_member_that_cannot_lead_is_a_refusal_with_its_hint() {
     let refused = etebar(&fake.url, &["leader", "2"]);
     assert_eq!(code(&refused), 1);
     assert!(
-        err(&refused).starts_with("etebar: cannot_lead: so it is\nhint: `etebar cluster status` shows"),
+        err(&refused).starts_with("etebar: cannot_lead: so it is\nhint: `etebar members list` shows"),
         "{}",
         err(&refused)
     );

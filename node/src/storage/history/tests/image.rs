@@ -34,7 +34,7 @@ impl Shop {
             decimals: 0,
             key_window_ms: 60_000,
             keys_max: 1_000_000,
-            rules: ledger::RULES_VERSION,
+            rules: 2,
             admin_key: ApiKeyHash([0; 32]),
         };
         shop.decide(history, SYSTEM_ACTOR, None, Action::Genesis(genesis));
