@@ -9,7 +9,7 @@ use etebar_node::raft::link::message::Purpose;
 use etebar_node::raft::link::message::{MemberList, Numbered, Request, Response, StatusMessage};
 use etebar_node::raft::{ChangeError, ClusterError, MembershipChange, PeerIdentity, VotingRole};
 use etebar_node::runtime::Clock;
-use ledger::{Action, AddNode, Address, Digest, NodeAddresses, PromoteNode, RemoveNode};
+use ledger::{Action, AddNode, Address, Digest, NodeAddresses, PromoteNode, Rejection, RemoveNode, RevokeKey};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
@@ -118,6 +118,30 @@ async fn a_number_is_given_once_whatever_became_of_its_node() {
     assert_eq!(refusal(&trio, taken).await, ChangeError::AddressTaken);
     let behind = refusal(&trio, MembershipChange::Promote { node: 5 }).await;
     assert!(matches!(behind, ChangeError::MemberBehind(_)), "nobody runs as node 5: {behind:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_are_a_nodes_until_its_removal_is_carried_out_and_a_revoked_key_learns_nothing() {
+    let mut trio = Trio::start(LOG_BYTES).await;
+    let (_seller, key) = trio.seller(1, "shop", 1_000).await;
+    let [leader, dead] = [trio.leader().await, trio.follower().await];
+    let alive = (1..=3).find(|node| ![leader, dead].contains(node)).unwrap();
+    trio.kill(dead);
+    trio.wait_until("it is missed", |trio| {
+        trio.nodes().iter().all(|node| trio.node(*node).status().members.iter().any(|it| it.id == dead && !it.healthy))
+    })
+    .await;
+    // The ledger alone does not know that the rest would be no majority; so this waits for as long as that is so.
+    trio.submit(leader, vec![admin(Action::RemoveNode(RemoveNode { node: alive }))]).await;
+    let addresses = trio.place(alive);
+    let again = MembershipChange::Add { addresses: of_ledger(&addresses) };
+    assert_eq!(refusal(&trio, again).await, ChangeError::AddressTaken);
+    assert!(voters(&trio, leader).contains(&alive), "it votes until the others can do without it");
+
+    trio.submit(leader, vec![admin(Action::RevokeKey(RevokeKey { key }))]).await;
+    let promote = MembershipChange::Promote { node: leader };
+    let refused = trio.node(leader).change_members(key, promote, Instant::now() + PATIENCE).await;
+    assert_eq!(refused, Err(ChangeError::Rejected(Rejection::KeyRevoked)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use ledger::{
 use tokio::time::Instant;
 
 use super::fitness::{may_leave, may_vote};
-use super::leave::is_out;
+use super::leave::{is_out, is_removed};
 use crate::raft::answers::{ReadError, SubmitError};
 use crate::raft::lifecycle::node::Node;
 use crate::raft::submit::submitter::submit;
@@ -91,6 +91,10 @@ pub(crate) async fn change_members(
     deadline: Instant,
 ) -> Result<NodeNumber, ChangeError> {
     let begun = Instant::now();
+    // What is in effect already is answered without the ledger, which would see that the key was revoked elsewhere.
+    if local.published.replica().state.api_key(actor).is_none_or(|key| key.revoked_by.is_some()) {
+        return Err(ChangeError::Rejected(Rejection::KeyRevoked));
+    }
     let action = match check(local, change)? {
         Checked::InEffect(node) => return Ok(node),
         Checked::Decided { node, effect } => return wait(local, node, effect, begun, deadline).await,
@@ -143,8 +147,11 @@ fn check(local: &Node, change: MembershipChange) -> Result<Checked, ChangeError>
     match change {
         MembershipChange::Add { addresses } => {
             let both = |own: &str, theirs: &Address| own == theirs.as_str();
+            let is_leaving = |number: NodeNumber| is_removed(&local.published.replica().state, number);
             for (number, there) in &members {
-                if both(&there.api, &addresses.api) && both(&there.peer, &addresses.peer) {
+                let is_same = both(&there.api, &addresses.api) && both(&there.peer, &addresses.peer);
+                // One whose removal is decided has them until that is carried out.
+                if is_same && !is_leaving(*number) {
                     return Ok(Checked::InEffect(*number));
                 }
                 let own = [&there.api, &there.peer];
