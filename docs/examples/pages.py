@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Recomputes both chains of digests from a node's pages, as docs/format.md describes them.
+"""Recomputes both chains of digests from a backup, as docs/format.md describes it.
 
-    etebar-node pages --data-dir DIR > pages.bin
-    python3 docs/examples/pages.py pages.bin
+    etebar-node backup --data-dir DIR > ledger.backup
+    python3 docs/examples/pages.py ledger.backup
 
 It shares no code with Etebar and needs nothing but Python 3.8: that it comes to the same digests shows that the document
-says enough. It prints one line of JSON, and ends with 1 where the file is no file of pages or a digest differs. A file that
-begins in the middle (`--from`) gives the chain over records alone, since an entry names its actor, and the names are in
+says enough. It prints one line of JSON, and ends with 1 where the file is no backup, is cut or altered, or a digest differs. An
+increment gives the chain over records alone, since an entry names its actor, and the names are in
 earlier pages. Slow, on purpose: BLAKE3 is written out below (the package `blake3` is taken where it is installed).
 """
 
@@ -99,7 +99,7 @@ class Bytes:
         first = self.take(1)[0]
         if first < 251:
             return first
-        if first > 253:
+        if first > 254:
             raise Wrong(f"a number begins with {first}")
         return int.from_bytes(self.take(2 << (first - 251)), "little")
 
@@ -112,6 +112,9 @@ class Bytes:
 
     def option(self):
         return self.text() if self.take(1)[0] else None
+
+    def optional(self, *reads):
+        return [read() for read in reads] if self.take(1)[0] else None
 
     def uuid(self):
         if self.varint() != 16:
@@ -234,7 +237,7 @@ EVENT = variants(
     ("node_removed", fields("node:NUMBER")),
 )
 RECORD = fields("number:NUMBER time:NUMBER actor:NUMBER idempotency_key:OPTION event:EVENT")
-RECORD_VERSION, PAGE_VERSION = 2, 2
+RECORD_VERSION, PAGE_VERSION, SEAL_VERSION = 2, 2, 2
 
 
 # --- Entries --------------------------------------------------------------------------------------------------------
@@ -361,18 +364,49 @@ class Books:
         return entry_bytes(self.salt, self.names, record) if self.is_whole else None
 
 
+def unseal(file, key, kind):
+    """The next frame, which is sealed under `key` and of that kind."""
+    sealed = Bytes(file.take(file.be(4)))
+    version, checksum = sealed.take(1), sealed.take(8)
+    body = sealed.data[sealed.at :]
+    if version[0] != SEAL_VERSION or blake3(version + bytes([len(key)]) + key + body)[:8] != checksum:
+        raise Wrong(f"the frame before byte {file.at} is altered")
+    if body[:1] != bytes([kind]):
+        raise Wrong(f"the frame before byte {file.at} is of another kind")
+    return Bytes(body[1:])
+
+
+def read_head(data):
+    head = {"ledger": data.uuid(), "cluster": data.uuid(), "epoch": data.varint(), "rules": data.varint()}
+    head["position"] = data.optional(data.varint, data.varint, data.varint)
+    head["first_page"], head["records"], head["entries"] = data.varint(), data.varint(), data.varint()
+    head["digest"], head["entry_digest"] = data.take(32), data.take(32)
+    head["sums"] = data.optional(data.signed, data.signed, data.signed)
+    head["continues"] = data.optional(data.varint, lambda: data.take(32))
+    head["made_at"] = data.varint()
+    if not data.is_over():
+        raise Wrong("the head is longer than it should be")
+    return head
+
+
 def read_file(file):
-    if file.take(8) != b"EtbPage\x01":
-        raise Wrong("this is no file of pages, or one of another version")
-    books = Books()
-    while True:
-        length = file.be(4)
-        if length == 0:
-            break
-        books.read(file.take(length))
-    records, digest = file.be(8), file.take(32)
-    if not file.is_over() or (records, digest) != (books.records, books.record_digest):
-        raise Wrong(f"the node has {records} records with the digest {digest.hex()}; read were {books.records}")
+    if file.take(8) != b"etbbckup" or file.be(4) != 1:
+        raise Wrong("this is no backup, or one of another version")
+    head, books, pages, length = read_head(unseal(file, b"head", 0)), Books(), 0, 0
+    after = (head["records"] + PAGE_RECORDS - 1) // PAGE_RECORDS
+    for number in range(head["first_page"], after):
+        page = unseal(file, u64(number), 1)
+        if page.be(8) != number:
+            raise Wrong(f"a page has another number than {number}")
+        books.read(page.data[page.at :])
+        pages, length = pages + 1, length + len(page.data) - page.at
+    end = unseal(file, b"end", 2)
+    if (end.be(8), end.be(8), end.take(32)) != (pages, length, head["digest"]) or not end.is_over() or not file.is_over():
+        raise Wrong("the end does not fit what is before it")
+    if pages and (books.ledger, books.records, books.record_digest) != (head["ledger"], head["records"], head["digest"]):
+        raise Wrong(f"the head has {head['records']} records with the digest {head['digest'].hex()}; read were {books.records}")
+    if pages and books.entries != head["entries"] or books.is_whole and books.entry_digest != head["entry_digest"]:
+        raise Wrong(f"the head has {head['entries']} entries with another digest; read were {books.entries}")
     return books
 
 

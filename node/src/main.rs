@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use etebar_api as api;
 use etebar_node::config::{
-    ApiProtection, CommandLine, InitArgs, JoinArgs, PagesArgs, RunArgs, Settings, Verb, key_window_warning,
+    ApiProtection, BackupArgs, CommandLine, InitArgs, JoinArgs, RunArgs, Settings, Verb, key_window_warning,
 };
 use etebar_node::http::{self, ApiTls, App, Limits};
 use etebar_node::identity::{
@@ -18,6 +18,7 @@ use etebar_node::pki::{self, PkiError, PkiVerb};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, Introduction, PeerIdentity, PeerSecurity};
 use etebar_node::runtime::log::Events;
 use etebar_node::runtime::{Clock, Entropy};
+use etebar_node::storage::history::BackupOrigin;
 use etebar_node::storage::{History, NodeAddresses, NodeDisks};
 use etebar_node::tls::CredentialWatch;
 use ledger::{ApiKeyHash, Digest, Genesis, Name, TableSeed};
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
         Verb::Init(arguments) => init(&arguments),
         Verb::Join(arguments) => join(&arguments),
         Verb::Run(arguments) => run(*arguments),
-        Verb::Pages(arguments) => pages(&arguments),
+        Verb::Backup(arguments) => backup(&arguments),
         Verb::Pki(verb) => pki(&verb),
     };
     match done {
@@ -251,16 +252,28 @@ fn make(path: &Path, identity: &Identity) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the pages of a data directory that no process serves.
-fn pages(arguments: &PagesArgs) -> Result<(), Failure> {
+/// Writes a backup of a data directory that no process serves.
+fn backup(arguments: &BackupArgs) -> Result<(), Failure> {
     let out = io::stdout().lock();
     if out.is_terminal() {
-        return Err(wrong("pages are binary: send them to a file, as in `etebar-node pages --data-dir DIR > FILE`"));
+        return Err(wrong("a backup is binary: send it to a file, as in `etebar-node backup --data-dir DIR > FILE`"));
     }
     let data_dir = DataDir::open(&arguments.data_dir, &NodeDisks::FOLDERS).map_err(refused)?;
     let disks = NodeDisks::open(&data_dir.path).map_err(failed)?;
     let history = History::open(disks.history).map_err(failed)?;
-    history.export(arguments.from, &mut io::BufWriter::new(out)).map_err(failed)
+    let end = history.checkpoint();
+    let origin = BackupOrigin {
+        ledger: data_dir.identity.ledger,
+        cluster: data_dir.identity.cluster,
+        epoch: data_dir.identity.epoch,
+        rules: end.rules,
+        position: end.applied,
+        // The sums over all accounts are in a state, which nothing makes here.
+        totals: None,
+        made_ms: Clock::system().now_ms(),
+    };
+    let head = history.backup_head(origin, end.records, arguments.after).map_err(failed)?;
+    history.write_backup(&head, io::BufWriter::new(out)).map_err(failed)
 }
 
 /// Serves a data directory until a signal, or until the node has to stop by itself.

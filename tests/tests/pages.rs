@@ -1,4 +1,4 @@
-//! A data directory's pages, exported and read by a program that shares no code with the node: it comes to the same digests.
+//! A backup of a stopped node, read by a program that shares no code with the node: it comes to the same digests.
 
 use std::fs;
 use std::path::Path;
@@ -12,15 +12,15 @@ use tests::machine::needs::{Need, lacks};
 use tests::machine::programs::{clean_command, programs, root};
 use tests::{Cluster, Folder, Plan};
 
-/// Writes the pages of a data directory from `from` on to `file`.
-fn export(data_dir: &Path, from: u64, file: &Path) -> Output {
-    let file = fs::File::create(file).expect("a file for the pages");
+/// Writes a backup of a data directory to `file`, for whoever has so many records.
+fn back_up(data_dir: &Path, after: u64, file: &Path) -> Output {
+    let file = fs::File::create(file).expect("a file for the backup");
     let mut command = clean_command(&programs().node);
-    command.arg("pages").arg("--data-dir").arg(data_dir).arg("--from").arg(from.to_string()).stdout(file);
+    command.arg("backup").arg("--data-dir").arg(data_dir).arg("--after").arg(after.to_string()).stdout(file);
     command.stderr(Stdio::piped()).output().expect("the program starts")
 }
 
-/// What the reader says of a file of pages.
+/// What the reader says of a backup.
 fn read(file: &Path) -> Output {
     let mut python: Command = clean_command("python3");
     python.arg(root().join("docs/examples/pages.py")).arg(file).env("PYTHONDONTWRITEBYTECODE", "1");
@@ -62,7 +62,7 @@ fn all_kinds(cluster: &Cluster) {
 
 #[test]
 fn a_reader_that_shares_no_code_comes_to_the_digests_of_a_running_node() {
-    if lacks(Need::Python, "the pages, by a reader in another language") {
+    if lacks(Need::Python, "a backup, by a reader in another language") {
         return;
     }
     let cluster = Plan::new("pages").nodes(1).start();
@@ -73,27 +73,27 @@ fn a_reader_that_shares_no_code_comes_to_the_digests_of_a_running_node() {
     let last = journal.last().expect("entries").clone();
     let with_reference: Vec<_> = journal.iter().filter(|entry| entry["caller_reference"].is_string()).collect();
     assert_eq!(with_reference.len(), 2, "the charge and the credit");
-    let (node, folder) = (cluster.node(1), Folder::new("pages-export"));
-    let file = folder.path().join("pages.bin");
-    let refused = export(&node.data_dir, 0, &file);
+    let (node, folder) = (cluster.node(1), Folder::new("pages-backup"));
+    let file = folder.path().join("ledger.backup");
+    let refused = back_up(&node.data_dir, 0, &file);
     assert_eq!(refused.status.code(), Some(1), "a node runs on it");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("served by another process"));
 
     assert_eq!(node.terminate(Duration::from_secs(10)).code(), Some(0));
-    let done = export(&node.data_dir, 0, &file);
+    let done = back_up(&node.data_dir, 0, &file);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let found = read_well(&file);
     assert_eq!(found["digest"], digest);
     assert_eq!((&found["entries"], &found["entry_digest"]), (&last["entry"], &last["digest"]));
     assert!(found["records"].as_u64() > last["record"].as_u64(), "the last decisions moved no money");
 
-    let middle = folder.path().join("middle.bin");
-    assert!(export(&node.data_dir, 2, &middle).status.success());
+    let middle = folder.path().join("increment.backup");
+    assert!(back_up(&node.data_dir, 100, &middle).status.success());
     let found = read_well(&middle);
     assert_eq!((&found["digest"], &found["entries"]), (&digest, &last["entry"]), "a page and its header are enough");
-    assert_eq!(export(&node.data_dir, 1_000, &middle).status.code(), Some(1), "there is no such page");
+    assert_eq!(back_up(&node.data_dir, 10_000, &middle).status.code(), Some(1), "there are fewer records");
 
-    let mut bytes = fs::read(&file).expect("the pages");
+    let mut bytes = fs::read(&file).expect("the backup");
     let place = bytes.len() / 2;
     bytes[place] ^= 1;
     fs::write(&middle, &bytes).expect("written");

@@ -4,9 +4,9 @@
 //! Units are in the value (`50ms`, `24h`) or bytes. A wrong setting is one line and exit code 2. Read in this order: [`init`],
 //! [`join`], [`run`] (what may be given), [`settings`] (complete and checked).
 
+pub mod backup;
 pub mod init;
 pub mod join;
-pub mod pages;
 pub mod run;
 pub mod settings;
 #[cfg(test)]
@@ -17,9 +17,9 @@ use std::sync::LazyLock;
 use clap::{Parser, Subcommand};
 use ledger::RULES_VERSION;
 
+pub use self::backup::BackupArgs;
 pub use self::init::{InitArgs, key_window_warning};
 pub use self::join::JoinArgs;
-pub use self::pages::PagesArgs;
 pub use self::run::RunArgs;
 pub use self::settings::{ApiProtection, Settings};
 use crate::identity::FORMAT;
@@ -62,11 +62,11 @@ pub enum Verb {
     ///
     /// Example: etebar-node run --data-dir /var/lib/etebar --log-bytes 1073741824
     Run(Box<RunArgs>),
-    /// Write the pages of a node's history to stdout, while no process serves its data directory. docs/format.md describes
-    /// them, and docs/examples/pages.py recomputes both chains of digests from them.
+    /// Write a backup of a stopped node's history to stdout: as far as it was written to the disk. Of a cluster that runs take
+    /// one with `etebar backup FILE`.
     ///
-    /// Example: etebar-node pages --data-dir /var/lib/etebar > pages.bin
-    Pages(PagesArgs),
+    /// Example: etebar-node backup --data-dir /var/lib/etebar > ledger.backup
+    Backup(BackupArgs),
     /// Make the certificates that nodes prove their numbers to each other with.
     ///
     /// An authority once (`pki ca`), then one certificate for each node (`pki node`); `run` takes them.

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use pages::PageError;
+
 use crate::runtime::Unfinished;
 
 /// A failure of the storage. `place` names what is concerned: a folder, a generation, an entry, a page.
@@ -92,6 +94,15 @@ impl StorageError {
     #[expect(clippy::needless_pass_by_value, reason = "callers pass what they made for the message")]
     pub(super) fn damaged(place: impl ToString, reason: impl ToString) -> Self {
         Self::Damaged { place: place.to_string(), reason: reason.to_string() }
+    }
+}
+
+impl From<PageError> for StorageError {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::Damaged { place, reason } => Self::Damaged { place, reason },
+            PageError::Form { what, reason } => Self::Form { what, reason },
+        }
     }
 }
 

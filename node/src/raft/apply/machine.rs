@@ -155,9 +155,8 @@ enum Content {
 pub(crate) fn decode(entries: Vec<EntryResponder<TypeConfig>>) -> Vec<Committed> {
     let decoded = entries.into_iter().map(|(entry, responder)| {
         let content = match entry.payload {
-            EntryPayload::Normal(Payload(bytes)) => {
-                codec::decode(Kind::Commands, &bytes).map_or_else(Content::Unreadable, Content::Commands)
-            }
+            EntryPayload::Normal(Payload(bytes)) => codec::decode(Kind::Commands, &bytes)
+                .map_or_else(|error| Content::Unreadable(error.into()), Content::Commands),
             EntryPayload::Membership(membership) => Content::Membership(membership),
             EntryPayload::Blank => Content::Blank,
         };

@@ -4,8 +4,7 @@
 //! part and adds others.
 
 use super::codec::{self, SEAL_BYTES};
-use super::keys;
-use super::kind::Kind;
+use super::{Kind, keys};
 use crate::storage::disk::{Pair, VALUE_BYTES_MAX};
 use crate::storage::error::StorageError;
 

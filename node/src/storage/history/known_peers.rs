@@ -6,6 +6,7 @@
 use ledger::{Incarnation, NodeNumber};
 
 use super::History;
+use crate::storage::disk::Pair;
 use crate::storage::error::StorageError;
 use crate::storage::format::keys;
 use crate::storage::format::{Kind, codec};
@@ -20,7 +21,8 @@ impl History {
     /// Where what was kept is damaged.
     pub fn known_peers(&self) -> Result<Vec<(NodeNumber, Incarnation)>, StorageError> {
         let pairs = self.disk.range(&keys::known_peer(0), &keys::after_known_peers(), NODES_MAX)?;
-        pairs.iter().map(|(key, sealed)| codec::unseal_value(Kind::KnownPeer, key, sealed, "a known peer")).collect()
+        let known = |(key, sealed): &Pair| Ok(codec::unseal_value(Kind::KnownPeer, key, sealed, "a known peer")?);
+        pairs.iter().map(known).collect()
     }
 
     /// Stores a known peer; durable before this returns.

@@ -6,8 +6,8 @@
 //!
 //! Unit: record numbers from 1; page `p` holds `p * 64 + 1 ..= (p + 1) * 64`, on every replica.
 
+mod backup;
 mod checkpoint;
-mod export;
 mod image;
 pub(crate) mod index;
 mod known_peers;
@@ -25,13 +25,12 @@ use std::time::Duration;
 use ledger::{PageMark, Record, RecordNumber, page_of};
 use serde::{Deserialize, Serialize};
 
+pub use self::backup::{BackupOrigin, HistoryBackupError};
 pub use self::checkpoint::{Checkpoint, PlainCheckpoint};
-pub use self::export::{ExportError, PAGES_HEADING};
 pub use self::image::{Image, WrittenImage};
 use self::index::{IndexWriter, Overlay};
 use self::pages::cache::{PageBytes, PageCache};
 use self::pages::page;
-pub use self::pages::page::Page;
 pub use self::pages::scan::Scanned;
 use self::pages::tail::Tail;
 pub use self::time_mark::TimeMark;
@@ -43,6 +42,7 @@ use super::format::keys;
 use super::format::{Kind, codec};
 use super::types::LogId;
 use super::types::plain::PlainLogId;
+pub use ::pages::page::Page;
 
 /// Where the checkpoint lies, for messages.
 const CHECKPOINT_PLACE: &str = "the checkpoint of the history";
@@ -172,7 +172,7 @@ impl History {
             self.cache_lock().put(page, Arc::clone(&bytes));
             bytes
         };
-        page::record(page, &bytes, number).map(Arc::new)
+        Ok(page::record(page, &bytes, number).map(Arc::new)?)
     }
 
     /// The same, for a reader of many records.
@@ -192,7 +192,7 @@ impl History {
                 &cursor.0.insert((page, bytes)).1
             }
         };
-        page::record(page, bytes, number).map(Arc::new)
+        Ok(page::record(page, bytes, number).map(Arc::new)?)
     }
 
     /// The record, where memory holds it. A page that memory does not hold is full.

@@ -28,7 +28,8 @@ impl History {
     pub fn time_mark(&self) -> Result<Option<TimeMark>, StorageError> {
         let key = keys::time_mark();
         let sealed = self.disk.get(&key)?;
-        sealed.map(|sealed| codec::unseal_value(Kind::TimeMark, &key, &sealed, "the mark of ledger time")).transpose()
+        let read = |sealed: Vec<u8>| codec::unseal_value(Kind::TimeMark, &key, &sealed, "the mark of ledger time");
+        Ok(sealed.map(read).transpose()?)
     }
 
     /// Keeps a mark; it survives a power cut before this returns.

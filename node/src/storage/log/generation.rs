@@ -265,5 +265,5 @@ fn get<T: serde::de::DeserializeOwned>(
     key: &[u8],
     place: &str,
 ) -> Result<Option<T>, StorageError> {
-    disk.get(key)?.map(|sealed| codec::unseal_value(kind, key, &sealed, place)).transpose()
+    Ok(disk.get(key)?.map(|sealed| codec::unseal_value(kind, key, &sealed, place)).transpose()?)
 }

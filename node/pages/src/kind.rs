@@ -41,6 +41,8 @@ pub enum Kind {
     Staged,
     /// A part of an image. Raised with every change of what it holds: an image of another version is not read.
     Image,
+    /// A frame of a backup file.
+    Backup,
     /// A message of the peer link. The two sides agree on a version; this is the newest that the build speaks.
     Message,
 }
@@ -65,7 +67,8 @@ impl Kind {
             | Self::List
             | Self::Conclusion
             | Self::Staged
-            | Self::Image => 2,
+            | Self::Image
+            | Self::Backup => 2,
             // Versions up to 3 had no hello that both sides could go by.
             Self::Message => 5,
         }
@@ -91,6 +94,7 @@ impl Kind {
             Self::Conclusion => "a conclusion",
             Self::Staged => "the mark of pages that were received",
             Self::Image => "a part of an image",
+            Self::Backup => "a frame of a backup",
             Self::Message => "a message between nodes",
         }
     }

@@ -9,8 +9,8 @@ use bincode::enc::write::SizeWriter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::kind::Kind;
-use crate::storage::error::StorageError;
+use crate::error::PageError;
+use crate::kind::Kind;
 
 /// Most bytes that one value may decode from: a group of 8,192 commands takes less than 2 MiB.
 pub const VALUE_LIMIT: usize = 16 * 1024 * 1024;
@@ -32,7 +32,7 @@ const fn form() -> Form {
 ///
 /// # Errors
 /// Where it is larger than [`VALUE_LIMIT`].
-pub fn encode<T: Serialize>(kind: Kind, value: &T) -> Result<Vec<u8>, StorageError> {
+pub fn encode<T: Serialize>(kind: Kind, value: &T) -> Result<Vec<u8>, PageError> {
     encode_in(kind, kind.version(), value)
 }
 
@@ -40,7 +40,7 @@ pub fn encode<T: Serialize>(kind: Kind, value: &T) -> Result<Vec<u8>, StorageErr
 ///
 /// # Errors
 /// Where it is larger than [`VALUE_LIMIT`].
-pub fn encode_in<T: Serialize>(kind: Kind, version: u8, value: &T) -> Result<Vec<u8>, StorageError> {
+pub fn encode_in<T: Serialize>(kind: Kind, version: u8, value: &T) -> Result<Vec<u8>, PageError> {
     let mut bytes = Vec::with_capacity(1 + length(kind, value)?);
     bytes.push(version);
     append(kind, value, &mut bytes)?;
@@ -49,7 +49,7 @@ pub fn encode_in<T: Serialize>(kind: Kind, version: u8, value: &T) -> Result<Vec
 
 /// How many bytes `value` takes. Counting them first is cheaper than a buffer that grows: that copies what it holds, and takes
 /// fresh memory each time.
-fn length<T: Serialize>(kind: Kind, value: &T) -> Result<usize, StorageError> {
+fn length<T: Serialize>(kind: Kind, value: &T) -> Result<usize, PageError> {
     let mut counted = SizeWriter::default();
     bincode::serde::encode_into_writer(value, &mut counted, form()).map_err(|error| misformed(kind, error))?;
     Ok(counted.bytes_written)
@@ -59,13 +59,13 @@ fn length<T: Serialize>(kind: Kind, value: &T) -> Result<usize, StorageError> {
 ///
 /// # Errors
 /// Where it is larger than [`VALUE_LIMIT`].
-pub fn encode_into<T: Serialize>(kind: Kind, value: &T, bytes: &mut Vec<u8>) -> Result<(), StorageError> {
+pub fn encode_into<T: Serialize>(kind: Kind, value: &T, bytes: &mut Vec<u8>) -> Result<(), PageError> {
     bytes.push(kind.version());
     append(kind, value, bytes)
 }
 
 /// Appends the bytes of `value` without a version.
-fn append<T: Serialize>(kind: Kind, value: &T, bytes: &mut Vec<u8>) -> Result<(), StorageError> {
+pub(crate) fn append<T: Serialize>(kind: Kind, value: &T, bytes: &mut Vec<u8>) -> Result<(), PageError> {
     let written =
         bincode::serde::encode_into_std_write(value, bytes, form()).map_err(|error| misformed(kind, error))?;
     if written > VALUE_LIMIT {
@@ -78,7 +78,7 @@ fn append<T: Serialize>(kind: Kind, value: &T, bytes: &mut Vec<u8>) -> Result<()
 ///
 /// # Errors
 /// Where the version is unknown, the bytes are not such a value, or some are left over.
-pub fn decode<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, StorageError> {
+pub fn decode<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, PageError> {
     let Some((version, rest)) = bytes.split_first() else {
         return Err(misformed(kind, "it is empty"));
     };
@@ -90,7 +90,7 @@ pub fn decode<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, Storag
 ///
 /// # Errors
 /// See [`decode`].
-pub fn decode_in<T: DeserializeOwned>(kind: Kind, version: u8, bytes: &[u8]) -> Result<T, StorageError> {
+pub fn decode_in<T: DeserializeOwned>(kind: Kind, version: u8, bytes: &[u8]) -> Result<T, PageError> {
     match bytes.split_first() {
         Some((found, rest)) if *found == version => decode_bare(kind, rest),
         Some((found, _)) => Err(misformed(kind, format!("version {found} is not {version}"))),
@@ -99,7 +99,7 @@ pub fn decode_in<T: DeserializeOwned>(kind: Kind, version: u8, bytes: &[u8]) -> 
 }
 
 /// The value in bytes without a version.
-fn decode_bare<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, StorageError> {
+pub(crate) fn decode_bare<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, PageError> {
     let (value, used) = bincode::serde::decode_from_slice(bytes, form()).map_err(|error| misformed(kind, error))?;
     if used != bytes.len() {
         return Err(misformed(kind, format!("{} bytes are left over", bytes.len() - used)));
@@ -122,41 +122,40 @@ pub fn seal(kind: Kind, key: &[u8], body: &[u8]) -> Vec<u8> {
 }
 
 /// The body that was sealed under `key`; `place` names it where it is damaged.
-pub fn unseal<'a>(
-    kind: Kind,
-    key: &[u8],
-    sealed: &'a [u8],
-    place: impl Fn() -> String,
-) -> Result<&'a [u8], StorageError> {
+///
+/// # Errors
+/// Where the version is unknown, or a byte differs from what was sealed.
+pub fn unseal<'a>(kind: Kind, key: &[u8], sealed: &'a [u8], place: impl Fn() -> String) -> Result<&'a [u8], PageError> {
     let Some((version, rest)) = sealed.split_first() else {
-        return Err(StorageError::damaged(place(), "its value is empty"));
+        return Err(PageError::damaged(place(), "its value is empty"));
     };
-    check_version(kind, *version).map_err(|reason| StorageError::damaged(place(), reason))?;
+    check_version(kind, *version).map_err(|reason| PageError::damaged(place(), reason))?;
     let Some((written, body)) = rest.split_first_chunk::<CHECKSUM_BYTES>() else {
-        return Err(StorageError::damaged(place(), "its value is cut short"));
+        return Err(PageError::damaged(place(), "its value is cut short"));
     };
     if *written != checksum(*version, key, body) {
-        return Err(StorageError::damaged(place(), "its checksum does not match"));
+        return Err(PageError::damaged(place(), "its checksum does not match"));
     }
     Ok(body)
 }
 
 /// The sealed bytes of `value`: one version, which is also that of the value.
-pub fn seal_value<T: Serialize>(kind: Kind, key: &[u8], value: &T) -> Result<Vec<u8>, StorageError> {
+///
+/// # Errors
+/// Where it is larger than [`VALUE_LIMIT`].
+pub fn seal_value<T: Serialize>(kind: Kind, key: &[u8], value: &T) -> Result<Vec<u8>, PageError> {
     let mut body = Vec::new();
     append(kind, value, &mut body)?;
     Ok(seal(kind, key, &body))
 }
 
 /// The value that was sealed under `key`.
-pub fn unseal_value<T: DeserializeOwned>(
-    kind: Kind,
-    key: &[u8],
-    sealed: &[u8],
-    place: &str,
-) -> Result<T, StorageError> {
+///
+/// # Errors
+/// See [`unseal`] and [`decode`].
+pub fn unseal_value<T: DeserializeOwned>(kind: Kind, key: &[u8], sealed: &[u8], place: &str) -> Result<T, PageError> {
     let body = unseal(kind, key, sealed, || place.to_owned())?;
-    decode_bare(kind, body).map_err(|error| StorageError::damaged(place, error))
+    decode_bare(kind, body).map_err(|error| PageError::damaged(place, error))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the layout has one byte for the length of a key; none is longer")]
@@ -171,8 +170,8 @@ fn checksum(version: u8, key: &[u8], body: &[u8]) -> [u8; CHECKSUM_BYTES] {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "callers pass what they made for the message")]
-fn misformed(kind: Kind, reason: impl ToString) -> StorageError {
-    StorageError::Form { what: kind.name().to_owned(), reason: reason.to_string() }
+fn misformed(kind: Kind, reason: impl ToString) -> PageError {
+    PageError::Form { what: kind.name().to_owned(), reason: reason.to_string() }
 }
 
 #[cfg(test)]
