@@ -16,8 +16,8 @@ pub use bodies::charges::{
     BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, MAX_BATCH, NewCharge, NewReversal,
 };
 pub use bodies::cluster::{
-    AuditProgress, ClockHealth, ClusterStatus, DigestAt, KeysHeld, NewLeader, NewMember, NodeRole, NodeStage,
-    NodeStatus,
+    AuditProgress, ClockHealth, ClusterStatus, DigestAt, KeysHeld, LastBackup, NewBackup, NewLeader, NewMember,
+    NodeRole, NodeStage, NodeStatus,
 };
 pub use bodies::credit_requests::{CreditRequest, NewCreditRequest, NewDecision, RequestStatus};
 pub use bodies::journal::{Audit, BrokenPromise, Entry, EntryKind, NewAdjustment, Phone, Reconciliation};

@@ -74,6 +74,7 @@ pub(crate) fn meaning<T>(
         | Code::Overloaded
         | Code::Behind
         | Code::UpgradePending
+        | Code::OnHold
         | Code::DiskFull => Meaning::NotYet(problem.into()),
         // A panic may come after the commit.
         Code::OutcomeUnknown | Code::Internal => Meaning::Unknown(problem.into()),

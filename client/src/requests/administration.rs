@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use etebar_api::{
-    ClusterStatus, CreditRequest, Entry, EntryKind, Key, NewAdjustment, NewCreditRequest, NewDecision, NewKey,
-    NewLeader, NewSeller, RequestStatus, Seller, SellerStatus,
+    ClusterStatus, CreditRequest, Entry, EntryKind, Key, NewAdjustment, NewBackup, NewCreditRequest, NewDecision,
+    NewKey, NewLeader, NewSeller, RequestStatus, Seller, SellerStatus,
 };
 
 use crate::call::Call;
@@ -49,6 +49,17 @@ impl Client {
     pub async fn lead(&self, id: u64) -> Result<Answer<ClusterStatus>, Error> {
         let call = Call::post("/v1/cluster/leader").json(&NewLeader { id }).slow();
         self.fetch_matching(&call, |shown: &ClusterStatus| shown.leader == Some(id)).await
+    }
+
+    /// Ends the hold of a ledger that was restored; repeating it changes nothing. Admins only.
+    pub async fn open_ledger(&self) -> Result<Answer<ClusterStatus>, Error> {
+        self.fetch_matching(&Call::post("/v1/cluster/open"), |shown: &ClusterStatus| shown.on_hold == Some(false)).await
+    }
+
+    /// Notes that a backup of so many records was verified, with this digest over them. Admins only.
+    pub async fn note_backup(&self, records: u64, digest: &str) -> Result<Answer<ClusterStatus>, Error> {
+        let call = Call::post("/v1/cluster/backups").json(&NewBackup { records, digest: digest.into() });
+        self.fetch_matching(&call, |shown: &ClusterStatus| shown.last_backup.is_some()).await
     }
 
     /// Asks for more credit. Sellers only.

@@ -1,6 +1,6 @@
 //! The decision, one pure function: a state, what a command needs of old records, the command, and the leader's stamp.
 //!
-//! Order of checks, the same for every command: authorisation, key replay, then those of its kind ([`crate::commands`]):
+//! Order of checks, the same for every command: authorisation, hold, key replay, then those of its kind ([`crate::commands`]):
 //! existence, state, limits, balance. Invariants: a rejected command leaves no trace, ledger time included. Every
 //! [`Outcome::New`] applies, whatever was asked by whom: a record that [`State::apply`] does not take would stop all
 //! replicas, permanently.
@@ -199,7 +199,13 @@ fn authorise<'a>(state: &'a State, command: &Command) -> Result<Option<&'a ApiKe
         RequiredRole::Admin => key.grant == Grant::Admin,
         RequiredRole::Seller => matches!(key.grant, Grant::Seller(_)),
     };
-    if is_allowed { Ok(Some(key)) } else { Err(Rejection::Forbidden) }
+    if !is_allowed {
+        return Err(Rejection::Forbidden);
+    }
+    if state.is_on_hold() && !command.action.kind().is_done_on_hold() {
+        return Err(Rejection::OnHold);
+    }
+    Ok(Some(key))
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub use state::genesis::{Genesis, MAX_DECIMALS};
 pub use state::idempotency_table::IdempotencyShares;
 pub use state::image::{IMAGE_VERSION, ImageError, Part, StateBuilder};
 pub use state::node::{Node, NodeAddresses, NodeMembership};
+pub use state::recovery::{Epoch, Hold, VerifiedBackup};
 pub use state::seller::{Seller, SellerStatus};
 pub use state::sharded::TableSeed;
 pub use state::{Concluded, Conclusion, Incarnation, NodeNumber, PhoneAccount, State, Totals, Verdict};
@@ -53,7 +54,7 @@ pub use values::amount::{Amount, Balance, MAX_MINOR, SignedAmount};
 pub use values::folded_name::FoldedName;
 pub use values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber, SYSTEM_ACTOR, Time, stated_in};
 pub use values::phone::Phone;
-pub use values::rules::{RULES_FOLDED_NAMES, RULES_NODES, RULES_VERSION};
+pub use values::rules::{RULES_FOLDED_NAMES, RULES_NODES, RULES_RECOVERY, RULES_VERSION};
 pub use values::text::{
     ADDRESS_BYTES, Address, IdempotencyKey, KEY_BYTES, NAME_CHARS, NOTE_CHARS, Name, Note, REFERENCE_CHARS, Reference,
     TextError,

@@ -90,4 +90,6 @@ pub enum Rejection {
     NotYet,
     /// There is no such node, or it has no need of it.
     UnknownNode,
+    /// The ledger is on hold until an admin opens it.
+    OnHold,
 }

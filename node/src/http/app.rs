@@ -96,16 +96,21 @@ impl AppState {
         if self.tls().is_some() { "https" } else { "http" }
     }
 
-    /// What the genesis fixed. Fails before it was applied here.
+    /// What the genesis and the epoch fixed. Fails before the genesis was applied here.
     pub fn ledger_info(&self) -> Result<LedgerInfo, Problem> {
         if let Some(info) = self.info.get() {
-            return Ok(*info);
+            return Ok(info.clone());
         }
         let replica = self.cluster.replica();
         let Some(genesis) = replica.state.genesis() else {
             return Err(Problem::new(etebar_api::Code::NoLeader, "the ledger is not bootstrapped yet"));
         };
-        Ok(*self.info.get_or_init(|| LedgerInfo { ids: replica.state.ids(), decimals: u32::from(genesis.decimals) }))
+        let info = LedgerInfo { ids: replica.state.ids().clone(), decimals: u32::from(genesis.decimals) };
+        // An epoch begins with a start; until then, and while a node that joins catches up, the ids are an older one's.
+        if replica.state.epoch() == self.cluster.epoch() {
+            return Ok(self.info.get_or_init(|| info).clone());
+        }
+        Ok(info)
     }
 
     /// An id for a request whose caller gave none, unique among all of this node's runs.

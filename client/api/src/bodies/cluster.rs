@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// `GET /v1/cluster`, and the answer to `POST /v1/cluster/leader`.
+use crate::Timestamp;
+
+/// `GET /v1/cluster`, and the answer to `POST /v1/cluster/leader`, `…/open` and `…/backups`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterStatus {
     /// Id of the leader; `None` where the asked node knows none.
@@ -40,6 +42,37 @@ pub struct ClusterStatus {
     /// API key, and from a node of a version that does not report it.
     #[serde(default)]
     pub keys: Option<KeysHeld>,
+    /// 1, and one more for each time that the ledger went on as another cluster, from a backup or from a lone survivor; `None`
+    /// before the cluster is bootstrapped, and from a node of a version that does not report it.
+    #[serde(default)]
+    pub epoch: Option<u32>,
+    /// Whether writes are refused (503 `on_hold`) until an admin ends that with `POST /v1/cluster/open`; `None` from a node of a
+    /// version that does not report it.
+    #[serde(default)]
+    pub on_hold: Option<bool>,
+    /// The backup that was verified last; `None` where none was, and for a seller's API key.
+    #[serde(default)]
+    pub last_backup: Option<LastBackup>,
+}
+
+/// A backup of the ledger that was verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastBackup {
+    /// When that was noted, in ledger time.
+    pub verified_at: Timestamp,
+    /// How many records it has.
+    pub records: u64,
+}
+
+/// `POST /v1/cluster/backups`: that a backup was verified. The answer is a [`ClusterStatus`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewBackup<'a> {
+    /// How many records it has: 1 to as many as the ledger.
+    pub records: u64,
+    /// The digest over them as the verification recomputed it, 64 hexadecimal digits.
+    #[serde(borrow)]
+    pub digest: Cow<'a, str>,
 }
 
 /// `POST /v1/cluster/leader`: who shall lead. The answer is a [`ClusterStatus`], once it does.

@@ -61,6 +61,8 @@ pub enum Code {
     Behind,
     /// 503: not every node's build knows such a command yet.
     UpgradePending,
+    /// 503: the ledger is on hold after a restore, until an admin opens it.
+    OnHold,
     /// 507: the node has no disk space left.
     DiskFull,
     /// 504: the write may or may not be done.
@@ -71,7 +73,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the contract's order.
-    pub const ALL: [Code; 28] = [
+    pub const ALL: [Code; 29] = [
         Code::InvalidRequest,
         Code::IdempotencyKeyMissing,
         Code::Unauthenticated,
@@ -97,6 +99,7 @@ impl Code {
         Code::Overloaded,
         Code::Behind,
         Code::UpgradePending,
+        Code::OnHold,
         Code::DiskFull,
         Code::OutcomeUnknown,
         Code::Internal,
@@ -164,6 +167,7 @@ impl Code {
             Code::Overloaded => ("overloaded", "/problems/overloaded", "The node has no room for more now"),
             Code::Behind => ("behind", "/problems/behind", "The node is behind the position asked for"),
             Code::UpgradePending => ("upgrade_pending", "/problems/upgrade-pending", "Not every node knows this yet"),
+            Code::OnHold => ("on_hold", "/problems/on-hold", "The ledger is on hold"),
             Code::DiskFull => ("disk_full", "/problems/disk-full", "The disk is full"),
             Code::OutcomeUnknown => ("outcome_unknown", "/problems/outcome-unknown", "The outcome is unknown"),
             Code::Internal => ("internal", "/problems/internal", "The node has a defect"),
@@ -194,7 +198,7 @@ impl Code {
             Code::IdempotencyKeyReused => 422,
             Code::RateLimited => 429,
             Code::Internal => 500,
-            Code::NoLeader | Code::Overloaded | Code::Behind | Code::UpgradePending => 503,
+            Code::NoLeader | Code::Overloaded | Code::Behind | Code::UpgradePending | Code::OnHold => 503,
             Code::OutcomeUnknown => 504,
             Code::DiskFull => 507,
         }

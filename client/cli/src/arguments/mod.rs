@@ -6,7 +6,8 @@ mod values;
 
 pub(crate) use driving::{Bench, Load, Plot, Target};
 pub(crate) use resources::{
-    Adjust, ChargeOne, Charges, CreditRequests, Import, Journal, Keys, Members, NewNode, Sellers, Statement, Watch,
+    Adjust, ChargeOne, Charges, Cluster, CreditRequests, Import, Journal, Keys, Members, NewNode, Sellers, Statement,
+    Watch,
 };
 pub(crate) use values::{Colour, Format, Listing, OneSeller, Verify};
 
@@ -14,8 +15,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use resources::Cluster;
 
 /// Where each verb's help shows what all verbs take.
 const GLOBAL: &str = "Options of every verb";

@@ -233,6 +233,12 @@ pub(crate) enum Cluster {
     /// Leader, term and nodes
     #[command(after_help = "Example: etebar cluster status --json")]
     Status,
+    /// End the hold of a ledger that was restored: from then on it sells again
+    #[command(after_help = "\
+Example: etebar cluster open
+
+Look first at what was lost: docs/operator.md, Restore.")]
+    Open,
 }
 
 #[derive(Debug, Subcommand)]

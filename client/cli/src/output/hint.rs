@@ -119,6 +119,10 @@ fn of_code(code: Code) -> &'static str {
         Code::QuorumAtRisk => {
             "nothing was changed; bring the other nodes back, or add new ones and promote them: `etebar members add`"
         }
+        Code::OnHold => {
+            "nothing was done. The ledger was restored: an admin looks at what it lost, then ends the hold with \
+             `etebar cluster open`; docs/operator.md says how"
+        }
         Code::UpgradePending => "run the new build on every node first: the rules are raised by themselves then",
         Code::CannotLead => "`etebar members list` shows who votes and is healthy; the detail says what to do",
         Code::TooLarge => "send less at once",

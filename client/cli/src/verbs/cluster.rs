@@ -1,4 +1,4 @@
-//! `etebar cluster status`, `etebar leader` and `etebar digest`.
+//! `etebar cluster status`, `etebar cluster open`, `etebar leader` and `etebar digest`.
 
 use serde::Serialize;
 
@@ -22,6 +22,11 @@ pub(crate) async fn lead(session: &Session, id: u64) -> Result<(), CliError> {
     session.report(&cluster, || shown(&cluster), || Done::new(format!("node {id} leads")))
 }
 
+pub(crate) async fn open(session: &Session) -> Result<(), CliError> {
+    let cluster = session.write(None, session.client.open_ledger()).await?.value;
+    session.report(&cluster, || shown(&cluster), || Done::new("the ledger is open"))
+}
+
 fn shown(cluster: &ClusterStatus) -> String {
     let rows: Vec<Vec<Cell>> = cluster
         .nodes
@@ -40,12 +45,20 @@ fn shown(cluster: &ClusterStatus) -> String {
     let leader = or_dash(cluster.leader);
     let nodes = table(&[">id", "api", "role", "healthy", ">applied", ">lag"], &rows);
     format!(
-        "leader {leader}, term {}, applied {}, version {}{}\n{nodes}",
+        "leader {leader}, term {}, applied {}, version {}{}{}\n{nodes}",
         cluster.term,
         cluster.applied,
         Cell::from(cluster.version.as_str()),
-        clock(cluster.clock)
+        clock(cluster.clock),
+        hold(cluster.on_hold)
     )
+}
+
+fn hold(on_hold: Option<bool>) -> &'static str {
+    match on_hold {
+        Some(true) => "; on hold after a restore: writes are refused until `etebar cluster open`",
+        Some(false) | None => "",
+    }
 }
 
 fn clock(health: Option<ClockHealth>) -> &'static str {

@@ -11,7 +11,7 @@ mod sellers;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::arguments::{Arguments, Charges, Verb};
+use crate::arguments::{Arguments, Charges, Cluster, Verb};
 use crate::books::{prove, verify};
 use crate::load::bench;
 use crate::load::plot;
@@ -60,7 +60,8 @@ async fn dispatch(session: &Session, arguments: Arguments) -> Result<(), CliErro
         Verb::Reconcile(seller) => journal::reconcile(session, seller).await,
         Verb::Phone { number } => journal::phone(session, &number).await,
         Verb::Audit => journal::audit(session).await,
-        Verb::Cluster { verb: _ } => cluster::status(session).await,
+        Verb::Cluster { verb: Some(Cluster::Open) } => cluster::open(session).await,
+        Verb::Cluster { verb: Some(Cluster::Status) | None } => cluster::status(session).await,
         Verb::Members(verb) => members::run(session, verb).await,
         Verb::Leader { id } => cluster::lead(session, id).await,
         Verb::Watch(verb) => watch::run(session, &arguments.global, verb).await,

@@ -48,7 +48,11 @@ impl Actors {
             if record.actor != SYSTEM_ACTOR {
                 return Some("is not the cluster itself");
             }
-            let lowers = matches!(record.event, Event::RulesRaised(raised) if raised.to <= self.rules);
+            let lowers = match &record.event {
+                Event::RulesRaised(raised) => raised.to <= self.rules,
+                Event::EpochBegun(begun) => begun.rules < self.rules,
+                _ => false,
+            };
             return lowers.then_some("may only raise the rules");
         }
         let Some(key) = self.keys.get(&record.actor) else { return Some("is no API key") };
@@ -79,6 +83,11 @@ impl Actors {
             }
         } else if let Event::RulesRaised(raised) = &record.event {
             self.rules = raised.to;
+        } else if let Event::EpochBegun(begun) = &record.event {
+            self.rules = begun.rules;
+            if let Some(key) = &begun.admin_key {
+                self.add(record.number, &key.name, Grant::Admin);
+            }
         } else if let Event::KeyCreated(made) = &record.event {
             self.add(record.number, &made.name, made.grant);
         } else if let Event::KeyRevoked(revoked) = &record.event {

@@ -25,7 +25,7 @@ use crate::values::ids::{IdSpace, RecordNumber, Time};
 use crate::values::phone::Phone;
 
 /// The form of the parts. Raised with every change of them; an image of another one is not read.
-pub const AUDIT_IMAGE_VERSION: u32 = 1;
+pub const AUDIT_IMAGE_VERSION: u32 = 2;
 
 /// A part of an audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,9 @@ struct Head {
     seed: TableSeed,
     ledger: Uuid,
     epoch: u32,
+    /// The epochs after the first one, and the record that began each.
+    later_epochs: Vec<(u32, RecordNumber)>,
+    on_hold: bool,
     rules: u32,
     window_ms: u64,
     records: u64,
@@ -109,6 +112,8 @@ impl Audit {
             seed: self.keys.seed(),
             ledger: self.ledger,
             epoch: self.epoch,
+            later_epochs: self.later_epochs.clone(),
+            on_hold: self.on_hold,
             rules: self.actors.rules(),
             window_ms: self.keys.window_ms(),
             records: self.records,
@@ -172,6 +177,10 @@ impl AuditBuilder {
         let AuditPart(Inner::Head(head)) = first else { return Err(ImageError("an image begins with its head")) };
         let mut audit = Audit::new(head.seed);
         (audit.ledger, audit.epoch, audit.ids) = (head.ledger, head.epoch, IdSpace::new(head.ledger, head.epoch));
+        for (epoch, first) in &head.later_epochs {
+            audit.ids.begin_epoch(head.ledger, *epoch, *first);
+        }
+        (audit.later_epochs, audit.on_hold) = (head.later_epochs.clone(), head.on_hold);
         (audit.records, audit.time, audit.sums, audit.seller_total) =
             (head.records, head.time, head.sums, head.seller_total);
         audit.actors.set_rules(head.rules);

@@ -23,7 +23,7 @@ use core::ops::Bound;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::commands::{Charged, Event, RequestShown, Reversed};
+use crate::commands::{Charged, EpochBegun, Event, RequestShown, Reversed};
 use crate::digest::{Digest, EntryChain, RecordChain};
 use crate::entry::Movement;
 use crate::page::PageMark;
@@ -50,6 +50,9 @@ pub struct Audit {
     ids: IdSpace,
     ledger: Uuid,
     epoch: u32,
+    /// The epochs after the first one: the number of each, and the record that began it.
+    later_epochs: Vec<(u32, RecordNumber)>,
+    on_hold: bool,
     sums: Sums,
     sellers: BTreeMap<RecordNumber, SellerBooks>,
     seller_total: i128,
@@ -108,6 +111,8 @@ impl Audit {
             ids: IdSpace::default(),
             ledger: Uuid::nil(),
             epoch: 0,
+            later_epochs: Vec::new(),
+            on_hold: false,
             sums: Sums::default(),
             sellers: BTreeMap::new(),
             seller_total: 0,
@@ -216,6 +221,10 @@ impl Audit {
             self.ids = IdSpace::new(genesis.ledger, genesis.epoch);
             (self.ledger, self.epoch) = (genesis.ledger, genesis.epoch);
             self.keys.begin(genesis);
+        } else if let Event::EpochBegun(begun) = &record.event {
+            self.begin_epoch(begun, place);
+        } else if let Event::LedgerOpened(_) = &record.event {
+            self.on_hold = false;
         } else if let Event::SellerCreated(_) = &record.event {
             self.sellers.insert(record.number, SellerBooks::default());
         } else if let Event::CreditApproved(approved) = &record.event {
@@ -226,11 +235,25 @@ impl Audit {
             self.undo(reversed, undone, place);
         }
         if let Some(movement) = record.movement() {
+            self.findings.check(Promise::Authorised, !self.on_hold, place, || {
+                format!("record {} moved credit while the ledger was on hold", record.number)
+            });
             self.moved(&movement, place);
             if let Some(phone) = movement.phone {
                 self.moved_phone(phone, movement.amount.saturating_neg(), place);
             }
         }
+    }
+
+    /// The ledger goes on as a new cluster, on hold.
+    fn begin_epoch(&mut self, begun: &EpochBegun, place: FaultAt) {
+        let due = self.later_epochs.last().map_or(self.epoch, |(epoch, _)| *epoch).saturating_add(1);
+        self.findings.check(Promise::Numbered, begun.epoch == due, place, || {
+            format!("record {} begins epoch {} where epoch {due} was due", place.record, begun.epoch)
+        });
+        self.later_epochs.push((begun.epoch, place.record));
+        self.ids.begin_epoch(self.ledger, begun.epoch, place.record);
+        self.on_hold = true;
     }
 
     /// One movement of a seller's credit.

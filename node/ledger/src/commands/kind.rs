@@ -30,6 +30,11 @@ pub(crate) trait CommandKind {
         1
     }
 
+    /// Whether it is decided while the ledger is on hold. The cluster's own always are.
+    fn is_done_on_hold(&self) -> bool {
+        self.role() == RequiredRole::System
+    }
+
     /// The old record that its `evaluate` reads.
     fn subject(&self, _state: &State) -> Option<RecordNumber> {
         None

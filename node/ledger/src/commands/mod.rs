@@ -14,6 +14,7 @@ mod decide_credit;
 mod genesis;
 mod nodes;
 mod raise_rules;
+mod recovery;
 mod request_credit;
 mod reverse;
 mod revoke_key;
@@ -32,6 +33,7 @@ pub use self::nodes::{
     AddNode, NodeAdded, NodePromoted, NodeRegistered, NodeRemoved, PromoteNode, RegisterNode, RemoveNode,
 };
 pub use self::raise_rules::{RaiseRules, RulesRaised};
+pub use self::recovery::{BackupNoted, BeginEpoch, EpochBegun, LedgerOpened, NewAdminKey, NoteBackup, OpenLedger};
 pub use self::request_credit::{CreditRequested, RequestCredit};
 pub use self::reverse::{Reverse, Reversed};
 pub use self::revoke_key::{KeyRevoked, RevokeKey};
@@ -111,6 +113,12 @@ pub enum Action {
     PromoteNode(PromoteNode),
     /// Removes a node, permanently.
     RemoveNode(RemoveNode),
+    /// The ledger goes on as a new cluster, on hold.
+    BeginEpoch(BeginEpoch),
+    /// Ends the hold.
+    OpenLedger(OpenLedger),
+    /// Notes that a backup was verified.
+    NoteBackup(NoteBackup),
 }
 
 /// What happened.
@@ -150,6 +158,12 @@ pub enum Event {
     NodePromoted(NodePromoted),
     /// A node is to be a member no longer.
     NodeRemoved(NodeRemoved),
+    /// The ledger went on as a new cluster; the record's number is also the new admin key's, where there is one.
+    EpochBegun(EpochBegun),
+    /// The hold has ended.
+    LedgerOpened(LedgerOpened),
+    /// A backup was verified.
+    BackupNoted(BackupNoted),
 }
 
 impl Action {
@@ -176,6 +190,9 @@ impl Action {
             Self::AddNode(command) => command.evaluate(context).map(Event::NodeAdded),
             Self::PromoteNode(command) => command.evaluate(context).map(Event::NodePromoted),
             Self::RemoveNode(command) => command.evaluate(context).map(Event::NodeRemoved),
+            Self::BeginEpoch(command) => command.evaluate(context).map(Event::EpochBegun),
+            Self::OpenLedger(command) => command.evaluate(context).map(Event::LedgerOpened),
+            Self::NoteBackup(command) => command.evaluate(context).map(Event::BackupNoted),
         }
     }
 
@@ -202,6 +219,9 @@ impl Action {
             Self::AddNode(command) => (13, command),
             Self::PromoteNode(command) => (14, command),
             Self::RemoveNode(command) => (15, command),
+            Self::BeginEpoch(command) => (16, command),
+            Self::OpenLedger(command) => (17, command),
+            Self::NoteBackup(command) => (18, command),
         }
     }
 
@@ -219,15 +239,18 @@ impl Action {
             Self::Adjust(asked) => matches!(event, Event::Adjusted(event) if event.answers(asked)),
             Self::Charge(asked) => matches!(event, Event::Charged(event) if event.answers(asked)),
             Self::Reverse(asked) => matches!(event, Event::Reversed(event) if event.answers(asked)),
+            Self::NoteBackup(asked) => matches!(event, Event::BackupNoted(event) if event.records == asked.records),
             // The cluster's own have no idempotency key, and a verdict is found again by its request, what became of a node by
-            // that node.
+            // that node, the end of a hold by its epoch.
             Self::Genesis(_)
             | Self::DecideCredit(_)
             | Self::RegisterNode(_)
             | Self::RaiseRules(_)
             | Self::AddNode(_)
             | Self::PromoteNode(_)
-            | Self::RemoveNode(_) => false,
+            | Self::RemoveNode(_)
+            | Self::BeginEpoch(_)
+            | Self::OpenLedger(_) => false,
         }
     }
 
@@ -280,6 +303,9 @@ impl Event {
             Self::NodeAdded(event) => (15, event),
             Self::NodePromoted(event) => (16, event),
             Self::NodeRemoved(event) => (17, event),
+            Self::EpochBegun(event) => (18, event),
+            Self::LedgerOpened(event) => (19, event),
+            Self::BackupNoted(event) => (20, event),
         }
     }
 

@@ -12,8 +12,10 @@ use super::genesis::Genesis;
 use super::idempotency_table::IdempotencyTable;
 use super::node::{Node, NodeAddresses, NodeMembership};
 use super::read::actor_name;
+use super::recovery::{Epoch, Hold, VerifiedBackup};
 use super::seller::{Seller, SellerStatus};
 use super::{Incarnation, NodeNumber, PhoneAccount, State};
+use crate::commands::EpochBegun;
 use crate::entry::Movement;
 use crate::page::{PageMark, page_of};
 use crate::record::Record;
@@ -69,6 +71,34 @@ impl State {
         if let Ok(name) = Name::new("admin") {
             self.add_api_key(at, name, Grant::Admin, genesis.admin_key);
         }
+    }
+
+    /// Begins an epoch, on hold. Nodes are numbered anew, and their certificates are another cluster's.
+    pub(crate) fn begin_epoch(&mut self, at: At, begun: &EpochBegun) {
+        let EpochBegun { epoch, cluster, rules, admin_key } = begun;
+        assert_eq!(Some(*epoch), self.epoch().checked_add(1), "epochs are numbered without gaps");
+        if *rules > self.rules {
+            self.raise_rules(*rules);
+        }
+        self.ids.begin_epoch(self.ledger_id(), *epoch, at.number);
+        self.recovery.epochs.push(Epoch { number: *epoch, cluster: *cluster, first: at.number });
+        self.recovery.hold = Hold::Since { began: at.number };
+        self.nodes.clear();
+        if let Some(key) = admin_key {
+            self.add_api_key(at, key.name.clone(), Grant::Admin, key.hash);
+        }
+    }
+
+    /// Ends the hold.
+    pub(crate) fn end_hold(&mut self, at: At) {
+        assert!(self.is_on_hold(), "a hold ends once");
+        self.recovery.hold = Hold::Ended { by: at.number };
+    }
+
+    /// A backup of so many records was verified.
+    pub(crate) fn note_backup(&mut self, at: At, records: u64) {
+        assert!(records < at.number, "a backup has no more than the ledger");
+        self.recovery.last_backup = Some(VerifiedBackup { at: at.time, records });
     }
 
     /// Adds a seller without credit.

@@ -16,6 +16,7 @@ use super::genesis::Genesis;
 use super::idempotency_table::{Counts, IdempotencyTable, SellerKeys, Slots};
 use super::node::Node;
 use super::read::actor_name;
+use super::recovery::Recovery;
 use super::seller::Seller;
 use super::sharded::{SHARDS, TableSeed};
 use super::{NodeNumber, PhoneAccount, State, Totals};
@@ -25,7 +26,7 @@ use crate::record::Record;
 use crate::values::ids::{IdSpace, RecordNumber, Time};
 
 /// The form of the parts. Raised with every change of them; an image of another one is not read.
-pub const IMAGE_VERSION: u32 = 2;
+pub const IMAGE_VERSION: u32 = 3;
 
 /// Items in a part that is a list of them.
 const PART_ITEMS: usize = 1_024;
@@ -62,6 +63,8 @@ pub struct StateHead {
     pub genesis: Option<Genesis>,
     /// The version of the rules.
     pub rules: u32,
+    /// The epochs, the hold and the last verified backup.
+    pub(crate) recovery: Recovery,
     /// The last record's time.
     pub time: Time,
     /// How many records were applied.
@@ -121,6 +124,7 @@ impl State {
             seed: self.keys.seed(),
             genesis: self.genesis().cloned(),
             rules: self.rules,
+            recovery: self.recovery.clone(),
             time: self.time,
             records: self.records,
             entries: self.entries,
@@ -189,6 +193,10 @@ impl StateBuilder {
             state.ids = IdSpace::new(genesis.ledger, genesis.epoch);
             state.keys = IdempotencyTable::new(head.seed, genesis.key_window_ms, genesis.keys_max);
             state.genesis = Some(Box::new(genesis.clone()));
+            for epoch in &head.recovery.epochs {
+                state.ids.begin_epoch(genesis.ledger, epoch.number, epoch.first);
+            }
+            state.recovery = head.recovery.clone();
         }
         (state.time, state.records, state.entries) = (head.time, head.records, head.entries);
         (state.rules, state.keyed, state.page, state.totals) = (head.rules, head.keyed, head.page, head.totals);

@@ -13,6 +13,7 @@ pub mod image;
 pub mod node;
 mod ordered;
 mod read;
+pub mod recovery;
 pub mod seller;
 pub mod sharded;
 
@@ -28,6 +29,7 @@ use self::idempotency_table::IdempotencyTable;
 use self::node::Node;
 pub use self::node::{Incarnation, NodeNumber};
 use self::ordered::Ordered;
+use self::recovery::Recovery;
 use self::seller::Seller;
 use self::sharded::{Sharded, TableSeed};
 use crate::digest::{EntryChain, ItemBytes, RecordChain};
@@ -126,6 +128,7 @@ pub struct State {
     active_admin_keys: u64,
     /// All nodes that a record names, those that were removed too: their numbers are not given again.
     nodes: BTreeMap<NodeNumber, Node>,
+    recovery: Recovery,
     /// The credit requests without a verdict, each with its seller.
     pending: BTreeMap<RecordNumber, RecordNumber>,
     /// The same by seller.
@@ -155,6 +158,7 @@ impl State {
             active_key_names: Arc::default(),
             active_admin_keys: 0,
             nodes: BTreeMap::new(),
+            recovery: Recovery::default(),
             pending: BTreeMap::new(),
             pending_of_sellers: BTreeSet::new(),
             phones: Sharded::new(seed),

@@ -12,6 +12,7 @@ use super::genesis::Genesis;
 use super::idempotency_table::{IdempotencyHash, IdempotencyShares};
 use super::node::{Node, NodeAddresses, NodeMembership};
 use super::ordered::Ordered;
+use super::recovery::{Epoch, Hold, VerifiedBackup};
 use super::seller::Seller;
 use super::sharded::TableSeed;
 use super::{Incarnation, NodeNumber, PhoneAccount, State, Totals};
@@ -36,8 +37,39 @@ impl State {
     }
 
     /// The ids of this ledger.
-    pub fn ids(&self) -> IdSpace {
-        self.ids
+    pub fn ids(&self) -> &IdSpace {
+        &self.ids
+    }
+
+    /// The epoch: 1, and one more for each restore; 0 before the first record.
+    pub fn epoch(&self) -> u32 {
+        let first = || self.genesis().map_or(0, |genesis| genesis.epoch);
+        self.recovery.epochs.last().map_or_else(first, |epoch| epoch.number)
+    }
+
+    /// The epochs after the first one, oldest first.
+    pub fn later_epochs(&self) -> &[Epoch] {
+        &self.recovery.epochs
+    }
+
+    /// Whether this was the id of a cluster that served the ledger.
+    pub fn had_cluster(&self, cluster: Uuid) -> bool {
+        cluster == self.ledger_id() || self.recovery.epochs.iter().any(|epoch| epoch.cluster == cluster)
+    }
+
+    /// Whether commands are taken.
+    pub fn hold(&self) -> Hold {
+        self.recovery.hold
+    }
+
+    /// Whether commands are refused until an admin opens the ledger.
+    pub fn is_on_hold(&self) -> bool {
+        matches!(self.recovery.hold, Hold::Since { .. })
+    }
+
+    /// The backup that was verified last.
+    pub fn last_backup(&self) -> Option<VerifiedBackup> {
+        self.recovery.last_backup
     }
 
     /// The last record's time.

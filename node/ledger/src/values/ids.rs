@@ -4,6 +4,7 @@
 //! The tag mixes number, kind, ledger and epoch, so that a mistyped id, one of another ledger, or one of a decision that a
 //! restore lost is not found.
 
+use alloc::sync::Arc;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -69,28 +70,46 @@ pub enum IdKind {
     Adjustment = 5,
 }
 
-/// Translates between record numbers and the UUIDs of one ledger in one epoch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Translates between record numbers and the UUIDs of one ledger. What a record made has an id of the record's epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IdSpace {
     salt: u64,
+    /// The first record of the present epoch; 0 in the first one.
+    first: RecordNumber,
+    /// The epochs before it, oldest first: the salt of each, and the first record after it.
+    earlier: Arc<[(u64, RecordNumber)]>,
 }
 
 impl IdSpace {
-    /// The ids of the ledger with this id, in this epoch.
+    /// The ids of the ledger with this id, which began in this epoch.
     pub fn new(ledger: Uuid, epoch: u32) -> Self {
-        let (high, low) = ledger.as_u64_pair();
-        Self { salt: mix(high ^ mix(low ^ mix(u64::from(epoch)))) }
+        Self { salt: salt(ledger, epoch), ..Self::default() }
+    }
+
+    /// From record `first` on, ids are of this epoch.
+    pub fn begin_epoch(&mut self, ledger: Uuid, epoch: u32, first: RecordNumber) {
+        self.earlier = self.earlier.iter().copied().chain([(self.salt, first)]).collect();
+        (self.salt, self.first) = (salt(ledger, epoch), first);
+    }
+
+    /// The salt of the epoch in which record `number` was decided.
+    fn salt_of(&self, number: RecordNumber) -> u64 {
+        if number >= self.first {
+            return self.salt;
+        }
+        let holds = |epoch: &&(u64, RecordNumber)| number < epoch.1;
+        self.earlier.iter().find(holds).map_or(self.salt, |(salt, _)| *salt)
     }
 
     /// The id of the thing of this kind that record `number` made.
     pub fn uuid(&self, kind: IdKind, number: RecordNumber) -> Uuid {
-        let tag = mix(self.salt ^ number ^ ((kind as u64) << 56));
+        let tag = mix(self.salt_of(number) ^ number ^ ((kind as u64) << 56));
         let high = (number << 16) | 0x8000 | ((kind as u64) << 8) | (tag >> 56);
         let low = (0b10 << 62) | (tag & 0x3fff_ffff_ffff_ffff);
         Uuid::from_u64_pair(high, low)
     }
 
-    /// The record number in an id of this kind; `None` where it is no such id of this ledger and epoch.
+    /// The record number in an id of this kind; `None` where it is no such id of this ledger, in that record's epoch.
     pub fn number(&self, kind: IdKind, id: Uuid) -> Option<RecordNumber> {
         let number = id.as_u64_pair().0 >> 16;
         (number != 0 && self.uuid(kind, number) == id).then_some(number)
@@ -109,6 +128,12 @@ pub fn stated_in(id: Uuid) -> Option<(IdKind, RecordNumber)> {
         _ => return None,
     };
     Some((kind, high >> 16))
+}
+
+/// What the ids of a ledger in an epoch are mixed with.
+fn salt(ledger: Uuid, epoch: u32) -> u64 {
+    let (high, low) = ledger.as_u64_pair();
+    mix(high ^ mix(low ^ mix(u64::from(epoch))))
 }
 
 /// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014): spreads every input bit over the output.

@@ -3,7 +3,7 @@
 
 /// The newest version of the rules: of [`mod@crate::decide`], of what a record's digest covers, and of how a recorded answer
 /// reads. This build knows all versions from 1 to it.
-pub const RULES_VERSION: u32 = RULES_NODES;
+pub const RULES_VERSION: u32 = RULES_RECOVERY;
 
 /// From this version on the names of active keys are compared as people see them ([`crate::FoldedName`]); before, byte for
 /// byte.
@@ -11,3 +11,6 @@ pub const RULES_FOLDED_NAMES: u32 = 2;
 
 /// From this version on nodes are added, promoted and removed by commands ([`crate::AddNode`]).
 pub const RULES_NODES: u32 = 3;
+
+/// From this version on a ledger can be on hold, an admin opens it, and verified backups are noted ([`crate::BeginEpoch`]).
+pub const RULES_RECOVERY: u32 = 4;

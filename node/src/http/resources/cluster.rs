@@ -5,14 +5,17 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use etebar_api as api;
 use etebar_api::Code;
+use ledger::{Action, Command, Digest, NoteBackup, OpenLedger};
+use tokio::time::Instant;
 
 use crate::http::app::App;
 use crate::http::read;
-use crate::http::request::body::Call;
+use crate::http::request::body::{Call, nothing_but_an_empty_object};
 use crate::http::request::head::{Caller, Head};
-use crate::http::response::problem::{Answer, Problem};
-use crate::http::response::reply;
+use crate::http::response::problem::{Answer, Problem, rejection};
+use crate::http::response::{render, reply};
 use crate::raft::{ClockHealth, Consistency, MemberStage, MemberStatus, VotingRole};
+use crate::storage::{Decided, Decisions};
 
 /// The paths of this resource.
 pub(crate) fn routes() -> Router<App> {
@@ -20,6 +23,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/cluster", get(show))
         .route("/v1/cluster/digest", get(digest))
         .route("/v1/cluster/leader", post(lead))
+        .route("/v1/cluster/open", post(open))
+        .route("/v1/cluster/backups", post(note_backup))
 }
 
 /// `GET /v1/cluster`
@@ -43,15 +48,70 @@ async fn lead(State(app): State<App>, mut call: Call) -> Answer {
     status(&app, &caller)
 }
 
+/// `POST /v1/cluster/open`
+async fn open(State(app): State<App>, mut call: Call) -> Answer {
+    let caller = Caller::of(&call.head, &app).await?;
+    caller.must_be_admin()?;
+    nothing_but_an_empty_object(&call.json_if_any(&app, caller.key).await?)?;
+    app.cluster.read(Consistency::Linearizable, call.head.min_applied()?, call.head.deadline).await?;
+    let (epoch, is_on_hold) = {
+        let replica = read::state(&app, &caller)?;
+        (replica.state.epoch(), replica.state.is_on_hold())
+    };
+    if is_on_hold {
+        decided(&app, &caller, Action::OpenLedger(OpenLedger { epoch }), call.head.deadline).await?;
+    }
+    status(&app, &caller)
+}
+
+/// `POST /v1/cluster/backups`
+async fn note_backup(State(app): State<App>, mut call: Call) -> Answer {
+    let caller = Caller::of(&call.head, &app).await?;
+    caller.must_be_admin()?;
+    let body = call.json(&app, caller.key).await?;
+    let api::NewBackup { records, digest } = body.parse()?;
+    let Some(digest) = Digest::from_hex(&digest) else {
+        return Err(Problem::invalid("/digest", "a digest has 64 hexadecimal digits"));
+    };
+    app.cluster.read(Consistency::Linearizable, call.head.min_applied()?, call.head.deadline).await?;
+    let held = read::state(&app, &caller)?.state.records();
+    if !(1..=held).contains(&records) {
+        return Err(Problem::invalid("/records", format_args!("a backup of this ledger has 1 to {held} records now")));
+    }
+    decided(&app, &caller, Action::NoteBackup(NoteBackup { records, digest }), call.head.deadline).await?;
+    status(&app, &caller)
+}
+
+/// Has a command about the ledger as a whole decided, and waits until this node shows it.
+async fn decided(app: &App, caller: &Caller, action: Action, deadline: Instant) -> Result<(), Problem> {
+    let command = Command { actor: caller.key, idempotency_key: None, action };
+    let Decisions { position, mut outcomes } = app.cluster.submit(vec![command], deadline).await?;
+    match outcomes.pop() {
+        Some(Decided::Recorded { .. }) => {}
+        Some(Decided::NotRecorded(why)) => {
+            return Err(
+                rejection(why).unwrap_or_else(|refusal| Problem::internal(format_args!("refused: {refusal:?}")))
+            );
+        }
+        None => return Err(Problem::internal("a command came back without a decision")),
+    }
+    Ok(app.cluster.read(Consistency::Local, Some(position), deadline).await?)
+}
+
 /// The cluster as this node sees it.
 fn status(app: &App, caller: &Caller) -> Answer {
     let audited = app.cluster.audit_progress();
-    let (key_window_ms, ledger_id, newest, keys) = {
+    let (key_window_ms, ledger_id, newest, keys, recovery) = {
         let replica = read::state(app, caller)?;
         let fixed = replica.state.genesis().map(|genesis| genesis.key_window_ms);
         let keys = caller.must_see_all().ok().and_then(|()| keys(&replica.state));
-        (fixed, fixed.map(|_| replica.state.ledger_id()), replica.state.entries(), keys)
+        let last_backup = caller.must_see_all().ok().and_then(|()| replica.state.last_backup());
+        let recovery = (fixed.map(|_| replica.state.epoch()), replica.state.is_on_hold(), last_backup);
+        (fixed, fixed.map(|_| replica.state.ledger_id()), replica.state.entries(), keys, recovery)
     };
+    let (epoch, is_on_hold, last_backup) = recovery;
+    let last_backup = last_backup
+        .map(|backup| api::LastBackup { verified_at: render::timestamp(backup.at), records: backup.records });
     let status = app.cluster.status();
     let shown = api::ClusterStatus {
         leader: status.leader,
@@ -65,6 +125,9 @@ fn status(app: &App, caller: &Caller) -> Answer {
         clock: Some(clock(status.clock)),
         audited: Some(api::AuditProgress { entries: audited.entries, head: newest, consistent: audited.is_consistent }),
         keys,
+        epoch,
+        on_hold: Some(is_on_hold),
+        last_backup,
     };
     reply::json(status.applied, &shown)
 }

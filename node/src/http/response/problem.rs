@@ -19,6 +19,11 @@ pub(crate) type Answer = Result<Response<Body>, Problem>;
 
 /// Seconds after which a refused request may be tried again. Source: the longest election takes less than two seconds.
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
+/// Seconds after which a write to a ledger on hold may be tried again: it waits for a person.
+const RETRY_OPENED_S: HeaderValue = HeaderValue::from_static("30");
+/// What a caller is told whose write came while the ledger is on hold.
+const ON_HOLD: &str =
+    "the ledger was restored and is on hold until an admin opens it (`etebar cluster open`); nothing was done";
 /// Most errors that one answer lists.
 pub(crate) const ERRORS_MAX: usize = 100;
 
@@ -166,6 +171,7 @@ pub(crate) fn rejection(rejection: Rejection) -> Result<Problem, ledger::Refusal
         Rejection::NotYet => {
             Problem::new(Code::UpgradePending, "not every node's build knows this command yet: upgrade all of them")
         }
+        Rejection::OnHold => Problem::new(Code::OnHold, ON_HOLD),
         Rejection::Conflict(refusal) => return Err(refusal),
         Rejection::OutOfPlace
         | Rejection::Inconsistent
@@ -191,6 +197,9 @@ impl IntoResponse for Problem {
             }
             Code::RateLimited | Code::NoLeader | Code::Overloaded | Code::Behind | Code::UpgradePending => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER_S);
+            }
+            Code::OnHold => {
+                headers.insert(header::RETRY_AFTER, RETRY_OPENED_S);
             }
             Code::InvalidRequest
             | Code::IdempotencyKeyMissing

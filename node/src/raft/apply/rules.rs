@@ -35,6 +35,7 @@ impl KnownRules {
         commands.iter().try_for_each(|command| match &command.action {
             Action::RaiseRules(raise) => self.check(raise.to),
             Action::Genesis(genesis) => self.check(genesis.rules),
+            Action::BeginEpoch(begin) => self.check(begin.rules),
             Action::CreateSeller(_)
             | Action::SetSellerStatus(_)
             | Action::CreateKey(_)
@@ -47,7 +48,9 @@ impl KnownRules {
             | Action::RegisterNode(_)
             | Action::AddNode(_)
             | Action::PromoteNode(_)
-            | Action::RemoveNode(_) => Ok(()),
+            | Action::RemoveNode(_)
+            | Action::OpenLedger(_)
+            | Action::NoteBackup(_) => Ok(()),
         })
     }
 }

@@ -49,7 +49,7 @@ fn introduction(replica: &Replica, to: PeerCaller) -> JoinAnswer {
     members.sort_by_key(|member| member.node);
     JoinAnswer::Introduced(Introduction {
         ledger: genesis.ledger,
-        epoch: genesis.epoch,
+        epoch: replica.state.epoch(),
         rules: replica.rules,
         currency: genesis.currency.as_str().to_owned(),
         places: genesis.decimals,

@@ -199,6 +199,11 @@ impl Cluster {
         self.node().audits.covering(min_entry, deadline).await
     }
 
+    /// The epoch of the ledger that this node serves.
+    pub fn epoch(&self) -> u32 {
+        self.node().me.epoch
+    }
+
     /// How far the audit of this node's records has come.
     pub fn audit_progress(&self) -> AuditProgress {
         self.node().audits.progress()

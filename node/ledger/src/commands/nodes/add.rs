@@ -39,6 +39,10 @@ impl CommandKind for AddNode {
         RULES_NODES
     }
 
+    fn is_done_on_hold(&self) -> bool {
+        true
+    }
+
     fn subject(&self, state: &State) -> Option<RecordNumber> {
         state.node_at(&self.addresses).map(|(_, node)| node.decided_by)
     }

@@ -34,6 +34,10 @@ impl CommandKind for PromoteNode {
         RULES_NODES
     }
 
+    fn is_done_on_hold(&self) -> bool {
+        true
+    }
+
     fn subject(&self, state: &State) -> Option<RecordNumber> {
         state.node(self.node).filter(|node| node.membership == NodeMembership::Voter).map(|node| node.decided_by)
     }

@@ -92,7 +92,7 @@ fn command(
 
 fn results(info: &LedgerInfo, decisions: &Decisions) -> Answer {
     let mut out = Vec::with_capacity(RESULT_BYTES * decisions.outcomes.len() + 16);
-    let mut writer = ChargeWriter::new(*info);
+    let mut writer = ChargeWriter::new(info);
     out.extend_from_slice(b"{\"results\":[");
     for (at, decided) in decisions.outcomes.iter().enumerate() {
         if at > 0 {

@@ -10,15 +10,15 @@ pub(crate) const CHARGE_BYTES: usize = 340;
 
 /// Writes charges one after the other. What consecutive ones share, the time and the seller, is rendered once.
 #[derive(Debug)]
-pub(crate) struct ChargeWriter {
-    info: LedgerInfo,
+pub(crate) struct ChargeWriter<'a> {
+    info: &'a LedgerInfo,
     time: Option<(Time, String)>,
     seller: Option<(RecordNumber, String)>,
 }
 
-impl ChargeWriter {
+impl<'a> ChargeWriter<'a> {
     /// A writer that has written nothing yet.
-    pub(crate) fn new(info: LedgerInfo) -> Self {
+    pub(crate) fn new(info: &'a LedgerInfo) -> Self {
         Self { info, time: None, seller: None }
     }
 
@@ -27,7 +27,7 @@ impl ChargeWriter {
         let Event::Charged(Charged { seller, phone, amount, entry, balance, reference, .. }) = &record.event else {
             return false;
         };
-        let LedgerInfo { ids, .. } = self.info;
+        let ids = &self.info.ids;
         let mut uuid = [0_u8; uuid::fmt::Hyphenated::LENGTH];
         out.extend_from_slice(b"{\"id\":\"");
         let id = ids.uuid(IdKind::Charge, record.number);

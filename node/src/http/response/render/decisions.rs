@@ -64,17 +64,20 @@ pub(crate) fn decision(info: &LedgerInfo, record: &Record, secret: Option<String
         Event::Adjusted(_) | Event::Reversed(_) => Some(Rendered::Entry),
         Event::Charged(_) => {
             let mut body = Vec::with_capacity(super::charge::CHARGE_BYTES);
-            let is_written = ChargeWriter::new(*info).write(&mut body, record);
+            let is_written = ChargeWriter::new(info).write(&mut body, record);
             is_written.then_some(Rendered::Whole(StatusCode::CREATED, body))
         }
         Event::Refused(refused) => json(StatusCode::CONFLICT, &refusal(info, refused.refusal)),
-        // What became of a node is shown by the list of members.
+        // What became of a node, and of a hold, is shown by the cluster.
         Event::Genesis(_)
         | Event::NodeRegistered(_)
         | Event::RulesRaised(_)
         | Event::NodeAdded(_)
         | Event::NodePromoted(_)
-        | Event::NodeRemoved(_) => None,
+        | Event::NodeRemoved(_)
+        | Event::EpochBegun(_)
+        | Event::LedgerOpened(_)
+        | Event::BackupNoted(_) => None,
     }
 }
 

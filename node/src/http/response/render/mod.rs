@@ -21,7 +21,7 @@ use ledger::{ApiKey, Grant, IdKind, IdSpace, Note, RecordNumber, Reference, Sell
 use uuid::Uuid;
 
 /// What the genesis fixed, as far as answers show it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct LedgerInfo {
     /// Translates record numbers to ids.
     pub ids: IdSpace,

@@ -34,7 +34,10 @@ pub(crate) async fn lead(node: Arc<Node>) {
     let mut members = CarryOut::default();
     loop {
         ticks.tick().await;
-        if !node.leader.is_me() {
+        // Before that, the state names the nodes of an older cluster.
+        let is_in_epoch = matches!(node.published.replica().state.epoch(), 0)
+            || node.published.replica().state.epoch() == node.me.epoch;
+        if !node.leader.is_me() || !is_in_epoch {
             members.forget();
             continue;
         }

@@ -93,6 +93,9 @@ pub(crate) fn lists_of(record: &Record, mut add: impl FnMut(List)) {
         | Event::RulesRaised(_)
         | Event::NodeAdded(_)
         | Event::NodePromoted(_)
-        | Event::NodeRemoved(_) => {}
+        | Event::NodeRemoved(_)
+        | Event::EpochBegun(_)
+        | Event::LedgerOpened(_)
+        | Event::BackupNoted(_) => {}
     }
 }
