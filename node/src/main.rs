@@ -1,33 +1,38 @@
 //! `etebar-node`: draws a key, makes certificates, makes a data directory, or serves one. Thin: the modules are in the library.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use etebar_api as api;
 use etebar_node::config::{
-    ApiProtection, BackupArgs, CommandLine, InitArgs, JoinArgs, RunArgs, Settings, Verb, key_window_warning,
+    ApiProtection, BackupArgs, CommandLine, InitArgs, JoinArgs, RecoverArgs, RestoreArgs, RunArgs, Settings, Verb,
+    key_window_warning,
 };
 use etebar_node::http::{self, ApiTls, App, Limits};
 use etebar_node::identity::{
     DataDir, DataDirError, FORMAT, GenesisSettings, Identity, Joined, MemberAddress, UnfinishedDataDir,
 };
 use etebar_node::pki::{self, PkiError, PkiVerb};
+use etebar_node::raft::new_epoch::{NewCluster, NewEpochError, recover::Survivor, restore as new_epoch};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, Introduction, PeerIdentity, PeerSecurity};
 use etebar_node::runtime::log::Events;
 use etebar_node::runtime::{Clock, Entropy};
 use etebar_node::storage::history::BackupOrigin;
 use etebar_node::storage::{History, NodeAddresses, NodeDisks};
 use etebar_node::tls::CredentialWatch;
-use ledger::{ApiKeyHash, Digest, Genesis, Name, TableSeed};
+use ledger::{ApiKeyHash, Digest, Genesis, Name, TableSeed, Time};
+use pages::backup::Chain;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
 
 /// Least memory for the traffic of a node, whose threads free what others took. Measured after five million charges to a million
 /// phones: 390 MB; mimalloc held 555 MB for the same rate, glibc's allocator 880 MB, of which 365 MB were in use.
@@ -52,6 +57,9 @@ const EXIT_WRONG_SETTING: u8 = 2;
 /// Connections that may wait to be accepted. Source: the bound that Linux has of its own, `net.core.somaxconn`, since 5.4.
 const BACKLOG: u32 = 4096;
 
+/// Bytes of a backup that are read at a time.
+const BACKUP_BUFFER: usize = 1024 * 1024;
+
 /// Most characters of one line of output; it repeats settings, files and paths that others wrote.
 const LINE_CHARS: usize = 2_000;
 /// Most lines of help. Source: several times as many as there are.
@@ -68,6 +76,8 @@ fn main() -> ExitCode {
         Verb::Join(arguments) => join(&arguments),
         Verb::Run(arguments) => run(*arguments),
         Verb::Backup(arguments) => backup(&arguments),
+        Verb::Restore(arguments) => restore(&arguments),
+        Verb::Recover(arguments) => recover(&arguments),
         Verb::Pki(verb) => pki(&verb),
     };
     match done {
@@ -160,7 +170,7 @@ fn pki(verb: &PkiVerb) -> Result<(), Failure> {
 /// Makes the data directory of a founding member.
 fn init(arguments: &InitArgs) -> Result<(), Failure> {
     let members = arguments.member_map().map_err(wrong)?;
-    let incarnation = new_incarnation()?;
+    let incarnation = new_uuid()?;
     let identity = Identity {
         format: FORMAT,
         cluster: arguments.cluster_id,
@@ -197,7 +207,7 @@ fn join(arguments: &JoinArgs) -> Result<(), Failure> {
     // Before anybody is asked: the disk is more often at fault than the cluster.
     DataDir::check_free(path, &NodeDisks::FOLDERS).map_err(refused)?;
     let security = PeerSecurity::open(arguments.peer_files(), Clock::system(), cluster, node).map_err(wrong)?;
-    let incarnation = new_incarnation()?;
+    let incarnation = new_uuid()?;
     // The ledger is what the others are asked for.
     let me = PeerIdentity { ledger: uuid::Uuid::nil(), epoch: 0, ..PeerIdentity::new(cluster, node, incarnation) };
     let introduced = runtime(1)?.block_on(raft::ask_seeds(&security, me, &arguments.seeds)).map_err(failed)?;
@@ -234,8 +244,8 @@ fn joining(me: PeerIdentity, introduced: Introduction) -> Result<Identity, Failu
     })
 }
 
-/// Draws what distinguishes this data directory from another one under its node's number.
-fn new_incarnation() -> Result<uuid::Uuid, Failure> {
+/// Draws a UUID: of a cluster, or what distinguishes this data directory from another one under its node's number.
+fn new_uuid() -> Result<Uuid, Failure> {
     Ok(uuid::Builder::from_random_bytes(Entropy::system().bytes().map_err(failed)?).into_uuid())
 }
 
@@ -274,6 +284,129 @@ fn backup(arguments: &BackupArgs) -> Result<(), Failure> {
     };
     let head = history.backup_head(origin, end.records, arguments.after).map_err(failed)?;
     history.write_backup(&head, io::BufWriter::new(out)).map_err(failed)
+}
+
+/// Makes the data directory of a new cluster out of a backup.
+fn restore(arguments: &RestoreArgs) -> Result<(), Failure> {
+    let path = &arguments.data_dir;
+    DataDir::check_free(path, &NodeDisks::FOLDERS).map_err(refused)?;
+    let opened = |file: &PathBuf| {
+        let shown = file.display().to_string();
+        let opened = File::open(file).map_err(|error| wrong(format!("--from {shown}: {error}")))?;
+        Ok((shown, BufReader::with_capacity(BACKUP_BUFFER, opened)))
+    };
+    let files = arguments.from.iter().map(opened).collect::<Result<Vec<_>, Failure>>()?;
+    let backup = Chain::open(files).map_err(failed)?;
+    let head = backup.head().clone();
+    let to = NewCluster {
+        cluster: arguments.cluster_id.map_or_else(new_uuid, Ok)?,
+        node: arguments.id,
+        addresses: NodeAddresses { api: arguments.api.clone(), peer: arguments.peer.clone() },
+        admin_key: admin_key_hash(arguments.admin_key_hash.as_deref())?,
+    };
+    if to.cluster == head.cluster {
+        return Err(not_begun(NewEpochError::ClusterUsed(to.cluster)));
+    }
+    let unfinished = UnfinishedDataDir::begin(path, &NodeDisks::FOLDERS).map_err(refused)?;
+    let disks = NodeDisks::open(path).map_err(failed)?;
+    let (seed, now) = (table_seed()?, Time(Clock::system().now_ms()));
+    let restored = new_epoch::restore(backup, arguments.until, &disks, &to, seed, now).map_err(not_begun)?;
+    drop(disks);
+    let genesis = restored.genesis;
+    let address = MemberAddress { api: to.addresses.api, peer: to.addresses.peer };
+    let identity = Identity {
+        format: FORMAT,
+        cluster: to.cluster,
+        ledger: genesis.ledger,
+        epoch: restored.epoch,
+        node: to.node,
+        incarnation: new_uuid()?,
+        members: BTreeMap::from([(to.node, address)]),
+        joined: None,
+        genesis: GenesisSettings {
+            currency: genesis.currency.as_str().to_owned(),
+            places: genesis.decimals,
+            key_window_ms: genesis.key_window_ms,
+            keys_max: genesis.keys_max,
+            admin_key_hash: Digest(genesis.admin_key.0).to_string(),
+        },
+    };
+    unfinished.finish(&identity, &NodeDisks::FOLDERS).map_err(refused)?;
+    println!(
+        "restored {} records, up to entry {}, of ledger {} into {}: node {} of the new cluster {}, epoch {}",
+        restored.records,
+        restored.entries,
+        genesis.ledger,
+        api::shown(&path.display().to_string(), LINE_CHARS),
+        to.node,
+        to.cluster,
+        restored.epoch
+    );
+    println!("{}", on_hold(to.cluster, to.node));
+    Ok(())
+}
+
+/// Lets a survivor go on alone.
+fn recover(arguments: &RecoverArgs) -> Result<(), Failure> {
+    let mut data_dir = DataDir::open(&arguments.data_dir, &NodeDisks::FOLDERS).map_err(refused)?;
+    let identity = data_dir.identity.clone();
+    let disks = NodeDisks::open(&data_dir.path).map_err(failed)?;
+    let drawn = arguments.cluster_id.map_or_else(new_uuid, Ok)?;
+    if drawn == identity.cluster {
+        return Err(not_begun(NewEpochError::ClusterUsed(drawn)));
+    }
+    let survivor = Survivor::open(&disks, identity.node, drawn, table_seed()?).map_err(not_begun)?;
+    // A recovery that was interrupted has changed the identity, and not the log.
+    let is_begun = identity.epoch > survivor.epoch;
+    let cluster = if is_begun { identity.cluster } else { drawn };
+    let (last, addresses) = (survivor.last, survivor.addresses.clone());
+    let epoch = survivor.epoch.saturating_add(1);
+    let address = MemberAddress { api: addresses.api.clone(), peer: addresses.peer.clone() };
+    data_dir.change_cluster(cluster, epoch, address).map_err(refused)?;
+    let admin_key = admin_key_hash(arguments.admin_key_hash.as_deref())?;
+    let to = NewCluster { cluster, node: identity.node, addresses, admin_key };
+    survivor.go_on(&to, Time(Clock::system().now_ms())).map_err(not_begun)?;
+    eprintln!(
+        "etebar-node: warning: node {} goes on alone with log entry {last} as its last one: what only the lost nodes had is lost, \
+         and no other node of the old cluster may be started again",
+        identity.node
+    );
+    println!("node {} is the only member of the new cluster {cluster}, epoch {epoch}", identity.node);
+    println!("{}", on_hold(cluster, identity.node));
+    Ok(())
+}
+
+/// What to do next with a cluster on hold.
+fn on_hold(cluster: Uuid, node: u64) -> String {
+    format!(
+        "next: a certificate (`etebar-node pki node --cluster-id {cluster} --id {node} …`), `etebar-node run`, and a look at what \
+         was lost; every write is refused until `etebar cluster open`"
+    )
+}
+
+/// A backup that is not one to restore is a wrong setting, like a cluster id that was used.
+fn not_begun(error: NewEpochError) -> Failure {
+    match error {
+        NewEpochError::ClusterUsed(_)
+        | NewEpochError::NoEntry { .. }
+        | NewEpochError::NotAlone(_)
+        | NewEpochError::NoMember(_) => wrong(error),
+        NewEpochError::Storage(_)
+        | NewEpochError::Backup(_)
+        | NewEpochError::Rules(_)
+        | NewEpochError::Empty
+        | NewEpochError::Unfit(_)
+        | NewEpochError::NotBegun(_) => failed(error),
+    }
+}
+
+fn admin_key_hash(text: Option<&str>) -> Result<Option<ApiKeyHash>, Failure> {
+    let hash = |text| Digest::from_hex(text).ok_or_else(|| wrong("--admin-key-hash has 64 hexadecimal digits"));
+    Ok(text.map(hash).transpose()?.map(|digest| ApiKeyHash(digest.0)))
+}
+
+fn table_seed() -> Result<TableSeed, Failure> {
+    Ok(TableSeed::from_bytes(Entropy::system().bytes().map_err(failed)?))
 }
 
 /// Serves a data directory until a signal, or until the node has to stop by itself.
@@ -452,7 +585,7 @@ fn cluster_settings(
         election_max: settings.election_max,
         log_bytes: settings.log_bytes,
         waiting_max: settings.waiting_max,
-        table_seed: TableSeed::from_bytes(Entropy::system().bytes().map_err(failed)?),
+        table_seed: table_seed()?,
         trust_clock: settings.trust_clock,
     })
 }

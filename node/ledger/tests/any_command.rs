@@ -13,10 +13,11 @@ use std::sync::Arc;
 use book::{amount, idempotency_key, name, phone};
 use fastrand::Rng;
 use ledger::{
-    Action, AddNode, Address, Adjust, ApiKeyHash, Audit, Charge, Claims, Command, CreateKey, CreateSeller,
-    DecideCredit, Event, Facts, Genesis, Grant, MAX_MINOR, Missing, NodeAddresses, Note, Outcome, PromoteNode,
-    RaiseRules, Record, RecordNumber, Reference, Refused, RegisterNode, Rejection, RemoveNode, RequestCredit, Reverse,
-    RevokeKey, SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State, Time, Verdict, decide, missing,
+    Action, AddNode, Address, Adjust, ApiKeyHash, Audit, BeginEpoch, Charge, Claims, Command, CreateKey, CreateSeller,
+    DecideCredit, Event, Facts, Genesis, Grant, MAX_MINOR, Missing, NodeAddresses, Note, NoteBackup, OpenLedger,
+    Outcome, PromoteNode, RULES_VERSION, RaiseRules, Record, RecordNumber, Reference, Refused, RegisterNode, Rejection,
+    RemoveNode, RequestCredit, Reverse, RevokeKey, SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State,
+    Time, Verdict, decide, missing,
 };
 use uuid::Uuid;
 
@@ -151,7 +152,9 @@ impl Run {
         let is_sellers = |grant: Grant| matches!(grant, Grant::Seller(_));
         let fitting: fn(Grant) -> bool = match action {
             Action::Charge(_) | Action::RequestCredit(_) => is_sellers,
-            Action::Genesis(_) | Action::RegisterNode(_) | Action::RaiseRules(_) => return SYSTEM_ACTOR,
+            Action::Genesis(_) | Action::RegisterNode(_) | Action::RaiseRules(_) | Action::BeginEpoch(_) => {
+                return SYSTEM_ACTOR;
+            }
             _ => |grant| grant == Grant::Admin,
         };
         let keys: Vec<_> = self.state.api_keys_after(0).filter(|(_, key)| fitting(key.grant)).collect();
@@ -159,6 +162,15 @@ impl Run {
     }
 
     fn action(&mut self) -> Action {
+        // A ledger that is on hold is opened soon, or hardly anything else would be decided.
+        if self.state.is_on_hold() && self.rng.u8(..4) == 0 {
+            let late = u32::from(self.rng.u8(..8) == 0);
+            return Action::OpenLedger(OpenLedger { epoch: self.state.epoch().wrapping_sub(late) });
+        }
+        match self.rng.u16(..420) {
+            0..=2 => return self.recovery(),
+            _ => {}
+        }
         match self.rng.u8(..100) {
             0..=1 => Action::Genesis(self.genesis()),
             2..=5 => Action::CreateSeller(CreateSeller { name: self.name() }),
@@ -186,7 +198,7 @@ impl Run {
                 reference: Reference::new("order-7").ok().filter(|_| self.rng.bool()),
             }),
             82..=95 => Action::Reverse(Reverse { charge: self.number(), reason: self.note() }),
-            96 => Action::RaiseRules(RaiseRules { to: *self.rng.choice(&[0, 1, 2, 3, 3, 4, u32::MAX]).unwrap() }),
+            96 => Action::RaiseRules(RaiseRules { to: *self.rng.choice(&[0, 1, 2, 3, 4, 4, 5, u32::MAX]).unwrap() }),
             97 => {
                 let incarnation = Uuid::from_u128(u128::from(self.rng.u8(..3)));
                 Action::RegisterNode(RegisterNode { node: self.rng.u64(..6), incarnation })
@@ -197,6 +209,22 @@ impl Run {
             }),
             _ if self.rng.bool() => Action::PromoteNode(PromoteNode { node: self.rng.u64(..8) }),
             _ => Action::RemoveNode(RemoveNode { node: self.rng.u64(..8) }),
+        }
+    }
+
+    fn recovery(&mut self) -> Action {
+        match self.rng.u8(..3) {
+            0 => Action::BeginEpoch(BeginEpoch {
+                epoch: self.state.epoch() + u32::from(self.rng.u8(..8) > 0),
+                cluster: Uuid::from_u128(u128::from(self.rng.u16(..400))),
+                rules: *self.rng.choice(&[0, 1, RULES_VERSION, RULES_VERSION, RULES_VERSION, u32::MAX]).unwrap(),
+                admin_key: self.rng.bool().then(|| self.hash()),
+            }),
+            1 => {
+                let records = self.rng.u64(..=self.state.records() + 1);
+                Action::NoteBackup(NoteBackup { records, digest: self.state.digest() })
+            }
+            _ => Action::OpenLedger(OpenLedger { epoch: self.state.epoch() }),
         }
     }
 
@@ -316,13 +344,13 @@ fn whatever_is_decided_applies_and_the_books_stay_right() {
     let kinds = [
         ("new", "Genesis SellerCreated SellerStatusSet KeyCreated KeyRevoked CreditRequested CreditApproved"),
         ("new", "CreditRejected Adjusted Charged Reversed NodeRegistered RulesRaised"),
-        ("new", "NodeAdded NodePromoted NodeRemoved"),
+        ("new", "NodeAdded NodePromoted NodeRemoved EpochBegun LedgerOpened BackupNoted"),
         ("recorded", "InsufficientCredit SellerSuspended RequestDecided ChargeReversed LimitExceeded NameTaken"),
         ("recorded", "LastAdminKey AddressTaken"),
         ("conflict", "InsufficientCredit SellerSuspended RequestDecided ChargeReversed LimitExceeded NameTaken"),
         ("conflict", "LastAdminKey AddressTaken"),
         ("rejected", "KeyRevoked Forbidden UnknownSeller UnknownKey UnknownRequest UnknownCharge KeyReused"),
-        ("rejected", "OutOfPlace SecretTaken Malformed UnknownRules NotYet UnknownNode"),
+        ("rejected", "OutOfPlace SecretTaken Malformed UnknownRules NotYet UnknownNode OnHold"),
     ];
     for (kind, names) in kinds {
         expected.extend(names.split(' ').map(|name| format!("{kind} {name}")));

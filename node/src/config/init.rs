@@ -97,7 +97,7 @@ pub(super) fn parse_member(text: &str) -> Result<(u64, MemberAddress), String> {
     Ok((id, MemberAddress { api: api.to_owned(), peer: peer.to_owned() }))
 }
 
-fn parse_hash(text: &str) -> Result<String, String> {
+pub(super) fn parse_hash(text: &str) -> Result<String, String> {
     ledger::Digest::from_hex(text)
         .map(|hash| hash.to_string())
         .ok_or_else(|| "must be 64 hexadecimal digits".to_owned())

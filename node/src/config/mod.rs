@@ -7,6 +7,7 @@
 pub mod backup;
 pub mod init;
 pub mod join;
+pub mod restore;
 pub mod run;
 pub mod settings;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use ledger::RULES_VERSION;
 pub use self::backup::BackupArgs;
 pub use self::init::{InitArgs, key_window_warning};
 pub use self::join::JoinArgs;
+pub use self::restore::{RecoverArgs, RestoreArgs};
 pub use self::run::RunArgs;
 pub use self::settings::{ApiProtection, Settings};
 use crate::identity::FORMAT;
@@ -58,7 +60,7 @@ pub enum Verb {
     /// Example: etebar-node join --data-dir /var/lib/etebar --id 4 --cluster-id 6f2c… --seed 10.0.0.1:7121 10.0.0.2:7121
     /// --peer-ca ca.pem --peer-cert node-4.pem --peer-key node-4.key
     Join(Box<JoinArgs>),
-    /// Serve a data directory that `init` or `join` made.
+    /// Serve a data directory that `init`, `join` or `restore` made.
     ///
     /// Example: etebar-node run --data-dir /var/lib/etebar --log-bytes 1073741824
     Run(Box<RunArgs>),
@@ -67,6 +69,17 @@ pub enum Verb {
     ///
     /// Example: etebar-node backup --data-dir /var/lib/etebar > ledger.backup
     Backup(BackupArgs),
+    /// Make the data directory of a new cluster of one node out of a backup: the same ledger, in its next epoch. It is on hold, and
+    /// refuses every write, until an admin has looked at what was lost and opens it (`etebar cluster open`). It grows by
+    /// `etebar members add`.
+    ///
+    /// Example: etebar-node restore --from ledger.backup --data-dir /var/lib/etebar --api 10.0.0.1:7101 --peer 10.0.0.1:7121
+    Restore(Box<RestoreArgs>),
+    /// Let a survivor go on as a new cluster of one node, where the majority of its cluster is lost for good. What only the lost
+    /// nodes had is lost; like a restored cluster it is on hold until an admin opens it. Keep a copy of the data directory.
+    ///
+    /// Example: etebar-node recover --data-dir /var/lib/etebar --i-understand-that-the-others-are-gone
+    Recover(RecoverArgs),
     /// Make the certificates that nodes prove their numbers to each other with.
     ///
     /// An authority once (`pki ca`), then one certificate for each node (`pki node`); `run` takes them.

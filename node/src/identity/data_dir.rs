@@ -1,5 +1,6 @@
 //! A data directory: made once and whole, and served by one process at a time.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use super::error::DataDirError;
 use super::files::{
     IDENTITY, LOCK, OWNER, check_parts, draft_of, failed, lock, read_identity, sync_folder, write_identity, write_whole,
 };
-use super::types::Identity;
+use super::types::{Identity, MemberAddress};
 
 /// The file that says that the directory is being made: what stands beside it without an identity was never served.
 const UNFINISHED: &str = "unfinished";
@@ -103,6 +104,18 @@ impl DataDir {
         // It was finished: what is missing of it later is damage.
         remove_mark(path)?;
         Ok(Self { path: path.to_owned(), identity, _lock: lock })
+    }
+
+    /// Makes it that of another cluster, whole or not at all; durable when it returns. The node and the incarnation stay.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn change_cluster(&mut self, cluster: Uuid, epoch: u32, address: MemberAddress) -> Result<(), DataDirError> {
+        let members = BTreeMap::from([(self.identity.node, address)]);
+        let identity = Identity { cluster, epoch, members, joined: None, ..self.identity.clone() };
+        write_identity(&self.path, &identity)?;
+        self.identity = identity;
+        Ok(())
     }
 
     /// Refuses another node's directory, where the operator said whose it must be.

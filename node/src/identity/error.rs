@@ -8,9 +8,10 @@ use super::types::FORMAT;
 /// Why a data directory is not made or not served. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    /// `init` or `join` where something is already.
+    /// `init`, `join` or `restore` where something is already.
     #[error(
-        "{0} is not empty: `init` and `join` make a new data directory and never change one; give an empty or absent path"
+        "{0} is not empty: `init`, `join` and `restore` make a new data directory and never change one; give an empty or absent \
+         path"
     )]
     NotEmpty(PathBuf),
     /// `run` where nothing is.

@@ -26,6 +26,7 @@ pub use apply::api_keys::{ApiKeys, KnownKey};
 pub use apply::replica::Replica;
 pub use audit::{AuditBehind, AuditProgress, Audited};
 pub use catch_up::snapshot::receive::Received;
+pub use lifecycle::new_epoch;
 pub use lifecycle::settings::ClusterSettings;
 pub use membership::decide::{ChangeError, MembershipChange};
 pub use peers::link;

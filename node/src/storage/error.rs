@@ -86,13 +86,13 @@ pub enum StorageError {
 impl StorageError {
     /// An error of the operating system, with what was tried and where.
     #[expect(clippy::needless_pass_by_value, reason = "callers pass what they made for the message")]
-    pub(super) fn io(doing: &'static str, place: impl ToString, error: &io::Error) -> Self {
+    pub(crate) fn io(doing: &'static str, place: impl ToString, error: &io::Error) -> Self {
         Self::Io { doing, place: place.to_string(), reason: error.to_string() }
     }
 
     /// Damage at `place`.
     #[expect(clippy::needless_pass_by_value, reason = "callers pass what they made for the message")]
-    pub(super) fn damaged(place: impl ToString, reason: impl ToString) -> Self {
+    pub(crate) fn damaged(place: impl ToString, reason: impl ToString) -> Self {
         Self::Damaged { place: place.to_string(), reason: reason.to_string() }
     }
 }

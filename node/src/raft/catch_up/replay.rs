@@ -95,6 +95,11 @@ impl Replay {
         Ok(())
     }
 
+    /// The state as far as it was replayed.
+    pub(crate) fn into_state(self) -> State {
+        *self.state
+    }
+
     /// The state, which is to be that of `to`.
     ///
     /// # Errors

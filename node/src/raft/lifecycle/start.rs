@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::background;
 use super::hand_over::{Successor, end_raft, hand_over};
+use super::new_epoch::begins_epoch;
 use super::node::Node;
 use super::settings::ClusterSettings;
 use crate::raft::answers::ClusterError;
@@ -56,7 +57,8 @@ pub(crate) async fn start(
     let listener = listen(&settings).await?;
     let (log_settings, seed) = (LogSettings::for_log_bytes(settings.log_bytes), settings.table_seed);
     let me = settings.identity;
-    let opened = runtime::blocking(move || open(&disks, log_settings, seed, &me)).await;
+    let has_joined = settings.members_index.is_some();
+    let opened = runtime::blocking(move || open(&disks, log_settings, seed, &me, has_joined)).await;
     let Opened { log, writer, history, state, image } = opened.map_err(damaged)??;
     let known_peers = KnownPeers::kept_in(history.clone())?;
     let (Checkpoint { applied, membership, .. }, time_mark) = (history.checkpoint(), history.time_mark()?);
@@ -135,13 +137,16 @@ fn open(
     settings: LogSettings,
     table_seed: TableSeed,
     me: &PeerIdentity,
+    has_joined: bool,
 ) -> Result<Opened, ClusterError> {
     KnownRules(me.build.rules).check(History::checkpoint_on(&*disks.history)?.rules)?;
     let (log, writer) = LogStore::open(disks.log.clone(), settings)?;
     let history = Arc::new(History::open(disks.history.clone())?);
     log.check_joins(&history)?;
     let (state, image) = start_from(&history, table_seed)?;
-    check_ledger(&state, me)?;
+    // What a node that joined receives first may end before the record that begins the epoch.
+    let begins = || Ok(has_joined || begins_epoch(&log, next_index(&history), me.epoch)?);
+    check_ledger(&state, me, begins)?;
     let is_member = history.checkpoint().membership.membership().get_node(&me.node).is_some();
     if is_removed(&state, me.node) && !is_member {
         return Err(ClusterError::Removed(me.node));
@@ -149,12 +154,25 @@ fn open(
     Ok(Opened { log, writer, history, state, image })
 }
 
-/// Refuses a history that is not of the ledger and the epoch that the data directory was made for.
-fn check_ledger(state: &State, me: &PeerIdentity) -> Result<(), ClusterError> {
+/// The index of the first log entry that a history does not reflect.
+fn next_index(history: &History) -> u64 {
+    history.checkpoint().applied.map_or(0, |applied| applied.index + 1)
+}
+
+/// Refuses a history that is not of the ledger and the epoch that the data directory was made for. `begins` tells whether the log
+/// begins that epoch.
+fn check_ledger(
+    state: &State,
+    me: &PeerIdentity,
+    begins: impl FnOnce() -> Result<bool, StorageError>,
+) -> Result<(), ClusterError> {
     let Some(genesis) = state.genesis() else { return Ok(()) };
     let named = |(ledger, epoch): (Uuid, u32)| format!("ledger {ledger} in epoch {epoch}");
-    let (found, expected) = ((genesis.ledger, genesis.epoch), (me.ledger, me.epoch));
+    let (found, expected) = ((genesis.ledger, state.epoch()), (me.ledger, me.epoch));
     if found == expected {
+        return Ok(());
+    }
+    if genesis.ledger == me.ledger && state.epoch() < me.epoch && begins()? {
         return Ok(());
     }
     Err(ClusterError::Ledger { found: named(found), expected: named(expected) })
