@@ -166,6 +166,7 @@ TEXT = (Bytes.text, covered_text)
 OPTION = (Bytes.option, covered_text)
 UUID = (Bytes.uuid, bytes)
 HASH = (lambda data: data.take(32), bytes)
+DIGEST = HASH
 STATUS = variants(("active", []), ("suspended", []))
 VERDICT = variants(("approved", []), ("rejected", []))
 GRANT = variants(("admin", []), ("auditor", []), ("seller", [("seller", NUMBER)]))
@@ -186,6 +187,17 @@ def fields(text):
     return [(name, globals()[kind]) for name, kind in (field.split(":") for field in text.split())]
 
 
+def optional(kind):
+    """What may be absent."""
+    return (
+        lambda data: kind[0](data) if data.take(1)[0] else None,
+        lambda value: b"\0" if value is None else b"\1" + kind[1](value),
+    )
+
+
+NAMED_HASH = fields("name:TEXT hash:HASH")
+NEW_KEY = optional((lambda data: read_fields(NAMED_HASH, data), lambda values: cover_fields(NAMED_HASH, values)))
+OPTIONAL_HASH = optional(HASH)
 GENESIS = fields(
     "ledger:UUID epoch:NUMBER currency:TEXT decimals:BYTE key_window_ms:NUMBER keys_max:NUMBER rules:NUMBER admin_key:HASH"
 )
@@ -207,6 +219,9 @@ ACTION = variants(
     ("add_node", fields("above:NUMBER api:TEXT peer:TEXT")),
     ("promote_node", fields("node:NUMBER")),
     ("remove_node", fields("node:NUMBER")),
+    ("begin_epoch", fields("epoch:NUMBER cluster:UUID rules:NUMBER admin_key:OPTIONAL_HASH")),
+    ("open_ledger", fields("epoch:NUMBER")),
+    ("note_backup", fields("records:NUMBER digest:DIGEST")),
 )
 EVENT = variants(
     ("genesis", GENESIS),
@@ -235,6 +250,9 @@ EVENT = variants(
     ("node_added", fields("node:NUMBER api:TEXT peer:TEXT")),
     ("node_promoted", fields("node:NUMBER")),
     ("node_removed", fields("node:NUMBER")),
+    ("epoch_begun", fields("epoch:NUMBER cluster:UUID rules:NUMBER admin_key:NEW_KEY")),
+    ("ledger_opened", fields("epoch:NUMBER")),
+    ("backup_noted", fields("records:NUMBER digest:DIGEST")),
 )
 RECORD = fields("number:NUMBER time:NUMBER actor:NUMBER idempotency_key:OPTION event:EVENT")
 RECORD_VERSION, PAGE_VERSION, SEAL_VERSION = 2, 2, 2
@@ -257,13 +275,14 @@ def salt_of(ledger, epoch):
     return mix(high ^ mix(low ^ mix(epoch)))
 
 
-def uuid_of(salt, kind, number):
-    """The id of the thing of this kind that a record made."""
+def uuid_of(salts, kind, number):
+    """The id of the thing of this kind that a record made, in the epoch of that record."""
+    salt = next(salt for first, salt in reversed(salts) if number >= first)
     tag = mix(salt ^ number ^ kind << 56)
     return struct.pack(">2Q", number << 16 | 0x8000 | kind << 8 | tag >> 56, 0b10 << 62 | tag & (1 << 62) - 1)
 
 
-def entry_bytes(salt, names, record):
+def entry_bytes(salts, names, record):
     """What the published chain covers of the entry that a record made; None where it moved no money."""
     _, name, event = record["event"]
     if name not in KINDS:
@@ -277,7 +296,7 @@ def entry_bytes(salt, names, record):
         "charged": lambda: (CHARGE, record["number"]),
         "reversed": lambda: (CHARGE, event["charge"]),
     }[name]()
-    seller = uuid_of(salt, SELLER, asked["seller"])
+    seller = uuid_of(salts, SELLER, asked["seller"])
     own, other = b"\1" + seller, b"\2" + u64(phone) if phone else b"\0"
     debit, credit = (own, other) if amount < 0 else (other, own)
     return b"".join(
@@ -290,7 +309,7 @@ def entry_bytes(salt, names, record):
             struct.pack(">2q", amount, event["balance"]),
             debit,
             credit,
-            uuid_of(salt, *reference),
+            uuid_of(salts, *reference),
             u64(phone),
             covered_text(names[record["actor"]]),
             covered_text(asked.get("reference")),
@@ -354,14 +373,18 @@ class Books:
             self.names[record["number"]] = "admin"
             if event["ledger"] != ledger:
                 raise Wrong("the header names another ledger than the genesis")
-            self.salt = salt_of(ledger, event["epoch"])
+            self.salts = [(0, salt_of(ledger, event["epoch"]))]
+        elif name == "epoch_begun":
+            self.salts.append((record["number"], salt_of(ledger, event["epoch"])))
+            if event["admin_key"] is not None:
+                self.names[record["number"]] = event["admin_key"]["name"]
         elif name == "key_created":
             self.names[record["number"]] = event["name"]
         if name in KINDS:
             self.entries += 1
             if event["entry"] != self.entries:
                 raise Wrong(f"entry {event['entry']} stands where entry {self.entries} was due")
-        return entry_bytes(self.salt, self.names, record) if self.is_whole else None
+        return entry_bytes(self.salts, self.names, record) if self.is_whole else None
 
 
 def unseal(file, key, kind):

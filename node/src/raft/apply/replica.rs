@@ -133,11 +133,8 @@ impl Published {
     fn publish_all(&self) {
         let replica = self.replica();
         self.publish_keys(ApiKeys::of(&replica.state));
-        for (number, node) in replica.state.nodes() {
-            if let Some(incarnation) = node.incarnation {
-                self.known_peers.add(number, incarnation);
-            }
-        }
+        let bound = replica.state.nodes().filter_map(|(number, node)| Some((number, node.incarnation?)));
+        self.known_peers.replace(bound);
         let (applied, digest) = (replica.applied, replica.whole.1);
         drop(replica);
         self.publish(applied, digest);
@@ -165,6 +162,8 @@ impl Published {
     pub(crate) fn note(&self, state: &State, record: &Record) {
         if let Event::NodeRegistered(NodeRegistered { node, incarnation }) = record.event {
             self.known_peers.add(node, incarnation);
+        } else if let Event::EpochBegun(_) = record.event {
+            self.known_peers.replace([]);
         }
         if let Some(key) = record.api_key().and_then(|number| state.api_key(number)) {
             self.publish_keys(self.api_keys().with(key));

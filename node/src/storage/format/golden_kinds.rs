@@ -1,9 +1,10 @@
 //! Every kind of command, event, refusal and rejection keeps its bytes: as it is stored and sent, and in the records' chain.
 
 use ledger::{
-    Action, AddNode, Address, Adjust, Adjusted, Amount, ApiKeyHash, Balance, Charge, Charged, Command, CreateKey,
-    CreateSeller, CreditApproved, CreditRejected, CreditRequested, DecideCredit, Event, Genesis, Grant, IdempotencyKey,
-    KeyCreated, KeyRevoked, Name, NodeAdded, NodeAddresses, NodePromoted, NodeRegistered, NodeRemoved, Note, Phone,
+    Action, AddNode, Address, Adjust, Adjusted, Amount, ApiKeyHash, BackupNoted, Balance, BeginEpoch, Charge, Charged,
+    Command, CreateKey, CreateSeller, CreditApproved, CreditRejected, CreditRequested, DecideCredit, Digest,
+    EpochBegun, Event, Genesis, Grant, IdempotencyKey, KeyCreated, KeyRevoked, LedgerOpened, Name, NewAdminKey,
+    NodeAdded, NodeAddresses, NodePromoted, NodeRegistered, NodeRemoved, Note, NoteBackup, OpenLedger, Phone,
     PromoteNode, RaiseRules, Record, RecordChain, Reference, Refusal, Refused, RegisterNode, Rejection, RemoveNode,
     RequestCredit, RequestShown, Reverse, Reversed, RevokeKey, RulesRaised, SellerCreated, SellerStatus,
     SellerStatusSet, SetSellerStatus, SignedAmount, Time, Verdict,
@@ -226,6 +227,45 @@ fn kinds_of_rules_3_keep_their_bytes_and_their_digests() {
             "4a12cc58d0bdb882f4c706c3ecb669e09dbaf0cc52423adb65f2c12c87cd19d3",
             "a5dd533ed2ce528d7e0c22a5ae909bc1e350d7da442d15ed855dca6776c81144",
         ]
+    );
+}
+
+/// What rules 4 brought.
+#[test]
+fn kinds_of_rules_4_keep_their_bytes_and_their_digests() {
+    let (cluster, digest) = (Uuid::from_u128(8), Digest([5; 32]));
+    let begin = |admin_key| Action::BeginEpoch(BeginEpoch { epoch: 2, cluster, rules: 4, admin_key });
+    let actions = [
+        begin(None),
+        begin(Some(ApiKeyHash([6; 32]))),
+        Action::OpenLedger(OpenLedger { epoch: 2 }),
+        Action::NoteBackup(NoteBackup { records: 300, digest }),
+    ];
+    let begun = |admin_key| Event::EpochBegun(EpochBegun { epoch: 2, cluster, rules: 4, admin_key });
+    let mut events = vec![
+        begun(None),
+        begun(Some(NewAdminKey { name: name(), hash: ApiKeyHash([6; 32]) })),
+        Event::LedgerOpened(LedgerOpened { epoch: 2 }),
+        Event::BackupNoted(BackupNoted { records: 300, digest }),
+    ];
+    let refusal = Refusal::LimitExceeded;
+    events.extend(actions.iter().map(|action| Event::Refused(Refused { action: action.clone(), refusal })));
+    let command = |action| Command { actor: 1, idempotency_key: None, action };
+    let commands: Vec<_> = actions.into_iter().map(command).collect();
+    let record = |(number, event)| Record { number, time: Time(number), actor: 3, idempotency_key: None, event };
+    let records: Vec<Record> = (1..).zip(events).map(record).collect();
+    let mut chain = RecordChain::default();
+    for record in &records {
+        chain.push(genesis().ledger, record);
+    }
+    assert_eq!(
+        [
+            hash_of(Kind::Message, &commands),
+            hash_of(Kind::Record, &records),
+            hash_of(Kind::Message, &[Decided::NotRecorded(Rejection::OnHold)]),
+            chain.digest().to_string(),
+        ],
+        ["a", "b", "c", "d"]
     );
 }
 

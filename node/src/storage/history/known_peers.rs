@@ -6,7 +6,7 @@
 use ledger::{Incarnation, NodeNumber};
 
 use super::History;
-use crate::storage::disk::Pair;
+use crate::storage::disk::{Batch, Pair};
 use crate::storage::error::StorageError;
 use crate::storage::format::keys;
 use crate::storage::format::{Kind, codec};
@@ -23,6 +23,19 @@ impl History {
         let pairs = self.disk.range(&keys::known_peer(0), &keys::after_known_peers(), NODES_MAX)?;
         let known = |(key, sealed): &Pair| Ok(codec::unseal_value(Kind::KnownPeer, key, sealed, "a known peer")?);
         pairs.iter().map(known).collect()
+    }
+
+    /// Forgets them all: those of a cluster that this node is no member of any more. Durable before this returns.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub async fn forget_known_peers(&self) -> Result<(), StorageError> {
+        let mut batch = Batch::default();
+        for (node, _incarnation) in self.known_peers()? {
+            batch.remove(keys::known_peer(node));
+        }
+        self.disk.apply(batch)?;
+        self.disk.sync().await
     }
 
     /// Stores a known peer; durable before this returns.

@@ -67,7 +67,10 @@ impl Accounts {
             | Event::RulesRaised(_)
             | Event::NodeAdded(_)
             | Event::NodePromoted(_)
-            | Event::NodeRemoved(_) => Ok(()),
+            | Event::NodeRemoved(_)
+            | Event::EpochBegun(_)
+            | Event::LedgerOpened(_)
+            | Event::BackupNoted(_) => Ok(()),
         }
     }
 

@@ -90,7 +90,10 @@ impl<'a> HttpModel<'a> {
             | Event::RulesRaised(_)
             | Event::NodeAdded(_)
             | Event::NodePromoted(_)
-            | Event::NodeRemoved(_) => None,
+            | Event::NodeRemoved(_)
+            | Event::EpochBegun(_)
+            | Event::LedgerOpened(_)
+            | Event::BackupNoted(_) => None,
         }
     }
 
@@ -219,7 +222,8 @@ pub fn rejection_result(rejection: Rejection) -> Option<CommandResult> {
         | Rejection::Malformed
         | Rejection::UnknownRules
         | Rejection::NotYet
-        | Rejection::UnknownNode => {
+        | Rejection::UnknownNode
+        | Rejection::OnHold => {
             return None;
         }
     };

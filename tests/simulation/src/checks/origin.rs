@@ -47,7 +47,10 @@ pub fn keyless_content(record: &Record) -> Option<String> {
         | Event::RulesRaised(_)
         | Event::NodeAdded(_)
         | Event::NodePromoted(_)
-        | Event::NodeRemoved(_) => return None,
+        | Event::NodeRemoved(_)
+        | Event::EpochBegun(_)
+        | Event::LedgerOpened(_)
+        | Event::BackupNoted(_) => return None,
     };
     Some(format!("{} {action:?}", record.actor))
 }

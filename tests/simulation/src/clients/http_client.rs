@@ -52,7 +52,10 @@ impl HttpClient {
             | Action::RaiseRules(_)
             | Action::AddNode(_)
             | Action::PromoteNode(_)
-            | Action::RemoveNode(_) => false,
+            | Action::RemoveNode(_)
+            | Action::BeginEpoch(_)
+            | Action::OpenLedger(_)
+            | Action::NoteBackup(_) => false,
         };
         commands.iter().all(is_supported)
     }

@@ -122,7 +122,10 @@ impl Workload {
                 | Event::RulesRaised(_)
                 | Event::NodeAdded(_)
                 | Event::NodePromoted(_)
-                | Event::NodeRemoved(_) => {}
+                | Event::NodeRemoved(_)
+                | Event::EpochBegun(_)
+                | Event::LedgerOpened(_)
+                | Event::BackupNoted(_) => {}
             }
         }
     }

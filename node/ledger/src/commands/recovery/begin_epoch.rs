@@ -75,7 +75,10 @@ impl CommandKind for BeginEpoch {
         bytes.u64(u64::from(self.epoch));
         bytes.uuid(self.cluster);
         bytes.u64(u64::from(self.rules));
-        bytes.bytes(self.admin_key.as_ref().map_or(&[], |hash| &hash.0));
+        bytes.u8(u8::from(self.admin_key.is_some()));
+        if let Some(hash) = &self.admin_key {
+            bytes.bytes(&hash.0);
+        }
     }
 }
 
@@ -124,10 +127,11 @@ impl EventKind for EpochBegun {
         bytes.u64(u64::from(self.epoch));
         bytes.uuid(self.cluster);
         bytes.u64(u64::from(self.rules));
-        let (name, hash): (&str, &[u8]) =
-            self.admin_key.as_ref().map_or(("", &[]), |key| (key.name.as_str(), &key.hash.0));
-        bytes.text(name);
-        bytes.bytes(hash);
+        bytes.u8(u8::from(self.admin_key.is_some()));
+        if let Some(key) = &self.admin_key {
+            bytes.text(key.name.as_str());
+            bytes.bytes(&key.hash.0);
+        }
     }
 
     fn api_key(&self, number: RecordNumber) -> Option<ApiKeyNumber> {

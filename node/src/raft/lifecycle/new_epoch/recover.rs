@@ -16,6 +16,7 @@ use crate::storage::{History, LogStore, LogWriter, NodeAddresses, NodeDisks};
 #[derive(Debug)]
 pub struct Survivor {
     log: (LogStore, LogWriter),
+    history: History,
     /// The node.
     pub node: NodeNumber,
     /// Where it serves.
@@ -58,6 +59,7 @@ impl Survivor {
         Ok(Self {
             last: log.0.last().or(checkpoint.applied).map_or(0, |last| last.index),
             log,
+            history,
             node,
             addresses,
             epoch: epoch.unwrap_or_else(|| state.epoch()),
@@ -84,6 +86,8 @@ impl Survivor {
             payload: openraft::EntryPayload::Membership(alone(node, self.addresses)?),
         };
         let entries = vec![members, beginning(id(term, node, next + 1), epoch, to, now)?];
+        futures::executor::block_on(self.history.forget_known_peers())?;
+        drop(self.history);
         go_on(self.log, (term, node), None, entries)?;
         Ok(epoch)
     }

@@ -44,6 +44,12 @@ impl KnownPeers {
         bound.insert(node, incarnation);
     }
 
+    /// Takes these bindings in place of those that were applied before: those of a whole state, or none where an epoch begins,
+    /// whose nodes are another cluster's.
+    pub fn replace(&self, bound: impl IntoIterator<Item = (NodeNumber, Incarnation)>) {
+        *self.0.bound.write() = bound.into_iter().collect();
+    }
+
     fn known(&self, node: NodeNumber) -> Option<Incarnation> {
         let bound = self.0.bound.read().get(&node).copied();
         bound.or_else(|| self.0.seen.lock().get(&node).copied())
