@@ -6,6 +6,7 @@ mod http {
     mod pki;
 
     mod audits;
+    mod backup;
     mod bad_input;
     mod batches;
     mod connections;

@@ -17,5 +17,8 @@ pub const REQUEST_ID: &str = "x-request-id";
 /// Media type of every error.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// Media type of a backup (`docs/format.md`).
+pub const BACKUP: &str = "application/vnd.etebar.backup";
+
 /// Longest idempotency key, in ASCII characters. Source: the contract.
 pub const MAX_IDEMPOTENCY_KEY: usize = 64;

@@ -26,8 +26,8 @@ pub use bodies::page::{DEFAULT_PAGE, MAX_PAGE, Page};
 pub use bodies::problem::{Code, FieldError, Problem};
 pub use bodies::sellers::{NewSeller, Seller, SellerStatus};
 pub use headers::{
-    APPLIED, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, LEADER, MAX_IDEMPOTENCY_KEY, MIN_APPLIED, NODE, PROBLEM_JSON,
-    REQUEST_ID,
+    APPLIED, BACKUP, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, LEADER, MAX_IDEMPOTENCY_KEY, MIN_APPLIED, NODE,
+    PROBLEM_JSON, REQUEST_ID,
 };
 pub use values::address::{AddressError, read_address};
 pub use values::duration::read_duration;

@@ -16,6 +16,8 @@ pub struct Limits {
     pub head: Duration,
     /// Longest time that a connection may be idle between two requests.
     pub idle: Duration,
+    /// Longest time that a caller takes no byte of an answer that is sent in pieces.
+    pub stalled: Duration,
     /// Largest head, in bytes.
     pub head_bytes: usize,
     /// Most header fields in a head.
@@ -36,6 +38,8 @@ pub struct Limits {
     /// milliseconds, at worst the reading of 65,536 records, on a thread of its own; the callers of one seller's programs
     /// share a key, so many may wait.
     pub scans: ConcurrencyBounds,
+    /// Backups. Source: one keeps a disk and half of a core busy; a second one is for whoever takes over from the first.
+    pub backups: ConcurrencyBounds,
     /// Most commands a second of one API key; no limit where it is `None`.
     pub rate_per_key: Option<NonZeroU32>,
     /// How much of an unread body is read and dropped after the answer, in bytes.
@@ -62,6 +66,7 @@ impl Default for Limits {
             request: Duration::from_secs(10),
             head: Duration::from_secs(5),
             idle: Duration::from_secs(75),
+            stalled: Duration::from_secs(30),
             head_bytes: 32 * 1024,
             head_fields: 64,
             connections: 8_192,
@@ -70,6 +75,7 @@ impl Default for Limits {
             large_bodies: ConcurrencyBounds { running: 128, running_per_key: 16, present_per_key: 128 },
             recounts: ConcurrencyBounds { running: 2, running_per_key: 1, present_per_key: 16 },
             scans: ConcurrencyBounds { running: 16, running_per_key: 4, present_per_key: 64 },
+            backups: ConcurrencyBounds { running: 2, running_per_key: 2, present_per_key: 16 },
             rate_per_key: None,
             linger_bytes: 8 * 1024 * 1024,
             linger: Duration::from_secs(1),

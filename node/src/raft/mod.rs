@@ -36,6 +36,7 @@ pub use peers::link::hello::version::{Build, LINK_VERSIONS};
 pub use peers::link::message::join::{IntroducedMember, Introduction};
 pub use peers::link::trust::credentials::CredentialsError;
 pub use peers::link::trust::transport::PeerSecurity;
+pub use reads::backup::{BackupBroken, BackupEnd, BackupRefused, BackupStream};
 pub use submit::cluster::Cluster;
 
 pub use crate::storage::types::{Decided, Decisions};

@@ -5,6 +5,7 @@
 //! doors see what the node's own modules see. [`main`](../src/main.rs) hands them to libFuzzer; the tests give them every file
 //! below `tests/fuzz/seeds` again, among them every input that once broke something.
 
+mod backup;
 mod disk;
 mod frames;
 mod http;
@@ -22,10 +23,11 @@ pub use seeds::write_seeds;
 pub type Door = (&'static str, fn(&[u8]));
 
 /// All doors, by the names of their seeds' folders.
-pub const DOORS: [Door; 5] = [
+pub const DOORS: [Door; 6] = [
     ("peer-frames", frames::peer_frames),
     ("snapshot-stream", snapshot::snapshot_stream),
     ("stored-values", disk::stored_values),
+    ("backup-file", backup::backup_file),
     ("http", http::http),
     ("texts", texts::texts),
 ];

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use futures::executor::block_on;
 use ledger::{Action, Command, CreateKey, Grant, IdempotencyKey, Name, RegisterNode, RevokeKey, SYSTEM_ACTOR};
+use pages::backup::{Head, Writer};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -34,6 +35,7 @@ pub fn write_seeds(folder: &Path) -> io::Result<()> {
         ("peer-frames", peer_frames()),
         ("snapshot-stream", snapshots),
         ("stored-values", stored_values(&history)),
+        ("backup-file", backups()),
         ("http", requests()),
         ("texts", texts()),
     ] {
@@ -127,6 +129,34 @@ fn stored_values((to, page): &Page) -> Vec<Seed> {
         ("vote", [stored(0, 0, 0, 1, &heading), stored(1, 0, 0, 1, &vote)].concat()),
         ("unsealed", stored(4, 1, 0, 0, &vote)),
     ]
+}
+
+/// A backup of no record, as a file and as the bodies of its frames.
+fn backups() -> Vec<Seed> {
+    let head = Head {
+        ledger: Uuid::from_u128(7),
+        cluster: Uuid::from_u128(8),
+        epoch: 1,
+        rules: 2,
+        position: None,
+        first_page: 0,
+        records: 0,
+        entries: 0,
+        record_digest: ledger::Digest::ZERO,
+        entry_digest: ledger::Digest::ZERO,
+        totals: None,
+        continues: None,
+        made_ms: 1,
+    };
+    let value = codec::encode(Kind::Backup, &head).expect("small");
+    let mut writer = Writer::begin(vec![0], head).expect("a head");
+    writer.finish().expect("it has no page");
+    let body = |kind: u8, value: &[u8]| {
+        let length = u16::try_from(value.len() + 1).expect("small").to_be_bytes();
+        [length.as_slice(), &[kind], value].concat()
+    };
+    let frames = [vec![1], body(0, &value[1..]), body(2, &[0; 48])].concat();
+    vec![("empty", writer.into_out()), ("frames", frames)]
 }
 
 fn requests() -> Vec<Seed> {

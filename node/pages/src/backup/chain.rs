@@ -2,9 +2,10 @@
 
 use std::io::Read;
 
+use super::backup_page::BackupPage;
 use super::error::BackupError;
 use super::head::{Continues, Head};
-use super::reader::{BackupPage, Reader};
+use super::reader::Reader;
 use crate::page::{self, Page};
 
 /// Which file of a chain is refused, and why.
@@ -22,6 +23,8 @@ pub struct ChainError {
 #[derive(Debug)]
 pub struct Chain<R> {
     files: std::vec::IntoIter<(String, Reader<R>)>,
+    /// Files that are read to their end.
+    done: usize,
     current: Option<(String, Reader<R>)>,
     last: Head,
     /// The last page of the files read so far, where it is partial and the next file has it again.
@@ -51,7 +54,7 @@ impl<R: Read> Chain<R> {
             return Err(ChainError { name: "the backup".to_owned(), error });
         };
         let mut files = files.into_iter();
-        Ok(Self { current: files.next(), files, last, held: None })
+        Ok(Self { current: files.next(), files, done: 0, last, held: None })
     }
 
     /// The head of the last file: how far the whole goes. It decodes every page of the chain ([`Head::decode`]).
@@ -82,10 +85,14 @@ impl<R: Read> Chain<R> {
             let failed = |error| ChainError { name: name.clone(), error };
             let Some(page) = reader.next() else {
                 self.current = self.files.next();
+                self.done += 1;
                 continue;
             };
             let page = match page {
-                Ok(page) => page,
+                Ok(mut page) => {
+                    page.place.file = self.done;
+                    page
+                }
                 Err(error) => return Some(Err(failed(error))),
             };
             if let Some(held) = self.held.take()

@@ -5,7 +5,7 @@
 use ledger::Digest;
 
 use super::error::BackupError;
-use super::head::Head;
+use super::head::{HEAD_PLACE, Head};
 use crate::codec::{self, SEAL_BYTES, VALUE_LIMIT};
 use crate::error::PageError;
 use crate::kind::Kind;
@@ -17,8 +17,6 @@ pub const VERSION: u32 = 1;
 /// Most bytes of a frame behind its length. Source: a page is below [`VALUE_LIMIT`] on every disk.
 pub const FRAME_BYTES_MAX: usize = SEAL_BYTES + 1 + 8 + VALUE_LIMIT;
 
-/// How the head is called in messages.
-pub(super) const HEAD_PLACE: &str = "the head";
 /// How the end is called in messages.
 pub(super) const END_PLACE: &str = "the end";
 

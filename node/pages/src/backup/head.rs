@@ -4,10 +4,12 @@ use ledger::{Digest, RecordNumber, Totals, page_of};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::backup_page::BackupPage;
 use super::error::BackupError;
-use super::frame::HEAD_PLACE;
-use super::reader::BackupPage;
 use crate::page::{self, Page};
+
+/// How the head is called in messages.
+pub(super) const HEAD_PLACE: &str = "the head";
 
 /// More records than any ledger has. Source: an id keeps 48 bits for the number of a record.
 const RECORDS_MAX: u64 = 1 << 48;

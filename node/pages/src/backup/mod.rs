@@ -9,6 +9,7 @@
 //!
 //! Read in this order: [`head`], [`mod@frame`] (bytes), [`Writer`], [`Reader`] (one file), [`Chain`] (a file and its increments).
 
+mod backup_page;
 mod chain;
 mod error;
 mod frame;
@@ -18,9 +19,10 @@ mod reader;
 mod tests;
 mod writer;
 
+pub use self::backup_page::{BackupPage, PagePlace, Progress};
 pub use self::chain::{Chain, ChainError};
 pub use self::error::BackupError;
 pub use self::frame::{FRAME_BYTES_MAX, MAGIC, VERSION};
 pub use self::head::{Continues, Head, Position};
-pub use self::reader::{BackupPage, Progress, Reader};
+pub use self::reader::{Reader, read_page};
 pub use self::writer::Writer;

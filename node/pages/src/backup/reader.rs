@@ -2,26 +2,19 @@
 
 use std::io::{self, Read};
 
+use super::backup_page::{BackupPage, PagePlace, Progress};
 use super::error::BackupError;
-use super::frame::{self, END_PLACE, End, FRAME_BYTES_MAX, HEAD_PLACE, MAGIC, VERSION};
-use super::head::Head;
+use super::frame::{self, END_PLACE, End, FRAME_BYTES_MAX, MAGIC, VERSION};
+use super::head::{HEAD_PLACE, Head};
 
-/// The page of a backup, as it stands in the pages of the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BackupPage {
-    /// Which page, from 0.
-    pub number: u64,
-    /// Its bytes; [`Head::decode`] gives its records.
-    pub bytes: Vec<u8>,
-}
-
-/// How much of a backup was read or written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Pages.
-    pub pages: u64,
-    /// Their bytes, without those of the frames around them.
-    pub bytes: u64,
+/// Reads page `number` again, where its frame begins.
+///
+/// # Errors
+/// Where it is cut or altered, or reading fails.
+pub fn read_page(mut from: impl Read, number: u64) -> Result<Vec<u8>, BackupError> {
+    let mut frame = Vec::new();
+    read_frame(&mut from, &mut frame, || frame::page_place(number))?;
+    frame::unseal_page(number, &frame).map(<[u8]>::to_vec)
 }
 
 /// The pages of one backup, in order. It ends without an error only where the end of the backup was read and fits; after an
@@ -96,8 +89,9 @@ impl<R: Read> Reader<R> {
         let bytes = frame::unseal_page(number, &self.frame)?.to_vec();
         self.read.pages += 1;
         self.read.bytes += bytes.len() as u64;
+        let place = PagePlace { file: 0, offset: self.offset };
         self.offset += 4 + self.frame.len() as u64;
-        Ok(Some(BackupPage { number, bytes }))
+        Ok(Some(BackupPage { number, bytes, place }))
     }
 
     fn check_end(&mut self, end: &End) -> Result<(), BackupError> {

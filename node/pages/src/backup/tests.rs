@@ -83,7 +83,8 @@ fn backup(records: u64, after: u64) -> Vec<u8> {
     for number in head.pages() {
         writer.page(number, &pages[usize::try_from(number).unwrap()]).unwrap();
     }
-    writer.finish().unwrap()
+    writer.finish().unwrap();
+    writer.into_out()
 }
 
 /// All pages of a file, decoded; or why it is refused.
@@ -161,7 +162,9 @@ fn a_newer_build_and_another_kind_of_file_are_named() {
     let error = read(&newer).unwrap_err();
     assert!(error.to_string().contains("of a newer build (version 2 of the file): use that build"), "{error}");
     let head = Head { rules: RULES_VERSION + 1, ..head(0, 0) };
-    let rules = Writer::begin(Vec::new(), head).unwrap().finish().unwrap();
+    let mut rules = Writer::begin(Vec::new(), head).unwrap();
+    rules.finish().unwrap();
+    let rules = rules.into_out();
     assert!(matches!(read(&rules).unwrap_err(), BackupError::Newer { .. }));
     assert!(matches!(read(b"{\"items\":[]}").unwrap_err(), BackupError::Foreign));
 }
@@ -187,7 +190,7 @@ fn a_backup_that_was_cut_is_continued_to_the_same_bytes() {
         let mut writer = Writer::resume(&mut continued, head, reader.progress());
         let (_, later) = Reader::open(std::io::Cursor::new(backup(200, pages * PAGE_RECORDS))).unwrap();
         for page in later {
-            let BackupPage { number, bytes } = page.unwrap();
+            let BackupPage { number, bytes, place: _ } = page.unwrap();
             writer.page(number, &bytes).unwrap();
         }
         writer.finish().unwrap();

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
+use super::backup_page::Progress;
 use super::error::BackupError;
 use super::frame::{self, End, FRAME_BYTES_MAX, MAGIC, VERSION};
 use super::head::Head;
-use super::reader::Progress;
 
 /// See the head of this file. What it wrote is no backup before [`Writer::finish`].
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// Where a page is missing, or `out` fails.
-    pub fn finish(mut self) -> Result<W, BackupError> {
+    pub fn finish(&mut self) -> Result<(), BackupError> {
         let Progress { pages, bytes } = self.written;
         let all = self.head.pages();
         let due = all.end - all.start;
@@ -64,12 +64,17 @@ impl<W: Write> Writer<W> {
         let end = End { pages, bytes, digest: self.head.record_digest };
         self.put(&frame::seal_end(&end))?;
         self.out.flush()?;
-        Ok(self.out)
+        Ok(())
     }
 
     /// Where it goes, so that a caller can flush or sync what was written so far.
     pub fn out(&mut self) -> &mut W {
         &mut self.out
+    }
+
+    /// Gives back where it went.
+    pub fn into_out(self) -> W {
+        self.out
     }
 
     /// How many pages were written.

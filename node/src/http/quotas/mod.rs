@@ -26,6 +26,8 @@ pub struct Quotas {
     pub recounts: Arc<ConcurrencyLimit>,
     /// Searches through records, such as the pages of lists.
     pub scans: Arc<ConcurrencyLimit>,
+    /// Backups.
+    pub backups: Arc<ConcurrencyLimit>,
 }
 
 impl Quotas {
@@ -36,6 +38,7 @@ impl Quotas {
             large_bodies: Arc::new(ConcurrencyLimit::new("readings of large bodies", limits.large_bodies)),
             recounts: Arc::new(ConcurrencyLimit::new("recomputations of the books", limits.recounts)),
             scans: Arc::new(ConcurrencyLimit::new("searches", limits.scans)),
+            backups: Arc::new(ConcurrencyLimit::new("backups", limits.backups)),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A path that does not exist gets a 404, and a method that a path does not have a 405, each a problem like any other.
 
 mod audit;
+mod backup;
 mod charges;
 mod cluster;
 mod credit_requests;
@@ -24,6 +25,7 @@ use super::response::problem::Problem;
 pub(crate) fn router(app: App) -> Router {
     Router::new()
         .merge(audit::routes())
+        .merge(backup::routes())
         .merge(charges::routes())
         .merge(cluster::routes())
         .merge(credit_requests::routes())

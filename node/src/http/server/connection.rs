@@ -112,7 +112,7 @@ where
             let answer = answer(request, Arc::clone(&progress));
             async move {
                 let response = answer.await;
-                progress.answered();
+                progress.answered(hyper::body::Body::size_hint(response.body()).exact().is_none());
                 Ok::<_, std::convert::Infallible>(response.map(|body| Outbound { body, progress }))
             }
         })
@@ -219,6 +219,7 @@ impl<'a> Timer<'a> {
 
     fn due_in(&self, phase: Phase) -> Option<Instant> {
         match phase {
+            Phase::Answer if self.progress.is_in_pieces() => Some(Instant::now() + self.limits.stalled),
             Phase::Idle | Phase::Answer | Phase::Refused => Some(Instant::now() + self.limits.idle),
             Phase::New | Phase::Head => Some(Instant::now() + self.limits.head),
             // Every handler ends by its own deadline.

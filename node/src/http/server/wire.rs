@@ -41,9 +41,11 @@ pub(crate) enum Phase {
 #[derive(Debug, Default)]
 pub(crate) struct RequestProgress {
     phase: AtomicU8,
-    requests: AtomicU32,
+    /// Requests, and writes of an answer that is sent in pieces.
+    steps: AtomicU32,
     unread: AtomicBool,
     body_given: AtomicBool,
+    in_pieces: AtomicBool,
 }
 
 impl RequestProgress {
@@ -59,14 +61,20 @@ impl RequestProgress {
         }
     }
 
-    /// Phase and number of the request: two equal values mean that no phase began or ended in between.
+    /// Phase and number of the step: two equal values mean that no phase began or ended in between, and no byte of an answer in
+    /// pieces was taken.
     pub(crate) fn mark(&self) -> (u32, Phase) {
-        (self.requests.load(Ordering::Relaxed), self.phase())
+        (self.steps.load(Ordering::Relaxed), self.phase())
+    }
+
+    /// Whether the answer is sent in pieces: its length is not known before its end.
+    pub(crate) fn is_in_pieces(&self) -> bool {
+        self.in_pieces.load(Ordering::Relaxed)
     }
 
     /// A head was read; `body` says whether a body follows it.
     pub(crate) fn head_read(&self, body: bool) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.steps.fetch_add(1, Ordering::Relaxed);
         self.unread.store(body, Ordering::Relaxed);
         self.set(Phase::Request);
     }
@@ -81,8 +89,9 @@ impl RequestProgress {
         self.unread.load(Ordering::Relaxed)
     }
 
-    /// The request has an answer.
-    pub(crate) fn answered(&self) {
+    /// The request has an answer; `in_pieces` where its length is not known.
+    pub(crate) fn answered(&self, in_pieces: bool) {
+        self.in_pieces.store(in_pieces, Ordering::Relaxed);
         self.body_given.store(false, Ordering::Relaxed);
         self.set(Phase::Answer);
     }
@@ -94,6 +103,13 @@ impl RequestProgress {
     fn bytes_arrived(&self) {
         if matches!(self.phase(), Phase::New | Phase::Idle) {
             self.set(Phase::Head);
+        }
+    }
+
+    /// The caller, or the kernel for it, took bytes of an answer.
+    fn bytes_taken(&self) {
+        if self.is_in_pieces() {
+            self.steps.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -243,7 +259,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         if !self.progress.is_in_flight() {
             return self.sign_answer(bytes);
         }
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        self.progress.bytes_taken();
+        Poll::Ready(written)
     }
 
     fn poll_write_vectored(
@@ -255,7 +273,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             let bytes = parts.iter().map(|part| &**part).collect::<Vec<_>>().concat();
             return self.sign_answer(&bytes);
         }
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, parts));
+        self.progress.bytes_taken();
+        Poll::Ready(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -25,6 +25,7 @@ use crate::raft::lifecycle::settings::ClusterSettings;
 use crate::raft::lifecycle::start::{start, stop};
 use crate::raft::membership::decide::{ChangeError, MembershipChange, change_members};
 use crate::raft::membership::fitness::stage;
+use crate::raft::reads::backup::{BackupEnd, BackupRefused, BackupStream, back_up};
 use crate::raft::reads::gate::ReadCaller;
 use crate::raft::reads::position::{position_within_reach, read_position};
 use crate::runtime::{Clock, RaftRuntime};
@@ -184,6 +185,14 @@ impl Cluster {
                 node.published.health.fail(format!("the history could not be read: {error}"));
             }
         })
+    }
+
+    /// A backup of the records up to `end`, for whoever has the first `after` of them; they are durable here by then.
+    ///
+    /// # Errors
+    /// Where there is no such end, or this node has not come so far in time.
+    pub async fn backup(&self, end: BackupEnd, after: u64, deadline: Instant) -> Result<BackupStream, BackupRefused> {
+        back_up(self.0.node.clone(), end, after, deadline).await
     }
 
     /// The digest over everything decided up to `applied`, where that is among the last 4,096 positions.

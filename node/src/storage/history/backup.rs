@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use ::pages::backup::{BackupError, Continues, Head, Position, Writer};
-use ledger::{Digest, EntryChain, Event, IdSpace, RecordNumber, SYSTEM_ACTOR, Totals, page_of};
+use ledger::{Digest, EntryChain, Event, IdSpace, PAGE_RECORDS, RecordNumber, SYSTEM_ACTOR, Totals, page_of};
 use uuid::Uuid;
 
 use super::History;
@@ -73,6 +73,21 @@ impl History {
             continues,
             made_ms: origin.made_ms,
         })
+    }
+
+    /// The record that made a journal entry. Blocks.
+    ///
+    /// # Errors
+    /// Where there is no such entry, or what is read is damaged.
+    pub fn record_of_entry(&self, entry: u64) -> Result<RecordNumber, StorageError> {
+        let page = self.page_of_entry(entry)?;
+        let (first, last) = (self.mark(page)?.first, self.records());
+        for number in first..=last.min(first + PAGE_RECORDS - 1) {
+            if self.record(number)?.movement().is_some_and(|movement| movement.entry_number == entry) {
+                return Ok(number);
+            }
+        }
+        Err(StorageError::damaged(format!("page {page} of the history"), format!("it has no entry {entry}")))
     }
 
     /// Writes the backup that `head` describes, all of whose records have to be durable, a page at a time. Blocks.
