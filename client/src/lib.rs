@@ -57,3 +57,4 @@ pub use pool::endpoint::{BadServer, Endpoint, Stream};
 pub use pool::tls::BadAuthority;
 pub use requests::pager::Pager;
 pub use requests::reads::{ChargeFilter, CreditRequestFilter, Span};
+pub use retry::download::{Download, Opened};

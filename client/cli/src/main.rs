@@ -5,6 +5,7 @@
 #![deny(clippy::unwrap_used)]
 
 mod arguments;
+mod backup;
 mod books;
 mod import;
 mod lists;

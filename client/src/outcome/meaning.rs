@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::Method;
+use hyper::header::HeaderMap;
 
 use etebar_api::{self as api, Code, Problem};
 
@@ -113,6 +115,12 @@ fn from_node(answer: &RawAnswer) -> Result<(), String> {
     }
 }
 
+/// Whether these are the headers of a node's own answer.
+pub(crate) fn is_from_node(headers: &HeaderMap) -> bool {
+    let bare = RawAnswer { status: 200, headers: headers.clone(), body: Bytes::new(), server: 0 };
+    from_node(&bare).is_ok()
+}
+
 fn success<T>(call: &Call, answer: &RawAnswer, read: impl Fn(&RawAnswer) -> Result<T, String>) -> Meaning<T> {
     let expected: &[u16] = match call.method {
         Method::GET => &[200],
@@ -173,7 +181,6 @@ pub(crate) fn retry_after(answer: &RawAnswer, reason: &Reason) -> RetryAfter {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use hyper::header::{HeaderName, HeaderValue};
 
     use super::*;

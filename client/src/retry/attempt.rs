@@ -65,7 +65,12 @@ impl Client {
         }
     }
 
-    fn request(&self, server: &Server, call: &Call, id: &HeaderValue) -> Result<Request<Full<Bytes>>, Failure> {
+    pub(super) fn request(
+        &self,
+        server: &Server,
+        call: &Call,
+        id: &HeaderValue,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
         let request = Request::builder().method(&call.method).uri(&call.path);
         let mut request = request.header(header::HOST, server.host()).header(api::REQUEST_ID, id);
         if let Some(authorization) = &self.authorization {
@@ -122,7 +127,7 @@ async fn exchange(
     }
 }
 
-async fn read_answer(response: Response<Incoming>) -> Result<(u16, HeaderMap, Bytes), Failure> {
+pub(super) async fn read_answer(response: Response<Incoming>) -> Result<(u16, HeaderMap, Bytes), Failure> {
     let (parts, body) = response.into_parts();
     let collected = Limited::new(body, ANSWER_BYTES).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
@@ -134,7 +139,7 @@ async fn read_answer(response: Response<Incoming>) -> Result<(u16, HeaderMap, By
 }
 
 /// An error and what caused it, on one line.
-fn reason(error: &hyper::Error) -> String {
+pub(super) fn reason(error: &hyper::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

@@ -6,8 +6,8 @@ mod values;
 
 pub(crate) use driving::{Bench, Load, Plot, Target};
 pub(crate) use resources::{
-    Adjust, ChargeOne, Charges, Cluster, CreditRequests, Import, Journal, Keys, Members, NewNode, Sellers, Statement,
-    Watch,
+    Adjust, Backup, BackupDownload, BackupLost, BackupVerb, ChargeOne, Charges, Cluster, CreditRequests, Import, Journal, Keys,
+    Members, NewNode, Sellers, Statement, Watch,
 };
 pub(crate) use values::{Colour, Format, Listing, OneSeller, Verify};
 
@@ -162,6 +162,18 @@ Example: etebar verify
          etebar verify --from 1200000 --digest 5f2c…      (goes on where an earlier check ended, which printed both)
 From a later entry on, what only the whole journal shows is not checked: phones' balances, and the sums of all accounts.")]
     Verify(Verify),
+    /// Take a backup of the ledger, verify one, or list what a restore lost
+    #[command(
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true,
+        after_help = "\
+Example: etebar backup monday.backup
+         etebar backup tuesday.backup --onto monday.backup       (an increment: only what is new)
+         etebar backup --until 1200000 before.backup
+Needs an admin's key. Sales go on meanwhile. A download that was cut goes on where it was, on another node too, also where
+the same command is given again. Afterwards every promise is recomputed from the file; it exits with 4 where one is broken."
+    )]
+    Backup(Backup),
     /// Print what makes a shell complete this program's verbs and options
     #[command(after_help = "\
 Example: etebar completions bash > ~/.local/share/bash-completion/completions/etebar

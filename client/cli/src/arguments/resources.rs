@@ -313,6 +313,70 @@ pub(crate) struct Journal {
     pub(crate) listing: Listing,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) download: BackupDownload,
+    #[command(subcommand)]
+    pub(crate) verb: Option<BackupVerb>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupDownload {
+    /// Where the backup is to be; nothing may be there. What came is in FILE.part until it is whole
+    #[arg(required = true)]
+    pub(crate) file: Option<PathBuf>,
+    /// End with this journal entry in place of the newest record
+    #[arg(long, value_name = "ENTRY", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) until: Option<u64>,
+    /// Fetch only what these lack: a whole backup, then the increments onto it, in their order
+    #[arg(long, value_name = "EARLIER", num_args = 1..)]
+    pub(crate) onto: Vec<PathBuf>,
+    /// Do not recompute every promise from the file afterwards
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupVerb {
+    /// Recompute every promise from a backup, without a cluster
+    #[command(after_help = "\
+Example: etebar backup verify monday.backup
+         etebar backup verify monday.backup tuesday.backup wednesday.backup    (a whole one, then increments)
+It exits with 4 where a file is cut or altered, or a promise is broken.")]
+    Verify(BackupFiles),
+    /// List the entries that a journal or a statement knows and a ledger lost that was restored to an earlier entry
+    #[command(after_help = "\
+Example: etebar backup lost --since 1200000 journal.jsonl
+         etebar backup lost --since 1200000 --json statement.csv
+The file is what `etebar journal` or `etebar statement` wrote, or pages of the API: JSON lines, a JSON list, or CSV.")]
+    Lost(BackupLost),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupFiles {
+    /// A whole backup
+    pub(crate) file: PathBuf,
+    /// Increments onto it, in the order in which they were made
+    pub(crate) increment: Vec<PathBuf>,
+}
+
+impl BackupFiles {
+    /// All of them, in their order.
+    pub(crate) fn all(self) -> Vec<PathBuf> {
+        std::iter::once(self.file).chain(self.increment).collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupLost {
+    /// The last entry that the ledger still has
+    #[arg(long, value_name = "ENTRY")]
+    pub(crate) since: u64,
+    /// The journal or the statement
+    pub(crate) file: PathBuf,
+}
+
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Watch {
     /// Time between two polls, 200ms to 60s

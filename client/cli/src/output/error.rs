@@ -39,6 +39,9 @@ pub(crate) enum CliError {
     /// A promise was found broken.
     #[error("{0}")]
     Broken(String),
+    /// A backup is cut or altered.
+    #[error("{0}")]
+    Damaged(String),
 }
 
 impl CliError {
@@ -63,7 +66,8 @@ impl CliError {
             | CliError::Local(_)
             | CliError::Unprinted(_)
             | CliError::Unproven(_)
-            | CliError::Broken(_) => api::shown(&text, LINE_CHARS).into_owned(),
+            | CliError::Broken(_)
+            | CliError::Damaged(_) => api::shown(&text, LINE_CHARS).into_owned(),
         }
     }
 
@@ -75,7 +79,7 @@ impl CliError {
             | CliError::Unproven(_)
             | CliError::Unprinted(_)
             | CliError::Unreported(_) => 3,
-            CliError::Broken(_) => 4,
+            CliError::Broken(_) | CliError::Damaged(_) => 4,
             CliError::Advised { text: _, hint: _, code } => *code,
         }
     }

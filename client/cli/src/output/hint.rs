@@ -42,6 +42,9 @@ pub(crate) fn of(error: &CliError) -> Option<String> {
         CliError::Unproven(_) => {
             Some("run it again once every node answers: `etebar cluster status` shows them".to_owned())
         }
+        CliError::Damaged(_) => {
+            Some("nothing can be restored from it: take another backup, or fetch another copy of this one".to_owned())
+        }
         CliError::Broken(_) => Some(
             "stop selling and keep every node's data directory as it is: `etebar verify --json` and `etebar digest` say \
              where the books differ"
@@ -75,7 +78,8 @@ pub(crate) fn with(error: &CliError, called: &Called) -> Option<String> {
         | CliError::Local(_)
         | CliError::Unprinted(_)
         | CliError::Unproven(_)
-        | CliError::Broken(_) => of(error),
+        | CliError::Broken(_)
+        | CliError::Damaged(_) => of(error),
     }
 }
 

@@ -108,6 +108,7 @@ impl Output {
                 "idempotency_key": unreported.key(),
             }),
             CliError::Unproven(text) => json!({"code": "unproven", "detail": text}),
+            CliError::Damaged(text) => json!({"code": "damaged", "detail": text}),
             CliError::Broken(text) => json!({"code": "broken_promise", "detail": text}),
             CliError::Advised { text, hint: _, code } => {
                 let name = if *code == WRONG_USAGE { "wrong_usage" } else { "unfinished" };

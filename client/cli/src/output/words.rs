@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use etebar::api::{ClusterStatus, NodeRole, NodeStatus, RequestStatus, SellerStatus};
+use etebar::api::{ClusterStatus, EntryKind, NodeRole, NodeStatus, RequestStatus, SellerStatus};
 use etebar::duration_text;
 
 use super::paint::Cell;
@@ -52,4 +52,14 @@ pub(crate) fn or_dash(value: Option<impl ToString>) -> String {
 pub(crate) fn waits_for_rate(wait: Duration) -> String {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     format!("waiting {}: the nodes limit the rate of this API key", duration_text(Duration::from_secs(seconds)))
+}
+
+/// Why an entry moved money, for people.
+pub(crate) fn entry_kind(kind: EntryKind) -> &'static str {
+    match kind {
+        EntryKind::Credit => "credit",
+        EntryKind::Adjustment => "adjustment",
+        EntryKind::Charge => "charge",
+        EntryKind::Reversal => "reversal",
+    }
 }

@@ -1,14 +1,14 @@
 //! `etebar statement`, `journal`, `reconcile`, `phone`, `audit`.
 
 use etebar::Answer;
-use etebar::api::{Audit, Entry, EntryKind, MAX_PAGE, Reconciliation};
+use etebar::api::{Audit, Entry, MAX_PAGE, Reconciliation};
 
 use crate::arguments::{Journal, OneSeller, Statement};
 use crate::lists::{self, Listed};
 use crate::output::done::Done;
 use crate::output::error::CliError;
 use crate::output::paint::Cell;
-use crate::output::words::replay_note;
+use crate::output::words::{entry_kind, replay_note};
 use crate::output::{count, grouped, money, or_dash, sheet, yes_or_no};
 use crate::session::Session;
 
@@ -64,7 +64,7 @@ pub(crate) fn report_entry(
         let pairs = [
             ("entry", entry.entry.to_string()),
             ("created at", entry.created_at.to_string()),
-            ("kind", kind(entry.kind).to_owned()),
+            ("kind", entry_kind(entry.kind).to_owned()),
             ("seller", entry.seller_id.to_string()),
             ("amount", grouped(entry.amount)),
             ("balance", grouped(entry.balance)),
@@ -115,22 +115,13 @@ impl Listed for Entry {
         vec![
             self.entry.to_string().into(),
             self.created_at.to_string().into(),
-            kind(self.kind).into(),
+            entry_kind(self.kind).into(),
             self.seller_id.to_string().into(),
             money(self.amount),
             money(self.balance),
             or_dash(self.phone.as_ref()).into(),
             self.actor.clone().into(),
         ]
-    }
-}
-
-fn kind(kind: EntryKind) -> &'static str {
-    match kind {
-        EntryKind::Credit => "credit",
-        EntryKind::Adjustment => "adjustment",
-        EntryKind::Charge => "charge",
-        EntryKind::Reversal => "reversal",
     }
 }
 

@@ -18,7 +18,7 @@ use crate::load::plot;
 use crate::output::Output;
 use crate::output::error::CliError;
 use crate::session::Session;
-use crate::{load, watch};
+use crate::{backup, load, watch};
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), CliError> {
     // A shell's start-up file asks for completions where no server is set, or a wrong one.
@@ -68,6 +68,7 @@ async fn dispatch(session: &Session, arguments: Arguments) -> Result<(), CliErro
         Verb::Digest { applied } => cluster::digest(session, applied).await,
         Verb::Bench(verb) => bench::run(session, &arguments.global, verb).await,
         Verb::Verify(verb) => verify::run(session, &verb).await,
+        Verb::Backup(verb) => backup::run(session, verb).await,
         Verb::Load(verb) => load::run(session, verb).await,
         Verb::Completions { shell } => completions::print(shell),
         Verb::Prove { record } => prove::run(session, &record).await,
