@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::{Action, Command, NodeNumber, SYSTEM_ACTOR, Time};
 use openraft::storage::{RaftLogReader, RaftLogStorage, RaftLogStorageExt};
 use openraft::{EntryPayload, Membership};
+use uuid::Uuid;
 
 use super::{NewCluster, NewEpochError};
 use crate::raft::apply::machine::CommandBatch;
@@ -22,6 +23,8 @@ pub(super) struct Rest {
     pub(super) members: Option<Membership<u64, NodeAddresses>>,
     /// The last epoch that is begun.
     pub(super) epoch: Option<u32>,
+    /// The clusters that begin one.
+    pub(super) clusters: Vec<Uuid>,
     /// The newest rules that the ledger is raised to.
     pub(super) rules: Option<u32>,
 }
@@ -63,9 +66,8 @@ impl Rest {
                 let batch: CommandBatch = codec::decode(Kind::Commands, &bytes)?;
                 for command in batch.commands {
                     match command.action {
-                        Action::BeginEpoch(begin) => {
-                            (self.epoch, self.rules) = (Some(begin.epoch), Some(begin.rules).max(self.rules));
-                        }
+                        Action::Genesis(genesis) => self.begin(genesis.epoch, genesis.ledger, genesis.rules),
+                        Action::BeginEpoch(begin) => self.begin(begin.epoch, begin.cluster, begin.rules),
                         Action::RaiseRules(raise) => self.rules = Some(raise.to).max(self.rules),
                         _ => {}
                     }
@@ -73,6 +75,13 @@ impl Rest {
             }
         }
         Ok(())
+    }
+}
+
+impl Rest {
+    fn begin(&mut self, epoch: u32, cluster: Uuid, rules: u32) {
+        (self.epoch, self.rules) = (Some(epoch).max(self.epoch), Some(rules).max(self.rules));
+        self.clusters.push(cluster);
     }
 }
 

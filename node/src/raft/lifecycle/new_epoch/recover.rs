@@ -49,7 +49,7 @@ impl Survivor {
         let (state, _image) = start_from(&history, seed)?;
         let checkpoint = history.checkpoint();
         let from = checkpoint.applied.map_or(0, |applied| applied.index + 1);
-        let Rest { members, epoch, rules: raised } = futures::executor::block_on(read(&log.0, from))?;
+        let Rest { members, epoch, clusters, rules: raised } = futures::executor::block_on(read(&log.0, from))?;
         rules.check(raised.unwrap_or(0))?;
         let members = members.unwrap_or_else(|| checkpoint.membership.membership().clone());
         let Some(addresses) = members.get_node(&node).cloned() else { return Err(NewEpochError::NoMember(node)) };
@@ -64,7 +64,7 @@ impl Survivor {
             addresses,
             epoch: epoch.unwrap_or_else(|| state.epoch()),
             time: state.time(),
-            had_cluster: state.had_cluster(cluster),
+            had_cluster: state.had_cluster(cluster) || clusters.contains(&cluster),
         })
     }
 
