@@ -2,8 +2,8 @@
 # add.sh [--dir DIR]
 #
 # Adds a new node to the running cluster in DIR (./data/local unless given), waits until it votes, and prints its id alone. The
-# cluster gives the number; the node serves the API and its peers on the next free ports after those of up.sh, on 127.0.0.1
-# alone. cluster.json follows. After an interruption, run it again: it continues with the node that it began to add.
+# cluster gives the number; the node serves the API, its peers and operators on the next free ports after those of up.sh, on
+# 127.0.0.1 alone. cluster.json follows. After an interruption, run it again: it continues with the node that it began to add.
 # ETEBAR_ADD_SECONDS (600) is how long the node may take to catch up.
 #
 # Example: cluster-scripts/add.sh --dir /tmp/shop
@@ -22,7 +22,7 @@ done
 # Sets NEW_API and NEW_PEER: those of an addition that was interrupted, or the next ports of up.sh's scheme that are free. The
 # cluster gives the number later; that it is not the one of the ports does not matter.
 choose_addresses() {
-  local next id api peer first=${IDS[0]} known=" ${API[*]} ${PEER[*]} "
+  local next id api peer ops first=${IDS[0]} known=" ${API[*]} ${PEER[*]} ${OPS[*]} "
   if [[ -f $DIR/.adding ]]; then
     read -r NEW_API NEW_PEER <"$DIR/.adding" && [[ -n $NEW_API && -n $NEW_PEER ]] && return 0
     rm -f "$DIR/.adding" # cut short: nobody was told of it
@@ -30,10 +30,13 @@ choose_addresses() {
   next=$(highest_id)
   for ((id = next + 1; id <= next + 200; id++)); do
     api=127.0.0.1:$((${API[$first]##*:} - first + id)) peer=127.0.0.1:$((${PEER[$first]##*:} - first + id))
-    ((${api##*:} <= 65535 && ${peer##*:} <= 65535)) || break
+    ops=$(ops_beside "$api")
+    ((${ops##*:} <= 65535 && ${peer##*:} <= 65535)) || break
     # A node that is stopped has its ports all the same.
-    [[ $known != *":${api##*:} "* && $known != *":${peer##*:} "* && $api != "$peer" ]] || continue
+    [[ $known != *":${api##*:} "* && $known != *":${peer##*:} "* && $known != *":${ops##*:} "* ]] || continue
+    [[ $api != "$peer" && ${ops##*:} != "${peer##*:}" ]] || continue
     if ! port_is_free 127.0.0.1 "${api##*:}" || ! port_is_free 127.0.0.1 "${peer##*:}"; then continue; fi
+    port_is_free 127.0.0.1 "${ops##*:}" || continue
     NEW_API=$api NEW_PEER=$peer
     # Written first, so that an addition that is interrupted is found again by its addresses.
     printf '%s %s\n' "$NEW_API" "$NEW_PEER" >"$DIR/.adding.new"
@@ -89,6 +92,7 @@ LINE=$(client --json members add --api "$NEW_API" --peer "$NEW_PEER" 2>&1) || {
 ID=$(field id "$LINE") || fail "no node was added: $LINE"
 if [[ ! -v API[$ID] ]]; then
   API[$ID]=http://$NEW_API PEER[$ID]=$NEW_PEER PID[$ID]=0 DATA[$ID]=$DIR/node-$ID LOG[$ID]=$DIR/node-$ID.log
+  OPS[$ID]=$(ops_beside "${API[$ID]}")
   make_certificate "$ID"
   join_cluster "$ID"
   IDS+=("$ID")

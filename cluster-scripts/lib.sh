@@ -99,7 +99,7 @@ sources_newer() {
 
 # ---- cluster.json ---------------------------------------------------------------------------------------------------
 
-# Makes DIR absolute and reads DIR/cluster.json into ADMIN_KEY, IDS, API[id], PEER[id], PID[id], DATA[id], LOG[id].
+# Makes DIR absolute and reads DIR/cluster.json into ADMIN_KEY, IDS, API[id], PEER[id], OPS[id], PID[id], DATA[id], LOG[id].
 open_cluster() {
   DIR=$(realpath -m "$DIR")
   [[ -f $DIR/cluster.json ]] || fail "there is no cluster in $DIR (up.sh --dir $DIR makes one)"
@@ -107,34 +107,38 @@ open_cluster() {
 }
 
 read_cluster() {
-  declare -gA API=() PEER=() PID=() DATA=() LOG=()
+  declare -gA API=() PEER=() OPS=() PID=() DATA=() LOG=()
   IDS=()
   ADMIN_KEY=$(sed -n 's/^  "admin_key": "\([^"]*\)",$/\1/p' "$DIR/cluster.json")
-  local id api peer pid data log
-  while IFS=$'\t' read -r id api peer pid data log; do
+  local id api peer ops pid data log
+  while IFS=$'\t' read -r id api peer ops pid data log; do
     IDS+=("$id")
-    API[$id]=$api PEER[$id]=${peer#-} PID[$id]=$pid DATA[$id]=$data LOG[$id]=$log
+    API[$id]=$api PEER[$id]=${peer#-} OPS[$id]=${ops#-} PID[$id]=$pid DATA[$id]=$data LOG[$id]=$log
+    [[ -n ${OPS[$id]} ]] || OPS[$id]=$(ops_beside "$api")
     # An earlier up.sh did not write it: peers are on the port 20 above.
     [[ -n ${PEER[$id]} ]] || { api=${api#http://} PEER[$id]=${api%:*}:$((${api##*:} + 20)); }
-  done < <(sed -n 's/^    {"id": \([0-9]*\), "api": "\([^"]*\)",\( "peer": "\([^"]*\)",\)\{0,1\} "pid": \([0-9]*\), "data_dir": "\([^"]*\)", "log": "\([^"]*\)"},\{0,1\}$/\1\t\2\t-\4\t\5\t\6\t\7/p' "$DIR/cluster.json")
+  done < <(sed -n 's/^    {"id": \([0-9]*\), "api": "\([^"]*\)",\( "peer": "\([^"]*\)",\)\{0,1\}\( "ops": "\([^"]*\)",\)\{0,1\} "pid": \([0-9]*\), "data_dir": "\([^"]*\)", "log": "\([^"]*\)"},\{0,1\}$/\1\t\2\t-\4\t-\6\t\7\t\8\t\9/p' "$DIR/cluster.json")
   [[ -n $ADMIN_KEY && ${#IDS[@]} -gt 0 ]] || fail "$DIR/cluster.json is not as up.sh writes it; nothing was changed"
 }
 
-# Writes ADMIN_KEY, IDS, API, PEER, PID, DATA, LOG to DIR/cluster.json: readable by the owner alone, whole or not at all.
+# Writes ADMIN_KEY, IDS, API, PEER, OPS, PID, DATA, LOG to DIR/cluster.json: readable by the owner alone, whole or not at all.
 write_cluster() {
   local new id comma=
   new=$(mktemp "$DIR/.cluster.json.XXXXXX") # mktemp makes it with mode 0600
   {
     printf '{\n  "admin_key": "%s",\n  "nodes": [' "$ADMIN_KEY"
     for id in "${IDS[@]}"; do
-      printf '%s\n    {"id": %s, "api": "%s", "peer": "%s", "pid": %s, "data_dir": "%s", "log": "%s"}' \
-        "$comma" "$id" "${API[$id]}" "${PEER[$id]}" "${PID[$id]}" "${DATA[$id]}" "${LOG[$id]}"
+      printf '%s\n    {"id": %s, "api": "%s", "peer": "%s", "ops": "%s", "pid": %s, "data_dir": "%s", "log": "%s"}' \
+        "$comma" "$id" "${API[$id]}" "${PEER[$id]}" "${OPS[$id]}" "${PID[$id]}" "${DATA[$id]}" "${LOG[$id]}"
       comma=,
     done
     printf '\n  ]\n}\n'
   } >"$new"
   mv "$new" "$DIR/cluster.json"
 }
+
+# ops_beside API: where the node of that API serves operators, by the layout of up.sh: on the port 40 above.
+ops_beside() { printf 'http://127.0.0.1:%s' "$((${1##*:} + 40))"; }
 
 known_node() { [[ -v API[$1] ]] || fail "the cluster in $DIR has no node $1 (it has ${IDS[*]})"; }
 
@@ -238,7 +242,8 @@ launch() {
   wait_gone "$1" 5 || fail "node $1 is ending, but does not end"
   printf -- '--- started %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"${LOG[$1]}"
   # By variables, which an older build does not mind.
-  files=("ETEBAR_PEER_CA=$DIR/pki/ca.pem" "ETEBAR_PEER_CERT=$DIR/pki/node-$1.pem" "ETEBAR_PEER_KEY=$DIR/pki/node-$1.key")
+  files=("ETEBAR_PEER_CA=$DIR/pki/ca.pem" "ETEBAR_PEER_CERT=$DIR/pki/node-$1.pem" "ETEBAR_PEER_KEY=$DIR/pki/node-$1.key"
+    "ETEBAR_OPS_LISTEN=${OPS[$1]#http://}")
   setsid env "${files[@]}" "$NODE_PROGRAM" run --data-dir "${DATA[$1]}" --id "$1" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
   PID[$1]=$!
   disown # else bash reports when it is killed

@@ -24,12 +24,13 @@ NEEDED=(
   'mkfs.ext4 e2fsprogs'
   'mount mount'
   'nft nftables'
+  'prometheus prometheus'
   'python3 python3'
   'tmux tmux'
   '/usr/lib/*/faketime/libfaketimeMT.so.1 libfaketime'
 )
 # Tools without which a test can only be skipped; the others either come with Rust or are used by root alone.
-SKIPPABLE=(python3 tmux)
+SKIPPABLE=(prometheus python3 tmux)
 
 MISSING=()
 for row in "${NEEDED[@]}"; do

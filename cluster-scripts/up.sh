@@ -3,7 +3,7 @@
 #
 # Starts a local cluster of real processes and waits until every node is ready. Where DIR (./data/local unless given) is
 # absent or empty, a new cluster is made; where it holds one, that one is started again, whatever was left of its processes.
-# Node N serves the API on port + N and its peers on port + 20 + N, on 127.0.0.1 alone. DIR/cluster.json has the addresses
+# Node N serves the API on port + N, its peers on port + 20 + N and operators on port + 40 + N, on 127.0.0.1 alone. DIR/cluster.json has the addresses
 # and the first admin key, DIR/pki the authority and the certificates that nodes prove their numbers with. Settings in the
 # environment (ETEBAR_CURRENCY, ETEBAR_LOG_BYTES, …) reach every node.
 #
@@ -39,7 +39,7 @@ create() {
   local id line hash cluster taken members=() founders
   local nodes=${NODES:-3} port=${PORT:-7100}
   for ((id = 1; id <= nodes; id++)); do
-    for taken in $((port + id)) $((port + 20 + id)); do
+    for taken in $((port + id)) $((port + 20 + id)) $((port + 40 + id)); do
       port_is_free 127.0.0.1 "$taken" || fail "port $taken is taken (--port chooses others)"
     done
     members+=(--member "$id=127.0.0.1:$((port + id))/127.0.0.1:$((port + 20 + id))")
@@ -50,11 +50,12 @@ create() {
   # A restored cluster begins with one node.
   ((${#FROM[@]} == 0)) && founders=$nodes || founders=1
   cluster=$(</proc/sys/kernel/random/uuid)
-  declare -gA API=() PEER=() PID=() DATA=() LOG=()
+  declare -gA API=() PEER=() OPS=() PID=() DATA=() LOG=()
   IDS=()
   for ((id = 1; id <= founders; id++)); do
     IDS+=("$id")
     API[$id]=http://127.0.0.1:$((port + id)) PEER[$id]=127.0.0.1:$((port + 20 + id)) PID[$id]=0 DATA[$id]=$DIR/node-$id LOG[$id]=$DIR/node-$id.log
+    OPS[$id]=$(ops_beside "${API[$id]}")
     if ((${#FROM[@]} > 0)); then
       "$NODE_PROGRAM" restore "${FROM[@]/#/--from=}" ${UNTIL:+--until "$UNTIL"} --data-dir "${DATA[$id]}" --id "$id" \
         --cluster-id "$cluster" --api "${API[$id]#http://}" --peer "${PEER[$id]}" --admin-key-hash "$hash" \
@@ -136,6 +137,7 @@ Ready. The admin key is in $DIR/cluster.json. Next, for instance:
   export ETEBAR_KEY=\$(sed -n 's/.*"admin_key": "\(.*\)".*/\1/p' $DIR/cluster.json)
   $CLIENT_PROGRAM sellers create 'Corner shop'
   $CLIENT_PROGRAM cluster status
+  curl -s ${OPS[${IDS[0]}]}/metrics
 TEXT
 if ((${#FROM[@]} > 0)); then
   cat <<TEXT

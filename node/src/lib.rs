@@ -1,7 +1,7 @@
 //! The server: one node of the cluster, as a library; `main.rs` is thin.
 //!
 //! Read in this order: [`raft`] (cluster, proposer, state machine, peer link), [`storage`] (log, history, disk),
-//! [`http`] (the API), [`tls`] (certificates and keys), [`pki`] (how they are made). What is true about money is not here but
+//! [`http`] (the API), [`metrics`] (what operators see), [`tls`] (certificates and keys), [`pki`] (how they are made). What is true about money is not here but
 //! in the crate `ledger`.
 // A program: its front pages lead those who read its code, to private modules too.
 #![allow(rustdoc::private_intra_doc_links)]
@@ -13,6 +13,7 @@ pub mod config;
 pub mod fuzzing;
 pub mod http;
 pub mod identity;
+pub mod metrics;
 pub mod pki;
 pub mod raft;
 pub mod runtime;

@@ -27,7 +27,7 @@ use etebar_node::tls::CredentialWatch;
 use ledger::{ApiKeyHash, Digest, Genesis, Name, TableSeed, Time};
 use pages::backup::Chain;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -56,6 +56,8 @@ const EXIT_WRONG_SETTING: u8 = 2;
 
 /// Connections that may wait to be accepted. Source: the bound that Linux has of its own, `net.core.somaxconn`, since 5.4.
 const BACKLOG: u32 = 4096;
+/// The same for operators, who are few.
+const OPS_BACKLOG: u32 = 32;
 
 /// Bytes of a backup that are read at a time.
 const BACKUP_BUFFER: usize = 1024 * 1024;
@@ -445,6 +447,10 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
     let not_listening = |error| failed(format!("could not listen for the API on {api_listen}: {error}"));
     let credentials = api_credentials(settings, &own.api)?;
     let claimed = claim(&api_listen).await.map_err(not_listening)?;
+    let ops_listen = settings.ops_address(&api_listen).map_err(wrong)?;
+    let no_operators =
+        |error| failed(format!("could not listen for operators on {ops_listen} (--ops-listen): {error}"));
+    let ops_claimed = claim(&ops_listen.to_string()).await.map_err(no_operators)?;
     warn_about(settings, data_dir);
     settings.api_protection.check(claimed.local_addr().map_err(not_listening)?).map_err(wrong)?;
     info!(node = data_dir.identity.node, "node starts: it reads its history");
@@ -476,8 +482,12 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
     if let Some(credentials) = credentials {
         tokio::spawn(credentials.run(stopping.clone()));
     }
+    let ended = CancellationToken::new();
+    let ops_listener = ops_claimed.listen(OPS_BACKLOG).and_then(TcpListener::into_std).map_err(no_operators)?;
+    http::serve_operator(app.clone(), ops_listener, ended.clone()).map_err(no_operators)?;
     let serving = tokio::spawn(http::serve(app, listener, stopping.clone()));
-    info!(node = data_dir.identity.node, api = %format_args!("{scheme}://{api_listen}"), "node serves");
+    let (api, ops) = (format_args!("{scheme}://{api_listen}"), format_args!("http://{ops_listen}"));
+    info!(node = data_dir.identity.node, %api, %ops, "node serves");
     let failure = tokio::select! {
         _ = stop.recv() => None,
         _ = interrupt.recv() => None,
@@ -487,6 +497,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
     // Requests in flight are answered first, since they need the cluster.
     serving.await.map_err(failed)?;
     cluster.shutdown().await;
+    ended.cancel();
     match failure {
         None => Ok(()),
         Some(reason) => {

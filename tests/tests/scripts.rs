@@ -1,6 +1,7 @@
 //! The scripts: what each prints, how it ends, and what is left running.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tests::api::caller::phone;
 use tests::operator::scripts::{ScriptCluster, is_running, run, script};
-use tests::{Caller, eventually};
+use tests::{Caller, Request, eventually};
 
 /// `DIR` must be given to nothing else than this.
 const ALL: [&str; 14] = [
@@ -84,6 +85,9 @@ fn up_starts_a_cluster_and_describes_it() {
         assert_eq!(node["id"], id);
         assert_eq!(node["api"], format!("http://127.0.0.1:{}", cluster.ports.api(id)));
         assert_eq!(node["peer"], format!("127.0.0.1:{}", cluster.ports.peer(id)));
+        let ops = SocketAddr::from(([127, 0, 0, 1], cluster.ports.ops(id)));
+        assert_eq!(node["ops"], format!("http://{ops}"));
+        Request::get("/livez").send(ops).expect("an operator is answered").expect(200);
         assert!(said.contains(node["api"].as_str().expect("an address")), "{said}");
         assert!(is_running(node["pid"].as_u64().expect("a number")));
         for path in ["data_dir", "log"] {
@@ -118,13 +122,16 @@ fn certificates_are_made_where_they_are_missing_and_a_restart_needs_no_authority
     let mut text = fs::read_to_string(&file).expect("it is there");
     for id in 1..=3 {
         text = text.replace(&format!(r#" "peer": "127.0.0.1:{}","#, cluster.ports.peer(id)), "");
+        text = text.replace(&format!(r#" "ops": "http://127.0.0.1:{}","#, cluster.ports.ops(id)), "");
     }
-    assert!(!text.contains("peer"), "{text}");
+    assert!(!text.contains("peer") && !text.contains("ops"), "{text}");
     fs::write(&file, text).expect("it is written");
     cluster.run("start.sh", &["1"]).success();
     assert_ne!(fs::read(pki.join("node-1.pem")).expect("a certificate"), before);
     cluster.up().success();
-    assert_eq!(cluster.description()["nodes"][2]["peer"], format!("127.0.0.1:{}", cluster.ports.peer(3)));
+    let described = &cluster.description()["nodes"][2];
+    assert_eq!(described["peer"], format!("127.0.0.1:{}", cluster.ports.peer(3)));
+    assert_eq!(described["ops"], format!("http://127.0.0.1:{}", cluster.ports.ops(3)));
 }
 
 #[test]

@@ -52,6 +52,10 @@ pub struct RunArgs {
     /// Where to listen for peers [default: this node's peer address]
     #[arg(long, env = "ETEBAR_PEER_LISTEN")]
     pub peer_listen: Option<SocketAddr>,
+    /// Where to serve operators `/metrics`, `/livez` and `/readyz`, over plain HTTP and without a key [default: 127.0.0.1, on
+    /// the port 40 above the API's]
+    #[arg(long, env = "ETEBAR_OPS_LISTEN", value_name = "ADDRESS")]
+    pub ops_listen: Option<SocketAddr>,
     /// The authorities of the nodes' certificates, PEM: ca.pem of `pki ca`; two of them during a rotation
     #[arg(long, env = "ETEBAR_PEER_CA")]
     pub peer_ca: Option<PathBuf>,
@@ -137,6 +141,7 @@ impl RunArgs {
                 self.api_plaintext.or(file.api_plaintext).unwrap_or(false),
             )?,
             peer_listen: self.peer_listen.or(file.peer_listen),
+            ops_listen: self.ops_listen.or(file.ops_listen),
             peer_files: TlsPaths {
                 authority: Some(peer_file("--peer-ca", self.peer_ca.or(file.peer_ca))?),
                 certificate: peer_file("--peer-cert", self.peer_cert.or(file.peer_cert))?,

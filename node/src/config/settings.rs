@@ -1,6 +1,6 @@
 //! The settings of a running node, complete and checked.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub struct Settings {
     pub api_protection: ApiProtection,
     /// Where to listen for peers, if not at the node's address.
     pub peer_listen: Option<SocketAddr>,
+    /// Where to listen for operators, if not beside the API.
+    pub ops_listen: Option<SocketAddr>,
     /// What this node proves its number with.
     pub peer_files: TlsPaths,
     /// Bound of the log folder, in bytes.
@@ -60,7 +62,27 @@ pub struct Settings {
     pub log_level: String,
 }
 
+/// How far the operator's port is above the API's where it is not set. Source: API and peers of a local cluster's up to 19 nodes
+/// lie below it (`cluster-scripts/up.sh`).
+const OPS_PORT_ABOVE: u16 = 40;
+
 impl Settings {
+    /// Where to listen for operators, given where the API is served: `host:port`.
+    ///
+    /// # Errors
+    /// Where that port leaves none to choose.
+    pub fn ops_address(&self, api: &str) -> Result<SocketAddr, String> {
+        if let Some(address) = self.ops_listen {
+            return Ok(address);
+        }
+        let port = api.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        let port = port.and_then(|port| port.checked_add(OPS_PORT_ABOVE));
+        let port = port.ok_or_else(|| {
+            format!("--ops-listen is missing: there is no port {OPS_PORT_ABOVE} above that of the API, {api}")
+        })?;
+        Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         if self.log_bytes < LOG_BYTES_MIN {
             return Err(format!("--log-bytes {} is too small: at least {LOG_BYTES_MIN}", self.log_bytes));

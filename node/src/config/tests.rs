@@ -118,6 +118,16 @@ fn without_tls_the_api_stays_on_loopback_unless_it_is_asked_for() {
 }
 
 #[test]
+fn operators_are_served_on_loopback_beside_the_api_unless_set() {
+    let address = |arguments: &[&str], api: &str| run(arguments).unwrap().ops_address(api).map(|it| it.to_string());
+    assert_eq!(address(&[], "n1.example:7101").unwrap(), "127.0.0.1:7141");
+    assert_eq!(address(&[], "[::]:7101").unwrap(), "127.0.0.1:7141");
+    assert_eq!(address(&["--ops-listen", "10.0.0.1:9100"], "n1.example:65535").unwrap(), "10.0.0.1:9100");
+    let error = address(&[], "n1.example:65500").unwrap_err();
+    assert!(error.contains("--ops-listen is missing") && !error.contains('\n'), "{error}");
+}
+
+#[test]
 fn a_founding_member_is_an_id_and_two_addresses() {
     let (id, address) = parse_member("2=127.0.0.1:7102/127.0.0.1:7122").unwrap();
     assert_eq!((id, address.api.as_str(), address.peer.as_str()), (2, "127.0.0.1:7102", "127.0.0.1:7122"));

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use etebar_api::{APPLIED, LEADER, NODE, REQUEST_ID};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::limits::Limits;
@@ -13,6 +14,7 @@ use super::quotas::Quotas;
 use super::response::problem::Problem;
 use super::response::render::LedgerInfo;
 use super::server::tls::ApiTls;
+use crate::metrics::instruments::HttpInstruments;
 use crate::raft::Cluster;
 use crate::runtime::Entropy;
 
@@ -34,6 +36,10 @@ pub struct AppState {
     pub quotas: Quotas,
     /// Where the node keeps its data.
     pub data_dir: PathBuf,
+    /// Slots for connections of all clients.
+    pub connections: Arc<Semaphore>,
+    /// Counts requests.
+    pub instruments: Arc<HttpInstruments>,
     tls: OnceLock<ApiTls>,
     info: OnceLock<LedgerInfo>,
     boot: u64,
@@ -65,6 +71,8 @@ impl App {
             node,
             quotas: Quotas::new(&limits),
             data_dir,
+            connections: Arc::new(Semaphore::new(limits.connections)),
+            instruments: Arc::default(),
             tls: OnceLock::new(),
             info: OnceLock::new(),
             boot,

@@ -21,4 +21,5 @@ pub use request::secret;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use server::embedded::EmbeddedServer;
 pub use server::listen::serve;
+pub use server::operator::serve_operator;
 pub use server::tls::ApiTls;

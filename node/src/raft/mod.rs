@@ -27,6 +27,7 @@ pub use apply::replica::Replica;
 pub use audit::{AuditBehind, AuditProgress, Audited};
 pub use catch_up::snapshot::receive::Received;
 pub use lifecycle::new_epoch;
+pub use lifecycle::observation::{Backlog, Observation, RaftInstruments};
 pub use lifecycle::settings::ClusterSettings;
 pub use membership::decide::{ChangeError, MembershipChange};
 pub use peers::link;

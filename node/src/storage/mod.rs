@@ -13,7 +13,7 @@ pub mod model;
 pub mod open;
 pub mod types;
 
-pub use disk::{Batch, Disk, Disks, SledDisks};
+pub use disk::{Batch, Disk, Disks, SledDisks, free_bytes};
 pub use error::StorageError;
 pub use history::{Checkpoint, History, Page, PlainCheckpoint, TimeMark};
 pub use log::{LOG_BYTES_MIN, LogReader, LogSettings, LogStore, LogWriter};

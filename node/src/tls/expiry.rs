@@ -34,6 +34,19 @@ impl Validity {
     }
 }
 
+/// Until when what one set of files holds is valid, in milliseconds since the Unix epoch, and how many it revokes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiries {
+    /// The first certificate of the chain that expires.
+    pub certificate_ms: u64,
+    /// The last of the authorities, where there are some.
+    pub authority_ms: Option<u64>,
+    /// The first of the revocation lists that ends, where there are some.
+    pub list_ms: Option<u64>,
+    /// Certificates on these lists.
+    pub revoked: usize,
+}
+
 /// When each of the certificates in the file `path` is valid.
 pub(super) fn validities(path: &Path, certificates: &[CertificateDer<'_>]) -> Result<Vec<Validity>, TlsFileError> {
     let read = |(index, certificate): (usize, &CertificateDer<'_>)| {

@@ -18,7 +18,7 @@ use tracing::warn;
 use webpki::EndEntityCert;
 
 use super::error::{FILE_BYTES_MAX, TlsFileError, TlsPaths, reason};
-use super::expiry::{Validity, validities};
+use super::expiry::{Expiries, Validity, validities};
 use super::revoked::RevocationLists;
 
 /// Rights of a key file that are warned of: anything for users that are neither the owner nor in the group.
@@ -64,6 +64,16 @@ impl Credentials {
         let revoked = paths.revoked.as_ref().map(|path| RevocationLists::read(path, &read(path)?, &issuers));
         let revoked = revoked.transpose()?.map(Arc::new);
         Ok(Credentials { version: 1, identity, authority, validity, authority_validity, revoked })
+    }
+
+    /// Until when all of this is valid.
+    pub fn expiries(&self) -> Expiries {
+        Expiries {
+            certificate_ms: self.validity.until_ms,
+            authority_ms: self.authority_validity.map(|validity| validity.until_ms),
+            list_ms: self.revoked.as_ref().map(|lists| lists.until_ms()),
+            revoked: self.revoked.as_ref().map_or(0, |lists| lists.count()),
+        }
     }
 
     /// Whether the certificate is for this host: a name, or an IP address, an IPv6 one in brackets or not.

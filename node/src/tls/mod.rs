@@ -14,7 +14,7 @@ mod revoked;
 mod tests;
 
 pub use error::{TlsFileError, TlsPaths};
-pub use expiry::Validity;
+pub use expiry::{Expiries, Validity};
 pub use files::Credentials;
 pub use reload::CredentialWatch;
 pub use revoked::RevocationLists;

@@ -24,6 +24,8 @@ pub struct RevocationLists {
     numbers: BTreeMap<Vec<u8>, Option<BigUint>>,
     /// When the first of them ends.
     until: UnixTime,
+    /// Certificates on all of them.
+    count: usize,
 }
 
 impl RevocationLists {
@@ -33,7 +35,7 @@ impl RevocationLists {
             .collect::<Result<_, pem::Error>>()
             .map_err(|error| TlsFileError::BadPem { path: path.to_owned(), why: reason(&error) })?;
         let mut until = UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::MAX >> 1));
-        let (mut lists, mut numbers) = (Vec::new(), BTreeMap::new());
+        let (mut lists, mut numbers, mut count) = (Vec::new(), BTreeMap::new(), 0);
         for (index, der) in ders.iter().enumerate() {
             let number = index + 1;
             let bad = |why: String| TlsFileError::BadRevocationList { path: path.to_owned(), number, why };
@@ -48,6 +50,7 @@ impl RevocationLists {
             if numbers.insert(parsed.issuer().as_raw().to_vec(), parsed.crl_number().cloned()).is_some() {
                 return Err(TlsFileError::SecondRevocationList { path: path.to_owned(), number });
             }
+            count += parsed.iter_revoked_certificates().count();
             let end = parsed.next_update().map_or(0, |end| end.timestamp());
             let end = std::time::Duration::from_secs(u64::try_from(end).unwrap_or(0));
             until = until.min(UnixTime::since_unix_epoch(end));
@@ -56,7 +59,7 @@ impl RevocationLists {
         if lists.is_empty() {
             return Err(TlsFileError::NoRevocationList(path.to_owned()));
         }
-        Ok(Self { lists, numbers, until })
+        Ok(Self { lists, numbers, until, count })
     }
 
     /// Whether one of them is older than that of the same authority in `before`: it may lack certificates that were revoked.
@@ -69,6 +72,11 @@ impl RevocationLists {
     /// When the first of them ended, where that was before `now`.
     pub fn ended_before(&self, now: UnixTime) -> Option<UnixTime> {
         (self.until <= now).then_some(self.until)
+    }
+
+    /// How many certificates are on them.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     /// When the first of them ends, in milliseconds since the Unix epoch.

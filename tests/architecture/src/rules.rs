@@ -41,6 +41,8 @@ pub const RULES: Rules = Rules {
         ],
         &["node/src/http", "node/src/raft", "node/src/pki"],
         &["node/src/storage", "node/src/pki"],
+        &["node/src/http", "node/src/metrics/exposition", "node/src/raft", "node/src/metrics/instruments"],
+        &["node/src/storage", "node/src/metrics/instruments"],
         &["node/src/http", "node/src/raft", "node/src/tls"],
         &["node/src/storage", "node/src/tls"],
         &["node/src/main.rs", "node/src/config", "node/src/raft"],
@@ -72,6 +74,12 @@ pub const RULES: Rules = Rules {
         },
         Libraries { names: &["axum"], scope: "node/src", except: &["node/src/http"], why: "only http/ names axum" },
         Libraries {
+            names: &["prometheus_client"],
+            scope: "node/src",
+            except: &["node/src/metrics"],
+            why: "only metrics/ names prometheus_client",
+        },
+        Libraries {
             names: &[
                 "std",
                 "tokio",
@@ -79,6 +87,7 @@ pub const RULES: Rules = Rules {
                 "openraft",
                 "axum",
                 "bincode",
+                "prometheus_client",
                 "etebar",
                 "etebar_node",
                 "rand",

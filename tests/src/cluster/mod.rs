@@ -6,7 +6,7 @@ pub mod node;
 pub mod pki;
 pub mod plan;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
@@ -60,6 +60,16 @@ impl Cluster {
     /// Where that node listens for its peers.
     pub fn peer_port(&self, id: u64) -> u16 {
         self.ports.peer(id)
+    }
+
+    /// Where that node serves operators.
+    pub fn ops(&self, id: u64) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports.ops(id)))
+    }
+
+    /// A port of its block that none of its nodes uses.
+    pub fn spare_port(&self) -> u16 {
+        self.ports.peer(0)
     }
 
     /// Where that node's API listens.

@@ -17,6 +17,8 @@ pub enum Need {
     Tmux,
     /// The documents' programs.
     Python,
+    /// A Prometheus server, and its tool for rules.
+    Prometheus,
 }
 
 /// True where the test cannot be, since the machine lacks what it needs; says so.
@@ -26,7 +28,8 @@ pub fn lacks(need: Need, what_is_tested: &str) -> bool {
         Need::Root if !disk::is_root() => "it takes root",
         Need::Tmux if is_named("tmux") => "tmux is not installed",
         Need::Python if is_named("python3") => "python3 is not installed",
-        Need::Root | Need::Tmux | Need::Python => return false,
+        Need::Prometheus if is_named("prometheus") => "prometheus is not installed",
+        Need::Root | Need::Tmux | Need::Python | Need::Prometheus => return false,
     };
     eprintln!("NOT TESTED, because {reason}: {what_is_tested}");
     true

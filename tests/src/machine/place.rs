@@ -13,12 +13,13 @@ use std::time::Duration;
 use crate::machine::programs;
 
 const FIRST_PORT: u32 = 10_000;
-const PORTS_A_BLOCK: u32 = 40;
-const BLOCKS: u32 = 500;
+const PORTS_A_BLOCK: u32 = 60;
+const BLOCKS: u32 = 370;
 /// How long the folder of a test that failed or was killed stays for a look.
 const KEPT_FOR: Duration = Duration::from_hours(1);
 
-/// A block of ports: the API on `base + id`, peers on `base + 20 + id`, as the scripts lay them out.
+/// A block of ports: the API on `base + id`, peers on `base + 20 + id`, operators on `base + 40 + id`, as the scripts lay them
+/// out and a node chooses them.
 #[derive(Debug)]
 pub struct Ports {
     /// The first port, which nothing of a cluster uses.
@@ -49,6 +50,11 @@ impl Ports {
     /// The port where that node listens for its peers.
     pub fn peer(&self, id: u64) -> u16 {
         self.api(id) + 20
+    }
+
+    /// The port where that node serves operators.
+    pub fn ops(&self, id: u64) -> u16 {
+        self.api(id) + 40
     }
 }
 

@@ -1,4 +1,5 @@
-//! What an operator uses: the scripts, the program `etebar`, a terminal.
+//! What an operator uses: the scripts, the program `etebar`, a terminal, a Prometheus server.
 
+pub mod prometheus;
 pub mod scripts;
 pub mod tmux;

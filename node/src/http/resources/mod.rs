@@ -7,7 +7,7 @@ mod backup;
 mod charges;
 mod cluster;
 mod credit_requests;
-mod health;
+pub(crate) mod health;
 mod journal;
 mod keys;
 mod members;

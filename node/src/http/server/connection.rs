@@ -102,7 +102,7 @@ where
     A: Future<Output = Response<Body>>,
 {
     let progress = Arc::new(RequestProgress::default());
-    let limits = app.limits;
+    let (limits, instruments) = (app.limits, Arc::clone(&app.instruments));
     let wire = Wire::new(stream, Arc::clone(&progress), app);
     let service = {
         let progress = Arc::clone(&progress);
@@ -110,8 +110,11 @@ where
             let progress = Arc::clone(&progress);
             progress.head_read(!hyper::body::Body::is_end_stream(request.body()));
             let answer = answer(request, Arc::clone(&progress));
+            let instruments = Arc::clone(&instruments);
             async move {
+                let in_flight = instruments.begin();
                 let response = answer.await;
+                in_flight.answered(response.status().as_u16());
                 progress.answered(hyper::body::Body::size_hint(response.body()).exact().is_none());
                 Ok::<_, std::convert::Infallible>(response.map(|body| Outbound { body, progress }))
             }

@@ -1,7 +1,5 @@
 //! The free space of the disk that holds the node's data: below a reserve the node takes nothing new.
 
-use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -10,6 +8,7 @@ use tracing::{debug, warn};
 use crate::http::app::App;
 use crate::runtime;
 use crate::runtime::log_throttle::LogThrottle;
+use crate::storage::free_bytes;
 
 /// How often the free space is measured. Source: at 130,000 charges a second, log and history grow by about 4 MB in that
 /// time.
@@ -32,10 +31,4 @@ pub(crate) async fn watch(app: App, ended: CancellationToken) {
             Err(error) => debug!(%error, "could not measure the disk's free space"),
         }
     }
-}
-
-/// Bytes that this process may still write to the disk that holds `folder`. Blocks.
-fn free_bytes(folder: &Path) -> io::Result<u64> {
-    let found = rustix::fs::statvfs(folder)?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }

@@ -62,7 +62,7 @@ pub async fn serve(app: App, listener: TcpListener, stopping: CancellationToken)
             }
         }
         drop(listener);
-        drain(&acceptor.app, &acceptor.slots, &acceptor.shutdown).await;
+        drain(&acceptor.app, &acceptor.shutdown).await;
         acceptor.shutdown.advance(Stage::Ended);
         ended.cancel();
     };
@@ -74,8 +74,6 @@ struct Acceptor {
     app: App,
     service: ApiService,
     shutdown: Arc<Shutdown>,
-    /// Slots for connections of all clients.
-    slots: Arc<Semaphore>,
     /// Connections open from each client address.
     addresses: Addresses,
     /// Slots for connections that are being turned away.
@@ -89,7 +87,6 @@ impl Acceptor {
         Self {
             service: ApiService::new(app.clone()),
             shutdown: Arc::default(),
-            slots: Arc::new(Semaphore::new(app.limits.connections)),
             addresses: Addresses::default(),
             turned_away: Arc::new(Semaphore::new(app.limits.turned_away)),
             throttle: LogThrottle::default(),
@@ -105,7 +102,7 @@ impl Acceptor {
         let Some(of_address) = self.addresses.enter(from, self.app.limits.connections_per_address) else {
             return self.turn_away(stream, from, "this node has no room for more connections from this address");
         };
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+        let Ok(slot) = Arc::clone(&self.app.connections).try_acquire_owned() else {
             return self.turn_away(stream, from, "this node has no room for more connections");
         };
         let (app, service, shutdown) = (self.app.clone(), self.service.clone(), Arc::clone(&self.shutdown));
@@ -132,6 +129,7 @@ impl Acceptor {
 
     /// Answers that there is no slot for a connection; beyond [`crate::http::Limits::turned_away`] it is closed unanswered.
     fn turn_away(&self, stream: TcpStream, from: IpAddr, why: &'static str) {
+        self.app.instruments.turned_away();
         if self.throttle.is_due(why) {
             warn!(%from, why, "connections are turned away; this is not logged again for a minute");
         }
@@ -175,12 +173,12 @@ async fn refuse(app: App, stream: TcpStream, why: &'static str) {
 }
 
 /// Waits until all connections are closed, for a bounded time, at whose end requests in flight are answered all the same.
-async fn drain(app: &App, slots: &Semaphore, shutdown: &Shutdown) {
+async fn drain(app: &App, shutdown: &Shutdown) {
     let all = u32::try_from(app.limits.connections).unwrap_or(u32::MAX);
     let parts = [(Stage::Stopping, app.limits.drain.saturating_sub(LATE)), (Stage::Late, LATE)];
     for (stage, time) in parts {
         shutdown.advance(stage);
-        if tokio::time::timeout(time, slots.acquire_many(all)).await.is_ok() {
+        if tokio::time::timeout(time, app.connections.acquire_many(all)).await.is_ok() {
             return info!("all requests in flight were answered");
         }
     }

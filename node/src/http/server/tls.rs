@@ -60,6 +60,11 @@ impl ApiTls {
         Ok(ApiTls(Arc::new(TlsState { credentials, config: Mutex::new(config), failures: Failures::default() })))
     }
 
+    /// The certificate in use, and each change of it.
+    pub(crate) fn credentials(&self) -> watch::Receiver<Arc<Credentials>> {
+        self.0.credentials.clone()
+    }
+
     /// Does the handshake within `limit`. `None` where it failed, or took too long.
     pub(crate) async fn open(&self, stream: TcpStream, limit: Duration) -> Option<Opened> {
         let from = stream.peer_addr().ok();

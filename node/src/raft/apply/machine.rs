@@ -16,8 +16,10 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use openraft::{EntryPayload, Membership, OptionalSend, Raft};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::replica::{Published, Replica};
+use crate::metrics::instruments::EntryTally;
 use crate::raft::catch_up::checkpoint::Checkpointer;
 use crate::raft::catch_up::install::{Builder, SnapshotData, install, snapshot_of};
 use crate::runtime;
@@ -218,15 +220,20 @@ pub(crate) fn apply(
     for Committed { log_id, content, responder } in entries {
         let outcomes = match content {
             Content::Commands(batch) => {
+                let begun = Instant::now();
                 let facts = match reading {
                     Reading::Needed => fetch(&published.replica().state, history, &batch).map_err(io::Error::other)?,
                     Reading::NotNeeded => Facts::default(),
                 };
                 check_rules(published, &batch)?;
                 let mut replica = published.replica_mut();
-                let outcomes = decide_all(published, history, &mut replica, facts, &batch, responder.is_some());
+                let mut tally = EntryTally::default();
+                let is_awaited = responder.is_some();
+                let outcomes = decide_all(published, history, &mut replica, facts, &batch, is_awaited, &mut tally);
                 let outcomes = outcomes.map_err(io::Error::other)?;
                 advance(&mut replica, log_id);
+                drop(replica);
+                published.instruments.applied(begun.elapsed(), batch.commands.len(), &tally);
                 outcomes
             }
             Content::Membership(membership) => {
@@ -281,6 +288,7 @@ fn decide_all(
     mut facts: Facts,
     batch: &CommandBatch,
     is_awaited: bool,
+    tally: &mut EntryTally,
 ) -> Result<Vec<Decided>, StorageError> {
     let mut outcomes = Vec::with_capacity(if is_awaited { batch.commands.len() } else { 0 });
     for some in batch.commands.chunks(TOUCHED) {
@@ -290,19 +298,29 @@ fn decide_all(
             let decided = match decide_one(history, &replica.state, &mut facts, command, batch.stamp)? {
                 Outcome::New(record) => {
                     replica.state.apply(&record);
+                    tally.event(&record.event);
                     published.note(&replica.state, &record);
                     facts.learn(&record);
                     let record = history.push(record, || replica.state.page_mark());
                     is_awaited.then_some(Decided::Recorded { record, replayed: false })
                 }
                 Outcome::Replay(number) if is_awaited => {
+                    tally.replay();
                     let Some(record) = facts.get(number) else {
                         unreachable!("the record of a replay is among the facts")
                     };
                     Some(Decided::Recorded { record: Arc::clone(record), replayed: true })
                 }
-                Outcome::Replay(_) => None,
-                Outcome::Rejected(rejection) => Some(Decided::NotRecorded(rejection)),
+                Outcome::Replay(_) => {
+                    tally.replay();
+                    None
+                }
+                Outcome::Rejected(rejection) => {
+                    if let Rejection::Conflict(refusal) = rejection {
+                        tally.refusal(refusal);
+                    }
+                    Some(Decided::NotRecorded(rejection))
+                }
             };
             if is_awaited {
                 outcomes.extend(decided);

@@ -16,6 +16,7 @@ use super::api_keys::ApiKeys;
 use super::health::Health;
 use super::rules::KnownRules;
 use super::waits::Waits;
+use crate::metrics::instruments::ApplyInstruments;
 use crate::raft::peers::link::trust::known_peers::KnownPeers;
 use crate::storage::types::TypeConfig;
 
@@ -73,6 +74,8 @@ pub(crate) struct Published {
     pub known_peers: KnownPeers,
     /// Which rules this node knows.
     pub known_rules: KnownRules,
+    /// Counts what is applied.
+    pub instruments: ApplyInstruments,
 }
 
 impl Published {
@@ -96,6 +99,7 @@ impl Published {
             followed: watch::Sender::new(None),
             known_peers,
             known_rules,
+            instruments: ApplyInstruments::default(),
         };
         published.publish_all();
         published

@@ -43,13 +43,16 @@ struct Inner {
     images: Arc<Images>,
     /// Held while the durable part of the history changes.
     turn: Mutex<()>,
+    /// When the last one was written; before the first, when the node was started.
+    written: parking_lot::Mutex<Instant>,
 }
 
 impl Checkpointer {
     /// Over this node's replica, history and log; `last_image` are the records and the bytes of the last image.
     pub(crate) fn new(published: Arc<Published>, history: Arc<History>, log: LogStore, last_image: (u64, u64)) -> Self {
         let images = Images::new(history.clone(), last_image);
-        Self(Arc::new(Inner { published, history, log, images, turn: Mutex::new(()) }))
+        let written = parking_lot::Mutex::new(Instant::now());
+        Self(Arc::new(Inner { published, history, log, images, turn: Mutex::new(()), written }))
     }
 
     /// Keeps checkpoints away until the guard is dropped: pages of a snapshot lie beyond the last one.
@@ -60,6 +63,16 @@ impl Checkpointer {
     /// The last durable checkpoint.
     pub(crate) fn last(&self) -> Checkpoint {
         self.0.history.checkpoint()
+    }
+
+    /// Time since the last one was written, or else since the node was started.
+    pub(crate) fn age(&self) -> Duration {
+        self.0.written.lock().elapsed()
+    }
+
+    /// Time since the last image of the state was written, or else since the node was started; and its records, 0 for none.
+    pub(crate) fn image(&self) -> (Duration, u64) {
+        self.0.images.last()
     }
 
     /// Whether enough is new, or was new for long enough, for another checkpoint. `last` is when one was tried last.
@@ -83,6 +96,7 @@ impl Checkpointer {
         runtime::on_disk(async move { history.write(written).await })
             .await
             .map_err(|unfinished| StorageError::Stopped { reason: unfinished.to_string() })??;
+        *self.0.written.lock() = Instant::now();
         if let Some(state) = imaged {
             self.0.images.write(state);
         }

@@ -5,8 +5,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use ledger::State;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::runtime;
 use crate::storage::{History, StorageError};
@@ -57,12 +60,22 @@ pub(crate) struct Images {
     history: Arc<History>,
     due: ImageDue,
     at_work: AtomicBool,
+    /// The records of the last one, 0 for none, and when it was written, or else when the node was started.
+    last: Mutex<(u64, Instant)>,
 }
 
 impl Images {
     /// After a start from `last`, its records and its bytes.
     pub(crate) fn new(history: Arc<History>, last: (u64, u64)) -> Arc<Self> {
-        Arc::new(Self { history, due: ImageDue::after(last, NEW_BYTES_MIN), at_work: AtomicBool::new(false) })
+        let due = ImageDue::after(last, NEW_BYTES_MIN);
+        let last = Mutex::new((last.0, Instant::now()));
+        Arc::new(Self { history, due, at_work: AtomicBool::new(false), last })
+    }
+
+    /// Time since the last one was written, or else since the node was started; and its records, 0 for none.
+    pub(crate) fn last(&self) -> (Duration, u64) {
+        let (records, written) = *self.last.lock();
+        (written.elapsed(), records)
     }
 
     /// Whether one should be written once `records` are durable.
@@ -82,6 +95,7 @@ impl Images {
             match written.map_err(StorageError::from).and_then(|written| written) {
                 Ok(bytes) => {
                     this.due.written(records, bytes);
+                    *this.last.lock() = (records, Instant::now());
                     tracing::debug!(records, bytes, "image written");
                 }
                 // The next start takes longer; the disk's own failures are seen by what needs it.

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::settings::ClusterSettings;
+use crate::metrics::instruments::NodeInstruments;
 use crate::raft::apply::machine::EtebarRaft;
 use crate::raft::apply::replica::Published;
 use crate::raft::audit::Audits;
@@ -74,6 +75,8 @@ pub(crate) struct Node {
     pub(crate) stopping: Arc<AtomicBool>,
     /// One hand-over of the leadership at a time.
     pub(crate) hand_overs: Arc<Semaphore>,
+    /// Counts leaders, commands that failed, and what peers take.
+    pub(crate) instruments: NodeInstruments,
 }
 
 impl Node {
@@ -132,6 +135,7 @@ impl Node {
             tracing::error!(peer = links.peer.node, said = said.node, "a peer sent the status of another node");
             return None;
         }
+        self.instruments.round_trip(said.node, asked.elapsed());
         self.receive_status(&said);
         self.peer_table.record_clock(&said, asked);
         Some(said)

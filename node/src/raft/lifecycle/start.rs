@@ -19,6 +19,7 @@ use super::hand_over::{Successor, end_raft, hand_over};
 use super::new_epoch::begins_epoch;
 use super::node::Node;
 use super::settings::ClusterSettings;
+use crate::metrics::instruments::NodeInstruments;
 use crate::raft::answers::ClusterError;
 use crate::raft::apply::machine::{EtebarRaft, Machine};
 use crate::raft::apply::replica::Published;
@@ -68,7 +69,8 @@ pub(crate) async fn start(
     let checkpoints = Checkpointer::new(published.clone(), history.clone(), log.clone(), image);
     let machine = Machine::new(published.clone(), history.clone(), checkpoints.clone());
     let trust = Trust::new(me, settings.peer_security.clone(), known_peers);
-    let (links, sender) = (Links::new(trust.clone()), SnapshotSender::new(history.clone()));
+    let instruments = NodeInstruments::default();
+    let (links, sender) = (Links::new(trust.clone()), SnapshotSender::new(history.clone(), instruments.sent.clone()));
     let network = Network::new(links.clone(), sender, settings.answer_within());
     let raft = Raft::new(me.node, config, network, log.clone(), machine)
         .await
@@ -106,6 +108,7 @@ pub(crate) async fn start(
         recovered: AtomicBool::new(false),
         stopping: Arc::new(AtomicBool::new(false)),
         hand_overs: Arc::new(Semaphore::new(1)),
+        instruments,
     });
     read_tasks::serve(waiting_reads, &node);
     runtime::spawn_vital("peer listener", serve(listener, trust, node.clone()));

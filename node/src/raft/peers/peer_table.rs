@@ -133,6 +133,12 @@ impl PeerTable {
         ClocksReceived::of(&others)
     }
 
+    /// How far each clock received lately is ahead of ours, which shows `ours_ms`, in milliseconds; by node.
+    pub(crate) fn clock_offsets(&self, ours_ms: u64) -> Vec<(u64, i64)> {
+        let all = self.lock();
+        all.iter().filter_map(|(node, entry)| Some((*node, ahead(entry.clock?, ours_ms)?))).collect()
+    }
+
     /// How a node's clock compares with ours, which shows `ours_ms`, and the others', as it may judge itself; `Alone` where it
     /// was not received lately.
     pub(crate) fn clock_of(&self, node: u64, ours_ms: u64) -> ClockVerdict {

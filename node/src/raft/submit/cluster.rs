@@ -21,6 +21,7 @@ use crate::raft::apply::waits::TooManyWait;
 use crate::raft::audit::{AuditBehind, AuditProgress, Audited};
 use crate::raft::catch_up::snapshot::receive::Received;
 use crate::raft::lifecycle::node::Node;
+use crate::raft::lifecycle::observation::{Observation, RaftInstruments, observe};
 use crate::raft::lifecycle::settings::ClusterSettings;
 use crate::raft::lifecycle::start::{start, stop};
 use crate::raft::membership::decide::{ChangeError, MembershipChange, change_members};
@@ -252,6 +253,21 @@ impl Cluster {
         let clock = node.clock_guard.judged().health();
         let rules = node.published.replica().rules;
         ClusterStatus { node: node.me.node, leader: node.leader.alive(), term, applied, rules, members, clock }
+    }
+
+    /// What operators see of this node, all of it as of now. Reads the file system.
+    pub fn observe(&self) -> Observation {
+        observe(self.node(), self.status())
+    }
+
+    /// What counts in this node.
+    pub fn instruments(&self) -> RaftInstruments {
+        let node = self.node();
+        RaftInstruments {
+            log: node.log.instruments(),
+            apply: node.published.instruments.clone(),
+            node: node.instruments.clone(),
+        }
     }
 
     /// The position that the state here reflects. Cheaper than [`Self::status`].

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ledger::{Command, Rejection};
 use tokio::time::Instant;
 
+use crate::metrics::instruments::node::ProposalFailure;
 use crate::raft::answers::SubmitError;
 use crate::raft::lifecycle::node::Node;
 use crate::raft::peers::link::call::CallError;
@@ -21,8 +22,21 @@ const ANSWER_TRAVELS_MS: u64 = 200;
 /// Longest wait of one attempt for a leader elsewhere: a leader that was just killed does not answer.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
-/// Has `commands` decided as one group, wherever the leader is.
+/// Has `commands` decided as one group, wherever the leader is, and counts it where they were not.
 pub(crate) async fn submit(node: &Node, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
+    let submitted = attempts(node, commands, deadline).await;
+    submitted.inspect_err(|error| {
+        node.instruments.failed(match error {
+            SubmitError::NoLeader => ProposalFailure::NoLeader,
+            SubmitError::Overloaded { .. } => ProposalFailure::Overloaded,
+            SubmitError::DiskFull => ProposalFailure::DiskFull,
+            SubmitError::OutcomeUnknown { .. } => ProposalFailure::OutcomeUnknown,
+        });
+    })
+}
+
+/// Attempts until one is answered, or no other is safe or in time.
+async fn attempts(node: &Node, commands: Vec<Command>, deadline: Instant) -> Result<Decisions, SubmitError> {
     let begun = Instant::now();
     let may_repeat = commands.iter().all(Command::is_repeatable);
     // Well within the window in which a key is remembered: after it the same command would be decided anew.

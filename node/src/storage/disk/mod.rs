@@ -9,6 +9,7 @@
 //! damaged at any time.
 
 mod files;
+mod free;
 mod high_water;
 mod image_file;
 mod sled_disk;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+pub use free::free_bytes;
 pub use sled_disk::{SledDisks, open_sled};
 
 use super::error::StorageError;

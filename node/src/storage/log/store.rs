@@ -15,6 +15,7 @@ use super::view::{SharedLog, View};
 use super::work::Work;
 use super::writer::LogWriter;
 use super::{LogSettings, next_index};
+use crate::metrics::instruments::LogInstruments;
 use crate::storage::disk::Disks;
 use crate::storage::error::StorageError;
 use crate::storage::history::History;
@@ -47,6 +48,11 @@ impl LogStore {
         let (queue, work) = mpsc::channel(settings.queue);
         let writer = LogWriter::new(Arc::clone(&shared), disks, work, bounds)?;
         Ok((Self { shared, queue }, writer))
+    }
+
+    /// What times its syncs.
+    pub fn instruments(&self) -> LogInstruments {
+        self.shared.instruments.clone()
     }
 
     /// Bytes that the log takes on the file system.

@@ -17,6 +17,7 @@ use openraft::{OptionalSend, RaftLogReader};
 use super::attendant::AsideBytes;
 use super::generation::Generation;
 use super::{LogSettings, next_index};
+use crate::metrics::instruments::LogInstruments;
 use crate::storage::disk::watch::StallWatch;
 use crate::storage::error::StorageError;
 use crate::storage::types::{LogEntry, LogId, TypeConfig, Vote};
@@ -56,6 +57,8 @@ pub(crate) struct SharedLog {
     pub watch: StallWatch,
     /// What lies beside the generations.
     pub aside: Arc<AsideBytes>,
+    /// Times its syncs.
+    pub instruments: LogInstruments,
 }
 
 impl SharedLog {
@@ -67,6 +70,7 @@ impl SharedLog {
             settings,
             watch: StallWatch::default(),
             aside: Arc::default(),
+            instruments: LogInstruments::default(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::attendant::Attendant;
 use super::generation::{Bounds, Generation, LogHighWater, name_of};
@@ -153,7 +154,9 @@ impl LogWriter {
         self.bounds = bounds;
         let disk = self.newest();
         disk.apply(batch)?;
+        let begun = Instant::now();
         disk.sync().await?;
+        self.shared.instruments.synced(begun.elapsed());
         self.last = last.or(self.last);
         self.write_high_water(&*disk)
     }

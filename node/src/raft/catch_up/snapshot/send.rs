@@ -11,6 +11,7 @@ use openraft::type_config::alias::{SnapshotOf, VoteOf};
 use tokio::time::{Instant, timeout};
 
 use super::transfer::{FromReceiver, FromSender, MESSAGE_TIMEOUT, PAGES_AT_ONCE, TransferError};
+use crate::metrics::instruments::node::SentHistory;
 use crate::raft::catch_up::install::SnapshotData;
 use crate::raft::peers::link::call::Peer;
 use crate::raft::peers::link::error::LinkError;
@@ -28,12 +29,13 @@ pub(super) const ALIVE_WITHIN: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone)]
 pub(crate) struct SnapshotSender {
     history: Arc<History>,
+    sent: SentHistory,
 }
 
 impl SnapshotSender {
-    /// Over this node's history.
-    pub(crate) fn new(history: Arc<History>) -> Self {
-        Self { history }
+    /// Over this node's history; `sent` counts.
+    pub(crate) fn new(history: Arc<History>, sent: SentHistory) -> Self {
+        Self { history, sent }
     }
 }
 
@@ -58,6 +60,7 @@ async fn send(
     dial_until: Instant,
 ) -> Result<VoteOf<TypeConfig>, TransferError> {
     let mut link = peer.dial(Purpose::Snapshot, dial_until).await?;
+    own.sent.begun();
     give(&mut link, &FromSender::Offer { vote: vote.into(), to: (&to).into() }).await?;
     let (records, digest, staged) = match take(&mut link).await? {
         ReceiverAnswer::Have { records, digest, staged } => (records, digest, staged),
@@ -80,6 +83,7 @@ async fn send(
             let read = move || pages.map(|page| page_message(&history, page, last)).collect::<Result<Vec<_>, _>>();
             for message in blocking(read).await? {
                 give(&mut link, &message).await?;
+                own.sent.pages(1);
             }
         }
     }

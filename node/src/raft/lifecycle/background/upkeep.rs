@@ -11,6 +11,7 @@ use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
 use tokio::time::Instant;
 
+use crate::metrics::instruments::NodeInstruments;
 use crate::raft::audit::follow;
 use crate::raft::lifecycle::hand_over::end_raft;
 use crate::raft::lifecycle::node::Node;
@@ -41,6 +42,7 @@ pub(crate) async fn exchange_status(node: Arc<Node>) {
         node.peer_table.keep(|id| peers.contains_key(&id));
         node.received_lists.keep(|id| peers.contains_key(&id));
         node.links.keep(|id| peers.contains_key(&id));
+        node.instruments.keep_peers(|id| peers.contains_key(&id));
         node.close_links_of_removed();
         for (id, peer) in peers {
             let links = node.links.to(id, &peer);
@@ -171,12 +173,13 @@ fn purge_point(
     Ok(low)
 }
 
-/// Stops the node where Raft ended by itself: its disk failed, or it found its own state impossible.
+/// Stops the node where Raft ended by itself: its disk failed, or it found its own state impossible. Counts the leaders that
+/// Raft knows meanwhile.
 pub(crate) async fn watch_raft(node: Arc<Node>) {
     let mut metrics = node.raft.metrics();
     let mut failure = node.published.health.failure();
     let why = tokio::select! {
-        why = raft_ended(&mut metrics) => why,
+        why = raft_ended(&mut metrics, &node.instruments) => why,
         () = async { drop(failure.wait_for(Option::is_some).await) } => "the node failed".to_owned(),
     };
     if !node.stopping.load(Ordering::Acquire) {
@@ -186,9 +189,18 @@ pub(crate) async fn watch_raft(node: Arc<Node>) {
     end_raft(&node.raft).await;
 }
 
-async fn raft_ended(metrics: &mut WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>) -> String {
+async fn raft_ended(
+    metrics: &mut WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>,
+    instruments: &NodeInstruments,
+) -> String {
     loop {
-        let state = metrics.borrow_watched().running_state.clone();
+        let (state, term, leader) = {
+            let now = metrics.borrow_watched();
+            (now.running_state.clone(), now.current_term, now.current_leader)
+        };
+        if let Some(leader) = leader {
+            instruments.leader(term, leader);
+        }
         if let Err(fatal) = state {
             return format!("raft stopped: {fatal}");
         }

@@ -60,6 +60,8 @@ pub(crate) struct Proposer {
     queue: mpsc::UnboundedSender<Group>,
     published: Arc<Published>,
     room: Arc<Semaphore>,
+    /// Permits of `room` where nothing waits.
+    waiting_max: usize,
     /// Entries that came to an end, one way or the other.
     ended: Arc<AtomicU64>,
 }
@@ -87,11 +89,17 @@ impl Proposer {
         waiting_max: usize,
     ) -> Self {
         let (queue, groups) = mpsc::unbounded_channel();
-        let room = Arc::new(Semaphore::new(waiting_max.min(Semaphore::MAX_PERMITS)));
+        let waiting_max = waiting_max.min(Semaphore::MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(waiting_max));
         let ended = Arc::new(AtomicU64::new(0));
         let proposing = Proposing { raft, log, published: published.clone(), clock_guard, ended: ended.clone() };
         runtime::spawn_vital("proposer", run(proposing, groups));
-        Self { queue, published, room, ended }
+        Self { queue, published, room, waiting_max, ended }
+    }
+
+    /// Commands that wait here to be proposed, and the most that may.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (self.waiting_max.saturating_sub(self.room.available_permits()), self.waiting_max)
     }
 
     /// Proposes `commands` on this node, which should lead, and waits for their decisions.

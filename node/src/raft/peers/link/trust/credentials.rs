@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::verifier::{CertificateRefused, PeerVerifier, shown_time};
 use crate::runtime::Clock;
-use crate::tls::{self, CredentialWatch, TlsPaths};
+use crate::tls::{self, CredentialWatch, Expiries, TlsPaths};
 
 /// Why certificate, key or authority do not fit; one line with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,7 @@ pub struct PeerConfigs {
     pub server: Arc<ServerConfig>,
     verifier: Arc<PeerVerifier>,
     is_revoked: bool,
+    expiries: Expiries,
 }
 
 impl PeerConfigs {
@@ -90,12 +91,18 @@ impl PeerConfigs {
             .with_custom_certificate_verifier(verifier.clone())
             .with_client_cert_resolver(own);
         client.resumption = Resumption::disabled();
-        Ok(Self { client: Arc::new(client), server: Arc::new(server), verifier, is_revoked })
+        let expiries = read.expiries();
+        Ok(Self { client: Arc::new(client), server: Arc::new(server), verifier, is_revoked, expiries })
     }
 
     /// Whether this node's own certificate is on a revocation list: others refuse it.
     pub fn is_revoked(&self) -> bool {
         self.is_revoked
+    }
+
+    /// Until when these credentials are valid.
+    pub fn expiries(&self) -> Expiries {
+        self.expiries
     }
 
     /// The node that a chain names, where it holds now.

@@ -25,7 +25,7 @@ mod tls {
     use crate::raft::peers::link::trust::verifier::CertificateRefused;
     use crate::runtime::Clock;
     use crate::runtime::net::TcpStream;
-    use crate::tls::{Credentials, TlsPaths};
+    use crate::tls::{Credentials, Expiries, TlsPaths};
 
     /// A connection after its handshake.
     pub type Stream = TlsStream<BufReader<TcpStream>>;
@@ -118,6 +118,11 @@ mod tls {
             self.0.now().is_revoked()
         }
 
+        /// Until when this node's credentials are valid.
+        pub fn expiries(&self) -> Option<Expiries> {
+            Some(self.0.now().expiries())
+        }
+
         /// The handshake with a peer that was dialled.
         ///
         /// # Errors
@@ -160,7 +165,7 @@ mod plain {
     use crate::raft::peers::link::trust::credentials::{CredentialsError, Followed};
     use crate::raft::peers::link::trust::verifier::CertificateRefused;
     use crate::runtime::net::TcpStream;
-    use crate::tls::Credentials;
+    use crate::tls::{Credentials, Expiries};
 
     /// A connection of the simulated network.
     pub type Stream = TcpStream;
@@ -220,6 +225,11 @@ mod plain {
         /// Always.
         pub fn still_holds(&self, _certified: &Certified) -> bool {
             true
+        }
+
+        /// There are no credentials.
+        pub fn expiries(&self) -> Option<Expiries> {
+            None
         }
 
         /// There are no lists.
