@@ -85,11 +85,15 @@ mod tests {
     fn a_process_is_read_whatever_its_name() {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 0 0 0 150 50 0 0 20 0 9 0 1000 4096 2 1 1\n";
         let ticks = clock_ticks_per_second() as f64;
-        let usage = Usage::parse(stat, "cpu 1\nbtime 1700000000\n", 5).unwrap();
-        assert_eq!(usage.cpu_seconds, 200.0 / ticks);
-        assert_eq!((usage.threads, usage.virtual_bytes, usage.open_files), (9.0, 4096.0, 5.0));
-        assert_eq!(usage.resident_bytes, 2.0 * page_size() as f64);
-        assert_eq!(usage.started_seconds, 1_700_000_000.0 + 1_000.0 / ticks);
+        let expected = Usage {
+            cpu_seconds: 200.0 / ticks,
+            resident_bytes: 2.0 * page_size() as f64,
+            virtual_bytes: 4096.0,
+            threads: 9.0,
+            open_files: 5.0,
+            started_seconds: 1_700_000_000.0 + 1_000.0 / ticks,
+        };
+        assert_eq!(Usage::parse(stat, "cpu 1\nbtime 1700000000\n", 5), Some(expected));
         assert_eq!(Usage::parse("7 (etebar-node", "btime 1\n", 0), None);
     }
 
