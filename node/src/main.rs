@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use etebar_api as api;
+use etebar_node::check::{self, CheckError};
 use etebar_node::config::{
-    ApiProtection, CommandLine, InitArgs, JoinArgs, PagesArgs, RunArgs, Settings, Verb, key_window_warning,
+    ApiProtection, CheckArgs, CommandLine, InitArgs, JoinArgs, PagesArgs, RunArgs, Settings, Verb, key_window_warning,
 };
 use etebar_node::http::{self, ApiTls, App, Limits};
 use etebar_node::identity::{
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         Verb::Init(arguments) => init(&arguments),
         Verb::Join(arguments) => join(&arguments),
         Verb::Run(arguments) => run(*arguments),
+        Verb::Check(arguments) => check(&arguments),
         Verb::Pages(arguments) => pages(&arguments),
         Verb::Pki(verb) => pki(&verb),
     };
@@ -96,14 +98,7 @@ fn failed(what: impl ToString) -> Failure {
 
 /// A directory that is not this node's is a wrong setting; one that is damaged is a failure.
 fn refused(error: DataDirError) -> Failure {
-    match error {
-        DataDirError::NotEmpty(_) | DataDirError::Absent(_) | DataDirError::Foreign { .. } => wrong(error),
-        DataDirError::PartMissing(_)
-        | DataDirError::Damaged { .. }
-        | DataDirError::OtherFormat { .. }
-        | DataDirError::Locked(_)
-        | DataDirError::Io { .. } => failed(error),
-    }
+    if error.is_wrong_setting() { wrong(error) } else { failed(error) }
 }
 
 /// What failed, and what to do where the disk's content is at fault.
@@ -249,6 +244,25 @@ fn make(path: &Path, identity: &Identity) -> Result<(), Failure> {
     let path = api::shown(&path, LINE_CHARS);
     println!("made {path} for node {} of cluster {}", identity.node, identity.cluster);
     Ok(())
+}
+
+/// Says whether this build can serve a data directory that no process serves, and changes nothing of it.
+fn check(arguments: &CheckArgs) -> Result<(), Failure> {
+    let report = check::check(arguments).map_err(|error| match error {
+        CheckError::NoRoom { .. } => wrong(error),
+        CheckError::Io { .. } => failed(error),
+    })?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report).map_err(failed)?);
+    } else {
+        print!("{}", api::shown_lines(&report.lines(), LINE_CHARS, HELP_LINES));
+    }
+    let path = report.data_dir().display();
+    match report.refusal() {
+        None => Ok(()),
+        Some((why, true)) => Err(wrong(why)),
+        Some((why, false)) => Err(failed(format!("this build does not serve {path}: {why}"))),
+    }
 }
 
 /// Writes the pages of a data directory that no process serves.

@@ -4,6 +4,7 @@
 //! Units are in the value (`50ms`, `24h`) or bytes. A wrong setting is one line and exit code 2. Read in this order: [`init`],
 //! [`join`], [`run`] (what may be given), [`settings`] (complete and checked).
 
+pub mod check;
 pub mod init;
 pub mod join;
 pub mod pages;
@@ -17,6 +18,7 @@ use std::sync::LazyLock;
 use clap::{Parser, Subcommand};
 use ledger::RULES_VERSION;
 
+pub use self::check::CheckArgs;
 pub use self::init::{InitArgs, key_window_warning};
 pub use self::join::JoinArgs;
 pub use self::pages::PagesArgs;
@@ -24,13 +26,12 @@ pub use self::run::RunArgs;
 pub use self::settings::{ApiProtection, Settings};
 use crate::identity::FORMAT;
 use crate::pki::PkiVerb;
-use crate::raft::LINK_VERSIONS;
+use crate::raft::{BuildName, LINK_VERSIONS};
 
 /// What `--version` says: builds with the same data format take over each other's data where they know the ledger's rules, and
 /// those that have a version of the peer link in common also work beside each other.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let version = env!("CARGO_PKG_VERSION");
-    format!("{version} (data format {FORMAT}, peer link {LINK_VERSIONS}, rules {RULES_VERSION})")
+    format!("{} (data format {FORMAT}, peer link {LINK_VERSIONS}, rules {RULES_VERSION})", BuildName::OWN.as_str())
 });
 
 /// One node of an Etebar cluster: a replicated ledger for B2B airtime sales.
@@ -62,6 +63,11 @@ pub enum Verb {
     ///
     /// Example: etebar-node run --data-dir /var/lib/etebar --log-bytes 1073741824
     Run(Box<RunArgs>),
+    /// Say whether this build can serve a data directory, a line for each check, while no process serves it; changes nothing.
+    /// Exits with 0 where it can, 1 where it cannot, 2 where it is no node's directory or another's.
+    ///
+    /// Example: etebar-node check --data-dir /var/lib/etebar
+    Check(CheckArgs),
     /// Write the pages of a node's history to stdout, while no process serves its data directory. docs/format.md describes
     /// them, and docs/examples/pages.py recomputes both chains of digests from them.
     ///

@@ -1,4 +1,5 @@
 //! What an operator uses: the scripts, the program `etebar`, a terminal.
 
+pub mod charges;
 pub mod scripts;
 pub mod tmux;

@@ -12,7 +12,7 @@ use crate::http::request::body::Call;
 use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem};
 use crate::http::response::reply;
-use crate::raft::{ClockHealth, Consistency, MemberStage, MemberStatus, VotingRole};
+use crate::raft::{BuildName, ClockHealth, Consistency, MemberStage, MemberStatus, VotingRole};
 
 /// The paths of this resource.
 pub(crate) fn routes() -> Router<App> {
@@ -58,7 +58,7 @@ fn status(app: &App, caller: &Caller) -> Answer {
         term: status.term,
         nodes: status.members.iter().map(|each| node(each, app.scheme())).collect(),
         applied: status.applied,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: BuildName::OWN.as_str().to_owned(),
         rules: Some(status.rules),
         key_window_seconds: key_window_ms.map(|window| window / 1_000),
         ledger_id,
@@ -106,6 +106,7 @@ pub(super) fn node(member: &MemberStatus, scheme: &str) -> api::NodeStatus {
         applied: member.applied,
         lag: member.lag,
         rules: member.rules,
+        build: member.build.map(|name| name.as_str().to_owned()),
     }
 }
 
