@@ -18,7 +18,7 @@ use etebar_node::identity::{
 use etebar_node::pki::{self, PkiError, PkiVerb};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, Introduction, PeerIdentity, PeerSecurity};
 use etebar_node::runtime::log::Events;
-use etebar_node::runtime::{Clock, Entropy};
+use etebar_node::runtime::{Clock, Entropy, service_manager};
 use etebar_node::storage::{History, NodeAddresses, NodeDisks};
 use etebar_node::tls::CredentialWatch;
 use ledger::{ApiKeyHash, Digest, Genesis, Name, TableSeed};
@@ -346,11 +346,13 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
     }
     let serving = tokio::spawn(http::serve(app, listener, stopping.clone()));
     info!(node = data_dir.identity.node, api = %format_args!("{scheme}://{api_listen}"), "node serves");
+    notify(service_manager::READY);
     let failure = tokio::select! {
         _ = stop.recv() => None,
         _ = interrupt.recv() => None,
         reason = cluster.failed() => Some(reason),
     };
+    notify(service_manager::STOPPING);
     stopping.cancel();
     // Requests in flight are answered first, since they need the cluster.
     serving.await.map_err(failed)?;
@@ -362,6 +364,13 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
             std::mem::forget(cluster);
             Err(failed(format!("node stopped: {reason}")))
         }
+    }
+}
+
+/// Tells the service manager, where one waits for it.
+fn notify(state: &str) {
+    if let Err(error) = service_manager::notify(state) {
+        warn!(%error, "the service manager could not be told");
     }
 }
 
