@@ -37,7 +37,7 @@ stated() { sed -n "s/.*[(,] \{0,1\}$1 \([0-9]*\( to [0-9]*\)\{0,1\}\)[,)].*/\1/p
 # Refuses, before anything is stopped, a build that could not serve this ledger beside the others.
 check_build() {
   local new old status rules known new_link old_link
-  new=$("$NEW/etebar-node" --version 2>&1 9>&-) || fail "the new build does not start: $new"
+  new=$("$BUILD/etebar-node" --version 2>&1 9>&-) || fail "the new build does not start: $new"
   old=$("$(program_of "${IDS[0]}")" --version 2>&1 9>&-) || fail "the present build does not start: $old"
   status=$(client --json cluster status) || fail 'the cluster does not answer; nothing was changed (status.sh shows its nodes)'
   rules=$(field rules "${status##*]}") || fail 'the cluster does not say by which rules it goes: every node is to run a build that does'
@@ -194,9 +194,9 @@ lock_cluster # until the end: no other script starts or stops a node meanwhile
 read_cluster
 mkdir -p "$DIR/builds"
 keep_present
+check_build
 keep_program "$BUILD/etebar-node"
 NEW=$KEPT
-check_build
 # Nodes that do not run are first, since they are missed already; the leader is last.
 LEADER=$(leader_now) || LEADER=
 FIRST=() REST=()

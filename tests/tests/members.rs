@@ -1,11 +1,12 @@
 //! Members that come and go, with real processes and the scripts and verbs of an operator, under load.
 
 use std::net::SocketAddr;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 use tests::machine::turns::alone;
 use tests::operator::charges::Charges;
-use tests::operator::scripts::{ScriptCluster, is_running, run};
+use tests::operator::scripts::{Ended, ScriptCluster, is_running, run};
 use tests::{Caller, Request, eventually};
 
 fn up(name: &str) -> ScriptCluster {
@@ -54,6 +55,27 @@ fn a_cluster_grows_to_five_and_shrinks_again_under_load() {
     charges.wait_for_more();
     // Its number is not given again.
     assert_eq!(cluster.run("add.sh", &[]).success().trim(), "6");
+    charges.prove(&cluster);
+}
+
+#[test]
+fn a_cluster_of_one_grows_to_three_under_load_and_then_stands_the_death_of_the_first() {
+    let _alone = alone();
+    let cluster = ScriptCluster::new("members-one");
+    cluster.run("up.sh", &["--nodes", "1", "--port", &cluster.ports.base.to_string()]).success();
+    let charges = Charges::start(&cluster);
+    for id in [2, 3] {
+        assert_eq!(cluster.run("add.sh", &[]).success(), format!("{id}\n"));
+        charges.wait_for_more();
+    }
+    assert_eq!(members(&cluster), voters(&[1, 2, 3]));
+    charges.prove(&cluster);
+
+    let charges = Charges::start(&cluster);
+    cluster.run("kill.sh", &["1"]).success();
+    charges.wait_for_more();
+    cluster.run("start.sh", &["1"]).success();
+    charges.wait_for_more();
     charges.prove(&cluster);
 }
 

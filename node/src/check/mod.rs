@@ -102,7 +102,7 @@ fn look_inside(scratch: &Scratch, report: &mut Report) {
     let passed = |finding| first_refused.is_none_or(|refused| finding < refused);
     if let Some(checkpoint) = &found.checkpoint {
         let known = Build::OWN.rules;
-        let rules = format!("the ledger goes by rules {}, and this build knows rules up to {known}", checkpoint.rules);
+        let rules = format!("the ledger goes by rules {}, and this build knows rules up to {known}", found.rules);
         let applied = checkpoint.applied.map_or(0, |applied| applied.index);
         let history = format!("{} records, checkpoint at log entry {applied}", checkpoint.records);
         for (finding, found) in [(Finding::Rules, rules), (Finding::History, history)] {

@@ -5,6 +5,7 @@ use std::process::{Child, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::scripts::{Ended, ScriptCluster, run};
+use crate::api::caller::unique;
 use crate::wait::eventually;
 
 /// Recorded charges over the nodes that the cluster had at its start; ended and proven by [`Charges::prove`].
@@ -18,8 +19,8 @@ impl Charges {
     /// Begins, and waits until charges are answered. They end by themselves after five minutes.
     #[track_caller]
     pub fn start(cluster: &ScriptCluster) -> Charges {
-        let path = |name: &str| cluster.dir.join(name).display().to_string();
-        let (sellers, record) = (path("sellers.jsonl"), path("charges.jsonl"));
+        let path = |name: &str| cluster.dir.join(unique(name)).display().to_string();
+        let (sellers, record) = (path("sellers"), path("charges"));
         run(&mut cluster.etebar(&["load", "--prepare", "8", "--sellers-file", &sellers])).success();
         let arguments = ["--json", "load", "--sellers-file", &sellers, "--seconds", "300", "--record", &record];
         let mut load = cluster.etebar(&arguments);
