@@ -21,7 +21,7 @@ has_tool systemd-analyze || install_packages systemd
 has_tool shellcheck || install_packages shellcheck
 shopt -s nullglob
 
-shellcheck -x "$DEPLOY"/*.sh "$DEPLOY"/*/*.sh "$DEPLOY"/debian/{etebar-node-setup,postinst,prerm,postrm}
+shellcheck -x "$DEPLOY"/*.sh "$DEPLOY"/*/*.sh "$DEPLOY"/debian/{etebar-node-setup,postinst,postrm}
 
 # The form is checked with a program that is on this machine, whether the package is installed or not.
 UNIT=$DEPLOY/systemd/etebar-node.service

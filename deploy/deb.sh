@@ -24,6 +24,6 @@ if [[ -n $BUILD ]]; then
   ETEBAR_COMMIT=${ETEBAR_COMMIT:-$(git rev-parse --short HEAD 2>/dev/null || true)} \
     cargo build --release --locked -p etebar-node -p etebar-cli >&2 || fail 'the programs do not build'
 fi
-PACKAGE=$(cargo-deb --no-build --quiet --package etebar-node) || fail 'the package could not be made'
+PACKAGE=$(cargo-deb --no-build --strip --quiet --package etebar-node) || fail 'the package could not be made'
 lintian --fail-on error,warning "$PACKAGE" >&2 || fail "lintian finds fault with $PACKAGE"
 printf '%s\n' "$PACKAGE"

@@ -3,50 +3,23 @@
 //! Opening a database of sled writes to it: it cuts a torn end and writes a summary. So the databases are opened as a copy.
 //! Meanwhile the directory's lock is held, so that no node is started on it.
 
+mod error;
 mod report;
 mod scratch;
 
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
 
 use crate::config::CheckArgs;
 use crate::identity::{DataDir, Looked};
 use crate::raft::{Build, InspectionError, inspect};
 use crate::storage::{LOG_BYTES_MIN, NodeDisks, StorageError};
 
+pub use self::error::CheckError;
 pub use self::report::{Finding, Report};
 use self::scratch::Scratch;
 
 /// The bound that the log is opened with: any will do, since nothing is written to it.
 const LOG_BYTES_ANY: u64 = LOG_BYTES_MIN;
-
-/// Why nothing was found out about a data directory.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckError {
-    /// The copy does not fit.
-    #[error(
-        "the copy that is opened for the check takes {needed} bytes, and {place} has {free} free: name another place with \
-         --scratch"
-    )]
-    NoRoom {
-        /// Bytes of the databases.
-        needed: u64,
-        /// Where the copy was to be made.
-        place: PathBuf,
-        /// Bytes that are free there.
-        free: u64,
-    },
-    /// The copy could not be made, read or removed.
-    #[error("cannot {doing} {path}: {source}")]
-    Io {
-        /// What was tried.
-        doing: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
-}
 
 /// Looks at a data directory in the order of a start, up to the first thing that a start of this build would refuse.
 ///

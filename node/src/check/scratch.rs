@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::CheckError;
+use super::error::CheckError;
 use crate::storage::disk::ImageName;
 
 /// Names that are tried for the folder.

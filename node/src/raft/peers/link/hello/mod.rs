@@ -7,6 +7,7 @@
 //!
 //! Read in this order: [`bytes`], [`version`], this file, [`join`] (the hello of a node without a data directory).
 
+pub mod builds;
 pub mod bytes;
 pub mod join;
 pub mod version;
@@ -17,12 +18,12 @@ use ledger::{Incarnation, NodeNumber};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use self::builds::Builds;
 use self::bytes::{CalledFor, Hello, Welcome};
 use self::version::{Build, LinkVersion};
 use super::error::{HelloRefusal, LinkError, NO_MEMBER, no_common_version};
 use super::frame::{self, Receiver, Sender};
 use super::message::Purpose;
-use super::trust::builds::Builds;
 use super::trust::known_peers::KnownPeers;
 use super::trust::open::{OpenLink, OpenLinks, Side};
 use super::trust::refusals::Refusals;

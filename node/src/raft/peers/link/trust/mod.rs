@@ -3,9 +3,8 @@
 //! Read in this order: [`credentials`] (what proves a number), [`verifier`] (what is checked of it), [`transport`] (TLS, and
 //! the seam to the simulation), [`follow`] (files that change), [`pending`] and [`open`] (who has a place, before and after
 //! the proof), [`known_peers`] (whose data directory is known), [`received_lists`] (members that this one does not know
-//! yet), [`builds`] (as what they run).
+//! yet).
 
-pub mod builds;
 pub mod credentials;
 pub mod follow;
 pub mod known_peers;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ledger::NodeNumber;
 use parking_lot::Mutex;
 
-use crate::raft::peers::link::hello::version::BuildName;
+use super::version::BuildName;
 
 /// The names of the members' builds. At most as many as there ever were members: only those are welcomed.
 #[derive(Debug, Clone, Default)]
