@@ -16,7 +16,7 @@ etebar-node pki ca --dir pki
 MEMBERS=()
 for ((id = 1; id <= NODES; id++)); do MEMBERS+=(--member "$id=node-$id:7101/node-$id:7121"); done
 for ((id = 1; id <= NODES; id++)); do
-  etebar-node pki node --dir pki --cluster-id "$CLUSTER" --id "$id" --host "node-$id" localhost
+  [[ -e pki/node-$id.pem ]] || etebar-node pki node --dir pki --cluster-id "$CLUSTER" --id "$id" --host "node-$id" localhost
   [[ -e node-$id/identity.json ]] && continue
   etebar-node init --data-dir "node-$id" --id "$id" --cluster-id "$CLUSTER" "${MEMBERS[@]}" --admin-key-hash "$HASH"
 done
