@@ -35,7 +35,7 @@ pub fn patched_node(patch: &str) -> PathBuf {
     let [draft, copy] = ["patched-draft", "patched"].map(|name| programs::target().join(name));
     copy_sources(programs::root(), &draft).expect("the sources can be copied");
     apply(&patch, &draft);
-    built_beside(&draft, &copy, PATCHED).unwrap_or_else(|error| panic!("{}: {error}", patch.display()))
+    built_beside(&draft, &copy, PATCHED, 16).unwrap_or_else(|error| panic!("{}: {error}", patch.display()))
 }
 
 /// The node of the commit before the last one, in the profile of the tests, built like [`patched_node`]; `None` where git has
@@ -57,26 +57,29 @@ pub fn node_of_the_commit_before() -> Option<PathBuf> {
     let named =
         format!("autobins = false\n\n[[bin]]\nname = \"{COMMITTED}\"\npath = \"src/main.rs\"\n\n[dependencies]\n");
     fs::write(&manifest, text.replacen("[dependencies]\n", &named, 1)).expect("it is written");
-    Some(built_beside(&draft, &copy, COMMITTED).unwrap_or_else(|error| panic!("the commit before: {error}")))
+    Some(built_beside(&draft, &copy, COMMITTED, 15).unwrap_or_else(|error| panic!("the commit before: {error}")))
 }
 
 /// Makes `copy` equal to the sources in `draft` and builds their program of that name, into the folder of these sources.
-fn built_beside(draft: &Path, copy: &Path, name: &str) -> io::Result<PathBuf> {
+///
+/// Cargo knows a package by its path from the root of its workspace, which is the same in every copy: it would take what was
+/// built of one for that of another, but for the profile. So each copy has a number of `units` of its own.
+fn built_beside(draft: &Path, copy: &Path, name: &str, units: u32) -> io::Result<PathBuf> {
     // What is equal is not touched, so that it is not compiled again.
     copy_sources(draft, copy)?;
     let mut cargo = programs::clean_command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // The same packages as for the programs under test, so that what they stand on has the same features.
     let packages = ["-p", "etebar-node", "-p", "etebar-cli"];
     cargo.args(["build", "--quiet", "--offline", "--locked"]).args(packages).args(["--bin", name]);
-    let folder = if cfg!(debug_assertions) {
-        "debug"
-    } else {
+    let (profile, folder) = if cfg!(debug_assertions) { ("dev", "debug") } else { ("release", "release") };
+    if profile == "release" {
         cargo.arg("--release");
-        for package in ["ledger", "etebar-api", "etebar-node"] {
-            cargo.args(["--config", &format!("profile.release.package.{package}.opt-level=0")]);
+    }
+    for package in ["ledger", "etebar-api", "etebar-node"] {
+        for setting in ["opt-level=0".to_owned(), format!("codegen-units={units}")] {
+            cargo.args(["--config", &format!("profile.{profile}.package.{package}.{setting}")]);
         }
-        "release"
-    };
+    }
     if cargo.arg("--target-dir").arg(programs::target()).current_dir(copy).status()?.success() {
         return Ok(programs::target().join(folder).join(name));
     }
