@@ -61,7 +61,7 @@ highest_id() {
 join_cluster() {
   local seeds=() id
   for id in "${IDS[@]}"; do [[ $id == "$1" ]] || seeds+=("${PEER[$id]}"); done
-  "$NODE_PROGRAM" join --data-dir "${DATA[$1]}" --id "$1" --cluster-id "$(cluster_id)" --seed "${seeds[@]}" \
+  "$(program_of "$1")" join --data-dir "${DATA[$1]}" --id "$1" --cluster-id "$(cluster_id)" --seed "${seeds[@]}" \
     --peer-ca "$DIR/pki/ca.pem" --peer-cert "$DIR/pki/node-$1.pem" --peer-key "$DIR/pki/node-$1.key" \
     >>"${LOG[$1]}" 2>&1 9>&- || fail "node $1 was added, but could not join: $(tail -n 1 "${LOG[$1]}")"
 }

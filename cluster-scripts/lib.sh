@@ -92,6 +92,15 @@ build_programs() {
   (cd "$ROOT" && cargo build --release --locked -p etebar-node -p etebar-cli >&2) || fail "the build failed"
 }
 
+# Prints the program that node $1 is started as: what upgrade.sh gave this node, or all of them, or else that of this folder.
+program_of() {
+  local program
+  for program in "$DIR/builds/node-$1/etebar-node" "$DIR/builds/all/etebar-node" "$NODE_PROGRAM"; do
+    [[ ! -x $program ]] || break
+  done
+  printf '%s' "$program"
+}
+
 sources_newer() {
   [[ -n $(find "$ROOT/node" "$ROOT/client" "$ROOT/Cargo.lock" -newer "$NODE_PROGRAM" \
     \( -path '*/src/*' -o -name Cargo.toml -o -name Cargo.lock \) -type f -print -quit) ]]
@@ -244,7 +253,7 @@ launch() {
   # By variables, which an older build does not mind.
   files=("ETEBAR_PEER_CA=$DIR/pki/ca.pem" "ETEBAR_PEER_CERT=$DIR/pki/node-$1.pem" "ETEBAR_PEER_KEY=$DIR/pki/node-$1.key"
     "ETEBAR_OPS_LISTEN=${OPS[$1]#http://}")
-  setsid env "${files[@]}" "$NODE_PROGRAM" run --data-dir "${DATA[$1]}" --id "$1" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
+  setsid env "${files[@]}" "$(program_of "$1")" run --data-dir "${DATA[$1]}" --id "$1" </dev/null >>"${LOG[$1]}" 2>&1 9>&- &
   PID[$1]=$!
   disown # else bash reports when it is killed
 }

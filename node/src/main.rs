@@ -8,9 +8,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use etebar_api as api;
+use etebar_node::check::{self, CheckError};
 use etebar_node::config::{
-    ApiProtection, BackupArgs, CommandLine, InitArgs, JoinArgs, RecoverArgs, RestoreArgs, RunArgs, Settings, Verb,
-    key_window_warning,
+    ApiProtection, BackupArgs, CheckArgs, CommandLine, InitArgs, JoinArgs, RecoverArgs, RestoreArgs, RunArgs, Settings,
+    Verb, key_window_warning,
 };
 use etebar_node::http::{self, ApiTls, App, Limits};
 use etebar_node::identity::{
@@ -20,7 +21,7 @@ use etebar_node::pki::{self, PkiError, PkiVerb};
 use etebar_node::raft::new_epoch::{NewCluster, NewEpochError, recover::Survivor, restore as new_epoch};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, Introduction, PeerIdentity, PeerSecurity};
 use etebar_node::runtime::log::Events;
-use etebar_node::runtime::{Clock, Entropy};
+use etebar_node::runtime::{Clock, Entropy, service_manager};
 use etebar_node::storage::history::BackupOrigin;
 use etebar_node::storage::{History, NodeAddresses, NodeDisks};
 use etebar_node::tls::CredentialWatch;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         Verb::Init(arguments) => init(&arguments),
         Verb::Join(arguments) => join(&arguments),
         Verb::Run(arguments) => run(*arguments),
+        Verb::Check(arguments) => check(&arguments),
         Verb::Backup(arguments) => backup(&arguments),
         Verb::Restore(arguments) => restore(&arguments),
         Verb::Recover(arguments) => recover(&arguments),
@@ -109,14 +111,7 @@ fn failed(what: impl ToString) -> Failure {
 
 /// A directory that is not this node's is a wrong setting; one that is damaged is a failure.
 fn refused(error: DataDirError) -> Failure {
-    match error {
-        DataDirError::NotEmpty(_) | DataDirError::Absent(_) | DataDirError::Foreign { .. } => wrong(error),
-        DataDirError::PartMissing(_)
-        | DataDirError::Damaged { .. }
-        | DataDirError::OtherFormat { .. }
-        | DataDirError::Locked(_)
-        | DataDirError::Io { .. } => failed(error),
-    }
+    if error.is_wrong_setting() { wrong(error) } else { failed(error) }
 }
 
 /// What failed, and what to do where the disk's content is at fault.
@@ -262,6 +257,25 @@ fn make(path: &Path, identity: &Identity) -> Result<(), Failure> {
     let path = api::shown(&path, LINE_CHARS);
     println!("made {path} for node {} of cluster {}", identity.node, identity.cluster);
     Ok(())
+}
+
+/// Says whether this build can serve a data directory that no process serves, and changes nothing of it.
+fn check(arguments: &CheckArgs) -> Result<(), Failure> {
+    let report = check::check(arguments).map_err(|error| match error {
+        CheckError::NoRoom { .. } => wrong(error),
+        CheckError::Io { .. } => failed(error),
+    })?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report).map_err(failed)?);
+    } else {
+        print!("{}", api::shown_lines(&report.lines(), LINE_CHARS, HELP_LINES));
+    }
+    let path = report.data_dir().display();
+    match report.refusal() {
+        None => Ok(()),
+        Some((why, true)) => Err(wrong(why)),
+        Some((why, false)) => Err(failed(format!("this build does not serve {path}: {why}"))),
+    }
 }
 
 /// Writes a backup of a data directory that no process serves.
@@ -488,11 +502,13 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
     let serving = tokio::spawn(http::serve(app, listener, stopping.clone()));
     let (api, ops) = (format_args!("{scheme}://{api_listen}"), format_args!("http://{ops_listen}"));
     info!(node = data_dir.identity.node, %api, %ops, "node serves");
+    notify(service_manager::READY);
     let failure = tokio::select! {
         _ = stop.recv() => None,
         _ = interrupt.recv() => None,
         reason = cluster.failed() => Some(reason),
     };
+    notify(service_manager::STOPPING);
     stopping.cancel();
     // Requests in flight are answered first, since they need the cluster.
     serving.await.map_err(failed)?;
@@ -505,6 +521,13 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
             std::mem::forget(cluster);
             Err(failed(format!("node stopped: {reason}")))
         }
+    }
+}
+
+/// Tells the service manager, where one waits for it.
+fn notify(state: &str) {
+    if let Err(error) = service_manager::notify(state) {
+        warn!(%error, "the service manager could not be told");
     }
 }
 

@@ -66,7 +66,12 @@ fn read(item: &Value) -> Entry {
 /// Checks the whole ledger on every node, and that all nodes agree at one position.
 #[track_caller]
 pub fn check(cluster: &Cluster) -> Vec<Entry> {
-    let ids = cluster.ids();
+    check_on(cluster, &cluster.ids())
+}
+
+/// The same of these nodes alone.
+#[track_caller]
+pub fn check_on(cluster: &Cluster, ids: &[u64]) -> Vec<Entry> {
     let entries = journal(cluster, ids[0]);
     let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
     for entry in &entries {
@@ -79,7 +84,7 @@ pub fn check(cluster: &Cluster) -> Vec<Entry> {
         assert_eq!((number(&reconciled["sum"]), number(&reconciled["balance"])), (*sum, *sum), "{reconciled}");
     }
     let mut position = 0;
-    for id in &ids {
+    for id in ids {
         let covering = Request::get(format!("/v1/audit?min_entry={}", entries.len()));
         let audit = cluster.admin(*id).settle(&covering).expect(200).json();
         assert_eq!(audit["consistent"], true, "{audit}");
@@ -89,14 +94,18 @@ pub fn check(cluster: &Cluster) -> Vec<Entry> {
         assert_eq!(number(&audit["treasury"]), -(total + phones), "accounts sum to zero: {audit}");
         position = position.max(audit["applied"].as_u64().expect("a position"));
     }
-    assert_agreement(cluster, position);
+    agreement_of(cluster, ids, position);
     entries
 }
 
 /// Every node has the same digest at one position.
 #[track_caller]
 pub fn assert_agreement(cluster: &Cluster, position: u64) {
-    let ids = cluster.ids();
+    agreement_of(cluster, &cluster.ids(), position);
+}
+
+#[track_caller]
+fn agreement_of(cluster: &Cluster, ids: &[u64], position: u64) {
     let digests: Vec<String> = ids.iter().map(|id| cluster.digest_at(*id, position)).collect();
     assert!(digests.iter().all(|digest| *digest == digests[0]), "at {position} the nodes differ: {digests:?}");
 }

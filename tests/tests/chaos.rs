@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tests::Folder;
+use tests::machine::builds::node_of_the_commit_before;
 use tests::operator::scripts::{run, script};
 use tests::wait;
 
@@ -26,6 +27,28 @@ fn a_short_chaos_ends_with_a_report_and_its_verdict() {
     assert_eq!(left, ["chaos.svg"], "nothing else is left");
     let mounts = fs::read_to_string("/proc/self/mounts").expect("what is mounted");
     assert!(!mounts.contains("etebar-chaos"), "no disk is left mounted: {mounts}");
+}
+
+#[test]
+fn all_nodes_go_to_the_build_of_the_commit_before_and_back_under_load() {
+    let Some(previous) = node_of_the_commit_before() else {
+        eprintln!("SKIPPED: git has no commit before the last one here");
+        return;
+    };
+    let folder = Folder::new("chaos-upgrade");
+    let mut chaos = script("chaos.sh");
+    chaos.args(["--seconds", "12", "--seed", "4", "--faults", "upgrade_all", "--previous"]).arg(&previous);
+    chaos.arg("--svg").arg(folder.path().join("chaos.svg")).env("TMPDIR", folder.path());
+    let ended = run(&mut chaos);
+    if ended.err.contains("NO UPGRADE: ") {
+        assert!(ended.err.contains("there is no way back"), "{}", ended.err);
+        eprintln!("SKIPPED: the last commit raises the rules, from where there is no way back");
+        return;
+    }
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+    for sentence in ["back to the build of before, and up again", "every promise held; seed 4"] {
+        assert!(ended.out.contains(sentence), "{sentence:?} is missing in:\n{}", ended.out);
+    }
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Members that come and go, with real processes and the scripts and verbs of an operator, under load.
 
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tests::machine::programs::{clean_command, programs};
 use tests::machine::turns::alone;
+use tests::operator::charges::Charges;
 use tests::operator::scripts::{Ended, ScriptCluster, is_running, run};
 use tests::{Caller, Request, eventually};
 
@@ -15,24 +15,9 @@ fn up(name: &str) -> ScriptCluster {
     cluster
 }
 
-/// All nodes of cluster.json, as `--server` takes them.
-fn servers(cluster: &ScriptCluster) -> String {
-    let description = cluster.description();
-    let nodes = description["nodes"].as_array().expect("nodes");
-    nodes.iter().map(|node| node["api"].as_str().expect("an address")).collect::<Vec<_>>().join(",")
-}
-
-/// The client program as the admin.
-fn etebar(cluster: &ScriptCluster, arguments: &[&str]) -> Command {
-    let mut command = clean_command(&programs().client);
-    let key = cluster.description()["admin_key"].as_str().expect("a key").to_owned();
-    command.args(arguments).env("ETEBAR_SERVER", servers(cluster)).env("ETEBAR_KEY", key);
-    command
-}
-
 /// The members that a node shows, each with its role.
 fn members(cluster: &ScriptCluster) -> Vec<(u64, String)> {
-    let listed = json_of(run(&mut etebar(cluster, &["--json", "members", "list"])));
+    let listed = run(&mut cluster.etebar(&["--json", "members", "list"])).json();
     let of =
         |node: &Value| (node["id"].as_u64().expect("an id"), node["status"].as_str().expect("a status").to_owned());
     listed.as_array().expect("a list").iter().map(of).collect()
@@ -41,68 +26,6 @@ fn members(cluster: &ScriptCluster) -> Vec<(u64, String)> {
 /// Voters alone, with these numbers.
 fn voters(numbers: &[u64]) -> Vec<(u64, String)> {
     numbers.iter().map(|number| (*number, "voting".to_owned())).collect()
-}
-
-/// Recorded charges over the nodes that the cluster had at its start; ended and proven by [`Charges::prove`].
-struct Charges {
-    load: Option<Child>,
-    record: String,
-}
-
-impl Charges {
-    fn start(cluster: &ScriptCluster) -> Charges {
-        let path = |name: &str| cluster.dir.join(name).display().to_string();
-        let (sellers, record) = (path("sellers.jsonl"), path("charges.jsonl"));
-        run(&mut etebar(cluster, &["load", "--prepare", "8", "--sellers-file", &sellers])).success();
-        let arguments = ["--json", "load", "--sellers-file", &sellers, "--seconds", "300", "--record", &record];
-        let mut load = etebar(cluster, &arguments);
-        let load = load.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the load starts");
-        let charges = Charges { load: Some(load), record };
-        charges.wait_for_more();
-        charges
-    }
-
-    /// A line each.
-    fn count(&self) -> usize {
-        std::fs::read_to_string(&self.record).map_or(0, |text| text.lines().count())
-    }
-
-    /// Charges go on at the cluster as it is now.
-    fn wait_for_more(&self) {
-        let before = self.count();
-        eventually("charges to go on", || self.count() > before + 50);
-    }
-
-    /// Ends the load, and proves from its record that each charge was done once, and none was refused or left open.
-    fn prove(mut self, cluster: &ScriptCluster) {
-        let load = self.load.take().expect("it runs");
-        let pid = rustix::process::Pid::from_child(&load);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("the load runs");
-        let report = json_of(load.wait_with_output().expect("it ends").into());
-        assert_eq!(report["unanswered"], 0, "{report}");
-        let proof =
-            json_of(run(&mut etebar(cluster, &["--json", "--timeout", "60s", "prove", "--record", &self.record])));
-        for nothing in ["lost", "doubled", "negative", "unanswered", "refused"] {
-            assert_eq!(proof[nothing], 0, "{proof}");
-        }
-        let verified = json_of(run(&mut etebar(cluster, &["--json", "verify"])));
-        assert_eq!(verified["verdict"], "kept", "{verified}");
-    }
-}
-
-impl Drop for Charges {
-    fn drop(&mut self) {
-        if let Some(mut load) = self.load.take() {
-            // A failing test has said what is wrong already.
-            drop(load.kill());
-            drop(load.wait());
-        }
-    }
-}
-
-fn json_of(ended: Ended) -> Value {
-    let text = ended.success();
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
 #[test]
@@ -136,6 +59,27 @@ fn a_cluster_grows_to_five_and_shrinks_again_under_load() {
 }
 
 #[test]
+fn a_cluster_of_one_grows_to_three_under_load_and_then_stands_the_death_of_the_first() {
+    let _alone = alone();
+    let cluster = ScriptCluster::new("members-one");
+    cluster.run("up.sh", &["--nodes", "1", "--port", &cluster.ports.base.to_string()]).success();
+    let charges = Charges::start(&cluster);
+    for id in [2, 3] {
+        assert_eq!(cluster.run("add.sh", &[]).success(), format!("{id}\n"));
+        charges.wait_for_more();
+    }
+    assert_eq!(members(&cluster), voters(&[1, 2, 3]));
+    charges.prove(&cluster);
+
+    let charges = Charges::start(&cluster);
+    cluster.run("kill.sh", &["1"]).success();
+    charges.wait_for_more();
+    cluster.run("start.sh", &["1"]).success();
+    charges.wait_for_more();
+    charges.prove(&cluster);
+}
+
+#[test]
 fn a_node_whose_disk_was_lost_is_replaced_by_one_verb() {
     let _alone = alone();
     let cluster = up("members-replace");
@@ -146,7 +90,7 @@ fn a_node_whose_disk_was_lost_is_replaced_by_one_verb() {
     let (api, peer) = (cluster.ports.api(4), cluster.ports.peer(4));
     let (api, peer) = (format!("127.0.0.1:{api}"), format!("127.0.0.1:{peer}"));
     let mut replace =
-        etebar(&cluster, &["members", "replace", &lost.to_string(), "--api", &api, "--peer", &peer, "--wait", "60s"]);
+        cluster.etebar(&["members", "replace", &lost.to_string(), "--api", &api, "--peer", &peer, "--wait", "60s"]);
     let mut replacing = replace.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     // Interrupted where it waits, and run again.
     eventually("the new node to be a member", || members(&cluster).contains(&(4, "waiting".to_owned())));

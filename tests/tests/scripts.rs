@@ -12,7 +12,7 @@ use tests::operator::scripts::{ScriptCluster, is_running, run, script};
 use tests::{Caller, Request, eventually};
 
 /// `DIR` must be given to nothing else than this.
-const ALL: [&str; 14] = [
+const ALL: [&str; 15] = [
     "up.sh",
     "down.sh",
     "kill.sh",
@@ -21,6 +21,7 @@ const ALL: [&str; 14] = [
     "start.sh",
     "add.sh",
     "remove.sh",
+    "upgrade.sh",
     "status.sh",
     "demo.sh",
     "chaos.sh",
@@ -61,6 +62,7 @@ fn every_script_explains_itself_and_refuses_what_it_does_not_know() {
         ("add.sh", &["4"]),
         ("remove.sh", &["leader"]),
         ("remove.sh", &[]),
+        ("upgrade.sh", &[]),
         ("up.sh", &["--nodes", "0"]),
         ("up.sh", &["--port"]),
     ] {

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tests::api::caller::unique;
 use tests::machine::builds::patched_node;
-use tests::machine::programs::programs;
+use tests::machine::programs::{clean_command, programs};
 use tests::machine::turns::alone;
+use tests::operator::scripts::run;
 use tests::{Cluster, Load, Plan, Seller, books, eventually};
 
 /// From the contract.
@@ -85,6 +86,10 @@ fn a_cluster_is_upgraded_node_by_node_under_load_and_its_rules_after_the_last() 
     assert_eq!(node.wait_end(tests::wait::PATIENCE).code(), Some(1));
     let last = node.log_tail(1);
     assert!(last.contains("the ledger goes by rules 4, and this build knows rules up to 3: run a build"), "{last}");
+    let check = |program: &Path| run(clean_command(program).arg("check").arg("--data-dir").arg(&node.data_dir));
+    let (older, same) = (check(&programs().node), check(&newer));
+    assert_eq!((older.code, same.code), (Some(1), Some(0)), "{older:?} {same:?}");
+    assert!(older.err.contains("the ledger goes by rules 4, and this build knows rules up to 3"), "{older:?}");
     node.become_build(&newer);
     cluster.start_ready(follower);
     books::check(&cluster);

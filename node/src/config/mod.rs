@@ -5,6 +5,7 @@
 //! [`join`], [`run`] (what may be given), [`settings`] (complete and checked).
 
 pub mod backup;
+pub mod check;
 pub mod init;
 pub mod join;
 pub mod restore;
@@ -19,6 +20,7 @@ use clap::{Parser, Subcommand};
 use ledger::RULES_VERSION;
 
 pub use self::backup::BackupArgs;
+pub use self::check::CheckArgs;
 pub use self::init::{InitArgs, key_window_warning};
 pub use self::join::JoinArgs;
 pub use self::restore::{RecoverArgs, RestoreArgs};
@@ -26,13 +28,12 @@ pub use self::run::RunArgs;
 pub use self::settings::{ApiProtection, Settings};
 use crate::identity::FORMAT;
 use crate::pki::PkiVerb;
-use crate::raft::LINK_VERSIONS;
+use crate::raft::{BuildName, LINK_VERSIONS};
 
 /// What `--version` says: builds with the same data format take over each other's data where they know the ledger's rules, and
 /// those that have a version of the peer link in common also work beside each other.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let version = env!("CARGO_PKG_VERSION");
-    format!("{version} (data format {FORMAT}, peer link {LINK_VERSIONS}, rules {RULES_VERSION})")
+    format!("{} (data format {FORMAT}, peer link {LINK_VERSIONS}, rules {RULES_VERSION})", BuildName::OWN.as_str())
 });
 
 /// One node of an Etebar cluster: a replicated ledger for B2B airtime sales.
@@ -64,6 +65,11 @@ pub enum Verb {
     ///
     /// Example: etebar-node run --data-dir /var/lib/etebar --log-bytes 1073741824
     Run(Box<RunArgs>),
+    /// Say whether this build can serve a data directory, a line for each check, while no process serves it; changes nothing.
+    /// Exits with 0 where it can, 1 where it cannot, 2 where it is no node's directory or another's.
+    ///
+    /// Example: etebar-node check --data-dir /var/lib/etebar
+    Check(CheckArgs),
     /// Write a backup of a stopped node's history to stdout: as far as it was written to the disk. Of a cluster that runs take
     /// one with `etebar backup FILE`.
     ///

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::error::DataDirError;
 use super::files::{
-    IDENTITY, LOCK, OWNER, check_parts, draft_of, failed, lock, read_identity, sync_folder, write_identity, write_whole,
+    IDENTITY, LOCK, OWNER, check_parts, draft_of, failed, lock, lock_found, read_identity, sync_folder, write_identity,
+    write_whole,
 };
 use super::types::{Identity, MemberAddress};
 
@@ -24,6 +25,21 @@ pub struct DataDir {
     /// Whose it is.
     pub identity: Identity,
     _lock: File,
+}
+
+/// A data directory that was looked at and not opened.
+#[derive(Debug)]
+pub struct Looked {
+    /// Whose it is.
+    pub identity: Identity,
+    /// Its lock, or why this process does not have it.
+    pub lock: Result<HeldLock, DataDirError>,
+}
+
+/// The lock of a data directory, held until this is dropped; none where it has no file for one.
+#[derive(Debug)]
+pub struct HeldLock {
+    _lock: Option<File>,
 }
 
 /// A data directory that is being made, locked until it is done. Dropped before [`Self::finish`], it can be begun again.
@@ -94,6 +110,17 @@ impl DataDir {
     /// Where there is such a thing, or the place cannot be read.
     pub fn check_free(path: &Path, parts: &[&str]) -> Result<(), DataDirError> {
         if path.try_exists().map_err(failed("read", path))? { check_free(path, parts) } else { Ok(()) }
+    }
+
+    /// Reads whose a data directory is, and takes its lock where no other process holds it; changes nothing.
+    ///
+    /// # Errors
+    /// Where it is absent, damaged, of another format, or another node's. That its lock is held is no error here.
+    pub fn look(path: &Path, parts: &[&str], node: Option<u64>, cluster: Option<Uuid>) -> Result<Looked, DataDirError> {
+        let identity = read_identity(path)?;
+        check_parts(path, &identity, parts)?;
+        expect(path, &identity, node, cluster)?;
+        Ok(Looked { identity, lock: lock_found(path).map(|lock| HeldLock { _lock: lock }) })
     }
 
     /// Opens and locks a data directory; refuses what is absent, damaged, locked, or another format's.

@@ -70,3 +70,17 @@ pub enum DataDirError {
         source: io::Error,
     },
 }
+
+impl DataDirError {
+    /// Whether the operator named a wrong place, and nothing is wrong with what is there.
+    pub fn is_wrong_setting(&self) -> bool {
+        match self {
+            Self::NotEmpty(_) | Self::Absent(_) | Self::Foreign { .. } => true,
+            Self::PartMissing(_)
+            | Self::Damaged { .. }
+            | Self::OtherFormat { .. }
+            | Self::Locked(_)
+            | Self::Io { .. } => false,
+        }
+    }
+}

@@ -28,10 +28,24 @@ struct IdentityFile {
 pub(super) fn lock(path: &Path) -> Result<File, DataDirError> {
     let lock_path = path.join(LOCK);
     let lock = File::create(&lock_path).map_err(failed("open", &lock_path))?;
+    held(path, lock)
+}
+
+/// The same without making its file; none where there is none, and so no process that holds it.
+pub(super) fn lock_found(path: &Path) -> Result<Option<File>, DataDirError> {
+    let lock_path = path.join(LOCK);
+    match File::open(&lock_path) {
+        Ok(lock) => held(path, lock).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("open", &lock_path)(error)),
+    }
+}
+
+fn held(path: &Path, lock: File) -> Result<File, DataDirError> {
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(DataDirError::Locked(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(failed("lock", &lock_path)(source)),
+        Err(TryLockError::Error(source)) => Err(failed("lock", &path.join(LOCK))(source)),
     }
 }
 

@@ -9,6 +9,6 @@ mod error;
 mod files;
 mod types;
 
-pub use data_dir::{DataDir, UnfinishedDataDir};
+pub use data_dir::{DataDir, HeldLock, Looked, UnfinishedDataDir};
 pub use error::DataDirError;
 pub use types::{FORMAT, GenesisSettings, Identity, Joined, MemberAddress};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::raft::apply::rules::UnknownRules;
+use crate::raft::peers::link::hello::version::BuildName;
 use crate::storage::StorageError;
 
 /// How fresh a read must be.
@@ -202,6 +203,8 @@ pub struct MemberStatus {
     pub lag: Option<u64>,
     /// The newest version of the rules that its build knows, where its status was ever received.
     pub rules: Option<u32>,
+    /// How its build is called, where it said it on a connection since this node's start.
+    pub build: Option<BuildName>,
 }
 
 /// What `/readyz` is made of.

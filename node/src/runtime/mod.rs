@@ -4,6 +4,7 @@
 
 pub mod log;
 pub mod log_throttle;
+pub mod service_manager;
 pub mod spare_thread;
 
 use std::fmt;

@@ -75,7 +75,8 @@ fn peer_frames() -> Vec<Seed> {
     let append = PlainAppend { vote: vote().into(), previous: None, entries, committed: None };
     let appended = PlainAppended::Matched(Some(log_id(3, 4).into()));
     let me = PeerIdentity::new(Uuid::from_u128(7), 1, Uuid::from_u128(8));
-    let welcome = Welcome::Welcome { version: 4, rules: 2, node: 2, incarnation: Uuid::from_u128(9) };
+    let (incarnation, name) = (Uuid::from_u128(9), me.build.name);
+    let welcome = Welcome::Welcome { version: 4, rules: 2, node: 2, incarnation, name };
     vec![
         ("request", numbered(7, revoke)),
         ("secret-taken", numbered(8, taken)),

@@ -27,7 +27,8 @@ pub struct Cluster {
     nodes: Vec<Node>,
     /// The key of its first admin.
     pub admin_key: String,
-    admin_key_hash: String,
+    /// What `init` is given of it.
+    pub admin_key_hash: String,
     id: String,
     folder: Folder,
     ports: Ports,

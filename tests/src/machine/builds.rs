@@ -1,11 +1,11 @@
 //! Other builds of the node, for clusters of mixed builds: that of a commit, and that of these sources with a patch.
 //!
-//! A build has a folder of its own below the target folder, which later runs find.
+//! A build's sources have a folder of their own below the target folder, which later runs find.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::programs;
 
@@ -22,6 +22,8 @@ const SOURCES: [&str; 8] = [
 ];
 /// The name of the patched program: it lies beside that of these sources, in the same folder.
 const PATCHED: &str = "etebar-node-patched";
+/// The name of the program of the commit before.
+const COMMITTED: &str = "etebar-node-committed";
 
 /// The node of these sources with a patch of `tests/upgrade`, in the profile of the tests; panics where it does not build.
 ///
@@ -33,24 +35,61 @@ pub fn patched_node(patch: &str) -> PathBuf {
     let [draft, copy] = ["patched-draft", "patched"].map(|name| programs::target().join(name));
     copy_sources(programs::root(), &draft).expect("the sources can be copied");
     apply(&patch, &draft);
+    built_beside(&draft, &copy, PATCHED, 16).unwrap_or_else(|error| panic!("{}: {error}", patch.display()))
+}
+
+/// The node of the commit before the last one, in the profile of the tests, built like [`patched_node`]; `None` where git has
+/// only the last one, as in a shallow clone. Panics where it does not build.
+#[track_caller]
+pub fn node_of_the_commit_before() -> Option<PathBuf> {
+    let [draft, copy] = ["committed-draft", "committed"].map(|name| programs::target().join(name));
+    let archive = git(&["archive", "HEAD~1"]).output().expect("git starts");
+    if !archive.status.success() {
+        return None;
+    }
+    let _ = fs::remove_dir_all(&draft); // of an earlier run, where there was one
+    fs::create_dir_all(&draft).expect("a folder");
+    let mut tar = Command::new("tar").arg("-x").current_dir(&draft).stdin(Stdio::piped()).spawn().expect("tar starts");
+    tar.stdin.take().expect("its input is piped").write_all(&archive.stdout).expect("tar reads");
+    assert!(tar.wait().is_ok_and(|status| status.success()), "the commit cannot be unpacked");
+    let manifest = draft.join("node/Cargo.toml");
+    let text = fs::read_to_string(&manifest).expect("the node's manifest");
+    let named =
+        format!("autobins = false\n\n[[bin]]\nname = \"{COMMITTED}\"\npath = \"src/main.rs\"\n\n[dependencies]\n");
+    fs::write(&manifest, text.replacen("[dependencies]\n", &named, 1)).expect("it is written");
+    Some(built_beside(&draft, &copy, COMMITTED, 15).unwrap_or_else(|error| panic!("the commit before: {error}")))
+}
+
+/// Makes `copy` equal to the sources in `draft` and builds their program of that name, into the folder of these sources.
+///
+/// Cargo knows a package by its path from the root of its workspace, which is the same in every copy: it would take what was
+/// built of one for that of another, but for the profile. So each copy has a number of `units` of its own.
+fn built_beside(draft: &Path, copy: &Path, name: &str, units: u32) -> io::Result<PathBuf> {
     // What is equal is not touched, so that it is not compiled again.
-    copy_sources(&draft, &copy).expect("they can be copied again");
+    copy_sources(draft, copy)?;
     let mut cargo = programs::clean_command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // The same packages as for the programs under test, so that what they stand on has the same features.
     let packages = ["-p", "etebar-node", "-p", "etebar-cli"];
-    cargo.args(["build", "--quiet", "--offline", "--locked"]).args(packages).args(["--bin", PATCHED]);
-    let folder = if cfg!(debug_assertions) {
-        "debug"
-    } else {
+    cargo.args(["build", "--quiet", "--offline", "--locked"]).args(packages).args(["--bin", name]);
+    let (profile, folder) = if cfg!(debug_assertions) { ("dev", "debug") } else { ("release", "release") };
+    if profile == "release" {
         cargo.arg("--release");
-        for package in ["ledger", "etebar-api", "etebar-node"] {
-            cargo.args(["--config", &format!("profile.release.package.{package}.opt-level=0")]);
+    }
+    for package in ["ledger", "etebar-api", "etebar-node"] {
+        for setting in ["opt-level=0".to_owned(), format!("codegen-units={units}")] {
+            cargo.args(["--config", &format!("profile.{profile}.package.{package}.{setting}")]);
         }
-        "release"
-    };
-    let built = cargo.arg("--target-dir").arg(programs::target()).current_dir(&copy).status();
-    assert!(built.is_ok_and(|status| status.success()), "the node does not build with {}", patch.display());
-    programs::target().join(folder).join(PATCHED)
+    }
+    if cargo.arg("--target-dir").arg(programs::target()).current_dir(copy).status()?.success() {
+        return Ok(programs::target().join(folder).join(name));
+    }
+    Err(io::Error::other("the node does not build"))
+}
+
+fn git(arguments: &[&str]) -> Command {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(programs::root()).args(arguments);
+    git
 }
 
 /// The node of the sources in `folder`, built by itself.

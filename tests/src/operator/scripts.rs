@@ -42,6 +42,15 @@ impl Ended {
     }
 }
 
+impl Ended {
+    /// The JSON that it printed; it must have succeeded.
+    #[track_caller]
+    pub fn json(self) -> Value {
+        let text = self.success();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
+    }
+}
+
 impl From<Output> for Ended {
     fn from(output: Output) -> Ended {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -100,6 +109,23 @@ impl ScriptCluster {
         let mut nodes = description["nodes"].as_array().expect("a list of nodes").iter();
         let node = nodes.find(|node| node["id"] == id).expect("a node of this cluster");
         node["pid"].as_u64().expect("a process number")
+    }
+
+    /// All nodes of cluster.json, as `--server` takes them.
+    #[track_caller]
+    pub fn servers(&self) -> String {
+        let description = self.description();
+        let nodes = description["nodes"].as_array().expect("a list of nodes");
+        nodes.iter().map(|node| node["api"].as_str().expect("an address")).collect::<Vec<_>>().join(",")
+    }
+
+    /// The client program with these arguments, as the admin.
+    #[track_caller]
+    pub fn etebar(&self, arguments: &[&str]) -> Command {
+        let mut command = programs::clean_command(&programs().client);
+        let key = self.description()["admin_key"].as_str().expect("an admin key").to_owned();
+        command.args(arguments).env("ETEBAR_SERVER", self.servers()).env("ETEBAR_KEY", key);
+        command
     }
 
     /// Whether that node's process lives.

@@ -146,6 +146,10 @@ pub struct NodeStatus {
     /// The newest version of the ledger's rules that its build knows; `None` where it never reported one.
     #[serde(default)]
     pub rules: Option<u32>,
+    /// As which build it runs, as in `0.1.0` or, where the commit was named when it was built, `0.1.0+9ab0f09`; `None` where the
+    /// asked node was not connected to it since its own start, or the build does not say it.
+    #[serde(default)]
+    pub build: Option<String>,
 }
 
 /// Whether a node counts for a quorum.

@@ -6,8 +6,8 @@ mod values;
 
 pub(crate) use driving::{Bench, Load, Plot, Target};
 pub(crate) use resources::{
-    Adjust, Backup, BackupDownload, BackupLost, BackupVerb, ChargeOne, Charges, Cluster, CreditRequests, Import, Journal, Keys,
-    Members, NewNode, Sellers, Statement, Watch,
+    Adjust, Backup, BackupDownload, BackupLost, BackupVerb, ChargeOne, Charges, Cluster, CreditRequests, Import,
+    Journal, Keys, Members, NewNode, Sellers, Statement, Watch,
 };
 pub(crate) use values::{Colour, Format, Listing, OneSeller, Verify};
 

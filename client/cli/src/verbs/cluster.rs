@@ -39,15 +39,18 @@ fn shown(cluster: &ClusterStatus) -> String {
                 yes_or_no(node.healthy),
                 or_dash(node.applied).into(),
                 or_dash(node.lag).into(),
+                or_dash(node.build.as_ref()).into(),
+                or_dash(node.rules).into(),
             ]
         })
         .collect();
     let leader = or_dash(cluster.leader);
-    let nodes = table(&[">id", "api", "role", "healthy", ">applied", ">lag"], &rows);
+    let nodes = table(&[">id", "api", "role", "healthy", ">applied", ">lag", "build", ">rules"], &rows);
     format!(
-        "leader {leader}, term {}, applied {}, version {}{}{}\n{nodes}",
+        "leader {leader}, term {}, applied {}, rules {}, version {}{}{}\n{nodes}",
         cluster.term,
         cluster.applied,
+        or_dash(cluster.rules),
         Cell::from(cluster.version.as_str()),
         clock(cluster.clock),
         hold(cluster.on_hold)

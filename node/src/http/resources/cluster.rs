@@ -14,7 +14,7 @@ use crate::http::request::body::{Call, nothing_but_an_empty_object};
 use crate::http::request::head::{Caller, Head};
 use crate::http::response::problem::{Answer, Problem, rejection};
 use crate::http::response::{render, reply};
-use crate::raft::{ClockHealth, Consistency, MemberStage, MemberStatus, VotingRole};
+use crate::raft::{BuildName, ClockHealth, Consistency, MemberStage, MemberStatus, VotingRole};
 use crate::storage::{Decided, Decisions};
 
 /// The paths of this resource.
@@ -118,7 +118,7 @@ fn status(app: &App, caller: &Caller) -> Answer {
         term: status.term,
         nodes: status.members.iter().map(|each| node(each, app.scheme())).collect(),
         applied: status.applied,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: BuildName::OWN.as_str().to_owned(),
         rules: Some(status.rules),
         key_window_seconds: key_window_ms.map(|window| window / 1_000),
         ledger_id,
@@ -169,6 +169,7 @@ pub(super) fn node(member: &MemberStatus, scheme: &str) -> api::NodeStatus {
         applied: member.applied,
         lag: member.lag,
         rules: member.rules,
+        build: member.build.map(|name| name.as_str().to_owned()),
     }
 }
 

@@ -32,26 +32,31 @@ impl KnownRules {
     /// The same of the rules that commands of the log raise it to. One that raises nothing counts too: newer rules are then
     /// those of the ledger already.
     pub(crate) fn check_raised(self, commands: &[Command]) -> Result<(), UnknownRules> {
-        commands.iter().try_for_each(|command| match &command.action {
-            Action::RaiseRules(raise) => self.check(raise.to),
-            Action::Genesis(genesis) => self.check(genesis.rules),
-            Action::BeginEpoch(begin) => self.check(begin.rules),
-            Action::CreateSeller(_)
-            | Action::SetSellerStatus(_)
-            | Action::CreateKey(_)
-            | Action::RevokeKey(_)
-            | Action::RequestCredit(_)
-            | Action::DecideCredit(_)
-            | Action::Adjust(_)
-            | Action::Charge(_)
-            | Action::Reverse(_)
-            | Action::RegisterNode(_)
-            | Action::AddNode(_)
-            | Action::PromoteNode(_)
-            | Action::RemoveNode(_)
-            | Action::OpenLedger(_)
-            | Action::NoteBackup(_) => Ok(()),
-        })
+        commands.iter().filter_map(raised_by).try_for_each(|rules| self.check(rules))
+    }
+}
+
+/// The rules that a command asks for, where it is of the kinds that do.
+pub(crate) fn raised_by(command: &Command) -> Option<u32> {
+    match &command.action {
+        Action::RaiseRules(raise) => Some(raise.to),
+        Action::Genesis(genesis) => Some(genesis.rules),
+        Action::BeginEpoch(begin) => Some(begin.rules),
+        Action::CreateSeller(_)
+        | Action::SetSellerStatus(_)
+        | Action::CreateKey(_)
+        | Action::RevokeKey(_)
+        | Action::RequestCredit(_)
+        | Action::DecideCredit(_)
+        | Action::Adjust(_)
+        | Action::Charge(_)
+        | Action::Reverse(_)
+        | Action::RegisterNode(_)
+        | Action::AddNode(_)
+        | Action::PromoteNode(_)
+        | Action::RemoveNode(_)
+        | Action::OpenLedger(_)
+        | Action::NoteBackup(_) => None,
     }
 }
 

@@ -235,6 +235,7 @@ impl Cluster {
                 let healthy = status.as_ref().is_some_and(|status| status.healthy);
                 (healthy, status.as_ref().map(|status| status.applied), status.map(|status| status.rules))
             };
+            let build = if id == node.me.node { Some(node.me.build.name) } else { node.trust.builds.of(id) };
             let role = if voters.contains(&id) { VotingRole::Voter } else { VotingRole::Learner };
             MemberStatus {
                 id,
@@ -246,6 +247,7 @@ impl Cluster {
                 applied,
                 lag: applied.map(|applied| furthest.saturating_sub(applied)),
                 rules,
+                build,
             }
         };
         let term = node.raft.metrics().borrow_watched().current_term;

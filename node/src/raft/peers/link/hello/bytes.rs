@@ -6,7 +6,7 @@
 use ledger::{Incarnation, NodeNumber};
 use uuid::Uuid;
 
-use super::version::{Build, LinkSpan, LinkVersion};
+use super::version::{Build, BuildName, LinkSpan, LinkVersion};
 use crate::raft::peers::link::error::{HelloRefusal, LinkError};
 use crate::raft::peers::link::message::Purpose;
 
@@ -58,6 +58,8 @@ pub enum Welcome {
         node: NodeNumber,
         /// Its data directory.
         incarnation: Incarnation,
+        /// How the answering build is called.
+        name: BuildName,
     },
     /// It is refused, and closed.
     Refused(HelloRefusal),
@@ -80,6 +82,7 @@ impl Hello {
         bytes.extend(self.incarnation.as_bytes());
         bytes.extend(self.to.to_be_bytes());
         bytes.push(purpose);
+        push_name(&mut bytes, &self.build.name);
         bytes
     }
 
@@ -93,8 +96,8 @@ impl Hello {
             return Err(LinkError::Malformed("it is no hello".to_owned()));
         }
         let link = LinkSpan { lowest: fields.u8()?, highest: fields.u8()? };
-        Ok(Self {
-            build: Build { link, rules: fields.u32()? },
+        let mut hello = Self {
+            build: Build { link, rules: fields.u32()?, name: BuildName::NONE },
             cluster: fields.uuid()?,
             ledger: fields.uuid()?,
             epoch: fields.u32()?,
@@ -102,7 +105,9 @@ impl Hello {
             incarnation: fields.uuid()?,
             to: fields.u64()?,
             purpose: purpose_of(fields.u8()?),
-        })
+        };
+        hello.build.name = fields.name();
+        Ok(hello)
     }
 }
 
@@ -110,11 +115,12 @@ impl Welcome {
     /// The frame's bytes.
     pub fn encode(&self) -> Vec<u8> {
         match *self {
-            Self::Welcome { version, rules, node, incarnation } => {
+            Self::Welcome { version, rules, node, incarnation, name } => {
                 let mut bytes = vec![WELCOME, version];
                 bytes.extend(rules.to_be_bytes());
                 bytes.extend(node.to_be_bytes());
                 bytes.extend(incarnation.as_bytes());
+                push_name(&mut bytes, &name);
                 bytes
             }
             Self::Refused(HelloRefusal::Version(span)) => vec![1, span.lowest, span.highest],
@@ -142,6 +148,7 @@ impl Welcome {
                     rules: fields.u32()?,
                     node: fields.u64()?,
                     incarnation: fields.uuid()?,
+                    name: fields.name(),
                 });
             }
             1 => HelloRefusal::Version(LinkSpan { lowest: fields.u8()?, highest: fields.u8()? }),
@@ -155,6 +162,15 @@ impl Welcome {
             other => HelloRefusal::Other(other),
         };
         Ok(Self::Refused(refusal))
+    }
+}
+
+/// A build's name, behind its length in one byte. A build that says none appends nothing.
+fn push_name(bytes: &mut Vec<u8>, name: &BuildName) {
+    let text = name.as_str().as_bytes();
+    if let (Ok(length), false) = (u8::try_from(text.len()), text.is_empty()) {
+        bytes.push(length);
+        bytes.extend(text);
     }
 }
 
@@ -199,6 +215,12 @@ impl Fields<'_> {
     fn uuid(&mut self) -> Result<Uuid, LinkError> {
         self.take().map(Uuid::from_bytes)
     }
+
+    /// The name behind the frozen fields. An older build has none there, and a newer one may have something else.
+    fn name(&mut self) -> BuildName {
+        let name = self.0.split_first().and_then(|(length, rest)| rest.get(..usize::from(*length)));
+        name.and_then(BuildName::new).unwrap_or(BuildName::NONE)
+    }
 }
 
 #[cfg(test)]
@@ -211,7 +233,7 @@ mod tests {
 
     fn hello(purpose: CalledFor) -> Hello {
         Hello {
-            build: Build { link: LinkSpan { lowest: 4, highest: 5 }, rules: 2 },
+            build: Build { link: LinkSpan { lowest: 4, highest: 5 }, rules: 2, name: BuildName::NONE },
             cluster: Uuid::from_u128(0xc1),
             ledger: Uuid::from_u128(0x1e),
             epoch: 3,
@@ -253,6 +275,21 @@ mod tests {
     }
 
     #[test]
+    fn a_build_is_named_behind_the_frozen_fields() {
+        let name = BuildName::new(b"0.2.0+9ab0f09").unwrap();
+        let silent = hello(CalledFor::Known(Purpose::Control));
+        let named = Hello { build: Build { name, ..silent.build }, ..silent };
+        let golden = format!("{}0d302e322e302b39616230663039", hex(&silent.encode()));
+        assert_eq!(hex(&named.encode()), golden);
+        assert_eq!(Hello::decode(&[named.encode().as_slice(), b"more"].concat()).unwrap(), named);
+        let (version, rules, node, incarnation) = (5, 3, 1, Uuid::from_u128(0x1c));
+        let welcome = |name| Welcome::Welcome { version, rules, node, incarnation, name };
+        assert_eq!(Welcome::decode(&welcome(name).encode()).unwrap(), welcome(name));
+        let cut = &named.encode()[..named.encode().len() - 1];
+        assert_eq!(Hello::decode(cut).unwrap(), silent, "a name that is none names nothing");
+    }
+
+    #[test]
     fn every_purpose_has_its_byte() {
         let purposes = [Purpose::Append, Purpose::Control, Purpose::Forward, Purpose::Snapshot, Purpose::Join];
         for (purpose, byte) in purposes.into_iter().zip(1..) {
@@ -264,7 +301,8 @@ mod tests {
 
     #[test]
     fn every_answer_has_its_bytes() {
-        let welcome = Welcome::Welcome { version: 4, rules: 2, node: 1, incarnation: Uuid::from_u128(0x1c) };
+        let (incarnation, name) = (Uuid::from_u128(0x1c), BuildName::NONE);
+        let welcome = Welcome::Welcome { version: 4, rules: 2, node: 1, incarnation, name };
         let span = LinkSpan { lowest: 4, highest: 5 };
         for (answer, golden) in [
             (welcome, "00040000000200000000000000010000000000000000000000000000001c"),

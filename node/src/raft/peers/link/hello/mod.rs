@@ -7,6 +7,7 @@
 //!
 //! Read in this order: [`bytes`], [`version`], this file, [`join`] (the hello of a node without a data directory).
 
+pub mod builds;
 pub mod bytes;
 pub mod join;
 pub mod version;
@@ -17,6 +18,7 @@ use ledger::{Incarnation, NodeNumber};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use self::builds::Builds;
 use self::bytes::{CalledFor, Hello, Welcome};
 use self::version::{Build, LinkVersion};
 use super::error::{HelloRefusal, LinkError, NO_MEMBER, no_common_version};
@@ -91,12 +93,15 @@ pub struct Trust {
     pub open: OpenLinks,
     /// Who refuses this node as no member.
     pub refusals: Refusals,
+    /// As which builds the members run.
+    pub builds: Builds,
 }
 
 impl Trust {
     /// Without a connection yet.
     pub fn new(me: PeerIdentity, security: PeerSecurity, known_peers: KnownPeers) -> Self {
-        Self { me, security, known_peers, open: OpenLinks::default(), refusals: Refusals::default() }
+        let (open, refusals, builds) = (OpenLinks::default(), Refusals::default(), Builds::default());
+        Self { me, security, known_peers, open, refusals, builds }
     }
 }
 
@@ -142,13 +147,14 @@ pub async fn dial(
             Welcome::Welcome { node, .. } if node != to => {
                 Err(HelloRefusal::Address.of(to, format!("{address} is node {node}, not {to}: the address is wrong")))
             }
-            Welcome::Welcome { version, rules, node, incarnation } => {
+            Welcome::Welcome { version, rules, node, incarnation, name } => {
                 let link = trust.me.build.link;
                 if !(link.lowest..=link.highest).contains(&version) {
                     return Err(LinkError::Malformed(format!("version {version} of the link was not offered")));
                 }
                 tracing::debug!(peer = node, version, rules, "link agreed on");
                 trust.known_peers.remember(node, incarnation).await?;
+                trust.builds.record(node, name);
                 let side = Side::Dialled;
                 let link = OpenLink { node, incarnation, purpose, side, certified };
                 admitted(trust, sender, receiver, version, link)
@@ -185,10 +191,11 @@ pub async fn answer(
             }
         };
         let PeerIdentity { node, incarnation, build, .. } = trust.me;
-        let welcome = Welcome::Welcome { version, rules: build.rules, node, incarnation };
+        let welcome = Welcome::Welcome { version, rules: build.rules, node, incarnation, name: build.name };
         sender.send_bytes(welcome.encode()).await?;
         let Hello { node, incarnation, build, .. } = hello;
         tracing::debug!(peer = node, version, rules = build.rules, "link agreed on");
+        trust.builds.record(node, build.name);
         let side = Side::Accepted;
         let link = OpenLink { node, incarnation, purpose, side, certified };
         Ok((PeerCaller { node, incarnation, purpose }, admitted(trust, sender, receiver, version, link)?))

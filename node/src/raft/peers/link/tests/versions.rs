@@ -4,11 +4,12 @@ use super::*;
 use crate::raft::peers::link::error::HelloRefusal;
 use crate::raft::peers::link::frame::split_for_hello;
 use crate::raft::peers::link::hello::bytes::{CalledFor, Hello, Welcome};
-use crate::raft::peers::link::hello::version::{Build, LinkSpan};
+use crate::raft::peers::link::hello::version::{Build, BuildName, LinkSpan};
 
 /// A node whose build speaks these versions of the link.
 fn speaking(node: NodeNumber, lowest: u8, highest: u8) -> PeerIdentity {
-    PeerIdentity { build: Build { link: LinkSpan { lowest, highest }, rules: 9 }, ..identity(node) }
+    let name = BuildName::new(b"0.9.0+feed").unwrap();
+    PeerIdentity { build: Build { link: LinkSpan { lowest, highest }, rules: 9, name }, ..identity(node) }
 }
 
 /// Node 2 as that build, and how node 1 as this one reaches it.
