@@ -79,8 +79,21 @@ pub(super) async fn run(session: &Session, asked: BackupDownload) -> Result<(), 
     let printed = session.output.either(&done, || shown(&done));
     if let Some(report) = &done.verified {
         verify::conclude(report)?;
+        note(session, &head).await?;
     }
     printed
+}
+
+/// Has the ledger note that a backup is verified, so that every node knows how old the last one is. A ledger under rules of an older
+/// build does not take it, which is no fault of the backup.
+async fn note(session: &Session, head: &Head) -> Result<(), CliError> {
+    match session.client.note_backup(head.records, &head.record_digest.to_string()).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            session.output.progress(&format!("the backup is whole and verified; the ledger did not note it: {error}"));
+            Ok(())
+        }
+    }
 }
 
 fn shown(done: &Done<'_>) -> String {

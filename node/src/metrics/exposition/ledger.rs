@@ -22,6 +22,11 @@ pub(super) fn write(sheet: &mut Sheet<'_>, seen: &Observation) -> Result {
     sheet.gauge("rules_known_version", help, f64::from(seen.rules_known))?;
     sheet.gauge("audit_lag_records", "Records that this node's audit has not come to yet", seen.audit_lag as f64)?;
     let help = "1 while this node's audit goes on and found no promise broken, else 0: see the log";
-    sheet.flag("audit_consistent", help, seen.is_consistent)
-    // A hold after a restore, and the age of the last backup that was verified, belong here.
+    sheet.flag("audit_consistent", help, seen.is_consistent)?;
+    let help = "The epoch of the ledger: 1, and one more for each restore; 0 before its genesis";
+    sheet.gauge("epoch", help, f64::from(seen.epoch))?;
+    let help = "1 while every write is refused, after a restore and until an admin opens the ledger";
+    sheet.flag("on_hold", help, seen.is_on_hold)?;
+    let help = "When a backup was verified and noted last, in seconds since the Unix epoch; 0 where none was";
+    sheet.gauge("last_backup_timestamp_seconds", help, seen.last_backup_ms as f64 / 1_000.0)
 }

@@ -63,7 +63,10 @@ impl EntryTally {
             | Event::RulesRaised(_)
             | Event::NodeAdded(_)
             | Event::NodePromoted(_)
-            | Event::NodeRemoved(_) => {}
+            | Event::NodeRemoved(_)
+            | Event::EpochBegun(_)
+            | Event::LedgerOpened(_)
+            | Event::BackupNoted(_) => {}
         }
     }
 

@@ -78,7 +78,8 @@ fn check_entries(known: KnownRules, log: &LogStore, mut index: u64) -> Result<u3
         index = last.log_id.index + 1;
         for entry in entries {
             let EntryPayload::Normal(payload) = entry.payload else { continue };
-            let batch: CommandBatch = codec::decode(Kind::Commands, &payload.0).map_err(InspectionError::Log)?;
+            let batch: CommandBatch =
+                codec::decode(Kind::Commands, &payload.0).map_err(StorageError::from).map_err(InspectionError::Log)?;
             known.check_raised(&batch.commands)?;
             rules = batch.commands.iter().filter_map(raised_by).fold(rules, u32::max);
         }

@@ -59,6 +59,12 @@ pub struct Observation {
     pub sellers: u64,
     /// Idempotency keys that are remembered, and the most that may be, 0 before the genesis.
     pub keys: (u64, u64),
+    /// The epoch of the ledger; 0 before the genesis.
+    pub epoch: u32,
+    /// Writes are refused until an admin opens the ledger.
+    pub is_on_hold: bool,
+    /// When a backup was noted last, in ledger time; 0 where none was.
+    pub last_backup_ms: u64,
     /// The newest version of the rules that this build knows.
     pub rules_known: u32,
     /// Commands that wait here to be proposed, and the most that may.
@@ -102,11 +108,13 @@ pub(crate) fn observe(node: &Node, cluster: ClusterStatus) -> Observation {
         )
     };
     // All that is of one record, under one lock.
-    let (records, entries, sellers, keys) = {
+    let (records, entries, sellers, keys, (epoch, is_on_hold, last_backup_ms)) = {
         let replica = node.published.replica();
         let state = &replica.state;
         let keys_max = state.genesis().map_or(0, |genesis| genesis.keys_max);
-        (state.records(), state.entries(), state.seller_count(), (state.keys_held(), keys_max))
+        let last_backup_ms = state.last_backup().map_or(0, |backup| backup.at.0);
+        let recovery = (state.epoch(), state.is_on_hold(), last_backup_ms);
+        (state.records(), state.entries(), state.seller_count(), (state.keys_held(), keys_max), recovery)
     };
     let audit = node.audits.progress();
     let (image_age, image_records) = node.checkpoints.image();
@@ -124,6 +132,9 @@ pub(crate) fn observe(node: &Node, cluster: ClusterStatus) -> Observation {
         entries,
         sellers,
         keys,
+        epoch,
+        is_on_hold,
+        last_backup_ms,
         rules_known: node.me.build.rules,
         waiting: node.proposer.waiting(),
         log_bytes: (measured("log", node.log.bytes_on_disk()), node.settings.log_bytes),

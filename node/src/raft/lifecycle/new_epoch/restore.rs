@@ -157,9 +157,9 @@ fn cut(page: BackupPage, whole: RecordNumber, until: u64) -> Result<(BackupPage,
         return Ok((page, whole, false));
     };
     let length = page::decode(page.number, &page.bytes, last).map_err(StorageError::from)?.length;
-    let BackupPage { number, mut bytes } = page;
-    bytes.truncate(length);
-    Ok((BackupPage { number, bytes }, last, true))
+    let mut page = page;
+    page.bytes.truncate(length);
+    Ok((page, last, true))
 }
 
 fn write(history: &History, pages: &Receiver<Taken>, written: &SyncSender<Page>) -> Result<(), NewEpochError> {
