@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use etebar_node::http::Limits;
 use pages::backup::{Head, Reader};
@@ -107,11 +107,8 @@ fn a_caller_that_takes_nothing_is_cut_and_its_place_is_free_again() {
     let ask = || node.call("HEAD", "/v1/backup", &[("authorization", &bearer)], "");
     let refused = ask();
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")), "two at a time");
-    let begun = Instant::now();
-    while ask().status != 200 {
-        assert!(begun.elapsed() < Duration::from_secs(20), "a caller that takes nothing keeps its place");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let is_free = || (ask().status == 200).then_some(());
+    tests::until(Duration::from_secs(20), "the place of a caller that takes nothing", is_free);
     for stream in &mut held {
         let (_, body, is_whole) = chunks(stream);
         assert!(!is_whole, "a stream that was cut ends as if it were whole");

@@ -309,7 +309,7 @@ impl Taker {
     fn take(&mut self, stream: impl Read) -> Result<Taken, CliError> {
         let (head, reader) = match Reader::open(stream) {
             Ok(opened) => opened,
-            Err(error) => return unusable(error),
+            Err(error) => return unusable(&error),
         };
         match self.begin(head)? {
             None => {}
@@ -321,12 +321,12 @@ impl Taker {
                 Ok(page) => page,
                 Err(error) => {
                     part.cut()?;
-                    return unusable(error);
+                    return unusable(&error);
                 }
             };
             if let Err(error) = part.take(&page)? {
                 part.cut()?;
-                return unusable(error);
+                return unusable(&error);
             }
             if self.shown.elapsed() >= EVERY {
                 self.shown = Instant::now();
@@ -353,9 +353,9 @@ impl Taker {
 }
 
 /// A stream that is no use from here on: another node may give a better one, where the build is not at fault.
-fn unusable(error: BackupError) -> Result<Taken, CliError> {
+fn unusable(error: &BackupError) -> Result<Taken, CliError> {
     match error {
-        BackupError::Newer { .. } => Err(refused_file("the node's backup", &error)),
+        BackupError::Newer { .. } => Err(refused_file("the node's backup", error)),
         BackupError::Cut { .. }
         | BackupError::Altered { .. }
         | BackupError::Foreign

@@ -27,7 +27,8 @@ pub(super) fn failed(path: &Path, error: &std::io::Error) -> CliError {
 
 /// A file of a chain that is refused, with what to do.
 pub(super) fn refused(refused: ChainError) -> CliError {
-    refused_file(&refused.name, &refused.error)
+    let ChainError { name, error } = refused;
+    refused_file(&name, &error)
 }
 
 pub(super) fn refused_file(name: &str, error: &BackupError) -> CliError {

@@ -128,7 +128,6 @@ impl<R: Read> Iterator for Chain<R> {
 fn check_continues(before: Option<&Head>, next: &Head) -> Result<(), BackupError> {
     let elsewhere = |reason: String| Err(BackupError::Elsewhere { reason });
     match (before, next.continues) {
-        (None, None) => Ok(()),
         (None, Some(Continues { records, .. })) => {
             elsewhere(format!("it is an increment after {records} records: name the backup that has these before it"))
         }
@@ -142,6 +141,6 @@ fn check_continues(before: Option<&Head>, next: &Head) -> Result<(), BackupError
         (Some(before), Some(Continues { digest, .. })) if before.record_digest != digest => {
             elsewhere("it goes on after other records: the digests over them differ".to_owned())
         }
-        (Some(_), Some(_)) => Ok(()),
+        (None, None) | (Some(_), Some(_)) => Ok(()),
     }
 }
