@@ -77,7 +77,9 @@ fn a_data_directory_is_looked_at_and_stays_as_it_is() {
         assert_eq!(report["checks"].as_array().map(Vec::len), Some(5), "{report}");
     }
     assert_eq!(fs::read_dir(scratch.path()).expect("a folder").count(), 0, "the copies are removed");
-    [2, 3].iter().for_each(|id| cluster.start_ready(*id));
+    for id in [2, 3] {
+        cluster.start_ready(id);
+    }
 }
 
 /// A node that runs writes meanwhile, so its files are not compared.
