@@ -28,7 +28,7 @@ pub use audit::{AuditBehind, AuditProgress, Audited};
 pub use catch_up::snapshot::receive::Received;
 pub use lifecycle::inspect::{Inspection, InspectionError, inspect};
 pub use lifecycle::new_epoch;
-pub use lifecycle::observation::{Backlog, Observation, RaftInstruments};
+pub use lifecycle::observation::{Backlog, Books, Faults, Observation, RaftInstruments};
 pub use lifecycle::settings::ClusterSettings;
 pub use membership::decide::{ChangeError, MembershipChange};
 pub use peers::link;

@@ -26,7 +26,7 @@ fn leader(sheet: &mut Sheet<'_>, seen: &Observation) -> Result {
     sheet.gauge("term", "The Raft term that this node is in", seen.cluster.term as f64)?;
     let recovered = "1 once what was committed before the start is applied, before that 0";
     sheet.flag("recovered", recovered, seen.recovered)?;
-    sheet.flag("failed", "1 where this node stopped itself and is about to end, else 0", seen.failed)
+    sheet.flag("failed", "1 where this node stopped itself and is about to end, else 0", seen.faults.failed)
 }
 
 fn positions(sheet: &mut Sheet<'_>, seen: &Observation) -> Result {
@@ -57,7 +57,7 @@ fn members(sheet: &mut Sheet<'_>, seen: &Observation) -> Result {
     let help = "1 where a member's status arrived within the last second and reports no failure, else 0";
     sheet.gauges("member_healthy", help, healthy)?;
     let help = "1 while no other member's digest was seen to differ from this node's at the same position, else 0";
-    sheet.flag("digests_equal", help, seen.digests_equal)
+    sheet.flag("digests_equal", help, seen.books.digests_equal)
 }
 
 fn clocks(sheet: &mut Sheet<'_>, seen: &Observation) -> Result {

@@ -20,9 +20,13 @@ pub(super) fn write(sheet: &mut Sheet<'_>, seen: &Observation) -> Result {
     sheet.gauge("rules_version", help, f64::from(seen.cluster.rules))?;
     let help = "The newest version of the rules that this node's build knows";
     sheet.gauge("rules_known_version", help, f64::from(seen.rules_known))?;
-    sheet.gauge("audit_lag_records", "Records that this node's audit has not come to yet", seen.audit_lag as f64)?;
+    sheet.gauge(
+        "audit_lag_records",
+        "Records that this node's audit has not come to yet",
+        seen.books.audit_lag as f64,
+    )?;
     let help = "1 while this node's audit goes on and found no promise broken, else 0: see the log";
-    sheet.flag("audit_consistent", help, seen.is_consistent)?;
+    sheet.flag("audit_consistent", help, seen.books.is_consistent)?;
     let help = "The epoch of the ledger: 1, and one more for each restore; 0 before its genesis";
     sheet.gauge("epoch", help, f64::from(seen.epoch))?;
     let help = "1 while every write is refused, after a restore and until an admin opens the ledger";

@@ -15,8 +15,8 @@ pub(super) fn write(sheet: &mut Sheet<'_>, seen: &Observation, data_dir: &Path, 
     sheet.gauge_if_known("disk_free_bytes", help, free.map(|free| free as f64))?;
     let help = "Free bytes below which this node takes no new command";
     sheet.gauge("disk_reserve_bytes", help, reserve_bytes as f64)?;
-    sheet.flag("disk_full", "1 while the disk has less room than its reserve, else 0", seen.disk_full)?;
-    sheet.flag("disk_stalled", "1 while a disk does not answer, else 0", seen.disk_stalled)?;
+    sheet.flag("disk_full", "1 while the disk has less room than its reserve, else 0", seen.faults.disk_full)?;
+    sheet.flag("disk_stalled", "1 while a disk does not answer, else 0", seen.faults.disk_stalled)?;
     let (bytes, most) = seen.log_bytes;
     let help = "Bytes that the Raft log takes on the disk";
     sheet.gauge_if_known("log_bytes", help, bytes.map(|bytes| bytes as f64))?;

@@ -34,6 +34,28 @@ pub struct Backlog {
     pub age: Duration,
 }
 
+/// What keeps a node from its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Faults {
+    /// It stopped itself.
+    pub failed: bool,
+    /// The disk has no more room than is kept in reserve.
+    pub disk_full: bool,
+    /// A disk does not answer.
+    pub disk_stalled: bool,
+}
+
+/// What says whether the books of a node are right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Books {
+    /// Records that were not audited yet.
+    pub audit_lag: u64,
+    /// No promise was found broken, and the audit goes on.
+    pub is_consistent: bool,
+    /// No peer's digest was seen to differ from the one here.
+    pub digests_equal: bool,
+}
+
 /// See the head of this file.
 #[derive(Debug, Clone)]
 pub struct Observation {
@@ -43,8 +65,8 @@ pub struct Observation {
     pub is_leader: bool,
     /// All that was committed before the start is applied.
     pub recovered: bool,
-    /// The node stopped itself.
-    pub failed: bool,
+    /// What keeps the node from its work.
+    pub faults: Faults,
     /// The last position that this node knows to be committed; 0 before the first.
     pub committed: u64,
     /// The last position of the log here, durable or not; 0 before the first.
@@ -77,18 +99,10 @@ pub struct Observation {
     pub checkpoint: Backlog,
     /// The last image of the state.
     pub image: Backlog,
-    /// Records that were not audited yet.
-    pub audit_lag: u64,
-    /// No promise was found broken, and the audit goes on.
-    pub is_consistent: bool,
+    /// What says whether the books are right.
+    pub books: Books,
     /// How far each peer's clock is ahead of this node's, in milliseconds, where it was received within two seconds.
     pub clock_offsets_ms: Vec<(u64, i64)>,
-    /// No peer's digest was seen to differ from the one here.
-    pub digests_equal: bool,
-    /// The disk has no more room than is kept in reserve.
-    pub disk_full: bool,
-    /// A disk does not answer.
-    pub disk_stalled: bool,
     /// What was received of the history.
     pub received: Received,
     /// Until when the credentials of the peer link are valid, and whether the own certificate is revoked.
@@ -124,7 +138,11 @@ pub(crate) fn observe(node: &Node, cluster: ClusterStatus) -> Observation {
         is_leader: cluster.leader == Some(node.me.node),
         cluster,
         recovered: node.recovered.load(Ordering::Acquire),
-        failed: health.failure().borrow().is_some(),
+        faults: Faults {
+            failed: health.failure().borrow().is_some(),
+            disk_full: health.is_disk_full(),
+            disk_stalled: health.is_disk_stalled(),
+        },
         committed,
         last_position,
         purged,
@@ -144,12 +162,12 @@ pub(crate) fn observe(node: &Node, cluster: ClusterStatus) -> Observation {
             age: node.checkpoints.age(),
         },
         image: Backlog { records: records.saturating_sub(image_records), age: image_age },
-        audit_lag: records.saturating_sub(audit.records),
-        is_consistent: audit.is_consistent,
+        books: Books {
+            audit_lag: records.saturating_sub(audit.records),
+            is_consistent: audit.is_consistent,
+            digests_equal: node.peer_table.differing().is_empty(),
+        },
         clock_offsets_ms: node.peer_table.clock_offsets(node.clock.now_ms()),
-        digests_equal: node.peer_table.differing().is_empty(),
-        disk_full: health.is_disk_full(),
-        disk_stalled: health.is_disk_stalled(),
         received: node.receiver.received(),
         credentials: security.expiries().map(|expiries| (expiries, security.is_revoked())),
     }

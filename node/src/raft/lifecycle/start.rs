@@ -54,8 +54,7 @@ pub(crate) async fn start(
     disks: NodeDisks,
     clock: Clock,
 ) -> Result<Arc<Node>, ClusterError> {
-    let config = Arc::new(settings.raft_config()?);
-    let listener = listen(&settings).await?;
+    let (config, listener) = (Arc::new(settings.raft_config()?), listen(&settings).await?);
     let (log_settings, seed) = (LogSettings::for_log_bytes(settings.log_bytes), settings.table_seed);
     let me = settings.identity;
     let has_joined = settings.members_index.is_some();
@@ -63,18 +62,17 @@ pub(crate) async fn start(
     let Opened { log, writer, history, state, image } = opened.map_err(damaged)??;
     let known_peers = KnownPeers::kept_in(history.clone())?;
     let (Checkpoint { applied, membership, .. }, time_mark) = (history.checkpoint(), history.time_mark()?);
-    let known_rules = KnownRules(me.build.rules);
-    let published = Arc::new(Published::new(state, applied, membership, known_peers.clone(), known_rules));
+    let (peers, rules) = (known_peers.clone(), KnownRules(me.build.rules));
+    let published = Arc::new(Published::new(state, applied, membership, peers, rules));
     run_writer(writer, published.clone())?;
     let checkpoints = Checkpointer::new(published.clone(), history.clone(), log.clone(), image);
     let machine = Machine::new(published.clone(), history.clone(), checkpoints.clone());
     let trust = Trust::new(me, settings.peer_security.clone(), known_peers);
-    let instruments = NodeInstruments::default();
-    let (links, sender) = (Links::new(trust.clone()), SnapshotSender::new(history.clone(), instruments.sent.clone()));
+    let (instruments, links) = (NodeInstruments::default(), Links::new(trust.clone()));
+    let sender = SnapshotSender::new(history.clone(), instruments.sent.clone());
     let network = Network::new(links.clone(), sender, settings.answer_within());
-    let raft = Raft::new(me.node, config, network, log.clone(), machine)
-        .await
-        .map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
+    let raft = Raft::new(me.node, config, network, log.clone(), machine).await;
+    let raft = raft.map_err(|fatal| ClusterError::Raft(fatal.to_string()))?;
     let (window, queue) = (settings.genesis.key_window_ms, settings.waiting_max);
     let clock_guard = Arc::new(ClockGuard::new(clock.clone(), window, settings.trust_clock, time_mark));
     let ((reads, waiting_reads), peer_table) = (ReadGates::new(), Arc::new(PeerTable::default()));
