@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -461,10 +462,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
     let not_listening = |error| failed(format!("could not listen for the API on {api_listen}: {error}"));
     let credentials = api_credentials(settings, &own.api)?;
     let claimed = claim(&api_listen).await.map_err(not_listening)?;
-    let ops_listen = settings.ops_address(&api_listen).map_err(wrong)?;
-    let no_operators =
-        |error| failed(format!("could not listen for operators on {ops_listen} (--ops-listen): {error}"));
-    let ops_claimed = claim(&ops_listen.to_string()).await.map_err(no_operators)?;
+    let operators = OperatorPort::claim(settings, &api_listen).await?;
     warn_about(settings, data_dir);
     settings.api_protection.check(claimed.local_addr().map_err(not_listening)?).map_err(wrong)?;
     info!(node = data_dir.identity.node, "node starts: it reads its history");
@@ -497,11 +495,9 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
         tokio::spawn(credentials.run(stopping.clone()));
     }
     let ended = CancellationToken::new();
-    let ops_listener = ops_claimed.listen(OPS_BACKLOG).and_then(TcpListener::into_std).map_err(no_operators)?;
-    http::serve_operator(app.clone(), ops_listener, ended.clone()).map_err(no_operators)?;
+    let ops = operators.serve(app.clone(), ended.clone())?;
     let serving = tokio::spawn(http::serve(app, listener, stopping.clone()));
-    let (api, ops) = (format_args!("{scheme}://{api_listen}"), format_args!("http://{ops_listen}"));
-    info!(node = data_dir.identity.node, %api, %ops, "node serves");
+    info!(node = data_dir.identity.node, api = %format_args!("{scheme}://{api_listen}"), %ops, "node serves");
     notify(service_manager::READY);
     let failure = tokio::select! {
         _ = stop.recv() => None,
@@ -528,6 +524,33 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
 fn notify(state: &str) {
     if let Err(error) = service_manager::notify(state) {
         warn!(%error, "the service manager could not be told");
+    }
+}
+
+/// Where operators are served: bound at the start, like the API's address, and listened on once there is something to show.
+struct OperatorPort {
+    address: SocketAddr,
+    claimed: TcpSocket,
+}
+
+impl OperatorPort {
+    /// Binds what the settings say of a node whose API is at `api`.
+    async fn claim(settings: &Settings, api: &str) -> Result<Self, Failure> {
+        let address = settings.ops_address(api).map_err(wrong)?;
+        let claimed = claim(&address.to_string()).await.map_err(|error| Self::failed(address, &error))?;
+        Ok(Self { address, claimed })
+    }
+
+    /// Serves operators until `ended`; returns where, as a URL.
+    fn serve(self, app: App, ended: CancellationToken) -> Result<String, Failure> {
+        let Self { address, claimed } = self;
+        let listening = claimed.listen(OPS_BACKLOG).and_then(TcpListener::into_std);
+        let serving = listening.and_then(|listener| http::serve_operator(app, listener, ended));
+        serving.map(|()| format!("http://{address}")).map_err(|error| Self::failed(address, &error))
+    }
+
+    fn failed(address: SocketAddr, error: &io::Error) -> Failure {
+        failed(format!("could not listen for operators on {address}: {error} (--ops-listen chooses another address)"))
     }
 }
 
