@@ -36,8 +36,11 @@ fn all_nodes_go_to_the_build_of_the_commit_before_and_back_under_load() {
         return;
     };
     let folder = Folder::new("chaos-upgrade");
+    // Its processes are found by their name.
+    let program = folder.path().join("etebar-node");
+    fs::copy(&previous, &program).expect("it is copied");
     let mut chaos = script("chaos.sh");
-    chaos.args(["--seconds", "12", "--seed", "4", "--faults", "upgrade_all", "--previous"]).arg(&previous);
+    chaos.args(["--seconds", "12", "--seed", "4", "--faults", "upgrade_all", "--previous"]).arg(&program);
     chaos.arg("--svg").arg(folder.path().join("chaos.svg")).env("TMPDIR", folder.path());
     let ended = run(&mut chaos);
     if ended.err.contains("NO UPGRADE: ") {
