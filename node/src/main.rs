@@ -299,7 +299,7 @@ fn backup(arguments: &BackupArgs) -> Result<(), Failure> {
         totals: None,
         made_ms: Clock::system().now_ms(),
     };
-    let head = history.backup_head(origin, end.records, arguments.after).map_err(failed)?;
+    let head = history.backup_head(&origin, end.records, arguments.after).map_err(failed)?;
     history.write_backup(&head, io::BufWriter::new(out)).map_err(failed)
 }
 

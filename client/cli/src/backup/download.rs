@@ -291,12 +291,11 @@ impl Taker {
     /// What to ask for now.
     fn call(&self) -> Call {
         let query = Query::new("/v1/backup");
-        let query = match &self.part {
-            Some(part) => query.and("records", part.head().records).and("after", part.records()),
-            None => {
-                let after = self.base.as_ref().map_or(0, |base| base.records);
-                query.and_some("until", self.until).and("after", after)
-            }
+        let query = if let Some(part) = &self.part {
+            query.and("records", part.head().records).and("after", part.records())
+        } else {
+            let after = self.base.as_ref().map_or(0, |base| base.records);
+            query.and_some("until", self.until).and("after", after)
         };
         Call::get(query.finish())
     }
@@ -311,9 +310,8 @@ impl Taker {
             Ok(opened) => opened,
             Err(error) => return unusable(&error),
         };
-        match self.begin(head)? {
-            None => {}
-            Some(why) => return Err(other_records(&why)),
+        if let Some(why) = self.begin(head)? {
+            return Err(other_records(&why));
         }
         let Some(part) = &mut self.part else { return Err(CliError::local("there is no file: a defect")) };
         for page in reader {

@@ -163,7 +163,7 @@ pub(crate) async fn back_up(
         // These are of the newest record.
         (origin.position, origin.totals) = (None, None);
     }
-    let head = read(&node, move |history| history.backup_head(origin, records, after)).await?;
+    let head = read(&node, move |history| history.backup_head(&origin, records, after)).await?;
     let writer = Writer::begin(Vec::new(), head.clone()).map_err(BackupBroken::Backup)?;
     let spare = SpareThread::start("backup").map_err(BackupBroken::NoThread)?;
     Ok(BackupStream { node, pages: head.pages(), head, applied: newest.applied, writer: Some(writer), spare })

@@ -48,7 +48,7 @@ impl History {
     ///
     /// # Errors
     /// Where there are fewer records, or what is read is damaged.
-    pub fn backup_head(&self, origin: BackupOrigin, records: u64, after: u64) -> Result<Head, StorageError> {
+    pub fn backup_head(&self, origin: &BackupOrigin, records: u64, after: u64) -> Result<Head, StorageError> {
         if after > records {
             return Err(StorageError::NoRecord { number: after, last: records });
         }

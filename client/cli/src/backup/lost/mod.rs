@@ -60,7 +60,7 @@ pub(super) fn run(output: Output, lost: &BackupLost, running: &Running) -> Resul
     let mut listing = Listing::new(output, lost.since);
     let read = entries::read(BufReader::with_capacity(BUFFER_BYTES, file), |entry| {
         running.check()?;
-        listing.take(entry)
+        listing.take(&entry)
     });
     read.map_err(|error| match error {
         CliError::Local(text) => CliError::Advised {
@@ -102,7 +102,7 @@ impl Listing {
         }
     }
 
-    fn take(&mut self, entry: KnownEntry) -> Result<(), CliError> {
+    fn take(&mut self, entry: &KnownEntry) -> Result<(), CliError> {
         if entry.entry <= self.since || !self.seen.insert(entry.entry) {
             return Ok(());
         }
@@ -120,7 +120,7 @@ impl Listing {
         let added = sum.0.checked_add(entry.amount.minor());
         sum.0 = added.ok_or_else(|| CliError::local("the amounts are too large to be added up"))?;
         sum.1 += 1;
-        self.print(&entry)
+        self.print(entry)
     }
 
     fn print(&mut self, entry: &KnownEntry) -> Result<(), CliError> {
