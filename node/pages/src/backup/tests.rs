@@ -52,7 +52,9 @@ fn books(records: u64) -> Books {
         let record_digest = chain.digest();
         let mark = PageMark { ledger: LEDGER, first, time: of_page[0].time, record_digest, ..PageMark::default() };
         pages.push(page::encode(&mark, &of_page).unwrap());
-        of_page.iter().for_each(|record| chain.push(LEDGER, record));
+        for record in &of_page {
+            chain.push(LEDGER, record);
+        }
     }
     Books { pages, digest: chain.digest() }
 }
@@ -185,7 +187,7 @@ fn a_backup_that_was_cut_is_continued_to_the_same_bytes() {
     let whole = backup(200, 0);
     for length in (0..whole.len()).step_by(97) {
         let Ok((head, mut reader)) = Reader::open(&whole[..length]) else { continue };
-        let pages = reader.by_ref().filter(Result::is_ok).count() as u64;
+        let pages = reader.by_ref().take_while(Result::is_ok).count() as u64;
         let mut continued = whole[..usize::try_from(reader.offset()).unwrap()].to_vec();
         let mut writer = Writer::resume(&mut continued, head, reader.progress());
         let (_, later) = Reader::open(std::io::Cursor::new(backup(200, pages * PAGE_RECORDS))).unwrap();
