@@ -19,7 +19,7 @@ use etebar_node::identity::{
     DataDir, DataDirError, FORMAT, GenesisSettings, Identity, Joined, MemberAddress, UnfinishedDataDir,
 };
 use etebar_node::pki::{self, PkiError, PkiVerb};
-use etebar_node::raft::new_epoch::{NewCluster, NewEpochError, recover::Survivor, restore as new_epoch};
+use etebar_node::raft::new_epoch::{NewCluster, NewEpochError, ids_of, recover::Survivor, restore as new_epoch};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, Introduction, PeerIdentity, PeerSecurity};
 use etebar_node::runtime::log::Events;
 use etebar_node::runtime::{Clock, Entropy, service_manager};
@@ -289,10 +289,13 @@ fn backup(arguments: &BackupArgs) -> Result<(), Failure> {
     let disks = NodeDisks::open(&data_dir.path).map_err(failed)?;
     let history = History::open(disks.history).map_err(failed)?;
     let end = history.checkpoint();
+    let of = (data_dir.identity.ledger, data_dir.identity.epoch);
+    let (epoch, ids) = ids_of(&history, of, table_seed()?).map_err(failed)?;
     let origin = BackupOrigin {
         ledger: data_dir.identity.ledger,
         cluster: data_dir.identity.cluster,
-        epoch: data_dir.identity.epoch,
+        epoch,
+        ids,
         rules: end.rules,
         position: end.applied,
         // The sums over all accounts are in a state, which nothing makes here.

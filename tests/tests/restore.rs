@@ -110,6 +110,10 @@ fn a_backup_becomes_a_new_cluster_on_hold_of_the_same_ledger() {
     assert_ne!(again.json()["id"], lost["id"]);
     new.admin(3).get(&charge(&lost)).expect(404);
     run(&mut etebar(&new, &["verify"])).success();
+    // A backup of a ledger that was restored is one too, and every node knows of it.
+    let next = new.dir.join("next.backup");
+    run(&mut etebar(&new, &["backup", next.to_str().expect("a path")])).success();
+    assert!(status(&new.admin(2))["last_backup"]["records"].as_u64() > Some(0));
     assert_eq!(status(&new.admin(1))["on_hold"], json!(false));
 }
 

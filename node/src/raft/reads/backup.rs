@@ -189,7 +189,8 @@ impl Newest {
         let origin = BackupOrigin {
             ledger: node.me.ledger,
             cluster: node.me.cluster,
-            epoch: node.me.epoch,
+            epoch: replica.state.epoch(),
+            ids: replica.state.ids().clone(),
             rules: replica.rules,
             position: replica.log_id,
             totals: Some(replica.state.totals()),

@@ -5,7 +5,9 @@
 use std::io::Write;
 
 use ::pages::backup::{BackupError, Continues, Head, Position, Writer};
-use ledger::{Digest, EntryChain, Event, IdSpace, PAGE_RECORDS, RecordNumber, SYSTEM_ACTOR, Totals, page_of};
+use ledger::{
+    Digest, EntryChain, EpochBegun, Event, IdSpace, PAGE_RECORDS, RecordNumber, SYSTEM_ACTOR, Totals, page_of,
+};
 use uuid::Uuid;
 
 use super::History;
@@ -33,6 +35,8 @@ pub struct BackupOrigin {
     pub cluster: Uuid,
     /// See [`Head::epoch`].
     pub epoch: u32,
+    /// The ids of the ledger, in all of its epochs.
+    pub ids: IdSpace,
     /// See [`Head::rules`].
     pub rules: u32,
     /// See [`Head::position`].
@@ -54,7 +58,7 @@ impl History {
         }
         let continues =
             if after == 0 { None } else { Some(Continues { records: after, digest: self.digest_at(after)? }) };
-        let (entries, entry_digest) = self.entries_at(records)?;
+        let (entries, entry_digest) = self.entries_at(records, &origin.ids)?;
         Ok(Head {
             ledger: origin.ledger,
             cluster: origin.cluster,
@@ -104,17 +108,12 @@ impl History {
     }
 
     /// How many entries the first `records` records made, and the published chain over them. Blocks.
-    fn entries_at(&self, records: u64) -> Result<(u64, Digest), StorageError> {
+    fn entries_at(&self, records: u64, ids: &IdSpace) -> Result<(u64, Digest), StorageError> {
         if records == 0 {
             return Ok((0, Digest::ZERO));
         }
         let page = page_of(records);
         let mark = self.mark(page)?;
-        let genesis = self.record(1)?;
-        let Event::Genesis(genesis) = &genesis.event else {
-            return Err(StorageError::damaged("record 1", "it begins no ledger"));
-        };
-        let ids = IdSpace::new(genesis.ledger, genesis.epoch);
         let mut entries = mark.entries;
         let mut chain = EntryChain::before_page(page, mark.entry_digest);
         for number in mark.first..=records {
@@ -123,7 +122,7 @@ impl History {
                 continue;
             }
             let actor = self.actor_name(record.actor)?;
-            if let Some(entry) = record.entry(&ids, &actor) {
+            if let Some(entry) = record.entry(ids, &actor) {
                 chain.push(mark.ledger, &entry);
                 entries += 1;
             }
@@ -142,6 +141,9 @@ impl History {
         }
         if let Event::Genesis(_) = &record.event {
             return Ok("admin".to_owned());
+        }
+        if let Event::EpochBegun(EpochBegun { admin_key: Some(key), .. }) = &record.event {
+            return Ok(key.name.as_str().to_owned());
         }
         Err(StorageError::damaged(format!("record {actor}"), "it is an actor, and made no API key"))
     }

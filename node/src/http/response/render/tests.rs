@@ -145,7 +145,7 @@ fn refusals_read_as_they_did_when_they_were_made() {
 fn a_written_charge_is_the_serialised_one() {
     for decimals in 0..=4 {
         let info = info(decimals);
-        let mut writer = ChargeWriter::new(info);
+        let mut writer = ChargeWriter::new(&info);
         for (seller, minor, time) in [(5, 1, 0), (5, 10_005, 1), (6, 1_000_000_000_000_000, 253_402_300_799_999)] {
             let event = Event::Charged(Charged {
                 seller,
@@ -170,7 +170,7 @@ fn a_written_charge_is_the_serialised_one() {
 fn what_answers_no_request_is_not_rendered() {
     let event = Event::NodeRegistered(NodeRegistered { node: 1, incarnation: Uuid::nil() });
     assert!(decision(&info(0), &record(event.clone()), None).is_none());
-    assert!(!ChargeWriter::new(info(0)).write(&mut Vec::new(), &record(event.clone())));
+    assert!(!ChargeWriter::new(&info(0)).write(&mut Vec::new(), &record(event.clone())));
     assert!(verdict(&info(0), &record(event.clone()), "ops").is_none());
     assert!(entry_made(&info(0), &record(event), "ops", &Digest::ZERO).is_none());
     let revoked = decision(&info(0), &record(Event::KeyRevoked(KeyRevoked { key: 1 })), None);

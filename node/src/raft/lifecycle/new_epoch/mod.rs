@@ -8,11 +8,13 @@ mod log;
 pub mod recover;
 pub mod restore;
 
-use ledger::{ApiKeyHash, BeginEpoch, NodeNumber, RULES_VERSION};
+use ledger::{ApiKeyHash, BeginEpoch, IdSpace, NodeNumber, RULES_VERSION, TableSeed};
 use uuid::Uuid;
 
 pub(super) use self::log::begins_epoch;
 use crate::raft::apply::rules::UnknownRules;
+use crate::raft::catch_up::replay::start_from;
+use crate::storage::History;
 use crate::storage::{NodeAddresses, StorageError};
 
 /// The cluster that a ledger goes on as.
@@ -32,6 +34,20 @@ impl NewCluster {
     fn begin(&self, epoch: u32) -> BeginEpoch {
         BeginEpoch { epoch, cluster: self.cluster, rules: RULES_VERSION, admin_key: self.admin_key }
     }
+}
+
+/// The epoch of a history whose node does not run, and the ids of its ledger: in the first one (1) from the ledger's id alone, later
+/// by a replay. Blocks.
+///
+/// # Errors
+/// Where a page is damaged.
+pub fn ids_of(history: &History, first: (Uuid, u32), seed: TableSeed) -> Result<(u32, IdSpace), StorageError> {
+    let (ledger, epoch) = first;
+    if epoch <= 1 {
+        return Ok((epoch, IdSpace::new(ledger, epoch)));
+    }
+    let (state, _image) = start_from(history, seed)?;
+    Ok((state.epoch(), state.ids().clone()))
 }
 
 /// Why a ledger does not go on as a new cluster.
