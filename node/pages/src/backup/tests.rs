@@ -1,8 +1,8 @@
 //! A backup that was written is read again; any other bytes are refused, each for its own reason.
 
 use ledger::{
-    Action, ApiKeyHash, CreateSeller, Digest, Event, Genesis, Name, PAGE_RECORDS, PageMark, RULES_VERSION, Record,
-    RecordChain, Refusal, Refused, Time, page_of,
+    Action, ApiKeyHash, CreateSeller, Digest, Event, Genesis, Name, PAGE_RECORDS, PageMark, Record, RecordChain,
+    Refusal, Refused, Time, page_of,
 };
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ fn record(number: u64) -> Record {
             decimals: 0,
             key_window_ms: 1_000,
             keys_max: 10,
-            rules: RULES_VERSION,
+            rules: 3,
             admin_key: ApiKeyHash([9; 32]),
         })
     } else {
@@ -65,7 +65,7 @@ fn head(records: u64, after: u64) -> Head {
         ledger: LEDGER,
         cluster: Uuid::from_u128(8),
         epoch: 1,
-        rules: RULES_VERSION,
+        rules: 3,
         position: Some(Position { term: 2, leader: 3, index: 300 }),
         first_page: Head::page_after(after),
         records,
@@ -163,7 +163,7 @@ fn a_newer_build_and_another_kind_of_file_are_named() {
     newer[11] = 2;
     let error = read(&newer).unwrap_err();
     assert!(error.to_string().contains("of a newer build (version 2 of the file): use that build"), "{error}");
-    let head = Head { rules: RULES_VERSION + 1, ..head(0, 0) };
+    let head = Head { rules: ledger::RULES_VERSION + 1, ..head(0, 0) };
     let mut rules = Writer::begin(Vec::new(), head).unwrap();
     rules.finish().unwrap();
     let rules = rules.into_out();

@@ -265,7 +265,12 @@ fn kinds_of_rules_4_keep_their_bytes_and_their_digests() {
             hash_of(Kind::Message, &[Decided::NotRecorded(Rejection::OnHold)]),
             chain.digest().to_string(),
         ],
-        ["a", "b", "c", "d"]
+        [
+            "1b3d5a018e5f30ac7d5bd6dce4e2ee72bf3a232f482bfc22012a43728bedc34a",
+            "b96c9bc75b7b79bd4a373a50da35603b043df294c298b69f2376d29f5c3d59f3",
+            "be71d06e884be04e3ca7ed19ce8b40a32ae3c628247cbc0089e2250b18984e09",
+            "7568a0a9ce759038bed6f3abb68718ef06fc3ddbcb60d8075ffc3396556a6177",
+        ]
     );
 }
 

@@ -246,11 +246,11 @@ async fn the_bytes_of_an_image_of_the_audit_stay_as_they_are() {
     let mut bytes = Vec::new();
     let mut file = disks.open("history").unwrap().open_image(ImageName::Audit).unwrap().unwrap();
     file.read_to_end(&mut bytes).unwrap();
-    assert_eq!(&bytes[..12], b"etbaudit\0\0\0\x01");
+    assert_eq!(&bytes[..12], b"etbaudit\0\0\0\x02");
     let hash = blake3::hash(&bytes).to_hex().to_string();
     assert_eq!(
         hash,
-        "a157b80118bfcd3d44a1ac6b323bcd1bef962510615af2f18fdbac545024aae7",
+        "fe8717886331371cae694729c16c208631e826e2e9331eebcd1fe1debd133e10",
         "{} bytes: another form takes another version",
         bytes.len()
     );
