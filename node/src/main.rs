@@ -477,17 +477,8 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
         _ = stop.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
-    let limits = Limits {
-        body_bytes: settings.body_bytes,
-        request: settings.request_timeout,
-        head: settings.head_timeout,
-        connections: settings.connections_max,
-        rate_per_key: settings.rate_per_key,
-        connections_per_address: settings.connections_per_address,
-        disk_reserve_bytes: settings.disk_reserve,
-        ..Limits::default()
-    };
-    let mut app = App::new(cluster.clone(), limits, Entropy::system(), data_dir.path.clone()).map_err(failed)?;
+    let mut app =
+        App::new(cluster.clone(), limits(settings), Entropy::system(), data_dir.path.clone()).map_err(failed)?;
     if let Some(credentials) = &credentials {
         app = app.over_tls(ApiTls::new(credentials.subscribe()).map_err(failed)?);
     }
@@ -520,6 +511,20 @@ async fn serve(settings: &Settings, data_dir: &DataDir, security: PeerSecurity) 
             std::mem::forget(cluster);
             Err(failed(format!("node stopped: {reason}")))
         }
+    }
+}
+
+/// What the settings say of the HTTP side.
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        body_bytes: settings.body_bytes,
+        request: settings.request_timeout,
+        head: settings.head_timeout,
+        connections: settings.connections_max,
+        rate_per_key: settings.rate_per_key,
+        connections_per_address: settings.connections_per_address,
+        disk_reserve_bytes: settings.disk_reserve,
+        ..Limits::default()
     }
 }
 

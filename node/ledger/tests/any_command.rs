@@ -167,9 +167,8 @@ impl Run {
             let late = u32::from(self.rng.u8(..8) == 0);
             return Action::OpenLedger(OpenLedger { epoch: self.state.epoch().wrapping_sub(late) });
         }
-        match self.rng.u16(..420) {
-            0..=2 => return self.recovery(),
-            _ => {}
+        if self.rng.u16(..140) == 0 {
+            return self.recovery();
         }
         match self.rng.u8(..100) {
             0..=1 => Action::Genesis(self.genesis()),

@@ -442,7 +442,7 @@ fn check_prefixes(book: &Book) {
         let Ok(()) = audit.feed(record, book.history.as_slice());
         let totals = state.totals();
         assert_eq!(totals.treasury + totals.sellers + totals.phones, 0);
-        if let Some(entry) = record.entry(&state.ids(), state.actor_name(record.actor)) {
+        if let Some(entry) = record.entry(state.ids(), state.actor_name(record.actor)) {
             entries += 1;
             assert_eq!(entry.number, entries, "entries have no gaps");
             assert!(entry.balance >= 0, "never below zero");

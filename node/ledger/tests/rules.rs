@@ -563,7 +563,7 @@ fn a_page_and_the_mark_before_it_give_every_digest_in_it() {
             assert_eq!(mark.keyed, before.iter().filter(|record| record.idempotency_key.is_some()).count() as u64);
         }
         records.push(mark.ledger, record);
-        if let Some(entry) = record.entry(&state.ids(), state.actor_name(record.actor)) {
+        if let Some(entry) = record.entry(state.ids(), state.actor_name(record.actor)) {
             assert_eq!(entry.record, record.number);
             entries.push(mark.ledger, &entry);
         }
@@ -578,8 +578,7 @@ fn a_journal_alone_gives_its_digest_and_each_of_its_blocks_does() {
     let ledger = book::genesis().ledger;
     let (state, ids) = (&book.state, book.state.ids());
     let with_entry = book.history.iter().filter(|record| record.movement().is_some());
-    let entries: Vec<_> =
-        with_entry.map(|record| record.entry(&ids, state.actor_name(record.actor)).unwrap()).collect();
+    let entries: Vec<_> = with_entry.map(|record| record.entry(ids, state.actor_name(record.actor)).unwrap()).collect();
     let mut chain = EntryChain::default();
     for entry in &entries {
         chain.push(ledger, entry);

@@ -113,7 +113,7 @@ async fn answered(
             let replayed = replayed && secret.is_none();
             recorded(app, &info, &record, replayed, secret, position, deadline).await
         }
-        Some(Decided::NotRecorded(why)) => Ok(not_recorded(info, why, position)),
+        Some(Decided::NotRecorded(why)) => Ok(not_recorded(&info, why, position)),
         None => Err(Problem::internal("a command came back without a decision")),
     }
 }
@@ -123,8 +123,8 @@ fn is_secret_of(secret: &str, record: &Record) -> bool {
 }
 
 /// A decision that left no record, as of the position where it was made.
-fn not_recorded(info: LedgerInfo, why: Rejection, position: u64) -> Response {
-    let problem = rejection(why).unwrap_or_else(|refusal| render::refusal(&info, refusal).into());
+fn not_recorded(info: &LedgerInfo, why: Rejection, position: u64) -> Response {
+    let problem = rejection(why).unwrap_or_else(|refusal| render::refusal(info, refusal).into());
     let mut response = problem.into_response();
     reply::at(&mut response, position);
     response

@@ -70,7 +70,7 @@ fn the_cluster_shows_how_many_idempotency_keys_are_held() {
 
 #[test]
 fn an_entry_that_is_not_audited_in_time_is_answered_with_behind() {
-    let node = Node::with(Limits { request: Duration::from_millis(300), ..Limits::default() }, 0);
+    let node = Node::with(&Limits { request: Duration::from_millis(300), ..Limits::default() }, 0);
     node.seller_with("shop", "10000");
     covering(&node, 1);
     let begun = Instant::now();

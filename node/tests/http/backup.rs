@@ -96,7 +96,7 @@ fn a_backup_has_all_that_was_acknowledged_before_and_goes_on_where_it_was_cut() 
 
 #[test]
 fn a_caller_that_takes_nothing_is_cut_and_its_place_is_free_again() {
-    let node = Node::with(Limits { stalled: Duration::from_secs(1), ..Limits::default() }, 0);
+    let node = Node::with(&Limits { stalled: Duration::from_secs(1), ..Limits::default() }, 0);
     let (_, key) = node.seller_with("shop", "1000000");
     charge(&node, &key, 10);
     let mut held = [open(&node, ""), open(&node, "")];

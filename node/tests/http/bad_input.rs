@@ -154,7 +154,7 @@ fn a_position_that_is_not_reached_in_time_is_behind() {
         request: std::time::Duration::from_millis(300),
         ..etebar_node::http::Limits::default()
     };
-    let node = Node::with(limits, 0);
+    let node = Node::with(&limits, 0);
     let bearer = format!("Bearer {ADMIN}");
     let headers = [("authorization", bearer.as_str()), ("etebar-min-applied", "1000000")];
     let reply = node.call("GET", "/v1/sellers", &headers, "");

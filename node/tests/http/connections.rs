@@ -46,7 +46,7 @@ fn a_body_too_large_is_answered_before_the_end() {
 
 #[test]
 fn a_body_of_exactly_the_limit_is_read() {
-    let node = Node::with(Limits { body_bytes: 4_096, ..Limits::default() }, 0);
+    let node = Node::with(&Limits { body_bytes: 4_096, ..Limits::default() }, 0);
     let body = format!("{{\"name\":\"{}\"{}}}", "one", " ".repeat(4_096 - 14));
     assert_eq!(body.len(), 4_096);
     let bearer = format!("Bearer {ADMIN}");
@@ -78,7 +78,7 @@ fn a_head_that_cannot_be_read_gets_a_bare_answer() {
 
 #[test]
 fn a_slow_head_is_cut_off_and_a_resting_connection_is_not() {
-    let node = Node::with(Limits { head: Duration::from_millis(300), ..Limits::default() }, 0);
+    let node = Node::with(&Limits { head: Duration::from_millis(300), ..Limits::default() }, 0);
     let mut resting = node.connect();
     let request = b"GET /livez HTTP/1.1\r\nhost: kit\r\n\r\n";
     let first = exchange(&mut resting, request);
@@ -91,7 +91,7 @@ fn a_slow_head_is_cut_off_and_a_resting_connection_is_not() {
 
 #[test]
 fn a_connection_that_sends_nothing_is_closed_within_the_time_of_a_head() {
-    let node = Node::with(Limits { head: Duration::from_millis(300), ..Limits::default() }, 0);
+    let node = Node::with(&Limits { head: Duration::from_millis(300), ..Limits::default() }, 0);
     let begun = Instant::now();
     assert_eq!(node.raw(b""), "", "there is nothing to answer");
     assert!((300..10_000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
@@ -111,7 +111,7 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) -> String {
 
 #[test]
 fn a_slow_body_is_refused_in_time() {
-    let node = Node::with(Limits { request: Duration::from_millis(300), ..Limits::default() }, 0);
+    let node = Node::with(&Limits { request: Duration::from_millis(300), ..Limits::default() }, 0);
     let head = format!(
         "POST /v1/sellers HTTP/1.1\r\nhost: kit\r\nauthorization: Bearer {ADMIN}\r\ncontent-type: application/json\r\n\
          content-length: 20\r\n\r\n{{"
@@ -135,7 +135,7 @@ fn one_connection_carries_many_requests() {
 
 #[test]
 fn one_connection_too_many_gets_a_503() {
-    let node = Node::with(Limits { connections: 1, ..Limits::default() }, 0);
+    let node = Node::with(&Limits { connections: 1, ..Limits::default() }, 0);
     let mut first = node.connect();
     first.write_all(b"GET /livez HTTP/1.1\r\nhost: kit\r\n\r\n").unwrap();
     let mut answer = [0; 15];

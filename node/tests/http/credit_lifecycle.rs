@@ -160,7 +160,7 @@ fn a_suspended_seller_cannot_charge_until_it_is_activated() {
 
 #[test]
 fn amounts_have_the_currencys_places() {
-    let node = Node::with(etebar_node::http::Limits::default(), 2);
+    let node = Node::with(&etebar_node::http::Limits::default(), 2);
     let (_, key) = node.seller_with("one", "100");
     let charge = node.charge(&key, "c", "0.5").json();
     assert_eq!((&charge["amount"], &charge["balance"]), (&json!("0.50"), &json!("99.50")));

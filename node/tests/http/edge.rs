@@ -84,7 +84,7 @@ fn a_head_that_cannot_be_read_gets_a_bare_answer_with_the_nodes_name() {
 
 #[test]
 fn a_head_that_breaks_off_or_comes_too_late_gets_a_bare_answer_with_the_nodes_name() {
-    let node = Node::with(Limits { head: Duration::from_millis(300), ..Limits::default() }, 0);
+    let node = Node::with(&Limits { head: Duration::from_millis(300), ..Limits::default() }, 0);
     for part in ["G", "GET /livez HTTP/1.1\r\nhost:", "GET /livez HTTP/1.1\r\nhost: kit\r\n\r\nGET /li"] {
         let text = raw_then_end(&node, part.as_bytes());
         let reply = parse(&text[text.rfind("HTTP/1.1 ").unwrap()..]);
@@ -99,7 +99,7 @@ fn a_head_that_breaks_off_or_comes_too_late_gets_a_bare_answer_with_the_nodes_na
 
 #[test]
 fn every_answer_to_a_head_that_could_be_read_has_the_nodes_name() {
-    let node = Node::with(Limits { body_bytes: 1_000, ..Limits::default() }, 0);
+    let node = Node::with(&Limits { body_bytes: 1_000, ..Limits::default() }, 0);
     let key = format!("authorization: Bearer {ADMIN}\r\n");
     let json = "content-type: application/json\r\n";
     let end = "host: kit\r\nconnection: close\r\n";
@@ -141,7 +141,7 @@ fn every_answer_to_a_head_that_could_be_read_has_the_nodes_name() {
 
 #[test]
 fn a_connection_that_is_turned_away_gets_a_signed_503() {
-    let node = Node::with(Limits { connections_per_address: 1, ..Limits::default() }, 0);
+    let node = Node::with(&Limits { connections_per_address: 1, ..Limits::default() }, 0);
     let mut first = node.connect();
     first.write_all(b"GET /livez HTTP/1.1\r\nhost: kit\r\n\r\n").unwrap();
     first.read_exact(&mut [0; 15]).unwrap();

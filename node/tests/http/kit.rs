@@ -52,10 +52,11 @@ impl Reply {
 
 impl Node {
     pub(crate) fn start() -> Self {
-        Self::with(Limits::default(), 0)
+        Self::with(&Limits::default(), 0)
     }
 
-    pub(crate) fn with(limits: Limits, decimals: u8) -> Self {
+    pub(crate) fn with(limits: &Limits, decimals: u8) -> Self {
+        let limits = *limits;
         let (ready, address) = std::sync::mpsc::channel();
         let stopping = CancellationToken::new();
         let stop = stopping.clone();

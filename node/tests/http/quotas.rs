@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::kit::{ADMIN, Node, Reply, parse, text};
 
 fn node_with_rate(per_second: u32) -> Node {
-    Node::with(Limits { rate_per_key: NonZeroU32::new(per_second), ..Limits::default() }, 0)
+    Node::with(&Limits { rate_per_key: NonZeroU32::new(per_second), ..Limits::default() }, 0)
 }
 
 fn batch(prefix: &str, count: usize) -> Value {
@@ -198,7 +198,7 @@ impl Upload {
 #[test]
 fn one_key_s_slow_large_bodies_do_not_block_those_of_others() {
     let large_bodies = ConcurrencyBounds { running: 2, running_per_key: 1, present_per_key: 2 };
-    let node = Node::with(Limits { large_bodies, ..Limits::default() }, 0);
+    let node = Node::with(&Limits { large_bodies, ..Limits::default() }, 0);
     let (_, slow) = node.seller_with("slow", "10000");
     let (_, other) = node.seller_with("other", "10000");
     let mut first = Upload::begin(&node, &slow, "first");
@@ -232,7 +232,7 @@ fn one_key_s_slow_large_bodies_do_not_block_those_of_others() {
 
 /// A node with so many records that a search through all of them takes a while and finds nothing; and a seller with so many
 /// entries that adding them up takes one.
-fn node_with_much_to_read(limits: Limits) -> (Node, String) {
+fn node_with_much_to_read(limits: &Limits) -> (Node, String) {
     let node = Node::with(limits, 0);
     let (_, poor) = node.seller("poor");
     let (rich, key) = node.seller_with("rich", "1000000");
@@ -266,7 +266,7 @@ fn at_the_same_time(node: &Node, key: &str, path: &str, count: usize, other: &st
 fn one_key_s_searches_and_recomputations_do_not_block_those_of_others() {
     let scans = ConcurrencyBounds { running: 2, running_per_key: 1, present_per_key: 2 };
     let recounts = ConcurrencyBounds { running: 2, running_per_key: 1, present_per_key: 2 };
-    let (node, rich) = node_with_much_to_read(Limits { scans, recounts, ..Limits::default() });
+    let (node, rich) = node_with_much_to_read(&Limits { scans, recounts, ..Limits::default() });
     let books = format!("/v1/sellers/{rich}/reconciliation");
     let auditor = node.post(ADMIN, "/v1/keys", "", &json!({ "role": "auditor", "name": "auditor" })).json();
     let auditor = text(&auditor, "key");

@@ -56,8 +56,7 @@ pub(crate) async fn start(
 ) -> Result<Arc<Node>, ClusterError> {
     let (config, listener) = (Arc::new(settings.raft_config()?), listen(&settings).await?);
     let (log_settings, seed) = (LogSettings::for_log_bytes(settings.log_bytes), settings.table_seed);
-    let me = settings.identity;
-    let has_joined = settings.members_index.is_some();
+    let (me, has_joined) = (settings.identity, settings.members_index.is_some());
     let opened = runtime::blocking(move || open(&disks, log_settings, seed, &me, has_joined)).await;
     let Opened { log, writer, history, state, image } = opened.map_err(damaged)??;
     let known_peers = KnownPeers::kept_in(history.clone())?;

@@ -34,10 +34,9 @@ pub(crate) async fn lead(node: Arc<Node>) {
     let mut members = CarryOut::default();
     loop {
         ticks.tick().await;
-        // Before that, the state names the nodes of an older cluster.
-        let is_in_epoch = matches!(node.published.replica().state.epoch(), 0)
-            || node.published.replica().state.epoch() == node.me.epoch;
-        if !node.leader.is_me() || !is_in_epoch {
+        let epoch = node.published.replica().state.epoch();
+        // In an earlier epoch the state names the nodes of an older cluster.
+        if !node.leader.is_me() || (epoch != 0 && epoch != node.me.epoch) {
             members.forget();
             continue;
         }
