@@ -7,7 +7,7 @@
 //! Pages never change but by growing. A file that was cut is therefore continued with the pages of a later stream, and an
 //! increment carries only pages that an earlier file lacks.
 //!
-//! Read in this order: [`head`], [`mod@frame`] (bytes), [`Writer`], [`Reader`] (one file), [`Chain`] (a file and its increments).
+//! Read in this order: `head`, `frame` (bytes), [`Writer`], [`Reader`] (one file), [`Chain`] (a file and its increments).
 
 mod backup_page;
 mod chain;
