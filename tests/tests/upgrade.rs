@@ -52,7 +52,7 @@ fn a_cluster_is_upgraded_node_by_node_under_load_and_its_rules_after_the_last() 
     let cluster = Plan::new("upgrade").start();
     let sellers: Vec<_> = (0..4).map(|_| cluster.seller_with(1_000_000)).collect();
     let known = |id| rules(&cluster, id);
-    eventually("node 1 to know the others", || known(1) == Some((3, vec![3, 3, 3])));
+    eventually("node 1 to know the others", || known(1) == Some((4, vec![4, 4, 4])));
     let load = Load::start(&cluster, &sellers, 8, 41);
 
     // The way there, and back.
@@ -63,13 +63,13 @@ fn a_cluster_is_upgraded_node_by_node_under_load_and_its_rules_after_the_last() 
         become_build(&cluster, id, &newer, &load);
     }
     for id in cluster.ids() {
-        eventually("each node to know what the others know", || known(id) == Some((3, vec![4, 3, 4])));
+        eventually("each node to know what the others know", || known(id) == Some((4, vec![5, 4, 5])));
         assert_eq!(toy_adjustment(&cluster, id, &sellers[0]), 201, "newer rules wait for the last node");
     }
 
     become_build(&cluster, 2, &newer, &load);
     for id in cluster.ids() {
-        eventually("the rules to be raised", || known(id) == Some((4, vec![4, 4, 4])));
+        eventually("the rules to be raised", || known(id) == Some((5, vec![5, 5, 5])));
         assert_eq!(toy_adjustment(&cluster, id, &sellers[0]), 409, "the newer rules hold");
     }
     load.wait_for_more(100);
@@ -85,11 +85,11 @@ fn a_cluster_is_upgraded_node_by_node_under_load_and_its_rules_after_the_last() 
     node.launch();
     assert_eq!(node.wait_end(tests::wait::PATIENCE).code(), Some(1));
     let last = node.log_tail(1);
-    assert!(last.contains("the ledger goes by rules 4, and this build knows rules up to 3: run a build"), "{last}");
+    assert!(last.contains("the ledger goes by rules 5, and this build knows rules up to 4: run a build"), "{last}");
     let check = |program: &Path| run(clean_command(program).arg("check").arg("--data-dir").arg(&node.data_dir));
     let (older, same) = (check(&programs().node), check(&newer));
     assert_eq!((older.code, same.code), (Some(1), Some(0)), "{older:?} {same:?}");
-    assert!(older.err.contains("the ledger goes by rules 4, and this build knows rules up to 3"), "{older:?}");
+    assert!(older.err.contains("the ledger goes by rules 5, and this build knows rules up to 4"), "{older:?}");
     node.become_build(&newer);
     cluster.start_ready(follower);
     books::check(&cluster);

@@ -455,8 +455,14 @@ mod tests {
     fn a_replica_whose_rules_are_outgrown_stops_before_what_it_cannot_read() {
         let (state, records) = with_a_request();
         let before = state.digest();
-        let published =
-            Published::new(state, None, StoredMembership::default(), KnownPeers::default(), KnownRules(RULES_VERSION));
+        let published = Published::new(
+            state,
+            None,
+            StoredMembership::default(),
+            KnownPeers::default(),
+            KnownRules(RULES_VERSION),
+            1,
+        );
         let raise = by(SYSTEM_ACTOR, Action::RaiseRules(RaiseRules { to: RULES_VERSION + 1 }));
         let batch = codec::encode(Kind::Commands, &CommandBatch { stamp: NOW, commands: vec![raise] }).unwrap();
         let mut raised = entry(1, 1, 0);

@@ -76,6 +76,8 @@ pub(crate) struct Published {
     pub known_rules: KnownRules,
     /// Counts what is applied.
     pub instruments: ApplyInstruments,
+    /// The epoch of the ledger that this node serves.
+    epoch: u32,
 }
 
 impl Published {
@@ -86,6 +88,7 @@ impl Published {
         membership: StoredMembershipOf<TypeConfig>,
         known_peers: KnownPeers,
         known_rules: KnownRules,
+        epoch: u32,
     ) -> Self {
         let mut replica = Replica { state, applied: 0, log_id: None, membership, whole: (0, Digest::ZERO), rules: 0 };
         replica.reach(log_id);
@@ -100,6 +103,7 @@ impl Published {
             known_peers,
             known_rules,
             instruments: ApplyInstruments::default(),
+            epoch,
         };
         published.publish_all();
         published
@@ -137,7 +141,9 @@ impl Published {
     fn publish_all(&self) {
         let replica = self.replica();
         self.publish_keys(ApiKeys::of(&replica.state));
-        let bound = replica.state.nodes().filter_map(|(number, node)| Some((number, node.incarnation?)));
+        // In an earlier epoch the state names the nodes of an older cluster.
+        let nodes = replica.state.nodes().filter(|_| replica.state.epoch() == self.epoch);
+        let bound = nodes.filter_map(|(number, node)| Some((number, node.incarnation?)));
         self.known_peers.replace(bound);
         let (applied, digest) = (replica.applied, replica.whole.1);
         drop(replica);

@@ -167,6 +167,7 @@ mod tests {
                 Checkpoint::default().membership,
                 known,
                 KnownRules(RULES_VERSION),
+                1,
             );
             let mut new = Self { published, auditor: Auditor::new(SEED, history.clone()), history };
             new.submit(SYSTEM_ACTOR, Action::Genesis(genesis()));

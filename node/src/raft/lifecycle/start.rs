@@ -62,7 +62,7 @@ pub(crate) async fn start(
     let known_peers = KnownPeers::kept_in(history.clone())?;
     let (Checkpoint { applied, membership, .. }, time_mark) = (history.checkpoint(), history.time_mark()?);
     let (peers, rules) = (known_peers.clone(), KnownRules(me.build.rules));
-    let published = Arc::new(Published::new(state, applied, membership, peers, rules));
+    let published = Arc::new(Published::new(state, applied, membership, peers, rules, me.epoch));
     run_writer(writer, published.clone())?;
     let checkpoints = Checkpointer::new(published.clone(), history.clone(), log.clone(), image);
     let machine = Machine::new(published.clone(), history.clone(), checkpoints.clone());
