@@ -173,6 +173,8 @@ fn a_survivor_goes_on_alone_on_hold_and_grows_again() {
     };
     assert_eq!(recover(&[]).code, Some(2), "it has to be said aloud");
     let loudly = "--i-understand-that-the-others-are-gone";
+    let kept = cluster.folder().join("kept");
+    copy(&data_dir, &kept);
     refused(&recover(&[loudly, "--cluster-id", &cluster.id()]), 2, "draw another id");
     let done = recover(&[loudly]);
     assert!(done.err.contains("goes on alone"), "{done:?}");
@@ -180,6 +182,15 @@ fn a_survivor_goes_on_alone_on_hold_and_grows_again() {
     let identity = fs_identity(&data_dir);
     let id = identity["cluster"].as_str().expect("an id").to_owned();
     assert!(said.contains(&id) && id != cluster.id() && identity["epoch"] == 2, "{said} {identity}");
+    refused(&recover(&[loudly]), 2, "needs no others");
+
+    // As after an interruption between its two steps: the identity is changed, and the log is not.
+    for part in ["log", "history"] {
+        fs::remove_dir_all(data_dir.join(part)).expect("it is there");
+        copy(&kept.join(part), &data_dir.join(part));
+    }
+    assert!(recover(&[loudly, "--cluster-id", &id]).success().contains(&id), "the same command goes on");
+    assert_eq!(fs_identity(&data_dir), identity);
     refused(&recover(&[loudly]), 2, "needs no others");
 
     renew_certificate(&cluster.pki(), &id, 1);
@@ -199,6 +210,10 @@ fn a_survivor_goes_on_alone_on_hold_and_grows_again() {
     );
     me.charge("b", &phone(1), 100).expect(201);
     grows(&cluster, &id);
+}
+
+fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp starts").success());
 }
 
 /// Another node joins the cluster of one.
