@@ -375,9 +375,6 @@ fn recover(arguments: &RecoverArgs) -> Result<(), Failure> {
     let survivor = Survivor::open(&disks, identity.node, drawn, table_seed()?).map_err(not_begun)?;
     // A recovery that was interrupted has changed the identity, and not the log.
     let is_begun = identity.epoch > survivor.epoch;
-    if !is_begun && drawn == identity.cluster {
-        return Err(not_begun(NewEpochError::ClusterUsed(drawn)));
-    }
     let cluster = if is_begun { identity.cluster } else { drawn };
     let (last, addresses) = (survivor.last, survivor.addresses.clone());
     let epoch = survivor.epoch.saturating_add(1);

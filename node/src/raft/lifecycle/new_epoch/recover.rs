@@ -27,14 +27,14 @@ pub struct Survivor {
     pub last: u64,
     /// The time of its last record that is applied.
     pub time: Time,
-    had_cluster: bool,
 }
 
 impl Survivor {
     /// Looks at the disks of a data directory that no process serves. Blocks.
     ///
     /// # Errors
-    /// Where they are damaged, this build does not know the rules, or the node needs no others.
+    /// Where they are damaged, this build does not know the rules, the node needs no others, or `cluster`, which it is to go on
+    /// as, is an id that the ledger had.
     pub fn open(
         disks: &NodeDisks,
         node: NodeNumber,
@@ -51,6 +51,9 @@ impl Survivor {
         let from = checkpoint.applied.map_or(0, |applied| applied.index + 1);
         let Rest { members, epoch, clusters, rules: raised } = futures::executor::block_on(read(&log.0, from))?;
         rules.check(raised.unwrap_or(0))?;
+        if state.had_cluster(cluster) || clusters.contains(&cluster) {
+            return Err(NewEpochError::ClusterUsed(cluster));
+        }
         let members = members.unwrap_or_else(|| checkpoint.membership.membership().clone());
         let Some(addresses) = members.get_node(&node).cloned() else { return Err(NewEpochError::NoMember(node)) };
         if members.get_joint_config().iter().all(|set| set.len() == 1 && set.contains(&node)) {
@@ -64,18 +67,14 @@ impl Survivor {
             addresses,
             epoch: epoch.unwrap_or_else(|| state.epoch()),
             time: state.time(),
-            had_cluster: state.had_cluster(cluster) || clusters.contains(&cluster),
         })
     }
 
     /// Makes the log go on as that of the cluster `to`, in the epoch after that of the log. Durable when it returns. Blocks.
     ///
     /// # Errors
-    /// Where a cluster of the ledger had that id, or the disk fails.
+    /// Where the disk fails.
     pub fn go_on(self, to: &NewCluster, now: Time) -> Result<u32, NewEpochError> {
-        if self.had_cluster {
-            return Err(NewEpochError::ClusterUsed(to.cluster));
-        }
         let epoch = self.epoch.saturating_add(1);
         let node = self.node;
         let (vote, last) = futures::executor::block_on(held(&self.log.0))?;

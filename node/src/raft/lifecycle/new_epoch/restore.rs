@@ -65,7 +65,7 @@ pub fn restore<R: Read>(
     if until.is_none() && (state.records(), state.digest()) != (head.records, head.record_digest) {
         return Err(NewEpochError::Unfit("their digest is not the one of its head".to_owned()));
     }
-    let epoch = check_begins(&state, to, now)?;
+    let epoch = check_begins(&state, head.epoch, to, now)?;
     let position = id(TERM, to.node, INDEX);
     let membership = StoredMembership::new(Some(position), alone(to.node, to.addresses.clone())?);
     let checkpoint = Checkpoint {
@@ -83,12 +83,12 @@ pub fn restore<R: Read>(
     Ok(Restored { genesis, epoch, records: state.records(), entries: state.entries() })
 }
 
-/// The next epoch of this state, where it takes it: in the log it must not be refused.
-fn check_begins(state: &State, to: &NewCluster, now: Time) -> Result<u32, NewEpochError> {
+/// The epoch after that of this state and of the backup, where the state takes it: in the log it must not be refused.
+fn check_begins(state: &State, backed_up: u32, to: &NewCluster, now: Time) -> Result<u32, NewEpochError> {
     if state.had_cluster(to.cluster) {
         return Err(NewEpochError::ClusterUsed(to.cluster));
     }
-    let epoch = state.epoch().saturating_add(1);
+    let epoch = state.epoch().max(backed_up).saturating_add(1);
     let action = Action::BeginEpoch(to.begin(epoch));
     let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, action };
     match decide(state, &Facts::default(), &command, now) {
