@@ -113,6 +113,9 @@ class Bytes:
     def option(self):
         return self.text() if self.take(1)[0] else None
 
+    def optional_number(self):
+        return self.varint() if self.take(1)[0] else None
+
     def optional(self, *reads):
         return [read() for read in reads] if self.take(1)[0] else None
 
@@ -169,7 +172,16 @@ HASH = (lambda data: data.take(32), bytes)
 DIGEST = HASH
 STATUS = variants(("active", []), ("suspended", []))
 VERDICT = variants(("approved", []), ("rejected", []))
-GRANT = variants(("admin", []), ("auditor", []), ("seller", [("seller", NUMBER)]))
+# What may be absent, and has a number for that in a digest.
+LIMIT = (Bytes.optional_number, lambda limit: u64(limit or 0))
+END = (Bytes.optional_number, lambda end: u64((1 << 64) - 1 if end is None else end))
+GRANT = variants(
+    ("admin", []),
+    ("auditor", []),
+    ("seller", [("seller", NUMBER)]),
+    ("approver", [("limit", LIMIT)]),
+    ("operator", []),
+)
 REFUSAL = variants(
     ("insufficient_credit", [("balance", NUMBER)]),
     ("seller_suspended", []),
@@ -222,6 +234,10 @@ ACTION = variants(
     ("begin_epoch", fields("epoch:NUMBER cluster:UUID rules:NUMBER admin_key:OPTIONAL_HASH")),
     ("open_ledger", fields("epoch:NUMBER")),
     ("note_backup", fields("records:NUMBER digest:DIGEST")),
+    ("create_expiring_key", fields("name:TEXT grant:GRANT hash:HASH expires_at:NUMBER")),
+    ("rotate_key", fields("key:NUMBER hash:HASH overlap_ms:NUMBER expires_at:END")),
+    ("request_credit_for", fields("seller:NUMBER amount:NUMBER note:TEXT reference:OPTION")),
+    ("set_policy", fields("four_eyes:BYTE")),
 )
 EVENT = variants(
     ("genesis", GENESIS),
@@ -253,8 +269,37 @@ EVENT = variants(
     ("epoch_begun", fields("epoch:NUMBER cluster:UUID rules:NUMBER admin_key:NEW_KEY")),
     ("ledger_opened", fields("epoch:NUMBER")),
     ("backup_noted", fields("records:NUMBER digest:DIGEST")),
+    ("expiring_key_created", fields("name:TEXT grant:GRANT hash:HASH expires_at:NUMBER")),
+    (
+        "key_rotated",
+        fields(
+            "old:NUMBER old_expires_at:NUMBER overlap_ms:NUMBER name:TEXT grant:GRANT hash:HASH expires_at:END"
+        ),
+    ),
+    ("credit_requested_for", fields("seller:NUMBER amount:NUMBER note:TEXT reference:OPTION")),
+    ("policy_set", fields("four_eyes:BYTE")),
 )
-RECORD = fields("number:NUMBER time:NUMBER actor:NUMBER idempotency_key:OPTION event:EVENT")
+
+
+def read_marks(data):
+    """The idempotency key, and where the command came from: each may be absent."""
+    which = data.varint()
+    if which > 3:
+        raise Wrong(f"there is no variant {which} of a key and an origin")
+    key = data.text() if which in (1, 3) else None
+    if which < 2:
+        return key, None
+    node, is_v6 = data.varint(), data.varint()
+    return key, (node, data.take(16) if is_v6 else bytes(10) + b"\xff\xff" + data.take(4))
+
+
+def cover_marks(marks):
+    key, origin = marks
+    return covered_text(key) + (b"" if origin is None else b"\xff" + u64(origin[0]) + origin[1])
+
+
+MARKS = (read_marks, cover_marks)
+RECORD = fields("number:NUMBER time:NUMBER actor:NUMBER marks:MARKS event:EVENT")
 RECORD_VERSION, PAGE_VERSION, SEAL_VERSION = 2, 2, 2
 
 
@@ -364,7 +409,7 @@ class Books:
         if not encoded.is_over() or record["number"] != self.records + 1 or record["time"] < earliest:
             raise Wrong(f"record {self.records + 1} is not the next one")
         self.records += 1
-        self.keyed += record["idempotency_key"] is not None
+        self.keyed += record["marks"][0] is not None
         return record
 
     def entry(self, ledger, record):

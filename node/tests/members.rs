@@ -140,7 +140,7 @@ async fn addresses_are_a_nodes_until_its_removal_is_carried_out_and_a_revoked_ke
 
     trio.submit(leader, vec![admin(Action::RevokeKey(RevokeKey { key }))]).await;
     let promote = MembershipChange::Promote { node: leader };
-    let refused = trio.node(leader).change_members(key, promote, Instant::now() + PATIENCE).await;
+    let refused = trio.node(leader).change_members((key, None), promote, Instant::now() + PATIENCE).await;
     assert_eq!(refused, Err(ChangeError::Rejected(Rejection::KeyRevoked)));
 }
 

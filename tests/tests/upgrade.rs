@@ -69,7 +69,7 @@ fn a_cluster_is_upgraded_node_by_node_under_load_and_its_rules_after_the_last() 
 
     become_build(&cluster, 2, &newer, &load);
     for id in cluster.ids() {
-        eventually("the rules to be raised", || known(id) == Some((5, vec![5, 5, 5])));
+        eventually("the rules to be raised", || known(id) == Some((6, vec![6, 6, 6])));
         assert_eq!(toy_adjustment(&cluster, id, &sellers[0]), 409, "the newer rules hold");
     }
     load.wait_for_more(100);
@@ -85,11 +85,11 @@ fn a_cluster_is_upgraded_node_by_node_under_load_and_its_rules_after_the_last() 
     node.launch();
     assert_eq!(node.wait_end(tests::wait::PATIENCE).code(), Some(1));
     let last = node.log_tail(1);
-    assert!(last.contains("the ledger goes by rules 5, and this build knows rules up to 4: run a build"), "{last}");
+    assert!(last.contains("the ledger goes by rules 6, and this build knows rules up to 5: run a build"), "{last}");
     let check = |program: &Path| run(clean_command(program).arg("check").arg("--data-dir").arg(&node.data_dir));
     let (older, same) = (check(&programs().node), check(&newer));
     assert_eq!((older.code, same.code), (Some(1), Some(0)), "{older:?} {same:?}");
-    assert!(older.err.contains("the ledger goes by rules 5, and this build knows rules up to 4"), "{older:?}");
+    assert!(older.err.contains("the ledger goes by rules 6, and this build knows rules up to 5"), "{older:?}");
     node.become_build(&newer);
     cluster.start_ready(follower);
     books::check(&cluster);

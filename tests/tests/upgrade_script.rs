@@ -68,7 +68,7 @@ fn every_node_gets_the_newer_build_under_load_and_no_charge_fails() {
     assert!(ended.success().contains("every node runs etebar-node"));
     assert!(pids(&cluster).iter().zip(&before).all(|(now, then)| now != then));
     charges.wait_for_more();
-    eventually("the rules to be raised", || rules(&cluster) == (5, vec![Some(5); 3]));
+    eventually("the rules to be raised", || rules(&cluster) == (6, vec![Some(6); 3]));
     charges.wait_for_more();
 
     // Again, and back: neither touches a node.
@@ -78,14 +78,14 @@ fn every_node_gets_the_newer_build_under_load_and_no_charge_fails() {
     again.success();
     let back = upgrade(&cluster, &older);
     assert_eq!(back.code, Some(1), "{back:?}");
-    assert!(back.err.contains("goes by rules 5") && back.err.contains("no way back"), "{}", back.err);
+    assert!(back.err.contains("goes by rules 6") && back.err.contains("no way back"), "{}", back.err);
     assert_eq!(pids(&cluster), now);
     charges.prove(&cluster);
 
     // The other scripts start the build that the cluster was upgraded to.
     cluster.run("down.sh", &[]).success();
     cluster.up().success();
-    assert_eq!(rules(&cluster), (5, vec![Some(5); 3]));
+    assert_eq!(rules(&cluster), (6, vec![Some(6); 3]));
     assert_eq!(fs::read_dir(cluster.dir.join("builds")).expect("builds").count(), 2, "one build, and its name");
 }
 

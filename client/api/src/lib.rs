@@ -12,6 +12,7 @@ mod headers;
 mod tests;
 mod values;
 
+pub use bodies::acts::{Act, ActKind, Policy};
 pub use bodies::charges::{
     BatchItem, BatchRequest, BatchResponse, BatchResult, Charge, ChargeRead, MAX_BATCH, NewCharge, NewReversal,
 };
@@ -21,7 +22,7 @@ pub use bodies::cluster::{
 };
 pub use bodies::credit_requests::{CreditRequest, NewCreditRequest, NewDecision, RequestStatus};
 pub use bodies::journal::{Audit, BrokenPromise, Entry, EntryKind, NewAdjustment, Phone, Reconciliation};
-pub use bodies::keys::{Key, NewKey, Role};
+pub use bodies::keys::{Key, NewKey, NewRotation, OVERLAP_MAX_S, OVERLAP_S, Role, RotatedKey};
 pub use bodies::page::{DEFAULT_PAGE, MAX_PAGE, Page};
 pub use bodies::problem::{Code, FieldError, Problem};
 pub use bodies::sellers::{NewSeller, Seller, SellerStatus};

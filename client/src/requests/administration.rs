@@ -1,10 +1,10 @@
-//! Sellers, API keys, credit requests, adjustments, and who leads: all writes but charges.
+//! Sellers, API keys, credit requests, adjustments, the policy, and who leads: all writes but charges.
 
 use uuid::Uuid;
 
 use etebar_api::{
     ClusterStatus, CreditRequest, Entry, EntryKind, Key, NewAdjustment, NewBackup, NewCreditRequest, NewDecision,
-    NewKey, NewLeader, NewSeller, RequestStatus, Seller, SellerStatus,
+    NewKey, NewLeader, NewRotation, NewSeller, Policy, RequestStatus, RotatedKey, Seller, SellerStatus,
 };
 
 use crate::call::Call;
@@ -39,13 +39,30 @@ impl Client {
         self.fetch_matching(&call, |made: &Key| made.role == new.role && made.seller_id == new.seller_id).await
     }
 
+    /// Rotates an API key: a new one of its name and role, while the old one is valid for a time. The secret is in the first
+    /// answer alone, as with [`Self::create_key`]. Admins only.
+    pub async fn rotate_key(
+        &self,
+        id: Uuid,
+        new: &NewRotation,
+        key: &IdempotencyKey,
+    ) -> Result<Answer<RotatedKey>, Error> {
+        let call = Call::post(format!("/v1/keys/{id}/rotate")).json(new).keyed(key);
+        self.fetch_matching(&call, |made: &RotatedKey| made.replaces == id).await
+    }
+
+    /// Sets the policy of the back office; repeating it changes nothing. Admins only.
+    pub async fn set_policy(&self, policy: Policy) -> Result<Answer<Policy>, Error> {
+        self.fetch_matching(&Call::post("/v1/policy").json(&policy), |set: &Policy| *set == policy).await
+    }
+
     /// Revokes an API key; repeating it changes nothing. Admins only.
     pub async fn revoke_key(&self, id: Uuid) -> Result<Answer<()>, Error> {
         self.fetch_nothing(&Call::delete(format!("/v1/keys/{id}"))).await
     }
 
     /// Has a member lead, and waits until it does; repeating it changes nothing. The cluster as the asked node sees it then.
-    /// Admins only.
+    /// Admins and operators.
     pub async fn lead(&self, id: u64) -> Result<Answer<ClusterStatus>, Error> {
         let call = Call::post("/v1/cluster/leader").json(&NewLeader { id }).slow();
         self.fetch_matching(&call, |shown: &ClusterStatus| shown.leader == Some(id)).await
@@ -56,13 +73,13 @@ impl Client {
         self.fetch_matching(&Call::post("/v1/cluster/open"), |shown: &ClusterStatus| shown.on_hold == Some(false)).await
     }
 
-    /// Notes that a backup of so many records was verified, with this digest over them. Admins only.
+    /// Notes that a backup of so many records was verified, with this digest over them. Admins and operators.
     pub async fn note_backup(&self, records: u64, digest: &str) -> Result<Answer<ClusterStatus>, Error> {
         let call = Call::post("/v1/cluster/backups").json(&NewBackup { records, digest: digest.into() });
         self.fetch_matching(&call, |shown: &ClusterStatus| shown.last_backup.is_some()).await
     }
 
-    /// Asks for more credit. Sellers only.
+    /// Asks for more credit: a seller for itself, an admin or an approver for the seller that `new` names.
     pub async fn request_credit(
         &self,
         new: &NewCreditRequest<'_>,
@@ -75,12 +92,12 @@ impl Client {
         .await
     }
 
-    /// Approves a credit request; repeating it moves nothing. Admins only.
+    /// Approves a credit request; repeating it moves nothing. Admins, and approvers up to their limit.
     pub async fn approve(&self, request: Uuid, decision: &NewDecision<'_>) -> Result<Answer<CreditRequest>, Error> {
         self.decide(request, "approve", RequestStatus::Approved, decision).await
     }
 
-    /// Rejects a credit request; repeating it changes nothing. Admins only.
+    /// Rejects a credit request; repeating it changes nothing. Admins and approvers.
     pub async fn reject(&self, request: Uuid, decision: &NewDecision<'_>) -> Result<Answer<CreditRequest>, Error> {
         self.decide(request, "reject", RequestStatus::Rejected, decision).await
     }

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use etebar_api::{
-    Audit, ChargeRead, ClusterStatus, CreditRequest, DigestAt, Entry, Key, Phone, Reconciliation, RequestStatus,
-    Seller, Timestamp,
+    Act, Audit, ChargeRead, ClusterStatus, CreditRequest, DigestAt, Entry, Key, Phone, Policy, Reconciliation,
+    RequestStatus, Seller, Timestamp,
 };
 
 use crate::call::Call;
@@ -63,6 +63,16 @@ impl Client {
     /// All keys, without their secrets.
     pub fn keys_list(&self, limit: u32) -> Pager<Key> {
         Pager::new(self.clone(), Query::new("/v1/keys"), limit)
+    }
+
+    /// What anybody but a seller did, within a span, by the key of that name or by all. Admins and auditors.
+    pub fn acts_list(&self, actor: Option<&str>, span: Span, limit: u32) -> Pager<Act> {
+        Pager::new(self.clone(), span.narrow(Query::new("/v1/acts").and_some("actor", actor)), limit)
+    }
+
+    /// The policy of the back office.
+    pub async fn policy(&self) -> Result<Answer<Policy>, Error> {
+        self.fetch(&Call::get("/v1/policy")).await
     }
 
     /// One credit request.

@@ -102,7 +102,7 @@ async fn records(place: &Path) -> Result<(), Failure> {
             let key = ledger::IdempotencyKey::new(&format!("bench-{number:016}")).ok();
             let time = Time(1_700_000_000_000 + number);
             let mark = PageMark { first: number, time, ..PageMark::default() };
-            history.push(Record { number, time, actor: 3, idempotency_key: key, event }, || mark);
+            history.push(Record { number, time, actor: 3, idempotency_key: key, origin: None, event }, || mark);
         }
         let asked = Instant::now();
         history.write(Checkpoint { records: number, ..Checkpoint::default() }).await?;

@@ -42,7 +42,7 @@ impl Book {
             rules: ledger::RULES_VERSION,
             admin_key: ApiKeyHash([0; 32]),
         };
-        book.begin(&Command { actor: SYSTEM_ACTOR, idempotency_key: None, action: Action::Genesis(genesis) });
+        book.begin(&Command { actor: SYSTEM_ACTOR, idempotency_key: None, origin: None, action: Action::Genesis(genesis) });
         (0..sellers).for_each(|number| book.add_seller(number));
         book
     }
@@ -60,7 +60,7 @@ impl Book {
     }
 
     fn by_admin(&mut self, action: Action) -> RecordNumber {
-        self.begin(&Command { actor: ADMIN, idempotency_key: None, action })
+        self.begin(&Command { actor: ADMIN, idempotency_key: None, origin: None, action })
     }
 
     fn begin(&mut self, command: &Command) -> RecordNumber {
@@ -124,6 +124,7 @@ impl Book {
         Command {
             actor: self.keys[place],
             idempotency_key: Some(idempotency_key(number)),
+            origin: None,
             action: Action::Charge(Charge { phone, amount, reference: None }),
         }
     }

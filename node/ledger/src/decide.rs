@@ -12,9 +12,10 @@ use crate::commands::kind::{Context, Denial, RequiredRole};
 use crate::commands::{Action, Command, Event, Refused};
 use crate::record::Record;
 use crate::refusal::Rejection;
-use crate::state::api_key::{ApiKey, Grant};
+use crate::state::api_key::ApiKey;
 use crate::state::{Conclusion, State};
 use crate::values::ids::{RecordNumber, SYSTEM_ACTOR, Time};
+use crate::values::rules::RULES_ROLES;
 
 /// What was read of the history for commands.
 ///
@@ -100,7 +101,8 @@ pub enum Outcome {
 ///
 /// [`Rejection::Inconsistent`] is for the node alone, which must not go on: what it read contradicts its state.
 pub fn decide(state: &State, facts: &Facts, command: &Command, stamp: Time) -> Result<Outcome, Missing> {
-    let key = match authorise(state, command) {
+    let now = state.time_at(stamp);
+    let key = match authorise(state, command, now) {
         Ok(key) => key,
         Err(rejection) => return Ok(Outcome::Rejected(rejection)),
     };
@@ -109,9 +111,11 @@ pub fn decide(state: &State, facts: &Facts, command: &Command, stamp: Time) -> R
             return Ok(Outcome::Replay(record.number));
         }
         Found::Decided(_) => return Ok(Outcome::Rejected(Rejection::KeyReused)),
-        Found::Open { subject, concluded } => (subject.map(|record| (record.at(), &record.event)), concluded),
+        Found::Open { subject, concluded } => {
+            (subject.map(|record| (record.at(), record.actor, &record.event)), concluded)
+        }
     };
-    let event = match command.action.evaluate(&Context { state, key, concluded }, subject) {
+    let event = match command.action.evaluate(&Context { state, now, key, concluded }, subject) {
         Ok(event) => event,
         Err(Denial::Done(number)) => return facts.require(number).map(|record| Outcome::Replay(record.number)),
         Err(Denial::Rejected(rejection)) => return Ok(Outcome::Rejected(rejection)),
@@ -122,9 +126,11 @@ pub fn decide(state: &State, facts: &Facts, command: &Command, stamp: Time) -> R
     };
     Ok(Outcome::New(Record {
         number: state.records().saturating_add(1),
-        time: state.time_at(stamp),
+        time: now,
         actor: command.actor,
         idempotency_key: command.idempotency_key.clone(),
+        // What older rules had decided must read the same by every build.
+        origin: command.origin.clone().filter(|_| state.rules() >= RULES_ROLES),
         event,
     }))
 }
@@ -176,7 +182,7 @@ fn look_up<'a>(state: &State, facts: &'a Facts, command: &Command, stamp: Time) 
 }
 
 /// Whether the actor may have this decided; with its API key, where it is not the cluster itself.
-fn authorise<'a>(state: &'a State, command: &Command) -> Result<Option<&'a ApiKey>, Rejection> {
+fn authorise<'a>(state: &'a State, command: &Command, now: Time) -> Result<Option<&'a ApiKey>, Rejection> {
     if state.genesis().is_some() == matches!(command.action, Action::Genesis(_)) {
         return Err(Rejection::OutOfPlace);
     }
@@ -189,17 +195,17 @@ fn authorise<'a>(state: &'a State, command: &Command) -> Result<Option<&'a ApiKe
             // An idempotency key is remembered in the scope of an API key, and here is none.
             _ if command.idempotency_key.is_some() => Err(Rejection::Malformed),
             RequiredRole::System => Ok(None),
-            RequiredRole::Admin | RequiredRole::Seller => Err(Rejection::Forbidden),
+            RequiredRole::Admin | RequiredRole::Approver | RequiredRole::Operator | RequiredRole::Seller => {
+                Err(Rejection::Forbidden)
+            }
         };
     }
     let is_active = |key: &&ApiKey| key.revoked_by.is_none();
     let key = state.api_key(command.actor).filter(is_active).ok_or(Rejection::KeyRevoked)?;
-    let is_allowed = match role {
-        RequiredRole::System => false,
-        RequiredRole::Admin => key.grant == Grant::Admin,
-        RequiredRole::Seller => matches!(key.grant, Grant::Seller(_)),
-    };
-    if !is_allowed {
+    if key.expires_at.is_some_and(|end| end <= now) {
+        return Err(Rejection::KeyExpired);
+    }
+    if !role.is_of(key.grant) {
         return Err(Rejection::Forbidden);
     }
     if state.is_on_hold() && !command.action.kind().is_done_on_hold() {
@@ -218,6 +224,7 @@ mod tests {
     use crate::commands::{Charge, CreateKey, CreateSeller, DecideCredit, RequestCredit, Reverse};
     use crate::refusal::Refusal;
     use crate::state::Verdict;
+    use crate::state::api_key::Grant;
     use crate::state::genesis::Genesis;
     use crate::state::sharded::TableSeed;
     use crate::values::amount::Amount;
@@ -240,7 +247,7 @@ mod tests {
             note: Note::empty(),
             reference: None,
         });
-        Command { actor: 3, idempotency_key: Some(IdempotencyKey::new(key).unwrap()), action }
+        Command { actor: 3, idempotency_key: Some(IdempotencyKey::new(key).unwrap()), origin: None, action }
     }
 
     /// A ledger whose record 4 is the request under the key `a`.
@@ -255,7 +262,7 @@ mod tests {
             rules: RULES_VERSION,
             admin_key: ApiKeyHash([1; 32]),
         };
-        let by = |actor, action| Command { actor, idempotency_key: None, action };
+        let by = |actor, action| Command { actor, idempotency_key: None, origin: None, action };
         let key = CreateKey { name: name("till"), grant: Grant::Seller(2), hash: ApiKeyHash([2; 32]) };
         let (mut state, mut facts) = (State::new(TableSeed([1, 2])), Facts::default());
         for command in [
@@ -294,7 +301,7 @@ mod tests {
         let (mut state, mut facts) = with_a_request();
         let history: Vec<Record> = (1..=4).map(|number| facts.get(number).unwrap().as_ref().clone()).collect();
         let amount = Amount::new(5).unwrap();
-        let by = |actor, action| Command { actor, idempotency_key: None, action };
+        let by = |actor, action| Command { actor, idempotency_key: None, origin: None, action };
         let verdict = |verdict| DecideCredit { request: 4, verdict, reason: Note::empty() };
         let approval = by(1, Action::DecideCredit(verdict(Verdict::Approved)));
         let charge =

@@ -17,6 +17,7 @@ extern crate alloc;
 pub mod values;
 
 pub mod commands;
+pub mod origin;
 pub mod record;
 pub mod refusal;
 
@@ -38,6 +39,7 @@ pub use commands::*;
 pub use decide::{Facts, Missing, Outcome, decide, missing, touch_keys, touch_phones};
 pub use digest::{Digest, EntryChain, RecordChain};
 pub use entry::{Account, Entry, EntryKind, Movement};
+pub use origin::Origin;
 pub use page::{PAGE_RECORDS, PageMark, page_of};
 pub use record::Record;
 pub use refusal::{Refusal, Rejection};
@@ -46,15 +48,18 @@ pub use state::genesis::{Genesis, MAX_DECIMALS};
 pub use state::idempotency_table::IdempotencyShares;
 pub use state::image::{IMAGE_VERSION, ImageError, Part, StateBuilder};
 pub use state::node::{Node, NodeAddresses, NodeMembership};
+pub use state::policy::Policy;
 pub use state::recovery::{Epoch, Hold, VerifiedBackup};
 pub use state::seller::{Seller, SellerStatus};
 pub use state::sharded::TableSeed;
 pub use state::{Concluded, Conclusion, Incarnation, NodeNumber, PhoneAccount, State, Totals, Verdict};
 pub use values::amount::{Amount, Balance, MAX_MINOR, SignedAmount};
 pub use values::folded_name::FoldedName;
-pub use values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber, SYSTEM_ACTOR, Time, stated_in};
+pub use values::ids::{
+    ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber, SYSTEM_ACTOR, SYSTEM_NAME, Time, stated_in,
+};
 pub use values::phone::Phone;
-pub use values::rules::{RULES_FOLDED_NAMES, RULES_NODES, RULES_RECOVERY, RULES_VERSION};
+pub use values::rules::{RULES_FOLDED_NAMES, RULES_NODES, RULES_RECOVERY, RULES_ROLES, RULES_VERSION};
 pub use values::text::{
     ADDRESS_BYTES, Address, IdempotencyKey, KEY_BYTES, NAME_CHARS, NOTE_CHARS, Name, Note, REFERENCE_CHARS, Reference,
     TextError,

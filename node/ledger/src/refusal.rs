@@ -92,4 +92,10 @@ pub enum Rejection {
     UnknownNode,
     /// The ledger is on hold until an admin opens it.
     OnHold,
+    /// The key that acts has expired.
+    KeyExpired,
+    /// An approval of more than the key's limit.
+    OverLimit,
+    /// Another person must decide this: see [`crate::Policy`].
+    FourEyes,
 }

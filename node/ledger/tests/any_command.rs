@@ -7,17 +7,19 @@
 mod book;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use book::{amount, idempotency_key, name, phone};
 use fastrand::Rng;
 use ledger::{
-    Action, AddNode, Address, Adjust, ApiKeyHash, Audit, BeginEpoch, Charge, Claims, Command, CreateKey, CreateSeller,
-    DecideCredit, Event, Facts, Genesis, Grant, MAX_MINOR, Missing, NodeAddresses, Note, NoteBackup, OpenLedger,
-    Outcome, PromoteNode, RULES_VERSION, RaiseRules, Record, RecordNumber, Reference, Refused, RegisterNode, Rejection,
-    RemoveNode, RequestCredit, Reverse, RevokeKey, SYSTEM_ACTOR, SellerStatus, SetSellerStatus, SignedAmount, State,
-    Time, Verdict, decide, missing,
+    Action, AddNode, Address, Adjust, ApiKeyHash, Audit, BeginEpoch, Charge, Claims, Command, CreateExpiringKey,
+    CreateKey, CreateSeller, DecideCredit, Event, Facts, Genesis, Grant, MAX_MINOR, Missing, NodeAddresses, Note,
+    NoteBackup, OpenLedger, Origin, Outcome, Policy, PromoteNode, RULES_VERSION, RaiseRules, Record, RecordNumber,
+    Reference, Refused, RegisterNode, Rejection, RemoveNode, RequestCredit, RequestCreditFor, Reverse, RevokeKey,
+    RotateKey, SYSTEM_ACTOR, SellerStatus, SetPolicy, SetSellerStatus, SignedAmount, State, Time, Verdict, decide,
+    missing,
 };
 use uuid::Uuid;
 
@@ -72,7 +74,9 @@ impl Run {
     /// With the records that it needs; where the run lies, perhaps with others under their numbers.
     fn decide(&mut self, command: &Command, stamp: Time) -> Outcome {
         let mut facts = Facts::default();
-        for _ in 0..=FACTS {
+        // Where records lie, one key may be decided again, and each of its decisions is looked at.
+        let most = if self.lying { 3 * FACTS } else { FACTS };
+        for _ in 0..=most {
             let missing = match decide(&self.state, &facts, command, stamp) {
                 Ok(outcome) => {
                     let is_rejected = matches!(outcome, Outcome::Rejected(_));
@@ -90,7 +94,7 @@ impl Run {
                 Missing::Conclusion(_) => facts.supply(missing, &self.history),
             }
         }
-        panic!("{command:?} needs more than {FACTS} facts");
+        panic!("{command:?} needs more than {most} facts");
     }
 
     fn fetch(&mut self, number: RecordNumber) -> Record {
@@ -139,7 +143,7 @@ impl Run {
         };
         let idempotency_key =
             self.rng.bool().then(|| idempotency_key(&format!("k{}", self.rng.u8(..60)))).filter(|_| self.rng.bool());
-        Command { actor: self.actor(&action), idempotency_key, action }
+        Command { actor: self.actor(&action), idempotency_key, origin: self.origin(), action }
     }
 
     /// Mostly one that may, or hardly anything would be decided.
@@ -155,6 +159,10 @@ impl Run {
             Action::Genesis(_) | Action::RegisterNode(_) | Action::RaiseRules(_) | Action::BeginEpoch(_) => {
                 return SYSTEM_ACTOR;
             }
+            Action::DecideCredit(_) | Action::RequestCreditFor(_) if self.rng.bool() => {
+                |grant| matches!(grant, Grant::Approver { .. })
+            }
+            Action::AddNode(_) | Action::NoteBackup(_) if self.rng.bool() => |grant| grant == Grant::Operator,
             _ => |grant| grant == Grant::Admin,
         };
         let keys: Vec<_> = self.state.api_keys_after(0).filter(|(_, key)| fitting(key.grant)).collect();
@@ -169,6 +177,9 @@ impl Run {
         }
         if self.rng.u16(..140) == 0 {
             return self.recovery();
+        }
+        if self.rng.u16(..14) == 0 {
+            return self.back_office();
         }
         match self.rng.u8(..100) {
             0..=1 => Action::Genesis(self.genesis()),
@@ -197,7 +208,9 @@ impl Run {
                 reference: Reference::new("order-7").ok().filter(|_| self.rng.bool()),
             }),
             82..=95 => Action::Reverse(Reverse { charge: self.number(), reason: self.note() }),
-            96 => Action::RaiseRules(RaiseRules { to: *self.rng.choice(&[0, 1, 2, 3, 4, 4, 5, u32::MAX]).unwrap() }),
+            96 => {
+                Action::RaiseRules(RaiseRules { to: *self.rng.choice(&[0, 1, 2, 3, 4, 5, 5, 5, 6, u32::MAX]).unwrap() })
+            }
             97 => {
                 let incarnation = Uuid::from_u128(u128::from(self.rng.u8(..3)));
                 Action::RegisterNode(RegisterNode { node: self.rng.u64(..6), incarnation })
@@ -209,6 +222,34 @@ impl Run {
             _ if self.rng.bool() => Action::PromoteNode(PromoteNode { node: self.rng.u64(..8) }),
             _ => Action::RemoveNode(RemoveNode { node: self.rng.u64(..8) }),
         }
+    }
+
+    /// What came with [`RULES_ROLES`].
+    fn back_office(&mut self) -> Action {
+        let end = Time(self.now.saturating_add(self.rng.u64(..4_000)).saturating_sub(200));
+        match self.rng.u8(..6) {
+            0 => {
+                let key = CreateKey { name: self.name(), grant: self.grant(), hash: self.hash() };
+                Action::CreateExpiringKey(CreateExpiringKey { key, expires_at: end })
+            }
+            1 | 2 => Action::RotateKey(RotateKey {
+                key: self.number(),
+                hash: self.hash(),
+                overlap_ms: *self.rng.choice(&[0, 1, 500, 3_000, u64::MAX]).unwrap(),
+                expires_at: self.rng.bool().then_some(end),
+            }),
+            3 | 4 => {
+                let request = RequestCredit { amount: amount(self.sum()), note: self.note(), reference: None };
+                Action::RequestCreditFor(RequestCreditFor { seller: self.seller(), request })
+            }
+            _ => Action::SetPolicy(SetPolicy { policy: Policy { four_eyes: self.rng.bool() } }),
+        }
+    }
+
+    /// Where a command came from, as whoever sends it says, of whatever kind it is.
+    fn origin(&mut self) -> Option<Box<Origin>> {
+        let address = if self.rng.bool() { IpAddr::from([10, 0, 0, self.rng.u8(..)]) } else { IpAddr::from([7; 16]) };
+        self.rng.bool().then(|| Box::new(Origin { node: self.rng.u64(..5), address }))
     }
 
     fn recovery(&mut self) -> Action {
@@ -261,16 +302,18 @@ impl Run {
     }
 
     fn request(&mut self) -> RecordNumber {
-        let filed = |record: &&Record| matches!(record.event, Event::CreditRequested(_));
+        let filed = |record: &&Record| matches!(record.event, Event::CreditRequested(_) | Event::CreditRequestedFor(_));
         let requests = self.history.iter().rev().filter(filed).take(10).map(|record| record.number);
         let some = self.rng.choice(requests.collect::<Vec<_>>());
         some.filter(|_| self.rng.u8(..10) > 0).unwrap_or_else(|| self.number())
     }
 
     fn grant(&mut self) -> Grant {
-        match self.rng.u8(..6) {
+        match self.rng.u8(..8) {
             0 => Grant::Admin,
             1 => Grant::Auditor,
+            2 => Grant::Approver { limit: self.rng.bool().then(|| amount(self.rng.u64(1..=1_000))) },
+            3 => Grant::Operator,
             _ => Grant::Seller(self.seller()),
         }
     }

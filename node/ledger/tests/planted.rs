@@ -48,7 +48,7 @@ impl Forger {
         let last = self.history.last().unwrap();
         let (number, time) = (last.number + 1, last.time);
         let idempotency_key = (!key.is_empty()).then(|| idempotency_key(key));
-        self.history.push(Record { number, time, actor, idempotency_key, event });
+        self.history.push(Record { number, time, actor, idempotency_key, origin: None, event });
         self
     }
 

@@ -262,7 +262,7 @@ fn command(
     };
     let keyed = !matches!(action, Action::DecideCredit(_) | Action::SetSellerStatus(_));
     let idempotency_key = keyed.then(|| idempotency_key(&format!("k{name}")));
-    Some((seller, Command { actor, idempotency_key, action }))
+    Some((seller, Command { actor, idempotency_key, origin: None, action }))
 }
 
 /// What the parts of a state give, with the records of its last page.

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use etebar_api as api;
 use etebar_api::Code;
-use ledger::{Action, Command, Event, IdempotencyKey, KeyCreated, Record, Rejection};
+use ledger::{Action, Command, Event, IdempotencyKey, Record, Rejection};
 use tokio::time::Instant;
 
 use super::app::App;
@@ -94,7 +94,7 @@ pub(crate) async fn run_with_secret(
     deadline: Instant,
 ) -> Answer {
     let info = app.ledger_info()?;
-    let command = Command { actor: caller.key, idempotency_key: key, action };
+    let command = Command { actor: caller.key, idempotency_key: key, origin: caller.origin(app), action };
     run_group(app, caller, vec![command], deadline, |decisions| answered(app, info, decisions, secret, deadline)).await
 }
 
@@ -119,7 +119,13 @@ async fn answered(
 }
 
 fn is_secret_of(secret: &str, record: &Record) -> bool {
-    matches!(&record.event, Event::KeyCreated(KeyCreated { hash, .. }) if *hash == super::request::secret::hash(secret))
+    let hash = match &record.event {
+        Event::KeyCreated(made) => made.hash,
+        Event::ExpiringKeyCreated(made) => made.key.hash,
+        Event::KeyRotated(rotated) => rotated.hash,
+        _ => return false,
+    };
+    hash == super::request::secret::hash(secret)
 }
 
 /// A decision that left no record, as of the position where it was made.

@@ -211,7 +211,7 @@ impl Trio {
     pub(crate) async fn try_change(&self, change: MembershipChange) -> Result<u64, ChangeError> {
         let asked = self.running.values().find(|node| node.leader().is_some());
         let asked = asked.ok_or(ReadError::NoLeader)?;
-        asked.change_members(ADMIN, change, Instant::now() + ATTEMPT).await
+        asked.change_members((ADMIN, None), change, Instant::now() + ATTEMPT).await
     }
 
     /// How a node reaches another one, with its own certificate and data directory.
@@ -340,7 +340,7 @@ pub(crate) fn of_ledger(addresses: &NodeAddresses) -> ledger::NodeAddresses {
 
 /// A command of the first admin, without an idempotency key.
 pub(crate) fn admin(action: Action) -> Command {
-    Command { actor: ADMIN, idempotency_key: None, action }
+    Command { actor: ADMIN, idempotency_key: None, origin: None, action }
 }
 
 /// A charge of one unit under a key.
@@ -348,6 +348,7 @@ pub(crate) fn charge(actor: ApiKeyNumber, key: &str) -> Command {
     Command {
         actor,
         idempotency_key: Some(IdempotencyKey::new(key).unwrap()),
+        origin: None,
         action: Action::Charge(Charge {
             phone: Phone::new(989_123_456_789).unwrap(),
             amount: Amount::new(1).unwrap(),

@@ -54,6 +54,7 @@ pub(crate) fn record(number: u64) -> Record {
         time: Time(number),
         actor: 3,
         idempotency_key: ledger::IdempotencyKey::new(&format!("key-{number}")).ok(),
+        origin: None,
         event: Event::Charged(Charged {
             seller: 2,
             phone: Phone::new(989_123_456_789).unwrap(),

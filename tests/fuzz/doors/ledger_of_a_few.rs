@@ -34,7 +34,7 @@ impl Small {
             (3, Action::Charge(Charge { phone, amount, reference: None })),
             (3, request()),
         ] {
-            let outcome = ledger.submit(&Command { actor, idempotency_key: None, action });
+            let outcome = ledger.submit(&Command { actor, idempotency_key: None, origin: None, action });
             assert!(matches!(outcome, Outcome::New(_)), "the rules allow it: {outcome:?}");
         }
         ledger

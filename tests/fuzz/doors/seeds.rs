@@ -65,12 +65,13 @@ fn peer_frames() -> Vec<Seed> {
     let numbered = |id, command: Command| {
         framed(2, &Numbered { id, body: Request::Forward { commands: vec![command].into(), wait_ms: 9 } })
     };
-    let revoke = Command { actor: 1, idempotency_key: key(), action: Action::RevokeKey(RevokeKey { key: 3 }) };
+    let revoke =
+        Command { actor: 1, idempotency_key: key(), origin: None, action: Action::RevokeKey(RevokeKey { key: 3 }) };
     let name = Name::new("till 2").expect("short");
     let action = Action::CreateKey(CreateKey { name, grant: Grant::Auditor, hash: genesis().admin_key });
-    let taken = Command { actor: 1, idempotency_key: None, action };
+    let taken = Command { actor: 1, idempotency_key: None, origin: None, action };
     let action = Action::RegisterNode(RegisterNode { node: 4, incarnation: Uuid::from_u128(4) });
-    let keyed = Command { actor: SYSTEM_ACTOR, idempotency_key: key(), action };
+    let keyed = Command { actor: SYSTEM_ACTOR, idempotency_key: key(), origin: None, action };
     let entries = vec![(&entry(3, 4, 5)).into()];
     let append = PlainAppend { vote: vote().into(), previous: None, entries, committed: None };
     let appended = PlainAppended::Matched(Some(log_id(3, 4).into()));

@@ -45,7 +45,8 @@ pub(crate) async fn history_of_one(disks: &ModelDisks) -> Checkpoint {
     let disk = disks.open("history").expect("a disk in memory opens");
     History::create(&*disk).await.expect("a new history");
     let history = History::open(disk).expect("it is sound");
-    let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, action: Action::Genesis(genesis()) };
+    let command =
+        Command { actor: SYSTEM_ACTOR, idempotency_key: None, origin: None, action: Action::Genesis(genesis()) };
     let mut state = State::new(ledger::TableSeed([1, 2]));
     let Ok(Outcome::New(record)) = decide(&state, &Facts::default(), &command, Time(1)) else {
         panic!("a ledger begins with its genesis");

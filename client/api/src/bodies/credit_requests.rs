@@ -1,4 +1,4 @@
-//! Credit requests: a seller asks for more credit, and an admin decides once.
+//! Credit requests: a seller asks for more credit, or somebody on its behalf, and an admin or an approver decides once.
 
 use std::borrow::Cow;
 
@@ -19,6 +19,9 @@ pub struct NewCreditRequest<'a> {
     /// The caller's own text, such as its order number; see [`check_reference`](crate::check_reference).
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Cow<'a, str>>,
+    /// The seller for which an admin or an approver asks; a seller asks for itself and does not name one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seller_id: Option<Uuid>,
 }
 
 /// `POST /v1/credit-requests/{id}/approve` and `/reject`; an empty body says the same as `{}`.

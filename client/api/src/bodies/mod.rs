@@ -1,5 +1,6 @@
 //! The bodies of requests and answers, one file for each resource, with their fields in the contract's order.
 
+pub(crate) mod acts;
 pub(crate) mod charges;
 pub(crate) mod cluster;
 pub(crate) mod credit_requests;

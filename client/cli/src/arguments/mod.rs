@@ -6,10 +6,10 @@ mod values;
 
 pub(crate) use driving::{Bench, Load, Plot, Target};
 pub(crate) use resources::{
-    Adjust, Backup, BackupDownload, BackupLost, BackupVerb, ChargeOne, Charges, Cluster, CreditRequests, Import,
-    Journal, Keys, Members, NewNode, Sellers, Statement, Watch,
+    Acts, Adjust, Backup, BackupDownload, BackupLost, BackupVerb, ChargeOne, Charges, Cluster, CreditRequests, Import,
+    Journal, Keys, Members, NewNode, Policy, Sellers, Statement, Watch,
 };
-pub(crate) use values::{Colour, Format, Listing, OneSeller, Verify};
+pub(crate) use values::{Colour, Format, Listing, OneSeller, Switch, Verify};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -76,12 +76,20 @@ pub(crate) enum Verb {
     /// Sellers: create, list, show, suspend, activate
     #[command(subcommand)]
     Sellers(Sellers),
-    /// API keys: create, list, revoke
+    /// API keys: create, list, rotate, revoke
     #[command(subcommand)]
     Keys(Keys),
     /// Credit requests: create, review, list, show, approve, reject
     #[command(subcommand)]
     CreditRequests(CreditRequests),
+    /// What was done by others than sellers: who, when, from where
+    #[command(after_help = "Example: etebar acts --actor alice --from 2026-11-01")]
+    Acts(Acts),
+    /// The policy of the back office: show it, or set it
+    #[command(after_help = "\
+Example: etebar policy --four-eyes on
+With four eyes, whoever files a credit request for a seller does not approve it, and no adjustment adds credit.")]
+    Policy(Policy),
     /// Correct a seller's credit, up or down
     #[command(visible_alias = "adjustments", after_help = "Example: etebar adjust 8f14… -5000 --reason 'paid twice'")]
     Adjust(Adjust),

@@ -7,9 +7,11 @@ use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use etebar::IdempotencyKey;
-use etebar::api::AmountIn;
+use etebar::api::{AmountIn, Timestamp};
 
-use super::values::{Listing, Once, OneSeller, RoleArgument, SpanArguments, StatusArgument, interval};
+use super::values::{
+    Listing, Once, OneSeller, RoleArgument, SpanArguments, StatusArgument, Switch, duration, interval, time,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sellers {
@@ -54,18 +56,56 @@ pub(crate) enum Keys {
         /// The seller of a seller's key
         #[arg(long, visible_alias = "seller-id")]
         seller: Option<Uuid>,
+        /// The most that one approval of an approver's key allocates; any amount unless given
+        #[arg(long, value_name = "AMOUNT")]
+        limit: Option<AmountIn>,
+        /// From this time on the key is refused: 2027-03-01 (midnight, UTC) or 2027-03-01T08:30:00Z; never unless given
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        expires: Option<Timestamp>,
         #[command(flatten)]
         once: Once,
     },
     /// List API keys, without their secrets
     #[command(after_help = "Example: etebar keys list")]
     List(Listing),
+    /// Make a new secret for an API key; the old one stays valid for a while
+    #[command(after_help = "Example: etebar keys rotate 8f14… --overlap 48h")]
+    Rotate {
+        /// The key's id, as `keys list` shows it
+        id: Uuid,
+        /// How long the old secret stays valid, such as 0s, 30m, 48h
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
+        overlap: Duration,
+        /// From this time on the new key is refused; never unless given
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        expires: Option<Timestamp>,
+        #[command(flatten)]
+        once: Once,
+    },
     /// Revoke an API key
     #[command(after_help = "Example: etebar keys revoke 8f14…")]
     Revoke {
         /// The key's id, as `keys list` shows it
         id: Uuid,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Acts {
+    /// Those of the key of this name; `etebar` for the cluster itself
+    #[arg(long, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+    #[command(flatten)]
+    pub(crate) span: SpanArguments,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Policy {
+    /// Whether credit that somebody asks for is approved by somebody else
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    pub(crate) four_eyes: Option<Switch>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -75,7 +115,10 @@ pub(crate) enum CreditRequests {
     Create {
         /// Digits, such as 1000000
         amount: AmountIn,
-        /// For the admin who decides
+        /// The seller for which an admin or an approver asks; a seller asks for itself
+        #[arg(long, visible_alias = "seller-id", value_name = "ID")]
+        seller: Option<Uuid>,
+        /// For whoever decides
         #[arg(long)]
         note: Option<String>,
         /// Your own text, such as an order number, kept with the request: 1 to 64 visible characters, no space

@@ -110,6 +110,8 @@ pub(crate) enum RoleArgument {
     Admin,
     Seller,
     Auditor,
+    Approver,
+    Operator,
 }
 
 impl From<RoleArgument> for Role {
@@ -118,8 +120,16 @@ impl From<RoleArgument> for Role {
             RoleArgument::Admin => Role::Admin,
             RoleArgument::Seller => Role::Seller,
             RoleArgument::Auditor => Role::Auditor,
+            RoleArgument::Approver => Role::Approver,
+            RoleArgument::Operator => Role::Operator,
         }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -162,7 +172,7 @@ pub(crate) fn tag(text: &str) -> Result<String, String> {
 }
 
 /// Reads RFC 3339, or a date alone as its midnight in UTC.
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     let midnight = if text.len() == "2026-11-01".len() { "T00:00:00.000Z" } else { "" };
     Timestamp::parse(&format!("{text}{midnight}"))
         .map_err(|_| "a time is written as 2026-11-01 (midnight, UTC) or as 2026-11-01T08:30:00Z".to_owned())

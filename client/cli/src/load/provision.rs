@@ -67,7 +67,10 @@ async fn seller(client: Client, name: String, credit: Credit) -> Result<(Provisi
     };
     let own = client.with_key(&key)?;
     let request = own
-        .request_credit(&NewCreditRequest { amount, note: None, reference: None }, &IdempotencyKey::random()?)
+        .request_credit(
+            &NewCreditRequest { amount, note: None, reference: None, seller_id: None },
+            &IdempotencyKey::random()?,
+        )
         .await?
         .value;
     client.approve(request.id, &NewDecision::default()).await?;
@@ -78,7 +81,8 @@ async fn seller(client: Client, name: String, credit: Credit) -> Result<(Provisi
 async fn secret(client: &Client, name: &str, seller: Uuid) -> Result<String, CliError> {
     for attempt in 0..10 {
         let name = if attempt == 0 { name.to_owned() } else { format!("{name}-{attempt}") };
-        let new = NewKey { role: Role::Seller, name: name.into(), seller_id: Some(seller) };
+        let new =
+            NewKey { role: Role::Seller, name: name.into(), seller_id: Some(seller), limit: None, expires_at: None };
         let key = client.create_key(&new, &IdempotencyKey::random()?).await?.value;
         match key.key {
             Some(secret) => return Ok(secret),

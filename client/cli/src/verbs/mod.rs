@@ -1,5 +1,6 @@
 //! What each verb does: one file a kind of thing.
 
+mod acts;
 mod charges;
 mod cluster;
 mod completions;
@@ -52,6 +53,8 @@ async fn dispatch(session: &Session, arguments: Arguments) -> Result<(), CliErro
         Verb::Sellers(verb) => sellers::run(session, verb).await,
         Verb::Keys(verb) => keys::run(session, verb).await,
         Verb::CreditRequests(verb) => credit::run(session, verb).await,
+        Verb::Acts(verb) => acts::list(session, verb).await,
+        Verb::Policy(verb) => acts::policy(session, &verb).await,
         Verb::Adjust(verb) => credit::adjust(session, verb).await,
         Verb::Charge(verb) => charges::one(session, verb).await,
         Verb::Charges(verb) => charges::run(session, verb).await,

@@ -20,11 +20,13 @@ use crate::digest::{Digest, EntryChain, RecordChain};
 use crate::page::{PageMark, page_of};
 use crate::record::Record;
 use crate::state::image::{ImageError, pieces};
+use crate::state::policy::Policy;
 use crate::state::sharded::TableSeed;
-use crate::values::ids::{IdSpace, RecordNumber, Time};
+use crate::values::ids::{ApiKeyNumber, IdSpace, RecordNumber, Time};
 use crate::values::phone::Phone;
 
-/// The form of the parts. Raised with every change of them; an image of another one is not read.
+/// The form of the parts. Raised with every change of them but a new part at the end, which an older image does without; an image
+/// of another one is not read.
 pub const AUDIT_IMAGE_VERSION: u32 = 2;
 
 /// A part of an audit.
@@ -50,6 +52,12 @@ enum Inner {
     Phones(Vec<(Phone, i64)>),
     /// Idempotency keys.
     Keys(KeyTables),
+    /// The ends of API keys. After the keys.
+    Ends(Vec<(ApiKeyNumber, Time)>),
+    /// The policy of the back office.
+    Policy(Policy),
+    /// Who filed the pending credit requests that sellers did not file themselves.
+    Filed(Vec<(RecordNumber, ApiKeyNumber)>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,12 +105,23 @@ impl Audit {
         let head = core::iter::once_with(|| Inner::Head(Box::new(self.head())));
         let sellers = pieces(self.sellers.iter().map(|(seller, books)| (*seller, *books))).map(Inner::Sellers);
         let actors = pieces(self.actors.parts()).map(Inner::Actors);
+        let ends = pieces(self.actors.ends()).map(Inner::Ends);
+        let policy = Some(self.actors.policy()).filter(|policy| *policy != Policy::default()).map(Inner::Policy);
+        let filed = pieces(self.actors.filed()).map(Inner::Filed);
         let suspended = pieces(self.actors.suspended()).map(Inner::Suspended);
         let requests = pieces(self.once.requests()).map(Inner::Requests);
         let reversed = pieces(self.once.reversed()).map(Inner::Reversed);
         let phones = pieces(self.phones.all()).map(Inner::Phones);
         let keys = self.keys.in_tables(self.records).map(Inner::Keys);
-        let parts = head.chain(sellers).chain(actors).chain(suspended).chain(requests).chain(reversed);
+        let parts = head
+            .chain(sellers)
+            .chain(actors)
+            .chain(ends)
+            .chain(policy)
+            .chain(filed)
+            .chain(suspended)
+            .chain(requests)
+            .chain(reversed);
         Some(parts.chain(phones).chain(keys).map(AuditPart))
     }
 
@@ -206,6 +225,9 @@ impl AuditBuilder {
                     audit.phones.add(phone, balance);
                 }
             }
+            Inner::Ends(ends) => audit.actors.put_ends(ends),
+            Inner::Policy(policy) => audit.actors.set_policy(policy),
+            Inner::Filed(filed) => audit.actors.put_filed(filed),
             Inner::Keys(tables) => audit.keys.put_tables(&tables).map_err(ImageError)?,
         }
         Ok(())

@@ -130,7 +130,9 @@ impl Keys {
         let mut hasher = self.seed.build_hasher();
         match grant {
             Grant::Seller(seller) => hasher.write_u64(seller),
-            Grant::Admin | Grant::Auditor => hasher.write(name.as_str().as_bytes()),
+            Grant::Admin | Grant::Auditor | Grant::Approver { .. } | Grant::Operator => {
+                hasher.write(name.as_str().as_bytes());
+            }
         }
         hasher.write_u8(0);
         hasher.write(key.as_str().as_bytes());
@@ -263,9 +265,12 @@ fn rebuild(table: &mut HashTable<u64>, last: RecordNumber, first_live: RecordNum
 /// Whether two actors' idempotency keys are in one scope: that of a seller, or of an admin's name as it is compared under the
 /// rules of the ledger.
 fn same(one: (Grant, &FoldedName), other: (Grant, &FoldedName)) -> bool {
-    match (one.0, other.0) {
-        (Grant::Seller(one), Grant::Seller(other)) => one == other,
-        (Grant::Seller(_), Grant::Admin | Grant::Auditor) | (Grant::Admin | Grant::Auditor, Grant::Seller(_)) => false,
-        (Grant::Admin | Grant::Auditor, Grant::Admin | Grant::Auditor) => one.1 == other.1,
+    let seller = |grant| match grant {
+        Grant::Seller(seller) => Some(seller),
+        Grant::Admin | Grant::Auditor | Grant::Approver { .. } | Grant::Operator => None,
+    };
+    match (seller(one.0), seller(other.0)) {
+        (None, None) => one.1 == other.1,
+        (one, other) => one == other,
     }
 }

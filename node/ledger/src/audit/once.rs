@@ -59,7 +59,12 @@ impl Once {
 
     /// Keeps the credit request that a record files.
     pub(super) fn keep(&mut self, record: &Record) {
-        if let Event::CreditRequested(filed) = &record.event {
+        let filed = match &record.event {
+            Event::CreditRequested(filed) => Some(filed),
+            Event::CreditRequestedFor(filed) => Some(&filed.request),
+            _ => None,
+        };
+        if let Some(filed) = filed {
             let request = Request { seller: filed.seller, amount: filed.amount, created_at: record.time, end: None };
             self.requests.insert(record.number, request);
         }

@@ -8,7 +8,7 @@ use crate::entry::{EntryKind, Movement};
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::values::amount::{Amount, Balance};
-use crate::values::ids::{ApiKeyNumber, At, IdKind, RecordNumber};
+use crate::values::ids::{At, IdKind, RecordNumber};
 use crate::values::phone::Phone;
 use crate::values::text::{Reference, reference_text};
 
@@ -131,10 +131,6 @@ impl EventKind for Charged {
             reference: (IdKind::Charge, number),
             caller_reference: self.reference.as_ref(),
         })
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }
 

@@ -4,9 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
-use crate::entry::Movement;
 use crate::state::State;
-use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
+use crate::values::ids::{At, RecordNumber};
 use crate::values::text::Name;
 
 /// Creates a seller.
@@ -63,14 +62,6 @@ impl EventKind for SellerCreated {
 
     fn seller(&self, number: RecordNumber) -> Option<RecordNumber> {
         Some(number)
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::kind::{CommandKind, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
-use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::State;
 use crate::state::genesis::Genesis;
@@ -50,15 +49,7 @@ impl EventKind for Genesis {
     }
 
     /// The first admin key.
-    fn api_key(&self, number: RecordNumber) -> Option<ApiKeyNumber> {
-        Some(number)
-    }
-
-    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
-        None
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
+    fn api_keys(&self, number: RecordNumber) -> [Option<ApiKeyNumber>; 2] {
+        [Some(number), None]
     }
 }

@@ -6,7 +6,7 @@ use crate::refusal::{Refusal, Rejection};
 use crate::state::api_key::{ApiKey, Grant};
 use crate::state::seller::{Seller, SellerStatus};
 use crate::state::{Concluded, Conclusion, State};
-use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
+use crate::values::ids::{ApiKeyNumber, At, RecordNumber, Time};
 use crate::values::phone::Phone;
 
 /// Who may have a command decided.
@@ -16,8 +16,25 @@ pub(crate) enum RequiredRole {
     System,
     /// An admin's API key.
     Admin,
+    /// An admin's API key, or that of who decides credit requests.
+    Approver,
+    /// An admin's API key, or that of who runs the nodes.
+    Operator,
     /// A seller's API key, for that seller.
     Seller,
+}
+
+impl RequiredRole {
+    /// Whether a key with this grant has it.
+    pub(crate) fn is_of(self, grant: Grant) -> bool {
+        match self {
+            Self::System => false,
+            Self::Admin => grant == Grant::Admin,
+            Self::Approver => matches!(grant, Grant::Admin | Grant::Approver { .. }),
+            Self::Operator => matches!(grant, Grant::Admin | Grant::Operator),
+            Self::Seller => matches!(grant, Grant::Seller(_)),
+        }
+    }
 }
 
 /// What every kind of command provides. Its checks are its own `evaluate`, which gives its event.
@@ -80,25 +97,34 @@ pub(crate) trait EventKind {
     /// What a record's digest covers of it. Frozen per rules version.
     fn write(&self, bytes: &mut ItemBytes<'_>);
 
-    /// The seller whose credit, request or status it is about. `number` is its record's.
-    fn seller(&self, number: RecordNumber) -> Option<RecordNumber>;
+    /// The seller whose credit, request or status it is about, where there is one. `number` is its record's.
+    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
+        None
+    }
 
-    /// The movement of money; `None` where it moves none. `number` is its record's.
-    fn movement(&self, number: RecordNumber) -> Option<Movement<'_>>;
+    /// The movement of money; `None` where it moves none, which [`State::apply`] compares with the balances. `number` is its
+    /// record's.
+    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
+        None
+    }
 
     /// The charge or the credit request that it concludes, and how.
     fn concludes(&self) -> Option<(RecordNumber, Concluded)> {
         None
     }
 
-    /// The API key that it made or revoked. `number` is its record's.
-    fn api_key(&self, number: RecordNumber) -> Option<ApiKeyNumber>;
+    /// The API keys that it made, ended or revoked. `number` is its record's.
+    fn api_keys(&self, _number: RecordNumber) -> [Option<ApiKeyNumber>; 2] {
+        [None, None]
+    }
 }
 
 /// The context of a decision, besides the command itself.
 pub(crate) struct Context<'a> {
     /// The ledger before it.
     pub(crate) state: &'a State,
+    /// The time of the record that it makes.
+    pub(crate) now: Time,
     /// The API key that acts; `None` for the cluster itself.
     pub(crate) key: Option<&'a ApiKey>,
     /// What concluded the charge or the request that the command is about; `None` while that is open.

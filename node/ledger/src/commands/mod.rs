@@ -6,55 +6,91 @@
 
 pub(crate) mod kind;
 
-mod adjust;
 mod charge;
-mod create_key;
 mod create_seller;
-mod decide_credit;
+mod credit;
 mod genesis;
+mod keys;
 mod nodes;
 mod raise_rules;
 mod recovery;
-mod request_credit;
 mod reverse;
-mod revoke_key;
+mod set_policy;
 mod set_seller_status;
 
-use serde::{Deserialize, Serialize};
+use alloc::boxed::Box;
 
-pub use self::adjust::{Adjust, Adjusted};
+use serde::{Deserialize, Serialize, Serializer};
+
 pub use self::charge::{Charge, Charged};
-pub use self::create_key::{CreateKey, KeyCreated};
 pub use self::create_seller::{CreateSeller, SellerCreated};
-use self::decide_credit::CreditDecision;
-pub use self::decide_credit::{CreditApproved, CreditRejected, DecideCredit, RequestShown};
+use self::credit::CreditDecision;
+pub use self::credit::{
+    Adjust, Adjusted, CreditApproved, CreditRejected, CreditRequested, CreditRequestedFor, DecideCredit, RequestCredit,
+    RequestCreditFor, RequestShown,
+};
+pub use self::keys::{
+    CreateExpiringKey, CreateKey, ExpiringKeyCreated, KeyCreated, KeyRevoked, KeyRotated, RevokeKey, RotateKey,
+};
 use self::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 pub use self::nodes::{
     AddNode, NodeAdded, NodePromoted, NodeRegistered, NodeRemoved, PromoteNode, RegisterNode, RemoveNode,
 };
 pub use self::raise_rules::{RaiseRules, RulesRaised};
 pub use self::recovery::{BackupNoted, BeginEpoch, EpochBegun, LedgerOpened, NewAdminKey, NoteBackup, OpenLedger};
-pub use self::request_credit::{CreditRequested, RequestCredit};
 pub use self::reverse::{Reverse, Reversed};
-pub use self::revoke_key::{KeyRevoked, RevokeKey};
+pub use self::set_policy::{PolicySet, SetPolicy};
 pub use self::set_seller_status::{SellerStatusSet, SetSellerStatus};
 use crate::digest::ItemBytes;
-use crate::entry::Movement;
+use crate::origin::{Marks, MarksForm, Origin};
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::state::genesis::Genesis;
-use crate::values::ids::{ApiKeyNumber, At, RecordNumber, Time};
+use crate::values::ids::{ApiKeyNumber, At, Time};
 use crate::values::text::IdempotencyKey;
 
 /// One command: what to do, who asks, and under which key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Form")]
 pub struct Command {
     /// The API key that acts, or [`crate::SYSTEM_ACTOR`].
     pub actor: ApiKeyNumber,
     /// Names this command among those of its scope; a second one under it moves nothing.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// Where it came from. None for a seller's, and before [`crate::RULES_ROLES`].
+    pub origin: Option<Box<Origin>>,
     /// What to do.
     pub action: Action,
+}
+
+/// A command as it is encoded.
+#[derive(Deserialize)]
+struct Form {
+    actor: ApiKeyNumber,
+    marks: Marks,
+    action: Action,
+}
+
+impl From<Form> for Command {
+    fn from(form: Form) -> Self {
+        let Form { actor, marks, action } = form;
+        let (idempotency_key, origin) = marks.into_parts();
+        Self { actor, idempotency_key, origin, action }
+    }
+}
+
+impl Serialize for Command {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Form<'a> {
+            actor: ApiKeyNumber,
+            marks: MarksForm<'a>,
+            action: &'a Action,
+        }
+        let Self { actor, idempotency_key, origin, action } = self;
+        let marks = MarksForm::of(idempotency_key.as_ref(), origin.as_deref());
+        Form { actor: *actor, marks, action }.serialize(serializer)
+    }
 }
 
 /// At least as many bytes as any command takes in a log entry, its texts and its key apart.
@@ -119,6 +155,14 @@ pub enum Action {
     OpenLedger(OpenLedger),
     /// Notes that a backup was verified.
     NoteBackup(NoteBackup),
+    /// Makes an API key that ends.
+    CreateExpiringKey(CreateExpiringKey),
+    /// Rotates an API key.
+    RotateKey(RotateKey),
+    /// Asks for more credit for a seller.
+    RequestCreditFor(RequestCreditFor),
+    /// Sets the policy of the back office.
+    SetPolicy(SetPolicy),
 }
 
 /// What happened.
@@ -164,11 +208,19 @@ pub enum Event {
     LedgerOpened(LedgerOpened),
     /// A backup was verified.
     BackupNoted(BackupNoted),
+    /// An API key that ends was made.
+    ExpiringKeyCreated(ExpiringKeyCreated),
+    /// An API key was rotated.
+    KeyRotated(KeyRotated),
+    /// Credit was asked for on a seller's behalf.
+    CreditRequestedFor(CreditRequestedFor),
+    /// The policy of the back office was set.
+    PolicySet(PolicySet),
 }
 
 impl Action {
     /// The event that it makes, or why it makes none. `subject` is the record that [`CommandKind::subject`] named.
-    pub(crate) fn evaluate(&self, context: &Context<'_>, subject: Option<(At, &Event)>) -> Result<Event, Denial> {
+    pub(crate) fn evaluate(&self, context: &Context<'_>, subject: Option<Subject<'_>>) -> Result<Event, Denial> {
         match self {
             Self::Genesis(command) => command.evaluate().map(Event::Genesis),
             Self::CreateSeller(command) => Ok(Event::SellerCreated(command.evaluate())),
@@ -193,6 +245,10 @@ impl Action {
             Self::BeginEpoch(command) => command.evaluate(context).map(Event::EpochBegun),
             Self::OpenLedger(command) => command.evaluate(context).map(Event::LedgerOpened),
             Self::NoteBackup(command) => command.evaluate(context).map(Event::BackupNoted),
+            Self::CreateExpiringKey(command) => command.evaluate(context).map(Event::ExpiringKeyCreated),
+            Self::RotateKey(command) => command.evaluate(context).map(Event::KeyRotated),
+            Self::RequestCreditFor(command) => command.evaluate(context).map(Event::CreditRequestedFor),
+            Self::SetPolicy(command) => Ok(Event::PolicySet(command.evaluate(context))),
         }
     }
 
@@ -222,6 +278,10 @@ impl Action {
             Self::BeginEpoch(command) => (16, command),
             Self::OpenLedger(command) => (17, command),
             Self::NoteBackup(command) => (18, command),
+            Self::CreateExpiringKey(command) => (19, command),
+            Self::RotateKey(command) => (20, command),
+            Self::RequestCreditFor(command) => (21, command),
+            Self::SetPolicy(command) => (22, command),
         }
     }
 
@@ -240,6 +300,14 @@ impl Action {
             Self::Charge(asked) => matches!(event, Event::Charged(event) if event.answers(asked)),
             Self::Reverse(asked) => matches!(event, Event::Reversed(event) if event.answers(asked)),
             Self::NoteBackup(asked) => matches!(event, Event::BackupNoted(event) if event.records == asked.records),
+            Self::CreateExpiringKey(asked) => {
+                matches!(event, Event::ExpiringKeyCreated(event) if event.answers(asked))
+            }
+            Self::RotateKey(asked) => matches!(event, Event::KeyRotated(event) if event.answers(asked)),
+            Self::RequestCreditFor(asked) => {
+                matches!(event, Event::CreditRequestedFor(event) if event.answers(asked))
+            }
+            Self::SetPolicy(asked) => matches!(event, Event::PolicySet(event) if event.answers(*asked)),
             // The cluster's own have no idempotency key, and a verdict is found again by its request, what became of a node by
             // that node, the end of a hold by its epoch.
             Self::Genesis(_)
@@ -258,6 +326,8 @@ impl Action {
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::CreateKey(first), Self::CreateKey(again)) => first.is_same(again),
+            (Self::CreateExpiringKey(first), Self::CreateExpiringKey(again)) => first.is_same(again),
+            (Self::RotateKey(first), Self::RotateKey(again)) => first.is_same(again),
             _ => self == other,
         }
     }
@@ -269,11 +339,18 @@ impl Action {
     }
 }
 
-fn filed((at, event): (At, &Event)) -> Option<(At, &CreditRequested)> {
-    if let Event::CreditRequested(filed) = event { Some((at, filed)) } else { None }
+/// An old record, as far as a command about it needs it: its place, who had it decided, and what happened.
+type Subject<'a> = (At, ApiKeyNumber, &'a Event);
+
+fn filed((at, asker, event): Subject<'_>) -> Option<(At, ApiKeyNumber, &CreditRequested)> {
+    match event {
+        Event::CreditRequested(filed) => Some((at, asker, filed)),
+        Event::CreditRequestedFor(filed) => Some((at, asker, &filed.request)),
+        _ => None,
+    }
 }
 
-fn charged((_, event): (At, &Event)) -> Option<&Charged> {
+fn charged((_, _, event): Subject<'_>) -> Option<&Charged> {
     if let Event::Charged(charged) = event { Some(charged) } else { None }
 }
 
@@ -306,6 +383,10 @@ impl Event {
             Self::EpochBegun(event) => (18, event),
             Self::LedgerOpened(event) => (19, event),
             Self::BackupNoted(event) => (20, event),
+            Self::ExpiringKeyCreated(event) => (21, event),
+            Self::KeyRotated(event) => (22, event),
+            Self::CreditRequestedFor(event) => (23, event),
+            Self::PolicySet(event) => (24, event),
         }
     }
 
@@ -335,17 +416,5 @@ impl EventKind for Refused {
     fn write(&self, bytes: &mut ItemBytes<'_>) {
         self.action.write(bytes);
         self.refusal.write(bytes);
-    }
-
-    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
-        None
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }

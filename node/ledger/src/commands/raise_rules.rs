@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
-use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::State;
-use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
+use crate::values::ids::At;
 use crate::values::rules::RULES_VERSION;
 
 /// Raises the version of the rules.
@@ -69,17 +68,5 @@ impl EventKind for RulesRaised {
 
     fn write(&self, bytes: &mut ItemBytes<'_>) {
         bytes.u64(u64::from(self.to));
-    }
-
-    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
-        None
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }

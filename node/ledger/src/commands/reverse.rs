@@ -9,7 +9,7 @@ use crate::entry::{EntryKind, Movement};
 use crate::refusal::{Refusal, Rejection};
 use crate::state::{Concluded, State};
 use crate::values::amount::{Amount, Balance};
-use crate::values::ids::{ApiKeyNumber, At, IdKind, RecordNumber};
+use crate::values::ids::{At, IdKind, RecordNumber};
 use crate::values::phone::Phone;
 use crate::values::text::Note;
 
@@ -123,10 +123,6 @@ impl EventKind for Reversed {
 
     fn concludes(&self) -> Option<(RecordNumber, Concluded)> {
         Some((self.charge, Concluded::Reversed))
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }
 

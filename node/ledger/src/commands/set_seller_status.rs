@@ -4,11 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
-use crate::entry::Movement;
 use crate::state::State;
 use crate::state::seller::SellerStatus;
 use crate::values::amount::Balance;
-use crate::values::ids::{ApiKeyNumber, At, RecordNumber, Time};
+use crate::values::ids::{At, RecordNumber, Time};
 use crate::values::text::Name;
 
 /// Suspends a seller or lets it act again.
@@ -87,14 +86,6 @@ impl EventKind for SellerStatusSet {
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.seller)
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }
 

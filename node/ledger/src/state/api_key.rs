@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::ItemBytes;
+use crate::values::amount::Amount;
 use crate::values::folded_name::FoldedName;
 use crate::values::ids::{ApiKeyHash, ApiKeyNumber, RecordNumber, Time};
+use crate::values::rules::RULES_ROLES;
 use crate::values::text::Name;
 
 /// What an API key may do.
@@ -16,9 +18,24 @@ pub enum Grant {
     Auditor,
     /// One seller's own data and nothing else.
     Seller(RecordNumber),
+    /// Read all, and decide credit requests.
+    Approver {
+        /// The most that one approval allocates; `None` for any amount.
+        limit: Option<Amount>,
+    },
+    /// Members, leadership and backups, and no money.
+    Operator,
 }
 
 impl Grant {
+    /// The first version of the rules that has it.
+    pub(crate) fn since(self) -> u32 {
+        match self {
+            Self::Admin | Self::Auditor | Self::Seller(_) => 1,
+            Self::Approver { .. } | Self::Operator => RULES_ROLES,
+        }
+    }
+
     /// What a record's digest covers of it.
     pub(crate) fn write(self, bytes: &mut ItemBytes<'_>) {
         match self {
@@ -28,6 +45,11 @@ impl Grant {
                 bytes.u8(3);
                 bytes.u64(seller);
             }
+            Self::Approver { limit } => {
+                bytes.u8(4);
+                bytes.u64(limit.map_or(0, Amount::minor));
+            }
+            Self::Operator => bytes.u8(5),
         }
     }
 }
@@ -59,6 +81,9 @@ pub struct ApiKey {
     pub created_at: Time,
     /// The record that revoked it.
     pub revoked_by: Option<RecordNumber>,
+    /// The first instant at which it is refused; `None` for none. An image has it in a part of its own.
+    #[serde(skip)]
+    pub expires_at: Option<Time>,
 }
 
 impl ApiKey {
@@ -66,7 +91,19 @@ impl ApiKey {
     pub(crate) fn scope(&self) -> IdempotencyScope<'_> {
         match self.grant {
             Grant::Seller(seller) => IdempotencyScope::Seller(seller),
-            Grant::Admin | Grant::Auditor => IdempotencyScope::Admin(&self.folded),
+            Grant::Admin | Grant::Auditor | Grant::Approver { .. } | Grant::Operator => {
+                IdempotencyScope::Admin(&self.folded)
+            }
         }
+    }
+
+    /// Whether it is taken at this instant of ledger time: neither revoked nor expired.
+    pub fn is_valid_at(&self, now: Time) -> bool {
+        self.revoked_by.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// Whether it lets the ledger be administered without an end.
+    pub(super) fn is_lasting_admin(&self) -> bool {
+        self.grant == Grant::Admin && self.expires_at.is_none() && self.revoked_by.is_none()
     }
 }

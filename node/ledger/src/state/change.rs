@@ -11,6 +11,7 @@ use super::api_key::{ApiKey, Grant, IdempotencyScope};
 use super::genesis::Genesis;
 use super::idempotency_table::IdempotencyTable;
 use super::node::{Node, NodeAddresses, NodeMembership};
+use super::policy::Policy;
 use super::read::actor_name;
 use super::recovery::{Epoch, Hold, VerifiedBackup};
 use super::seller::{Seller, SellerStatus};
@@ -21,7 +22,7 @@ use crate::page::{PageMark, page_of};
 use crate::record::Record;
 use crate::values::amount::Balance;
 use crate::values::folded_name::FoldedName;
-use crate::values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber};
+use crate::values::ids::{ApiKeyHash, ApiKeyNumber, At, IdKind, IdSpace, RecordNumber, Time};
 use crate::values::phone::Phone;
 use crate::values::text::{IdempotencyKey, Name};
 
@@ -44,6 +45,7 @@ impl State {
         }
         self.records = at.number;
         self.time = at.time;
+        self.expire_api_keys();
     }
 
     /// The chain over records, up to this one. After its event: the first record names the ledger.
@@ -69,7 +71,7 @@ impl State {
         self.keys = IdempotencyTable::new(self.keys.seed(), genesis.key_window_ms, genesis.keys_max);
         self.genesis = Some(Box::new(genesis.clone()));
         if let Ok(name) = Name::new("admin") {
-            self.add_api_key(at, name, Grant::Admin, genesis.admin_key);
+            self.add_api_key(at, name, Grant::Admin, genesis.admin_key, None);
         }
     }
 
@@ -85,7 +87,7 @@ impl State {
         self.recovery.hold = Hold::Since { began: at.number };
         self.nodes.clear();
         if let Some(key) = admin_key {
-            self.add_api_key(at, key.name.clone(), Grant::Admin, key.hash);
+            self.add_api_key(at, key.name.clone(), Grant::Admin, key.hash, None);
         }
     }
 
@@ -120,29 +122,72 @@ impl State {
         self.seller_mut(seller).status = status;
     }
 
-    /// Adds an active API key.
-    pub(crate) fn add_api_key(&mut self, at: At, name: Name, grant: Grant, hash: ApiKeyHash) {
-        self.hold_name(self.compared(&name));
+    /// Adds an API key.
+    pub(crate) fn add_api_key(&mut self, at: At, name: Name, grant: Grant, hash: ApiKeyHash, expires_at: Option<Time>) {
         let folded = FoldedName::of(&name);
-        let hash_taken = Arc::make_mut(&mut self.api_key_by_hash).insert(hash, at.number);
-        assert!(hash_taken.is_none(), "a key's secret is drawn once");
-        if grant == Grant::Admin {
-            self.active_admin_keys = self.active_admin_keys.saturating_add(1);
-        }
-        let key = ApiKey { number: at.number, name, folded, grant, hash, created_at: at.time, revoked_by: None };
-        self.api_keys.push(at.number, key);
+        let (number, created_at, revoked_by) = (at.number, at.time, None);
+        let key = ApiKey { number, name, folded, grant, hash, created_at, revoked_by, expires_at };
+        let taken_by = Arc::make_mut(&mut self.api_key_by_hash).insert(hash, number);
+        assert!(taken_by.is_none(), "a key's secret is drawn once");
+        self.activate(&key);
+        self.api_keys.push(number, key);
     }
 
     /// Revokes an API key.
     pub(crate) fn revoke_api_key(&mut self, at: At, number: ApiKeyNumber) {
-        let Some(key) = self.api_keys.get_mut(number) else { panic!("a revoked key was made before") };
+        let key = self.deactivated(number);
         assert!(key.revoked_by.is_none(), "a key is revoked once");
         key.revoked_by = Some(at.number);
-        if key.grant == Grant::Admin {
-            self.active_admin_keys = self.active_admin_keys.saturating_sub(1);
+    }
+
+    /// Gives an API key an end. At or before `at` it has ended.
+    pub(crate) fn end_api_key(&mut self, at: At, number: ApiKeyNumber, end: Time) {
+        let key = self.deactivated(number);
+        assert!(key.is_valid_at(at.time), "a key that is rotated is valid");
+        key.expires_at = Some(end);
+        let key = key.clone();
+        self.activate(&key);
+    }
+
+    /// Ends the API keys whose time has come. The names are free then; a key stays known, for its name.
+    fn expire_api_keys(&mut self) {
+        while let Some((end, number)) = self.expiring.first().copied().filter(|(end, _)| *end <= self.time) {
+            Arc::make_mut(&mut self.expiring).remove(&(end, number));
+            let name = self.api_keys.get(number).map(|key| self.compared(&key.name));
+            self.release_name(&name.unwrap_or_else(|| panic!("a key that ends was made before")));
         }
-        let name = FoldedName::under(self.rules, &key.name);
-        self.release_name(&name);
+    }
+
+    /// What is found by a key while it is neither revoked nor expired.
+    pub(super) fn activate(&mut self, key: &ApiKey) {
+        if !key.is_valid_at(self.time) {
+            return;
+        }
+        self.hold_name(self.compared(&key.name));
+        self.active_admin_keys = self.active_admin_keys.saturating_add(u64::from(key.is_lasting_admin()));
+        if let Some(end) = key.expires_at {
+            Arc::make_mut(&mut self.expiring).insert((end, key.number));
+        }
+    }
+
+    /// Undoes [`Self::activate`]; gives the key.
+    fn deactivated(&mut self, number: ApiKeyNumber) -> &mut ApiKey {
+        let Some(key) = self.api_keys.get(number) else { panic!("an API key was made before: record {number}") };
+        if key.is_valid_at(self.time) {
+            let (name, end) = (self.compared(&key.name), key.expires_at);
+            self.active_admin_keys = self.active_admin_keys.saturating_sub(u64::from(key.is_lasting_admin()));
+            if let Some(end) = end {
+                Arc::make_mut(&mut self.expiring).remove(&(end, number));
+            }
+            self.release_name(&name);
+        }
+        let Some(key) = self.api_keys.get_mut(number) else { panic!("it was there") };
+        key
+    }
+
+    /// Sets the policy of the back office.
+    pub(crate) fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
     }
 
     /// Raises the version of the rules. The names of active keys are compared as the new one says from here on: two that are
@@ -151,7 +196,7 @@ impl State {
         assert!(to > self.rules, "rules are only raised");
         self.rules = to;
         self.active_key_names = Arc::default();
-        let active = self.api_keys.after(0).map(|(_, key)| key).filter(|key| key.revoked_by.is_none());
+        let active = self.api_keys.after(0).map(|(_, key)| key).filter(|key| key.is_valid_at(self.time));
         let names: Vec<_> = active.map(|key| FoldedName::under(to, &key.name)).collect();
         for name in names {
             self.hold_name(name);
@@ -159,7 +204,7 @@ impl State {
     }
 
     /// One active key of this name more.
-    pub(super) fn hold_name(&mut self, name: FoldedName) {
+    fn hold_name(&mut self, name: FoldedName) {
         let of_this_name = Arc::make_mut(&mut self.active_key_names).entry(name).or_default();
         *of_this_name = of_this_name.saturating_add(1);
     }

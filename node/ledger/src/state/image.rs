@@ -6,15 +6,17 @@
 //! Order: [`Part::Head`] first, [`Part::Counts`] before [`Part::Keys`] and [`Part::Shares`]; shares from the oldest on.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::api_key::{ApiKey, Grant};
+use super::api_key::ApiKey;
 use super::genesis::Genesis;
 use super::idempotency_table::{Counts, IdempotencyTable, SellerKeys, Slots};
 use super::node::Node;
+use super::policy::Policy;
 use super::read::actor_name;
 use super::recovery::Recovery;
 use super::seller::Seller;
@@ -23,9 +25,10 @@ use super::{NodeNumber, PhoneAccount, State, Totals};
 use crate::digest::{Digest, EntryChain, RecordChain};
 use crate::page::{PageMark, page_of};
 use crate::record::Record;
-use crate::values::ids::{IdSpace, RecordNumber, Time};
+use crate::values::ids::{ApiKeyNumber, IdSpace, RecordNumber, Time};
 
-/// The form of the parts. Raised with every change of them; an image of another one is not read.
+/// The form of the parts. Raised with every change of them but a new part at the end of [`Part`], which an older image does
+/// without; an image of another one is not read, and all records are replayed, which takes hours at a great age.
 pub const IMAGE_VERSION: u32 = 3;
 
 /// Items in a part that is a list of them.
@@ -52,6 +55,10 @@ pub enum Part {
     Keys(Slots),
     /// Who inserted idempotency keys in one bucket of time.
     Shares(SellerKeys),
+    /// The ends of API keys. Before the keys.
+    Ends(Vec<(ApiKeyNumber, Time)>),
+    /// The policy of the back office.
+    Policy(Policy),
 }
 
 /// What a state has once.
@@ -102,6 +109,10 @@ impl State {
     pub fn parts(&self) -> impl Iterator<Item = Part> + '_ {
         let head = core::iter::once(Part::Head(Box::new(self.head())));
         let sellers = pieces(self.sellers.after(0).map(|(_, seller)| seller.clone())).map(Part::Sellers);
+        // Where there is none of these, builds that do not know them read the image too.
+        let policy = (self.policy != Policy::default()).then_some(Part::Policy(self.policy));
+        let ends = self.api_keys.after(0).filter_map(|(number, key)| Some((*number, key.expires_at?)));
+        let ends = pieces(ends).map(Part::Ends);
         let api_keys = pieces(self.api_keys.after(0).map(|(_, key)| key.clone())).map(Part::ApiKeys);
         let nodes = pieces(self.nodes().map(|(number, node)| (number, node.clone()))).map(Part::Nodes);
         let pending = pieces(self.pending.iter().map(|(request, seller)| (*request, *seller))).map(Part::Pending);
@@ -109,7 +120,9 @@ impl State {
         let counts = core::iter::once_with(|| Part::Counts(self.keys.counts()));
         let keys = self.keys.slots().map(Part::Keys);
         let shares = self.keys.shares_in_order().map(Part::Shares);
-        head.chain(sellers)
+        head.chain(policy)
+            .chain(sellers)
+            .chain(ends)
             .chain(api_keys)
             .chain(nodes)
             .chain(pending)
@@ -152,6 +165,8 @@ impl State {
             .or_else(|| same(self.api_key_by_hash == other.api_key_by_hash, "the hashes of API keys"))
             .or_else(|| same(self.active_key_names == other.active_key_names, "the names of API keys"))
             .or_else(|| same(self.active_admin_keys == other.active_admin_keys, "the number of admins"))
+            .or_else(|| same(self.expiring == other.expiring, "the ends of API keys"))
+            .or_else(|| same(self.policy == other.policy, "the policy"))
             .or_else(|| same(self.nodes == other.nodes, "a node"))
             .or_else(|| same(self.pending == other.pending, "a pending request"))
             .or_else(|| same(self.pending_of_sellers == other.pending_of_sellers, "a seller's pending request"))
@@ -173,6 +188,8 @@ pub(crate) fn pieces<T>(mut items: impl Iterator<Item = T>) -> impl Iterator<Ite
 pub struct StateBuilder {
     state: State,
     head: StateHead,
+    /// The ends of API keys that are still to come.
+    ends: BTreeMap<ApiKeyNumber, Time>,
 }
 
 impl core::fmt::Debug for StateBuilder {
@@ -200,7 +217,7 @@ impl StateBuilder {
         }
         (state.time, state.records, state.entries) = (head.time, head.records, head.entries);
         (state.rules, state.keyed, state.page, state.totals) = (head.rules, head.keyed, head.page, head.totals);
-        Ok(Self { state, head: *head })
+        Ok(Self { state, head: *head, ends: BTreeMap::new() })
     }
 
     /// The next part.
@@ -212,7 +229,13 @@ impl StateBuilder {
         match part {
             Part::Head(_) => return Err(ImageError("an image has one head")),
             Part::Sellers(sellers) => sellers.into_iter().for_each(|seller| state.sellers.push(seller.number, seller)),
-            Part::ApiKeys(keys) => keys.into_iter().for_each(|key| state.put_api_key(key)),
+            Part::Ends(ends) => self.ends.extend(ends),
+            Part::ApiKeys(keys) => {
+                for key in keys {
+                    let expires_at = self.ends.remove(&key.number);
+                    state.put_api_key(ApiKey { expires_at, ..key });
+                }
+            }
             Part::Nodes(nodes) => state.nodes.extend(nodes),
             Part::Pending(pending) => {
                 state.pending_of_sellers.extend(pending.iter().map(|(request, seller)| (*seller, *request)));
@@ -226,6 +249,7 @@ impl StateBuilder {
             Part::Counts(counts) => state.keys.set_counts(counts),
             Part::Keys(slots) => state.keys.set_slots(&slots).map_err(ImageError)?,
             Part::Shares(shares) => state.keys.add_shares(shares),
+            Part::Policy(policy) => state.policy = policy,
         }
         Ok(())
     }
@@ -240,7 +264,7 @@ impl StateBuilder {
     /// # Errors
     /// Where parts are missing, the balances in them do not have the sums of the head, or the records are others.
     pub fn finish<'a>(self, open: impl IntoIterator<Item = &'a Record>) -> Result<State, ImageError> {
-        let Self { mut state, head } = self;
+        let Self { mut state, head, .. } = self;
         state.resume_chains(open);
         if (state.digest(), state.entry_digest()) != (head.record_digest, head.entry_digest) {
             return Err(ImageError("the records of its page are others"));
@@ -275,12 +299,7 @@ impl State {
     /// An API key as it was, with what is found by it.
     fn put_api_key(&mut self, key: ApiKey) {
         Arc::make_mut(&mut self.api_key_by_hash).insert(key.hash, key.number);
-        if key.revoked_by.is_none() {
-            self.hold_name(self.compared(&key.name));
-            if key.grant == Grant::Admin {
-                self.active_admin_keys = self.active_admin_keys.saturating_add(1);
-            }
-        }
+        self.activate(&key);
         self.api_keys.push(key.number, key);
     }
 }

@@ -12,6 +12,7 @@ pub mod idempotency_table;
 pub mod image;
 pub mod node;
 mod ordered;
+pub mod policy;
 mod read;
 pub mod recovery;
 pub mod seller;
@@ -29,6 +30,7 @@ use self::idempotency_table::IdempotencyTable;
 use self::node::Node;
 pub use self::node::{Incarnation, NodeNumber};
 use self::ordered::Ordered;
+use self::policy::Policy;
 use self::recovery::Recovery;
 use self::seller::Seller;
 use self::sharded::{Sharded, TableSeed};
@@ -125,7 +127,11 @@ pub struct State {
     api_key_by_hash: Arc<BTreeMap<ApiKeyHash, ApiKeyNumber>>,
     /// How many active keys have a name: one, or more where older rules allowed it.
     active_key_names: Arc<BTreeMap<FoldedName, u32>>,
+    /// Those that have no end.
     active_admin_keys: u64,
+    /// The keys that have an end which is still to come, by it.
+    expiring: Arc<BTreeSet<(Time, ApiKeyNumber)>>,
+    policy: Policy,
     /// All nodes that a record names, those that were removed too: their numbers are not given again.
     nodes: BTreeMap<NodeNumber, Node>,
     recovery: Recovery,
@@ -157,6 +163,8 @@ impl State {
             api_key_by_hash: Arc::default(),
             active_key_names: Arc::default(),
             active_admin_keys: 0,
+            expiring: Arc::default(),
+            policy: Policy::default(),
             nodes: BTreeMap::new(),
             recovery: Recovery::default(),
             pending: BTreeMap::new(),

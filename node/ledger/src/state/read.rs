@@ -12,6 +12,7 @@ use super::genesis::Genesis;
 use super::idempotency_table::{IdempotencyHash, IdempotencyShares};
 use super::node::{Node, NodeAddresses, NodeMembership};
 use super::ordered::Ordered;
+use super::policy::Policy;
 use super::recovery::{Epoch, Hold, VerifiedBackup};
 use super::seller::Seller;
 use super::sharded::TableSeed;
@@ -20,7 +21,7 @@ use crate::digest::Digest;
 use crate::page::PageMark;
 use crate::record::Record;
 use crate::values::folded_name::FoldedName;
-use crate::values::ids::{ApiKeyHash, ApiKeyNumber, IdSpace, RecordNumber, SYSTEM_ACTOR, Time};
+use crate::values::ids::{ApiKeyHash, ApiKeyNumber, IdSpace, RecordNumber, SYSTEM_ACTOR, SYSTEM_NAME, Time};
 use crate::values::phone::Phone;
 use crate::values::text::{IdempotencyKey, Name};
 
@@ -157,8 +158,14 @@ impl State {
         actor_name(&self.api_keys, actor)
     }
 
-    pub(crate) fn is_name_active(&self, name: &Name) -> bool {
-        self.active_key_names.contains_key(&self.compared(name))
+    /// Whether a key of this name is valid at `now`, which is not before the last record's time.
+    pub(crate) fn is_name_active(&self, name: &Name, now: Time) -> bool {
+        let name = self.compared(name);
+        let held = self.active_key_names.get(&name).copied().unwrap_or(0);
+        // Those whose time has come since the last record.
+        let expired = self.expiring.range(..=(now, ApiKeyNumber::MAX)).filter_map(|(_, key)| self.api_keys.get(*key));
+        let expired = expired.filter(|key| self.compared(&key.name) == name).count();
+        usize::try_from(held).is_ok_and(|held| held > expired)
     }
 
     /// The form of a name that is compared under the rules of this ledger.
@@ -166,8 +173,14 @@ impl State {
         FoldedName::under(self.rules, name)
     }
 
-    pub(crate) fn active_admin_keys(&self) -> u64 {
-        self.active_admin_keys
+    /// Whether without this key no admin key without an end would be left.
+    pub(crate) fn is_last_admin(&self, key: &ApiKey) -> bool {
+        key.is_lasting_admin() && self.active_admin_keys <= 1
+    }
+
+    /// The policy of the back office.
+    pub fn policy(&self) -> Policy {
+        self.policy
     }
 
     /// The data directory that is known under a node's number.
@@ -324,7 +337,7 @@ impl State {
     pub fn seller_of_key(&self, key: ApiKeyNumber) -> Option<RecordNumber> {
         match self.api_keys.get(key)?.grant {
             Grant::Seller(seller) => Some(seller),
-            Grant::Admin | Grant::Auditor => None,
+            Grant::Admin | Grant::Auditor | Grant::Approver { .. } | Grant::Operator => None,
         }
     }
 }
@@ -332,7 +345,7 @@ impl State {
 /// The name of the key of this number among these.
 pub(super) fn actor_name(api_keys: &Ordered<ApiKey>, actor: ApiKeyNumber) -> &str {
     if actor == SYSTEM_ACTOR {
-        return "etebar";
+        return SYSTEM_NAME;
     }
     api_keys.get(actor).map_or("", |key| key.name.as_str())
 }

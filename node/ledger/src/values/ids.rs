@@ -19,6 +19,9 @@ pub type ApiKeyNumber = RecordNumber;
 /// The actor of commands that the cluster itself gives (genesis, registering a node). No API key has it.
 pub const SYSTEM_ACTOR: ApiKeyNumber = 0;
 
+/// Its name in the journal and among the acts.
+pub const SYSTEM_NAME: &str = "etebar";
+
 /// BLAKE3 of an API key's text; the key itself is nowhere kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -48,8 +48,12 @@ impl Book {
             now: Time(1_000),
             secrets: 0,
         };
-        let outcome =
-            book.submit(&Command { actor: SYSTEM_ACTOR, idempotency_key: None, action: Action::Genesis(genesis) });
+        let outcome = book.submit(&Command {
+            actor: SYSTEM_ACTOR,
+            idempotency_key: None,
+            origin: None,
+            action: Action::Genesis(genesis),
+        });
         assert!(matches!(outcome, Outcome::New(_)));
         book
     }
@@ -75,7 +79,7 @@ impl Book {
 
     pub(crate) fn by(&mut self, actor: RecordNumber, key: &str, action: Action) -> Outcome {
         let idempotency_key = (!key.is_empty()).then(|| idempotency_key(key));
-        self.submit(&Command { actor, idempotency_key, action })
+        self.submit(&Command { actor, idempotency_key, origin: None, action })
     }
 
     /// A seller with its key: their record numbers.

@@ -39,6 +39,7 @@ fn record(number: u64) -> Record {
         time: Time(1_700_000_000_000 + number),
         actor: u64::from(number > 1),
         idempotency_key: None,
+        origin: None,
         event,
     }
 }

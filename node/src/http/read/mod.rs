@@ -60,6 +60,6 @@ pub(crate) fn seller_filter(app: &App, caller: &Caller, query: &Query<'_>) -> Re
             asked.map_or(Ok(()), |seller| caller.must_see(seller))?;
             Ok(Some(own))
         }
-        Err(_) => Ok(asked),
+        Err(_) => caller.must_see_all().map(|()| asked),
     }
 }

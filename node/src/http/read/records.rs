@@ -8,7 +8,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ledger::{
-    Conclusion, Digest, Entry, EntryChain, PAGE_RECORDS, PageMark, Phone, Record, RecordNumber, Time, page_of,
+    Conclusion, Digest, Entry, EntryChain, PAGE_RECORDS, PageMark, Phone, Record, RecordNumber, SYSTEM_ACTOR,
+    SYSTEM_NAME, Time, page_of,
 };
 
 use crate::http::app::App;
@@ -138,6 +139,11 @@ impl RecordReader {
         self.cluster.history(|history| history.requests_of(seller, from, most)).map_err(Problem::internal)
     }
 
+    /// Administrative acts, from the record `from` on, oldest first, at most `most` of them.
+    pub(crate) fn acts(&self, from: RecordNumber, most: usize) -> Result<Vec<RecordNumber>, Problem> {
+        self.cluster.history(|history| history.acts(from, most)).map_err(Problem::internal)
+    }
+
     /// The charges of a phone up to `last`, which is one, from the record `from` on, oldest first: `most` or a few more.
     pub(crate) fn charges_of(
         &self,
@@ -172,6 +178,9 @@ impl RecordReader {
 
     /// The name of the key that decided a record.
     pub(crate) fn actor<'a>(&'a self, record: &Record) -> Result<&'a str, Problem> {
+        if record.actor == SYSTEM_ACTOR {
+            return Ok(SYSTEM_NAME);
+        }
         match self.ring.by_number(record.actor) {
             Some(key) => Ok(key.name.as_str()),
             None => Err(Problem::internal(format_args!("the actor of record {} has no key", record.number))),

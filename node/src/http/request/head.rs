@@ -4,12 +4,13 @@
 //! Reads are checked twice: on the table of API keys before the wait, and on the state that is shown.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use etebar_api::{Code, IDEMPOTENCY_KEY, MIN_APPLIED};
-use ledger::{ApiKeyHash, ApiKeyNumber, Grant, IdempotencyKey, NodeNumber, RecordNumber, State};
+use ledger::{ApiKeyHash, ApiKeyNumber, Grant, IdempotencyKey, NodeNumber, Origin, RULES_ROLES, RecordNumber, State};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -18,6 +19,10 @@ use super::secret;
 use crate::http::app::App;
 use crate::http::response::problem::Problem;
 use crate::raft::{Consistency, KnownKey};
+
+/// The address at the other end of a request's connection, among the request's extensions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientAddress(pub IpAddr);
 
 /// A request without its body.
 #[derive(Debug)]
@@ -44,6 +49,11 @@ impl Head {
         let parameters = RawPathParams::from_request_parts(&mut parts, app).await.map_err(|_| Problem::not_found())?;
         let parameter = parameters.iter().next().map(|(_, value)| value.to_owned());
         Ok(Self { parts, parameter, deadline })
+    }
+
+    /// The other end of its connection.
+    fn address(&self) -> Option<IpAddr> {
+        self.parts.extensions.get::<ClientAddress>().map(|address| address.0)
     }
 
     /// The request's header fields.
@@ -119,6 +129,8 @@ pub(crate) struct Caller {
     pub key: ApiKeyNumber,
     /// What it may do.
     pub grant: Grant,
+    /// The other end of its connection; `None` for a request that came over none.
+    address: Option<IpAddr>,
 }
 
 impl Caller {
@@ -126,43 +138,87 @@ impl Caller {
     /// that were made before. A position that the request names is waited for only once the key is known, so that
     /// unauthenticated requests cost nothing.
     pub(crate) async fn of(head: &Head, app: &App) -> Result<Self, Problem> {
-        let hash = secret::hash(bearer(head.headers())?);
-        let caller = if let Some(caller) = Self::on_ring(app, &hash) {
+        let (hash, address) = (secret::hash(bearer(head.headers())?), head.address());
+        let caller = if let Some(caller) = Self::on_ring(app, &hash, address) {
             caller?
         } else {
             app.cluster.know_keys(head.deadline).await?;
-            Self::on_ring(app, &hash).unwrap_or_else(|| Err(Problem::unauthenticated("the key is not known")))?
+            Self::on_ring(app, &hash, address)
+                .unwrap_or_else(|| Err(Problem::unauthenticated("the key is not known")))?
         };
         let Some(position) = head.min_applied()? else { return Ok(caller) };
         app.cluster.read(Consistency::Local, Some(position), head.deadline).await?;
         // The key as of that position: it may have been revoked before it.
-        Self::on_ring(app, &hash).unwrap_or(Ok(caller))
+        Self::on_ring(app, &hash, address).unwrap_or(Ok(caller))
     }
 
-    fn on_ring(app: &App, hash: &ApiKeyHash) -> Option<Result<Self, Problem>> {
-        app.cluster.api_keys().by_hash(hash).map(Self::known)
+    fn on_ring(app: &App, hash: &ApiKeyHash, address: Option<IpAddr>) -> Option<Result<Self, Problem>> {
+        app.cluster.api_keys().by_hash(hash).map(|key| Self::known(app, key, address))
     }
 
-    fn known(key: &KnownKey) -> Result<Self, Problem> {
+    fn known(app: &App, key: &KnownKey, address: Option<IpAddr>) -> Result<Self, Problem> {
         if key.revoked {
             return Err(Problem::unauthenticated("the key is revoked"));
         }
-        Ok(Self { key: key.number, grant: key.grant })
+        if key.expires_at.is_some_and(|end| end <= app.cluster.ledger_time()) {
+            return Err(Problem::unauthenticated("the key has expired"));
+        }
+        Ok(Self { key: key.number, grant: key.grant, address })
+    }
+
+    /// Where its commands come from, for those of anybody but a seller, once the ledger's rules have such origins.
+    pub(crate) fn origin(&self, app: &App) -> Option<Box<Origin>> {
+        if matches!(self.grant, Grant::Seller(_)) || app.cluster.replica().state.rules() < RULES_ROLES {
+            return None;
+        }
+        self.address.map(|address| Box::new(Origin { node: app.cluster.node_number(), address }))
     }
 
     /// Refuses all but admins.
     pub(crate) fn must_be_admin(&self) -> Result<(), Problem> {
         match self.grant {
             Grant::Admin => Ok(()),
-            Grant::Auditor | Grant::Seller(_) => Err(Problem::forbidden()),
+            Grant::Auditor | Grant::Approver { .. } | Grant::Operator | Grant::Seller(_) => Err(Problem::forbidden()),
+        }
+    }
+
+    /// Refuses all but admins and approvers.
+    pub(crate) fn must_decide_credit(&self) -> Result<(), Problem> {
+        match self.grant {
+            Grant::Admin | Grant::Approver { .. } => Ok(()),
+            Grant::Auditor | Grant::Operator | Grant::Seller(_) => Err(Problem::forbidden()),
+        }
+    }
+
+    /// Refuses all but admins and operators.
+    pub(crate) fn must_operate(&self) -> Result<(), Problem> {
+        match self.grant {
+            Grant::Admin | Grant::Operator => Ok(()),
+            Grant::Auditor | Grant::Approver { .. } | Grant::Seller(_) => Err(Problem::forbidden()),
         }
     }
 
     /// Refuses all but admins and auditors.
-    pub(crate) fn must_see_all(&self) -> Result<(), Problem> {
+    pub(crate) fn must_see_acts(&self) -> Result<(), Problem> {
         match self.grant {
             Grant::Admin | Grant::Auditor => Ok(()),
+            Grant::Approver { .. } | Grant::Operator | Grant::Seller(_) => Err(Problem::forbidden()),
+        }
+    }
+
+    /// Refuses sellers: whether the books add up, and how full the ledger is, is for all others.
+    pub(crate) fn must_see_sums(&self) -> Result<(), Problem> {
+        match self.grant {
+            Grant::Admin | Grant::Auditor | Grant::Approver { .. } | Grant::Operator => Ok(()),
             Grant::Seller(_) => Err(Problem::forbidden()),
+        }
+    }
+
+    /// Refuses sellers and operators.
+    pub(crate) fn must_see_all(&self) -> Result<(), Problem> {
+        match self.grant {
+            Grant::Admin | Grant::Auditor | Grant::Approver { .. } => Ok(()),
+            Grant::Operator | Grant::Seller(_) => Err(Problem::forbidden()),
         }
     }
 
@@ -170,24 +226,25 @@ impl Caller {
     pub(crate) fn must_be_seller(&self) -> Result<RecordNumber, Problem> {
         match self.grant {
             Grant::Seller(seller) => Ok(seller),
-            Grant::Admin | Grant::Auditor => Err(Problem::forbidden()),
+            Grant::Admin | Grant::Auditor | Grant::Approver { .. } | Grant::Operator => Err(Problem::forbidden()),
         }
     }
 
     /// Refuses to show another seller's resources: they are not found, so that nothing shows that they exist.
     pub(crate) fn must_see(&self, seller: RecordNumber) -> Result<(), Problem> {
         match self.grant {
-            Grant::Admin | Grant::Auditor => Ok(()),
+            Grant::Admin | Grant::Auditor | Grant::Approver { .. } => Ok(()),
+            Grant::Operator => Err(Problem::forbidden()),
             Grant::Seller(own) if own == seller => Ok(()),
             Grant::Seller(_) => Err(Problem::not_found()),
         }
     }
 
-    /// Refuses a key that is revoked in the state that is shown.
+    /// Refuses a key that is revoked or has expired in the state that is shown.
     pub(crate) fn must_hold_in(&self, state: &State) -> Result<(), Problem> {
         match state.api_key(self.key) {
-            Some(key) if key.revoked_by.is_none() => Ok(()),
-            Some(_) | None => Err(Problem::unauthenticated("the key is revoked")),
+            Some(key) if key.is_valid_at(state.time()) => Ok(()),
+            Some(_) | None => Err(Problem::unauthenticated("the key is revoked or has expired")),
         }
     }
 }

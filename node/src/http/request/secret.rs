@@ -12,6 +12,8 @@ pub fn text(role: Role, entropy: &[u8; 32]) -> String {
         Role::Admin => "etb_admin_",
         Role::Seller => "etb_seller_",
         Role::Auditor => "etb_auditor_",
+        Role::Approver => "etb_approver_",
+        Role::Operator => "etb_operator_",
     };
     format!("{prefix}{}", Base64UrlUnpadded::encode_string(entropy))
 }

@@ -22,7 +22,7 @@ pub(crate) fn routes() -> Router<App> {
 /// `GET /v1/audit`
 async fn show(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
-    caller.must_see_all()?;
+    caller.must_see_sums()?;
     let query = head.query(&["min_entry"])?;
     let min_entry = query.number("min_entry")?.unwrap_or(0);
     read::fresh(&app, &head, &query).await?;

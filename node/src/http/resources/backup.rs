@@ -30,7 +30,7 @@ pub(crate) fn routes() -> Router<App> {
 /// `GET /v1/backup`
 async fn download(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
-    caller.must_be_admin()?;
+    caller.must_operate()?;
     let query = head.query(&["until", "records", "after"])?;
     let (end, after) = (end(&query)?, query.number("after")?.unwrap_or(0));
     // One that must wait is refused at once: backups take minutes.

@@ -38,7 +38,7 @@ async fn show(State(app): State<App>, head: Head) -> Answer {
 /// `POST /v1/cluster/leader`
 async fn lead(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
-    caller.must_be_admin()?;
+    caller.must_operate()?;
     let body = call.json(&app, caller.key).await?;
     let api::NewLeader { id } = body.parse()?;
     // No command of the ledger checks the key again, so this node has to have applied all that may have revoked it.
@@ -67,7 +67,7 @@ async fn open(State(app): State<App>, mut call: Call) -> Answer {
 /// `POST /v1/cluster/backups`
 async fn note_backup(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
-    caller.must_be_admin()?;
+    caller.must_operate()?;
     let body = call.json(&app, caller.key).await?;
     let api::NewBackup { records, digest } = body.parse()?;
     let Some(digest) = Digest::from_hex(&digest) else {
@@ -84,7 +84,7 @@ async fn note_backup(State(app): State<App>, mut call: Call) -> Answer {
 
 /// Has a command about the ledger as a whole decided, and waits until this node shows it.
 async fn decided(app: &App, caller: &Caller, action: Action, deadline: Instant) -> Result<(), Problem> {
-    let command = Command { actor: caller.key, idempotency_key: None, action };
+    let command = Command { actor: caller.key, idempotency_key: None, origin: caller.origin(app), action };
     let Decisions { position, mut outcomes } = app.cluster.submit(vec![command], deadline).await?;
     match outcomes.pop() {
         Some(Decided::Recorded { .. }) => {}
@@ -104,8 +104,8 @@ fn status(app: &App, caller: &Caller) -> Answer {
     let (key_window_ms, ledger_id, newest, keys, recovery) = {
         let replica = read::state(app, caller)?;
         let fixed = replica.state.genesis().map(|genesis| genesis.key_window_ms);
-        let keys = caller.must_see_all().ok().and_then(|()| keys(&replica.state));
-        let last_backup = caller.must_see_all().ok().and_then(|()| replica.state.last_backup());
+        let keys = caller.must_see_sums().ok().and_then(|()| keys(&replica.state));
+        let last_backup = caller.must_see_sums().ok().and_then(|()| replica.state.last_backup());
         let recovery = (fixed.map(|_| replica.state.epoch()), replica.state.is_on_hold(), last_backup);
         (fixed, fixed.map(|_| replica.state.ledger_id()), replica.state.entries(), keys, recovery)
     };
@@ -176,7 +176,7 @@ pub(super) fn node(member: &MemberStatus, scheme: &str) -> api::NodeStatus {
 /// `GET /v1/cluster/digest`
 async fn digest(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
-    caller.must_see_all()?;
+    caller.must_see_sums()?;
     let query = head.query(&["applied"])?;
     query.consistency()?;
     read::local(&app, &head).await?;

@@ -5,7 +5,10 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use etebar_api as api;
 use etebar_api::NewCreditRequest;
-use ledger::{Action, Concluded, Conclusion, DecideCredit, IdKind, RecordNumber, RequestCredit, Verdict};
+use ledger::{
+    Action, Concluded, Conclusion, DecideCredit, IdKind, RecordNumber, RequestCredit, RequestCreditFor, Verdict,
+};
+use uuid::Uuid;
 
 use crate::http::app::App;
 use crate::http::read::records::{self, RecordReader};
@@ -28,7 +31,10 @@ pub(crate) fn routes() -> Router<App> {
 /// `POST /v1/credit-requests`
 async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
-    caller.must_be_seller()?;
+    let is_seller = caller.must_be_seller().is_ok();
+    if !is_seller {
+        caller.must_decide_credit()?;
+    }
     let key = call.head.idempotency_key()?;
     let decimals = app.ledger_info()?.decimals;
     let body = call.json(&app, caller.key).await?;
@@ -37,11 +43,31 @@ async fn create(State(app): State<App>, mut call: Call) -> Answer {
     let amount = faults.at(|| "/amount".into(), body::amount(asked.amount, decimals));
     let note = faults.at(|| "/note".into(), body::note(asked.note.as_deref()));
     let reference = faults.at(|| "/reference".into(), body::reference(asked.reference.as_deref()));
-    let (Some(amount), Some(note), Some(reference)) = (amount, note, reference) else {
+    let seller = faults.at(|| "/seller_id".into(), asked_for(&app, is_seller, asked.seller_id));
+    let (Some(amount), Some(note), Some(reference), Some(seller)) = (amount, note, reference, seller) else {
         return Err(faults.problem());
     };
-    let action = Action::RequestCredit(RequestCredit { amount, note, reference });
+    let request = RequestCredit { amount, note, reference };
+    let action = match seller.transpose()? {
+        None => Action::RequestCredit(request),
+        Some(seller) => Action::RequestCreditFor(RequestCreditFor { seller, request }),
+    };
     submit::run(&app, caller, Some(key), action, call.head.deadline).await
+}
+
+/// The seller on whose behalf somebody asks; `None` where a seller asks for itself. The outer error is a body that does not fit
+/// the caller, the inner one a seller that is not there.
+fn asked_for(
+    app: &App,
+    is_seller: bool,
+    asked: Option<Uuid>,
+) -> Result<Option<Result<RecordNumber, Problem>>, &'static str> {
+    match (is_seller, asked) {
+        (true, None) => Ok(None),
+        (true, Some(_)) => Err("a seller asks for itself, and does not name a seller"),
+        (false, Some(id)) => Ok(Some(read::seller_number(app, id))),
+        (false, None) => Err("name the seller for which you ask"),
+    }
 }
 
 /// `POST /v1/credit-requests/{id}/approve`
@@ -56,7 +82,7 @@ async fn reject(State(app): State<App>, call: Call) -> Answer {
 
 async fn decide(app: App, mut call: Call, verdict: Verdict) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
-    caller.must_be_admin()?;
+    caller.must_decide_credit()?;
     let request = number(&app, &call.head)?;
     let body = call.json_if_any(&app, caller.key).await?;
     let asked: api::NewDecision<'_> = body.parse_or_default()?;

@@ -28,7 +28,7 @@ pub(crate) fn routes() -> Router<App> {
 /// `POST /v1/cluster/members`
 async fn add(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
-    caller.must_be_admin()?;
+    caller.must_operate()?;
     let body = call.json(&app, caller.key).await?;
     let asked: NewMember<'_> = body.parse()?;
     let mut faults = Faults::default();
@@ -52,7 +52,7 @@ fn address(text: &str) -> Result<Address, String> {
 /// `POST /v1/cluster/members/{id}/promote`
 async fn promote(State(app): State<App>, mut call: Call) -> Answer {
     let caller = Caller::of(&call.head, &app).await?;
-    caller.must_be_admin()?;
+    caller.must_operate()?;
     let node = call.head.node()?;
     nothing_but_an_empty_object(&call.json_if_any(&app, caller.key).await?)?;
     let node = changed(&app, &caller, MembershipChange::Promote { node }, call.head.deadline).await?;
@@ -62,7 +62,7 @@ async fn promote(State(app): State<App>, mut call: Call) -> Answer {
 /// `DELETE /v1/cluster/members/{id}`
 async fn remove(State(app): State<App>, head: Head) -> Answer {
     let caller = Caller::of(&head, &app).await?;
-    caller.must_be_admin()?;
+    caller.must_operate()?;
     let change = MembershipChange::Remove { node: head.node()? };
     changed(&app, &caller, change, head.deadline).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
@@ -76,7 +76,7 @@ async fn changed(
     change: MembershipChange,
     deadline: Instant,
 ) -> Result<NodeNumber, Problem> {
-    Ok(app.cluster.change_members(caller.key, change, deadline).await?)
+    Ok(app.cluster.change_members((caller.key, caller.origin(app)), change, deadline).await?)
 }
 
 /// A member as this node sees it now.

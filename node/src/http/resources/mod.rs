@@ -2,6 +2,7 @@
 //!
 //! A path that does not exist gets a 404, and a method that a path does not have a 405, each a problem like any other.
 
+mod administration;
 mod audit;
 mod backup;
 mod charges;
@@ -9,7 +10,6 @@ mod cluster;
 mod credit_requests;
 pub(crate) mod health;
 mod journal;
-mod keys;
 mod members;
 mod phones;
 mod reconciliation;
@@ -24,6 +24,7 @@ use super::response::problem::Problem;
 /// All paths of the API.
 pub(crate) fn router(app: App) -> Router {
     Router::new()
+        .merge(administration::routes())
         .merge(audit::routes())
         .merge(backup::routes())
         .merge(charges::routes())
@@ -31,7 +32,6 @@ pub(crate) fn router(app: App) -> Router {
         .merge(credit_requests::routes())
         .merge(health::routes())
         .merge(journal::routes())
-        .merge(keys::routes())
         .merge(members::routes())
         .merge(phones::routes())
         .merge(reconciliation::routes())

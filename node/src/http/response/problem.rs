@@ -154,12 +154,21 @@ impl From<AuditBehind> for Problem {
     }
 }
 
+/// What a person cannot do alone.
+const FOUR_EYES: &str = "four eyes: credit that you ask for is approved by somebody else, so file a credit request for the \
+                         seller and have another key approve it";
+
 /// A rejection, which leaves no record, as the caller sees it. The error is a refusal by the state, which is rendered like
 /// a recorded one.
 pub(crate) fn rejection(rejection: Rejection) -> Result<Problem, ledger::Refusal> {
     Ok(match rejection {
         Rejection::KeyRevoked => Problem::unauthenticated("the key is revoked"),
+        Rejection::KeyExpired => Problem::unauthenticated("the key has expired"),
         Rejection::Forbidden => Problem::forbidden(),
+        Rejection::OverLimit => {
+            Problem::new(Code::Forbidden, "the amount is over this key's limit: another key has to approve it")
+        }
+        Rejection::FourEyes => Problem::new(Code::Forbidden, FOUR_EYES),
         Rejection::UnknownSeller
         | Rejection::UnknownKey
         | Rejection::UnknownRequest

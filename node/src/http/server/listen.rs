@@ -11,7 +11,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Request;
 use etebar_api::PROBLEM_JSON;
+use hyper::body::Incoming;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -24,6 +26,7 @@ use super::service::ApiService;
 use super::tls::Opened;
 use super::wire::Wire;
 use crate::http::app::App;
+use crate::http::request::head::ClientAddress;
 use crate::http::response::problem::Problem;
 use crate::raft::link::trust::pending::one_client;
 use crate::runtime;
@@ -109,7 +112,11 @@ impl Acceptor {
         runtime::spawn(async move {
             let _held: (AddressSlot, OwnedSemaphorePermit) = (of_address, slot);
             let (plain, answers) = (service.clone(), Arc::clone(&shutdown));
-            let answer = move |request, progress| service.clone().answer(request, progress, Arc::clone(&answers));
+            let client = ClientAddress(from.to_canonical());
+            let answer = move |mut request: Request<Incoming>, progress| {
+                request.extensions_mut().insert(client);
+                service.clone().answer(request, progress, Arc::clone(&answers))
+            };
             let Some(tls) = app.tls().cloned() else { return serve_connection(stream, app, shutdown, answer).await };
             let opened = tokio::select! {
                 biased;

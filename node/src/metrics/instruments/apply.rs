@@ -66,7 +66,11 @@ impl EntryTally {
             | Event::NodeRemoved(_)
             | Event::EpochBegun(_)
             | Event::LedgerOpened(_)
-            | Event::BackupNoted(_) => {}
+            | Event::BackupNoted(_)
+            | Event::ExpiringKeyCreated(_)
+            | Event::KeyRotated(_)
+            | Event::CreditRequestedFor(_)
+            | Event::PolicySet(_) => {}
         }
     }
 

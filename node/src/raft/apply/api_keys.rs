@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ledger::{ApiKey, ApiKeyHash, ApiKeyNumber, Grant, Name, State};
+use ledger::{ApiKey, ApiKeyHash, ApiKeyNumber, Grant, Name, State, Time};
 
 /// Changes kept apart from the bulk. Each publication copies them, and each `RECENT`th the bulk.
 const RECENT: usize = 128;
@@ -22,11 +22,19 @@ pub struct KnownKey {
     pub grant: Grant,
     /// Whether it was revoked.
     pub revoked: bool,
+    /// The first instant of ledger time at which it is refused.
+    pub expires_at: Option<Time>,
 }
 
 impl From<&ApiKey> for KnownKey {
     fn from(key: &ApiKey) -> Self {
-        Self { number: key.number, name: key.name.clone(), grant: key.grant, revoked: key.revoked_by.is_some() }
+        Self {
+            number: key.number,
+            name: key.name.clone(),
+            grant: key.grant,
+            revoked: key.revoked_by.is_some(),
+            expires_at: key.expires_at,
+        }
     }
 }
 
@@ -90,7 +98,7 @@ impl ApiKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::{FoldedName, RecordNumber, Time};
+    use ledger::{FoldedName, RecordNumber};
 
     fn key(number: ApiKeyNumber, revoked_by: Option<RecordNumber>) -> ApiKey {
         let mut hash = [0; 32];
@@ -104,6 +112,7 @@ mod tests {
             hash: ApiKeyHash(hash),
             created_at: Time(0),
             revoked_by,
+            expires_at: None,
         }
     }
 

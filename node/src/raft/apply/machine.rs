@@ -384,7 +384,7 @@ mod tests {
     const NOW: Time = Time(1);
 
     fn by(actor: ApiKeyNumber, action: Action) -> Command {
-        Command { actor, idempotency_key: None, action }
+        Command { actor, idempotency_key: None, origin: None, action }
     }
 
     /// A ledger whose record 4 is a pending credit request, and its records.

@@ -175,7 +175,7 @@ impl Published {
         } else if let Event::EpochBegun(_) = record.event {
             self.known_peers.replace([]);
         }
-        if let Some(key) = record.api_key().and_then(|number| state.api_key(number)) {
+        for key in record.api_keys().filter_map(|number| state.api_key(number)) {
             self.publish_keys(self.api_keys().with(key));
         }
     }

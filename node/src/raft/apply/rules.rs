@@ -56,7 +56,11 @@ pub(crate) fn raised_by(command: &Command) -> Option<u32> {
         | Action::PromoteNode(_)
         | Action::RemoveNode(_)
         | Action::OpenLedger(_)
-        | Action::NoteBackup(_) => None,
+        | Action::NoteBackup(_)
+        | Action::CreateExpiringKey(_)
+        | Action::RotateKey(_)
+        | Action::RequestCreditFor(_)
+        | Action::SetPolicy(_) => None,
     }
 }
 
@@ -68,8 +72,12 @@ mod tests {
     #[test]
     fn rules_that_are_not_known_are_refused_in_one_line() {
         let known = KnownRules(2);
-        let raise =
-            |to| Command { actor: SYSTEM_ACTOR, idempotency_key: None, action: Action::RaiseRules(RaiseRules { to }) };
+        let raise = |to| Command {
+            actor: SYSTEM_ACTOR,
+            idempotency_key: None,
+            origin: None,
+            action: Action::RaiseRules(RaiseRules { to }),
+        };
         assert_eq!(known.check_raised(&[raise(1), raise(2)]), Ok(()));
         let refused = known.check_raised(&[raise(2), raise(3)]).unwrap_err();
         assert_eq!(refused, UnknownRules { ledger: 3, known: 2 });

@@ -177,7 +177,7 @@ mod tests {
 
         fn submit(&mut self, actor: u64, action: Action) {
             let mut replica = self.published.replica_mut();
-            let command = Command { actor, idempotency_key: None, action };
+            let command = Command { actor, idempotency_key: None, origin: None, action };
             let decided = decide(&replica.state, &Facts::default(), &command, Time(1));
             let Ok(Outcome::New(record)) = decided else { panic!("{command:?}: {decided:?}") };
             replica.state.apply(&record);
@@ -261,6 +261,7 @@ mod tests {
             time: Time(1),
             actor: 1,
             idempotency_key: None,
+            origin: None,
             event: Event::Adjusted(Adjusted {
                 seller: 2,
                 amount: SignedAmount::new(6).unwrap(),
@@ -274,7 +275,7 @@ mod tests {
             // The state applies one record, and the history keeps another.
             let mut replica = ledger.published.replica_mut();
             let action = Action::Adjust(Adjust { seller: 2, amount, reason: Note::empty() });
-            let command = Command { actor: 1, idempotency_key: None, action };
+            let command = Command { actor: 1, idempotency_key: None, origin: None, action };
             let Ok(Outcome::New(record)) = decide(&replica.state, &Facts::default(), &command, Time(1)) else {
                 panic!("it is decided")
             };

@@ -76,7 +76,7 @@ mod tests {
         let (ledger, mut chain) = (Uuid::from_u128(7), RecordChain::default());
         for number in 1..=records {
             let event = Event::SellerCreated(SellerCreated { name: ledger::Name::new("shop").unwrap() });
-            let record = Record { number, time: Time(number), actor: 1, idempotency_key: None, event };
+            let record = Record { number, time: Time(number), actor: 1, idempotency_key: None, origin: None, event };
             let record_digest = chain.digest();
             let mark = || {
                 let mut mark =

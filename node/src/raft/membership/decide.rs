@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ledger::{
-    Action, AddNode, Address, ApiKeyNumber, Command, Event, NodeAddresses, NodeMembership, NodeNumber, PromoteNode,
-    RULES_NODES, Refusal, Rejection, RemoveNode,
+    Action, AddNode, Address, ApiKeyNumber, Command, Event, NodeAddresses, NodeMembership, NodeNumber, Origin,
+    PromoteNode, RULES_NODES, Refusal, Rejection, RemoveNode, Time,
 };
 use tokio::time::Instant;
 
@@ -86,13 +86,14 @@ pub enum ChangeError {
 /// See [`ChangeError`].
 pub(crate) async fn change_members(
     local: &Node,
-    actor: ApiKeyNumber,
+    (actor, origin): (ApiKeyNumber, Option<Box<Origin>>),
     change: MembershipChange,
     deadline: Instant,
 ) -> Result<NodeNumber, ChangeError> {
     let begun = Instant::now();
     // What is in effect already is answered without the ledger, which would see that the key was revoked elsewhere.
-    if local.published.replica().state.api_key(actor).is_none_or(|key| key.revoked_by.is_some()) {
+    let now = local.clock_guard.ledger_time().map_or(Time(0), |time| Time(time.ms));
+    if local.published.replica().state.api_key(actor).is_none_or(|key| !key.is_valid_at(now)) {
         return Err(ChangeError::Rejected(Rejection::KeyRevoked));
     }
     let action = match check(local, change)? {
@@ -105,7 +106,7 @@ pub(crate) async fn change_members(
         Action::RemoveNode(_) => Effect::Gone,
         _ => Effect::Member,
     };
-    let command = Command { actor, idempotency_key: None, action };
+    let command = Command { actor, idempotency_key: None, origin, action };
     let mut decisions = submit(local, vec![command], deadline).await?;
     let node = match decisions.outcomes.pop() {
         Some(Decided::Recorded { record, .. }) => node_of(&record.event),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ledger::{ApiKeyNumber, Command, Digest, NodeNumber, PageMark, Record, RecordNumber, Time};
+use ledger::{ApiKeyNumber, Command, Digest, NodeNumber, Origin, PageMark, Record, RecordNumber, Time};
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::RwLockReadGuard;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -113,6 +113,11 @@ impl Cluster {
         }
     }
 
+    /// This node's number.
+    pub fn node_number(&self) -> NodeNumber {
+        self.node().me.node
+    }
+
     /// Changes the members in the name of that API key, wherever the leader is, and waits until that is in effect; returns the
     /// node's number. A change that is in effect already is a success.
     ///
@@ -120,7 +125,7 @@ impl Cluster {
     /// See [`ChangeError`]: of some the change may be decided, and is carried out later then.
     pub async fn change_members(
         &self,
-        actor: ApiKeyNumber,
+        actor: (ApiKeyNumber, Option<Box<Origin>>),
         change: MembershipChange,
         deadline: Instant,
     ) -> Result<NodeNumber, ChangeError> {

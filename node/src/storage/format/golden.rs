@@ -115,6 +115,7 @@ fn a_record() {
         time: Time(1_700_000_000_000),
         actor: 3,
         idempotency_key: IdempotencyKey::new("k1").ok(),
+        origin: None,
         event: Event::Charged(Charged {
             seller: 2,
             phone: Phone::new(989_123_456_789).unwrap(),

@@ -1,18 +1,21 @@
 //! Every kind of command, event, refusal and rejection keeps its bytes: as it is stored and sent, and in the records' chain.
 
+use std::net::IpAddr;
+
 use ledger::{
     Action, AddNode, Address, Adjust, Adjusted, Amount, ApiKeyHash, BackupNoted, Balance, BeginEpoch, Charge, Charged,
-    Command, CreateKey, CreateSeller, CreditApproved, CreditRejected, CreditRequested, DecideCredit, Digest,
-    EpochBegun, Event, Genesis, Grant, IdempotencyKey, KeyCreated, KeyRevoked, LedgerOpened, Name, NewAdminKey,
-    NodeAdded, NodeAddresses, NodePromoted, NodeRegistered, NodeRemoved, Note, NoteBackup, OpenLedger, Phone,
-    PromoteNode, RaiseRules, Record, RecordChain, Reference, Refusal, Refused, RegisterNode, Rejection, RemoveNode,
-    RequestCredit, RequestShown, Reverse, Reversed, RevokeKey, RulesRaised, SellerCreated, SellerStatus,
-    SellerStatusSet, SetSellerStatus, SignedAmount, Time, Verdict,
+    Command, CreateExpiringKey, CreateKey, CreateSeller, CreditApproved, CreditRejected, CreditRequested,
+    CreditRequestedFor, DecideCredit, Digest, EpochBegun, Event, ExpiringKeyCreated, Genesis, Grant, IdempotencyKey,
+    KeyCreated, KeyRevoked, KeyRotated, LedgerOpened, Name, NewAdminKey, NodeAdded, NodeAddresses, NodePromoted,
+    NodeRegistered, NodeRemoved, Note, NoteBackup, OpenLedger, Origin, Phone, Policy, PolicySet, PromoteNode,
+    RaiseRules, Record, RecordChain, Reference, Refusal, Refused, RegisterNode, Rejection, RemoveNode, RequestCredit,
+    RequestCreditFor, RequestShown, Reverse, Reversed, RevokeKey, RotateKey, RulesRaised, SellerCreated, SellerStatus,
+    SellerStatusSet, SetPolicy, SetSellerStatus, SignedAmount, Time, Verdict,
 };
 use uuid::Uuid;
 
 use super::Kind;
-use super::codec::encode_in;
+use super::codec::{self, encode_in};
 use crate::storage::types::Decided;
 
 fn name() -> Name {
@@ -160,7 +163,14 @@ fn events() -> Vec<Event> {
 
 fn records() -> Vec<Record> {
     let key = |number: u64| IdempotencyKey::new(&format!("order-{number}")).ok().filter(|_| number.is_multiple_of(2));
-    let record = |(number, event)| Record { number, time: Time(number), actor: 3, idempotency_key: key(number), event };
+    let record = |(number, event)| Record {
+        number,
+        time: Time(number),
+        actor: 3,
+        idempotency_key: key(number),
+        origin: None,
+        event,
+    };
     (1..).zip(events()).map(record).collect()
 }
 
@@ -205,9 +215,10 @@ fn kinds_of_rules_3() -> (Vec<Action>, Vec<Event>) {
 #[test]
 fn kinds_of_rules_3_keep_their_bytes_and_their_digests() {
     let (actions, events) = kinds_of_rules_3();
-    let command = |action| Command { actor: 1, idempotency_key: None, action };
+    let command = |action| Command { actor: 1, idempotency_key: None, origin: None, action };
     let commands: Vec<_> = actions.into_iter().map(command).collect();
-    let record = |(number, event)| Record { number, time: Time(number), actor: 3, idempotency_key: None, event };
+    let record =
+        |(number, event)| Record { number, time: Time(number), actor: 3, idempotency_key: None, origin: None, event };
     let records: Vec<Record> = (1..).zip(events).map(record).collect();
     let rejections = [Rejection::NotYet, Rejection::UnknownNode, Rejection::Conflict(Refusal::AddressTaken)];
     let mut chain = RecordChain::default();
@@ -250,9 +261,10 @@ fn kinds_of_rules_4_keep_their_bytes_and_their_digests() {
     ];
     let refusal = Refusal::LimitExceeded;
     events.extend(actions.iter().map(|action| Event::Refused(Refused { action: action.clone(), refusal })));
-    let command = |action| Command { actor: 1, idempotency_key: None, action };
+    let command = |action| Command { actor: 1, idempotency_key: None, origin: None, action };
     let commands: Vec<_> = actions.into_iter().map(command).collect();
-    let record = |(number, event)| Record { number, time: Time(number), actor: 3, idempotency_key: None, event };
+    let record =
+        |(number, event)| Record { number, time: Time(number), actor: 3, idempotency_key: None, origin: None, event };
     let records: Vec<Record> = (1..).zip(events).map(record).collect();
     let mut chain = RecordChain::default();
     for record in &records {
@@ -274,10 +286,92 @@ fn kinds_of_rules_4_keep_their_bytes_and_their_digests() {
     );
 }
 
+/// What rules 5 brought.
+fn kinds_of_rules_5() -> (Vec<Action>, Vec<Event>) {
+    let (grant, expires_at) = (Grant::Approver { limit: Some(amount()) }, Time(1_800_000_000_000));
+    let hash = ApiKeyHash([7; 32]);
+    let asked = |grant| CreateKey { name: name(), grant, hash };
+    let rotate = |expires_at| Action::RotateKey(RotateKey { key: 3, hash, overlap_ms: 5_000, expires_at });
+    let policy = Policy { four_eyes: true };
+    let actions = vec![
+        Action::CreateKey(asked(Grant::Operator)),
+        Action::CreateKey(asked(Grant::Approver { limit: None })),
+        Action::CreateExpiringKey(CreateExpiringKey { key: asked(grant), expires_at }),
+        rotate(None),
+        rotate(Some(expires_at)),
+        Action::RequestCreditFor(RequestCreditFor {
+            seller: 2,
+            request: RequestCredit { amount: amount(), note: note(), reference: reference() },
+        }),
+        Action::SetPolicy(SetPolicy { policy }),
+    ];
+    let rotated = |expires_at| {
+        let (old, old_expires_at, overlap_ms) = (3, Time(1_700_000_005_000), 5_000);
+        Event::KeyRotated(KeyRotated { old, old_expires_at, overlap_ms, name: name(), grant, hash, expires_at })
+    };
+    let mut events = vec![
+        Event::ExpiringKeyCreated(ExpiringKeyCreated { key: KeyCreated { name: name(), grant, hash }, expires_at }),
+        rotated(None),
+        rotated(Some(expires_at)),
+        Event::CreditRequestedFor(CreditRequestedFor {
+            request: CreditRequested { seller: 2, amount: amount(), note: note(), reference: reference() },
+        }),
+        Event::PolicySet(PolicySet { policy }),
+    ];
+    let refusal = Refusal::NameTaken;
+    events.extend(actions.iter().map(|action| Event::Refused(Refused { action: action.clone(), refusal })));
+    (actions, events)
+}
+
+/// With and without an idempotency key, each from an address of its own kind.
+#[test]
+fn kinds_of_rules_5_and_origins_keep_their_bytes_and_their_digests() {
+    let (actions, events) = kinds_of_rules_5();
+    let origin = |number: u64| {
+        let address = if number.is_multiple_of(3) { IpAddr::from([10, 0, 0, 7]) } else { IpAddr::from([9_u8; 16]) };
+        Some(Box::new(Origin { node: number, address })).filter(|_| !number.is_multiple_of(5))
+    };
+    let key = |number: u64| IdempotencyKey::new("k").ok().filter(|_| number.is_multiple_of(2));
+    let command = |(number, action)| Command { actor: 1, idempotency_key: key(number), origin: origin(number), action };
+    let commands: Vec<_> = (1..).zip(actions).map(command).collect();
+    let record = |(number, event)| Record {
+        number,
+        time: Time(number),
+        actor: 3,
+        idempotency_key: key(number),
+        origin: origin(number),
+        event,
+    };
+    let records: Vec<Record> = (1..).zip(events).map(record).collect();
+    for record in &records {
+        let bytes = encode_in(Kind::Record, Kind::Record.version(), record).unwrap();
+        assert_eq!(codec::decode::<Record>(Kind::Record, &bytes).unwrap(), *record);
+    }
+    let rejections = [Rejection::KeyExpired, Rejection::OverLimit, Rejection::FourEyes];
+    let mut chain = RecordChain::default();
+    for record in &records {
+        chain.push(genesis().ledger, record);
+    }
+    assert_eq!(
+        [
+            hash_of(Kind::Message, &commands),
+            hash_of(Kind::Record, &records),
+            hash_of(Kind::Message, &rejections.map(Decided::NotRecorded)),
+            chain.digest().to_string(),
+        ],
+        [
+            "8abcbd0dcfb93de2b31e472a0d54b7f3ac98a2a1c046fa94f527ef495d4553c9",
+            "0334b922515ab210fec74c88b4c40db9ff79fa4c98406dd3805c9694231fd9a0",
+            "8b8cb3e28795318401f6dca5433d4edae571c40a00fe6c3f1fe6c219aa89ea45",
+            "38d6467ad032530c17d5eb9010c1e1b0aa07b11cd8d8c77171dd4ce3dc2a8245",
+        ]
+    );
+}
+
 #[test]
 fn commands_and_decisions_of_every_kind_keep_their_bytes() {
     let key = IdempotencyKey::new("order-17").ok();
-    let command = |action| Command { actor: 1, idempotency_key: key.clone(), action };
+    let command = |action| Command { actor: 1, idempotency_key: key.clone(), origin: None, action };
     assert_eq!(
         hash_of(Kind::Message, &actions().into_iter().map(command).collect::<Vec<_>>()),
         "cd7cac30da3deea11a71764157bd17e12b1915e74e9371f787c31d98154527b4"

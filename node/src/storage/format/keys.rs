@@ -20,6 +20,8 @@ pub(crate) const REQUESTS: u8 = 0x17;
 pub(crate) const ANCHORS: u8 = 0x18;
 const CONCLUSION: u8 = 0x19;
 const STAGED: u8 = 0x1a;
+/// One more list: acts.
+pub(crate) const ACTS: u8 = 0x1b;
 
 /// Which generation this is, and the first index that it may hold.
 pub(crate) fn generation() -> Vec<u8> {

@@ -70,7 +70,11 @@ impl Accounts {
             | Event::NodeRemoved(_)
             | Event::EpochBegun(_)
             | Event::LedgerOpened(_)
-            | Event::BackupNoted(_) => Ok(()),
+            | Event::BackupNoted(_)
+            | Event::ExpiringKeyCreated(_)
+            | Event::KeyRotated(_)
+            | Event::CreditRequestedFor(_)
+            | Event::PolicySet(_) => Ok(()),
         }
     }
 

@@ -149,6 +149,9 @@ impl<'a> Checker<'a> {
     /// Whether the rules give this answer at this state. A record that is decided there is checked by itself.
     pub fn is_correct(&self, state: &State, question: &Question<'_>) -> bool {
         let decision = || self.decide(state, question.command, Time(0));
+        // Nothing says at which instant before the next record a command was refused; a key may have ended by then.
+        let next = || self.records.get(state.records() as usize).map_or(Time::LAST, |record| record.time);
+        let has_expired = || self.decide(state, question.command, next()) == Decision::Rejected(Rejection::KeyExpired);
         match &question.answer {
             Answer::New(number) => *number == state.records() + 1,
             Answer::Replay(number) => decision() == Decision::Replay(*number),
@@ -156,10 +159,12 @@ impl<'a> Checker<'a> {
                 matches!(decision(), Decision::Replay(number) if numbers.contains(&number))
             }
             Answer::Refused(Rejection::Inconsistent) => false,
+            Answer::Refused(Rejection::KeyExpired) => has_expired(),
             Answer::Refused(rejection) => {
                 !must_be_recorded(question.command, *rejection) && decision() == Decision::Rejected(*rejection)
             }
             Answer::HttpRefusal(result) => match decision() {
+                _ if rejection_result(Rejection::KeyExpired).as_ref() == Some(*result) && has_expired() => true,
                 Decision::Rejected(rejection) => {
                     !must_be_recorded(question.command, rejection)
                         && rejection_result(rejection).is_some_and(|expected| expected == **result)

@@ -72,6 +72,7 @@ impl<'a> HttpModel<'a> {
         match &record.event {
             Event::Charged(charged) => Some(Resource::Charge(charge_of(record, charged))),
             Event::CreditRequested(filed) => Some(Resource::CreditRequest(pending(record, filed))),
+            Event::CreditRequestedFor(filed) => Some(Resource::CreditRequest(pending(record, &filed.request))),
             Event::CreditApproved(CreditApproved { request, reason, .. }) => {
                 self.decided(record, request, reason, RequestStatus::Approved)
             }
@@ -93,7 +94,10 @@ impl<'a> HttpModel<'a> {
             | Event::NodeRemoved(_)
             | Event::EpochBegun(_)
             | Event::LedgerOpened(_)
-            | Event::BackupNoted(_) => None,
+            | Event::BackupNoted(_)
+            | Event::ExpiringKeyCreated(_)
+            | Event::KeyRotated(_)
+            | Event::PolicySet(_) => None,
         }
     }
 
@@ -209,8 +213,8 @@ fn optional(note: &Note) -> Option<String> {
 /// How HTTP reports a refusal that left no record.
 pub fn rejection_result(rejection: Rejection) -> Option<CommandResult> {
     let code = match rejection {
-        Rejection::KeyRevoked => Code::Unauthenticated,
-        Rejection::Forbidden => Code::Forbidden,
+        Rejection::KeyRevoked | Rejection::KeyExpired => Code::Unauthenticated,
+        Rejection::Forbidden | Rejection::OverLimit | Rejection::FourEyes => Code::Forbidden,
         Rejection::UnknownSeller | Rejection::UnknownKey | Rejection::UnknownRequest | Rejection::UnknownCharge => {
             Code::NotFound
         }

@@ -1,4 +1,4 @@
-//! The lists of a node against its records: each seller's entries and credit requests, each phone's charges, and what concluded
+//! The lists of a node against its records: each seller's entries and credit requests, acts, each phone's charges, and what concluded
 //! each charge and request. Statements and decisions are made of them, and no digest covers them.
 
 use std::collections::BTreeMap;
@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use etebar_node::raft::Cluster;
 use etebar_node::storage::StorageError;
 use etebar_node::storage::history::{History, RecordCursor};
-use ledger::{Charged, Conclusion, CreditRequested, Event, Phone, Record, RecordNumber};
+use ledger::{Charged, Conclusion, CreditRequestedFor, Event, Phone, Record, RecordNumber};
 
 /// What the records make.
 #[derive(Debug, Default)]
 struct Lists {
     entries: BTreeMap<RecordNumber, Vec<RecordNumber>>,
     requests: BTreeMap<RecordNumber, Vec<RecordNumber>>,
+    acts: Vec<RecordNumber>,
     charges: BTreeMap<u64, (Option<Phone>, Vec<RecordNumber>)>,
     conclusions: BTreeMap<RecordNumber, Conclusion>,
 }
@@ -25,8 +26,13 @@ impl Lists {
             if let Some(movement) = record.movement() {
                 lists.entries.entry(movement.seller).or_default().push(number);
             }
-            if let Event::CreditRequested(CreditRequested { seller, .. }) = &record.event {
-                lists.requests.entry(*seller).or_default().push(number);
+            if let Event::CreditRequested(filed) | Event::CreditRequestedFor(CreditRequestedFor { request: filed }) =
+                &record.event
+            {
+                lists.requests.entry(filed.seller).or_default().push(number);
+            }
+            if record.is_act() {
+                lists.acts.push(number);
             }
             if let Event::Charged(Charged { phone, .. }) = &record.event {
                 let (known, charges) = lists.charges.entry(phone.digits()).or_default();
@@ -46,6 +52,9 @@ impl Lists {
             if seen(history.entries_of(*seller, 1, most)?) != *entries {
                 return Ok(Some(format!("the entries of seller {seller}")));
             }
+        }
+        if seen(history.acts(1, most)?) != self.acts {
+            return Ok(Some("the acts".to_owned()));
         }
         for (seller, requests) in &self.requests {
             if seen(history.requests_of(Some(*seller), 1, most)?) != *requests {

@@ -1,8 +1,9 @@
 //! Where a record comes from: the command that a client submitted, found by its key or by its content.
 
 use ledger::{
-    Action, Command, CreateKey, CreateSeller, CreditApproved, CreditRejected, DecideCredit, Event, KeyCreated,
-    KeyRevoked, Record, RevokeKey, SellerCreated, SellerStatusSet, SetSellerStatus,
+    Action, Command, CreateExpiringKey, CreateKey, CreateSeller, CreditApproved, CreditRejected, DecideCredit, Event,
+    ExpiringKeyCreated, KeyCreated, KeyRevoked, KeyRotated, Record, RevokeKey, RotateKey, SellerCreated,
+    SellerStatusSet, SetSellerStatus,
 };
 
 /// The command of a client that may have made a record: its operation, and its place there.
@@ -25,6 +26,14 @@ pub fn keyless_content(record: &Record) -> Option<String> {
         }
         Event::KeyCreated(KeyCreated { name, grant, hash }) => {
             Action::CreateKey(CreateKey { name: name.clone(), grant: *grant, hash: *hash })
+        }
+        Event::ExpiringKeyCreated(ExpiringKeyCreated { key: KeyCreated { name, grant, hash }, expires_at }) => {
+            let key = CreateKey { name: name.clone(), grant: *grant, hash: *hash };
+            Action::CreateExpiringKey(CreateExpiringKey { key, expires_at: *expires_at })
+        }
+        Event::KeyRotated(KeyRotated { old, hash, overlap_ms, expires_at, .. }) => {
+            let (key, hash, overlap_ms, expires_at) = (*old, *hash, *overlap_ms, *expires_at);
+            Action::RotateKey(RotateKey { key, hash, overlap_ms, expires_at })
         }
         Event::KeyRevoked(KeyRevoked { key }) => Action::RevokeKey(RevokeKey { key: *key }),
         Event::CreditApproved(CreditApproved { request, reason, .. }) => Action::DecideCredit(DecideCredit {
@@ -50,7 +59,9 @@ pub fn keyless_content(record: &Record) -> Option<String> {
         | Event::NodeRemoved(_)
         | Event::EpochBegun(_)
         | Event::LedgerOpened(_)
-        | Event::BackupNoted(_) => return None,
+        | Event::BackupNoted(_)
+        | Event::CreditRequestedFor(_)
+        | Event::PolicySet(_) => return None,
     };
     Some(format!("{} {action:?}", record.actor))
 }

@@ -1,7 +1,7 @@
 //! Each record of the history: a client submitted it, the rules give it, it took effect once, and its number follows
 //! real time.
 
-use ledger::{Event, NodeMembership, Outcome as Decision, Record, SYSTEM_ACTOR, State};
+use ledger::{Command, Event, NodeMembership, Outcome as Decision, Record, SYSTEM_ACTOR, State};
 
 use crate::checks::checker::Checker;
 use crate::checks::origin::{CommandOrigin, keyless_content};
@@ -32,7 +32,9 @@ impl Checker<'_> {
         let origins: Vec<CommandOrigin> = origins.into_iter().flatten().copied().collect();
         let fits = |origin: &&CommandOrigin| {
             let operation = &self.history.operations[origin.op];
-            let decided = self.decide(state, &operation.commands[origin.place], record.time);
+            // The node that received it adds where it came from.
+            let received = Command { origin: record.origin.clone(), ..operation.commands[origin.place].clone() };
+            let decided = self.decide(state, &received, record.time);
             decided == Decision::New(record.clone())
         };
         let fitting: Vec<CommandOrigin> = origins.iter().filter(fits).copied().collect();

@@ -10,8 +10,10 @@ use etebar::api::{
 };
 use etebar::{Answer, Client, Error, IdempotencyKey};
 use ledger::{
-    Action, Adjust, Charge, Command, DecideCredit, IdKind, Note, Phone, Reference, RequestCredit, Reverse, Verdict,
+    Action, Adjust, Charge, Command, DecideCredit, IdKind, Note, Phone, Reference, RequestCredit, RequestCreditFor,
+    Reverse, Verdict,
 };
+use uuid::Uuid;
 
 use crate::command_port::PortReply;
 use crate::history::events::{AttemptOutcome, HttpBalance};
@@ -39,9 +41,11 @@ impl HttpClient {
     /// Whether these commands can be sent over HTTP.
     pub fn supports(commands: &[Command]) -> bool {
         let is_supported = |command: &Command| match &command.action {
-            Action::Charge(_) | Action::RequestCredit(_) | Action::Adjust(_) | Action::Reverse(_) => {
-                command.idempotency_key.is_some()
-            }
+            Action::Charge(_)
+            | Action::RequestCredit(_)
+            | Action::RequestCreditFor(_)
+            | Action::Adjust(_)
+            | Action::Reverse(_) => command.idempotency_key.is_some(),
             Action::DecideCredit(_) => command.idempotency_key.is_none(),
             Action::Genesis(_)
             | Action::CreateSeller(_)
@@ -55,7 +59,10 @@ impl HttpClient {
             | Action::RemoveNode(_)
             | Action::BeginEpoch(_)
             | Action::OpenLedger(_)
-            | Action::NoteBackup(_) => false,
+            | Action::NoteBackup(_)
+            | Action::CreateExpiringKey(_)
+            | Action::RotateKey(_)
+            | Action::SetPolicy(_) => false,
         };
         commands.iter().all(is_supported)
     }
@@ -100,9 +107,12 @@ async fn submit_one(client: &Client, command: &Command) -> Result<HttpResponse, 
             let new = NewCharge { phone, amount, reference: reference_text(reference.as_ref()) };
             client.charge(&new, &key).await.map(|answer| done(answer, Resource::Charge))
         }
-        (Action::RequestCredit(RequestCredit { amount, note, reference }), Some(key)) => {
-            let (amount, reference) = (money(amount.minor().cast_signed()), reference_text(reference.as_ref()));
-            let new = NewCreditRequest { amount, note: optional(note), reference };
+        (Action::RequestCredit(request), Some(key)) => {
+            let new = credit_request(request, None);
+            client.request_credit(&new, &key).await.map(|answer| done(answer, Resource::CreditRequest))
+        }
+        (Action::RequestCreditFor(RequestCreditFor { seller, request }), Some(key)) => {
+            let new = credit_request(request, Some(ids().uuid(IdKind::Seller, *seller)));
             client.request_credit(&new, &key).await.map(|answer| done(answer, Resource::CreditRequest))
         }
         (Action::Adjust(Adjust { seller, amount, reason }), Some(key)) => {
@@ -126,6 +136,12 @@ async fn submit_one(client: &Client, command: &Command) -> Result<HttpResponse, 
         }
         (action, _) => panic!("HTTP has no request for {action:?}"),
     }
+}
+
+fn credit_request(request: &RequestCredit, seller_id: Option<Uuid>) -> NewCreditRequest<'_> {
+    let RequestCredit { amount, note, reference } = request;
+    let (amount, reference) = (money(amount.minor().cast_signed()), reference_text(reference.as_ref()));
+    NewCreditRequest { amount, note: optional(note), reference, seller_id }
 }
 
 async fn submit_batch(client: &Client, commands: &[Command]) -> Result<HttpResponse, Error> {

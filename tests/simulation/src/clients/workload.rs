@@ -8,9 +8,10 @@ use etebar_node::http::secret;
 use etebar_node::raft::{Decided, Decisions};
 use etebar_node::storage::model::Dice;
 use ledger::{
-    Action, Adjust, Amount, ApiKeyNumber, Charge, Command, CreateKey, CreateSeller, DecideCredit, Event, Grant,
-    IdempotencyKey, KeyCreated, Name, Note, Phone, Record, RecordNumber, Reference, RequestCredit, Reverse, RevokeKey,
-    SellerStatus, SetSellerStatus, SignedAmount, Verdict,
+    Action, Adjust, Amount, ApiKeyHash, ApiKeyNumber, Charge, Command, CreateExpiringKey, CreateKey, CreateSeller,
+    DecideCredit, Event, ExpiringKeyCreated, Grant, IdempotencyKey, KeyCreated, KeyRotated, Name, Note, Phone, Record,
+    RecordNumber, Reference, RequestCredit, RequestCreditFor, Reverse, RevokeKey, RotateKey, SellerStatus,
+    SetSellerStatus, SignedAmount, Time, Verdict,
 };
 
 use crate::clients::credentials::{ADMIN, admin_secret, secret_of};
@@ -45,6 +46,10 @@ pub struct WorkloadState {
     pub wants_seller: bool,
     requests: Vec<RecordNumber>,
     charges: Vec<RecordNumber>,
+    /// Of rotations that were submitted: the hash of the new secret, and the text that it is made of.
+    rotations: Vec<(ApiKeyHash, String)>,
+    /// The latest time of a record that an answer has shown.
+    time: Time,
     /// Commands with a key that were submitted before.
     issued: Vec<Command>,
 }
@@ -72,7 +77,7 @@ impl Operation {
 
 /// A command of `actor` under `key`.
 pub fn command(actor: ApiKeyNumber, key: Option<&str>, action: Action) -> Command {
-    Command { actor, idempotency_key: key.and_then(|key| IdempotencyKey::new(key).ok()), action }
+    Command { actor, idempotency_key: key.and_then(|key| IdempotencyKey::new(key).ok()), origin: None, action }
 }
 
 fn name(text: &str) -> Name {
@@ -94,17 +99,25 @@ impl Workload {
         let mut state = self.state();
         for decided in &decisions.outcomes {
             let Decided::Recorded { record, replayed } = decided else { continue };
-            let Record { number, event, .. } = &**record;
+            let Record { number, event, time, .. } = &**record;
+            state.time = state.time.max(*time);
             match event {
                 Event::KeyCreated(KeyCreated { name, grant: Grant::Seller(seller), .. }) => {
-                    let key = (*number, secret_of(name.as_str()));
-                    match state.sellers.iter_mut().find(|account| account.seller == *seller) {
-                        Some(account) if account.keys.contains(&key) => {}
-                        Some(account) => account.keys.push(key),
-                        None => state.sellers.push(SellerAccount { seller: *seller, keys: vec![key] }),
+                    state.add_key(*seller, (*number, secret_of(name.as_str())));
+                }
+                Event::ExpiringKeyCreated(ExpiringKeyCreated { key, .. }) => {
+                    if let Grant::Seller(seller) = key.grant {
+                        state.add_key(seller, (*number, secret_of(key.name.as_str())));
                     }
                 }
-                Event::CreditRequested(_) if !replayed => state.requests.push(*number),
+                Event::KeyRotated(KeyRotated { grant: Grant::Seller(seller), hash, .. }) => {
+                    let text =
+                        state.rotations.iter().find(|(rotated, _)| rotated == hash).map(|(_, text)| text.clone());
+                    if let Some(text) = text {
+                        state.add_key(*seller, (*number, secret_of(&text)));
+                    }
+                }
+                Event::CreditRequested(_) | Event::CreditRequestedFor(_) if !replayed => state.requests.push(*number),
                 Event::Charged(_) if !replayed => state.charges.push(*number),
                 Event::Genesis(_)
                 | Event::SellerCreated(_)
@@ -125,7 +138,10 @@ impl Workload {
                 | Event::NodeRemoved(_)
                 | Event::EpochBegun(_)
                 | Event::LedgerOpened(_)
-                | Event::BackupNoted(_) => {}
+                | Event::BackupNoted(_)
+                | Event::KeyRotated(_)
+                | Event::CreditRequestedFor(_)
+                | Event::PolicySet(_) => {}
             }
         }
     }
@@ -157,6 +173,14 @@ impl Workload {
 }
 
 impl WorkloadState {
+    fn add_key(&mut self, seller: RecordNumber, key: (ApiKeyNumber, String)) {
+        match self.sellers.iter_mut().find(|account| account.seller == seller) {
+            Some(account) if account.keys.contains(&key) => {}
+            Some(account) => account.keys.push(key),
+            None => self.sellers.push(SellerAccount { seller, keys: vec![key] }),
+        }
+    }
+
     /// The secret text of a key that is known to exist.
     pub fn secret(&self, key: ApiKeyNumber) -> String {
         let mut keys = self.sellers.iter().flat_map(|account| &account.keys);
@@ -187,7 +211,7 @@ impl WorkloadState {
         Operation { commands: vec![command], may_retry: true }
     }
 
-    fn new_operation(&self, dice: &mut Dice, key: &str) -> Option<Operation> {
+    fn new_operation(&mut self, dice: &mut Dice, key: &str) -> Option<Operation> {
         let place = dice.below(self.sellers.len().max(1) as u64) as usize;
         // Once charges must succeed, the newest seller gets most operations, and keeps its key, its credit and its status.
         let is_liveness = !self.healthy_nodes.is_empty();
@@ -197,13 +221,18 @@ impl WorkloadState {
         let operation = match dice.below(if is_liveness { LIVENESS_KINDS } else { 100 }) {
             0..=49 => Operation::one(seller_key, Some(key), charge(dice)),
             50..=59 => batch(dice, seller_key, key),
-            60..=66 => {
+            60..=65 => {
                 let amount = Amount::new(dice.between(20, 200))?;
                 Operation::one(
                     seller_key,
                     Some(key),
                     Action::RequestCredit(RequestCredit { amount, note: Note::empty(), reference: None }),
                 )
+            }
+            66 => {
+                let request =
+                    RequestCredit { amount: Amount::new(dice.between(20, 200))?, note: note("for"), reference: None };
+                Operation::one(ADMIN, Some(key), Action::RequestCreditFor(RequestCreditFor { seller, request }))
             }
             67..=78 => {
                 let verdict = if dice.once_in(4) { Verdict::Rejected } else { Verdict::Approved };
@@ -226,7 +255,8 @@ impl WorkloadState {
                 let charge = one_of(dice, from)?;
                 Operation::one(ADMIN, Some(key), Action::Reverse(Reverse { charge, reason: note("why") }))
             }
-            92..=93 => Operation::one(ADMIN, None, new_key(seller, key)),
+            92 => Operation::one(ADMIN, None, new_key(seller, key)),
+            93 => Operation::one(ADMIN, None, self.ending_key(dice, seller, seller_key, key)),
             94 => Operation::one(ADMIN, None, Action::RevokeKey(RevokeKey { key: seller_key })),
             95..=97 => {
                 let status = if dice.once_in(4) { SellerStatus::Suspended } else { SellerStatus::Active };
@@ -235,6 +265,24 @@ impl WorkloadState {
             _ => Operation::one(ADMIN, None, Action::CreateSeller(CreateSeller { name: name(key) })),
         };
         Some(operation)
+    }
+}
+
+/// Longest life of a key that ends, and longest overlap of a rotation, in milliseconds: both are over within most runs.
+const KEY_LIFE_MAX_MS: u64 = 20_000;
+
+impl WorkloadState {
+    /// A key of a seller that ends, or one that takes the place of another.
+    fn ending_key(&mut self, dice: &mut Dice, seller: RecordNumber, old: ApiKeyNumber, text: &str) -> Action {
+        let hash = secret::hash(&secret_of(text));
+        let end = self.time.after(dice.between(1, KEY_LIFE_MAX_MS));
+        if dice.once_in(2) {
+            let key = CreateKey { name: name(text), grant: Grant::Seller(seller), hash };
+            return Action::CreateExpiringKey(CreateExpiringKey { key, expires_at: end });
+        }
+        self.rotations.push((hash, text.to_owned()));
+        let expires_at = Some(end).filter(|_| dice.once_in(2));
+        Action::RotateKey(RotateKey { key: old, hash, overlap_ms: dice.below(KEY_LIFE_MAX_MS), expires_at })
     }
 }
 

@@ -298,7 +298,7 @@ impl Host {
                     let cluster = cluster.clone();
                     // Whether it was done shows in the membership.
                     spawn(async move {
-                        drop(cluster.change_members(ADMIN, change, Instant::now() + MEMBERSHIP_CHANGE).await);
+                        drop(cluster.change_members((ADMIN, None), change, Instant::now() + MEMBERSHIP_CHANGE).await);
                     });
                 }
                 Some(Instruction::SkipTime(time)) => tokio::time::advance(time).await,

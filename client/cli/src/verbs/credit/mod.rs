@@ -18,9 +18,10 @@ use crate::session::Session;
 pub(crate) async fn run(session: &Session, verb: CreditRequests) -> Result<(), CliError> {
     let client = &session.client;
     let (answer, done) = match verb {
-        CreditRequests::Create { amount, note, reference, once } => {
+        CreditRequests::Create { amount, seller, note, reference, once } => {
             let key = once.key()?;
-            let new = NewCreditRequest { amount, note: note.map(Into::into), reference: reference.map(Into::into) };
+            let (note, reference) = (note.map(Into::into), reference.map(Into::into));
+            let new = NewCreditRequest { amount, note, reference, seller_id: seller };
             let answer = session.write(Some(&key), client.request_credit(&new, &key)).await?;
             (answer, Done::new("the credit request is filed").under(&key))
         }

@@ -4,11 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::commands::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
-use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
 use crate::state::node::NodeAddresses;
 use crate::state::{NodeNumber, State};
-use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
+use crate::values::ids::{At, RecordNumber};
 use crate::values::rules::RULES_NODES;
 
 /// Adds a node.
@@ -32,7 +31,7 @@ pub struct NodeAdded {
 
 impl CommandKind for AddNode {
     fn role(&self) -> RequiredRole {
-        RequiredRole::Admin
+        RequiredRole::Operator
     }
 
     fn since(&self) -> u32 {
@@ -76,7 +75,7 @@ impl AddNode {
 
 impl EventKind for NodeAdded {
     fn role(&self) -> RequiredRole {
-        RequiredRole::Admin
+        RequiredRole::Operator
     }
 
     fn apply(&self, at: At, state: &mut State) {
@@ -86,17 +85,5 @@ impl EventKind for NodeAdded {
     fn write(&self, bytes: &mut ItemBytes<'_>) {
         bytes.u64(self.node);
         self.addresses.write(bytes);
-    }
-
-    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
-        None
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }

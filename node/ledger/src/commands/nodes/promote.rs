@@ -4,11 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::commands::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
-use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::node::NodeMembership;
 use crate::state::{NodeNumber, State};
-use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
+use crate::values::ids::{At, RecordNumber};
 use crate::values::rules::RULES_NODES;
 
 /// Gives a node that was added a vote.
@@ -27,7 +26,7 @@ pub struct NodePromoted {
 
 impl CommandKind for PromoteNode {
     fn role(&self) -> RequiredRole {
-        RequiredRole::Admin
+        RequiredRole::Operator
     }
 
     fn since(&self) -> u32 {
@@ -69,7 +68,7 @@ impl PromoteNode {
 
 impl EventKind for NodePromoted {
     fn role(&self) -> RequiredRole {
-        RequiredRole::Admin
+        RequiredRole::Operator
     }
 
     fn apply(&self, at: At, state: &mut State) {
@@ -78,17 +77,5 @@ impl EventKind for NodePromoted {
 
     fn write(&self, bytes: &mut ItemBytes<'_>) {
         bytes.u64(self.node);
-    }
-
-    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
-        None
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }

@@ -4,11 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::commands::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
-use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::node::{Node, NodeMembership};
 use crate::state::{Incarnation, NodeNumber, State};
-use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
+use crate::values::ids::At;
 
 /// Binds a node's number to its data directory, at first contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,17 +69,5 @@ impl EventKind for NodeRegistered {
     fn write(&self, bytes: &mut ItemBytes<'_>) {
         bytes.u64(self.node);
         bytes.uuid(self.incarnation);
-    }
-
-    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
-        None
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }

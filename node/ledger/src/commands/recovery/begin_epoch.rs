@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use crate::commands::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
-use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::State;
 use crate::values::ids::{ApiKeyHash, ApiKeyNumber, At, RecordNumber};
@@ -95,13 +94,14 @@ impl BeginEpoch {
         if !fits {
             return Err(Rejection::Inconsistent.into());
         }
-        let admin_key = admin_key.map(|hash| new_admin_key(state, epoch, hash)).transpose()?;
+        let admin_key = admin_key.map(|hash| new_admin_key(context, epoch, hash)).transpose()?;
         Ok(EpochBegun { epoch, cluster, rules, admin_key })
     }
 }
 
 /// The key with a name that no active one has.
-fn new_admin_key(state: &State, epoch: u32, hash: ApiKeyHash) -> Result<NewAdminKey, Denial> {
+fn new_admin_key(context: &Context<'_>, epoch: u32, hash: ApiKeyHash) -> Result<NewAdminKey, Denial> {
+    let Context { state, now, .. } = context;
     if state.api_key_by_hash(&hash).is_some() {
         return Err(Rejection::Inconsistent.into());
     }
@@ -109,7 +109,7 @@ fn new_admin_key(state: &State, epoch: u32, hash: ApiKeyHash) -> Result<NewAdmin
         1 => format!("admin-{epoch}"),
         _ => format!("admin-{epoch}-{nth}"),
     });
-    let mut free = names.filter_map(|name| Name::new(&name).ok()).filter(|name| !state.is_name_active(name));
+    let mut free = names.filter_map(|name| Name::new(&name).ok()).filter(|name| !state.is_name_active(name, *now));
     let name = free.next().ok_or(Rejection::Inconsistent)?;
     Ok(NewAdminKey { name, hash })
 }
@@ -134,15 +134,7 @@ impl EventKind for EpochBegun {
         }
     }
 
-    fn api_key(&self, number: RecordNumber) -> Option<ApiKeyNumber> {
-        self.admin_key.as_ref().map(|_| number)
-    }
-
-    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
-        None
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
+    fn api_keys(&self, number: RecordNumber) -> [Option<ApiKeyNumber>; 2] {
+        [self.admin_key.as_ref().map(|_| number), None]
     }
 }

@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::commands::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::{Digest, ItemBytes};
-use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::State;
-use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
+use crate::values::ids::At;
 use crate::values::rules::RULES_RECOVERY;
 
 /// Notes that a backup was verified.
@@ -30,7 +29,7 @@ pub struct BackupNoted {
 
 impl CommandKind for NoteBackup {
     fn role(&self) -> RequiredRole {
-        RequiredRole::Admin
+        RequiredRole::Operator
     }
 
     fn since(&self) -> u32 {
@@ -68,7 +67,7 @@ impl NoteBackup {
 
 impl EventKind for BackupNoted {
     fn role(&self) -> RequiredRole {
-        RequiredRole::Admin
+        RequiredRole::Operator
     }
 
     fn apply(&self, at: At, state: &mut State) {
@@ -78,17 +77,5 @@ impl EventKind for BackupNoted {
     fn write(&self, bytes: &mut ItemBytes<'_>) {
         bytes.u64(self.records);
         bytes.bytes(&self.digest.0);
-    }
-
-    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
-        None
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }

@@ -4,11 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::commands::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
-use crate::entry::Movement;
 use crate::refusal::Rejection;
 use crate::state::State;
 use crate::state::recovery::Hold;
-use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
+use crate::values::ids::{At, RecordNumber};
 use crate::values::rules::RULES_RECOVERY;
 
 /// Ends the hold.
@@ -83,17 +82,5 @@ impl EventKind for LedgerOpened {
 
     fn write(&self, bytes: &mut ItemBytes<'_>) {
         bytes.u64(u64::from(self.epoch));
-    }
-
-    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
-        None
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }

@@ -22,7 +22,8 @@ fn ms(millis: u64) -> Duration {
 
 fn replay() -> Decided {
     let event = ledger::Event::SellerCreated(SellerCreated { name: ledger::Name::new("a").unwrap() });
-    let record = ledger::Record { number: 2, time: ledger::Time(1), actor: 1, idempotency_key: None, event };
+    let record =
+        ledger::Record { number: 2, time: ledger::Time(1), actor: 1, idempotency_key: None, origin: None, event };
     Decided::Recorded { record: std::sync::Arc::new(record), replayed: true }
 }
 

@@ -87,7 +87,7 @@ fn command(
     let key = faults.at(|| format!("/charges/{at}/idempotency_key"), key);
     let reference = faults.at(|| format!("/charges/{at}/reference"), body::reference(item.reference.as_deref()));
     let action = Action::Charge(Charge { phone: phone?, amount: amount?, reference: reference? });
-    Some(Command { actor, idempotency_key: Some(key?), action })
+    Some(Command { actor, idempotency_key: Some(key?), origin: None, action })
 }
 
 fn results(info: &LedgerInfo, decisions: &Decisions) -> Answer {

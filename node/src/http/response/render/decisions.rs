@@ -4,10 +4,13 @@
 
 use axum::http::StatusCode;
 use etebar_api as api;
-use ledger::{Amount, Balance, CreditRequested, Digest, Event, IdKind, Note, Record, RecordNumber, Reference, Time};
+use ledger::{
+    Amount, Balance, CreditRequested, Digest, Event, ExpiringKeyCreated, IdKind, Note, Record, RecordNumber, Reference,
+    Time,
+};
 use serde::Serialize;
 
-use super::{ChargeWriter, LedgerInfo, entry, note, refusal, role, status, text_of, timestamp};
+use super::{ChargeWriter, LedgerInfo, entry, note, refusal, status, text_of, timestamp};
 
 /// The answer to a command, as far as its record alone gives it.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,22 +47,12 @@ pub(crate) fn decision(info: &LedgerInfo, record: &Record, secret: Option<String
                 created_at: timestamp(set.created_at),
             },
         ),
-        Event::KeyCreated(created) => {
-            let (role, seller) = role(created.grant);
-            json(
-                StatusCode::CREATED,
-                &api::Key {
-                    id: info.ids.uuid(IdKind::Key, record.number),
-                    role,
-                    name: created.name.as_str().to_owned(),
-                    seller_id: seller.map(|number| info.seller_id(number)),
-                    key: secret,
-                    created_at: timestamp(record.time),
-                },
-            )
-        }
+        Event::KeyCreated(_) | Event::ExpiringKeyCreated(_) | Event::KeyRotated(_) => key_made(info, record, secret),
         Event::KeyRevoked(_) => Some(Rendered::Whole(StatusCode::NO_CONTENT, Vec::new())),
-        Event::CreditRequested(_) => json(StatusCode::CREATED, &credit_request(info, record)?),
+        Event::PolicySet(set) => json(StatusCode::OK, &api::Policy { four_eyes: set.policy.four_eyes }),
+        Event::CreditRequested(_) | Event::CreditRequestedFor(_) => {
+            json(StatusCode::CREATED, &credit_request(info, record)?)
+        }
         Event::CreditApproved(_) | Event::CreditRejected(_) => Some(Rendered::Verdict),
         Event::Adjusted(_) | Event::Reversed(_) => Some(Rendered::Entry),
         Event::Charged(_) => {
@@ -81,6 +74,29 @@ pub(crate) fn decision(info: &LedgerInfo, record: &Record, secret: Option<String
     }
 }
 
+/// The answer to a command that made a key.
+fn key_made(info: &LedgerInfo, record: &Record, secret: Option<String>) -> Option<Rendered> {
+    let key = |name, grant, expires_at| api::Key {
+        key: secret,
+        ..info.key_made(record.number, name, grant, (record.time, expires_at))
+    };
+    match &record.event {
+        Event::KeyCreated(made) => json(StatusCode::CREATED, &key(&made.name, made.grant, None)),
+        Event::ExpiringKeyCreated(ExpiringKeyCreated { key: made, expires_at }) => {
+            json(StatusCode::CREATED, &key(&made.name, made.grant, Some(*expires_at)))
+        }
+        Event::KeyRotated(made) => json(
+            StatusCode::CREATED,
+            &api::RotatedKey {
+                key: key(&made.name, made.grant, made.expires_at),
+                replaces: info.ids.uuid(IdKind::Key, made.old),
+                old_expires_at: timestamp(made.old_expires_at),
+            },
+        ),
+        _ => None,
+    }
+}
+
 fn json(status: StatusCode, body: &impl Serialize) -> Option<Rendered> {
     serde_json::to_vec(body).ok().map(|bytes| Rendered::Whole(status, bytes))
 }
@@ -98,7 +114,11 @@ pub(crate) fn entry_made(info: &LedgerInfo, record: &Record, actor: &str, digest
 
 /// A credit request as it was filed; `None` where the record files none.
 pub(crate) fn credit_request(info: &LedgerInfo, record: &Record) -> Option<api::CreditRequest> {
-    let Event::CreditRequested(filed) = &record.event else { return None };
+    let filed = match &record.event {
+        Event::CreditRequested(filed) => filed,
+        Event::CreditRequestedFor(filed) => &filed.request,
+        _ => return None,
+    };
     let CreditRequested { seller, amount, note, reference } = filed;
     Some(pending(info, record.number, (*seller, *amount, note, reference.as_ref()), record.time))
 }

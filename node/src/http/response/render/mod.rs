@@ -3,6 +3,7 @@
 //! Invariant: under one version of the rules the same record gives the same bytes, on every node, permanently; golden
 //! tests fix fields, order and wording. New wording applies to records made under new rules only.
 
+mod act;
 mod charge;
 mod decisions;
 mod entry;
@@ -10,6 +11,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use act::act;
 pub(crate) use charge::ChargeWriter;
 pub(crate) use decisions::{Rendered, credit_request, credit_request_decided, decision, entry_made, verdict};
 pub(crate) use entry::entry;
@@ -17,7 +19,7 @@ pub(crate) use refusal::refusal;
 
 use etebar_api as api;
 use etebar_api::{AmountOut, Timestamp};
-use ledger::{ApiKey, Grant, IdKind, IdSpace, Note, RecordNumber, Reference, Seller, Time};
+use ledger::{ApiKey, Grant, IdKind, IdSpace, Name, Note, RecordNumber, Reference, Seller, Time};
 use uuid::Uuid;
 
 /// What the genesis fixed, as far as answers show it.
@@ -53,14 +55,31 @@ impl LedgerInfo {
 
     /// A key as lists show it: without its secret.
     pub fn key(&self, key: &ApiKey) -> api::Key {
-        let (role, seller) = role(key.grant);
+        self.key_made(key.number, &key.name, key.grant, (key.created_at, key.expires_at))
+    }
+
+    /// A key that record `number` made at a time, with its end, if any: without its secret.
+    fn key_made(
+        &self,
+        number: RecordNumber,
+        name: &Name,
+        grant: Grant,
+        (created_at, expires_at): (Time, Option<Time>),
+    ) -> api::Key {
+        let (role, seller) = role(grant);
+        let limit = match grant {
+            Grant::Approver { limit } => limit,
+            Grant::Admin | Grant::Auditor | Grant::Operator | Grant::Seller(_) => None,
+        };
         api::Key {
-            id: self.ids.uuid(IdKind::Key, key.number),
+            id: self.ids.uuid(IdKind::Key, number),
             role,
-            name: key.name.as_str().to_owned(),
+            name: name.as_str().to_owned(),
             seller_id: seller.map(|number| self.seller_id(number)),
             key: None,
-            created_at: timestamp(key.created_at),
+            created_at: timestamp(created_at),
+            limit: limit.map(|limit| self.amount(limit.plus())),
+            expires_at: expires_at.map(timestamp),
         }
     }
 }
@@ -86,6 +105,8 @@ pub(crate) fn role(grant: Grant) -> (api::Role, Option<RecordNumber>) {
         Grant::Admin => (api::Role::Admin, None),
         Grant::Auditor => (api::Role::Auditor, None),
         Grant::Seller(seller) => (api::Role::Seller, Some(seller)),
+        Grant::Approver { .. } => (api::Role::Approver, None),
+        Grant::Operator => (api::Role::Operator, None),
     }
 }
 

@@ -17,7 +17,7 @@ fn info(decimals: u32) -> LedgerInfo {
 }
 
 fn record(event: Event) -> Record {
-    Record { number: 77, time: Time(1_700_000_000_123), actor: 1, idempotency_key: None, event }
+    Record { number: 77, time: Time(1_700_000_000_123), actor: 1, idempotency_key: None, origin: None, event }
 }
 
 /// Status and body of the answer, by an admin called ops.

@@ -42,7 +42,7 @@ pub(crate) async fn lead(node: Arc<Node>) {
         }
         members.round(&node).await;
         for action in due(&node) {
-            let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, action };
+            let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, origin: None, action };
             if let Err(error) = submit(&node, vec![command], Instant::now() + COMMAND).await {
                 tracing::debug!(%error, "a command of the leader's own was not decided");
             }

@@ -102,8 +102,10 @@ pub(super) fn alone(
 /// The entry at `id` that begins the epoch, at `now`.
 pub(super) fn beginning(id: LogId, epoch: u32, to: &NewCluster, now: Time) -> Result<LogEntry, StorageError> {
     let action = Action::BeginEpoch(to.begin(epoch));
-    let batch =
-        CommandBatch { stamp: now, commands: vec![Command { actor: SYSTEM_ACTOR, idempotency_key: None, action }] };
+    let batch = CommandBatch {
+        stamp: now,
+        commands: vec![Command { actor: SYSTEM_ACTOR, idempotency_key: None, origin: None, action }],
+    };
     let bytes = codec::encode(Kind::Commands, &batch)?;
     Ok(LogEntry { log_id: id, payload: EntryPayload::Normal(Payload(bytes.into())) })
 }

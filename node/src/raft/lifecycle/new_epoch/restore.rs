@@ -90,7 +90,7 @@ fn check_begins(state: &State, backed_up: u32, to: &NewCluster, now: Time) -> Re
     }
     let epoch = state.epoch().max(backed_up).saturating_add(1);
     let action = Action::BeginEpoch(to.begin(epoch));
-    let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, action };
+    let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, origin: None, action };
     match decide(state, &Facts::default(), &command, now) {
         Ok(Outcome::New(_)) => Ok(epoch),
         refused => Err(NewEpochError::NotBegun(format!("{refused:?}"))),

@@ -200,7 +200,7 @@ mod tests {
 
         fn apply(&mut self, actor: RecordNumber, key: Option<IdempotencyKey>, event: Event) -> RecordNumber {
             let number = self.state.records() + 1;
-            self.state.apply(&Record { number, time: self.now, actor, idempotency_key: key, event });
+            self.state.apply(&Record { number, time: self.now, actor, idempotency_key: key, origin: None, event });
             number
         }
 
@@ -243,6 +243,7 @@ mod tests {
         let charge = |number: u32| Command {
             actor,
             idempotency_key: IdempotencyKey::new(&format!("k{number}")).ok(),
+            origin: None,
             action: Action::Charge(Charge {
                 phone: Phone::new(989_120_000_000).unwrap(),
                 amount: Amount::new(1).unwrap(),

@@ -65,6 +65,7 @@ mod tests {
         let command = Command {
             actor: 1,
             idempotency_key: None,
+            origin: None,
             action: Action::CreateSeller(CreateSeller { name: Name::new("shop").unwrap() }),
         };
         let commands = Commands::from(vec![command; commands]);

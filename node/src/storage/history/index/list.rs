@@ -1,10 +1,13 @@
 //! The lists that records are found by, and which record is in which.
 //!
-//! Lists: a seller's journal entries; a seller's credit requests, and all of them; each 64th charge of a phone. The charges
+//! Lists: a seller's journal entries; a seller's credit requests, and all of them; acts; each 64th charge of a phone. The charges
 //! between those name the one before, so a phone's charges cost no key each: a phone that is charged once, as most are between
 //! two checkpoints, would cost a key of 30 bytes and 6.5 microseconds of sled.
 
-use ledger::{Adjusted, Charged, CreditApproved, CreditRequested, Event, Phone, Record, RecordNumber, Reversed};
+use ledger::{
+    Adjusted, Charged, CreditApproved, CreditRequested, CreditRequestedFor, Event, Phone, Record, RecordNumber,
+    Reversed,
+};
 
 use crate::storage::format::keys;
 
@@ -40,6 +43,11 @@ impl List {
         Self::new(keys::ANCHORS, phone.digits())
     }
 
+    /// All administrative acts.
+    pub(crate) fn acts() -> Self {
+        Self::new(keys::ACTS, 0)
+    }
+
     fn new(kind: u8, owner: u64) -> Self {
         // Source: a record of 50 bytes for each number below that would be 3.6 exabytes; a phone has 15 digits at most.
         assert!(owner >> OWNER_BITS == 0, "a record or a phone has fewer than 2^56 numbers below it");
@@ -59,6 +67,7 @@ impl List {
         match kind {
             keys::ENTRIES => format!("the list of the entries of seller {owner}"),
             keys::REQUESTS => format!("the list of the credit requests of seller {owner}"),
+            keys::ACTS => "the list of acts".into(),
             // A phone's number is nobody's business in a log.
             _ => format!("the list of the charges of the phone ending in {:04}", owner % 10_000),
         }
@@ -67,6 +76,9 @@ impl List {
 
 /// The lists to which `record` is added.
 pub(crate) fn lists_of(record: &Record, mut add: impl FnMut(List)) {
+    if record.is_act() {
+        add(List::acts());
+    }
     match &record.event {
         Event::Charged(Charged { seller, phone, phone_charge, .. }) => {
             add(List::entries_of(*seller));
@@ -78,7 +90,8 @@ pub(crate) fn lists_of(record: &Record, mut add: impl FnMut(List)) {
         Event::Adjusted(Adjusted { seller, .. }) | Event::Reversed(Reversed { seller, .. }) => {
             add(List::entries_of(*seller));
         }
-        Event::CreditRequested(CreditRequested { seller, .. }) => {
+        Event::CreditRequested(CreditRequested { seller, .. })
+        | Event::CreditRequestedFor(CreditRequestedFor { request: CreditRequested { seller, .. } }) => {
             add(List::requests_of(*seller));
             add(List::all_requests());
         }
@@ -96,6 +109,9 @@ pub(crate) fn lists_of(record: &Record, mut add: impl FnMut(List)) {
         | Event::NodeRemoved(_)
         | Event::EpochBegun(_)
         | Event::LedgerOpened(_)
-        | Event::BackupNoted(_) => {}
+        | Event::BackupNoted(_)
+        | Event::ExpiringKeyCreated(_)
+        | Event::KeyRotated(_)
+        | Event::PolicySet(_) => {}
     }
 }

@@ -46,6 +46,14 @@ impl History {
         self.numbers(seller.map_or_else(List::all_requests, List::requests_of), from, most)
     }
 
+    /// The administrative acts from the record `from` on, oldest first, at most `most` of them. Blocks.
+    ///
+    /// # Errors
+    /// Where the index is damaged.
+    pub fn acts(&self, from: RecordNumber, most: usize) -> Result<Vec<RecordNumber>, StorageError> {
+        self.numbers(List::acts(), from, most)
+    }
+
     /// The charges of a phone whose last one is `last`, from the record `from` on, oldest first: `most` or a few more, where
     /// there are so many. Blocks.
     ///

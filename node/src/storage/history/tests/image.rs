@@ -49,7 +49,7 @@ impl Shop {
     fn decide(&mut self, history: &History, actor: u64, key: Option<&str>, action: Action) {
         self.now.0 += 1;
         let idempotency_key = key.map(|key| ledger::IdempotencyKey::new(key).unwrap());
-        let command = Command { actor, idempotency_key, action };
+        let command = Command { actor, idempotency_key, origin: None, action };
         let Ok(Outcome::New(record)) = decide(&self.state, &Facts::default(), &command, self.now) else {
             panic!("{command:?} is decided")
         };

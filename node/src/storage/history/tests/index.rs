@@ -37,7 +37,14 @@ impl Book {
         while book.records.len() < count {
             let event = book.event(dice);
             let number = book.records.len() as u64 + 1;
-            book.records.push(Record { number, time: Time(number), actor: 3, idempotency_key: None, event });
+            book.records.push(Record {
+                number,
+                time: Time(number),
+                actor: 3,
+                idempotency_key: None,
+                origin: None,
+                event,
+            });
         }
         book
     }
@@ -321,7 +328,14 @@ async fn a_second_conclusion_is_refused_before_it_is_durable() {
     let (_disks, _disk, history) = created().await;
     book.push_to(&history, 500);
     history.write(checkpoint(500)).await.unwrap();
-    book.records.push(Record { number: 501, time: Time(501), actor: 3, idempotency_key: None, event: twice });
+    book.records.push(Record {
+        number: 501,
+        time: Time(501),
+        actor: 3,
+        idempotency_key: None,
+        origin: None,
+        event: twice,
+    });
     book.push_to(&history, 501);
     let error = history.write(checkpoint(501)).await.unwrap_err().to_string();
     assert!(error.starts_with("refused to conclude a charge or a credit request again"), "{error}");
@@ -339,6 +353,7 @@ fn a_second_conclusion_of_new_records_stops_the_node() {
         time: Time(1),
         actor: 3,
         idempotency_key: None,
+        origin: None,
         event: Event::Reversed(Reversed {
             charge: 1,
             seller: 1,

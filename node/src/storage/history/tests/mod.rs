@@ -30,6 +30,7 @@ fn record(number: u64) -> Record {
         time: Time(1_700_000_000_000 + number),
         actor: 3,
         idempotency_key: IdempotencyKey::new(&key).ok(),
+        origin: None,
         event: Event::Charged(Charged {
             seller: 2,
             phone: Phone::new(989_123_456_789).unwrap(),

@@ -89,7 +89,7 @@ fn calls() {
     let vote_request = PlainVoteRequest { vote: vote(), last: Some(at(5)), takes_over: true };
     let transfer = PlainTransfer { from: vote(), to: 3, last: Some(at(5)) };
     let action = ledger::Action::RegisterNode(RegisterNode { node: 3, incarnation: Uuid::from_u128(3) });
-    let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, action };
+    let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, origin: None, action };
     let commands = vec![command].into();
     check(
         "Calls",

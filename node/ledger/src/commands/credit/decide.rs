@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
-use super::request_credit::CreditRequested;
+use super::request::CreditRequested;
+use crate::commands::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
 use crate::entry::{EntryKind, Movement};
 use crate::refusal::{Refusal, Rejection};
+use crate::state::api_key::Grant;
 use crate::state::{Concluded, Conclusion, State, Verdict};
 use crate::values::amount::{Amount, Balance};
 use crate::values::ids::{ApiKeyNumber, At, IdKind, RecordNumber, Time};
@@ -70,7 +71,7 @@ pub(crate) enum CreditDecision {
 
 impl CommandKind for DecideCredit {
     fn role(&self) -> RequiredRole {
-        RequiredRole::Admin
+        RequiredRole::Approver
     }
 
     /// The request while it is pending.
@@ -103,12 +104,12 @@ impl CommandKind for DecideCredit {
 }
 
 impl DecideCredit {
-    /// The request must be pending. The same verdict once more is done already, the opposite one is refused. `filed` is the
-    /// request's event with its place.
+    /// The request must be pending, and the key may have to be another's than the one that filed it. The same verdict once more is done already, the opposite one is refused. `filed` is the
+    /// place of the request, who filed it, and its event.
     pub(crate) fn evaluate(
         &self,
         context: &Context<'_>,
-        filed: Option<(At, &CreditRequested)>,
+        filed: Option<(At, ApiKeyNumber, &CreditRequested)>,
     ) -> Result<CreditDecision, Denial> {
         match context.concluded {
             Some(Conclusion { record, how }) if self.is_done_by(how) => return Err(Denial::Done(record)),
@@ -120,7 +121,10 @@ impl DecideCredit {
             None if !context.state.is_pending(self.request) => return Err(Rejection::UnknownRequest.into()),
             None => {}
         }
-        let (at, filed) = filed.ok_or(Rejection::Inconsistent)?;
+        let (at, asker, filed) = filed.ok_or(Rejection::Inconsistent)?;
+        if self.verdict == Verdict::Approved {
+            may_approve(context, asker, filed.amount)?;
+        }
         let request = RequestShown {
             number: at.number,
             seller: filed.seller,
@@ -141,9 +145,21 @@ impl DecideCredit {
     }
 }
 
+/// Whether the key that acts may approve so much, which `asker` asked for. A key that was rotated is the same person's.
+fn may_approve(context: &Context<'_>, asker: ApiKeyNumber, amount: Amount) -> Result<(), Denial> {
+    let Some(key) = context.key else { return Err(Rejection::Forbidden.into()) };
+    if let Grant::Approver { limit: Some(limit) } = key.grant
+        && amount > limit
+    {
+        return Err(Rejection::OverLimit.into());
+    }
+    let is_asker = context.state.api_key(asker).is_some_and(|asker| asker.scope() == key.scope());
+    if context.state.policy().four_eyes && is_asker { Err(Rejection::FourEyes.into()) } else { Ok(()) }
+}
+
 impl EventKind for CreditApproved {
     fn role(&self) -> RequiredRole {
-        RequiredRole::Admin
+        RequiredRole::Approver
     }
 
     fn apply(&self, _at: At, state: &mut State) {
@@ -180,15 +196,11 @@ impl EventKind for CreditApproved {
     fn concludes(&self) -> Option<(RecordNumber, Concluded)> {
         Some((self.request.number, Concluded::Decided(Verdict::Approved)))
     }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
-    }
 }
 
 impl EventKind for CreditRejected {
     fn role(&self) -> RequiredRole {
-        RequiredRole::Admin
+        RequiredRole::Approver
     }
 
     fn apply(&self, _at: At, state: &mut State) {
@@ -204,16 +216,8 @@ impl EventKind for CreditRejected {
         Some(self.request.seller)
     }
 
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
-    }
-
     fn concludes(&self) -> Option<(RecordNumber, Concluded)> {
         Some((self.request.number, Concluded::Decided(Verdict::Rejected)))
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }
 

@@ -2,12 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
+use crate::commands::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
-use crate::entry::Movement;
 use crate::state::State;
 use crate::values::amount::Amount;
-use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
+use crate::values::ids::{At, RecordNumber};
 use crate::values::text::{Note, Reference, reference_text};
 
 /// Asks for more credit, for the seller whose key acts.
@@ -57,8 +56,12 @@ impl CommandKind for RequestCredit {
 impl RequestCredit {
     /// The seller must not be suspended.
     pub(crate) fn evaluate(&self, context: &Context<'_>) -> Result<CreditRequested, Denial> {
-        let seller = context.acting_seller()?.number;
-        Ok(CreditRequested { seller, amount: self.amount, note: self.note.clone(), reference: self.reference.clone() })
+        Ok(self.filed_for(context.acting_seller()?.number))
+    }
+
+    /// This request, of this seller.
+    pub(super) fn filed_for(&self, seller: RecordNumber) -> CreditRequested {
+        CreditRequested { seller, amount: self.amount, note: self.note.clone(), reference: self.reference.clone() }
     }
 }
 
@@ -80,14 +83,6 @@ impl EventKind for CreditRequested {
 
     fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
         Some(self.seller)
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }
 

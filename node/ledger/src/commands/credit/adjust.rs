@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
+use crate::commands::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
 use crate::entry::{EntryKind, Movement};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
 use crate::values::amount::{Balance, Immovable, SignedAmount};
-use crate::values::ids::{ApiKeyNumber, At, IdKind, RecordNumber};
+use crate::values::ids::{At, IdKind, RecordNumber};
 use crate::values::text::Note;
 
 /// Corrects a seller's credit.
@@ -58,9 +58,12 @@ impl CommandKind for Adjust {
 }
 
 impl Adjust {
-    /// The seller must exist, and its credit must stay within 0 and the limit.
+    /// The seller must exist, and its credit must stay within 0 and the limit; under four eyes it must not grow.
     pub(crate) fn evaluate(&self, context: &Context<'_>) -> Result<Adjusted, Denial> {
         let before = context.seller(self.seller)?.balance;
+        if context.state.policy().four_eyes && self.amount.minor() > 0 {
+            return Err(Rejection::FourEyes.into());
+        }
         let balance = before.adjusted(self.amount).map_err(|immovable| match immovable {
             Immovable::BelowZero => Refusal::InsufficientCredit { balance: before },
             Immovable::OverLimit => Refusal::LimitExceeded,
@@ -104,10 +107,6 @@ impl EventKind for Adjusted {
             reference: (IdKind::Adjustment, number),
             caller_reference: None,
         })
-    }
-
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        None
     }
 }
 

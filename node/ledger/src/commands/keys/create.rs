@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
+use crate::commands::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
-use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
 use crate::state::api_key::Grant;
@@ -38,6 +37,10 @@ impl CommandKind for CreateKey {
         RequiredRole::Admin
     }
 
+    fn since(&self) -> u32 {
+        self.grant.since()
+    }
+
     fn is_repeatable(&self) -> bool {
         false
     }
@@ -57,7 +60,7 @@ impl CreateKey {
         if let Grant::Seller(seller) = self.grant {
             context.seller(seller)?;
         }
-        if context.state.is_name_active(&self.name) {
+        if context.state.is_name_active(&self.name, context.now) {
             return Err(Refusal::NameTaken.into());
         }
         // Those of revoked keys too: a secret that was withdrawn must not come back under another grant.
@@ -79,23 +82,15 @@ impl EventKind for KeyCreated {
     }
 
     fn apply(&self, at: At, state: &mut State) {
-        state.add_api_key(at, self.name.clone(), self.grant, self.hash);
+        state.add_api_key(at, self.name.clone(), self.grant, self.hash, None);
     }
 
     fn write(&self, bytes: &mut ItemBytes<'_>) {
         write(bytes, &self.name, self.grant, self.hash);
     }
 
-    fn api_key(&self, number: RecordNumber) -> Option<ApiKeyNumber> {
-        Some(number)
-    }
-
-    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
-        None
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
+    fn api_keys(&self, number: RecordNumber) -> [Option<ApiKeyNumber>; 2] {
+        [Some(number), None]
     }
 }
 

@@ -2,12 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
+use crate::commands::kind::{CommandKind, Context, Denial, EventKind, RequiredRole};
 use crate::digest::ItemBytes;
-use crate::entry::Movement;
 use crate::refusal::{Refusal, Rejection};
 use crate::state::State;
-use crate::state::api_key::Grant;
 use crate::values::ids::{ApiKeyNumber, At, RecordNumber};
 
 /// Revokes an API key permanently.
@@ -47,13 +45,13 @@ impl CommandKind for RevokeKey {
 }
 
 impl RevokeKey {
-    /// The key must exist and must not be the last active admin key. A key that is revoked already is done.
+    /// The key must exist and must not be the last admin key without an end. A key that is revoked already is done.
     pub(crate) fn evaluate(&self, context: &Context<'_>) -> Result<KeyRevoked, Denial> {
         let key = context.state.api_key(self.key).ok_or(Rejection::UnknownKey)?;
         if let Some(record) = key.revoked_by {
             return Err(Denial::Done(record));
         }
-        if key.grant == Grant::Admin && context.state.active_admin_keys() <= 1 {
+        if context.state.is_last_admin(key) {
             return Err(Refusal::LastAdminKey.into());
         }
         Ok(KeyRevoked { key: self.key })
@@ -73,16 +71,8 @@ impl EventKind for KeyRevoked {
         bytes.u64(self.key);
     }
 
-    fn api_key(&self, _number: RecordNumber) -> Option<ApiKeyNumber> {
-        Some(self.key)
-    }
-
-    fn seller(&self, _number: RecordNumber) -> Option<RecordNumber> {
-        None
-    }
-
-    fn movement(&self, _number: RecordNumber) -> Option<Movement<'_>> {
-        None
+    fn api_keys(&self, _number: RecordNumber) -> [Option<ApiKeyNumber>; 2] {
+        [Some(self.key), None]
     }
 }
 
