@@ -19,6 +19,8 @@ pub enum Need {
     Python,
     /// A Prometheus server, and its tool for rules.
     Prometheus,
+    /// S3-compatible storage: moto, a Python package.
+    Moto,
 }
 
 /// True where the test cannot be, since the machine lacks what it needs; says so.
@@ -29,7 +31,8 @@ pub fn lacks(need: Need, what_is_tested: &str) -> bool {
         Need::Tmux if is_named("tmux") => "tmux is not installed",
         Need::Python if is_named("python3") => "python3 is not installed",
         Need::Prometheus if is_named("prometheus") => "prometheus is not installed",
-        Need::Root | Need::Tmux | Need::Python | Need::Prometheus => return false,
+        Need::Moto if is_named("moto") => "moto is not installed",
+        Need::Root | Need::Tmux | Need::Python | Need::Prometheus | Need::Moto => return false,
     };
     eprintln!("NOT TESTED, because {reason}: {what_is_tested}");
     true

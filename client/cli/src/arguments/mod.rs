@@ -1,13 +1,15 @@
 //! The command line. Each verb's help ends with an example.
 
+mod backup;
 mod driving;
 mod resources;
 mod values;
 
+pub(crate) use backup::{Backup, BackupDownload, BackupFetch, BackupLost, BackupVerb, Storage};
 pub(crate) use driving::{Bench, Load, Plot, Target};
 pub(crate) use resources::{
-    Acts, Adjust, Backup, BackupDownload, BackupLost, BackupVerb, ChargeOne, Charges, Cluster, CreditRequests, Import,
-    Journal, Keys, Members, NewNode, Policy, Sellers, Statement, Watch,
+    Acts, Adjust, ChargeOne, Charges, Cluster, CreditRequests, Import, Journal, Keys, Members, NewNode, Policy, Sellers,
+    Statement, Watch,
 };
 pub(crate) use values::{Colour, Format, Listing, OneSeller, Switch, Verify};
 
@@ -170,7 +172,7 @@ Example: etebar verify
          etebar verify --from 1200000 --digest 5f2c…      (goes on where an earlier check ended, which printed both)
 From a later entry on, what only the whole journal shows is not checked: phones' balances, and the sums of all accounts.")]
     Verify(Verify),
-    /// Take a backup of the ledger, verify one, or list what a restore lost
+    /// Take a backup of the ledger, into a file or S3-compatible storage; verify or fetch one, or list what a restore lost
     #[command(
         args_conflicts_with_subcommands = true,
         subcommand_negates_reqs = true,
@@ -178,8 +180,11 @@ From a later entry on, what only the whole journal shows is not checked: phones'
 Example: etebar backup monday.backup
          etebar backup tuesday.backup --onto monday.backup       (an increment: only what is new)
          etebar backup --until 1200000 before.backup
+         etebar backup s3://books/etebar                         (then `--onto latest` for increments)
 Needs an admin's key. Sales go on meanwhile. A download that was cut goes on where it was, on another node too, also where
-the same command is given again. Afterwards every promise is recomputed from the file; it exits with 4 where one is broken."
+the same command is given again. Afterwards every promise is recomputed from the file; it exits with 4 where one is broken.
+Storage takes credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN alone; what was uploaded is read
+back, and only then `latest` names it."
     )]
     Backup(Backup),
     /// Print what makes a shell complete this program's verbs and options

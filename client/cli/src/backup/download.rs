@@ -51,13 +51,33 @@ struct Done<'a> {
 
 pub(super) async fn run(session: &Session, asked: BackupDownload) -> Result<(), CliError> {
     let begun = Instant::now();
-    let BackupDownload { file, until, onto, no_verify } = asked;
+    let BackupDownload { file, until, onto, no_verify, work: _, storage: _ } = asked;
     // clap asks for it.
     let file = file.ok_or_else(|| CliError::usage("name the file that the backup is to be in"))?;
     let target = Target { file, until, onto };
+    let Downloaded { head, bytes, streams } = to_file(session, &target).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let verified = if no_verify {
+        None
+    } else {
+        session.output.progress(&format!("{} is there; it is verified now", target.file.display()));
+        Some(verify::with_progress(session.output, target.all()).await?)
+    };
+    let after = head.continues.map_or(0, |continues| continues.records);
+    let done = Done { file: &target.file, contents: Contents::of(&head, bytes), after, streams, seconds, verified };
+    let printed = session.output.either(&done, || shown(&done));
+    if let Some(report) = &done.verified {
+        verify::conclude(report)?;
+        note(session, &head).await;
+    }
+    printed
+}
+
+/// Downloads a backup whole, syncs it, and gives it its name.
+pub(super) async fn to_file(session: &Session, target: &Target) -> Result<Downloaded, CliError> {
     target.check_free()?;
-    let output = session.output;
-    let (target, taker) = blocking(move |_| Taker::open(&target, output).map(|taker| (target, taker))).await?;
+    let (output, asked) = (session.output, target.clone());
+    let taker = blocking(move |_| Taker::open(&asked, output)).await?;
     let downloaded = download(session, taker).await;
     if downloaded.is_err() {
         target.remove_empty_part();
@@ -66,33 +86,14 @@ pub(super) async fn run(session: &Session, asked: BackupDownload) -> Result<(), 
     let (head, bytes) = (part.head().clone(), part.written().bytes);
     let to = target.file.clone();
     blocking(move |_| part.finish(&to)).await?;
-    let seconds = begun.elapsed().as_secs_f64();
-    let verified = if no_verify {
-        None
-    } else {
-        session.output.progress(&format!("{} is there; it is verified now", target.file.display()));
-        let files = [target.onto.clone(), vec![target.file.clone()]].concat();
-        Some(blocking(move |running| verify::verified(output, &files, running)).await?)
-    };
-    let after = head.continues.map_or(0, |continues| continues.records);
-    let done = Done { file: &target.file, contents: Contents::of(&head, bytes), after, streams, seconds, verified };
-    let printed = session.output.either(&done, || shown(&done));
-    if let Some(report) = &done.verified {
-        verify::conclude(report)?;
-        note(session, &head).await?;
-    }
-    printed
+    Ok(Downloaded { head, bytes, streams })
 }
 
 /// Has the ledger note that a backup is verified, so that every node knows how old the last one is. A ledger under rules of an older
 /// build does not take it, which is no fault of the backup.
-async fn note(session: &Session, head: &Head) -> Result<(), CliError> {
-    match session.client.note_backup(head.records, &head.record_digest.to_string()).await {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            session.output.progress(&format!("the backup is whole and verified; the ledger did not note it: {error}"));
-            Ok(())
-        }
+pub(super) async fn note(session: &Session, head: &Head) {
+    if let Err(error) = session.client.note_backup(head.records, &head.record_digest.to_string()).await {
+        session.output.progress(&format!("the backup is whole and verified; the ledger did not note it: {error}"));
     }
 }
 
@@ -110,13 +111,32 @@ fn shown(done: &Done<'_>) -> String {
 }
 
 /// What is asked for.
-struct Target {
-    file: PathBuf,
-    until: Option<u64>,
-    onto: Vec<PathBuf>,
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    /// Where it is to be; nothing is there.
+    pub(super) file: PathBuf,
+    /// The entry that it ends with; the newest unless given.
+    pub(super) until: Option<u64>,
+    /// The backups before it, in their order.
+    pub(super) onto: Vec<PathBuf>,
+}
+
+/// What was downloaded.
+#[derive(Debug)]
+pub(super) struct Downloaded {
+    pub(super) head: Head,
+    /// Bytes of the pages.
+    pub(super) bytes: u64,
+    /// Streams that brought pages.
+    pub(super) streams: u32,
 }
 
 impl Target {
+    /// All files of the chain, in their order.
+    fn all(&self) -> Vec<PathBuf> {
+        [self.onto.clone(), vec![self.file.clone()]].concat()
+    }
+
     fn check_free(&self) -> Result<(), CliError> {
         match std::fs::symlink_metadata(&self.file) {
             Ok(_) => Err(CliError::usage(format!(
@@ -137,7 +157,8 @@ impl Target {
         }
     }
 
-    fn part(&self) -> PathBuf {
+    /// What has arrived, until it is whole.
+    pub(super) fn part(&self) -> PathBuf {
         let mut name = self.file.clone().into_os_string();
         name.push(".part");
         name.into()

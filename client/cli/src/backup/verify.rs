@@ -9,7 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::audit::{Audited, audit};
-use super::work::Running;
+use super::work::{Running, blocking};
 use crate::books::promise::Verdict;
 use crate::books::verify::word;
 use crate::output::error::CliError;
@@ -111,8 +111,13 @@ pub(super) fn run(output: Output, files: &[PathBuf], running: &Running) -> Resul
     printed
 }
 
+/// Verifies a backup and its increments beside the program's signals.
+pub(super) async fn with_progress(output: Output, files: Vec<PathBuf>) -> Result<Report, CliError> {
+    blocking(move |running| verified(output, &files, running)).await
+}
+
 /// Verifies a backup and its increments; the report says what is broken.
-pub(super) fn verified(output: Output, files: &[PathBuf], running: &Running) -> Result<Report, CliError> {
+fn verified(output: Output, files: &[PathBuf], running: &Running) -> Result<Report, CliError> {
     let (begun, mut last) = (Instant::now(), Instant::now());
     let Audited { head, report, bytes } = audit(files, |records, of| {
         if last.elapsed() >= EVERY {
