@@ -80,6 +80,19 @@ install_packages() {
   rm -f "$log"
 }
 
+# install_python NAME VERSION PROGRAM [PACKAGE...]: installs a Python package in a fixed version (or these packages) into an
+# environment of its own, target/tools/python-NAME-VERSION, where it has no such program yet. Fails where that cannot be done.
+install_python() {
+  local place=$TARGET/tools/python-$1-$2 packages=("${@:4}")
+  ((${#packages[@]} > 0)) || packages=("$1==$2")
+  [[ ! -x $place/bin/$3 ]] || return 0
+  rm -rf "$place" # one that was cut short
+  if python3 -m venv "$place" >/dev/null 2>&1 && timeout 180 "$place/bin/pip" install --quiet "${packages[@]}" >/dev/null 2>&1
+  then return 0; fi
+  rm -rf "$place"
+  return 1
+}
+
 # ---- programs -------------------------------------------------------------------------------------------------------
 
 # Builds the two programs where one is missing or older than its source.

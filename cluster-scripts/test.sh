@@ -26,6 +26,7 @@ NEEDED=(
   'nft nftables'
   'prometheus prometheus'
   'python3 python3'
+  '/usr/lib/python3*/ensurepip/__init__.py python3-venv'
   'tmux tmux'
   '/usr/lib/*/faketime/libfaketimeMT.so.1 libfaketime'
 )
@@ -46,6 +47,12 @@ elif ((${#MISSING[@]} > 0)); then
     has_tool "$tool" || export ETEBAR_TESTS_WITHOUT="${ETEBAR_TESTS_WITHOUT:+$ETEBAR_TESTS_WITHOUT,}$tool"
   done
 fi
+# S3-compatible storage, which backups are uploaded to; tests/src/operator/storage.rs has the same version.
+MOTO=5.2.1
+install_python moto "$MOTO" flask "moto[s3]==$MOTO" flask==3.1.3 flask-cors==6.0.5 || {
+  say "$SCRIPT: moto $MOTO could not be installed (a Python package), and what needs it is skipped: backups in S3-compatible storage"
+  export ETEBAR_TESTS_WITHOUT="${ETEBAR_TESTS_WITHOUT:+$ETEBAR_TESTS_WITHOUT,}moto"
+}
 [[ $(id -u) == 0 ]] || say "$SCRIPT: without root no power is cut, no disk filled and no network cut"
 
 PATH=$PATH:$HOME/.cargo/bin

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # check.sh
 #
-# Checks what is in deploy/ without building or starting anything, in under a minute: the systemd unit (its form, and that it
-# leaves a node an exposure under 2.0), the scripts, the Kubernetes manifests against the schemas of Kubernetes, and the
+# Checks what is in deploy/ without building or starting anything, in under a minute: the systemd units (their form, and that
+# each service has an exposure under 2.0), the scripts, the Kubernetes manifests against the schemas of Kubernetes, and the
 # Containerfile. Installs systemd and shellcheck where they are missing, as root. The validators of the last two are Python
 # packages in fixed versions, in target/tools; where they cannot be installed, that is said and the rest is checked.
 source "$(dirname "${BASH_SOURCE[0]}")/../cluster-scripts/lib.sh"
@@ -24,26 +24,20 @@ shopt -s nullglob
 shellcheck -x "$DEPLOY"/*.sh "$DEPLOY"/*/*.sh "$DEPLOY"/debian/{etebar-node-setup,postinst,postrm}
 
 # The form is checked with a program that is on this machine, whether the package is installed or not.
-UNIT=$DEPLOY/systemd/etebar-node.service
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
-sed 's|^ExecStart=/usr/bin/etebar-node |ExecStart=/usr/bin/env |' "$UNIT" >"$WORK/etebar-node.service"
-SAID=$(systemd-analyze verify --man=no --recursive-errors=no "$WORK/etebar-node.service" 2>&1) || fail "the unit: $SAID"
-[[ $SAID != *etebar-node.service:* ]] || fail "the unit: $SAID"
-SAID=$(systemd-analyze security --offline=true --threshold="$EXPOSURE" --no-pager "$UNIT" 2>&1) \
-  || fail "the unit leaves a node too much: $SAID"
-say "$(tail -n 1 <<<"$SAID")"
-
-# Installs a Python package in a fixed version into an environment of its own; fails where that cannot be done.
-install_python() {
-  local place=$TARGET/tools/python-$1-$2
-  [[ ! -x $place/bin/$3 ]] || return 0
-  rm -rf "$place" # one that was cut short
-  if python3 -m venv "$place" >"$WORK/said" 2>&1 && timeout 120 "$place/bin/pip" install --quiet "$1==$2" >"$WORK/said" 2>&1
-  then return 0; fi
-  rm -rf "$place"
-  return 1
-}
+for unit in "$DEPLOY"/systemd/*.{service,timer}; do
+  sed -E 's#^ExecStart=/usr/bin/etebar(-node)? #ExecStart=/usr/bin/env #' "$unit" >"$WORK/${unit##*/}"
+done
+for unit in "$WORK"/*; do
+  name=${unit##*/}
+  SAID=$(systemd-analyze verify --man=no --recursive-errors=no "$unit" 2>&1) || fail "$name: $SAID"
+  [[ $SAID != *"$name":* ]] || fail "$name: $SAID"
+  [[ $name == *.service ]] || continue
+  SAID=$(systemd-analyze security --offline=true --threshold="$EXPOSURE" --no-pager "$DEPLOY/systemd/$name" 2>&1) \
+    || fail "$name may do too much: $SAID"
+  say "$name: $(tail -n 1 <<<"$SAID")"
+done
 
 if install_python kubernetes-validate "$KUBERNETES_VALIDATE" kubernetes-validate; then
   for version in "${KUBERNETES_VERSIONS[@]}"; do

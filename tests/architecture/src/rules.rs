@@ -116,6 +116,12 @@ pub const RULES: Rules = Rules {
             why: "the client knows the HTTP contract alone",
         },
         Libraries {
+            names: &["rusty_s3"],
+            scope: "client",
+            except: &["client/cli/src/backup/s3"],
+            why: "only backup/s3 names rusty_s3",
+        },
+        Libraries {
             names: &["tokio", "hyper", "clap"],
             scope: "client/api/src",
             except: &[],

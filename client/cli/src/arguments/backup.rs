@@ -15,19 +15,19 @@ pub(crate) struct Backup {
 #[derive(Debug, Args)]
 pub(crate) struct BackupDownload {
     /// Where the backup is to be: a file, and nothing may be there (what came is in FILE.part until it is whole); or a place in
-    /// S3-compatible storage, s3://BUCKET/PREFIX
+    /// S3-compatible storage, `s3://BUCKET/PREFIX`
     #[arg(required = true)]
     pub(crate) file: Option<PathBuf>,
     /// End with this journal entry in place of the newest record
     #[arg(long, value_name = "ENTRY", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) until: Option<u64>,
-    /// Fetch only what these lack: a whole backup, then the increments onto it, in their order; of s3://… it is the word `latest`
+    /// Fetch only what these lack: a whole backup, then the increments onto it, in their order; of `s3://…` it is the word `latest`
     #[arg(long, value_name = "EARLIER", num_args = 1..)]
     pub(crate) onto: Vec<PathBuf>,
     /// Do not recompute every promise from the file afterwards
     #[arg(long)]
     pub(crate) no_verify: bool,
-    /// Of s3://…: the folder that the backup is made in. It has room for a whole backup and its increments, and keeps them, so
+    /// Of `s3://…`: the folder that the backup is made in. It has room for a whole backup and its increments, and keeps them, so
     /// that the next increment downloads none of them
     #[arg(
         long,
@@ -44,19 +44,32 @@ pub(crate) struct BackupDownload {
 /// Which S3-compatible storage. The credentials are in the environment alone, so that no list of processes shows them.
 #[derive(Debug, Args)]
 pub(crate) struct Storage {
-    /// Of s3://…: its URL, where it is not AWS. The bucket is then part of the path, and not of the host's name
-    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_S3", hide_env_values = true)]
-    pub(crate) s3_endpoint: Option<String>,
-    /// Of s3://…: its region
-    #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true, default_value = "us-east-1")]
-    pub(crate) s3_region: String,
-    /// Of s3://…: a PEM file with the authority of its certificate, in place of this machine's own. `--ca` is of the nodes alone
-    #[arg(long, value_name = "FILE", env = "ETEBAR_S3_CA", hide_env_values = true)]
-    pub(crate) s3_ca: Option<PathBuf>,
-    /// Of s3://…: bytes of a part, which is held in memory; more where the backup would have over 10,000 of them. Storage
+    /// Of `s3://…`: its URL, where it is not AWS. The bucket is then part of the path, and not of the host's name
+    #[arg(
+        id = "s3_endpoint",
+        long = "s3-endpoint",
+        value_name = "URL",
+        env = "AWS_ENDPOINT_URL_S3",
+        hide_env_values = true
+    )]
+    pub(crate) endpoint: Option<String>,
+    /// Of `s3://…`: its region
+    #[arg(
+        id = "s3_region",
+        long = "s3-region",
+        value_name = "REGION",
+        env = "AWS_REGION",
+        hide_env_values = true,
+        default_value = "us-east-1"
+    )]
+    pub(crate) region: String,
+    /// Of `s3://…`: a PEM file with the authority of its certificate, in place of this machine's own. `--ca` is of the nodes alone
+    #[arg(id = "s3_ca", long = "s3-ca", value_name = "FILE", env = "ETEBAR_S3_CA", hide_env_values = true)]
+    pub(crate) ca: Option<PathBuf>,
+    /// Of `s3://…`: bytes of a part, which is held in memory; more where the backup would have over 10,000 of them. Storage
     /// refuses less than 5 MiB mostly
-    #[arg(long, value_name = "BYTES", default_value_t = 16 << 20, value_parser = clap::value_parser!(u64).range(65_536..=1 << 30))]
-    pub(crate) s3_part_size: u64,
+    #[arg(id = "s3_part_size", long = "s3-part-size", value_name = "BYTES", default_value_t = 16 << 20, value_parser = clap::value_parser!(u64).range(65_536..=1 << 30))]
+    pub(crate) part_size: u64,
 }
 
 #[derive(Debug, Subcommand)]
@@ -99,7 +112,7 @@ impl BackupFiles {
 
 #[derive(Debug, Args)]
 pub(crate) struct BackupFetch {
-    /// The newest backup that was verified, s3://BUCKET/PREFIX; or the one of that name, s3://BUCKET/PREFIX/NAME.backup
+    /// The newest backup that was verified, `s3://BUCKET/PREFIX`; or the one of that name, `s3://BUCKET/PREFIX/NAME.backup`
     pub(crate) place: String,
     /// The folder that its files are to be in
     pub(crate) folder: PathBuf,

@@ -105,7 +105,7 @@ impl Folder {
 
     /// Begins a backup: what an earlier run left of another one goes.
     pub(super) fn begin(&mut self, goal: Goal) -> Result<(), CliError> {
-        self.remove_next()?;
+        self.discard()?;
         self.under_way = Some(UnderWay { begun_ms: now_ms(), goal, upload: None });
         self.save()
     }
@@ -142,7 +142,8 @@ impl Folder {
         Ok(())
     }
 
-    fn remove_next(&self) -> Result<(), CliError> {
+    /// Removes what is under way, which is of no use.
+    pub(super) fn discard(&self) -> Result<(), CliError> {
         let next = self.next();
         let part = Target { file: next.clone(), until: None, onto: Vec::new() }.part();
         remove(&next)?;

@@ -16,7 +16,6 @@ mod store;
 mod upload;
 mod wire;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -75,15 +74,21 @@ pub(super) async fn backup(session: &Session, place: &str, asked: BackupDownload
     }
     let mut folder = Folder::open(&asked.work)?;
     prepare(session, &store, &place, &mut folder, onto).await?;
-    let (head, files) = make(session, &store, &place, &folder, onto).await?;
-    check_ledger(&place, latest.as_ref(), &head)?;
-    let verified = verify::with_progress(session.output, files).await?;
+    let (head, verified) = match make(session, &store, &place, &folder, onto).await {
+        Err(CliError::Damaged(why)) => {
+            // The next run makes it anew, where one that breaks a promise stays to be looked at.
+            folder.discard()?;
+            return Err(CliError::Damaged(why));
+        }
+        made => made?,
+    };
     verify::conclude(&verified)?;
+    check_ledger(&place, latest.as_ref(), &head)?;
     let next = folder.next();
     let print = blocking(move |_| fingerprint(&next)).await?;
     let manifest = Manifest::of(&head, &print, onto);
     let (file, name) = (folder.next(), manifest.object().as_str().to_owned());
-    let source = Source { file: &file, print: &print, key: place.key(&name), part_bytes: asked.storage.s3_part_size };
+    let source = Source { file: &file, print: &print, key: place.key(&name), part_bytes: asked.storage.part_size };
     session.output.progress(&format!("{}: {} bytes are uploaded now", place.shown(&name), count(print.bytes)));
     let uploaded = upload::upload(&store, &mut folder, &source, session.output).await?;
     upload::check(&store, &source, session.output).await?;
@@ -137,26 +142,25 @@ async fn prepare(
     folder.keep(onto)
 }
 
-/// The backup in the folder, downloaded where it is not there yet; with the files before it.
+/// The backup in the folder, downloaded where it is not there yet, and what is found of it with all that it stands on.
 async fn make(
     session: &Session,
     store: &Store,
     place: &Place,
     folder: &Folder,
     onto: Option<&Manifest>,
-) -> Result<(Head, Vec<PathBuf>), CliError> {
-    let before = match onto {
+) -> Result<(Head, verify::Report), CliError> {
+    let onto = match onto {
         Some(onto) => fetch::chain(store, place, onto, folder.path(), session.output).await?,
         None => Vec::new(),
     };
-    let target = Target { file: folder.next(), until: None, onto: before.clone() };
+    let files = [onto.clone(), vec![folder.next()]].concat();
     if !folder.next().exists() {
-        download::to_file(session, &target).await?;
+        download::to_file(session, &Target { file: folder.next(), until: None, onto }).await?;
     }
-    let files = [before, vec![folder.next()]].concat();
     let head = open_chain(&files)?.head().clone();
     session.output.progress("the backup is in the work folder; it is verified now");
-    Ok((head, files))
+    Ok((head, verify::with_progress(session.output, files).await?))
 }
 
 /// That the place is not that of another ledger, whose `latest` would be lost.

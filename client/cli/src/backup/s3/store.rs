@@ -65,13 +65,13 @@ impl Store {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment to the storage's credentials",
             )
         })?;
-        let region = storage.s3_region.clone();
+        let region = storage.region.clone();
         // A name with dots is no name of AWS's certificate.
-        let style = match storage.s3_endpoint {
+        let style = match storage.endpoint {
             None if !place.bucket.contains('.') => UrlStyle::VirtualHost,
             None | Some(_) => UrlStyle::Path,
         };
-        let shown = storage.s3_endpoint.clone().unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
+        let shown = storage.endpoint.clone().unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
         let wrong = |why: String| CliError::usage(format!("{shown:?} is no URL of a storage: {why}"));
         let endpoint = shown.parse().map_err(|error| wrong(format!("{error}")))?;
         let bucket =
@@ -80,7 +80,7 @@ impl Store {
         let host = base.host_str().ok_or_else(|| wrong("it has no host".to_owned()))?;
         let named = base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         let dialled = format!("{}://{host}:{}", base.scheme(), base.port_or_known_default().unwrap_or(443));
-        let wire = Wire::new(&dialled, &named, storage.s3_ca.as_deref())?;
+        let wire = Wire::new(&dialled, &named, storage.ca.as_deref())?;
         // Without the user and the password that somebody may have put there.
         let shown = format!("{}://{}", base.scheme(), named);
         Ok(Store { wire, bucket, credentials, shown })
@@ -89,20 +89,6 @@ impl Store {
     /// The failure of what was asked for.
     pub(super) fn failed(&self, what: &str, error: StorageError) -> CliError {
         error.explained(&self.shown, self.bucket.name(), what)
-    }
-
-    /// A request that is signed now.
-    pub(super) fn signed<'a, A: S3Action<'a>>(&self, action: &A, body: Bytes) -> Request {
-        let url = action.sign(SIGNED_FOR);
-        let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-        let method = match A::METHOD {
-            rusty_s3::Method::Head => Method::HEAD,
-            rusty_s3::Method::Get => Method::GET,
-            rusty_s3::Method::Post => Method::POST,
-            rusty_s3::Method::Put => Method::PUT,
-            rusty_s3::Method::Delete => Method::DELETE,
-        };
-        Request { method, target, from: 0, body }
     }
 
     /// Sends a request, made anew for each attempt, until it is answered with a success.
@@ -136,7 +122,7 @@ impl Store {
     /// A small object; `None` where there is none.
     pub(super) async fn small(&self, key: &str) -> Result<Option<Bytes>, CliError> {
         let action = self.bucket.get_object(Some(&self.credentials), key);
-        match self.ask(|| self.signed(&action, Bytes::new())).await {
+        match self.ask(|| signed(&action, Bytes::new())).await {
             Ok(answer) => Ok(Some(answer.body)),
             Err(StorageError::Refused(refusal)) if refusal.is_absent() => Ok(None),
             Err(error) => Err(self.failed(&format!("to read {key}"), error)),
@@ -146,14 +132,14 @@ impl Store {
     /// Writes a small object, whole or not at all.
     pub(super) async fn put(&self, key: &str, body: &Bytes) -> Result<(), CliError> {
         let action = self.bucket.put_object(Some(&self.credentials), key);
-        let put = self.ask(|| self.signed(&action, body.clone())).await;
+        let put = self.ask(|| signed(&action, body.clone())).await;
         put.map(drop).map_err(|error| self.failed(&format!("to write {key}"), error))
     }
 
     /// How many bytes an object has; `None` where there is none.
     pub(super) async fn length(&self, key: &str) -> Result<Option<u64>, CliError> {
         let action = self.bucket.head_object(Some(&self.credentials), key);
-        match self.ask(|| self.signed(&action, Bytes::new())).await {
+        match self.ask(|| signed(&action, Bytes::new())).await {
             Ok(answer) => Ok(answer.header("content-length").and_then(|length| length.parse().ok())),
             Err(StorageError::Refused(refusal)) if refusal.is_absent() => Ok(None),
             Err(error) => Err(self.failed(&format!("to look at {key}"), error)),
@@ -209,7 +195,7 @@ impl Store {
     /// An object from byte `from` on, and its whole length where the answer says it.
     async fn open(&self, key: &str, from: u64) -> Result<(Incoming, Option<u64>), StorageError> {
         let action = self.bucket.get_object(Some(&self.credentials), key);
-        let mut request = self.signed(&action, Bytes::new());
+        let mut request = signed(&action, Bytes::new());
         request.from = from;
         let answer: Response<Incoming> = self.wire.send(request, ANSWER_WAIT).await.map_err(unavailable)?;
         let status = answer.status().as_u16();
@@ -225,6 +211,20 @@ impl Store {
         let body = wire::body(answer, ANSWER_WAIT).await.map_err(unavailable)?;
         Err(refused(status, &body))
     }
+}
+
+/// A request that is signed now.
+pub(super) fn signed<'a, A: S3Action<'a>>(action: &A, body: Bytes) -> Request {
+    let url = action.sign(SIGNED_FOR);
+    let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    let method = match A::METHOD {
+        rusty_s3::Method::Head => Method::HEAD,
+        rusty_s3::Method::Get => Method::GET,
+        rusty_s3::Method::Post => Method::POST,
+        rusty_s3::Method::Put => Method::PUT,
+        rusty_s3::Method::Delete => Method::DELETE,
+    };
+    Request { method, target, from: 0, body }
 }
 
 fn unavailable(failure: Failure) -> StorageError {

@@ -14,7 +14,7 @@ use rusty_s3::actions::{CreateMultipartUpload, ListParts};
 use super::folder::{Folder, Upload};
 use super::manifest::Fingerprint;
 use super::refusal::StorageError;
-use super::store::Store;
+use super::store::{Store, signed};
 use crate::backup::files::failed;
 use crate::backup::work::blocking;
 use crate::output::error::CliError;
@@ -106,7 +106,7 @@ pub(super) async fn check(store: &Store, source: &Source<'_>, output: Output) ->
     }
     let action = store.bucket.delete_object(Some(&store.credentials), &source.key);
     // Where it stays, nothing names it.
-    drop(store.ask(|| store.signed(&action, Bytes::new())).await);
+    drop(store.ask(|| signed(&action, Bytes::new())).await);
     let text = format!("{} did not keep {} as it was sent; `latest` is as it was", store.shown, source.key);
     let hint = "the same command uploads it again; where that happens twice, use another storage".to_owned();
     Err(CliError::Advised { text, hint, code: 4 })
@@ -115,7 +115,7 @@ pub(super) async fn check(store: &Store, source: &Source<'_>, output: Output) ->
 /// Aborts an upload; false where the storage did not confirm it.
 pub(super) async fn abort(store: &Store, upload: &Upload) -> bool {
     let action = store.bucket.abort_multipart_upload(Some(&store.credentials), &upload.key, &upload.id);
-    match store.ask(|| store.signed(&action, Bytes::new())).await {
+    match store.ask(|| signed(&action, Bytes::new())).await {
         Ok(_) => true,
         Err(StorageError::Refused(refusal)) => refusal.is_absent(),
         Err(StorageError::Unavailable { .. } | StorageError::Untrusted(_)) => false,
@@ -125,7 +125,7 @@ pub(super) async fn abort(store: &Store, upload: &Upload) -> bool {
 async fn begin(store: &Store, folder: &mut Folder, source: &Source<'_>) -> Result<Upload, CliError> {
     let what = format!("to begin an upload of {}", source.key);
     let action = store.bucket.create_multipart_upload(Some(&store.credentials), &source.key);
-    let answer = store.ask(|| store.signed(&action, Bytes::new())).await.map_err(|error| store.failed(&what, error))?;
+    let answer = store.ask(|| signed(&action, Bytes::new())).await.map_err(|error| store.failed(&what, error))?;
     let begun =
         CreateMultipartUpload::parse_response(answer.text()?).map_err(|error| misunderstood(store, &what, &error))?;
     let least = source.print.bytes.div_ceil(PARTS_MAX).next_multiple_of(MEBIBYTE);
@@ -151,7 +151,7 @@ async fn parts(store: &Store, upload: &Upload) -> Result<Option<Vec<Part>>, CliE
         if let Some(marker) = marker {
             action.set_part_number_marker(marker);
         }
-        let answer = match store.ask(|| store.signed(&action, Bytes::new())).await {
+        let answer = match store.ask(|| signed(&action, Bytes::new())).await {
             Ok(answer) => answer,
             Err(StorageError::Refused(refusal)) if refusal.is_absent() => return Ok(None),
             Err(error) => return Err(store.failed(&what, error)),
@@ -210,7 +210,7 @@ async fn send_part(store: &Store, upload: &Upload, number: u64, piece: Bytes) ->
     let what = format!("to take part {number} of {}", upload.key);
     let part = u16::try_from(number).map_err(|_| Failed::Cut(CliError::local("too many parts: a defect")))?;
     let action = store.bucket.upload_part(Some(&store.credentials), &upload.key, part, &upload.id);
-    let answer = store.ask(|| store.signed(&action, piece.clone())).await;
+    let answer = store.ask(|| signed(&action, piece.clone())).await;
     let answer = answer.map_err(|error| ended(store, &what, error))?;
     let untagged = || Failed::Refused(CliError::local(format!("{} gave part {number} no entity tag", store.shown)));
     answer.header("etag").map(str::to_owned).ok_or_else(untagged)
@@ -228,7 +228,7 @@ async fn complete(store: &Store, upload: &Upload, bytes: u64, etags: &[String]) 
             etags.iter().copied(),
         );
         let body = action.clone().body();
-        store.signed(&action, Bytes::from(body))
+        signed(&action, Bytes::from(body))
     };
     match store.ask(|| action(etags)).await {
         Ok(_) => Ok(()),
