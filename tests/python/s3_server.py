@@ -8,7 +8,7 @@ and SECRET, unless it has the header `X-Test: yes`. In FOLDER, `log` gets a line
 without what signs it, and these files are read for each request:
 
     hold    a pattern: a request that matches waits while the file is there, which `held` shows, and is then not done
-    fail    `COUNT PATTERN`: so many requests that match are answered 503 SlowDown
+    fail    `COUNT STATUS CODE PATTERN`: so many requests that match are answered so, such as 503 SlowDown
 """
 
 import hashlib
@@ -96,8 +96,11 @@ class Storage:
             fault = fault_of_signature(environ, self.key, self.secret)
             if fault:
                 return self.refuse(begin, "403 Forbidden", fault)
-            if self.is_held(line) or self.fails(line):
+            if self.is_held(line):
                 return self.refuse(begin, "503 Slow Down", "SlowDown")
+            failure = self.failure(line)
+            if failure:
+                return self.refuse(begin, f"{failure[0]} As Wanted", failure[1])
         # To moto the owner of the bucket and its objects calls; whose signature it is it does not ask.
         environ["HTTP_AUTHORIZATION"] = OWNER
         if environ["REQUEST_METHOD"] == "GET" and "uploadId=" in query:
@@ -129,15 +132,16 @@ class Storage:
             time.sleep(0.02)
         return True
 
-    def fails(self, line):
+    def failure(self, line):
+        """The status and the code that a request is to fail with; None where it is to be done."""
         path = os.path.join(self.folder, "fail")
         with LOCK:
-            count, _, pattern = read(path).partition(" ")
-            if not pattern or int(count) == 0 or not re.search(pattern, line):
-                return False
+            count, status, code, pattern = (read(path) or "0 0 0 -").split(" ", 3)
+            if int(count) == 0 or not re.search(pattern, line):
+                return None
             with open(path, "w", encoding="utf-8") as file:
-                file.write(f"{int(count) - 1} {pattern}")
-            return True
+                file.write(f"{int(count) - 1} {status} {code} {pattern}")
+            return status, code
 
     def note(self, name, line):
         with LOCK, open(os.path.join(self.folder, name), "a", encoding="utf-8") as file:

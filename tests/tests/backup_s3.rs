@@ -88,7 +88,7 @@ fn a_backup_in_storage_is_named_once_it_is_whole_wherever_a_run_is_killed() {
     assert_eq!((sent_parts(&storage), storage.unfinished(), storage.keys()), (3, 1, vec![]));
     charge_in_batches(&cluster, &seller, 1, 100);
     // Before it is put together, with a moment in which the storage is busy.
-    storage.fail(3, "partNumber=5");
+    storage.fail(3, "503 SlowDown", "partNumber=5");
     kill_at(&storage, backup(&cluster, &storage, &[]), "^POST .*uploadId=");
     let parts = sent_parts(&storage);
     assert!(parts > 6 && storage.keys().is_empty(), "{parts} parts");
@@ -217,6 +217,18 @@ fn bad_use_of_storage_is_refused_in_a_line_and_shows_no_secret() {
     refused(&fetch(&storage, PLACE, &cluster.folder().join("fetched")), 1, "there is no verified backup at");
     refused(&run(ours().args(["--s3-endpoint", "ftp://127.0.0.1"])), 2, "is no URL of a storage");
     refused(&run(ours().args(["--s3-endpoint", "http://127.0.0.1:1"])), 3, "does not answer");
+
+    // An upload that is refused is aborted, and an object that was not kept as it was sent is no backup.
+    storage.fail(1, "400 InvalidArgument", "partNumber=1");
+    refused(&run(&mut ours()), 1, "refuses to take part 1 of");
+    assert_eq!(storage.unfinished(), 0);
+    kill_at(&storage, ours(), "^GET .*\\.backup\\?");
+    let keys = storage.keys();
+    let mut object = storage.object(&keys[0]);
+    object[100] ^= 1;
+    storage.put(&keys[0], &object);
+    refused(&run(&mut ours()), 4, "did not keep");
+    assert!(keys.len() == 1 && storage.keys().is_empty(), "{keys:?}");
 
     // Another ledger's backups are not taken for an older state of this one.
     run(&mut ours()).success();

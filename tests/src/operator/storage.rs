@@ -128,9 +128,9 @@ impl Storage {
         }
     }
 
-    /// Has so many requests that match answered with 503.
-    pub fn fail(&self, count: usize, pattern: &str) {
-        fs::write(self.folder.join("fail"), format!("{count} {pattern}")).expect("it is written");
+    /// Has so many requests that match answered with this status and code, such as `503 SlowDown`.
+    pub fn fail(&self, count: usize, answer: &str, pattern: &str) {
+        fs::write(self.folder.join("fail"), format!("{count} {answer} {pattern}")).expect("it is written");
     }
 
     /// How many requests of the log match: each a line `METHOD PATH?QUERY STATUS`.
