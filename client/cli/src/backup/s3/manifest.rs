@@ -9,7 +9,7 @@ use pages::backup::Head;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::place::{ObjectName, hex};
+use super::place::ObjectName;
 use crate::output::error::CliError;
 
 /// The version of what is written here.
@@ -65,7 +65,7 @@ impl Manifest {
             blake3: print.blake3.clone(),
             after: head.continues.map_or(0, |continues| continues.records),
             records: head.records,
-            digest: hex(&head.record_digest),
+            digest: head.record_digest.to_string(),
         };
         let mut chain = before.map_or_else(Vec::new, |before| before.chain.clone());
         chain.push(link);
@@ -76,8 +76,8 @@ impl Manifest {
             epoch: head.epoch,
             records: head.records,
             entries: head.entries,
-            digest: hex(&head.record_digest),
-            entry_digest: hex(&head.entry_digest),
+            digest: head.record_digest.to_string(),
+            entry_digest: head.entry_digest.to_string(),
             chain,
         }
     }
@@ -115,7 +115,7 @@ impl Manifest {
     /// That files which are whole have the records that it names.
     pub(super) fn check_head(&self, place: &str, head: &Head) -> Result<(), CliError> {
         let is_named = (head.ledger, head.epoch, head.records) == (self.ledger_id, self.epoch, self.records)
-            && hex(&head.record_digest) == self.digest;
+            && head.record_digest.to_string() == self.digest;
         if is_named {
             Ok(())
         } else {

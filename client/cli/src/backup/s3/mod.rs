@@ -222,7 +222,7 @@ fn done(
 fn shown(done: &Done) -> String {
     let increment = match done.after {
         0 => String::new(),
-        after => format!("\nan increment after {} records, onto {} objects", count(after), done.chain.len() - 1),
+        after => format!("\nan increment after {} records; a restore takes {} objects", count(after), done.chain.len()),
     };
     format!(
         "{}: {} bytes in {:.1} s, read back\n{} names it{increment}\n{}",

@@ -4,7 +4,6 @@
 
 use std::fmt;
 
-use ledger::Digest;
 use pages::backup::Head;
 use serde::{Deserialize, Serialize};
 
@@ -119,11 +118,6 @@ impl From<ObjectName> for String {
     fn from(name: ObjectName) -> String {
         name.0
     }
-}
-
-/// A digest as the text that stands in objects.
-pub(super) fn hex(digest: &Digest) -> String {
-    digest.to_string()
 }
 
 #[cfg(test)]
