@@ -21,7 +21,7 @@ use etebar_node::identity::{
 use etebar_node::pki::{self, PkiError, PkiVerb};
 use etebar_node::raft::new_epoch::{NewCluster, NewEpochError, ids_of, recover::Survivor, restore as new_epoch};
 use etebar_node::raft::{self, Cluster, ClusterError, ClusterSettings, Introduction, PeerIdentity, PeerSecurity};
-use etebar_node::runtime::log::Events;
+use etebar_node::runtime::log::{self, LogFormat};
 use etebar_node::runtime::{Clock, Entropy, service_manager};
 use etebar_node::storage::history::BackupOrigin;
 use etebar_node::storage::{History, NodeAddresses, NodeDisks};
@@ -33,7 +33,6 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
 /// Least memory for the traffic of a node, whose threads free what others took. Measured after five million charges to a million
@@ -88,26 +87,38 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, what }) => {
-            eprintln!("etebar-node: {}", api::shown(&what, LINE_CHARS));
+            if let Some(what) = what {
+                eprintln!("etebar-node: {}", api::shown(&what, LINE_CHARS));
+            }
             ExitCode::from(code)
         }
     }
 }
 
-/// Why the program ends with another code than 0; printed in one line.
+/// Why the program ends with another code than 0; printed in one line, unless the log has it.
 struct Failure {
     code: u8,
-    what: String,
+    what: Option<String>,
+}
+
+impl Failure {
+    /// The same, written into the log in place of being printed.
+    fn logged(self) -> Self {
+        if let Some(what) = self.what {
+            error!(reason = what, "node ended");
+        }
+        Self { what: None, ..self }
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "callers pass what they made for the message")]
 fn wrong(what: impl ToString) -> Failure {
-    Failure { code: EXIT_WRONG_SETTING, what: what.to_string() }
+    Failure { code: EXIT_WRONG_SETTING, what: Some(what.to_string()) }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "callers pass what they made for the message")]
 fn failed(what: impl ToString) -> Failure {
-    Failure { code: EXIT_FAILED, what: what.to_string() }
+    Failure { code: EXIT_FAILED, what: Some(what.to_string()) }
 }
 
 /// A directory that is not this node's is a wrong setting; one that is damaged is a failure.
@@ -429,8 +440,15 @@ fn table_seed() -> Result<TableSeed, Failure> {
 /// Serves a data directory until a signal, or until the node has to stop by itself.
 fn run(arguments: RunArgs) -> Result<(), Failure> {
     let settings = arguments.complete().map_err(wrong)?;
-    let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| wrong(format!("--log-level: {error}")))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Events).with_ansi(false).init();
+    let format = settings.log_format;
+    log::start(format, &settings.log_level).map_err(|error| wrong(format!("--log-level: {error}")))?;
+    run_logged(&settings).map_err(|failure| match format {
+        LogFormat::Text => failure,
+        LogFormat::Json => failure.logged(),
+    })
+}
+
+fn run_logged(settings: &Settings) -> Result<(), Failure> {
     std::panic::set_hook(Box::new(|panic| error!(%panic, "panicked: a defect")));
     if let Err(error) = allow_open_files() {
         warn!(%error, "the number of open files stays limited");
@@ -441,7 +459,7 @@ fn run(arguments: RunArgs) -> Result<(), Failure> {
     let security = PeerSecurity::open(settings.peer_files.clone(), Clock::system(), cluster, node).map_err(wrong)?;
     let workers = std::thread::available_parallelism().map_or(2, usize::from).max(2);
     let runtime = runtime(workers)?;
-    let done = runtime.block_on(serve(&settings, &data_dir, security));
+    let done = runtime.block_on(serve(settings, &data_dir, security));
     // Recomputations of the books whose callers are gone must not delay the exit.
     runtime.shutdown_background();
     drop(data_dir);

@@ -288,6 +288,7 @@ fn every_setting_of_run_is_in_its_help() {
         "REQUEST_TIMEOUT",
         "HEAD_TIMEOUT",
         "WAITING_MAX",
+        "LOG_FORMAT",
         "LOG_LEVEL",
         "PEER_CA",
         "PEER_CERT",

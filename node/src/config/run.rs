@@ -12,6 +12,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::settings::{ApiProtection, Settings};
+use crate::runtime::log::LogFormat;
 use crate::tls::TlsPaths;
 
 /// Highest rate of a key that can be set: more than a node decides.
@@ -119,6 +120,9 @@ pub struct RunArgs {
     /// What to log, as `info` or `warn,etebar_node=debug` [default: info,openraft=error,sled=off]
     #[arg(long, env = "ETEBAR_LOG_LEVEL")]
     pub log_level: Option<String>,
+    /// How to log: `text`, a line for people, or `json`, an object a line [default: text]
+    #[arg(long, env = "ETEBAR_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
 }
 
 impl RunArgs {
@@ -172,6 +176,7 @@ impl RunArgs {
             )?,
             trust_clock: self.trust_clock || file.trust_clock,
             log_level: self.log_level.or(file.log_level).unwrap_or_else(|| "info,openraft=error,sled=off".to_owned()),
+            log_format: self.log_format.or(file.log_format).unwrap_or_default(),
         };
         settings.check()?;
         Ok(settings)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::runtime::log::LogFormat;
 use crate::storage::LOG_BYTES_MIN;
 use crate::tls::TlsPaths;
 
@@ -60,6 +61,8 @@ pub struct Settings {
     pub connections_per_address: usize,
     /// What to log.
     pub log_level: String,
+    /// How to log.
+    pub log_format: LogFormat,
 }
 
 /// How far the operator's port is above the API's where it is not set. Source: API and peers of a local cluster's up to 19 nodes

@@ -10,6 +10,7 @@ use clap::Parser;
 use super::init::{key_window_warning, parse_member};
 use super::settings::Settings;
 use super::{CommandLine, Verb};
+use crate::runtime::log::LogFormat;
 use crate::tls::TlsPaths;
 
 fn run(arguments: &[&str]) -> Result<Settings, String> {
@@ -63,6 +64,17 @@ fn a_flag_wins_over_the_file() {
     let settings = run(&["--config", path, "--heartbeat", "30ms"]).unwrap();
     assert_eq!((settings.log_bytes, settings.heartbeat), (33_554_432, Duration::from_millis(30)));
     assert_eq!(settings.rate_per_key, NonZeroU32::new(50));
+}
+
+#[test]
+fn the_log_is_text_unless_json_is_asked_for() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "log-format = \"json\"").unwrap();
+    let path = file.path().to_str().unwrap();
+    assert_eq!(run(&[]).unwrap().log_format, LogFormat::Text);
+    assert_eq!(run(&["--config", path]).unwrap().log_format, LogFormat::Json);
+    assert_eq!(run(&["--config", path, "--log-format", "text"]).unwrap().log_format, LogFormat::Text);
+    assert!(run(&["--log-format", "xml"]).is_err());
 }
 
 #[test]
