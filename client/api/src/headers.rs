@@ -14,6 +14,9 @@ pub const APPLIED: &str = "etebar-applied";
 pub const MIN_APPLIED: &str = "etebar-min-applied";
 /// Header of every answer: the caller's id for the request, or the node's.
 pub const REQUEST_ID: &str = "x-request-id";
+/// Header of a request: the trace that it belongs to, as W3C Trace Context has it. The log lines of the nodes that answer it
+/// name that trace; one that is not valid is ignored.
+pub const TRACEPARENT: &str = "traceparent";
 /// Media type of every error.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 

@@ -28,7 +28,7 @@ pub use bodies::problem::{Code, FieldError, Problem};
 pub use bodies::sellers::{NewSeller, Seller, SellerStatus};
 pub use headers::{
     APPLIED, BACKUP, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, LEADER, MAX_IDEMPOTENCY_KEY, MIN_APPLIED, NODE,
-    PROBLEM_JSON, REQUEST_ID,
+    PROBLEM_JSON, REQUEST_ID, TRACEPARENT,
 };
 pub use values::address::{AddressError, read_address};
 pub use values::duration::read_duration;

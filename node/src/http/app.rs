@@ -17,6 +17,7 @@ use super::server::tls::ApiTls;
 use crate::metrics::instruments::HttpInstruments;
 use crate::raft::Cluster;
 use crate::runtime::Entropy;
+use crate::runtime::log_throttle::LogThrottle;
 
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub struct AppState {
     pub connections: Arc<Semaphore>,
     /// Counts requests.
     pub instruments: Arc<HttpInstruments>,
+    /// What was logged of requests that failed.
+    pub faults: LogThrottle,
     tls: OnceLock<ApiTls>,
     info: OnceLock<LedgerInfo>,
     boot: u64,
@@ -73,6 +76,7 @@ impl App {
             data_dir,
             connections: Arc::new(Semaphore::new(limits.connections)),
             instruments: Arc::default(),
+            faults: LogThrottle::default(),
             tls: OnceLock::new(),
             info: OnceLock::new(),
             boot,

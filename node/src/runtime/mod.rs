@@ -99,14 +99,14 @@ impl RaftRuntime {
         Ok(Self(Some(runtime)))
     }
 
-    /// Runs `future` on these threads, and waits for it.
+    /// Runs `future` on these threads, and waits for it. Its lines of the log are the caller's.
     pub async fn run<F>(&self, future: F) -> Result<F::Output, Unfinished>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         let runtime = self.0.as_ref().ok_or(Unfinished)?;
-        runtime.spawn(future).await.map_err(|_joined| Unfinished)
+        runtime.spawn(log::context::carried(future)).await.map_err(|_joined| Unfinished)
     }
 }
 
@@ -142,14 +142,14 @@ impl RaftRuntime {
 #[error("work on the disk did not finish")]
 pub struct Unfinished;
 
-/// Does blocking work (disk, long computations) off the runtime's threads.
+/// Does blocking work (disk, long computations) off the runtime's threads. Its lines of the log are the caller's.
 #[cfg(not(feature = "simulation"))]
 pub async fn blocking<T, F>(work: F) -> Result<T, Unfinished>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    tokio::task::spawn_blocking(work).await.map_err(|_joined| Unfinished)
+    tokio::task::spawn_blocking(log::context::carrying(work)).await.map_err(|_joined| Unfinished)
 }
 
 /// Does the work at once: a simulation has one thread, and its disk takes no real time.

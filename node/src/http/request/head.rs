@@ -14,6 +14,7 @@ use ledger::{ApiKeyHash, ApiKeyNumber, Grant, IdempotencyKey, NodeNumber, Origin
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::answered::AnsweredRequest;
 use super::query::{Query, whole_number};
 use super::secret;
 use crate::http::app::App;
@@ -45,6 +46,7 @@ impl Head {
     /// The head of a request that was just routed; its time-out begins now.
     pub(crate) async fn new(mut parts: Parts, app: &App) -> Result<Self, Problem> {
         let deadline = app.deadline();
+        AnsweredRequest::has_route(&parts.extensions);
         // A segment that does not decode names nothing.
         let parameters = RawPathParams::from_request_parts(&mut parts, app).await.map_err(|_| Problem::not_found())?;
         let parameter = parameters.iter().next().map(|(_, value)| value.to_owned());
@@ -157,6 +159,7 @@ impl Caller {
     }
 
     fn known(app: &App, key: &KnownKey, address: Option<IpAddr>) -> Result<Self, Problem> {
+        AnsweredRequest::has_key(key.number);
         if key.revoked {
             return Err(Problem::unauthenticated("the key is revoked"));
         }

@@ -16,18 +16,20 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header};
 use axum::response::IntoResponse;
-use etebar_api::{Code, MIN_APPLIED, REQUEST_ID};
+use etebar_api::{Code, MIN_APPLIED, REQUEST_ID, TRACEPARENT};
 use futures::FutureExt;
 use hyper::body::Incoming;
 use tower::Service;
-use tracing::debug;
 
 use super::authority::is_authority;
 use super::connection::{Shutdown, Stage};
 use super::wire::{Inbound, RequestProgress};
 use crate::http::app::App;
+use crate::http::request::answered::AnsweredRequest;
 use crate::http::resources::router;
 use crate::http::response::problem::Problem;
+use crate::runtime::log::context::LogContext;
+use crate::runtime::log::trace_context::TraceContext;
 
 /// Longest request id that is taken from a caller, in characters. Source: the contract.
 const REQUEST_ID_CHARS: usize = 64;
@@ -77,8 +79,16 @@ impl ApiService {
         response
     }
 
-    async fn respond(mut self, request: Request<Body>, shutdown: &Shutdown) -> Response<Body> {
+    /// What is logged meanwhile says the request's id, and its caller's trace.
+    async fn respond(self, request: Request<Body>, shutdown: &Shutdown) -> Response<Body> {
         let id = request_id(request.headers()).unwrap_or_else(|| self.app.request_id());
+        let trace = TraceContext::parse(request.headers().get_all(TRACEPARENT).iter().map(HeaderValue::as_bytes));
+        let context = LogContext::of_request(id.to_str().unwrap_or_default(), trace);
+        let line = AnsweredRequest::begin(request.method().clone());
+        context.scope(line.scope(self.respond_as(id, request, shutdown))).await
+    }
+
+    async fn respond_as(mut self, id: HeaderValue, request: Request<Body>, shutdown: &Shutdown) -> Response<Body> {
         let is_read = request.method().is_safe();
         let invalid = check(&request).err();
         let answering = async {
@@ -95,10 +105,10 @@ impl ApiService {
         });
         let mut response = match answered.await {
             Some(Ok(response)) => response,
-            Some(Err(_)) => Problem::internal(format_args!("a handler panicked in request {id:?}")).into_response(),
+            Some(Err(_)) => Problem::internal("a handler panicked").into_response(),
             None => stopped(is_read).into_response(),
         };
-        debug!(request = ?id, status = response.status().as_u16(), "request answered");
+        AnsweredRequest::is_answered(&self.app, response.status());
         self.app.sign(response.headers_mut(), id);
         response
     }
