@@ -28,6 +28,8 @@ pub struct Client {
     pub(crate) current: Arc<AtomicUsize>,
     /// `Bearer KEY`, marked as sensitive; `None` asks without a key.
     pub(crate) authorization: Option<HeaderValue>,
+    /// The caller's trace.
+    pub(crate) traceparent: Option<HeaderValue>,
     pub(crate) timeout: Duration,
     /// Once a node has reported it; shared like the connections.
     pub(crate) key_window: Arc<KeyWindow>,
@@ -43,6 +45,7 @@ impl Client {
             trust: Trust::default(),
             current: Arc::new(AtomicUsize::new(0)),
             authorization: None,
+            traceparent: None,
             timeout: DEFAULT_TIMEOUT,
             key_window: Arc::default(),
         };
@@ -106,6 +109,13 @@ impl Client {
         let mut authorization = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| BadKey)?;
         authorization.set_sensitive(true);
         Ok(Client { authorization: Some(authorization), ..self.clone() })
+    }
+
+    /// The same client, whose requests belong to this trace of the caller's (`traceparent`, W3C Trace Context): the lines that
+    /// nodes log about them name it.
+    #[must_use]
+    pub fn with_traceparent(&self, traceparent: HeaderValue) -> Client {
+        Client { traceparent: Some(traceparent), ..self.clone() }
     }
 
     /// The same client with another time-out for a whole call.

@@ -76,6 +76,9 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
+        if let Some(traceparent) = &self.traceparent {
+            request = request.header(api::TRACEPARENT, traceparent);
+        }
         if call.body.is_some() {
             request = request.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }

@@ -42,7 +42,12 @@ impl Book {
             rules: ledger::RULES_VERSION,
             admin_key: ApiKeyHash([0; 32]),
         };
-        book.begin(&Command { actor: SYSTEM_ACTOR, idempotency_key: None, origin: None, action: Action::Genesis(genesis) });
+        book.begin(&Command {
+            actor: SYSTEM_ACTOR,
+            idempotency_key: None,
+            origin: None,
+            action: Action::Genesis(genesis),
+        });
         (0..sellers).for_each(|number| book.add_seller(number));
         book
     }

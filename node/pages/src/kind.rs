@@ -70,7 +70,7 @@ impl Kind {
             | Self::Image
             | Self::Backup => 2,
             // Versions up to 3 had no hello that both sides could go by.
-            Self::Message => 5,
+            Self::Message => 6,
         }
     }
 

@@ -8,8 +8,8 @@ mod values;
 pub(crate) use backup::{Backup, BackupDownload, BackupFetch, BackupLost, BackupVerb, Storage};
 pub(crate) use driving::{Bench, Load, Plot, Target};
 pub(crate) use resources::{
-    Acts, Adjust, ChargeOne, Charges, Cluster, CreditRequests, Import, Journal, Keys, Members, NewNode, Policy, Sellers,
-    Statement, Watch,
+    Acts, Adjust, ChargeOne, Charges, Cluster, CreditRequests, Import, Journal, Keys, Members, NewNode, Policy,
+    Sellers, Statement, Watch,
 };
 pub(crate) use values::{Colour, Format, Listing, OneSeller, Switch, Verify};
 

@@ -12,10 +12,11 @@ use super::link::error::LinkError;
 use super::link::hello::{Connection, PeerCaller, PeerMembership};
 use super::link::message::join::JoinAnswer;
 use super::link::message::raft::{Append, Appended};
-use super::link::message::{Request, Response};
+use super::link::message::{Commands, Request, Response};
 use super::link::serve::Serve;
 use crate::raft::lifecycle::hand_over::{Successor, hand_over};
 use crate::raft::lifecycle::node::Node;
+use crate::runtime::log::context::LogContext;
 
 /// Whether a request is one that this caller may make: in its own name alone, and never in that of the cluster.
 fn is_its_own(from: PeerCaller, request: &Request) -> bool {
@@ -24,7 +25,9 @@ fn is_its_own(from: PeerCaller, request: &Request) -> bool {
         Request::Vote(rpc) | Request::PreVote(rpc) => rpc.vote.node == from.node,
         Request::TransferLeader(rpc) => rpc.from.node == from.node,
         Request::Status(said) => (said.node, said.incarnation) == (from.node, from.incarnation),
-        Request::Forward { commands, .. } => commands.iter().all(|command| command.actor != SYSTEM_ACTOR),
+        Request::Forward { commands, .. } | Request::ForwardTraced { commands, .. } => {
+            commands.iter().all(|command| command.actor != SYSTEM_ACTOR)
+        }
     }
 }
 
@@ -69,8 +72,9 @@ impl Serve for Node {
                 self.receive_status(&said);
                 Response::Status(self.status_message())
             }
-            Request::Forward { commands, wait_ms } => {
-                Response::Forward(self.proposer.propose(commands, after(wait_ms)).await)
+            Request::Forward { commands, wait_ms } => self.decide_for(from, commands, wait_ms).await,
+            Request::ForwardTraced { trace, commands, wait_ms } => {
+                LogContext::of_call(trace).scope(self.decide_for(from, commands, wait_ms)).await
             }
             Request::HandOver { to, wait_ms } => {
                 Response::HandOver(hand_over(self, Successor::This(to), after(wait_ms)).await.map(drop))
@@ -100,6 +104,24 @@ impl Serve for Node {
 
     async fn snapshot(&self, from: PeerCaller, connection: Connection) -> Result<(), LinkError> {
         self.receiver.receive(&self.raft, connection, from.node).await
+    }
+}
+
+impl Node {
+    /// Has commands decided that another node was asked for.
+    async fn decide_for(&self, from: PeerCaller, commands: Commands, wait_ms: u64) -> Response {
+        let (begun, count, peer) = (Instant::now(), commands.len(), from.node);
+        let decided = self.proposer.propose(commands, after(wait_ms)).await;
+        match &decided {
+            Ok(decisions) => {
+                let position = decisions.position;
+                tracing::debug!(peer, commands = count, position, after = ?begun.elapsed(), "forwarded commands decided");
+            }
+            Err(why) => {
+                tracing::debug!(peer, commands = count, ?why, after = ?begun.elapsed(), "forwarded commands not decided");
+            }
+        }
+        Response::Forward(decided)
     }
 }
 

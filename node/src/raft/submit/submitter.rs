@@ -13,6 +13,7 @@ use crate::raft::answers::SubmitError;
 use crate::raft::lifecycle::node::Node;
 use crate::raft::peers::link::call::CallError;
 use crate::raft::peers::link::message::{Commands, Request, Response, Unavailable};
+use crate::runtime::log::context::LogContext;
 use crate::storage::types::{Decided, Decisions};
 
 /// Longest pause before another attempt; a change of leader ends it.
@@ -104,7 +105,7 @@ async fn forward(node: &Node, leader: u64, commands: Commands, deadline: Instant
     let deadline = deadline.min(Instant::now() + ATTEMPT);
     // A little less for the leader, so that its "certainly not done" arrives before this node gives up.
     let wait_ms = millis_until(deadline).saturating_sub(ANSWER_TRAVELS_MS);
-    match links.forward.call(Request::Forward { commands, wait_ms }, deadline).await {
+    match links.forward.call(Request::forward(commands, wait_ms, LogContext::trace()), deadline).await {
         Ok(Response::Forward(outcome)) => outcome,
         Ok(Response::Declined(_)) | Err(CallError::NotSent(_) | CallError::OlderBuild) => {
             Err(Unavailable::NotLeader(None))

@@ -241,17 +241,19 @@ async fn feed(sender: &mut Sender, call: PeerCall, last_id: &mut u64, in_flight:
         call.fail(CallError::NotSent("its time was up".into()));
         return Ok(());
     }
-    if call.request.since() > sender.version() {
-        call.fail(CallError::OlderBuild);
+    let PeerCall { request, deadline: _, answer } = call;
+    let Some(request) = request.in_version(sender.version()) else {
+        // A caller that stopped waiting needs no answer.
+        drop(answer.send(Err(CallError::OlderBuild)));
         return Ok(());
-    }
+    };
     *last_id += 1;
     {
         let mut pending = in_flight.pending();
-        pending.waiting.insert(*last_id, call.answer);
+        pending.waiting.insert(*last_id, answer);
         pending.asked_since.get_or_insert_with(Instant::now);
     }
-    sender.feed(&Numbered { id: *last_id, body: call.request }).await
+    sender.feed(&Numbered { id: *last_id, body: request }).await
 }
 
 async fn receive(mut receiver: Receiver, in_flight: &InFlight) -> LinkError {

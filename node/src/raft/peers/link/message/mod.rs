@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use self::raft::{PlainTransfer, PlainTransferred, PlainVoteRequest, PlainVoteResponse};
 use super::hello::version::{LINK_VERSIONS, LinkVersion};
 use crate::raft::ledger_time::LedgerTime;
+use crate::runtime::log::trace_context::TraceContext;
 use crate::storage::types::Decisions;
 
 /// What a connection is for. Each has its own, so that none waits for another.
@@ -65,9 +66,45 @@ pub enum Request {
         /// How long the caller waits, in milliseconds.
         wait_ms: u64,
     },
+    /// The same as `Forward`, for a caller whose request belongs to a trace. Since version 6 of the link.
+    ForwardTraced {
+        /// The caller's trace.
+        trace: TraceContext,
+        /// The commands, in order.
+        commands: Commands,
+        /// How long the caller waits, in milliseconds.
+        wait_ms: u64,
+    },
 }
 
 impl Request {
+    /// Commands to be decided as one group, in their caller's trace where it has one.
+    pub(crate) fn forward(commands: Commands, wait_ms: u64, trace: Option<TraceContext>) -> Self {
+        match trace {
+            None => Self::Forward { commands, wait_ms },
+            Some(trace) => Self::ForwardTraced { trace, commands, wait_ms },
+        }
+    }
+
+    /// The same for a peer that speaks this version of the link; `None` where that has no such call. What is for people alone
+    /// is left out for an older build.
+    pub(crate) fn in_version(self, version: LinkVersion) -> Option<Self> {
+        if self.since() <= version {
+            return Some(self);
+        }
+        match self {
+            Self::ForwardTraced { trace: _, commands, wait_ms } => Some(Self::Forward { commands, wait_ms }),
+            Self::Ping
+            | Self::Vote(_)
+            | Self::PreVote(_)
+            | Self::TransferLeader(_)
+            | Self::ReadPosition { .. }
+            | Self::Status(_)
+            | Self::Forward { .. }
+            | Self::HandOver { .. } => None,
+        }
+    }
+
     /// The first version of the link that has it.
     pub(crate) fn since(&self) -> LinkVersion {
         match self {
@@ -79,6 +116,7 @@ impl Request {
             | Self::Status(_)
             | Self::Forward { .. } => LINK_VERSIONS.lowest,
             Self::HandOver { .. } => 5,
+            Self::ForwardTraced { .. } => 6,
         }
     }
 }

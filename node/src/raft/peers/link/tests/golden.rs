@@ -12,6 +12,7 @@ use crate::raft::peers::link::message::raft::{
     PlainAppend, PlainAppended, PlainTransfer, PlainTransferred, PlainVoteRequest, PlainVoteResponse,
 };
 use crate::raft::peers::link::message::{MemberList, NotHandedOver, Numbered, StatusMessage, Unavailable};
+use crate::runtime::log::trace_context::TraceContext;
 use crate::storage::format::{Kind, codec};
 use crate::storage::model::{entry, log_id};
 use crate::storage::types::plain::{PlainLogId, PlainVote};
@@ -20,6 +21,8 @@ use crate::storage::{Checkpoint, Decided, Decisions};
 const VERSION: u8 = 4;
 /// The version with which a leader is asked to hand over.
 const HAND_OVER: u8 = 5;
+/// The version with which forwarded commands have their caller's trace.
+const TRACE: u8 = 6;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
@@ -84,13 +87,21 @@ fn answered(body: Response) -> String {
     bytes_of(&Numbered { id: 7, body })
 }
 
+fn registration() -> Command {
+    let action = ledger::Action::RegisterNode(RegisterNode { node: 3, incarnation: Uuid::from_u128(3) });
+    Command { actor: SYSTEM_ACTOR, idempotency_key: None, origin: None, action }
+}
+
+fn trace() -> TraceContext {
+    let header: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    TraceContext::parse([header].into_iter()).unwrap()
+}
+
 #[test]
 fn calls() {
     let vote_request = PlainVoteRequest { vote: vote(), last: Some(at(5)), takes_over: true };
     let transfer = PlainTransfer { from: vote(), to: 3, last: Some(at(5)) };
-    let action = ledger::Action::RegisterNode(RegisterNode { node: 3, incarnation: Uuid::from_u128(3) });
-    let command = Command { actor: SYSTEM_ACTOR, idempotency_key: None, origin: None, action };
-    let commands = vec![command].into();
+    let commands = vec![registration()].into();
     check(
         "Calls",
         &[
@@ -190,6 +201,22 @@ fn a_hand_over_that_is_asked_for() {
             ("not taken", refused(NotHandedOver::NotTaken)),
         ],
     );
+}
+
+#[test]
+fn commands_in_a_trace() {
+    let commands = || vec![registration()].into();
+    let traced = Request::forward(commands(), 300, Some(trace()));
+    assert_eq!(traced.since(), TRACE);
+    check(
+        "Traces, since version 6",
+        &[(
+            "forward traced",
+            bytes_in(TRACE, &Numbered { id: 7, body: Request::forward(commands(), 300, Some(trace())) }),
+        )],
+    );
+    let untraced = asked(Request::forward(commands(), 300, None));
+    assert_eq!(asked(traced.in_version(HAND_OVER).unwrap()), untraced, "an older build gets the commands alone");
 }
 
 #[test]

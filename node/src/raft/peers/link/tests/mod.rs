@@ -54,6 +54,8 @@ impl Serve for Parrot {
         match request {
             Request::ReadPosition { wait_ms: 0 } => std::future::pending().await,
             Request::ReadPosition { wait_ms } => Response::ReadPosition(Some(wait_ms)),
+            Request::Forward { .. } => Response::Declined("no trace".to_owned()),
+            Request::ForwardTraced { trace, .. } => Response::Declined(format!("trace {trace}")),
             _ => Response::Pong,
         }
     }

@@ -5,6 +5,7 @@ use crate::raft::peers::link::error::HelloRefusal;
 use crate::raft::peers::link::frame::split_for_hello;
 use crate::raft::peers::link::hello::bytes::{CalledFor, Hello, Welcome};
 use crate::raft::peers::link::hello::version::{Build, BuildName, LinkSpan};
+use crate::runtime::log::trace_context::TraceContext;
 
 /// A node whose build speaks these versions of the link.
 fn speaking(node: NodeNumber, lowest: u8, highest: u8) -> PeerIdentity {
@@ -70,4 +71,20 @@ async fn a_call_that_an_older_build_does_not_know_is_not_sent_to_it() {
     };
     assert!(matches!(ask(4).await, Err(CallError::OlderBuild)));
     assert!(matches!(ask(5).await, Ok(Response::Pong)));
+}
+
+#[tokio::test]
+async fn an_older_build_gets_forwarded_commands_without_their_trace() {
+    let header: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let trace = TraceContext::parse([header].into_iter());
+    let ask = async |highest| {
+        let (_serving, peer) = pair(speaking(2, 4, highest), identity(1)).await;
+        let request = Request::forward(Vec::new().into(), 1, trace);
+        match Calls::open(peer, Purpose::Forward).call(request, Instant::now() + SOON).await {
+            Ok(Response::Declined(what)) => what,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((ask(4).await, ask(5).await), ("no trace".to_owned(), "no trace".to_owned()));
+    assert_eq!(ask(6).await, "trace 4bf92f3577b34da6a3ce929d0e0e4736");
 }
