@@ -229,7 +229,8 @@ fn what_is_asked_for_a_seller_is_told_from_what_it_asks_itself() {
     let invalid = |answer: tests::Response| {
         assert_eq!(answer.refusal(), (400, "invalid_request".into()), "{}", answer.text());
     };
-    invalid(admin.post_keyed("/v1/credit-requests", &unique("k"), &json!({"amount": "5"})));
+    let for_nobody = admin.post_keyed("/v1/credit-requests", &unique("k"), &json!({"amount": "5"}));
+    assert_eq!(for_nobody.refusal(), (403, "forbidden".into()));
     invalid(ask_for(&cluster().seller(1, &seller), &seller.id, 5));
     let unknown = ask_for(&admin, "00000000-0000-8000-8000-000000000001", 5);
     assert_eq!(unknown.refusal(), (404, "not_found".into()));

@@ -66,7 +66,10 @@ fn asked_for(
         (true, None) => Ok(None),
         (true, Some(_)) => Err("a seller asks for itself, and does not name a seller"),
         (false, Some(id)) => Ok(Some(read::seller_number(app, id))),
-        (false, None) => Err("name the seller for which you ask"),
+        (false, None) => {
+            let detail = "a seller asks for itself; name the seller for which you ask in seller_id";
+            Ok(Some(Err(Problem::new(api::Code::Forbidden, detail))))
+        }
     }
 }
 
