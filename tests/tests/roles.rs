@@ -211,7 +211,7 @@ fn under_four_eyes_credit_takes_two() {
 fn shown_by_the_program(cluster: &Cluster) {
     let verb = |arguments: &[&str]| run(etebar(cluster).args(arguments)).success();
     let listed = verb(&["acts", "--actor", "admin"]);
-    assert!(listed.contains("four eyes true") && listed.contains("127.0.0.1"), "{listed}");
+    assert!(listed.contains("four eyes on") && listed.contains("127.0.0.1"), "{listed}");
     assert!(verb(&["policy"]).contains("on"));
     assert!(verb(&["policy", "--four-eyes", "off"]).contains("off"));
     let made =

@@ -101,9 +101,9 @@ pub struct Act {
     /// The member that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<u64>,
-    /// The policy that it set.
+    /// Whether the policy that it set has four eyes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy: Option<Policy>,
+    pub four_eyes: Option<bool>,
 }
 
 /// `GET /v1/policy`, and what `POST /v1/policy` sets.

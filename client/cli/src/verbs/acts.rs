@@ -50,11 +50,13 @@ impl Listed for Act {
         "role",
         "reason",
         "member",
+        "four_eyes",
     ];
 
     fn row(&self) -> Vec<Cell> {
         let about = self.name.clone().or_else(|| self.member.map(|member| format!("node {member}")));
-        let about = about.or_else(|| self.policy.map(|policy| format!("four eyes {}", policy.four_eyes)));
+        let four_eyes = |on: bool| if on { "four eyes on" } else { "four eyes off" }.to_owned();
+        let about = about.or_else(|| self.four_eyes.map(four_eyes));
         let id = self.credit_request_id.or(self.charge_id).or(self.key_id).or(self.seller_id);
         vec![
             self.record.to_string().into(),

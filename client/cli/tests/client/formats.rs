@@ -67,7 +67,18 @@ fn a_csv_has_every_field_that_the_api_gives() {
     let items = [
         ("journal", entry(1)),
         ("sellers list", json!({"id": id, "name": "n", "status": "active", "balance": "1", "created_at": time})),
-        ("keys list", json!({"id": id, "role": "admin", "name": "n", "seller_id": null, "created_at": time})),
+        (
+            "keys list",
+            json!({"id": id, "role": "approver", "name": "n", "seller_id": null, "created_at": time, "limit": "5",
+                   "expires_at": time}),
+        ),
+        (
+            "acts",
+            json!({"record": 1, "created_at": time, "actor": "a", "node": 1, "address": "10.0.0.7", "kind": "adjusted",
+                   "refused": "name_taken", "seller_id": id, "key_id": id, "credit_request_id": id, "charge_id": id,
+                   "entry": 1, "amount": "1", "name": "n", "role": "admin", "reason": "r", "member": 1,
+                   "four_eyes": true}),
+        ),
         (
             "charges list",
             json!({"id": id, "entry": 1, "seller_id": id, "phone": "+1", "amount": "1", "balance": "1",

@@ -2,9 +2,7 @@
 
 use etebar_api as api;
 use etebar_api::ActKind;
-use ledger::{
-    Action, Event, Grant, IdKind, Name, Policy, Record, RecordNumber, Refused, RequestShown, SellerStatus, Verdict,
-};
+use ledger::{Action, Event, Grant, IdKind, Name, Record, RecordNumber, Refused, RequestShown, SellerStatus, Verdict};
 use uuid::Uuid;
 
 use super::{LedgerInfo, note, refusal, role, timestamp};
@@ -60,7 +58,7 @@ pub(crate) fn act(info: &LedgerInfo, record: &Record, actor: &str) -> Option<api
         Event::EpochBegun(_) => bare(ActKind::EpochBegun),
         Event::LedgerOpened(_) => bare(ActKind::LedgerOpened),
         Event::BackupNoted(_) => bare(ActKind::BackupVerified),
-        Event::PolicySet(set) => api::Act { policy: Some(policy(set.policy)), ..bare(ActKind::PolicySet) },
+        Event::PolicySet(set) => api::Act { four_eyes: Some(set.policy.four_eyes), ..bare(ActKind::PolicySet) },
         Event::CreditRequested(_) | Event::Charged(_) | Event::NodeRegistered(_) => return None,
     })
 }
@@ -85,7 +83,7 @@ fn bare(info: &LedgerInfo, record: &Record, actor: &str, kind: ActKind) -> api::
         role: None,
         reason: None,
         member: None,
-        policy: None,
+        four_eyes: None,
     }
 }
 
@@ -95,10 +93,6 @@ fn key(info: &LedgerInfo, act: api::Act, name: &Name, grant: Grant) -> api::Act 
     let key_id = Some(info.ids.uuid(IdKind::Key, act.record));
     let seller_id = seller.map(|seller| info.seller_id(seller));
     api::Act { key_id, name: Some(name.as_str().to_owned()), role: Some(role), seller_id, ..act }
-}
-
-fn policy(policy: Policy) -> api::Policy {
-    api::Policy { four_eyes: policy.four_eyes }
 }
 
 fn status_kind(status: SellerStatus) -> ActKind {
@@ -145,9 +139,7 @@ fn refused_act(info: &LedgerInfo, refused: &Refused, bare: impl Fn(ActKind) -> a
         Action::RemoveNode(asked) => member(ActKind::MemberRemoved, asked.node),
         Action::OpenLedger(_) => bare(ActKind::LedgerOpened),
         Action::NoteBackup(_) => bare(ActKind::BackupVerified),
-        Action::SetPolicy(asked) => {
-            api::Act { policy: Some(api::Policy { four_eyes: asked.policy.four_eyes }), ..bare(ActKind::PolicySet) }
-        }
+        Action::SetPolicy(asked) => api::Act { four_eyes: Some(asked.policy.four_eyes), ..bare(ActKind::PolicySet) },
         Action::Genesis(_)
         | Action::RequestCredit(_)
         | Action::Charge(_)
