@@ -2,7 +2,7 @@
 //!
 //! Invariant: digests are compared at equal positions only, and a difference, once found, is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -151,14 +151,17 @@ impl PeerTable {
         ClockVerdict::of(&others)
     }
 
-    /// Where the others that know of no leader carried ledger time to, in milliseconds as of now.
-    pub(crate) fn starts(&self) -> Vec<u64> {
+    /// Where those of `voters` that know of no leader carried ledger time to, in milliseconds as of now. A learner may have
+    /// joined just now: it carried nothing, and says what its clock shows.
+    pub(crate) fn starts(&self, voters: &BTreeSet<u64>) -> Vec<u64> {
         let carried = |(theirs_ms, read): (u64, Instant)| {
             let passed = read.elapsed();
             let now_ms = theirs_ms.saturating_add(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
             (passed < CLOCK_WITHIN).then_some(now_ms)
         };
-        self.lock().values().filter_map(|entry| entry.start.and_then(carried)).collect()
+        let all = self.lock();
+        let of_voters = all.iter().filter(|(node, _)| voters.contains(node));
+        of_voters.filter_map(|(_, entry)| entry.start.and_then(carried)).collect()
     }
 }
 

@@ -85,7 +85,7 @@ impl ClockGuard {
         self.inner.lock()
     }
 
-    /// Stores which clocks are received, where other nodes that know of no leader carried ledger time to, and how many voters
+    /// Stores which clocks are received, where other voters that know of no leader carried ledger time to, and how many voters
     /// there are. How ledger time stands.
     pub(crate) fn judge(&self, clocks: ClocksReceived, starts: Vec<u64>, voters: usize) -> ClockState {
         let judged = self.judge_at(Instant::now(), clocks, starts, voters);

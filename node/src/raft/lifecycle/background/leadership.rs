@@ -1,5 +1,6 @@
 //! What a leader does by itself, and what keeps a node from leading: a wrong clock, a disk that stalls, no majority.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -85,7 +86,8 @@ pub(crate) async fn watch_clock(node: Arc<Node>) {
     loop {
         ticks.tick().await;
         let clocks = node.peer_table.clocks(node.clock.now_ms());
-        let state = node.clock_guard.judge(clocks, node.peer_table.starts(), node.raft.voter_ids().count());
+        let voters: BTreeSet<u64> = node.raft.voter_ids().collect();
+        let state = node.clock_guard.judge(clocks, node.peer_table.starts(&voters), voters.len());
         log_clocks(state, node.leader.is_me(), &throttle);
         let verdict = clocks.verdict;
         match verdict {
