@@ -52,7 +52,7 @@ fn a_cluster_is_upgraded_node_by_node_under_load_and_its_rules_after_the_last() 
     let cluster = Plan::new("upgrade").start();
     let sellers: Vec<_> = (0..4).map(|_| cluster.seller_with(1_000_000)).collect();
     let known = |id| rules(&cluster, id);
-    eventually("node 1 to know the others", || known(1) == Some((4, vec![4, 4, 4])));
+    eventually("node 1 to know the others", || known(1) == Some((5, vec![5, 5, 5])));
     let load = Load::start(&cluster, &sellers, 8, 41);
 
     // The way there, and back.
@@ -63,7 +63,7 @@ fn a_cluster_is_upgraded_node_by_node_under_load_and_its_rules_after_the_last() 
         become_build(&cluster, id, &newer, &load);
     }
     for id in cluster.ids() {
-        eventually("each node to know what the others know", || known(id) == Some((4, vec![5, 4, 5])));
+        eventually("each node to know what the others know", || known(id) == Some((5, vec![6, 5, 6])));
         assert_eq!(toy_adjustment(&cluster, id, &sellers[0]), 201, "newer rules wait for the last node");
     }
 
