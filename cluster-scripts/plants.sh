@@ -3,7 +3,7 @@
 # plants.sh --check
 #
 # Shows that the simulation finds bugs: plants each known one by itself (all of them, unless some are named;
-# simulate.sh --plants lists them) and plays seeds from 1 on, N (200) at most, J (2) at a time, until one catches it. Prints the
+# simulate.sh --plants lists them) and plays seeds from 1 on, N (600) at most, J (2) at a time, until one catches it. Prints the
 # seed of each. After M (60) minutes none is begun any more. --check builds nothing: it says whether each patch still applies.
 #
 # Exit 0 where each was caught, or applies; 4 where one was not caught; 1 where one does not apply or build, or no time was
@@ -12,7 +12,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$HERE/simulate/plant.sh"
 
-SEEDS=200 JOBS=2 MINUTES=60 CHECK=no NAMES=()
+SEEDS=600 JOBS=2 MINUTES=60 CHECK=no NAMES=()
 while [[ $# -gt 0 ]]; do
   case $1 in
     --help | -h) help ;;
