@@ -129,10 +129,16 @@ pub fn decide(state: &State, facts: &Facts, command: &Command, stamp: Time) -> R
         time: now,
         actor: command.actor,
         idempotency_key: command.idempotency_key.clone(),
-        // What older rules had decided must read the same by every build.
-        origin: command.origin.clone().filter(|_| state.rules() >= RULES_ROLES),
+        origin: command.origin.clone().filter(|_| keeps_origin(state, key)),
         event,
     }))
+}
+
+/// Whether it is kept where a command of this key came from: of an act, whatever a sender says of a sale. What older rules had
+/// decided must read the same by every build.
+fn keeps_origin(state: &State, key: Option<&ApiKey>) -> bool {
+    let is_act = key.is_some_and(|key| !RequiredRole::Seller.is_of(key.grant));
+    is_act && state.rules() >= RULES_ROLES
 }
 
 /// What [`decide`] would say is missing next, found without deciding: to read, before the state is locked, what many

@@ -217,7 +217,7 @@ fn a_request_for_a_seller_is_asked_once_under_its_key_and_listed_with_the_others
 }
 
 #[test]
-fn an_act_keeps_its_origin_and_a_charge_has_none() {
+fn an_act_keeps_its_origin_and_what_a_seller_does_has_none() {
     let mut book = Book::new();
     let origin = Some(Box::new(Origin { node: 2, address: IpAddr::from([10, 0, 0, 7]) }));
     let create =
@@ -230,6 +230,13 @@ fn an_act_keeps_its_origin_and_a_charge_has_none() {
     let mut other = Book::new();
     made(other.by(ADMIN, "", create_seller("shop")));
     assert_ne!(other.state.digest(), digest);
+    // Whatever the sender says: a sale is no act.
+    let till = book.key("till", Grant::Seller(record));
+    let asked = Action::RequestCredit(ask(5));
+    let sale = Command { actor: till, idempotency_key: None, origin: origin.clone(), action: asked };
+    let filed = made(book.submit(&sale));
+    let filed = &book.history[filed as usize - 1];
+    assert!(filed.origin.is_none() && !filed.is_act());
     let mut old = Book::beginning(Genesis { rules: RULES_RECOVERY, ..book::genesis() });
     let record = made(old.submit(&create("shop")));
     assert_eq!(old.history[record as usize - 1].origin, None, "builds that know no origin decide the same");
